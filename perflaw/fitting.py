@@ -103,11 +103,12 @@ class Fit:
         return self.law.basis(x, self._theta) @ self._beta
 
     def interval(self, points, level: float = 0.9, new_run: bool = True) -> pd.DataFrame:
-        """Profile interval at each of `points`: columns prediction, low, high, in units of y.
+        """Profile interval at each of `points`: columns prediction, low, high, in units of y, and beyond.
 
         For the value of one more run there (its noise included), or, with new_run=False,
         for the mean of many. It is the union over exponents of the exact intervals that
         each would give, so what the data do not tell about the exponents widens it.
+        beyond: whether the point is outside the measured range of an axis.
         """
         x = _axes(self.law, points)
         _check_level(level)
@@ -117,10 +118,13 @@ class Fit:
         inside = (slack >= 0)[:, None]
         low = np.where(inside, centre - half, np.inf).min(axis=0)
         high = np.where(inside, centre + half, -np.inf).max(axis=0)
-        return pd.DataFrame({"prediction": self.predict(points), "low": low, "high": high})
+        beyond = np.any([(v < self.points[a].min()) | (v > self.points[a].max()) for a, v in x.items()], axis=0)
+        return pd.DataFrame({"prediction": self.predict(points), "low": low, "high": high, "beyond": beyond})
 
     def profile(self, parameter: str, level: float = 0.95) -> tuple[float, float]:
         """Profile interval of one parameter; an end is infinite where the data leave it open.
+
+        It spans all values that the data allow, also where they leave a gap between two stretches.
 
         Open means that the law still fits well enough with an exponent at a bound of its
         search, so that the bound, and not the data, would be the end of the interval.
@@ -186,17 +190,19 @@ class Fit:
         def excess(value):
             return solve(pinned(self.law, name, value), self.points, self.y, self.weights).rss[0] - limit
 
+        # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
+        theta, _, _, slack = self.candidates(level)
+        values = theta[:, list(self.law.exponents).index(name)]
+        known = values[slack >= 0]
         ends = []
-        best = self.parameters[name]
-        for bound, open_end in zip(self.law.exponents[name], (-np.inf, np.inf)):
-            inner = best
-            for outer in np.linspace(best, bound, 25)[1:]:
+        for sign, inner in ((-1, known.min()), (1, known.max())):
+            end = sign * np.inf
+            for outer in sorted({v for v in values if sign * v > sign * inner}, key=lambda v: sign * v):
                 if excess(outer) > 0:
-                    ends.append(brentq(excess, inner, outer, xtol=1e-6))
+                    end = brentq(excess, inner, outer, xtol=1e-6)
                     break
                 inner = outer
-            else:
-                ends.append(open_end)
+            ends.append(float(end))
         return tuple(ends)
 
     def _profile_linear(self, name, level):
@@ -268,9 +274,10 @@ def check(law: Law, points: pd.DataFrame, y: Sequence[float]) -> np.ndarray:
     needed = len(law.parameters) + 1
     if len(y) < needed:
         raise InputError(f"{len(y)} points are too few for the law {law.name}, which needs {needed} or more")
-    for axis, values in axes.items():
-        if axis in laws.AXES and len(law.parameters) > 1 and np.ptp(values) == 0:
-            raise InputError(f"{axis} is {values[0]:g} in every row; the law {law.name} needs at least two values of it")
+    middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
+    if (np.ptp(varpro.design(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
+        axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
+        raise InputError(f"{axis} is {axes[axis][0]:g} in every row; the law {law.name} needs two or more values of it")
     cell = [*law.axes, *(["seed"] if "seed" in points else [])]
     if (again := points.duplicated(cell)).any():
         row = int(np.flatnonzero(again)[0])
@@ -453,12 +460,38 @@ def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()
 # ---------------------------------------------------------------- saving
 
 
+def read_points(path) -> pd.DataFrame:
+    """A CSV table of runs, one row a run. Raises InputError if it cannot be read as one."""
+    try:
+        table = pd.read_csv(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table with a header line: {str(error).strip()}") from None
+    if table.empty:
+        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
+    return table
+
+
+def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
+    """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
+    try:
+        rows = table.query(query)
+    except Exception as error:  # pandas raises whatever the query's evaluation does
+        raise InputError(f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}") from None
+    if not isinstance(rows, pd.DataFrame) or rows.empty:
+        raise InputError(f"the query {query!r} keeps no row")
+    return rows
+
+
 def save(fit: Fit, path, metric: str = "value") -> None:
-    """Write the fit as JSON: the law, its parameters, and the points, which the intervals need."""
-    options = {key: list(value) if isinstance(value, tuple) else value for key, value in fit.law.options.items()}
+    """Write the fit as JSON: the law, its parameters, and the points, which the intervals need.
+
+    metric: the name of what was fitted. Raises InputError if the file cannot be written.
+    """
     record = {
         "schema": SCHEMA,
-        "law": {"family": fit.law.family, "options": options},
+        "law": {"family": fit.law.family, "options": dict(fit.law.options)},
         "metric": metric,
         "status": fit.status,
         "r2": fit.r2,
@@ -468,7 +501,10 @@ def save(fit: Fit, path, metric: str = "value") -> None:
         "weights": fit.weights.tolist(),
         "converged": fit.converged,
     }
-    Path(path).write_text(json.dumps(record, indent=1) + "\n")
+    try:
+        Path(path).write_text(json.dumps(record, indent=1) + "\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def load(path) -> Fit:
@@ -481,8 +517,7 @@ def load(path) -> Fit:
         found = record.get("schema", "none") if isinstance(record, dict) else "none"
         raise InputError(f"{path} is a law file of version {found}, this is version {SCHEMA}; fit it again")
     try:
-        options = {key: tuple(v) if isinstance(v, list) else v for key, v in record["law"]["options"].items()}
-        law = laws.law(record["law"]["family"], **options)
+        law = laws.law(record["law"]["family"], **record["law"]["options"])
         parameters = pd.Series(record["parameters"], dtype=float)[list(law.parameters)]
         points, y = pd.DataFrame(record["points"])[list(law.axes)], np.array(record["values"], float)
         return Fit(law, points, y, parameters, np.array(record["weights"], float), record["converged"])

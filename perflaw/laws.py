@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 
 import numpy as np
 
@@ -68,14 +69,26 @@ def family(build: Callable[..., Law]) -> Callable[..., Law]:
 def law(name: str, **options) -> Law:
     """The law of that family, e.g. ``law("performance", k=4)``.
 
-    Raises InputError for a family or an option that does not exist.
+    Raises InputError for a family or an option that does not exist, and for an option of
+    another type than its default.
     """
     if name not in FAMILIES:
         raise InputError(f"no law is called '{name}'; there are {', '.join(FAMILIES)}")
-    try:
-        return FAMILIES[name](**options)
-    except TypeError:
-        raise InputError(f"the law '{name}' does not take {' and '.join(options)}") from None
+    accepted = {key: parameter.default for key, parameter in signature(FAMILIES[name]).parameters.items()}
+    for key, value in options.items():
+        if key not in accepted:
+            raise InputError(f"the law {name} has no option '{key}'; it has {', '.join(accepted) or 'none'}")
+        if not _same_kind(value, accepted[key]):
+            raise InputError(f"the option {key} of the law {name} cannot be {value!r}; its default is {accepted[key]!r}")
+    return FAMILIES[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+
+
+def _same_kind(value, default):
+    if isinstance(default, tuple):
+        return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(v, str) for v in value)
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
 
 
 def boxcox(x, p):
@@ -240,7 +253,8 @@ def log_quadratic(axes=AXES, interaction: bool = False) -> Law:
 
     product = r" + e\,\ln N\ln d" if interaction else ""
     formula = r"b + \sum_x \left(a_x\ln x + c_x\ln^2 x\right)" + product
-    linear = ("b", *_named("a", axes), *_named("c", axes), *(f"e_{axes[j]}_{axes[i]}" for i, j in crossed))
+    symbols = [SYMBOLS.get(axis, axis) for axis in axes]
+    linear = ("b", *_named("a", axes), *_named("c", axes), *(f"e_{symbols[j]}{symbols[i]}" for i, j in crossed))
     options = {"axes": axes} | ({"interaction": True} if interaction else {})
     return Law("log_quadratic", formula, axes, linear, basis, options=options)
 

@@ -133,6 +133,7 @@ def _rss_on_lattice(columns, y, weights):
     centred = columns[..., 1:] - columns[..., 1:].mean(axis=1, keepdims=True)
     z = np.concatenate([columns[..., :1], centred], axis=-1)
     z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-300)
+    y = y - y.mean(axis=1, keepdims=True)  # the intercept's part, which would only cost digits
     ridge = 1e-12 * np.eye(p)
     if weights.ndim == 1:
         z, y = z * np.sqrt(weights)[:, None], y * np.sqrt(weights)

@@ -1,0 +1,127 @@
+"""The ``perflaw`` command: parsing only; the work is done by the other modules."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from perflaw import InputError, __version__
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main():
+    """The Performance Law of sequential recommenders, measured again and put to use."""
+
+
+@main.command()
+@click.option(
+    "--params",
+    "file",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Parameters of the notebooks: a YAML file of names and values.",
+)
+@click.option("-p", "pairs", metavar="NAME VALUE", nargs=2, multiple=True, help="One parameter; wins over the file.")
+@click.option("--name", help="Name of the book; by default made from the parameters.")
+def book(file, pairs, name):
+    """Execute the notebooks and render the book.
+
+    Only what changed is done again. With parameters of your own the book is
+    built beside the default one, in book/_build/NAME.
+    """
+    from perflaw.book import BuildError, build, name_for, read_parameters
+
+    try:
+        index = build(Path.cwd(), read_parameters(file, pairs), name or name_for(file, pairs))
+    except (InputError, BuildError) as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("\nInterrupted; the last complete book is untouched.", err=True)
+        raise SystemExit(130) from None
+    click.echo(index)
+
+
+@main.command()
+@click.argument("points", metavar="POINTS.csv")
+@click.option("--law", "family", default="performance", show_default=True, help="The law's family.")
+@click.option("-o", "options", metavar="NAME VALUE", nargs=2, multiple=True, help="An option of the law, e.g. -o k 4.")
+@click.option("--metric", default="value", show_default=True, help="The column to fit.")
+@click.option("--where", metavar="QUERY", help="Rows to use, e.g. \"dataset == 'Beauty' and epoch > 3\".")
+@click.option("--loss", type=click.Choice(["squares", "huber"]), default="squares", show_default=True)
+@click.option("--level", default=0.95, show_default=True, help="Of the intervals.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Save the fitted law as JSON.")
+def fit(points, family, options, metric, where, loss, level, out):
+    """Fit a law to runs: columns n_layers, d_emb and a metric, one row a run."""
+    from perflaw import fitting, laws, planning
+
+    with one_line_errors():
+        law = laws.law(family, **{name: parsed(value) for name, value in options})
+        table = fitting.read_points(points)
+        if where:
+            table = fitting.select(table, where)
+        if metric not in table:
+            raise InputError(f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}")
+        fitted = fitting.fit(law, table, table[metric], loss)
+        intervals = {name: fitted.profile(name, level) for name in law.parameters}
+        turns = {axis: planning.turning_point(fitted, axis, level) for axis in law.axes if axis != "max_seq_len"}
+        if out:
+            fitting.save(fitted, out, metric)
+    click.echo(f"{law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
+    click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
+    click.echo(f"\n{'parameter':<10} {'estimate':>10}   {level:.0%} profile interval")
+    for name, (low, high) in intervals.items():
+        click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")
+    for axis, turn in turns.items():
+        if turn.kind == "none":
+            click.echo(f"{axis:<10} no turning point up to {planning.REACH:g} times the largest measured value")
+        else:
+            click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {level:.0%} interval {turn.low:.4g} to {turn.high:.4g}")
+
+
+@main.command()
+@click.argument("law", metavar="LAW.json")
+@click.argument("where", metavar="POINTS.csv | AXIS=VALUE[,VALUE] ...", nargs=-1, required=True)
+@click.option("--level", default=0.9, show_default=True, help="Of the intervals, for one more run.")
+def predict(law, where, level):
+    """Predict with a saved law, e.g. n_layers=24,48 d_emb=128: every combination."""
+    from perflaw import fitting
+
+    with one_line_errors():
+        fitted = fitting.load(law)
+        points = fitting.read_points(where[0]) if "=" not in where[0] else combinations(where, fitted.law.axes)
+        table = fitted.interval(points, level)
+    shown = points[list(fitted.law.axes)].reset_index(drop=True).join(table.round(5))
+    click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
+    if table["beyond"].any():
+        click.echo("beyond: outside the measured range, where the interval holds only if the law does")
+
+
+def parsed(text):
+    """A value given on the command line: a number, true or false, a list, or text."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def combinations(pairs, axes):
+    """Points at every combination of AXIS=VALUE,VALUE pairs, as a DataFrame."""
+    import pandas as pd
+
+    values = dict(pair.partition("=")[::2] for pair in pairs)
+    if unknown := [name for name in values if name not in axes]:
+        raise InputError(f"the law does not read {' and '.join(unknown)}; it reads {', '.join(axes)}")
+    levels = pd.MultiIndex.from_product([text.split(",") for text in values.values()], names=list(values))
+    return levels.to_frame(index=False)
+
+
+@contextmanager
+def one_line_errors():
+    """Turn the user's mistakes into one line and a non-zero exit."""
+    try:
+        yield
+    except InputError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,96 @@
+"""The commands that fit and predict; `perflaw book` is tested in test_book.py."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from perflaw import published
+from perflaw.cli import main
+
+ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
+
+
+@pytest.fixture
+def csv(tmp_path):
+    path = tmp_path / "runs.csv"
+    published.surfaces().query(ONE).to_csv(path, index=False)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_fit_then_predict(csv, tmp_path):
+    law = tmp_path / "law.json"
+    fitted = run("fit", csv, "--out", law)
+    assert fitted.exit_code == 0, fitted.output
+    assert "converged" in fitted.output and "maximum" in fitted.output
+    predicted = run("predict", law, "n_layers=16,48", "d_emb=50")
+    assert predicted.exit_code == 0, predicted.output
+    rows = [line.split() for line in predicted.output.splitlines()]
+    assert rows[0] == ["n_layers", "d_emb", "prediction", "low", "high", "beyond"]
+    inside, beyond = rows[1], rows[2]
+    assert 0.32 < float(inside[2]) < 0.34 and len(inside) == 5  # measured at (16, 50): .3267
+    assert float(beyond[3]) < float(beyond[2]) < float(beyond[4]) and beyond[5] == "yes"
+
+
+def test_predict_reads_points_from_a_file(csv, tmp_path):
+    law, points = tmp_path / "law.json", tmp_path / "points.csv"
+    run("fit", csv, "--law", "log_quadratic", "-o", "interaction", "true", "--loss", "huber", "--out", law)
+    points.write_text("name,n_layers,d_emb\na,4,25\nb,32,100\n")
+    predicted = run("predict", law, points, "--level", "0.5")
+    assert predicted.exit_code == 0, predicted.output
+    assert len(predicted.output.splitlines()) == 3
+
+
+def test_options_of_a_law(csv):
+    assert "performance (k = 4)" in run("fit", csv, "-o", "k", "4").output
+    assert "compute_power" in run("fit", csv, "--law", "compute_power").output
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["fit", "nowhere.csv"], "nowhere.csv cannot be read"),
+        (["fit", "."], "cannot be read"),
+        (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
+        (["fit", "CSV", "-o", "k", "two"], "the option k"),
+        (["fit", "CSV", "-o", "q", "2"], "no option 'q'"),
+        (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; it has dataset"),
+        (["fit", "CSV", "--metric", "dataset"], "the metric is 'MovieLens-1M' in row 1"),
+        (["fit", "CSV", "--where", "n_layers > 99"], "keeps no row"),
+        (["fit", "CSV", "--where", "n_layers >"], "cannot be used"),
+        (["fit", "CSV", "--where", "n_layers < 9 and d_emb < 75"], "4 points are too few"),
+        (["fit", "CSV", "--where", "d_emb == 50"], "d_emb is 50 in every row"),
+        (["fit", "CSV", "--level", "95"], "between 0 and 1"),
+        (["fit", "CSV", "--out", "no/such/folder/law.json"], "cannot be written"),
+        (["fit", "ALL"], "repeats an earlier cell"),
+        (["fit", "EMPTY"], "not a CSV table"),
+        (["fit", "HEADER"], "has no rows"),
+        (["fit", "BINARY"], "not a CSV table|no column"),
+        (["predict", "CSV", "n_layers=4"], "cannot be read as a law file"),
+        (["predict", "nowhere.json", "n_layers=4"], "cannot be read as a law file"),
+        (["predict", "LAW", "n_layers=4"], "needs the column d_emb"),
+        (["predict", "LAW", "n_layers=4", "d_emb=0"], "must be 1 or more"),
+        (["predict", "LAW", "n_layers=4", "d_emb=wide"], "must be a finite number"),
+        (["predict", "LAW", "n_layers=4", "d_emb=64", "heads=2"], "does not read heads"),
+        (["predict", "LAW", "points.csv"], "points.csv cannot be read"),
+        (["predict", "LAW"], "Missing argument"),
+    ],
+)
+def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
+    files = {name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW")} | {"CSV": csv}
+    published.surfaces().to_csv(files["ALL"], index=False)
+    files["EMPTY"].write_text("")
+    files["HEADER"].write_text("n_layers,d_emb,value\n")
+    files["BINARY"].write_bytes(bytes(range(256)))
+    if "LAW" in arguments:
+        run("fit", csv, "--out", files["LAW"])
+    result = run(*(files.get(argument, argument) for argument in arguments))
+    assert result.exit_code != 0
+    assert re.search(told, result.output)
+    message = [line for line in result.output.splitlines() if line.startswith("Error:")]
+    assert len(message) == 1 and "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)

@@ -1,0 +1,35 @@
+import numpy as np
+import pytest
+
+from perflaw import fitting, recovery
+
+
+def test_scenarios_are_what_they_say():
+    for name, scenario in recovery.SCENARIOS.items():
+        truth = scenario.truth
+        y = recovery.simulate(scenario, 4000, 0)
+        assert y.mean() == pytest.approx(recovery.MEAN, rel=1e-3)
+        assert y.std(axis=0).mean() == pytest.approx(recovery.NOISE * recovery.MEAN, rel=0.02)
+        if scenario.optimum:
+            assert 2 ** (-1 / truth["p_N"]) == pytest.approx(scenario.optimum[0])
+            assert truth["w_N"] / truth["p_N"] > 0, "a maximum"
+        by_layers = y.mean(axis=0).reshape(6, 4).mean(axis=1)
+        assert np.ptp(by_layers) == pytest.approx(abs(scenario.reach) * recovery.MEAN, rel=0.1)
+    assert (np.diff(by_layers) > 0).all(), "near log-linear rises throughout"
+
+
+def test_intervals_cover_what_they_promise():
+    """200 draws: within four binomial standard errors of 95 %; the book runs 1,000."""
+    table = recovery.coverage(n_draws=200, level=0.95, seed=7)
+    assert set(table["kind"]) == {"exponent", "predicted value", "optimum"}
+    assert table["covered"].between(0.95 - 4 * np.sqrt(0.95 * 0.05 / 200), 1.0).all()
+    assert table.query("scenario == 'clean'")["open"].max() == 0
+    assert table.query("scenario == 'near log-linear' and kind == 'exponent'")["open"].min() > 0.8
+
+
+def test_a_condition_costs_what_it_costs():
+    y = recovery.simulate(recovery.SCENARIOS["clean"], 3, 0)
+    free = fitting.solve(recovery.LAW, recovery.GRID, y).rss
+    at = {"n_layers": np.array([12.0]), "d_emb": np.array([60.0])}
+    held = fitting.rss_if(recovery.LAW, recovery.GRID, y, lambda theta: recovery.LAW.basis(at, theta)[..., 0, :], 0.5)
+    assert (held > 10 * free).all()
