@@ -53,13 +53,13 @@ def book(file, pairs, name):
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the fitted law as JSON.")
 def fit(points, family, options, metric, where, loss, level, out):
     """Fit a law to runs: columns n_layers, d_emb and a metric, one row a run."""
-    from perflaw import fitting, laws, planning
+    from perflaw import fitting, laws, planning, published
 
     with one_line_errors():
         law = laws.law(family, **{name: parsed(value) for name, value in options})
-        table = fitting.read_points(points)
+        table = published.read_table(points)
         if where:
-            table = fitting.select(table, where)
+            table = published.select(table, where)
         if metric not in table:
             raise InputError(f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}")
         fitted = fitting.fit(law, table, table[metric], loss)
@@ -85,11 +85,11 @@ def fit(points, family, options, metric, where, loss, level, out):
 @click.option("--level", default=0.9, show_default=True, help="Of the intervals, for one more run.")
 def predict(law, where, level):
     """Predict with a saved law, e.g. n_layers=24,48 d_emb=128: every combination."""
-    from perflaw import fitting
+    from perflaw import fitting, published
 
     with one_line_errors():
         fitted = fitting.load(law)
-        points = fitting.read_points(where[0]) if "=" not in where[0] else combinations(where, fitted.law.axes)
+        points = published.read_table(where[0]) if "=" not in where[0] else combinations(where, fitted.law.axes)
         table = fitted.interval(points, level)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(table.round(5))
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))

@@ -136,6 +136,12 @@ class Fit:
             return self._profile_exponent(parameter, level)
         return self._profile_linear(parameter, level)
 
+    def profile_curve(self, exponent: str, size: int = 81) -> pd.DataFrame:
+        """Sum of squares over its minimum, with the exponent held at `size` values: columns value, ratio."""
+        values = np.linspace(*self.law.exponents[exponent], size)
+        rss = [solve(pinned(self.law, exponent, v), self.points, self.y, self.weights).rss[0] for v in values]
+        return pd.DataFrame({"value": values, "ratio": np.array(rss) / self.rss})
+
     def bootstrap(self, n: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Parameters of `n` fits to points drawn with replacement, one row a draw."""
         size = len(self.y)
@@ -458,30 +464,6 @@ def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()
 
 
 # ---------------------------------------------------------------- saving
-
-
-def read_points(path) -> pd.DataFrame:
-    """A CSV table of runs, one row a run. Raises InputError if it cannot be read as one."""
-    try:
-        table = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV table with a header line: {str(error).strip()}") from None
-    if table.empty:
-        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
-    return table
-
-
-def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
-    """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
-    try:
-        rows = table.query(query)
-    except Exception as error:  # pandas raises whatever the query's evaluation does
-        raise InputError(f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}") from None
-    if not isinstance(rows, pd.DataFrame) or rows.empty:
-        raise InputError(f"the query {query!r} keeps no row")
-    return rows
 
 
 def save(fit: Fit, path, metric: str = "value") -> None:

@@ -19,7 +19,7 @@ a singularity at its edge.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from inspect import signature
 
 import numpy as np
@@ -304,6 +304,11 @@ def compute_power() -> Law:
 
     formula = r"b + a\,\frac{1-C^{-p}}{p}"
     return Law("compute_power", formula, axes, ("b", "a_C"), basis, {"p_C": SCALE_BOUNDS})
+
+
+def within(law: Law, low: float, high: float) -> Law:
+    """The same law with other bounds on all its exponents."""
+    return replace(law, exponents={name: (low, high) for name in law.exponents})
 
 
 def rivals() -> dict[str, Law]:

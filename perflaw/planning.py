@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 
 from perflaw import InputError, varpro
@@ -38,6 +40,21 @@ def slope(law: Law, x: dict[str, np.ndarray], axis: str, theta: np.ndarray) -> n
     """Coefficients (..., n, p) of the linear parameters in dy / d ln(axis) at the points x."""
     up, down = (law.basis({**x, axis: x[axis] * np.exp(sign * STEP)}, theta) for sign in (1, -1))
     return (up - down) / (2 * STEP)
+
+
+def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFrame:
+    """The turning point of every fit along every axis, one row each.
+
+    Columns: surface, axis, kind, estimate, low, high, and the smallest and largest
+    measured value of the axis.
+    """
+    rows = []
+    for key, fit in fits.items():
+        for axis in fit.law.axes:
+            turn, measured = turning_point(fit, axis, level), fit.points[axis]
+            told = {"surface": " ".join(map(str, key)), "axis": axis, **asdict(turn)}
+            rows.append({**told, "smallest": measured.min(), "largest": measured.max()})
+    return pd.DataFrame(rows)
 
 
 def turning_point(fit: Fit, axis: str, level: float = 0.95, at: dict[str, float] | None = None) -> TurningPoint:

@@ -1,4 +1,4 @@
-"""The paper's 20 published surfaces and the fits printed on them (data/published)."""
+"""Measured points: the paper's 20 published surfaces, the fits printed on them, tables from elsewhere."""
 
 from __future__ import annotations
 
@@ -7,18 +7,52 @@ from pathlib import Path
 
 import pandas as pd
 
+from perflaw import InputError
+
 FOLDER = Path(__file__).parent.parent / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
 
 
-def surfaces() -> pd.DataFrame:
+def surfaces(path: str | Path = "") -> pd.DataFrame:
     """The 448 measured points, one row each, read from the authors' vector figures.
+
+    With a path, measured points from elsewhere: a CSV table with the columns dataset,
+    max_seq_len, metric, n_layers, d_emb and value. Raises InputError if it is not that.
 
     Columns: dataset, max_seq_len, metric (HR@10 or NDCG@10), n_layers, d_emb, value (as
     a fraction of one), pixel_residual_pt (distance of the dot from its cell's line, in
     points) and source_pdf. data/README.md says how they were read.
     """
-    return pd.read_csv(FOLDER / "surfaces.csv")
+    if not path:
+        return pd.read_csv(FOLDER / "surfaces.csv")
+    table = read_table(path)
+    if missing := [name for name in (*SURFACE, "n_layers", "d_emb", "value") if name not in table]:
+        raise InputError(f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}")
+    return table
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """A CSV table, one row a run. Raises InputError if it cannot be read as one."""
+    try:
+        table = pd.read_csv(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a CSV table with a header line: {str(error).strip()}") from None
+    if table.empty:
+        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
+    return table
+
+
+def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
+    """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
+    try:
+        rows = table.query(query)
+    except Exception as error:  # pandas raises whatever the query's evaluation does
+        raise InputError(f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}") from None
+    if not isinstance(rows, pd.DataFrame) or rows.empty:
+        raise InputError(f"the query {query!r} keeps no row")
+    return rows
 
 
 def printed_fits() -> pd.DataFrame:

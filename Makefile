@@ -1,0 +1,47 @@
+# Everything a reader of the repository types. `make help` lists it.
+
+PYTHON ?= python3
+PORT   ?= 8000
+PARAMS ?=
+
+BIN   := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help book test serve clean distclean
+
+help:
+	@echo "make book                 execute the notebooks, render the book"
+	@echo "make book PARAMS=my.yaml  the same with your parameters, into a book of its own"
+	@echo "make test                 run the tests"
+	@echo "make serve                serve the book on http://127.0.0.1:$(PORT)"
+	@echo "make clean                remove what was built"
+	@echo "make distclean            remove the virtual environment too"
+
+book: $(READY)
+	@$(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)")
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+serve:
+	@test -f book/_build/default/html/index.html || { echo "There is no book yet: run 'make book' first."; exit 1; }
+	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/default/html
+
+clean:
+	@rm -rf book/_build .pytest_cache perflaw/__pycache__ tests/__pycache__
+
+distclean: clean
+	@rm -rf .venv *.egg-info
+
+# The environment: made once, brought up to date when the requirements change.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "This needs Python 3.11 or later; name one with: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) lacks the venv module; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Installing the requirements into .venv (once; a few minutes)"
+	@$(PYTHON) -m venv .venv
+	@{ $(BIN)/python -m pip install -r requirements.txt && \
+	   $(BIN)/python -m pip install --no-deps --no-build-isolation -e . ; } > .venv/install.log 2>&1 || \
+	  { tail -n 20 .venv/install.log; echo "The installation failed; all of its output is in .venv/install.log"; exit 1; }
+	@touch $@

@@ -1,0 +1,254 @@
+"""Every figure and table of the book.
+
+A figure is a function of data and of `narrow`, which asks for the layout that a phone
+shows; `save` draws both. Colours are Okabe and Ito's, told apart by all readers; sequences
+run from light to dark, so they survive a grey print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+from perflaw import laws
+from perflaw.fitting import Fit
+
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
+SEQUENCE = plt.get_cmap("viridis_r")
+STYLE = {
+    "figure.constrained_layout.use": True,
+    "font.size": 9.0,
+    "axes.titlesize": 9.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "svg.hashsalt": "perflaw",  # the same figure is the same file
+}
+WIDE, NARROW = 8.6, 4.2  # inches
+
+
+def save(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
+    """Draw `data` as figures/NAME.svg and, for phones, as figures/NAME-narrow.svg.
+
+    Paths are relative to the working folder, where the book's builder looks for them.
+    Returns the wide figure.
+    """
+    folder = Path("figures")
+    folder.mkdir(exist_ok=True)
+    with mpl.rc_context(STYLE):
+        for narrow, path in ((True, f"{name}-narrow.svg"), (False, f"{name}.svg")):
+            figure = draw(*data, narrow=narrow)
+            figure.savefig(folder / path, metadata={"Date": None})
+            plt.close(figure)
+    return figure
+
+
+def table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = None):
+    """Keep `rows` as tables/NAME.csv, and return them formatted for the page."""
+    folder = Path("tables")
+    folder.mkdir(exist_ok=True)
+    rows.to_csv(folder / f"{name}.csv", index=False)
+    return rows.style.hide(axis="index").format(formats or {}, na_rep="")
+
+
+def glue(**values) -> None:
+    """Keep numbers and words for the prose, which asks for them by name."""
+    from myst_nb import glue as keep
+
+    for name, value in values.items():
+        keep(name, value.item() if isinstance(value, np.generic) else value, display=False)
+
+
+def _grid(count, narrow, wide_columns, narrow_columns, height, **options):
+    """A figure of `count` panels, the axes as a flat list."""
+    columns = narrow_columns if narrow else wide_columns
+    lines = -(-count // columns)
+    size = (NARROW if narrow else WIDE, height * lines)
+    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, **options)
+    for spare in axes.flat[count:]:
+        spare.remove()
+    return figure, list(axes.flat[:count])
+
+
+def _log_axis(axis, values):
+    """A logarithmic axis with a tick at each of the values."""
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(values))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+# ---------------------------------------------------------------- the published surfaces
+
+
+def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False):
+    """All surfaces, one panel each: points by N, one colour a d, and the fitted law through them."""
+    figure, axes = _grid(len(fits), narrow, 5, 2, 1.75 if not narrow else 1.9)
+    for axis, ((dataset, length, metric), fit) in zip(axes, fits.items()):
+        surface = table[(table["dataset"] == dataset) & (table["max_seq_len"] == length) & (table["metric"] == metric)]
+        layers, dimensions = (np.unique(surface[name]) for name in laws.AXES)
+        dense = np.geomspace(layers[0], layers[-1], 60)
+        for i, d in enumerate(dimensions):
+            colour = SEQUENCE(0.15 + 0.8 * i / (len(dimensions) - 1))
+            cells = surface[surface["d_emb"] == d]
+            axis.plot(cells["n_layers"], 100 * cells["value"], "o", ms=3, color=colour)
+            curve = fit.predict(pd.DataFrame({"n_layers": dense, "d_emb": d}))
+            axis.plot(dense, 100 * curve, "-", lw=1, color=colour, label=f"{'low' if i == 0 else ''}")
+        _log_axis(axis, layers)
+        axis.set_title(f"{dataset}, L {length}\n{metric}, R² {fit.r2:.3f}", fontsize=7.5)
+        axis.tick_params(labelsize=7)
+    figure.supxlabel("layers N (logarithmic)")
+    figure.supylabel("metric, %")
+    return figure
+
+
+def printed_against_recomputed(panels: pd.DataFrame, narrow=False):
+    """R² of the 40 panels: printed (ring) against recomputed from the drawing (dot)."""
+    figure, axes = _grid(2, narrow, 2, 1, 4.0, sharex=True)
+    for axis, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
+        labels = [f"{r.dataset} {r.max_seq_len} {r.metric.split('@')[0]}" for r in rows.itertuples()]
+        place = np.arange(len(rows))[::-1]
+        apart = (rows["printed_r2"] - rows["drawn_r2"]).abs().to_numpy() > 1e-6
+        axis.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=RED, lw=2)
+        axis.plot(rows["printed_r2"], place, "o", ms=7, mfc="none", mec=RED, label="printed")
+        axis.plot(rows["drawn_r2"], place, "o", ms=3.5, color=BLUE, label="recomputed")
+        for y, row in zip(place[apart], rows[apart].itertuples()):
+            axis.annotate(
+                f"{row.printed_r2 - row.drawn_r2:+.2f}", (min(row.printed_r2, row.drawn_r2), y), (-8, 0),
+                textcoords="offset points", ha="right", va="center", color=RED, fontsize=8,
+            )  # fmt: skip
+        axis.set_yticks(place, labels, fontsize=7)
+        axis.set_title(f"{'Performance Law' if law == 'PerformanceLaw' else 'Scaling Law'} panels")
+        axis.set_xlabel("R²")
+        axis.set_xlim(0, 1.03)
+    axes[0].legend(loc="lower left", fontsize=8)
+    return figure
+
+
+# ---------------------------------------------------------------- rival laws
+
+
+def errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
+    """One line a law: R² in sample, and the error on cells that the fit has not seen."""
+    names = list(in_sample["law"])
+    place = dict(zip(names, range(len(names) - 1, -1, -1)))
+    splits = list(dict.fromkeys(errors["split"]))
+    figure, axes = _grid(1 + len(splits), narrow, 1 + len(splits), 2, 2.9, sharey=not narrow)
+    axes[0].plot(in_sample["r2"], in_sample["law"].map(place), "s", color=GREY, ms=5)
+    axes[0].set_title("seen: R²\n(right is better)")
+    axes[0].set_xlim(-0.05, 1.05)
+    for axis, split in zip(axes[1:], splits):
+        rows = errors[errors["split"] == split]
+        best = rows["mape"].idxmin()
+        colours = [ORANGE if index == best else BLUE for index in rows.index]
+        axis.scatter(rows["mape"], rows["law"].map(place), c=colours, s=28, zorder=3)
+        for row in rows.itertuples():
+            axis.annotate(f"{row.mape:.2f}", (row.mape, place[row.law]), (5, 3), textcoords="offset points", fontsize=7)
+        axis.set_title(f"hidden: {split}\n(left is better)")
+        axis.set_xlim(0, 1.25 * errors["mape"].max())
+        axis.set_xlabel("mean absolute error, %")
+    for i, axis in enumerate(axes):
+        shown = i % (2 if narrow else len(axes)) == 0
+        axis.set_yticks(list(place.values()), list(place) if shown else [""] * len(place), fontsize=8)
+        axis.set_ylim(-0.6, len(names) - 0.4)
+    return figure
+
+
+def recipe_against_search(panels: pd.DataFrame, narrow=False):
+    """R² of each surface: one local search from ones (ring) against the global search (dot)."""
+    figure, (axis,) = _grid(1, narrow, 1, 1, 4.0)
+    place = np.arange(len(panels))[::-1]
+    axis.hlines(place, panels["recipe_r2"], panels["global_r2"], color=GREY, lw=1)
+    axis.plot(panels["recipe_r2"], place, "o", ms=7, mfc="none", mec=RED, label="one search from ones")
+    axis.plot(panels["global_r2"], place, "o", ms=4, color=BLUE, label="global search")
+    axis.set_yticks(place, panels["surface"], fontsize=7)
+    axis.set_xlabel("R² of the Performance Law, k = 2")
+    axis.set_xlim(0, 1.03)
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure
+
+
+# ---------------------------------------------------------------- identification
+
+
+def profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
+    """Sum of squares, relative to the best, as one exponent is held at each value; the allowed share as a line."""
+    figure, axes = _grid(len(curves), narrow, len(curves), 1, 2.6, sharey=True)
+    for axis, (title, curve) in zip(axes, curves.items()):
+        for (exponent, rows), colour in zip(curve.groupby("exponent", sort=False), (BLUE, ORANGE)):
+            axis.plot(rows["value"], rows["ratio"], "-", lw=1.4, color=colour, label=exponent.replace("_", " of "))
+        axis.axhline(limit, color=GREY, lw=1, ls="--")
+        axis.set_title(title)
+        axis.set_xlabel("exponent held at")
+        axis.set_yscale("log")
+        axis.set_ylim(0.93, 12)
+        axis.yaxis.set_major_locator(FixedLocator([1, 2, 5, 10]))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes[0].set_ylabel("sum of squares over its minimum")
+    axes[0].legend(fontsize=8)
+    return figure
+
+
+def free_data_parameter(starts: pd.DataFrame, narrow=False):
+    """Fitted D' against the D' that the search started from; R² is the same."""
+    figure, (axis,) = _grid(1, narrow, 1, 1, 2.8 if not narrow else 3.2)
+    axis.plot(starts["start"], starts["start"], "-", color=GREY, lw=1, label="fitted = start")
+    axis.plot(starts["start"], starts["fitted"], "o", color=BLUE, ms=5, label="one fit")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    axis.set_xlabel("D′ at the start of the search")
+    axis.set_ylabel("fitted D′")
+    axis.legend(fontsize=8)
+    return figure
+
+
+def turning_points(turns: pd.DataFrame, narrow=False):
+    """Where each surface's fitted law stops rising, with its interval, over the measured range."""
+    figure, axes = _grid(2, narrow, 2, 1, 4.0)
+    for number, (axis, (name, rows)) in enumerate(zip(axes, turns.groupby("axis", sort=False))):
+        place = np.arange(len(rows))[::-1]
+        right = 4 * rows["largest"].max()
+        axis.barh(place, rows["largest"] - rows["smallest"], left=rows["smallest"], height=0.8, color="#eeeeee", zorder=0)
+        low, high = rows["low"].clip(1, right), rows["high"].clip(1, right)
+        axis.hlines(place, low, high, color=BLUE, lw=1.5)
+        for kind, marker, colour in (("maximum", "o", BLUE), ("minimum", "v", RED)):
+            this = (rows["kind"] == kind).to_numpy() & (rows["estimate"] < right).to_numpy()
+            axis.plot(rows["estimate"][this], place[this], marker, color=colour, ms=5, label=kind)
+        axis.set_xscale("log")
+        axis.set_xlim(1, right)
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_yticks(place, rows["surface"] if number == 0 or narrow else [""] * len(rows), fontsize=7)
+        axis.set_xlabel(f"{'layers N' if name == 'n_layers' else 'embedding dimension d'} at the turning point")
+    axes[0].legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], narrow=False):
+    """Share of simulated surfaces whose interval holds the truth, with its own sampling error."""
+    scenarios = list(dict.fromkeys(found["scenario"]))
+    names = list(dict.fromkeys(found["quantity"]))
+    figure, axes = _grid(len(scenarios), narrow, len(scenarios), 1, 2.9 if not narrow else 2.5, sharex=True)
+    for number, (axis, scenario) in enumerate(zip(axes, scenarios)):
+        rows = found[found["scenario"] == scenario]
+        place = rows["quantity"].map({name: len(names) - i for i, name in enumerate(names)})
+        axis.axvspan(100 * target[0], 100 * target[1], color="#e8f0f7", zorder=0)
+        axis.axvline(100 * level, color=GREY, lw=1)
+        error = 100 * 2 * np.sqrt(rows["covered"] * (1 - rows["covered"]) / rows["draws"])
+        axis.errorbar(100 * rows["covered"], place, xerr=error, fmt="o", ms=4, lw=1, color=BLUE)
+        shown = names if number == 0 or narrow else [""] * len(names)
+        axis.set_yticks(range(len(names), 0, -1), shown, fontsize=8)
+        axis.set_ylim(0.4, len(names) + 0.6)
+        axis.set_title(scenario)
+        axis.set_xlabel("truth inside, %")
+    return figure
