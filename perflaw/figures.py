@@ -34,7 +34,26 @@ STYLE = {
     "legend.frameon": False,
     "svg.hashsalt": "perflaw",  # the same figure is the same file
 }
-WIDE, NARROW = 8.6, 4.2  # inches
+HEADINGS = {
+    "max_seq_len": "L",
+    "n_layers": "N",
+    "d_emb": "d",
+    "r2": "R²",
+    "aicc": "AICc",
+    "printed_r2": "printed R²",
+    "drawn_r2": "drawn R²",
+    "refit_r2": "our R²",
+    "parameters": "param.",
+    "clean": "clean fits",
+    "start": "D′ at start",
+    "fitted": "fitted D′",
+    "least": "least rank",
+    "most": "most",
+    "not_identified": "short of it",
+    "dataset": "log",
+}
+FORMATS = {"r2": "{:.3f}", "aicc": "{:.1f}", "printed_r2": "{:.4f}", "drawn_r2": "{:.4f}", "refit_r2": "{:.4f}"}
+WIDE, NARROW = 7.2, 3.7  # inches: the width of the text on a screen and on a phone
 
 
 def save(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
@@ -54,11 +73,19 @@ def save(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
 
 
 def table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = None):
-    """Keep `rows` as tables/NAME.csv, and return them formatted for the page."""
+    """Keep `rows` as tables/NAME.csv, and return them as the page shows them.
+
+    formats: of columns, where they are not those of `FORMATS`.
+    """
     folder = Path("tables")
     folder.mkdir(exist_ok=True)
     rows.to_csv(folder / f"{name}.csv", index=False)
-    return rows.style.hide(axis="index").format(formats or {}, na_rep="")
+    known = {column: form for column, form in FORMATS.items() if column in rows}
+    shown = rows.style.hide(axis="index").format({**known, **(formats or {})}, na_rep="")
+    numbers = list(rows.select_dtypes("number"))
+    shown = shown.set_properties(subset=numbers, **{"text-align": "right", "font-variant-numeric": "tabular-nums"})
+    shown = shown.relabel_index([HEADINGS.get(column, column) for column in rows], axis=1)
+    return shown.set_table_attributes('class="dataframe"')
 
 
 def glue(**values) -> None:
@@ -81,9 +108,12 @@ def _grid(count, narrow, wide_columns, narrow_columns, height, **options):
 
 
 def _log_axis(axis, values):
-    """A logarithmic axis with a tick at each of the values."""
+    """A logarithmic axis with ticks at those of the values that leave room for each other."""
     axis.set_xscale("log")
-    axis.xaxis.set_major_locator(FixedLocator(values))
+    shown = [values[0]]
+    for value in values[1:]:
+        shown += [value] if value >= 1.9 * shown[-1] else []
+    axis.xaxis.set_major_locator(FixedLocator(shown))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
@@ -93,7 +123,7 @@ def _log_axis(axis, values):
 
 def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False):
     """All surfaces, one panel each: points by N, one colour a d, and the fitted law through them."""
-    figure, axes = _grid(len(fits), narrow, 5, 2, 1.75 if not narrow else 1.9)
+    figure, axes = _grid(len(fits), narrow, 5, 2, 1.65)
     for axis, ((dataset, length, metric), fit) in zip(axes, fits.items()):
         surface = table[(table["dataset"] == dataset) & (table["max_seq_len"] == length) & (table["metric"] == metric)]
         layers, dimensions = (np.unique(surface[name]) for name in laws.AXES)
@@ -103,18 +133,18 @@ def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False
             cells = surface[surface["d_emb"] == d]
             axis.plot(cells["n_layers"], 100 * cells["value"], "o", ms=3, color=colour)
             curve = fit.predict(pd.DataFrame({"n_layers": dense, "d_emb": d}))
-            axis.plot(dense, 100 * curve, "-", lw=1, color=colour, label=f"{'low' if i == 0 else ''}")
+            axis.plot(dense, 100 * curve, "-", lw=1, color=colour)
         _log_axis(axis, layers)
-        axis.set_title(f"{dataset}, L {length}\n{metric}, R² {fit.r2:.3f}", fontsize=7.5)
-        axis.tick_params(labelsize=7)
-    figure.supxlabel("layers N (logarithmic)")
-    figure.supylabel("metric, %")
+        axis.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=7.5)
+        axis.tick_params(labelsize=7, length=2)
+    figure.supxlabel("layers N", fontsize=9)
+    figure.supylabel("metric, %", fontsize=9)
     return figure
 
 
 def printed_against_recomputed(panels: pd.DataFrame, narrow=False):
     """R² of the 40 panels: printed (ring) against recomputed from the drawing (dot)."""
-    figure, axes = _grid(2, narrow, 2, 1, 4.0, sharex=True)
+    figure, axes = _grid(2, narrow, 2, 1, 4.2)
     for axis, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
         labels = [f"{r.dataset} {r.max_seq_len} {r.metric.split('@')[0]}" for r in rows.itertuples()]
         place = np.arange(len(rows))[::-1]
@@ -143,10 +173,12 @@ def errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
     names = list(in_sample["law"])
     place = dict(zip(names, range(len(names) - 1, -1, -1)))
     splits = list(dict.fromkeys(errors["split"]))
-    figure, axes = _grid(1 + len(splits), narrow, 1 + len(splits), 2, 2.9, sharey=not narrow)
+    figure, axes = _grid(1 + len(splits), narrow, 1 + len(splits), 1, 2.9 if not narrow else 2.5)
     axes[0].plot(in_sample["r2"], in_sample["law"].map(place), "s", color=GREY, ms=5)
     axes[0].set_title("seen: R²\n(right is better)")
     axes[0].set_xlim(-0.05, 1.05)
+    axes[0].set_xticks([0, 0.5, 1])
+    axes[0].set_xlabel("R²")
     for axis, split in zip(axes[1:], splits):
         rows = errors[errors["split"] == split]
         best = rows["mape"].idxmin()
@@ -155,18 +187,17 @@ def errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
         for row in rows.itertuples():
             axis.annotate(f"{row.mape:.2f}", (row.mape, place[row.law]), (5, 3), textcoords="offset points", fontsize=7)
         axis.set_title(f"hidden: {split}\n(left is better)")
-        axis.set_xlim(0, 1.25 * errors["mape"].max())
-        axis.set_xlabel("mean absolute error, %")
+        axis.set_xlim(0, 1.35 * errors["mape"].max())
+        axis.set_xlabel("mean error, %")
     for i, axis in enumerate(axes):
-        shown = i % (2 if narrow else len(axes)) == 0
-        axis.set_yticks(list(place.values()), list(place) if shown else [""] * len(place), fontsize=8)
+        axis.set_yticks(list(place.values()), list(place) if i == 0 or narrow else [""] * len(place), fontsize=8)
         axis.set_ylim(-0.6, len(names) - 0.4)
     return figure
 
 
 def recipe_against_search(panels: pd.DataFrame, narrow=False):
     """R² of each surface: one local search from ones (ring) against the global search (dot)."""
-    figure, (axis,) = _grid(1, narrow, 1, 1, 4.0)
+    figure, (axis,) = _grid(1, narrow, 1, 1, 3.8)
     place = np.arange(len(panels))[::-1]
     axis.hlines(place, panels["recipe_r2"], panels["global_r2"], color=GREY, lw=1)
     axis.plot(panels["recipe_r2"], place, "o", ms=7, mfc="none", mec=RED, label="one search from ones")
@@ -197,19 +228,6 @@ def profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
         axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes[0].set_ylabel("sum of squares over its minimum")
     axes[0].legend(fontsize=8)
-    return figure
-
-
-def free_data_parameter(starts: pd.DataFrame, narrow=False):
-    """Fitted D' against the D' that the search started from; R² is the same."""
-    figure, (axis,) = _grid(1, narrow, 1, 1, 2.8 if not narrow else 3.2)
-    axis.plot(starts["start"], starts["start"], "-", color=GREY, lw=1, label="fitted = start")
-    axis.plot(starts["start"], starts["fitted"], "o", color=BLUE, ms=5, label="one fit")
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.set_xlabel("D′ at the start of the search")
-    axis.set_ylabel("fitted D′")
-    axis.legend(fontsize=8)
     return figure
 
 

@@ -136,9 +136,13 @@ class Fit:
             return self._profile_exponent(parameter, level)
         return self._profile_linear(parameter, level)
 
-    def profile_curve(self, exponent: str, size: int = 81) -> pd.DataFrame:
-        """Sum of squares over its minimum, with the exponent held at `size` values: columns value, ratio."""
-        values = np.linspace(*self.law.exponents[exponent], size)
+    def profile_curve(self, exponent: str, size: int = 41) -> pd.DataFrame:
+        """Sum of squares over its minimum, with the exponent held: columns value, ratio.
+
+        `size` values on either side of the estimate, up to the bound, dense near the estimate.
+        """
+        best, steps = self.parameters[exponent], np.linspace(0, 1, size) ** 3
+        values = np.unique([best + steps * (bound - best) for bound in self.law.exponents[exponent]])
         rss = [solve(pinned(self.law, exponent, v), self.points, self.y, self.weights).rss[0] for v in values]
         return pd.DataFrame({"value": values, "ratio": np.array(rss) / self.rss})
 
@@ -238,7 +242,8 @@ def fit(law: Law, points: pd.DataFrame, y: Sequence[float], loss: str = "squares
     below 1 or with a single value, repeated cells, values that are all equal, and fewer
     points than the law has parameters plus one.
     """
-    y = check(law, points, y)
+    _check_points(law, points)
+    y = _check_values(points, y)
     if loss not in ("squares", "huber"):
         raise InputError(f"no loss is called '{loss}'; there are squares, huber")
     weights = np.ones_like(y) if loss == "squares" else _huber_weights(law, points, y)
@@ -251,14 +256,15 @@ def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str], value: str = 
     by: the columns that name a surface; value: the column of the metric. Surfaces
     measured at the same points, in the same order, are solved together.
     """
+    _axes(law, table)
     surfaces = dict(list(table.groupby(list(by), sort=False)))
-    values = {key: check(law, surface, surface[value]) for key, surface in surfaces.items()}
     together: dict[bytes, list[tuple]] = {}
     for key, surface in surfaces.items():
         together.setdefault(surface[list(law.axes)].to_numpy(float).tobytes(), []).append(key)
     fits = {}
     for keys in together.values():
-        y = np.array([values[key] for key in keys])
+        _check_points(law, surfaces[keys[0]])
+        y = np.array([_check_values(surfaces[key], surfaces[key][value]) for key in keys])
         fits |= zip(keys, _fits(law, surfaces[keys[0]], y, np.ones(y.shape[1])))
     return {key: fits[key] for key in surfaces}
 
@@ -269,32 +275,6 @@ def _fits(law, points, y, weights):
     points = points[list(law.axes)].reset_index(drop=True)
     rows = zip(y, np.hstack([beta, theta]), converged)
     return [Fit(law, points, v, pd.Series(p, index=list(law.parameters)), weights, bool(done)) for v, p, done in rows]
-
-
-def check(law: Law, points: pd.DataFrame, y: Sequence[float]) -> np.ndarray:
-    """`y` as an array, or an InputError that names what keeps `points` and `y` from being fitted."""
-    axes = _axes(law, points)
-    y = _numbers(y, "the metric")
-    if len(y) != len(points):
-        raise InputError(f"{len(points)} points but {len(y)} values; give one value for each point")
-    needed = len(law.parameters) + 1
-    if len(y) < needed:
-        raise InputError(f"{len(y)} points are too few for the law {law.name}, which needs {needed} or more")
-    middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
-    if (np.ptp(varpro.design(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
-        axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
-        raise InputError(f"{axis} is {axes[axis][0]:g} in every row; the law {law.name} needs two or more values of it")
-    cell = [*law.axes, *(["seed"] if "seed" in points else [])]
-    if (again := points.duplicated(cell)).any():
-        row = int(np.flatnonzero(again)[0])
-        told = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
-        raise InputError(
-            f"row {row + 1} repeats an earlier cell ({told}); "
-            "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
-        )
-    if np.ptp(y) == 0:
-        raise InputError(f"all {len(y)} values are {y[0]:g}; there is nothing to fit")
-    return y
 
 
 def jacobian(fit: Fit) -> np.ndarray:
@@ -392,7 +372,8 @@ def held_out(law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 
     interval exactly if fitting it too raises the sum of squares by no more than the
     interval allows, so two batches of fits answer for all cells.
     """
-    y = check(law, points, y)
+    _check_points(law, points)
+    y = _check_values(points, y)
     _check_level(level)
     hidden = splits(points)
     asked = [(name, fold, row) for name, mask in hidden.items() for fold, row in np.argwhere(mask)]
@@ -543,6 +524,36 @@ def _unidentified(jacobian, names):
 
 
 # ---------------------------------------------------------------- input
+
+
+def _check_points(law, points):
+    """Raise InputError for what keeps the points from being fitted."""
+    axes = _axes(law, points)
+    needed = len(law.parameters) + 1
+    if len(points) < needed:
+        raise InputError(f"{len(points)} points are too few for the law {law.name}, which needs {needed} or more")
+    middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
+    if (np.ptp(varpro.design(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
+        axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
+        raise InputError(f"{axis} is {axes[axis][0]:g} in every row; the law {law.name} needs two or more values of it")
+    cell = [*law.axes, *(["seed"] if "seed" in points else [])]
+    if (again := points.duplicated(cell)).any():
+        row = int(np.flatnonzero(again)[0])
+        told = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
+        raise InputError(
+            f"row {row + 1} repeats an earlier cell ({told}); "
+            "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
+        )
+
+
+def _check_values(points, y) -> np.ndarray:
+    """`y` as an array, or an InputError for what keeps it from being fitted."""
+    y = _numbers(y, "the metric")
+    if len(y) != len(points):
+        raise InputError(f"{len(points)} points but {len(y)} values; give one value for each point")
+    if np.ptp(y) == 0:
+        raise InputError(f"all {len(y)} values are {y[0]:g}; there is nothing to fit")
+    return y
 
 
 def _check_level(level):

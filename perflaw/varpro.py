@@ -83,7 +83,7 @@ def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
         if low == high:
             values.append(np.array([low]))
             continue
-        mesh = np.linspace(low, high, 1201)
+        mesh = np.linspace(low, high, 601)
         theta = np.tile(middle, (len(mesh), 1))
         theta[:, i] = mesh
         columns = design(law, x, theta)
