@@ -111,7 +111,7 @@ class Fit:
         beyond: whether the point is outside the measured range of an axis.
         """
         x = _axes(self.law, points)
-        _check_level(level)
+        check_level(level)
         theta, beta, root, slack = self.candidates(level)
         centre, spread = contrast(self.law.basis(x, theta), beta, root)
         half = np.sqrt(np.maximum(slack, 0)[:, None] * (spread + new_run))
@@ -131,7 +131,7 @@ class Fit:
         """
         if parameter not in self.law.parameters:
             raise InputError(f"the law has no parameter '{parameter}'; it has {', '.join(self.law.parameters)}")
-        _check_level(level)
+        check_level(level)
         if parameter in self.law.exponents:
             return self._profile_exponent(parameter, level)
         return self._profile_linear(parameter, level)
@@ -374,7 +374,7 @@ def held_out(law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 
     """
     _check_points(law, points)
     y = _check_values(points, y)
-    _check_level(level)
+    check_level(level)
     hidden = splits(points)
     asked = [(name, fold, row) for name, mask in hidden.items() for fold, row in np.argwhere(mask)]
     masks = np.array([hidden[name][fold] for name, fold, _ in asked])
@@ -548,7 +548,7 @@ def _check_points(law, points):
 
 def _check_values(points, y) -> np.ndarray:
     """`y` as an array, or an InputError for what keeps it from being fitted."""
-    y = _numbers(y, "the metric")
+    y = numbers(y, "the metric")
     if len(y) != len(points):
         raise InputError(f"{len(points)} points but {len(y)} values; give one value for each point")
     if np.ptp(y) == 0:
@@ -556,7 +556,8 @@ def _check_values(points, y) -> np.ndarray:
     return y
 
 
-def _check_level(level):
+def check_level(level: float) -> None:
+    """Raise InputError for a level that is no share."""
     if not 0 < level < 1:
         raise InputError(f"the level of an interval is {level:g}; it must be between 0 and 1, e.g. 0.9")
 
@@ -566,7 +567,7 @@ def _axes(law, points) -> dict[str, np.ndarray]:
     if missing := [axis for axis in law.axes if axis not in points]:
         there = ", ".join(map(str, getattr(points, "columns", points)))
         raise InputError(f"the law {law.name} needs the column {' and '.join(missing)}; there are {there}")
-    axes = {axis: _numbers(points[axis], axis) for axis in law.axes}
+    axes = {axis: numbers(points[axis], axis) for axis in law.axes}
     for axis, values in axes.items():
         if (values < 1).any():
             row = int(np.flatnonzero(values < 1)[0])
@@ -574,10 +575,11 @@ def _axes(law, points) -> dict[str, np.ndarray]:
     return axes
 
 
-def _numbers(values: Iterable, what: str) -> np.ndarray:
+def numbers(values: Iterable, what: str) -> np.ndarray:
+    """The values as floats, or an InputError naming the first that is not a finite number."""
     values = pd.Series(values)
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(float)
-    if not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+    found = pd.to_numeric(values, errors="coerce").to_numpy(float)
+    if not np.isfinite(found).all():
+        row = int(np.flatnonzero(~np.isfinite(found))[0])
         raise InputError(f"{what} is '{values.iloc[row]}' in row {row + 1}; it must be a finite number")
-    return numbers
+    return found

@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from perflaw import fitting, laws
+from perflaw import fitting, joint, laws
 
 LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 GRID = pd.DataFrame(list(product(LAYERS, DIMENSIONS)), columns=list(laws.AXES))
@@ -101,3 +101,38 @@ def _held(exponent, value, y):
 
 def _arrays(points):
     return {axis: points[axis].to_numpy(float) for axis in laws.AXES}
+
+
+# ---------------------------------------------------------------- negative control
+
+
+def negative_control(kind: str, table: pd.DataFrame, n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Simulated sets of surfaces on the cells of `table`, and what `joint.claims` says of them.
+
+    kind: "no decline", where each log rises along each axis, in a straight line of the
+    logarithm or levelling off, or "no effect of d", where it rises to a peak in N and falls
+    again, d doing nothing. Heights are drawn anew each time; the noise is each log's own, as the
+    joint law finds it in `table`. One row a draw and log and axis, as `joint.claims` gives
+    them, with the column draw.
+    """
+    data = joint.cells(table)
+    whole = joint.fit(table)
+    found = joint.model(data.frame, data.frame, joint.JOINT)
+    noise = np.sqrt(np.diag(found.covariance(whole.variances[0]) - found.covariance(whole.variances[0], noise=False)))
+    places = [(axis + 1) / 2 for axis in joint.scaled(data.frame, data.frame)]  # from 0 to 1 on a log's grid
+    rng, everything, parts = np.random.default_rng(seed), np.arange(len(data)), []
+    for draw in range(n_draws):
+        y = noise * rng.standard_normal(len(data))
+        for log in data.frame["dataset"].unique():
+            here = (data.frame["dataset"] == log).to_numpy()
+            for axis, place in zip(laws.AXES, places):
+                height, bend = rng.uniform(0.02, 0.4 if axis == "d_emb" else 0.1), rng.uniform(1, 5)
+                x = place[here]
+                if kind == "no decline":
+                    straight = rng.random() < 0.5
+                    y[here] += height * (x if straight else np.expm1(-bend * x) / np.expm1(-bend))
+                elif axis == "n_layers":
+                    y[here] += height * (2.4 * x - 1.7 * x**2) / 0.847
+        variances = joint.estimate(found, y, everything, whole.variances[0])
+        parts.append(joint.claims_of(data.frame, found, variances, y, level).assign(draw=draw))
+    return pd.concat(parts, ignore_index=True)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from perflaw import InputError, fitting, laws, planning, recovery
+from perflaw import InputError, fitting, laws, planning, published, recovery
 from perflaw.recovery import GRID
 
 
@@ -62,3 +62,123 @@ def test_intervals_agree_with_the_simulations_test():
 def test_an_axis_the_law_does_not_read():
     with pytest.raises(InputError, match="no axis 'tokens'"):
         planning.turning_point(fitted("clean"), "tokens")
+
+
+# ---------------------------------------------------------------- optimum, plan, replay
+
+
+def test_the_optimum_of_a_clean_surface_is_where_it_is():
+    best = planning.optimum(fitted("clean"), n_draws=200)
+    assert best.n_layers == pytest.approx(14, rel=0.25) and best.d_emb == pytest.approx(60, rel=0.1)
+    assert best.edge == ()
+    assert best.low["d_emb"] <= best.d_emb <= best.high["d_emb"]
+    assert 0 <= best.regret < 0.01
+    closed = planning.closed_form(fitted("clean"))
+    for axis, value in (("n_layers", best.n_layers), ("d_emb", best.d_emb)):
+        assert closed[axis]["maximum"] and closed[axis]["beyond_one"]
+        assert value == pytest.approx(closed[axis]["estimate"], rel=0.03)  # the grid's step
+
+
+def test_an_optimum_under_a_budget_balances_what_the_axes_buy():
+    """On the budget 12 N d^2 = B, one per cent of d costs as much as two of N: slopes stand 2 to 1."""
+    found = fitted("clean")
+    free = planning.optimum(found, n_draws=20)
+    budget = 0.3 * 12 * free.n_layers * free.d_emb**2
+    best = planning.optimum(found, parameters=budget, n_draws=20)
+    assert 0.93 * budget < 12 * best.n_layers * best.d_emb**2 <= budget
+    assert best.value < free.value
+    at = {"n_layers": np.array([best.n_layers]), "d_emb": np.array([best.d_emb])}
+    theta, beta = found.parameters.to_numpy()[3:], found.parameters.to_numpy()[:3]
+    by_n, by_d = ((planning.slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb"))
+    assert by_d == pytest.approx(2 * by_n, rel=0.35)
+
+
+def test_a_rising_law_has_its_optimum_at_the_edge():
+    y = 0.1 + 0.01 * np.log(GRID["n_layers"]) + 0.02 * np.log(GRID["d_emb"]) + 1e-4 * np.sin(np.arange(24))
+    best = planning.optimum(fitting.fit(laws.log_linear(), GRID, y), n_draws=20)
+    assert set(best.edge) == {"n_layers", "d_emb"}
+
+
+def test_compute_budgets():
+    points = GRID.assign(max_seq_len=100)
+    cheap = planning.affordable(points, flops=laws.flops_per_token(8, 50, 100))
+    assert ((cheap["n_layers"] <= 8) | (cheap["d_emb"] < 50)).all() and len(cheap) < len(points)
+    found = fitting.fit(laws.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"]))
+    assert planning.optimum(found, flops=laws.flops_per_token(8, 50, 100), n_draws=20).n_layers <= 32
+
+
+def test_the_plan_stays_unless_it_is_sure():
+    measured = np.array([0.30, 0.31, np.nan])
+    rng = np.random.default_rng(0)
+    unsure = np.array([0.30, 0.31, 0.32]) + rng.normal(0, [0.001, 0.001, 0.03], (4000, 3))
+    sure = np.array([0.30, 0.31, 0.35]) + rng.normal(0, [0.001, 0.001, 0.02], (4000, 3))
+    stay, go = planning.plan(unsure, measured), planning.plan(sure, measured)
+    assert (stay.choice, stay.best_mean) == (1, 2) and 0.5 < stay.chance < 0.9
+    assert go.choice == 2 and go.chance > 0.9
+    assert stay.regret > go.regret > 0
+
+
+def test_the_runs_that_tell_most():
+    mean, noise = np.array([0.0, 0.0, -3.0, -0.1]), np.full(4, 0.01)
+    covariance = np.diag([0.01, 1.0, 1.0, 0.5])
+    assert planning.next_runs(mean, covariance, noise, 2) == [1, 3]  # uncertain and perhaps best; 2 is hopeless
+
+
+def test_the_knowledge_gradient_is_the_expected_gain():
+    mean, covariance = np.array([0.0, -0.2]), np.array([[0.04, 0.0], [0.0, 1.0]])
+    draws = np.random.default_rng(0).normal(size=400_000)
+    gain = np.maximum(0.0, -0.2 + draws * 1.0 / np.sqrt(1.1)).mean()
+    other = np.maximum(draws * 0.04 / np.sqrt(0.14), -0.2).mean()
+    assert (planning.next_runs(mean, covariance, np.full(2, 0.1), 1) == [1]) == (gain > other)
+
+
+def test_seeds_by_the_textbook():
+    # two means of n values, sd 4.5 %, a difference of 3 %: n = 2 (1.96 + .84)^2 (.045 / .03)^2
+    assert planning.seeds_needed(0.03, 0.045) == np.ceil(2 * (1.959964 + 0.841621) ** 2 * 1.5**2)
+    assert planning.seeds_needed(0.03, 0.045, user_sd=0.005) > planning.seeds_needed(0.03, 0.045)
+    assert planning.seeds_needed(0.03, 0.045, user_sd=0.02) == np.inf
+    assert planning.seeds_needed(0.5, 0.001) == 1
+
+
+def test_the_plan_replayed_on_the_published_surfaces():
+    found = planning.replay(published.surfaces(), budgets=(1.0, 0.5), n_draws=2000)
+    assert len(found) == 2 * 20 * 2 * 5
+    assert (found["regret"] >= -1e-12).all()
+    within = (found["noises"] <= 1).groupby([found["rule"], found["split"], found["budget"]]).sum()
+    assert within["guarded plan"].min() >= 16
+    assert within["largest model"].max() < 10
+    half = found[found["budget"] == 0.5]
+    size = 12 * half["n_layers"] * half["d_emb"] ** 2
+    assert (size <= 0.5 * 12 * half["dataset"].map({"Industrial": 64 * 1024**2}).fillna(32 * 100**2) + 1).all()
+
+
+@pytest.mark.parametrize(
+    "ask, told",
+    [
+        (lambda: planning.optimum(fitted("clean"), parameters=10), "no candidate has at most 10 parameters; the smallest has"),
+        (lambda: planning.optimum(fitted("clean"), flops=1e9), "needs the column max_seq_len"),
+        (lambda: planning.optimum(fitted("clean"), reach=0.5), "reach is 0.5"),
+        (lambda: planning.affordable(GRID[:0]), "no candidate to choose from"),
+        (lambda: planning.plan(np.zeros((3, 0)), np.array([])), "no candidate to choose from"),
+        (lambda: planning.plan(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90), "between 0 and 1"),
+        (lambda: planning.next_runs(np.array([]), np.zeros((0, 0)), np.array([])), "no candidate"),
+        (lambda: planning.closed_form(fitted("clean", laws.log_quadratic())), "the Performance Law's"),
+        (lambda: planning.seeds_needed(0, 0.01), "above 0"),
+    ],
+)
+def test_impossible_questions_get_one_line(ask, told):
+    with pytest.raises(InputError, match=told):
+        ask()
+
+
+def test_a_law_without_the_asked_axis():
+    @laws.family
+    def layers_only():
+        return laws.Law("layers_only", "b", ("n_layers",), ("b", "a"), laws.log_linear(axes=("n_layers",)).basis)
+
+    try:
+        found = fitting.fit(laws.law("layers_only"), GRID[GRID["d_emb"] == 25], [1.0, 2, 3, 4, 5, 7])
+        with pytest.raises(InputError, match="no axis d_emb to choose"):
+            planning.optimum(found)
+    finally:
+        del laws.FAMILIES["layers_only"]
