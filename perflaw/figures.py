@@ -14,7 +14,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from perflaw import laws
 from perflaw.fitting import Fit
@@ -251,6 +251,77 @@ def turning_points(turns: pd.DataFrame, narrow=False):
     axes[0].legend(fontsize=8, loc="lower right")
     return figure
 
+# ---------------------------------------------------------------- the joint law and the plan
+
+
+def alone_or_joint(errors: pd.DataFrame, targets: Mapping[str, float], narrow=False):
+    """Held-out error of each shape of law: each surface alone, jointly, jointly with a walk.
+
+    errors: columns shape, how (alone, joint, joint with a walk), split, mape; targets: a
+    line for each split.
+    """
+    shapes = list(dict.fromkeys(errors["shape"]))
+    place = dict(zip(shapes, range(len(shapes) - 1, -1, -1)))
+    figure, axes = _grid(len(targets), narrow, len(targets), 1, 2.6 if not narrow else 2.1)
+    marks = {"alone": ("o", "white", GREY), "joint": ("o", BLUE, BLUE), "joint with a walk": ("D", ORANGE, ORANGE)}
+    for number, (axis, (split, target)) in enumerate(zip(axes, targets.items())):
+        axis.axvline(target, color=GREY, lw=1, ls="--", zorder=1)
+        rows = errors[errors["split"] == split]
+        for shape, line in rows.groupby("shape"):
+            axis.hlines(place[shape], line["mape"].min(), line["mape"].max(), color="#bbbbbb", lw=1, zorder=1)
+        for how, (marker, face, edge) in marks.items():
+            these = rows[rows["how"] == how]
+            axis.plot(these["mape"], these["shape"].map(place), marker, mfc=face, mec=edge, ms=6, label=how, ls="", zorder=3)
+        axis.set_yticks(list(place.values()), shapes if number == 0 or narrow else [""] * len(shapes), fontsize=8)
+        axis.set_ylim(-0.6, len(shapes) - 0.4)
+        axis.set_title(f"hidden: {split}")
+        axis.set_xlabel("mean absolute error, %")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 3, fontsize=8)
+    return figure
+
+
+def replayed_plan(counts: pd.DataFrame, surfaces: int, target: int, narrow=False):
+    """On how many surfaces each rule's choice is within one noise unit of the best, and its mean regret.
+
+    counts: columns split, rule, within, regret (%).
+    """
+    splits, rules = (list(dict.fromkeys(counts[name])) for name in ("split", "rule"))
+    figure, axes = _grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
+    place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
+    for axis, column, label in zip(axes, ("within", "regret"), (f"within one noise unit, of {surfaces}", "mean regret, %")):
+        for split, marker, colour in zip(splits, "oD", (BLUE, ORANGE)):
+            rows = counts[counts["split"] == split]
+            axis.plot(rows[column], rows["rule"].map(place), marker, color=colour, ms=6, label=f"hidden: {split}", ls="")
+        axis.set_yticks(list(place.values()), rules, fontsize=8)
+        axis.set_ylim(-0.6, len(rules) - 0.4)
+        axis.set_xlabel(label)
+    axes[0].axvline(target, color=GREY, lw=1, ls="--")
+    axes[0].set_xlim(0, surfaces + 0.6)
+    axes[1].set_xlim(0, None)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    return figure
+
+
+def seeds(curves: pd.DataFrame, narrow=False):
+    """Seeds that it takes to see a difference, one line for each noise between seeds.
+
+    curves: columns noise, difference (both in %), seeds.
+    """
+    figure, (axis,) = _grid(1, narrow, 1, 1, 2.8)
+    for i, (noise, rows) in enumerate(curves.groupby("noise")):
+        axis.plot(rows["difference"], rows["seeds"], "-o", ms=3.5, color=SEQUENCE(0.25 + 0.25 * i), label=f"{noise:g} %")
+    axis.set_xscale("log")
+    axis.set_yscale("log")
+    for side in (axis.xaxis, axis.yaxis):
+        side.set_major_formatter(StrMethodFormatter("{x:g}"))
+        side.set_minor_formatter(StrMethodFormatter(""))
+    axis.xaxis.set_major_locator(FixedLocator([1, 2, 3, 5, 10]))
+    axis.set_xlabel("difference to be seen, %")
+    axis.set_ylabel("seeds of each configuration")
+    axis.legend(title="noise between seeds", fontsize=8)
+    return figure
+
+
 
 def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], narrow=False):
     """Share of simulated surfaces whose interval holds the truth, with its own sampling error."""
@@ -269,4 +340,50 @@ def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], nar
         axis.set_ylim(0.4, len(names) + 0.6)
         axis.set_title(scenario)
         axis.set_xlabel("truth inside, %")
+    return figure
+
+
+# ---------------------------------------------------------------- a sweep by others
+
+
+def dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False):
+    """For each log the metric against d, and its last change: dropout held, and dropout chosen.
+
+    surfaces: columns log, metric, regularisation, d_emb, value (averaged over the rest);
+    changes: columns log, regularisation, change, low, high (in per cent).
+    """
+    logs = list(dict.fromkeys(surfaces["log"]))
+    names = sorted(set(changes["regularisation"]), key=lambda name: (name == "chosen", name))
+    colours = {name: SEQUENCE(0.3 + 0.3 * i) for i, name in enumerate(names[:-1])} | {"chosen": ORANGE}
+    ratios = [2.6, 1.3]
+    options = {"height_ratios": ratios * len(logs) if narrow else ratios}
+    figure, axes = _grid(2 * len(logs), narrow, len(logs), 1, 2.15 if not narrow else 1.75, gridspec_kw=options)
+    axes = np.reshape(axes, (len(logs), 2) if narrow else (2, len(logs)))
+    for (curves, dots), log in zip(axes if narrow else axes.T, logs):
+        rows = surfaces[surfaces["log"] == log]
+        for name in names[::-1]:  # the bold line first, so that the others stay visible on it
+            line = 100 * rows[rows["regularisation"] == name].groupby("d_emb")["value"].mean()
+            width, size, label = (5, 0, "chosen by validation") if name == "chosen" else (1.4, 4, name)
+            curves.plot(line.index, line, "-o", lw=width, ms=size, color=colours[name], solid_capstyle="round", label=label)
+        _log_axis(curves, list(line.index))
+        curves.yaxis.set_major_locator(MaxNLocator(5))
+        curves.set_title(log)
+        curves.set_xlabel("embedding dimension d")
+        if narrow or log == logs[0]:
+            curves.set_ylabel(f"{rows['metric'].iloc[0]}, %")
+        told = changes[changes["log"] == log].set_index("regularisation").loc[names]
+        place = np.arange(len(names))[::-1]
+        dots.axvline(0, color=GREY, lw=1)
+        for y, name, row in zip(place, names, told.itertuples()):
+            dots.plot([row.low, row.high], [y, y], "-", lw=2, color=colours[name])
+            dots.plot(row.change, y, "o", ms=7 if name == "chosen" else 5, color=colours[name])
+        dots.set_yticks(place, names if narrow or log == logs[0] else [""] * len(names), fontsize=8)
+        dots.set_ylim(-0.6, len(names) - 0.4)
+        reach = 1.1 * changes[["low", "high"]].abs().max(axis=None)
+        dots.set_xlim(-reach, reach)
+        dots.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        dots.set_xlabel(f"change from d {line.index[-2]} to {line.index[-1]}, %")
+    handles, texts = axes[0, 0].get_legend_handles_labels()
+    columns = 2 if narrow else len(names)
+    figure.legend(handles[::-1], texts[::-1], loc="outside upper center", ncols=columns, fontsize=8)
     return figure

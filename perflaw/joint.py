@@ -446,7 +446,7 @@ def estimate(model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | 
     parts = np.ascontiguousarray(model.parts[:, seen][:, :, seen])
     if start is None:
         start = np.array([-1.0 if limits == RATIO_BOUNDS else -7.0 for limits in model.bounds])
-    options = {"ftol": 1e-8, "gtol": 1e-4, "maxiter": 300}
+    options = {"ftol": 1e-7, "gtol": 1e-3, "maxiter": 300}
     arguments = (fixed, parts, model.powers, y[seen])
     found = minimize(_negative_reml, start, arguments, "L-BFGS-B", jac=True, bounds=model.bounds, options=options)
     return found.x

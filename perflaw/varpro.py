@@ -22,6 +22,7 @@ from perflaw.laws import Law
 
 GRID = 41  # values per exponent in the first search
 VALLEYS = 4  # valleys of that grid that are refined
+TIE = 1e-6  # sums of squares this close, relatively, are the same
 BLOCK = 4_000_000  # numbers held at once by the search over weighted problems
 
 Axes = Mapping[str, np.ndarray]  # a law's axes, n values each
@@ -35,7 +36,11 @@ class Solution(NamedTuple):
 
 
 def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
-    """The best parameters of every problem of the batch."""
+    """The best parameters of every problem of the batch.
+
+    Where the data cannot tell exponents apart, the smallest are taken: those nearest to a
+    law in plain logarithms.
+    """
     batch = max(len(y), len(np.atleast_2d(weights)))
     if not law.exponents:
         theta = np.zeros((batch, 0))
@@ -44,8 +49,11 @@ def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
     y = np.broadcast_to(y, (batch, y.shape[-1]))
     problem, theta = _valleys(law, x, y, weights)
     refined = _refine(law, x, y[problem], weights[problem] if weights.ndim == 2 else weights, theta)
-    by_rss = np.lexsort((refined.rss, problem))
-    best = by_rss[np.unique(problem[by_rss], return_index=True)[1]]
+    lowest = np.full(batch, np.inf)
+    np.minimum.at(lowest, problem, refined.rss)
+    behind = refined.rss > lowest[problem] * (1 + TIE)
+    order = np.lexsort((np.linalg.norm(refined.theta, axis=1), behind, problem))
+    best = order[np.unique(problem[order], return_index=True)[1]]
     return Solution(*(part[best] for part in refined))
 
 
@@ -71,11 +79,12 @@ def least_squares(columns: np.ndarray, y: np.ndarray, weights: np.ndarray):
 
 
 def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
-    """Every combination of `size` values per exponent within its bounds, (size^q, q).
+    """Every combination of `size` values or one more per exponent within its bounds, (G, q).
 
     A column of a law can swing from rising to falling within a few hundredths of its
     exponent and hardly change at all elsewhere. So two thirds of an exponent's values
-    are spaced by equal angles through which the centred columns turn, one third evenly.
+    are spaced by equal angles through which the centred columns turn, one third evenly,
+    and 0 is among them.
     """
     middle = np.array([(low + high) / 2 for low, high in law.exponents.values()])
     values = []
@@ -93,7 +102,8 @@ def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
         cosine = np.einsum("gnp,gnp->gp", columns[1:, :, moving], columns[:-1, :, moving])
         turn = np.arccos(np.clip(cosine, -1, 1)).sum(axis=1)
         travelled = np.concatenate([[0], np.cumsum(turn + turn.mean() / 2)])
-        values.append(np.interp(np.linspace(0, travelled[-1], size), travelled, mesh))
+        spread = np.interp(np.linspace(0, travelled[-1], size), travelled, mesh)
+        values.append(np.union1d(spread, [0.0]) if low < 0 < high else spread)
     return np.stack(np.meshgrid(*values, indexing="ij"), axis=-1).reshape(-1, len(values))
 
 
@@ -121,8 +131,12 @@ def _valleys(law, x, y, weights):
     rss = _rss_on_lattice(design(law, x, theta), y, weights)
     shape = [len(np.unique(axis)) for axis in theta.T]
     around = minimum_filter(rss.reshape(-1, *shape), size=(1, *[3] * len(shape)), mode="nearest")
-    valley = rss <= around.reshape(rss.shape)
-    lowest = np.argsort(np.where(valley, rss, np.inf), axis=1, kind="stable")[:, :VALLEYS]
+    around = around.reshape(rss.shape)
+    valley = rss <= around + TIE * np.abs(around)
+    low = rss.min(axis=1, keepdims=True)
+    depth = np.where(valley, np.floor(np.maximum(rss - low, 0) / (TIE * np.abs(low) + 1e-300)), np.inf)
+    size = np.broadcast_to(np.linalg.norm(theta, axis=1), depth.shape)
+    lowest = np.lexsort((size, depth), axis=1)[:, :VALLEYS]
     problem, place = np.nonzero(np.take_along_axis(valley, lowest, axis=1))
     return problem, theta[lowest[problem, place]]
 
@@ -172,8 +186,8 @@ def _refine(law, x, y, weights, theta, steps=100):
         promise = -np.einsum("bq,bq->b", step, 2 * gradient + np.einsum("bqr,br->bq", curvature, step))
         trial_beta, trial_rss, trial_q, _ = least_squares(design(law, x, trial), values, own)
         gain = rss[busy] - trial_rss
-        better = gain > 0
-        done = (np.abs(step).max(axis=1) < 1e-9) | (better & (gain <= 1e-9 * rss[busy])) | (damping[busy] > 1e10)
+        better = gain > 1e-10 * rss[busy]
+        done = (np.abs(step).max(axis=1) < 1e-9) | (np.abs(gain) <= 1e-9 * rss[busy]) | (damping[busy] > 1e10)
         damping[busy] *= np.select([gain > 0.75 * promise, gain > 0.25 * promise], [0.2, 1.0], 5.0)
         keep = busy[better]
         theta[keep], beta[keep], rss[keep], q[keep] = trial[better], trial_beta[better], trial_rss[better], trial_q[better]
