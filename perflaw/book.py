@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from perflaw import InputError
@@ -61,14 +62,19 @@ def build(root, parameters=None, name="default"):
 
     home = root / "book" / "_build" / name
     scratch = home / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
+    home.mkdir(parents=True, exist_ok=True)
     try:
-        execute(root, home, given, scratch)
-        assemble(root, home)
-        render(home, scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        with FileLock(home / ".lock", timeout=0):
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            try:
+                execute(root, home, given, scratch)
+                assemble(root, home)
+                render(home, scratch)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+    except Timeout:
+        raise InputError(f"the book '{name}' is being built by another process; wait for it, or give another --name") from None
     return home / "html" / "index.html"
 
 
@@ -92,9 +98,13 @@ def parameters_of(notebook):
     """
     from papermill import inspect_notebook  # takes a second, and most builds give no parameters
 
+    try:
+        declared_here = inspect_notebook(notebook)
+    except Exception as error:  # nbformat and json raise many kinds
+        raise InputError(f"{notebook.name} cannot be read as a notebook: {' '.join(str(error).split())[:200]}") from None
     found = [
         Parameter(notebook.stem, p["name"], p["inferred_type_name"], p["default"], p["help"])
-        for p in inspect_notebook(notebook).values()
+        for p in declared_here.values()
     ]
     for parameter in found:
         if parameter.kind.partition("[")[0] not in TYPES:

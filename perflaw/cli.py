@@ -30,8 +30,11 @@ def book(file, pairs, name):
     Only what changed is done again. With parameters of your own the book is
     built beside the default one, in book/_build/NAME.
     """
+    import signal
+
     from perflaw.book import BuildError, build, name_for, read_parameters
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does, kernels included
     try:
         index = build(Path.cwd(), read_parameters(file, pairs), name or name_for(file, pairs))
     except (InputError, BuildError) as error:
@@ -58,7 +61,7 @@ def fit(points, family, options, metric, where, loss, level, out):
     with one_line_errors():
         law = laws.law(family, **{name: parsed(value) for name, value in options})
         table = published.read_table(points)
-        if where:
+        if where is not None:
             table = published.select(table, where)
         if metric not in table:
             raise InputError(f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}")
@@ -69,14 +72,14 @@ def fit(points, family, options, metric, where, loss, level, out):
             fitting.save(fitted, out, metric)
     click.echo(f"{law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
-    click.echo(f"\n{'parameter':<10} {'estimate':>10}   {level:.0%} profile interval")
+    click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g}% profile interval")
     for name, (low, high) in intervals.items():
         click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")
     for axis, turn in turns.items():
         if turn.kind == "none":
             click.echo(f"{axis:<10} no turning point up to {planning.REACH:g} times the largest measured value")
         else:
-            click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {level:.0%} interval {turn.low:.4g} to {turn.high:.4g}")
+            click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {100 * level:g}% interval {turn.low:.4g} to {turn.high:.4g}")
 
 
 @main.command()
@@ -89,18 +92,26 @@ def predict(law, where, level):
 
     with one_line_errors():
         fitted = fitting.load(law)
-        points = published.read_table(where[0]) if "=" not in where[0] else combinations(where, fitted.law.axes)
+        points = combinations(where, fitted.law.axes) if "=" in where[0] else published.read_table(where[0])
+        if "=" not in where[0] and len(where) > 1:
+            raise InputError(f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}")
         table = fitted.interval(points, level)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(table.round(5))
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
     if table["beyond"].any():
-        click.echo("beyond: outside the measured range, where the interval holds only if the law does")
+        click.echo("beyond: outside the measured range of an axis, where the interval holds only if the law does")
+    if fitted.status != "converged":
+        click.echo(f"the fit of this law: {fitted.status}")
 
 
 def parsed(text):
     """A value given on the command line: a number, true or false, a list, or text."""
     import yaml
 
+    try:
+        return float(text)
+    except ValueError:
+        pass
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
@@ -111,7 +122,12 @@ def combinations(pairs, axes):
     """Points at every combination of AXIS=VALUE,VALUE pairs, as a DataFrame."""
     import pandas as pd
 
-    values = dict(pair.partition("=")[::2] for pair in pairs)
+    values = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name in values:
+            raise InputError(f"{name} is given twice; write {name}={values[name]},{text}")
+        values[name] = text
     if unknown := [name for name in values if name not in axes]:
         raise InputError(f"the law does not read {' and '.join(unknown)}; it reads {', '.join(axes)}")
     levels = pd.MultiIndex.from_product([text.split(",") for text in values.values()], names=list(values))

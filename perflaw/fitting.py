@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from perflaw import InputError, laws, varpro
@@ -42,6 +41,7 @@ class Fit:
     parameters: pd.Series
     weights: np.ndarray  # 1, or what Huber's loss left of each point
     converged: bool = True
+    tied: bool = False  # other exponents, elsewhere, fit equally well; the smallest were taken
 
     @property
     def n_free(self) -> int:
@@ -93,6 +93,7 @@ class Fit:
     def status(self) -> str:
         """'converged', or what stands in the way, with the names of the parameters."""
         told = [] if self.converged else ["not converged"]
+        told += ["several optima fit equally well"] if self.tied else []
         told += [f"at a bound: {', '.join(self.at_bound)}"] if self.at_bound else []
         told += [f"not identified: {', '.join(self.not_identified)}"] if self.not_identified else []
         return "; ".join(told) or "converged"
@@ -107,7 +108,8 @@ class Fit:
 
         For the value of one more run there (its noise included), or, with new_run=False,
         for the mean of many. It is the union over exponents of the exact intervals that
-        each would give, so what the data do not tell about the exponents widens it.
+        each would give, so what the data do not tell about the exponents widens it; the
+        exponents are taken from a lattice, which leaves the ends good to about 1 % of the width.
         beyond: whether the point is outside the measured range of an axis.
         """
         x = _axes(self.law, points)
@@ -119,7 +121,8 @@ class Fit:
         low = np.where(inside, centre - half, np.inf).min(axis=0)
         high = np.where(inside, centre + half, -np.inf).max(axis=0)
         beyond = np.any([(v < self.points[a].min()) | (v > self.points[a].max()) for a, v in x.items()], axis=0)
-        return pd.DataFrame({"prediction": self.predict(points), "low": low, "high": high, "beyond": beyond})
+        told = {"prediction": self.predict(points), "low": low, "high": high, "beyond": beyond}
+        return pd.DataFrame(told, index=points.index)
 
     def profile(self, parameter: str, level: float = 0.95) -> tuple[float, float]:
         """Profile interval of one parameter; an end is infinite where the data leave it open.
@@ -141,13 +144,16 @@ class Fit:
 
         `size` values on either side of the estimate, up to the bound, dense near the estimate.
         """
+        if exponent not in self.law.exponents:
+            raise InputError(f"the law has no exponent '{exponent}'; it has {', '.join(self.law.exponents) or 'none'}")
         best, steps = self.parameters[exponent], np.linspace(0, 1, size) ** 3
         values = np.unique([best + steps * (bound - best) for bound in self.law.exponents[exponent]])
-        rss = [solve(pinned(self.law, exponent, v), self.points, self.y, self.weights).rss[0] for v in values]
-        return pd.DataFrame({"value": values, "ratio": np.array(rss) / self.rss})
+        return pd.DataFrame({"value": values, "ratio": self.pinned(exponent, values).rss / self.rss})
 
     def bootstrap(self, n: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Parameters of `n` fits to points drawn with replacement, one row a draw."""
+        if n < 1:
+            raise InputError(f"a bootstrap of {n} draws has nothing to tell; ask for 1 or more")
         size = len(self.y)
         counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=n)
         drawn = solve(self.law, self.points, self.y, self.weights * counts)
@@ -194,25 +200,29 @@ class Fit:
         unit = np.stack(steps, axis=-1).reshape(-1, len(low))
         return np.clip(self._theta + (unit * reach) @ direction.T, low, high)
 
+    def pinned(self, exponent: str, values) -> varpro.Solution:
+        """The law solved anew with one exponent held at each of the values."""
+        index, x = list(self.law.exponents).index(exponent), _axes(self.law, self.points)
+        return varpro.solve_pinned(self.law, x, self.y, self.weights, index, np.asarray(values, float))
+
     def _profile_exponent(self, name, level):
-        limit = allowed(self.rss, self.dof, level)
-
-        def excess(value):
-            return solve(pinned(self.law, name, value), self.points, self.y, self.weights).rss[0] - limit
-
-        # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
+        limit, best = allowed(self.rss, self.dof, level), self.parameters[name]
         theta, _, _, slack = self.candidates(level)
-        values = theta[:, list(self.law.exponents).index(name)]
-        known = values[slack >= 0]
+        column = theta[:, list(self.law.exponents).index(name)]
+        # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
+        known = np.append(column[slack >= 0], best)
         ends = []
-        for sign, inner in ((-1, known.min()), (1, known.max())):
-            end = sign * np.inf
-            for outer in sorted({v for v in values if sign * v > sign * inner}, key=lambda v: sign * v):
-                if excess(outer) > 0:
-                    end = brentq(excess, inner, outer, xtol=1e-6)
-                    break
-                inner = outer
-            ends.append(float(end))
+        for inner, bound in zip((known.min(), known.max()), self.law.exponents[name]):
+            if self.pinned(name, [bound]).rss[0] <= limit:
+                ends.append(np.copysign(np.inf, bound - best if bound != best else -1 if not ends else 1))
+                continue
+            outer = bound
+            for _ in range(6):  # each pass splits the stretch that holds the end into 24
+                values = np.linspace(inner, outer, 25)
+                within = np.flatnonzero(self.pinned(name, values).rss <= limit)
+                last = within.max(initial=0)
+                inner, outer = values[last], values[min(last + 1, 24)]
+            ends.append(float(inner))
         return tuple(ends)
 
     def _profile_linear(self, name, level):
@@ -221,7 +231,9 @@ class Fit:
         centre, spread = (part[:, 0] for part in contrast(pick, beta, root))
         half = np.sqrt(np.maximum(slack, 0) * spread)
         bounds = np.array(list(self.law.exponents.values())).reshape(-1, 2)
-        edge = np.any((theta <= bounds[:, 0]) | (theta >= bounds[:, 1]), axis=1)
+        # An exponent whose best value is a bound takes no part: the others' edges tell.
+        moving = ~((self._theta <= bounds[:, 0]) | (self._theta >= bounds[:, 1]))
+        edge = np.any(((theta <= bounds[:, 0]) | (theta >= bounds[:, 1])) & moving, axis=1)
         inside = slack >= 0
         low, high = np.where(inside, centre - half, np.inf), np.where(inside, centre + half, -np.inf)
         return (
@@ -243,6 +255,8 @@ def fit(law: Law, points: pd.DataFrame, y: Sequence[float], loss: str = "squares
     points than the law has parameters plus one.
     """
     _check_points(law, points)
+    if isinstance(y, pd.Series) and not y.index.equals(points.index):
+        raise InputError("the values are a Series of another index than the points; give them in the same order")
     y = _check_values(points, y)
     if loss not in ("squares", "huber"):
         raise InputError(f"no loss is called '{loss}'; there are squares, huber")
@@ -257,6 +271,8 @@ def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str], value: str = 
     measured at the same points, in the same order, are solved together.
     """
     _axes(law, table)
+    if missing := [name for name in (*by, value) if name not in table]:
+        raise InputError(f"the table has no column {' and '.join(missing)}; it has {', '.join(table.columns)}")
     surfaces = dict(list(table.groupby(list(by), sort=False)))
     together: dict[bytes, list[tuple]] = {}
     for key, surface in surfaces.items():
@@ -271,10 +287,11 @@ def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str], value: str = 
 
 def _fits(law, points, y, weights):
     """A Fit for each row of `y` (B, n), measured at the same points."""
-    theta, beta, _, converged = varpro.solve(law, _axes(law, points), y, weights)
+    found = varpro.solve(law, _axes(law, points), y, weights)
     points = points[list(law.axes)].reset_index(drop=True)
-    rows = zip(y, np.hstack([beta, theta]), converged)
-    return [Fit(law, points, v, pd.Series(p, index=list(law.parameters)), weights, bool(done)) for v, p, done in rows]
+    told = list(law.parameters)
+    rows = zip(y, np.hstack([found.beta, found.theta]), found.converged, found.tied)
+    return [Fit(law, points, v, pd.Series(p, index=told), weights, bool(c), bool(t)) for v, p, c, t in rows]
 
 
 def jacobian(fit: Fit) -> np.ndarray:
@@ -383,7 +400,8 @@ def held_out(law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 
     if (seen.sum(axis=1) <= len(law.parameters)).any():
         raise InputError(f"too few points are left to fit the law {law.name} when a split hides some")
     folds, which = np.unique(seen, axis=0, return_inverse=True)
-    theta, beta, rss, _ = (part[which.ravel()] for part in solve(law, points, y, folds))
+    seen_fits = solve(law, points, y, folds)
+    theta, beta, rss = (part[which.ravel()] for part in (seen_fits.theta, seen_fits.beta, seen_fits.rss))
     with_cell = seen.copy()
     with_cell[np.arange(len(rows)), rows] = 1
     folds, which = np.unique(with_cell, axis=0, return_inverse=True)
@@ -454,7 +472,7 @@ def save(fit: Fit, path, metric: str = "value") -> None:
     """
     record = {
         "schema": SCHEMA,
-        "law": {"family": fit.law.family, "options": dict(fit.law.options)},
+        "law": {"family": fit.law.family, "options": dict(fit.law.options), "bounds": dict(fit.law.exponents)},
         "metric": metric,
         "status": fit.status,
         "r2": fit.r2,
@@ -463,6 +481,7 @@ def save(fit: Fit, path, metric: str = "value") -> None:
         "values": fit.y.tolist(),
         "weights": fit.weights.tolist(),
         "converged": fit.converged,
+        "tied": fit.tied,
     }
     try:
         Path(path).write_text(json.dumps(record, indent=1) + "\n")
@@ -474,16 +493,25 @@ def load(path) -> Fit:
     """The fit that `save` wrote. Raises InputError for a file that is not one of this version."""
     try:
         record = json.loads(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a law file: {error}") from None
-    if not isinstance(record, dict) or record.get("schema") != SCHEMA:
-        found = record.get("schema", "none") if isinstance(record, dict) else "none"
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not a law file: {error}") from None
+    found = record.get("schema", "none") if isinstance(record, dict) else "none"
+    if found != SCHEMA:
         raise InputError(f"{path} is a law file of version {found}, this is version {SCHEMA}; fit it again")
     try:
         law = laws.law(record["law"]["family"], **record["law"]["options"])
+        bounds = {name: tuple(record["law"]["bounds"][name]) for name in law.exponents}
         parameters = pd.Series(record["parameters"], dtype=float)[list(law.parameters)]
-        points, y = pd.DataFrame(record["points"])[list(law.axes)], np.array(record["values"], float)
-        return Fit(law, points, y, parameters, np.array(record["weights"], float), record["converged"])
+        points = pd.DataFrame(record["points"])[list(law.axes)].astype(float)
+        y, weights = np.array(record["values"], float), np.array(record["weights"], float)
+        if not len(points) == len(y) == len(weights):
+            raise ValueError("points, values and weights differ in number")
+        if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
+            raise ValueError("a number is missing")
+        whole = replace(law, exponents=bounds)
+        return Fit(whole, points, y, parameters, weights, record["converged"], record["tied"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path} is not a complete law file ({error}); fit it again") from None
 
@@ -512,7 +540,8 @@ def _huber_weights(law, points, y):
 
 def _null_directions(jacobian, tolerance=1e-7):
     length = np.linalg.norm(jacobian, axis=0)
-    unit = jacobian / np.where(length == 0, 1.0, length)
+    idle = length <= 1e-12 * length.max()  # a column of rounding errors
+    unit = np.where(idle, 0.0, jacobian / np.where(idle, 1.0, length))
     _, size, directions = np.linalg.svd(unit, full_matrices=True)
     size = np.pad(size, (0, len(directions) - len(size)))
     return directions[size <= tolerance * size.max()]

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from inspect import signature
+from numbers import Real
 
 import numpy as np
 
@@ -49,7 +50,8 @@ class Law:
 
     @property
     def name(self) -> str:
-        told = ", ".join(f"{key} = {value:g}" for key, value in self.options.items() if key != "axes")
+        options = {key: value for key, value in self.options.items() if key != "axes"}
+        told = ", ".join(f"{key} = {value:g}" if _is_number(value) else f"{key} = {value}" for key, value in options.items())
         return f"{self.family} ({told})" if told else self.family
 
     @property
@@ -84,11 +86,16 @@ def law(name: str, **options) -> Law:
 
 
 def _same_kind(value, default):
-    if isinstance(default, tuple):
-        return isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(v, str) for v in value)
-    if isinstance(default, bool):
-        return isinstance(value, bool)
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+    if isinstance(default, tuple):  # of axes
+        texts = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
+        return texts and 0 < len(value) == len(set(value))
+    if _is_number(default):
+        return _is_number(value) and bool(np.isfinite(value))
+    return isinstance(value, type(default))
+
+
+def _is_number(value):
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 def boxcox(x, p):
@@ -174,7 +181,7 @@ def performance_free_k(axes=AXES) -> Law:
 
 @family
 def performance_kappa(axes=AXES, kappa: float = 1.0) -> Law:
-    """w (ln x - kappa x^-p) for each axis: the form drawn on the paper's industrial log.
+    """w (ln x - kappa x^-p) for each axis: the form drawn on one surface pair of the paper's industrial log.
 
     It is the Performance Law with kappa = -1/(k p), kappa held instead of k.
     """

@@ -39,7 +39,7 @@ class TurningPoint:
 
     @property
     def open(self) -> bool:
-        return self.low <= 1 or np.isinf(self.high)
+        return bool(self.low <= 1 or np.isinf(self.high))
 
 
 def slope(law: Law, x: dict[str, np.ndarray], axis: str, theta: np.ndarray) -> np.ndarray:
@@ -51,14 +51,14 @@ def slope(law: Law, x: dict[str, np.ndarray], axis: str, theta: np.ndarray) -> n
 def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFrame:
     """The turning point of every fit along every axis, one row each.
 
-    Columns: surface, axis, kind, estimate, low, high, and the smallest and largest
+    Columns: surface, axis, kind, estimate, low, high, open, and the smallest and largest
     measured value of the axis.
     """
     rows = []
     for key, fit in fits.items():
         for axis in fit.law.axes:
             turn, measured = turning_point(fit, axis, level), fit.points[axis]
-            told = {"surface": " ".join(map(str, key)), "axis": axis, **asdict(turn)}
+            told = {"surface": " ".join(map(str, key)), "axis": axis, **asdict(turn), "open": turn.open}
             rows.append({**told, "smallest": measured.min(), "largest": measured.max()})
     return pd.DataFrame(rows)
 
@@ -68,13 +68,17 @@ def turning_point(fit: Fit, axis: str, level: float = 0.95, at: dict[str, float]
 
     at: values of the other axes, their geometric means over the measured points unless
     told; only a law with an interaction depends on them. The search goes from 1 to 16
-    times the largest measured value. The interval spans every place where a fit that
-    stays within the sum of squares of this level turns, or is flat altogether.
+    times the largest measured value. The interval spans the turning points of every fit
+    that stays within the sum of squares of this level, the exponent of the axis held at
+    one value after another. An end is open (1, or infinite) where such a fit turns beyond
+    the search, or not at all, or where a bound of the exponent, and not the data, sets it.
     Raises InputError if the law does not read the axis.
     """
     law = fit.law
-    if axis not in law.axes:
-        raise InputError(f"the law {law.name} has no axis '{axis}'; it has {', '.join(law.axes)}")
+    for name in (axis, *(at or {})):
+        if name not in law.axes:
+            raise InputError(f"the law {law.name} has no axis '{name}'; it has {', '.join(law.axes)}")
+    fitting.check_level(level)
     middle = {name: float(np.exp(np.log(fit.points[name]).mean())) for name in law.axes} | (at or {})
     places = np.exp(np.linspace(0, np.log(REACH * fit.points[axis].max()), 400))
 
@@ -82,20 +86,57 @@ def turning_point(fit: Fit, axis: str, level: float = 0.95, at: dict[str, float]
         x = {name: np.full(len(values), value) for name, value in middle.items()} | {axis: np.asarray(values)}
         return varpro.design(replace(law, basis=lambda x, theta: slope(law, x, axis, theta)), x, theta)
 
-    theta, beta, root, slack = fit.candidates(level)  # the first candidate is the fit itself
+    theta, beta, _, _ = fit.candidates(level)  # the first of them is the fit itself
+    rise = rows(places, theta[:1])[0] @ beta[0]
+    turns = np.flatnonzero(np.sign(rise[1:]) * np.sign(rise[:-1]) < 0)
+    kind, estimate = "none", np.nan
+    if len(turns):
+        kind = "maximum" if rise[turns[0]] > 0 else "minimum"
+        bracket = places[turns[0] : turns[0] + 2]
+        estimate = brentq(lambda value: (rows([value], theta[:1])[0] @ beta[0])[0], *bracket)
+
+    theta, beta, triangle, slack, at_bound = _fits_within(fit, axis, level)
+    rise, spread = contrast(rows(places, theta), beta, triangle)
+    flat = rise**2 <= slack[:, None] * spread  # level there, within what is allowed
+    flips = np.sign(rise[:, 1:]) * np.sign(rise[:, :-1]) < 0
+    share = rise[:, :-1] / np.where(flips, rise[:, :-1] - rise[:, 1:], 1.0)
+    crossings = np.exp(np.log(places[:-1]) + share * np.diff(np.log(places)))
+    told = (flips.any(axis=1) & ~at_bound) | flat.any(axis=1)
+    open_ends = set()
+    reached = np.concatenate([crossings[told][flips[told]], np.broadcast_to(places, flat.shape)[flat]])
+    for i in np.flatnonzero(~told):
+        if flips[i].any():  # the exponent's bound sets it
+            open_ends.add("low" if crossings[i][flips[i]].mean() < np.nan_to_num(estimate, nan=places[200]) else "high")
+        else:  # it rises or falls throughout: the turn lies beyond an end of the search, or is none
+            rising = rise[i, 0] > 0
+            open_ends |= {"low", "high"} if rising and kind == "minimum" else {"high" if rising or kind == "minimum" else "low"}
+    low = 1.0 if "low" in open_ends or not len(reached) or reached.min() <= places[0] else reached.min()
+    high = np.inf if "high" in open_ends or not len(reached) or reached.max() >= places[-1] else reached.max()
+    return TurningPoint(kind, float(estimate), float(low), float(high))
+
+
+def _fits_within(fit, axis, level):
+    """Fits that stay within the level, and which of them have the axis's exponent at a bound.
+
+    With an exponent of its own for the axis, that exponent is held at many values and all
+    the rest follows along; otherwise the fit's own candidates serve. Exponents, linear
+    parameters, triangular factors, slack.
+    """
+    theta, beta, triangle, slack = fit.candidates(level)
     within = slack >= 0
-    rise, spread = contrast(rows(places, theta[within]), beta[within], root[within])
-    turns = np.sign(rise[:, 1:]) * np.sign(rise[:, :-1]) < 0
-    reached = (rise**2 <= slack[within, None] * spread).any(axis=0)
-    reached[:-1] |= turns.any(axis=0)
-    reached[1:] |= turns.any(axis=0)
-    low, high = places[reached][[0, -1]] if reached.any() else (np.nan, np.nan)
-    high = np.inf if high == places[-1] else high
-    if not turns[0].any():
-        return TurningPoint("none", np.nan, float(low), float(high))
-    i = int(turns[0].argmax())
-    estimate = brentq(lambda value: (rows([value], theta[:1])[0] @ beta[0])[0], places[i], places[i + 1])
-    return TurningPoint("maximum" if rise[0, i] > 0 else "minimum", float(estimate), float(low), float(high))
+    own = f"p_{laws.SYMBOLS.get(axis, axis)}"
+    if own not in fit.law.exponents:
+        return theta[within], beta[within], triangle[within], slack[within], np.zeros(within.sum(), bool)
+    bounds = fit.law.exponents[own]
+    ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, fit.profile(own, level))]
+    known = theta[within, list(fit.law.exponents).index(own)]
+    held = np.unique(np.concatenate([np.linspace(*ends, 161), known]))
+    theta = fit.pinned(own, held).theta
+    x = {name: fit.points[name].to_numpy(float) for name in fit.law.axes}
+    beta, rss, _, triangle = varpro.least_squares(varpro.design(fit.law, x, theta), fit.y, fit.weights)
+    slack = fitting.allowed(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
+    within = slack >= 0
+    return theta[within], beta[within], triangle[within], slack[within], np.isin(held[within], bounds)
 
 
 # ---------------------------------------------------------------- the optimum of one fitted law

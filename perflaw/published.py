@@ -9,7 +9,8 @@ import pandas as pd
 
 from perflaw import InputError
 
-FOLDER = Path(__file__).parent.parent / "data" / "published"
+ROOT = Path(__file__).parent.parent
+FOLDER = ROOT / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
 
 
@@ -17,7 +18,8 @@ def surfaces(path: str | Path = "") -> pd.DataFrame:
     """The 448 measured points, one row each, read from the authors' vector figures.
 
     With a path, measured points from elsewhere: a CSV table with the columns dataset,
-    max_seq_len, metric, n_layers, d_emb and value. Raises InputError if it is not that.
+    max_seq_len, metric, n_layers, d_emb and value; the path is absolute or from the
+    project's root. Raises InputError if it is not that.
 
     Columns: dataset, max_seq_len, metric (HR@10 or NDCG@10), n_layers, d_emb, value (as
     a fraction of one), pixel_residual_pt (distance of the dot from its cell's line, in
@@ -25,7 +27,7 @@ def surfaces(path: str | Path = "") -> pd.DataFrame:
     """
     if not path:
         return pd.read_csv(FOLDER / "surfaces.csv")
-    table = read_table(path)
+    table = read_table(ROOT / path)
     if missing := [name for name in (*SURFACE, "n_layers", "d_emb", "value") if name not in table]:
         raise InputError(f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}")
     return table
@@ -39,6 +41,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a CSV table with a header line: {str(error).strip()}") from None
+    if len(table.columns) == 1 and ";" in table.columns[0]:
+        raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
     if table.empty:
         raise InputError(f"{path} has no rows; give one row for each run, under a header line")
     return table

@@ -17,7 +17,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from perflaw import fitting, joint, laws
+from perflaw import InputError, fitting, joint, laws
 
 LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 GRID = pd.DataFrame(list(product(LAYERS, DIMENSIONS)), columns=list(laws.AXES))
@@ -54,6 +54,7 @@ SCENARIOS = {
 
 def simulate(scenario: Scenario, n_draws: int, seed: int) -> np.ndarray:
     """Surfaces (n_draws, 24) on GRID: the law's values plus normal noise."""
+    _check_draws(n_draws)
     truth = scenario.truth.to_numpy()
     mean = LAW.basis(_arrays(GRID), truth[3:]) @ truth[:3]
     return mean + NOISE * MEAN * np.random.default_rng(seed).standard_normal((n_draws, len(GRID)))
@@ -95,6 +96,11 @@ def coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.Data
     return pd.DataFrame(rows, columns=["scenario", "quantity", "kind", "truth", "covered", "open"])
 
 
+def _check_draws(n_draws):
+    if n_draws < 1:
+        raise InputError(f"{n_draws} draws show nothing; ask for 1 or more")
+
+
 def _held(exponent, value, y):
     return fitting.solve(fitting.pinned(LAW, exponent, value), GRID, y).rss
 
@@ -115,6 +121,7 @@ def negative_control(kind: str, table: pd.DataFrame, n_draws: int = 1000, level:
     joint law finds it in `table`. One row a draw and log and axis, as `joint.claims` gives
     them, with the column draw.
     """
+    _check_draws(n_draws)
     data = joint.cells(table)
     whole = joint.fit(table)
     found = joint.model(data.frame, data.frame, joint.JOINT)

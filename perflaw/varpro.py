@@ -18,9 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import minimum_filter
 
+from perflaw import InputError
 from perflaw.laws import Law
 
-GRID = 41  # values per exponent in the first search
+GRID = 41  # values per exponent in the first search, fewer if their combinations are too many
+COMBINATIONS = 20_000
 VALLEYS = 4  # valleys of that grid that are refined
 TIE = 1e-6  # sums of squares this close, relatively, are the same
 BLOCK = 4_000_000  # numbers held at once by the search over weighted problems
@@ -33,6 +35,7 @@ class Solution(NamedTuple):
     beta: np.ndarray  # linear parameters (B, p)
     rss: np.ndarray  # weighted sums of squares (B,)
     converged: np.ndarray  # (B,) booleans
+    tied: np.ndarray  # (B,) booleans: other exponents, elsewhere, fit equally well
 
 
 def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
@@ -45,21 +48,50 @@ def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
     if not law.exponents:
         theta = np.zeros((batch, 0))
         beta, rss, _, _ = least_squares(design(law, x, theta), y, weights)
-        return Solution(theta, beta, rss, np.ones(batch, bool))
+        return Solution(theta, beta, rss, np.ones(batch, bool), np.zeros(batch, bool))
     y = np.broadcast_to(y, (batch, y.shape[-1]))
     problem, theta = _valleys(law, x, y, weights)
-    refined = _refine(law, x, y[problem], weights[problem] if weights.ndim == 2 else weights, theta)
+    bounds = np.array(list(law.exponents.values())).T
+    refined = _refine(law, x, y[problem], weights[problem] if weights.ndim == 2 else weights, theta, *bounds)
+    return _best(refined, problem, batch)
+
+
+def solve_pinned(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray, index: int, values: np.ndarray) -> Solution:
+    """One problem, y and weights (n,), solved with exponent `index` held at each of the values."""
+    low, high = np.array(list(law.exponents.values())).T
+    spots = np.unique(np.delete(lattice(law, x, GRID), index, axis=1), axis=0)
+    theta = np.concatenate([np.insert(spots, index, value, axis=1) for value in values])
+    rss = _rss_on_lattice(design(law, x, theta), y[None], weights)[0].reshape(len(values), len(spots))
+    starts = np.argsort(rss, axis=1, kind="stable")[:, :VALLEYS]
+    problem = np.repeat(np.arange(len(values)), starts.shape[1])
+    theta = theta.reshape(len(values), len(spots), -1)[problem, starts.ravel()]
+    bounds = [np.tile(bound, (len(theta), 1)) for bound in (low, high)]
+    for bound in bounds:
+        bound[:, index] = values[problem]
+    return _best(_refine(law, x, np.tile(y, (len(theta), 1)), weights, theta, *bounds), problem, len(values))
+
+
+def _best(refined, problem, batch):
+    """Of several refined starts of each problem, the lowest, and of equals the one of smallest exponents."""
     lowest = np.full(batch, np.inf)
     np.minimum.at(lowest, problem, refined.rss)
     behind = refined.rss > lowest[problem] * (1 + TIE)
     order = np.lexsort((np.linalg.norm(refined.theta, axis=1), behind, problem))
     best = order[np.unique(problem[order], return_index=True)[1]]
-    return Solution(*(part[best] for part in refined))
+    apart = np.abs(refined.theta - refined.theta[best][problem]).max(axis=1) > 0.01
+    tied = np.zeros(batch, bool)
+    tied[problem[apart & ~behind]] = True
+    return Solution(*(part[best] for part in refined[:4]), tied)
 
 
 def design(law: Law, x: Axes, theta: np.ndarray) -> np.ndarray:
-    """The law's columns for each row of theta, (B, n, p)."""
+    """The law's columns for each row of theta, (B, n, p).
+
+    Raises InputError if a law with exponents does not give one set of columns for each row.
+    """
     columns = law.basis(x, theta)
+    if law.exponents and columns.shape[:-2] != theta.shape[:-1]:
+        raise InputError(f"the basis of {law.family} gave shape {columns.shape} for {len(theta)} rows of exponents")
     return np.broadcast_to(columns, (len(theta), *columns.shape[-2:]))
 
 
@@ -86,6 +118,7 @@ def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
     are spaced by equal angles through which the centred columns turn, one third evenly,
     and 0 is among them.
     """
+    size = min(size, int(COMBINATIONS ** (1 / len(law.exponents))))
     middle = np.array([(low + high) / 2 for low, high in law.exponents.values()])
     values = []
     for i, (low, high) in enumerate(law.exponents.values()):
@@ -166,9 +199,9 @@ def _rss_on_lattice(columns, y, weights):
     return rss
 
 
-def _refine(law, x, y, weights, theta, steps=100):
-    """Levenberg-Marquardt over the exponents of each problem, kept within their bounds."""
-    low, high = np.array(list(law.exponents.values())).T
+def _refine(law, x, y, weights, theta, low, high, steps=100):
+    """Levenberg-Marquardt over the exponents of each problem, kept within their bounds, (q,) or (M, q)."""
+    low, high = np.broadcast_to(low, theta.shape), np.broadcast_to(high, theta.shape)
     beta, rss, q, _ = least_squares(design(law, x, theta), y, weights)
     theta, damping, busy = theta.copy(), np.full(len(theta), 1e-3), np.arange(len(theta))
     for _ in range(steps):
@@ -178,10 +211,10 @@ def _refine(law, x, y, weights, theta, steps=100):
         slope = residual_slopes(law, x, now, beta[busy], own, q[busy])
         residual = (values - np.einsum("bnp,bp->bn", design(law, x, now), beta[busy])) * np.sqrt(own)
         gradient = np.einsum("bnq,bn->bq", slope, residual)
-        stuck = ((now <= low) & (gradient >= 0)) | ((now >= high) & (gradient <= 0))
+        stuck = ((now <= low[busy]) & (gradient >= 0)) | ((now >= high[busy]) & (gradient <= 0))
         slope, gradient = np.where(stuck[:, None], 0.0, slope), np.where(stuck, 0.0, gradient)
         curvature = np.einsum("bnq,bnr->bqr", slope, slope)
-        trial = np.clip(now - _damped_solve(curvature, gradient, damping[busy]), low, high)
+        trial = np.clip(now - _damped_solve(curvature, gradient, damping[busy]), low[busy], high[busy])
         step = trial - now
         promise = -np.einsum("bq,bq->b", step, 2 * gradient + np.einsum("bqr,br->bq", curvature, step))
         trial_beta, trial_rss, trial_q, _ = least_squares(design(law, x, trial), values, own)
@@ -194,12 +227,12 @@ def _refine(law, x, y, weights, theta, steps=100):
         busy = busy[~done]
     converged = np.ones(len(theta), bool)
     converged[busy] = False
-    return Solution(theta, beta, rss, converged)
+    return Solution(theta, beta, rss, converged, np.zeros(len(theta), bool))
 
 
 def _damped_solve(curvature, gradient, damping):
     """(curvature + damping * its diagonal)^-1 gradient, for each problem, in units where the diagonal is 1."""
     diagonal = np.einsum("bqq->bq", curvature)
-    unit = 1 / np.sqrt(np.maximum(diagonal, 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300))
+    unit = 1 / np.sqrt(np.maximum(diagonal, 1e-7 * diagonal.max(axis=1, keepdims=True) + 1e-300))
     scaled = curvature * unit[:, :, None] * unit[:, None, :] + damping[:, None, None] * np.eye(gradient.shape[1])
     return unit * np.linalg.solve(scaled, (unit * gradient)[..., None])[..., 0]

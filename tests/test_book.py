@@ -410,3 +410,19 @@ def test_command_reports_a_failing_cell(command, toy):
 
 def test_command_has_a_version():
     assert re.fullmatch(r"perflaw, version \S+\n|main, version \S+\n", CliRunner().invoke(cli.main, ["--version"]).output)
+
+
+def test_two_builds_of_one_book_do_not_meet(toy):
+    from filelock import FileLock
+
+    home = toy / "book" / "_build" / "default"
+    home.mkdir(parents=True)
+    with FileLock(home / ".lock"):
+        with pytest.raises(InputError, match="being built by another process"):
+            book.build(toy)
+
+
+def test_a_notebook_that_is_none_is_named(toy):
+    (toy / "notebooks" / "three.ipynb").write_text("not json")
+    with pytest.raises(InputError, match="three.ipynb cannot be read as a notebook"):
+        book.build(toy, {"n": 4}, "mine")

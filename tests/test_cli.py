@@ -47,7 +47,23 @@ def test_predict_reads_points_from_a_file(csv, tmp_path):
 
 def test_options_of_a_law(csv):
     assert "performance (k = 4)" in run("fit", csv, "-o", "k", "4").output
+    assert "performance (k = 10)" in run("fit", csv, "-o", "k", "1e1").output
     assert "compute_power" in run("fit", csv, "--law", "compute_power").output
+
+
+def test_predict_says_when_the_fit_was_not_sound(tmp_path):
+    runs = tmp_path / "runs.csv"
+    runs.write_text("n_layers,d_emb,value\n" + "".join(f"{n},{n},{0.1 + 0.01 * i}\n" for i, n in enumerate((2, 4, 8, 16, 32, 64, 128))))
+    assert run("fit", runs, "--law", "log_linear", "--out", tmp_path / "law.json").exit_code == 0
+    assert "not identified: a_N, a_d" in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=64").output
+
+
+def test_runs_without_noise_can_be_fitted(tmp_path):
+    runs = published.surfaces().query(ONE)
+    runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
+    runs.to_csv(tmp_path / "runs.csv", index=False)
+    result = run("fit", tmp_path / "runs.csv")
+    assert result.exit_code == 0 and "Traceback" not in result.output, result.output
 
 
 @pytest.mark.parametrize(
@@ -70,20 +86,26 @@ def test_options_of_a_law(csv):
         (["fit", "EMPTY"], "not a CSV table"),
         (["fit", "HEADER"], "has no rows"),
         (["fit", "BINARY"], "not a CSV table|no column"),
-        (["predict", "CSV", "n_layers=4"], "cannot be read as a law file"),
-        (["predict", "nowhere.json", "n_layers=4"], "cannot be read as a law file"),
+        (["predict", "CSV", "n_layers=4"], "is not a law file"),
+        (["predict", "nowhere.json", "n_layers=4"], "nowhere.json cannot be read: No such file"),
         (["predict", "LAW", "n_layers=4"], "needs the column d_emb"),
         (["predict", "LAW", "n_layers=4", "d_emb=0"], "must be 1 or more"),
         (["predict", "LAW", "n_layers=4", "d_emb=wide"], "must be a finite number"),
         (["predict", "LAW", "n_layers=4", "d_emb=64", "heads=2"], "does not read heads"),
         (["predict", "LAW", "points.csv"], "points.csv cannot be read"),
         (["predict", "LAW"], "Missing argument"),
+        (["predict", "LAW", "n_layers=4", "n_layers=8", "d_emb=64"], "n_layers is given twice"),
+        (["predict", "LAW", "CSV", "n_layers=8"], "either a file of points or"),
+        (["fit", "CSV", "--where", ""], "cannot be used"),
+        (["fit", "CSV", "-o", "axes", "[n_layers, n_layers]"], "the option axes"),
+        (["fit", "SEMICOLONS"], "separated by semicolons"),
     ],
 )
 def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
-    files = {name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW")} | {"CSV": csv}
+    files = {name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")} | {"CSV": csv}
     published.surfaces().to_csv(files["ALL"], index=False)
     files["EMPTY"].write_text("")
+    files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
     files["HEADER"].write_text("n_layers,d_emb,value\n")
     files["BINARY"].write_bytes(bytes(range(256)))
     if "LAW" in arguments:

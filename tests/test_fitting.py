@@ -107,6 +107,39 @@ def test_status_tells_what_stands_in_the_way():
     assert "p_d" in only_layers.not_identified
 
 
+def test_two_optima_that_fit_alike_are_told_and_decided_by_rule():
+    """With three values of d left, an exponent and a weight pass through all three, in two ways."""
+    surface = published.surfaces().query("dataset == 'KuaiRand-Pure' and max_seq_len == 25 and metric == 'NDCG@10' and d_emb < 100")
+    found = fitting.fit(LAW, surface, surface["value"])
+    assert found.tied and "several optima" in found.status
+    assert -0.5 < found.parameters["p_d"] < 0, "the smaller exponent"
+
+
+def test_held_out_predictions_do_not_depend_on_the_grid(monkeypatch):
+    surface = published.surfaces().query("dataset == 'MovieLens-1M' and max_seq_len == 150 and metric == 'HR@10'")
+    law = laws.performance_free_k()
+    first = fitting.held_out(law, surface, surface["value"])
+    monkeypatch.setattr(varpro, "GRID", 67)
+    monkeypatch.setattr(varpro, "VALLEYS", 9)
+    assert np.allclose(first["predicted"], fitting.held_out(law, surface, surface["value"])["predicted"], rtol=2e-3)
+
+
+def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
+    found = fitting.fit(LAW, GRID, surface())
+    values = [-1.0, -0.3, 0.0, 0.5]
+    together = found.pinned("p_N", values)
+    for value, rss in zip(values, together.rss):
+        assert rss == pytest.approx(fitting.solve(fitting.pinned(LAW, "p_N", value), GRID, found.y).rss[0], rel=1e-6)
+
+
+def test_a_basis_of_the_wrong_shape_is_refused():
+    from dataclasses import replace
+
+    naive = replace(LAW, basis=lambda x, theta: LAW.basis(x, theta[0]))
+    with pytest.raises(InputError, match="the basis of performance gave shape"):
+        fitting.fit(naive, GRID, surface())
+
+
 # ---------------------------------------------------------------- intervals
 
 
@@ -201,6 +234,9 @@ def test_a_saved_law_predicts_the_same(tmp_path):
         again = fitting.load(tmp_path / "law.json")
         assert again.law.name == law.name
         assert again.interval(GRID).equals(found.interval(GRID))
+    bounded = fitting.fit(laws.within(LAW, -0.2, 0.2), GRID, surface())
+    fitting.save(bounded, tmp_path / "law.json")
+    assert fitting.load(tmp_path / "law.json").status == bounded.status != "converged"
 
 
 @pytest.mark.parametrize(
@@ -211,6 +247,8 @@ def test_a_saved_law_predicts_the_same(tmp_path):
         (lambda record: [1, 2], "version none"),
         (lambda record: {k: v for k, v in record.items() if k != "points"}, "not a complete law file"),
         (lambda record: record | {"parameters": {"b": 1}}, "not a complete law file"),
+        (lambda record: record | {"values": record["values"][1:]}, "differ in number"),
+        (lambda record: record | {"parameters": record["parameters"] | {"b": None}}, "a number is missing"),
         (lambda record: record | {"law": {"family": "nonesuch", "options": {}}}, "no law is called"),
     ],
 )
@@ -247,6 +285,7 @@ BAD = {
     "one value on an axis": (LAW, changed(d_emb=64), Y, "d_emb is 64 in every row"),
     "one value, linear law": (laws.log_quadratic(), changed(n_layers=2), Y, "n_layers is 2 in every row"),
     "repeated cell": (LAW, pd.concat([GRID[:23], GRID[:1]]), Y, "row 24 repeats an earlier cell .n_layers 4, d_emb 25"),
+    "a Series in another order": (LAW, GRID, pd.Series(Y, index=GRID.index[::-1]), "of another index than the points"),
     "fewer values": (LAW, GRID, Y[:-1], "24 points but 23 values"),
 }
 
@@ -269,6 +308,12 @@ def test_other_bad_questions():
     for level in (0, 1, 90):
         with pytest.raises(InputError, match="between 0 and 1"):
             found.interval(GRID, level)
+    with pytest.raises(InputError, match="no exponent 'b'"):
+        found.profile_curve("b")
+    with pytest.raises(InputError, match="ask for 1 or more"):
+        found.bootstrap(0)
+    with pytest.raises(InputError, match="no column metrics"):
+        fitting.fit_surfaces(LAW, published.surfaces(), ["metrics"])
     with pytest.raises(InputError, match="no parameter 'w9'"):
         found.profile("w9")
     with pytest.raises(InputError, match="no loss is called 'cauchy'"):
