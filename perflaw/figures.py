@@ -48,8 +48,8 @@ HEADINGS = {
     "start": "D′ at start",
     "fitted": "fitted D′",
     "least": "least rank",
-    "most": "most",
-    "not_identified": "short of it",
+    "most": "largest rank",
+    "not_identified": "surfaces short of it",
     "dataset": "log",
 }
 FORMATS = {"r2": "{:.3f}", "aicc": "{:.1f}", "printed_r2": "{:.4f}", "drawn_r2": "{:.4f}", "refit_r2": "{:.4f}"}
@@ -137,6 +137,9 @@ def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False
         _log_axis(axis, layers)
         axis.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=7.5)
         axis.tick_params(labelsize=7, length=2)
+    shades = [plt.Line2D([], [], color=SEQUENCE(0.15 + 0.8 * i / 3), marker="o", ms=3) for i in range(4)]
+    names = ["smallest d", "second", "third", "largest d"]
+    figure.legend(shades, names, loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
     figure.supxlabel("layers N", fontsize=9)
     figure.supylabel("metric, %", fontsize=9)
     return figure
@@ -146,7 +149,7 @@ def printed_against_recomputed(panels: pd.DataFrame, narrow=False):
     """R² of the 40 panels: printed (ring) against recomputed from the drawing (dot)."""
     figure, axes = _grid(2, narrow, 2, 1, 4.2)
     for axis, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
-        labels = [f"{r.dataset} {r.max_seq_len} {r.metric.split('@')[0]}" for r in rows.itertuples()]
+        labels = [f"{r.dataset}, L {r.max_seq_len}, {r.metric}" for r in rows.itertuples()]
         place = np.arange(len(rows))[::-1]
         apart = (rows["printed_r2"] - rows["drawn_r2"]).abs().to_numpy() > 1e-6
         axis.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=RED, lw=2)
@@ -247,9 +250,10 @@ def turning_points(turns: pd.DataFrame, narrow=False):
         axis.set_xlim(1, right)
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_yticks(place, rows["surface"] if number == 0 or narrow else [""] * len(rows), fontsize=7)
-        axis.set_xlabel(f"{'layers N' if name == 'n_layers' else 'embedding dimension d'} at the turning point")
-    axes[0].legend(fontsize=8, loc="lower right")
+        axis.set_xlabel(f"turning point in {'layers N' if name == 'n_layers' else 'dimension d'}")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
     return figure
+
 
 # ---------------------------------------------------------------- the joint law and the plan
 
@@ -339,6 +343,7 @@ def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], nar
         axis.set_yticks(range(len(names), 0, -1), shown, fontsize=8)
         axis.set_ylim(0.4, len(names) + 0.6)
         axis.set_title(scenario)
+        axis.set_xticks([100 * target[0], 100 * level, 100 * target[1]])
         axis.set_xlabel("truth inside, %")
     return figure
 

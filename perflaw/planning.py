@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from perflaw import InputError, fitting, joint, laws, varpro
+from perflaw import InputError, fitting, joint, laws, published, varpro
 from perflaw.fitting import Fit, contrast
 from perflaw.laws import Law
 
@@ -51,6 +51,8 @@ def slope(law: Law, x: dict[str, np.ndarray], axis: str, theta: np.ndarray) -> n
 def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFrame:
     """The turning point of every fit along every axis, one row each.
 
+    fits: by (dataset, max_seq_len, metric), as `fitting.fit_surfaces` returns them.
+
     Columns: surface, axis, kind, estimate, low, high, open, and the smallest and largest
     measured value of the axis.
     """
@@ -58,7 +60,7 @@ def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFra
     for key, fit in fits.items():
         for axis in fit.law.axes:
             turn, measured = turning_point(fit, axis, level), fit.points[axis]
-            told = {"surface": " ".join(map(str, key)), "axis": axis, **asdict(turn), "open": turn.open}
+            told = {"surface": published.label(key), "axis": axis, **asdict(turn), "open": turn.open}
             rows.append({**told, "smallest": measured.min(), "largest": measured.max()})
     return pd.DataFrame(rows)
 

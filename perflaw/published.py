@@ -14,6 +14,12 @@ FOLDER = ROOT / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
 
 
+def label(key: tuple) -> str:
+    """A surface's name for people, from its (dataset, max_seq_len, metric)."""
+    dataset, length, metric = key
+    return f"{dataset}, L {length}, {metric}"
+
+
 def surfaces(path: str | Path = "") -> pd.DataFrame:
     """The 448 measured points, one row each, read from the authors' vector figures.
 

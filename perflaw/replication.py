@@ -59,7 +59,7 @@ def recipe_against_search(fits: dict[tuple, Fit]) -> pd.DataFrame:
     rows = []
     for key, fit in fits.items():
         recipe = authors_recipe(fit.points, fit.y)
-        rows.append({"surface": " ".join(map(str, key)), "recipe_r2": recipe["r2"], "global_r2": fit.r2})
+        rows.append({"surface": published.label(key), "recipe_r2": recipe["r2"], "global_r2": fit.r2})
     return pd.DataFrame(rows)
 
 
