@@ -21,7 +21,7 @@ book: $(READY)
 	@$(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)")
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 serve:
 	@test -f book/_build/default/html/index.html || { echo "There is no book yet: run 'make book' first."; exit 1; }

@@ -179,16 +179,3 @@ def directions(law: Law, points: pd.DataFrame) -> int:
     """
     any_parameters = pd.Series(0.5, index=list(law.parameters))
     return fitting.rank(fitting.jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points)))))
-
-
-def best_dimension(fit: Fit, level: float = 0.9) -> dict[str, object]:
-    """Where a Performance Law with held k stops rising (or falling) along d: k^(-1/p_d).
-
-    kind: maximum, minimum or none; estimate, low and high in units of d, the interval
-    being that of the exponent's profile; infinite where the law may rise or fall for ever.
-    """
-    exponent, k = fit.parameters["p_d"], fit.law.options["k"]
-    low, high = fit.profile("p_d", level)
-    estimate, low, high = (float(k ** (-1 / p)) if p < 0 else np.inf for p in (exponent, low, high))
-    kind = "none" if exponent >= 0 else "maximum" if fit.parameters["w_d"] < 0 else "minimum"
-    return {"kind": kind, "estimate": estimate, "low": low, "high": high}

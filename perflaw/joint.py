@@ -32,6 +32,7 @@ from scipy.optimize import minimize
 from scipy.stats import f as fisher
 from scipy.stats import norm
 from scipy.stats import t as student
+from threadpoolctl import ThreadpoolController
 
 from perflaw import InputError, fitting, laws, varpro
 from perflaw.laws import Law
@@ -40,6 +41,7 @@ PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics toget
 CELL = [*PAIR, *laws.AXES]
 VARIANCE_BOUNDS = (-18.0, 2.0)  # of the logarithm of a variance of ln y
 RATIO_BOUNDS = (-9.0, 5.0)  # of the logarithm of the walk's variance over the noise's
+THREADS = ThreadpoolController()  # matrices of a few hundred rows are slower, by far, on several
 GROUPS = 14  # of cells that are set aside together while the variances are estimated
 
 
@@ -162,7 +164,7 @@ def model(frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.nd
     across, along = (u, v) if form.shape is None else _shaped(form.shape, frame, reference, level)
     fixed = [by_surface, by_log * across[:, None], by_log * along[:, None]]
     same_log, same_surface = by_log @ by_log.T, by_surface @ by_surface.T
-    parts, powers, names, bounds = [], [], [], []
+    parts, powers, names, bounds, own = [], [], [], [], []
 
     def variance(name, limits=VARIANCE_BOUNDS):
         names.append(name)
@@ -180,6 +182,7 @@ def model(frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.nd
     start = np.clip(v + 1, 0, None)
     for i, name in enumerate(logs):
         noise = variance(f"noise, {name}")
+        own.append(len(parts))
         parts.append(np.diag(by_log[:, i]))
         powers.append([noise])
         if form.walk:
@@ -189,7 +192,7 @@ def model(frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.nd
     table = np.zeros((len(parts), len(names)))
     for row, scales in zip(table, powers):
         row[scales] = 1
-    noise = np.array([np.count_nonzero(part - np.diag(np.diag(part))) == 0 for part in parts])
+    noise = np.isin(np.arange(len(parts)), own)
     return Model(np.hstack(fixed), np.array(parts), table, tuple(names), tuple(bounds), noise)
 
 
@@ -316,7 +319,8 @@ class JointFit:
 def fit(table: pd.DataFrame, form: Form = JOINT, hide: pd.DataFrame | None = None) -> JointFit:
     """Fit a joint law to all surfaces of `table` (columns dataset, max_seq_len, metric, n_layers, d_emb, value).
 
-    hide: cells (columns of CELL) whose metrics the fit must not see. Raises InputError as `cells` does.
+    hide: cells (columns of CELL) whose metrics the fit must not see. Raises InputError as
+    `cells` does, and if a surface is hidden altogether.
     """
     data = cells(table)
     seen = np.ones(len(data), bool)
@@ -326,6 +330,10 @@ def fit(table: pd.DataFrame, form: Form = JOINT, hide: pd.DataFrame | None = Non
 
 
 def _fit(data, form, seen):
+    left = data.frame[seen].groupby(PAIR).size().reindex(data.frame.groupby(PAIR).size().index, fill_value=0)
+    if (left == 0).any():
+        told = ", L ".join(map(str, left.index[left == 0][0]))
+        raise InputError(f"every cell of {told} is hidden; leave the law some to know the surface by")
     blank = JointFit(form, data, seen, ())
     columns = range(len(data.metrics))
     found = [estimate(blank._model(data.frame, k), blank.rotated[:, k], np.flatnonzero(seen)) for k in columns]
@@ -395,6 +403,7 @@ def _aside(data):
     return parts
 
 
+@THREADS.wrap(limits=1)
 def leave_one_out(model: Model, variances, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each of the rows `seen` given the others, in closed form."""
     inverse = np.linalg.inv(model.covariance(variances)[np.ix_(seen, seen)])
@@ -440,6 +449,7 @@ def _negative_reml(variances, fixed, parts, powers, y):
     return value, powers.T @ slope
 
 
+@THREADS.wrap(limits=1)
 def estimate(model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     """Log-variances by REML on the rows `seen`; the search begins at `start`, or at fixed values."""
     fixed = _independent(model.fixed[seen])
@@ -452,6 +462,7 @@ def estimate(model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | 
     return found.x
 
 
+@THREADS.wrap(limits=1)
 def condition(model: Model, variances, y: np.ndarray, seen: np.ndarray, asked: np.ndarray):
     """Mean (m,) and covariance (m, m) of the noise-free law at rows `asked`, given rows `seen`."""
     whole, law = model.covariance(variances), model.covariance(variances, noise=False)

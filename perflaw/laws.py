@@ -181,7 +181,7 @@ def performance_free_k(axes=AXES) -> Law:
 
 @family
 def performance_kappa(axes=AXES, kappa: float = 1.0) -> Law:
-    """w (ln x - kappa x^-p) for each axis: the form drawn on one surface pair of the paper's industrial log.
+    """w (ln x - kappa x^-p) for each axis: the form drawn on the paper's industrial log.
 
     It is the Performance Law with kappa = -1/(k p), kappa held instead of k.
     """

@@ -141,19 +141,16 @@ def test_laws_on_the_surfaces(treated):
 def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metric):
     surfaces = external.surfaces(treated[(treated["metric"] == metric) & (treated["log"] == "MovieLens-1M")])
     fits = fitting.fit_surfaces(laws.performance(), surfaces, external.SURFACE)
-    held, tuned = (external.best_dimension(fits["MovieLens-1M", metric, rule]) for rule in (FIXED, CHOSEN))
-    assert held["kind"] == "maximum" and 120 < held["low"] < held["estimate"] < held["high"] < 160
-    assert tuned["estimate"] > 256 and tuned["low"] > held["high"]
-    fit = fits["MovieLens-1M", metric, FIXED]
-    turn = planning.turning_point(fit, "d_emb", 0.9)
-    assert turn.estimate == pytest.approx(held["estimate"], rel=1e-3)
+    held, tuned = (planning.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9) for rule in (FIXED, CHOSEN))
+    assert held.kind == "maximum" and 120 < held.low < held.estimate < held.high < 160
+    assert tuned.estimate > 256 and tuned.low > held.high
 
 
 def test_a_law_that_only_rises_has_no_maximum(treated):
     grid = external.surfaces(treated.query("log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen'"))
     wiggle = 0.01 * np.sin(grid["n_layers"] * grid["d_emb"])
-    found = external.best_dimension(fitting.fit(laws.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle))
-    assert found["kind"] != "maximum"
+    found = planning.turning_point(fitting.fit(laws.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle), "d_emb")
+    assert found.kind != "maximum"
 
 
 # ---------------------------------------------------------------- what is refused

@@ -176,6 +176,12 @@ def test_bad_tables_are_refused_in_one_line(table, change, told):
     assert "\n" not in str(error.value)
 
 
+def test_a_surface_hidden_altogether_is_refused(table):
+    frame = joint.cells(table).frame
+    with pytest.raises(InputError, match="every cell of Industrial, L 25 is hidden"):
+        joint.fit(table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)])
+
+
 def test_points_the_law_cannot_know(law):
     point = pd.DataFrame({"dataset": ["MovieLens-1M"], "max_seq_len": [200], "n_layers": [16], "d_emb": [64]})
     for change, told in [
