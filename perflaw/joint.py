@@ -17,6 +17,9 @@ of a run (the ratio of HR to NDCG) gets the fixed slopes and noise of its own, n
 How much is shared is decided by the variances, estimated by restricted maximum likelihood
 (REML; Patterson and Thompson 1971) on the cells that the fit may see. Given them the law
 is linear and Gaussian, so predictions and their covariance are exact.
+
+Where a table has a column `tokens`, the amount of training data is an axis like the others:
+a slope for each log in its logarithm, and a curvature that all logs share.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from perflaw import InputError, fitting, laws, varpro
 from perflaw.laws import Law
 
 PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
-CELL = [*PAIR, *laws.AXES]
+CELL = [*PAIR, *laws.AXES]  # and tokens, where a table has them
 VARIANCE_BOUNDS = (-18.0, 2.0)  # of the logarithm of a variance of ln y
 RATIO_BOUNDS = (-9.0, 5.0)  # of the logarithm of the walk's variance over the noise's
 THREADS = ThreadpoolController()  # matrices of a few hundred rows are slower, by far, on several
@@ -76,7 +79,7 @@ FORMS = (
 class Cells:
     """The measured runs, one row a cell, the logarithms of its metrics side by side."""
 
-    frame: pd.DataFrame  # the columns of CELL
+    frame: pd.DataFrame  # the columns of CELL, and tokens where the table has them
     log: np.ndarray  # (n, metrics), natural logarithms
     metrics: tuple[str, ...]
 
@@ -85,7 +88,7 @@ class Cells:
 
 
 def cells(table: pd.DataFrame) -> Cells:
-    """Rows of dataset, max_seq_len, metric, n_layers, d_emb, value as cells.
+    """Rows of dataset, max_seq_len, metric, n_layers, d_emb, value, and perhaps tokens, as cells.
 
     Raises InputError if a column is missing, a value is not positive, a cell lacks a
     metric that another has or has it twice, a log has a single N or d, or there is but
@@ -93,19 +96,20 @@ def cells(table: pd.DataFrame) -> Cells:
     """
     if missing := [name for name in (*CELL, "metric", "value") if name not in table]:
         raise InputError(f"the joint law needs the column {' and '.join(missing)}; there are {', '.join(table.columns)}")
-    for name in (*laws.AXES, "value"):
+    columns = [*CELL, *(["tokens"] if "tokens" in table else [])]
+    for name in (*columns[len(PAIR) :], "value"):
         fitting.numbers(table[name], name)
     if (table["value"] <= 0).any():
         row = int(np.flatnonzero(table["value"] <= 0)[0])
         raise InputError(f"value is {table['value'].iloc[row]:g} in row {row + 1}; the joint law needs it above 0")
-    if (again := table.duplicated([*CELL, "metric"])).any():
+    if (again := table.duplicated([*columns, "metric"])).any():
         row = int(np.flatnonzero(again)[0])
         raise InputError(f"row {row + 1} repeats an earlier cell and metric; average the repeats")
-    wide = table.pivot(index=CELL, columns="metric", values="value")
+    wide = table.pivot(index=columns, columns="metric", values="value")
     if wide.isna().any(axis=None):
         told = ", ".join(map(str, wide.index[wide.isna().any(axis=1)][0]))
         raise InputError(f"the cell {told} lacks one of the metrics {', '.join(wide)}; every cell needs all of them")
-    frame = wide.reset_index()[CELL]
+    frame = wide.reset_index()[columns]
     if len(frame.groupby(PAIR)) < 2:
         raise InputError("there is one surface, which has nothing to borrow from; fit it alone with perflaw.fitting.fit")
     for axis in laws.AXES:
@@ -140,13 +144,18 @@ class Model:
         return np.tensordot(scale, self.parts, 1)
 
 
-def scaled(frame: pd.DataFrame, reference: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """ln N and ln d of `frame`, scaled so that each log's grid in `reference` spans [-1, 1]."""
+def scaled(frame: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str] = laws.AXES) -> tuple[np.ndarray, ...]:
+    """Logarithms of the axes of `frame`, scaled so that each log's grid in `reference` spans [-1, 1].
+
+    An axis of which a log has a single value is 0 there.
+    """
     axes = []
-    for axis in laws.AXES:
+    for axis in names:
         grid = np.log(reference.groupby("dataset")[axis].agg(["min", "max"]).astype(float))
         low, high = (frame["dataset"].map(grid[end]).to_numpy(float) for end in ("min", "max"))
-        axes.append(2 * (np.log(frame[axis].to_numpy(float)) - low) / (high - low) - 1)
+        wide = high > low
+        share = (np.log(frame[axis].to_numpy(float)) - low) / np.where(wide, high - low, 1.0)
+        axes.append(np.where(wide, 2 * share - 1, 0.0))
     return tuple(axes)
 
 
@@ -178,6 +187,9 @@ def model(frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.nd
         powers.append([variance("curvature in N, and twist, by log")])
         parts.append(same_log * np.outer(bend_d, bend_d))
         powers.append([variance("curvature in d, by log")])
+    if "tokens" in reference:
+        (data,) = scaled(frame, reference, ["tokens"])
+        fixed += [by_log * data[:, None], data[:, None] ** 2]
     walk = variance("walk over noise", RATIO_BOUNDS) if form.walk else None
     start = np.clip(v + 1, 0, None)
     for i, name in enumerate(logs):
@@ -241,7 +253,7 @@ class JointFit:
         return pd.DataFrame({"part": found.names, "sd": size})
 
     def posterior(self, points: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """ln of a metric at `points` (columns of CELL): mean (m,), covariance (m, m), noise variance of a run (m,).
+        """ln of a metric at `points` (columns of the cells): mean (m,), covariance (m, m), noise variance of a run (m,).
 
         Raises InputError for a column, a surface or a metric that the law has not seen, and
         for an axis below 1.
@@ -303,9 +315,9 @@ class JointFit:
         return model(frame, self.data.frame, self.form if k == 0 else RATIO, level)
 
     def _known(self, points):
-        if missing := [name for name in CELL if name not in points]:
+        if missing := [name for name in self.data.frame if name not in points]:
             raise InputError(f"the points lack the column {' and '.join(missing)}")
-        for axis in laws.AXES:
+        for axis in self.data.frame.columns[len(PAIR) :]:
             if (fitting.numbers(points[axis], axis) < 1).any():
                 raise InputError(f"{axis} must be 1 or more at every point")
         known = self.data.frame[PAIR].drop_duplicates()
@@ -313,19 +325,20 @@ class JointFit:
         if strangers.any():
             told = ", L ".join(map(str, points[PAIR][strangers.to_numpy()].iloc[0]))
             raise InputError(f"the law has seen no surface of {told}; it can only predict surfaces that it shares")
-        return points[CELL].reset_index(drop=True)
+        return points[list(self.data.frame)].reset_index(drop=True)
 
 
 def fit(table: pd.DataFrame, form: Form = JOINT, hide: pd.DataFrame | None = None) -> JointFit:
     """Fit a joint law to all surfaces of `table` (columns dataset, max_seq_len, metric, n_layers, d_emb, value).
 
-    hide: cells (columns of CELL) whose metrics the fit must not see. Raises InputError as
+    hide: cells (columns of the cells) whose metrics the fit must not see. Raises InputError as
     `cells` does, and if a surface is hidden altogether.
     """
     data = cells(table)
     seen = np.ones(len(data), bool)
     if hide is not None:
-        seen = (data.frame.merge(hide[CELL].drop_duplicates(), how="left", indicator=True)["_merge"] != "both").to_numpy()
+        hidden = hide[list(data.frame)].drop_duplicates()
+        seen = (data.frame.merge(hidden, how="left", indicator=True)["_merge"] != "both").to_numpy()
     return _fit(data, form, seen)
 
 

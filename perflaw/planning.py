@@ -166,6 +166,7 @@ def optimum(
     fit: Fit,
     parameters: float | None = None,
     flops: float | None = None,
+    max_seq_len: float | None = None,
     reach: float = 1.0,
     level: float = 0.9,
     n_draws: int = 500,
@@ -174,8 +175,8 @@ def optimum(
     """The global optimum of a fitted law, alone or under a budget, with its uncertainty.
 
     parameters: at most so many non-embedding parameters (`laws.parameters`); flops: at
-    most so many floating-point operations a training token (`laws.flops_per_token`). The
-    search covers the measured range of N and d, stretched by `reach` at its upper end,
+    most so many floating-point operations a training token (`laws.flops_per_token`), at
+    that maximum sequence length. The search covers the measured range of N and d, stretched by `reach` at its upper end,
     on a fine grid, so a law that has no optimum inside ends at an edge, and says so.
     Raises InputError for a law without N and d, a reach below 1, and a budget that
     nothing in the range meets.
@@ -189,6 +190,8 @@ def optimum(
     for axis in fit.law.axes:
         if axis not in grid:
             grid[axis] = fit.points[axis].median()
+    if max_seq_len is not None:
+        grid["max_seq_len"] = float(max_seq_len)
     grid = affordable(grid, parameters, flops)
     value = fit.predict(grid)
     best = int(value.argmax())

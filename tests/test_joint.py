@@ -76,6 +76,39 @@ def test_it_recovers_a_law_that_it_contains():
     assert sd["curvature in d, by log"] < 2
 
 
+def test_tokens_are_an_axis():
+    """A law of data, simulated: the metric rises with tokens, less and less; other scales are predicted."""
+    small = pd.concat([simulated(0.005, seed=1).assign(tokens=tokens) for tokens in (1e5, 3e5, 1e6, 3e6)])
+    x = (np.log(small["tokens"]) - np.log(1e5)) / np.log(30)
+    small = small.assign(value=small["value"] * np.exp(0.3 * x - 0.1 * x**2), tokens=small["tokens"].astype(float))
+    hidden = joint.cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
+    told = joint.fit(small, hide=hidden).predict(hidden, "HR@10")
+    truth = small.merge(hidden).query("metric == 'HR@10'").sort_values([*joint.CELL, "tokens"])["value"].to_numpy()
+    assert np.abs(told["prediction"] / truth - 1).mean() < 0.02
+    blind = joint.fit(small[small["tokens"] < 3e6].drop(columns="tokens").groupby([*joint.CELL, "metric"], as_index=False)["value"].mean())
+    assert np.abs(blind.predict(hidden, "HR@10")["prediction"] / truth - 1).mean() > 0.08
+
+
+def test_reml_agrees_with_statsmodels():
+    api = pytest.importorskip("statsmodels.formula.api")
+    table = simulated(0.03, seed=4)
+    data = joint.cells(table)
+    u, v = joint.scaled(data.frame, data.frame)
+    surface = data.frame.groupby(joint.PAIR).ngroup().to_numpy()
+    same = np.equal.outer(surface, surface)
+    frame = data.frame.assign(y=data.log.mean(axis=1), u=u, v=v, group=surface)
+    fixed = np.column_stack([np.eye(surface.max() + 1)[surface], u, v, u**2, v**2])
+    parts = np.array([same * np.outer(u, u), same * np.outer(v, v), np.eye(len(u))])
+    limits = (joint.VARIANCE_BOUNDS,) * 3
+    mixed = joint.Model(fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True]))
+    ours = np.exp(joint.estimate(mixed, frame["y"].to_numpy(), np.arange(len(u))))
+    model = api.mixedlm(
+        "y ~ C(group) + u + v + I(u**2) + I(v**2)", frame, groups="group", re_formula="0", vc_formula={"u": "0 + u", "v": "0 + v"}
+    )
+    theirs = model.fit(reml=True)
+    assert np.allclose(np.sqrt(ours), np.sqrt([*theirs.vcomp, theirs.scale]), rtol=0.02, atol=1e-4)
+
+
 def test_a_hidden_cell_is_hidden_whole(table):
     """Wrecking hidden values, in both metrics, changes nothing of what is predicted there."""
     data = joint.cells(table)
@@ -98,6 +131,8 @@ def test_held_out_errors_reach_what_was_promised(table):
     assert found.loc["larger N", "mape"] < 2.8
     assert found.loc["largest d", "mape"] < 3.8
     assert 0.85 < found.loc["leave-one-out", "coverage"] < 0.95
+    kept = pd.read_csv(published.FOLDER / "held_out_errors.csv").query("law == 'joint law' and log == 'all'").set_index("split")
+    assert np.allclose(kept["mape"].reindex(found.index), found["mape"], atol=0.01), "run benchmarks/held_out_errors.py"
 
 
 def test_held_out_predictions_are_those_of_a_fit_that_hides(table):

@@ -126,6 +126,11 @@ def test_compute_budgets():
     points = GRID.assign(max_seq_len=100)
     cheap = planning.affordable(points, flops=laws.flops_per_token(8, 50, 100))
     assert ((cheap["n_layers"] <= 8) | (cheap["d_emb"] < 50)).all() and len(cheap) < len(points)
+    clean = fitted("clean")
+    budget = laws.flops_per_token(8, 50, 100)
+    best = planning.optimum(clean, flops=budget, max_seq_len=100, n_draws=20)
+    assert 0.9 * budget < laws.flops_per_token(best.n_layers, best.d_emb, 100) <= budget
+    assert best.value < planning.optimum(clean, n_draws=20).value
     found = fitting.fit(laws.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"]))
     assert planning.optimum(found, flops=laws.flops_per_token(8, 50, 100), n_draws=20).n_layers <= 32
 
