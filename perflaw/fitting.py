@@ -212,9 +212,9 @@ class Fit:
         # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
         known = np.append(column[slack >= 0], best)
         ends = []
-        for inner, bound in zip((known.min(), known.max()), self.law.exponents[name]):
+        for inner, bound, open_end in zip((known.min(), known.max()), self.law.exponents[name], (-np.inf, np.inf)):
             if self.pinned(name, [bound]).rss[0] <= limit:
-                ends.append(np.copysign(np.inf, bound - best if bound != best else -1 if not ends else 1))
+                ends.append(open_end)
                 continue
             outer = bound
             for _ in range(6):  # each pass splits the stretch that holds the end into 24
