@@ -104,6 +104,78 @@ def predict(law, where, level):
         click.echo(f"the fit of this law: {fitted.status}")
 
 
+def reads_a_log(command):
+    """Add the argument LOG and the options that say how to read it."""
+    options = [
+        click.argument("log", metavar="LOG"),
+        click.option("--user", metavar="COLUMN", help="The column of users, by name; by number where there is no header."),
+        click.option("--item", metavar="COLUMN", help="The column of items."),
+        click.option("--time", metavar="COLUMN", help="The column of times."),
+        click.option("--layout", type=click.Choice(["parquet", "table", "sequences"]), help="Sequences: `user item item …` a line."),
+        click.option("--delimiter", help=r"Of a table, e.g. ',' or '\t' or '::'."),
+        click.option("--header/--no-header", default=None, help="Is the first line of a table its header?"),
+        click.option("--unit", type=click.Choice(["s", "ms", "us", "ns", "order"]), help="Of times that are numbers."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def load_log(log, options):
+    """The log that the arguments of `reads_a_log` name."""
+    from perflaw import datasets
+
+    if options["delimiter"]:
+        options["delimiter"] = options["delimiter"].replace("\\t", "\t")
+    return datasets.load(log, **options)
+
+
+@main.command("log")
+@reads_a_log
+def describe(log, **options):
+    """Say what a log is like, and what would be done with it.
+
+    LOG is a file (Parquet, CSV, TSV, RecBole's .inter, MovieLens' u.data and ratings.dat,
+    `user item` or `user item item …` a line; packed with gzip or zstd if need be), the name of
+    one in the folder PERFLAW_DATA, or one of synthetic, ml-100k, ml-1m. What is not said about
+    its columns is guessed, and the guess is told.
+    """
+    from perflaw import interactions, ranking
+
+    with one_line_errors():
+        log = load_log(log, options)
+        told = log.summary()
+        split = interactions.leave_one_out(log)
+        parts, ranks = split.summary(), ranking.ranks(ranking.most_popular(split), split, split.test)
+        try:
+            by_time = interactions.global_time(log)
+            at_times = f"{by_time.rule}: {by_time.summary()['test_targets']:,} users can be tested"
+        except InputError as error:
+            at_times = f"global time: not possible; {error}"
+    say = lambda label, text: click.echo(f"{label:<10}{text}")  # noqa: E731
+    click.echo(f"{log.name}: {told['users']:,} users, {told['items']:,} items, {told['tokens']:,} interactions")
+    for i, note in enumerate(log.notes):
+        say("read as" if i == 0 else "", note)
+    lengths = " · ".join(f"{told[f'length_q{q}']:,.0f}" for q in ("05", "25", "50", "75", "95"))
+    say("length", f"mean {told['length_mean']:,.1f}; {told['length_min']:,} to {told['length_max']:,}; 5, 25, 50, 75, 95 % at {lengths}")
+    say("repeats", f"{told['repeats']:.1%} of interactions are with an item the user had before" if told["repeats"] else "none")
+    say("density", f"{told['density']:.3%} of pairs of user and item")
+    if log.timestamps is None:
+        say("time", "no clock; the order of each history is all there is")
+    else:
+        say("time", f"{told['first']} to {told['last']}, {told['span_days']:,.1f} days")
+        say("ties", f"{told['ties']:.1%} of interactions share their time with another of the user, and keep the file's order")
+        say("", f"{parts['tied']:.1%} of test targets were chosen by that order; {told['duplicates']:,} rows are exact duplicates")
+    say("hash", log.hash)
+    click.echo("\nwhat would be done")
+    say("split", f"leave one out: train on {parts['train_tokens']:,} interactions of {parts['train_users']:,} users,")
+    say("", f"validate on {parts['validation_targets']:,} and test on {parts['test_targets']:,} users with three interactions or more")
+    say("", at_times)
+    removed = "without those of the user's training part, as nothing repeats" if ranking.removes_seen(split) else "none removed, as items repeat"
+    say("ranking", f"of all {split.log.n_items:,} items, {removed}")
+    say("floor", f"most popular: HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}")
+
+
 def parsed(text):
     """A value given on the command line: a number, true or false, a list, or text."""
     import yaml

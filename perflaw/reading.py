@@ -64,6 +64,7 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch, _engine(scratch) as engine:
         if isinstance(source, pd.DataFrame):
             label = "the DataFrame"
+            _refuse_unused(label, layout=layout, delimiter=delimiter, header=header)
             if repeated := source.columns[source.columns.duplicated()].tolist():
                 raise InputError(f"{label} has the column {repeated[0]!r} twice: rename one")
             frame = source.set_axis(source.columns.astype(str), axis=1)
@@ -76,12 +77,14 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         plain = _decompressed(path, scratch)
         with _clear(label):
             if layout == "parquet" or (layout is None and _starts(plain, b"PAR1")):
+                _refuse_unused(f"{label} is Parquet, which", delimiter=delimiter, header=header)
                 relation = f"read_parquet({_quoted(plain)})"
                 columns = [row[0] for row in engine.execute(f"describe select * from {relation}").fetchall()]
                 _load(engine, relation, label, columns, named, notes)
                 return _sorted(engine, label, unit, notes)
             sample, encoding = _sample(plain, label)
             if layout == "sequences" or (layout is None and _is_sequences(sample, delimiter, named)):
+                _refuse_unused(f"{label}, a line a user,", delimiter=delimiter, header=header, **named, unit=unit)
                 notes.append("layout: one user a line, then the items in order")
                 _load_sequences(engine, plain, encoding, label)
                 return _sorted(engine, label, unit, notes, row_word="item")
@@ -111,6 +114,12 @@ def _existing(source) -> Path:
     if empty:
         raise InputError(f"{path} is empty")
     return path
+
+
+def _refuse_unused(label, **options):
+    """No option is ignored in silence."""
+    if given := [f"{name}={value!r}" for name, value in options.items() if value is not None]:
+        raise InputError(f"{label} has no use for {given[0]}; leave it out")
 
 
 def _starts(path, magic) -> bool:
