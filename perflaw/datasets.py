@@ -15,6 +15,8 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+import duckdb
+
 from perflaw import InputError, synthetic
 from perflaw.interactions import InteractionLog, read_log, write_log
 
@@ -100,13 +102,15 @@ def _fetched(name) -> Path:
         raise InputError(f"{name}: {archive} is not the published file (its checksum differs); {mend}") from error
     except Exception as error:  # whatever the network, the server or the disk may say
         raise InputError(f"{name} is not here and could not be downloaded ({type(error).__name__}); {mend}") from error
-    with tempfile.TemporaryDirectory(dir=cache) as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / Path(source.member).name
         try:
             with zipfile.ZipFile(path) as packed, packed.open(source.member) as member, open(plain, "wb") as file:
                 shutil.copyfileobj(member, file)
+            write_log(read_log(plain), converted)
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise InputError(f"{name}: {path} does not hold {source.member} ({type(error).__name__}); {mend}") from None
-        write_log(read_log(plain), converted)
+        except (OSError, duckdb.Error) as error:
+            raise InputError(f"{name} could not be converted in {cache} ({error}); is the disk full?") from error
     return converted
 

@@ -52,7 +52,7 @@ def truncate(log, strength, seed=0):
 @intervention
 def duplicate_users(log, strength, seed=0):
     """Add copies of a share of the users, as users of their own; 2.5 adds two of each and a third of half of them."""
-    if not strength >= 0:
+    if not 0 <= strength < np.inf:
         raise InputError(f"{strength} copies of each user cannot be added; use 0 or more")
     lots = np.random.default_rng(seed).permutation(log.n_users)
     extra = np.concatenate([np.arange(log.n_users)] * int(strength) + [np.sort(lots[: round(strength % 1 * log.n_users)])])
@@ -115,6 +115,6 @@ def _share(strength):
 
 
 def _whole(strength, what):
-    if strength != int(strength) or strength < 1:
+    if not strength >= 1 or strength % 1:
         raise InputError(f"{strength:g} {what} a user: use a whole number, 1 or more")
     return int(strength)

@@ -68,8 +68,10 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
             if repeated := source.columns[source.columns.duplicated()].tolist():
                 raise InputError(f"{label} has the column {repeated[0]!r} twice: rename one")
             frame = source.set_axis(source.columns.astype(str), axis=1)
-            engine.register("frame", frame)
+            if not len(frame.columns) or not len(frame):
+                raise InputError(f"{label} has no {'rows' if len(frame.columns) else 'columns'}")
             with _clear(label):
+                engine.register("frame", frame)
                 _load(engine, "frame", label, list(frame.columns), named, notes)
             return _sorted(engine, label, unit, notes)
         path = _existing(source)
@@ -412,25 +414,28 @@ def _identifiers(engine, role, fail) -> _Ids:
 def _clock(engine, unit, notes, fail) -> tuple[str, str]:
     """SQL for the times of `raw` in a form that sorts exactly, and their unit."""
     kind = engine.execute("select typeof(time) from raw where time is not null limit 1").fetchone()[0]
+    time = "time"
     if kind == "VARCHAR":
-        for kind, exact in (("BIGINT", "::varchar is distinct from time"), ("DOUBLE", " is null"), ("TIMESTAMP", " is null")):
-            if not engine.execute(f"select count(*) from (select 1 from raw where try_cast(time as {kind}){exact} limit 1)").fetchone()[0]:
-                break
-        else:
-            fail("try_cast(time as timestamp) is null", "the time {time!r} is no number and no ISO 8601 date, as most others are")
-        time = f"time::{kind}"
-    else:
-        time = "time"
+        readings = {  # a date without a zone is in UTC, which is the engine's
+            "BIGINT": "try_cast(time as bigint)::varchar is not distinct from time",
+            "DOUBLE": "try_cast(time as double) is not null",
+            "TIMESTAMP": "try_cast(time as timestamptz) is not null",
+        }
+        counts = engine.execute(f"select {', '.join(f'count_if({fits})' for fits in readings.values())} from raw").fetchone()
+        kind = max(zip(counts, range(3, 0, -1), readings))[2]
+        if max(counts) < engine.execute("select count(*) from raw").fetchone()[0]:
+            fail(f"not ({readings[kind]})", "the time {time!r} is no number and no ISO 8601 date, as most others are")
+        time = "time::timestamptz" if kind == "TIMESTAMP" else f"time::{kind}"
     if kind.startswith("TIMESTAMP") or kind == "DATE":
         if unit not in (None, ORDER):
             raise InputError(f"unit={unit!r} is for numbers, and these times are dates")
-        time = f"{time}::timestamp" if kind == "DATE" else time
         low, high = engine.execute(f"select min(epoch({time})), max(epoch({time})) from raw").fetchone()
         if high > LAST:
             fail(f"epoch({time}) > {LAST}", "the time {time} is after the year 2100")
         if low < 0 and unit is None:
             fail(f"epoch({time}) < 0", "the time {time} is before 1970; if that is meant, pass unit='order'")
-        return time, unit or "s"
+        step = "ns" if kind == "TIMESTAMP_NS" else "us"
+        return f"epoch_{step}({time})", unit or step
     if kind in ("FLOAT", "DOUBLE") and engine.execute(f"select bool_or(not isfinite({time})) from raw").fetchone()[0]:
         fail(f"not isfinite({time})", "the time {time} is no number; fill it in or remove the row")
     if unit == ORDER:
@@ -458,10 +463,8 @@ def _unit(value):
 
 
 def _seconds(values, unit):
-    if values.dtype.kind == "M":
-        step = np.datetime_data(values.dtype)[0]
-        return values.astype(np.int64) / UNITS[step]
-    return values.astype(np.float64) / UNITS[unit] if unit != "s" else values.astype(np.float64)
+    values = values.astype(np.float64)
+    return values if unit == "s" else values / UNITS[unit]
 
 
 # ---------------------------------------------------------------- the engine
@@ -471,6 +474,7 @@ def _seconds(values, unit):
 def _engine(scratch) -> Iterator[duckdb.DuckDBPyConnection]:
     engine = duckdb.connect(config={"temp_directory": scratch, "memory_limit": MEMORY, "preserve_insertion_order": True})
     try:
+        engine.execute("set TimeZone = 'UTC'")
         yield engine
     finally:
         engine.close()

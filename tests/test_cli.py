@@ -116,3 +116,54 @@ def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
     message = [line for line in result.output.splitlines() if line.startswith("Error:")]
     assert len(message) == 1 and "Traceback" not in result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
+# ---------------------------------------------------------------- perflaw log
+
+
+def test_log_says_what_it_is_and_what_would_be_done(tmp_path):
+    path = tmp_path / "shop.csv"
+    path.write_text("who,what,when\n" + "".join(f"u{u},i{(u + t) % 7},{1_600_000_000 + 3600 * t}\n" for u in range(20) for t in range(9)))
+    told = run("log", path, "--user", "who", "--item", "what", "--time", "when")
+    assert told.exit_code == 0, told.output
+    for line in (
+        "shop: 20 users, 7 items, 180 interactions",
+        "read as   columns: split at ','",
+        "repeats   22.2% of interactions are with an item the user had before",
+        "ties      0.0% of interactions",
+        "split     leave one out: train on 140 interactions of 20 users,",
+        "global time, cut at",
+        "ranking   of all 7 items, none removed, as items repeat",
+        "floor     most popular: HR@10 1.0000",
+    ):
+        assert line in told.output
+    assert re.search(r"^hash      [0-9a-f]{64}$", told.output, re.MULTILINE)
+
+
+def test_log_without_a_clock(tmp_path):
+    path = tmp_path / "walk.txt"
+    path.write_text("".join(f"{u} {i}\n" for u in range(1, 6) for i in range(u, u + 4)))
+    told = run("log", path).output
+    assert "no clock" in told and "global time: not possible; walk has no timestamps" in told
+    assert "without those of the user's training part, as nothing repeats" in told
+
+
+def test_log_of_the_synthetic_default():
+    told = run("log", "synthetic")
+    assert told.exit_code == 0 and "synthetic: 2,000 users, 1,000 items" in told.output
+
+
+@pytest.mark.parametrize(
+    "content, arguments, told",
+    [
+        ("user,item\nu,a\nu,b\n", [], "cannot be split: no user has three interactions"),
+        ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the first line has 2"),
+        ("a\tb\nc\td\n", ["--no-header", "--delimiter", "\\t", "--user", "9", "--item", "2"], "has no column '9' for user; it has 1, 2"),
+    ],
+)
+def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
+    path = tmp_path / "log.csv"
+    path.write_text(content)
+    result = run("log", path, *arguments)
+    assert result.exit_code == 1 and told in result.output
+    assert result.output.startswith("Error: ") and result.output.count("\n") == 1
