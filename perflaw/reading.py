@@ -29,6 +29,7 @@ import zstandard
 from perflaw import InputError
 
 MEMORY = "1GB"  # of DuckDB's own; beyond it, it writes to temporary files
+FITS = 1 << 28  # bytes of text that are read at once where that is faster
 LAYOUTS = ("parquet", "table", "sequences")
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
 NAMES = {  # of columns, without case and punctuation; the first that is there is taken
@@ -61,37 +62,41 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         raise InputError(f"there is no layout {layout!r}; there are {', '.join(LAYOUTS)}")
     notes: list[str] = []
     named = {"user": user, "item": item, "time": time}
-    with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch, _engine(scratch) as engine:
-        if isinstance(source, pd.DataFrame):
-            label = "the DataFrame"
-            _refuse_unused(label, layout=layout, delimiter=delimiter, header=header)
-            if repeated := source.columns[source.columns.duplicated()].tolist():
-                raise InputError(f"{label} has the column {repeated[0]!r} twice: rename one")
-            frame = source.set_axis(source.columns.astype(str), axis=1)
-            if not len(frame.columns) or not len(frame):
-                raise InputError(f"{label} has no {'rows' if len(frame.columns) else 'columns'}")
-            with _clear(label):
-                engine.register("frame", frame)
-                _load(engine, "frame", label, list(frame.columns), named, notes)
+    if isinstance(source, pd.DataFrame):
+        label = "the DataFrame"
+        _refuse_unused(label, layout=layout, delimiter=delimiter, header=header)
+        frame = source.set_axis(source.columns.astype(str), axis=1)
+        if not len(frame.columns) or not len(frame):
+            raise InputError(f"{label} has no {'rows' if len(frame.columns) else 'columns'}")
+        chosen = _choose(label, _unique(label, list(frame.columns)), named, notes)
+        with _engine(label) as engine:
+            engine.register("frame", frame)
+            _load(engine, "frame", chosen)
             return _sorted(engine, label, unit, notes)
-        path = _existing(source)
-        label = str(path)
+    path = _existing(source)
+    label = str(path)
+    with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
         plain = _decompressed(path, scratch)
-        with _clear(label):
-            if layout == "parquet" or (layout is None and _starts(plain, b"PAR1")):
-                _refuse_unused(f"{label} is Parquet, which", delimiter=delimiter, header=header)
+        if layout == "parquet" or (layout is None and _starts(plain, b"PAR1")):
+            _refuse_unused(f"{label} is Parquet, which", delimiter=delimiter, header=header)
+            with _engine(label) as engine:
                 relation = f"read_parquet({_quoted(plain)})"
                 columns = [row[0] for row in engine.execute(f"describe select * from {relation}").fetchall()]
-                _load(engine, relation, label, columns, named, notes)
+                _load(engine, relation, _choose(label, columns, named, notes))
                 return _sorted(engine, label, unit, notes)
-            sample, encoding = _sample(plain, label)
-            if layout == "sequences" or (layout is None and _is_sequences(sample, delimiter, named)):
-                _refuse_unused(f"{label}, a line a user,", delimiter=delimiter, header=header, **named, unit=unit)
-                notes.append("layout: one user a line, then the items in order")
+        sample, encoding = _sample(plain, label)
+        if layout == "sequences" or (layout is None and _is_sequences(sample, delimiter, named)):
+            _refuse_unused(f"{label}, a line a user,", delimiter=delimiter, header=header, **named, unit=unit)
+            notes.append("layout: one user a line, then the items in order")
+            with _engine(label) as engine:
                 _load_sequences(engine, plain, encoding, label)
                 return _sorted(engine, label, unit, notes, row_word="item")
-            table = _Table(sample, label, delimiter, header, named, notes)
-            _load(engine, table.relation(plain, encoding), label, table.columns, table.roles(notes), notes)
+        table = _Table(sample, label, delimiter, header, named, notes)
+        chosen = _choose(label, table.columns, table.roles(notes), notes)
+        if columns := _whole_numbers(plain, table, chosen, unit, notes):
+            return columns
+        with _engine(label) as engine:
+            _load(engine, table.relation(plain, encoding), chosen)
             _refuse_second_header(engine, table, label)
             return _sorted(engine, label, unit, notes, row_word="row after the header" if table.header else "row")
 
@@ -192,8 +197,7 @@ class _Table:
         self.header = self._has_header(first) if header is None else header
         names = [name.strip().split(":")[0] if ":" in name else name.strip() for name in first]  # RecBole's name:type
         self.columns = names if self.header else [str(i) for i in range(1, len(first) + 1)]
-        if repeated := [name for name in self.columns if self.columns.count(name) > 1]:
-            raise InputError(f"{label} has the column {repeated[0]!r} twice: rename one")
+        _unique(label, self.columns)
 
     def _has_header(self, first):
         if any(_role(name) for name in first) or any(name in first for name in self.named.values() if name):
@@ -299,11 +303,87 @@ def _is_clock(text):
     return float(text) >= FIRST if _is_number(text) else bool(re.match(r"\s*\d{4}-\d\d-\d\d", text))
 
 
+# ---------------------------------------------------------------- whole numbers
+
+
+def _whole_numbers(path, table, chosen, unit, notes) -> Columns | None:
+    """The table, if all it holds is whole numbers written plainly; None if it is anything else, or large, or at fault.
+
+    Three to five times as fast as the engine on such files, the most common ones. Exact: a whole
+    number has one shortest way to be written, so if the numbers written out again fill as many
+    bytes as the file has, nothing was read into them ("007", "+7", "7 " and "7.0" take more).
+    """
+    size = path.stat().st_size
+    if len(table.delimiter) > 1 or size > FITS:
+        return None
+    try:
+        rows = {"header": None, "names": table.columns, "skiprows": int(table.header)}
+        frame = pd.read_csv(path, sep=table.delimiter, keep_default_na=False, low_memory=False, **rows)
+    except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
+        return None
+    if not len(frame) or any(kind != np.int64 for kind in frame.dtypes):
+        return None
+    with open(path, "rb") as file:
+        bytes_told = len(file.readline()) if table.header else 0
+        file.seek(-1, 2)
+        bytes_told -= file.read() != b"\n"
+    values = {name: frame[name].to_numpy() for name in table.columns}
+    if bytes_told + sum(_digits(x) + len(x) for x in values.values()) != size:
+        return None
+    users, items, times = (values.get(chosen.get(role)) for role in ("user", "item", "time"))
+    if times is not None:
+        told = []
+        unit = _unit_of_numbers(times.min(), times.max(), unit, told)
+        if unit is None:
+            return None
+        notes += told
+    order = _order(users, times)
+    if order is None:
+        return None
+    users, items = users[order], items[order]
+    starts = np.flatnonzero(np.concatenate([[True], users[1:] != users[:-1]]))
+    codes, item_ids = pd.factorize(items)
+    seconds = _seconds(times[order], unit) if times is not None and unit != ORDER else None
+    offsets = np.append(starts, len(users)).astype(np.int64)
+    return Columns(users[starts], offsets, item_ids, codes.astype(np.int32), seconds, tuple(notes))
+
+
+def _digits(x):
+    """Characters that the whole numbers take together, signs included."""
+    low, high = int(x.min()), int(x.max())
+    size = np.abs(x) if low < 0 else x
+    powers = [10**k for k in range(1, 19) if 10**k <= max(high, -low)]
+    return len(x) + int(np.count_nonzero(x < 0)) * (low < 0) + sum(int(np.count_nonzero(size >= power)) for power in powers)
+
+
+def _order(users, times):
+    """What sorts by user, time and row, stably: a slice if all is in order, None if 64 bits do not hold the three."""
+    keys = [users] if times is None else [users, times]
+    if times is None and (users[1:] >= users[:-1]).all():
+        return slice(None)
+    widths = [int(int(key.max()) - int(key.min())).bit_length() for key in keys]
+    row = len(users).bit_length()
+    if sum(widths) + row > 64:
+        return None
+    packed = np.zeros(len(users), np.uint64)
+    for key, width in zip(keys, widths):
+        packed = (packed << np.uint64(width)) | (key - key.min()).astype(np.uint64)
+    packed = (packed << np.uint64(row)) | np.arange(len(users), dtype=np.uint64)
+    packed.sort()
+    return (packed & np.uint64((1 << row) - 1)).astype(np.int64)
+
+
 # ---------------------------------------------------------------- columns
 
 
-def _load(engine, relation, label, columns, named, notes):
-    """Make the table `raw` (user, item, time), rows in the order of the file."""
+def _unique(label, columns):
+    if repeated := [name for name in columns if columns.count(name) > 1]:
+        raise InputError(f"{label} has the column {repeated[0]!r} twice: rename one")
+    return columns
+
+
+def _choose(label, columns, named, notes):
+    """{role: column} for user, item and, where there is one, time."""
     chosen = {}
     for role, names in NAMES.items():
         if (name := named[role]) is not None:
@@ -319,6 +399,11 @@ def _load(engine, relation, label, columns, named, notes):
             notes.append("time: none; the order of rows is the order of each history")
     if len(set(chosen.values())) < len(chosen):
         raise InputError(f"{label}: one column cannot be two of {', '.join(f'{r}={c}' for r, c in chosen.items())}")
+    return chosen
+
+
+def _load(engine, relation, chosen):
+    """Make the table `raw` (user, item, time), rows in the order of the file."""
     kinds = {row[0]: row[1] for row in engine.execute(f"describe select * from {relation}").fetchall()}
     picked = ", ".join(f"{_column(chosen, role, kinds)} as {role}" for role in NAMES)
     engine.execute(f"create temp table raw as select {picked} from {relation}")
@@ -438,23 +523,33 @@ def _clock(engine, unit, notes, fail) -> tuple[str, str]:
         return f"epoch_{step}({time})", unit or step
     if kind in ("FLOAT", "DOUBLE") and engine.execute(f"select bool_or(not isfinite({time})) from raw").fetchone()[0]:
         fail(f"not isfinite({time})", "the time {time} is no number; fill it in or remove the row")
-    if unit == ORDER:
-        return time, ORDER
     low, high = engine.execute(f"select min({time}), max({time}) from raw").fetchone()
+    if found := _unit_of_numbers(low, high, unit, notes):
+        return time, found
     if low < 0:
         fail(f"{time} < 0", "the time {time} is negative; mend it, or pass unit='order' if times are no clock times")
+    if unit is None and _unit(low) != (unit := _unit(high)):
+        odd = f"{time} < {FIRST * UNITS[unit]:.0f}"
+        fail(odd, f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit")
+    fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; are units mixed?")
+
+
+def _unit_of_numbers(low, high, unit, notes):
+    """The unit of times from low to high, given or by their size; None if they cannot be times."""
+    if unit == ORDER:
+        return ORDER
+    if low < 0:
+        return None
     if unit is None:
         if high < FIRST:
             notes.append(f"times: {low:g} to {high:g} are no Unix times; they order each history, and no clock is kept")
-            return time, ORDER
+            return ORDER
         unit = _unit(high)
         if _unit(low) != unit:
-            odd = f"{time} < {FIRST * UNITS[unit]:.0f}"
-            fail(odd, f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit")
-        notes.append(f"times: in {unit}, by their size")
-    if high > LAST * UNITS[unit]:
-        fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; are units mixed?")
-    return time, unit
+            return None
+        if high <= LAST * UNITS[unit]:
+            notes.append(f"times: in {unit}, by their size")
+    return unit if high <= LAST * UNITS[unit] else None
 
 
 def _unit(value):
@@ -471,38 +566,37 @@ def _seconds(values, unit):
 
 
 @contextmanager
-def _engine(scratch) -> Iterator[duckdb.DuckDBPyConnection]:
-    engine = duckdb.connect(config={"temp_directory": scratch, "memory_limit": MEMORY, "preserve_insertion_order": True})
-    try:
-        engine.execute("set TimeZone = 'UTC'")
-        yield engine
-    finally:
-        engine.close()
+def _engine(label) -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB, with temporary files of its own; its complaints about a file become one line."""
+    with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
+        engine = duckdb.connect(config={"temp_directory": scratch, "memory_limit": MEMORY, "preserve_insertion_order": True})
+        try:
+            engine.execute("set TimeZone = 'UTC'")
+            yield engine
+        except duckdb.Error as error:
+            raise InputError(_told(error, label)) from None
+        finally:
+            engine.close()
 
 
-@contextmanager
-def _clear(label):
-    """Turn DuckDB's complaint about a file into one line."""
-    try:
-        yield
-    except duckdb.Error as error:
-        text = str(error)
-        line = re.search(r"CSV Error on Line: (\d+)", text)
-        where = f"{label}, line {line[1]}" if line else label
-        if columns := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
-            told = f"{columns[2]} columns where the first line has {columns[1]}"
-        elif "unterminated quote" in text:
-            told = "a quote that does not end; close it or remove it"
-        elif "not utf-8" in text:
-            told = "not UTF-8 text; convert it, as with iconv -f latin1 -t utf8"
-        elif "invalid state" in text:
-            told = "its lines end in different ways (\\r\\n and \\n) or its quotes do not match; mend them"
-        elif isinstance(error, duckdb.OutOfMemoryException):
-            told = f"too little memory or temporary disk space to sort it ({text.splitlines()[0]})"
-        else:
-            told = " ".join(text.split("\n\nLINE")[0].split()).split("Possible")[0][:200].rstrip(". ")
-            told += "; the file may be damaged or cut short"
-        raise InputError(f"{where}: {told}") from None
+def _told(error, label):
+    text = str(error)
+    line = re.search(r"CSV Error on Line: (\d+)", text)
+    where = f"{label}, line {line[1]}" if line else label
+    if columns := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
+        told = f"{columns[2]} columns where the first line has {columns[1]}"
+    elif "unterminated quote" in text:
+        told = "a quote that does not end; close it or remove it"
+    elif "not utf-8" in text:
+        told = "not UTF-8 text; convert it, as with iconv -f latin1 -t utf8"
+    elif "invalid state" in text:
+        told = "its lines end in different ways (\\r\\n and \\n) or its quotes do not match; mend them"
+    elif isinstance(error, duckdb.OutOfMemoryException):
+        told = f"too little memory or temporary disk space to sort it ({text.splitlines()[0]})"
+    else:
+        told = " ".join(text.split("\n\nLINE")[0].split()).split("Possible")[0][:200].rstrip(". ")
+        told += "; the file may be damaged or cut short"
+    return f"{where}: {told}"
 
 
 def _quoted(text):

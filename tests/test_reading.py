@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import zstandard
 
-from perflaw import InputError
+from perflaw import InputError, reading
 from perflaw.interactions import from_histories, read_log, write_log
 
 ROWS = [("u1", "a", 3), ("u2", "b", 1), ("u1", "c", 1), ("u1", "b", 2), ("u2", "a", 1)]  # times: + 1e9 s; u2 has a tie
@@ -316,3 +316,59 @@ def test_a_failed_write_leaves_the_old_file(monkeypatch):
     with open("out.parquet", "rb") as file:
         assert file.read() == before
     assert os.listdir() == ["out.parquet"]
+
+
+# ---------------------------------------------------------------- the quick way with whole numbers
+
+
+def quick_and_thorough(content, monkeypatch, **options):
+    """What is read with the quick way and without it; whether the quick way was taken."""
+    taken = []
+    whole = reading._whole_numbers
+    monkeypatch.setattr(reading, "_whole_numbers", lambda *a: taken.append(whole(*a)) or taken[-1])
+    quick = read_log(written(content), **options)
+    monkeypatch.setattr(reading, "FITS", 0)
+    return quick, read_log("log", **options), taken[0] is not None
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_quick_way_reads_the_same(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    n = 500
+    columns = [rng.integers(-5 if seed == 1 else 0, 30, n), rng.integers(1, 10 ** (3 * (seed + 1)), n), rng.integers(1, 6, n)]
+    columns.append(1_000_000_000 + rng.integers(100, size=n))
+    header = "user,item,rating,time\n" if seed % 2 else ""
+    content = header + "".join(",".join(map(str, row)) + "\n" for row in zip(*columns))
+    quick, thorough, taken = quick_and_thorough(content, monkeypatch)
+    assert taken
+    for field in ("user_ids", "item_ids", "items", "offsets", "timestamps"):
+        np.testing.assert_array_equal(getattr(quick, field), getattr(thorough, field))
+        assert getattr(quick, field).dtype == getattr(thorough, field).dtype
+    assert quick.notes == thorough.notes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1 7\n1 07\n2 7\n",
+        "1 7\n1 +7\n",
+        "1 7\n1 -0\n",
+        "1 7\n1 1_000\n",
+        "1 7\n1 07",  # the missing newline makes up for the zero
+        "1 7\n1 7.0\n",
+        "1 7\n1 1e3\n",
+        "1 7\n1 true\n",
+        "1 7\r\n1 8\r\n",
+        "\ufeff1 7\n1 8\n",
+        f"1 7\n1 {2**63}\n",
+    ],
+)
+def test_the_quick_way_is_not_taken_for_anything_else(content, monkeypatch):
+    quick, thorough, taken = quick_and_thorough(content, monkeypatch)
+    assert not taken and histories(quick) == histories(thorough)
+
+
+def test_the_quick_way_gives_up_where_64_bits_do_not_hold_user_time_and_row(monkeypatch):
+    content = "".join(f"{u * 10**17},{i},{1_600_000_000_000 + i}\n" for u in (3, 9, 1) for i in (5, 2))
+    quick, thorough, taken = quick_and_thorough("user,item,time\n" + content, monkeypatch)
+    assert not taken and histories(quick) == histories(thorough) == {str(u * 10**17): ["2", "5"] for u in (1, 3, 9)}

@@ -1,0 +1,163 @@
+"""What a log costs to read: `python benchmarks/logs.py [--full]`, a minute (with --full: to 100 million rows, ten).
+
+Generated Parquet logs (100 interactions a user, 100,000 items, rows in order of time), each
+size in a process of its own: read and sort, summary, hash, split. Memory is the process's
+peak, told as a multiple of the log's own arrays. Then the engines that could do the reading,
+as far as they are installed, and a text file against pandas. All in one run.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+STEPS = ("read and sort", "summary", "hash", "split")
+ENGINES = ("duckdb", "polars", "pandas", "numpy")
+
+
+def generate(path, rows):
+    """Users, items with a skew, and times, in order of time."""
+    import duckdb
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "user": rng.integers(rows // 100, size=rows, dtype=np.int32),
+            "item": (100_000 * rng.random(rows) ** 2).astype(np.int32),
+            "timestamp": np.sort(rng.integers(1_500_000_000, 1_600_000_000, rows)),
+        }
+    )
+    assert len(frame) == rows  # duckdb finds the frame by its name
+    duckdb.sql("select * from frame").write_parquet(str(path), compression="zstd")
+
+
+def measure_ours(path):
+    """Seconds of each step, bytes of the arrays, and the peak."""
+    from perflaw.interactions import leave_one_out, read_log
+
+    marks = [time.perf_counter()]
+    log = read_log(path)
+    marks.append(time.perf_counter())
+    log.summary()
+    marks.append(time.perf_counter())
+    assert len(log.hash) == 64
+    marks.append(time.perf_counter())
+    split = leave_one_out(log)
+    marks.append(time.perf_counter())
+    arrays = sum(a.nbytes for a in (log.items, log.offsets, log.timestamps, log.user_ids, log.item_ids))
+    return {"seconds": np.diff(marks).tolist(), "arrays": arrays, "peak": peak(), "rows": log.tokens, "train": split.train.tokens}
+
+
+def measure_engine(engine, path):
+    """Seconds to read the file and sort it by user and time, stably, into arrays; and the peak."""
+    if engine == "duckdb":
+        import duckdb
+
+        start = time.perf_counter()
+        query = f"select * exclude(file_row_number) from read_parquet('{path}', file_row_number=true) order by user, timestamp, file_row_number"
+        duckdb.connect().execute(query).fetchnumpy()
+    elif engine == "polars":
+        import polars
+
+        start = time.perf_counter()
+        frame = polars.read_parquet(path).sort("user", "timestamp", maintain_order=True)
+        [frame[column].to_numpy() for column in frame.columns]
+    elif engine == "pandas":
+        import pandas as pd
+
+        start = time.perf_counter()
+        pd.read_parquet(path).sort_values(["user", "timestamp"], kind="stable")
+    else:
+        import pyarrow.parquet
+
+        start = time.perf_counter()
+        table = pyarrow.parquet.read_table(path)
+        user, item, when = (table[name].to_numpy() for name in ("user", "item", "timestamp"))
+        order = np.argsort((user.astype(np.int64) << 32) | (when - when.min()), kind="stable")
+        user, item, when = user[order], item[order], when[order]
+    return {"seconds": time.perf_counter() - start, "peak": peak()}
+
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def alone(*arguments):
+    """One measurement in a process of its own."""
+    return json.loads(subprocess.run([sys.executable, __file__, "--one", *arguments], check=True, capture_output=True, text=True).stdout)
+
+
+def text_against_pandas(folder):
+    """Best of three of each: a million rows of `user item`, read and sorted."""
+    import pandas as pd
+
+    from perflaw.interactions import read_log
+
+    path = Path(os.environ.get("PERFLAW_DATA", folder)) / "raw/sasrec/ml-1m.txt"
+    if not path.exists():
+        path = Path(folder) / "rows.txt"
+        rng = np.random.default_rng(0)
+        rows = np.column_stack([np.repeat(np.arange(1, 6_001), 166), rng.integers(1, 3_417, 6_000 * 166)])
+        np.savetxt(path, rows, fmt="%d")
+    seconds = {"ours": [], "pandas": []}
+    for _ in range(3):
+        start = time.perf_counter()
+        read_log(path)
+        seconds["ours"].append(time.perf_counter() - start)
+        start = time.perf_counter()
+        pd.read_csv(path, sep=" ", header=None, names=["user", "item"]).sort_values("user", kind="stable")
+        seconds["pandas"].append(time.perf_counter() - start)
+    return path.name, min(seconds["ours"]), min(seconds["pandas"])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--full", action="store_true", help="up to 100 million rows")
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measure_ours(given.one[0]) if len(given.one) == 1 else measure_engine(*given.one)))
+        return
+    sizes = [10**6, 10**7] + [10**8] * given.full
+    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {rows: f"{folder}/{rows}.parquet" for rows in sizes}
+        for rows, path in paths.items():
+            generate(path, rows)
+        print(f"| rows | {' | '.join(f'{step}, ns a row' for step in STEPS)} | together | peak, times the arrays |")
+        print("|---:" * (len(STEPS) + 3) + "|")
+        found = {}
+        for rows, path in paths.items():
+            runs = [alone(path) for _ in range(3 if rows < 10**8 else 1)]
+            run = found[rows] = min(runs, key=lambda run: sum(run["seconds"]))
+            each = [1e9 * s / rows for s in run["seconds"]]
+            shares = " | ".join(f"{ns:.0f} ({ns / sum(each):.0%})" for ns in each)
+            print(f"| {rows:,} | {shares} | {sum(each):.0f} | {run['peak'] / run['arrays']:.1f} |")
+        first, last = (sum(found[rows]["seconds"]) / rows for rows in (sizes[0], sizes[-1]))
+        print(f"\n{sizes[-1]:,} rows against {sizes[0]:,}: {last / first:.2f} times the time a row\n")
+        print(f"| read and sort | {' | '.join(f'{rows:,} rows, ns a row' for rows in sizes)} | peak, times the arrays |")
+        print("|---" + "|---:" * (len(sizes) + 1) + "|")
+        for engine in ENGINES:
+            needs = {"numpy": ["pyarrow"], "pandas": ["pyarrow"]}.get(engine, [engine])
+            if not all(importlib.util.find_spec(name) for name in needs):
+                print(f"| {engine} | {needs[0]} is not installed |" + " |" * len(sizes))
+                continue
+            runs = {rows: alone(engine, path) for rows, path in paths.items()}
+            told = " | ".join(f"{1e9 * run['seconds'] / rows:.0f}" for rows, run in runs.items())
+            print(f"| {engine} | {told} | {runs[sizes[-1]]['peak'] / found[sizes[-1]]['arrays']:.1f} |")
+        name, ours, pandas = text_against_pandas(folder)
+        print(f"\n{name}: {ours:.2f} s; pandas.read_csv and sort {pandas:.2f} s: {ours / pandas:.2f} times its time")
+
+
+if __name__ == "__main__":
+    main()
