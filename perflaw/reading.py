@@ -28,7 +28,7 @@ import zstandard
 
 from perflaw import InputError
 
-MEMORY = "1GB"  # of DuckDB's own; beyond it, it writes to temporary files
+MEMORY = "1GB" # of DuckDB's own; beyond it, it writes to temporary files
 FITS = 1 << 28  # bytes of text that are read at once where that is faster
 LAYOUTS = ("parquet", "table", "sequences")
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
@@ -80,9 +80,9 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         if layout == "parquet" or (layout is None and _starts(plain, b"PAR1")):
             _refuse_unused(f"{label} is Parquet, which", delimiter=delimiter, header=header)
             with _engine(label) as engine:
-                relation = f"read_parquet({_quoted(plain)})"
+                relation = f"read_parquet({_quoted(plain)}, file_row_number=true)"
                 columns = [row[0] for row in engine.execute(f"describe select * from {relation}").fetchall()]
-                _load(engine, relation, _choose(label, columns, named, notes))
+                _load(engine, relation, _choose(label, columns[:-1], named, notes), place="file_row_number")
                 return _sorted(engine, label, unit, notes)
         sample, encoding = _sample(plain, label)
         if layout == "sequences" or (layout is None and _is_sequences(sample, delimiter, named)):
@@ -277,9 +277,10 @@ def _load_sequences(engine, path, encoding, label):
         user, first, second = found
         raise InputError(f"{label}: user {user} has two lines, {first + 1} and {second + 1}: join them")
     engine.execute(
-        "create temp table raw as select fields[1] as user, unnest(fields[2:]) as item, null::bigint as time "
+        "create temp table rows as select fields[1] as user, unnest(fields[2:]) as item, null::bigint as time "
         "from lines order by lines.rowid"
     )
+    engine.execute("create temp view raw as select *, rowid as place from rows")
 
 
 def _role(name):
@@ -402,11 +403,14 @@ def _choose(label, columns, named, notes):
     return chosen
 
 
-def _load(engine, relation, chosen):
-    """Make the table `raw` (user, item, time), rows in the order of the file."""
+def _load(engine, relation, chosen, place=None):
+    """Make the view `raw`: user, item, time and place, the number of the row from 0; `place` is the relation's own, if any."""
     kinds = {row[0]: row[1] for row in engine.execute(f"describe select * from {relation}").fetchall()}
     picked = ", ".join(f"{_column(chosen, role, kinds)} as {role}" for role in NAMES)
-    engine.execute(f"create temp table raw as select {picked} from {relation}")
+    if place is None:
+        engine.execute(f"create temp table rows as select {picked} from {relation}")
+        picked, relation, place = ", ".join(NAMES), "rows", "rowid"
+    engine.execute(f"create temp view raw as select {picked}, {place} as place from {relation}")
 
 
 def _column(chosen, role, kinds):
@@ -422,20 +426,20 @@ def _refuse_second_header(engine, table, label):
     if not table.header:
         return
     names = [name for name, kind in zip(table.columns, table.rows[0]) if name]
-    again = engine.execute("select min(rowid) from raw where user in $1 and item in $1", [names]).fetchone()[0]
+    again = engine.execute("select min(place) from raw where user in $1 and item in $1", [names]).fetchone()[0]
     if again is not None:
         raise InputError(f"{label}, row {again + 1} after the header: the header again; remove the line")
 
 
 def _sorted(engine, label, unit, notes, row_word="row") -> Columns:
-    """Validate the table `raw`, sort it and bring it into arrays."""
+    """Validate the view `raw`, sort it and bring it into arrays."""
     rows, *filled = engine.execute("select count(*), count(user), count(item), count(time) from raw").fetchone()
     if not rows:
         raise InputError(f"{label} has a header and no rows")
 
     def fail(condition, told):
         number, *values = engine.execute(
-            f"select rowid + 1, user, item, time from raw where {condition} order by rowid limit 1"
+            f"select place + 1, user, item, time from raw where {condition} order by place limit 1"
         ).fetchone()
         raise InputError(f"{label}, {row_word} {number:,}: " + told.format(**dict(zip(("user", "item", "time"), values))))
 
@@ -451,7 +455,7 @@ def _sorted(engine, label, unit, notes, row_word="row") -> Columns:
     found = engine.execute(f"select {users.shown} as id, count(*) as n from raw group by {users.key} order by {users.key}")
     found = found.fetchnumpy()
     user_ids, counts = _unmasked(found["id"]), _unmasked(found["n"])
-    by = [users.key, *([time] if time else []), "rowid"]
+    by = [users.key, *([time] if time else []), "place"]
     wanted = f"{items.code} as item" + (f", {time} as time" if time and unit != ORDER else "")
     found = engine.execute(f"select {wanted} from raw order by {', '.join(by)}").fetchnumpy()
     codes, seen = pd.factorize(_unmasked(found.pop("item")))
