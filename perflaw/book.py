@@ -200,6 +200,7 @@ def execute(root, home, given, scratch):
         root,
         [root / "requirements.txt", *root.glob("perflaw/*.py"), *root.glob("data/**/*")],
     )
+    shared += local_logs()
     executed = home / "executed"
     executed.mkdir(exist_ok=True)
     for folder in executed.iterdir():
@@ -244,6 +245,15 @@ def execute(root, home, given, scratch):
             process.terminate()
         for process, *_ in running:
             process.wait()
+
+
+def local_logs():
+    """What the folder PERFLAW_DATA holds, for the notebooks that use all logs there are."""
+    if not os.environ.get("PERFLAW_DATA"):
+        return ""
+    from perflaw import datasets
+
+    return "".join(f"\n{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in datasets.local().values())
 
 
 def start(notebook, values, scratch, threads):

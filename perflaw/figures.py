@@ -392,3 +392,57 @@ def dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False
     columns = 2 if narrow else len(names)
     figure.legend(handles[::-1], texts[::-1], loc="outside upper center", ncols=columns, fontsize=8)
     return figure
+
+
+# ---------------------------------------------------------------- logs
+
+
+def log_colours(logs) -> dict[str, tuple]:
+    """A colour and a dash for each log, the same in every figure: the synthetic log is black."""
+    colours = [BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY]
+    dashes = ["-", (0, (5, 1.5)), (0, (1.5, 1))]
+    others = sorted(set(logs) - {"synthetic"})
+    styles = {log: (colours[i % 8], dashes[i // 8 % 3]) for i, log in enumerate(others)}
+    return {"synthetic": ("black", "-")} | styles
+
+
+def log_shapes(curves: pd.DataFrame, narrow=False):
+    """Lengths, popularity and repeats of logs, a line a log.
+
+    curves: columns log, curve (length, popularity, repeats), x, y (a share).
+    """
+    labels = {
+        "length": ("interactions of a user", "share of users with as many or more"),
+        "popularity": ("rank of the item", "share of interactions"),
+        "repeats": ("place in the history", "share that are repeats"),
+    }
+    figure, axes = _grid(3, narrow, 3, 1, 2.9 if not narrow else 2.5)
+    styles = log_colours(curves["log"])
+    for axis, (curve, (across, up)) in zip(axes, labels.items()):
+        for log, rows in curves[curves["curve"] == curve].groupby("log"):
+            colour, dash = styles[log]
+            axis.plot(rows["x"], rows["y"], color=colour, ls=dash, lw=2 if log == "synthetic" else 1.3, label=log)
+        axis.set_xscale("log")
+        axis.set_xlabel(across)
+        axis.set_title(up)
+        if curve != "repeats":
+            axis.set_yscale("log")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
+    return figure
+
+
+def process_truth(truths: pd.DataFrame, narrow=False):
+    """What the noise of the synthetic process does: its entropy rate, and the best hit rate there can be.
+
+    truths: columns noise, repeat, entropy_rate, hit_rate; a line for each value of repeat.
+    """
+    figure, axes = _grid(2, narrow, 2, 1, 2.6)
+    for i, (repeat, rows) in enumerate(truths.groupby("repeat")):
+        for axis, column in zip(axes, ("entropy_rate", "hit_rate")):
+            axis.plot(rows["noise"], rows[column], "-", color=SEQUENCE(0.2 + 0.3 * i), label=f"{repeat:g}")
+    for axis, label in zip(axes, ("entropy rate, nats", "best possible HR@10")):
+        axis.set_xlabel("noise ε")
+        axis.set_ylabel(label)
+        axis.set_ylim(0, None)
+    axes[1].legend(title="repeat ρ", fontsize=8)
+    return figure

@@ -182,6 +182,17 @@ class InteractionLog:
             start = int(np.random.default_rng(seed).integers(start + 1))
         return self.keep((self.timestamps >= times[start]) & (self.timestamps <= times[start + kept - 1]))
 
+    def reverse_ties(self) -> InteractionLog:
+        """The log under the opposite tie rule: interactions of a user at one time in the reverse of the file's order."""
+        times = self.clock("the order of ties")
+        new = np.ones(self.tokens, bool)
+        new[1:] = np.diff(times) != 0
+        new[self.offsets[:-1]] = True
+        starts = np.flatnonzero(new)
+        sizes = np.diff(np.append(starts, self.tokens))
+        mirrored = np.repeat(2 * starts + sizes - 1, sizes) - np.arange(self.tokens)
+        return replace(self, items=self.items[mirrored])
+
     def keep(self, mask: np.ndarray, otherwise: str = "nothing is left") -> InteractionLog:
         """The interactions where mask (tokens,) is true; raises InputError(otherwise) if there are none."""
         if not mask.any():

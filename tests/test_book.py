@@ -217,6 +217,22 @@ def test_code_and_requirements_count(toy, unrendered):
     assert all(first[name] < second[name] < made(toy)[name] for name in first)
 
 
+def test_logs_that_are_here_count(toy, unrendered, monkeypatch):
+    monkeypatch.delenv("PERFLAW_DATA", raising=False)
+    book.build(toy)
+    first = made(toy)
+    (toy / "logs").mkdir()
+    monkeypatch.setenv("PERFLAW_DATA", str(toy / "logs"))
+    book.build(toy)
+    assert made(toy) == first
+    (toy / "logs" / "shop.csv").write_text("user,item\nu,a\n")
+    book.build(toy)
+    second = made(toy)
+    assert all(first[name] < second[name] for name in first)
+    book.build(toy)
+    assert made(toy) == second
+
+
 def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(toy, unrendered):
     home = toy / "book" / "_build" / "default"
     book.build(toy)

@@ -188,6 +188,12 @@ def test_sample_of_time():
         assert span.tokens == inside.sum() >= round(0.4 * log.tokens)
 
 
+def test_reverse_ties():
+    log = from_histories([list("abcd"), list("xy")], [[1e9, 2e9, 2e9, 2e9], [2e9, 2e9]])
+    assert lists(log.reverse_ties()) == [list("adcb"), list("yx")]
+    assert log.reverse_ties().reverse_ties().hash == log.hash
+
+
 @pytest.mark.parametrize(
     "call, told",
     [

@@ -1,0 +1,20 @@
+"""Make the tables of data/logs/ from the logs in the folder PERFLAW_DATA: `python benchmarks/log_tables.py`."""
+
+import sys
+
+from perflaw import quality
+
+
+def main():
+    logs = {name: log for name, log in quality.logs().items() if name != "synthetic"}
+    if not logs:
+        sys.exit("PERFLAW_DATA names no folder of logs")
+    quality.FOLDER.mkdir(exist_ok=True)
+    for name in ("summaries", "splits", "curves"):
+        table = getattr(quality, name)(logs)
+        table.to_csv(quality.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        print(f"{quality.FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
+
+
+if __name__ == "__main__":
+    main()
