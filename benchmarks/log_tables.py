@@ -10,7 +10,7 @@ def main():
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
     quality.FOLDER.mkdir(exist_ok=True)
-    for name in ("summaries", "splits", "curves"):
+    for name in ("summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"):
         table = getattr(quality, name)(logs)
         table.to_csv(quality.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
         print(f"{quality.FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")

@@ -176,6 +176,47 @@ def describe(log, **options):
     say("floor", f"most popular: HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}")
 
 
+@main.command("entropy")
+@reads_a_log
+@click.option("--m", default=2, show_default=True, help="Length of the templates of approximate entropy.")
+@click.option("--r", default=0.0, show_default=True, help="Tolerance, in item numbers; 0: items match if they are the same.")
+@click.option("--last", type=int, help="Look at the last so many interactions of each user; default all.")
+@click.option("--pooled", is_flag=True, help="Only measures of all histories together.")
+def measure(log, m, r, last, pooled, **options):
+    """Measure the entropy of a log, in nats: every measure with what it means.
+
+    LOG is what it is for `perflaw log`.
+    """
+    from perflaw import entropy, quality
+
+    with one_line_errors():
+        log = load_log(log, options)
+        wanted = quality.measures(m, r, last)
+        if pooled:
+            wanted = [measure for measure in wanted if measure.pooled]
+        too_short = quality.too_short(log, m, last)
+        values, undefined = {}, {}
+        for measure in wanted:
+            try:
+                values[measure.name] = measure.of(log)
+            except InputError as error:
+                undefined[measure.name] = error
+        if not values:
+            raise next(iter(undefined.values()))
+        once = entropy.share_seen_once(log, 1) if "conditional" in values else None
+    click.echo(f"{log.name}: {log.n_users:,} users, {log.n_items:,} items, {log.tokens:,} interactions\n")
+    for measure in wanted:
+        value = f"{values[measure.name]:>10.4f}" if measure.name in values else f"{'undefined':>10}"
+        click.echo(f"{measure.name:<15}{value}   {undefined.get(measure.name, measure.meaning)}")
+    if too_short and not pooled:
+        click.echo(f"\n{too_short:,} users have too few interactions for m = {m} and are left out of approximate entropy")
+    if once is not None:
+        click.echo(f"\n{once:.0%} of transitions are seen once" + (": too many for the correction, take it as a lower bound" if once > 0.5 else ""))
+    for name, whose in (("conditional", "this study"), ("apen absolute", "the paper")):
+        if values.get(name):
+            click.echo(f"D' = D / {name} = {log.tokens / values[name]:,.0f} ({whose})")
+
+
 def parsed(text):
     """A value given on the command line: a number, true or false, a list, or text."""
     import yaml

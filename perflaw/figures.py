@@ -446,3 +446,93 @@ def process_truth(truths: pd.DataFrame, narrow=False):
         axis.set_ylim(0, None)
     axes[1].legend(title="repeat ρ", fontsize=8)
     return figure
+
+
+# ---------------------------------------------------------------- entropy
+
+
+def apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=False):
+    """Mean symbolic ApEn of users against the length of their history, and the formula for histories without repeats.
+
+    curves: columns log, length, apen; formula: length, apen.
+    """
+    figure, (axis,) = _grid(1, narrow, 1, 1, 3.2)
+    styles = log_colours(curves["log"])
+    axis.axhline(0, color=GREY, lw=0.8)
+    for log, rows in curves.groupby("log"):
+        colour, dash = styles[log]
+        axis.plot(rows["length"], rows["apen"], color=colour, ls=dash, lw=2 if log == "synthetic" else 1.3, marker="o", ms=3, label=log)
+    axis.plot(formula["length"], formula["apen"], color="black", ls=":", lw=1.5, label="nothing repeats")
+    axis.set_xscale("log")
+    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_xlabel("interactions of a user")
+    axis.set_ylabel("ApEn, nats")
+    figure.legend(loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
+    return figure
+
+
+def sensitivity(rows: pd.DataFrame, narrow=False):
+    """The paper's ApEn (mean of absolute values) against L, a line for each m, a panel a log."""
+    logs = list(dict.fromkeys(rows["log"]))
+    figure, axes = _grid(len(logs), narrow, 3, 2, 1.7)
+    orders = sorted(set(rows["m"]))
+    for axis, log in zip(axes, logs):
+        for i, m in enumerate(orders):
+            line = rows[(rows["log"] == log) & (rows["m"] == m)]
+            axis.plot(line["last"], line["mean_absolute"], "-o", ms=3, lw=1.2, color=SEQUENCE(0.2 + 0.22 * i), label=f"m = {m}")
+        _log_axis(axis, sorted(set(rows["last"])))
+        axis.set_title(log, fontsize=8)
+        axis.set_ylim(0, None)
+        axis.tick_params(labelsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(orders), fontsize=8)
+    figure.supxlabel("last L interactions", fontsize=9)
+    figure.supylabel("ApEn by user, mean of |value|, nats", fontsize=9)
+    return figure
+
+
+def ruler(rows: pd.DataFrame, truth: float, narrow=False):
+    """What estimators say of logs of one process as they grow, and the entropy rate.
+
+    rows: columns tokens, measure, value.
+    """
+    figure, (axis,) = _grid(1, narrow, 1, 1, 3.2)
+    styles = {"plug-in": "--", "corrected": "-"}
+    colours = {"m = 1": BLUE, "m = 2": ORANGE, "Lempel-Ziv by user": GREEN, "ApEn by user, absolute": RED}
+    axis.axhline(truth, color="black", lw=1.2, ls=":", label="entropy rate")
+    for measure, line in rows.groupby("measure", sort=False):
+        kind, _, order = measure.partition(", ")
+        colour = colours.get(order if kind in styles else measure, GREY)
+        axis.plot(line["tokens"], line["value"], ls=styles.get(kind, "-"), marker="o", ms=3, color=colour, label=measure)
+    axis.set_xscale("log")
+    axis.set_ylim(0, None)
+    axis.set_xlabel("tokens of the log")
+    axis.set_ylabel("nats")
+    figure.legend(loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    return figure
+
+
+def under_interventions(changes: pd.DataFrame, columns, narrow=False):
+    """Change of each measure (columns) under each intervention (rows), in per cent, as arrows and colour.
+
+    changes: columns intervention, measure, change, sd. A dot: less than 1 %, or not more than twice the sd.
+    """
+    table = changes.pivot(index="intervention", columns="measure", values="change")
+    spread = changes.pivot(index="intervention", columns="measure", values="sd")
+    order = list(dict.fromkeys(changes["intervention"]))
+    table, spread = (t.loc[order, list(columns)].to_numpy(float) for t in (table, spread))
+    figure, (axis,) = _grid(1, narrow, 1, 1, 3.9 if not narrow else 4.6)
+    size = 6 if narrow else 8
+    axis.imshow(np.clip(table, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
+    for (i, j), change in np.ndenumerate(table):
+        still = abs(change) < 1 or abs(change) <= 2 * spread[i, j]
+        text = "?" if np.isnan(change) else "·" if still else f"{'↑' if change > 0 else '↓'} {abs(change):.0f}"
+        axis.text(j, i, text, ha="center", va="center", fontsize=size)
+    axis.axvline(0.5, color="black", lw=1)
+    axis.set_xticks(range(len(columns)), columns, rotation=90 if narrow else 35, ha="center" if narrow else "left", fontsize=size)
+    axis.set_yticks(range(len(order)), [name.replace("_", "\n" if narrow else " ") for name in order], fontsize=size)
+    axis.xaxis.tick_top()
+    axis.grid(False)
+    axis.tick_params(length=0)
+    for side in axis.spines.values():
+        side.set_visible(False)
+    return figure

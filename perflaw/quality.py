@@ -6,12 +6,18 @@ Public logs are measured once and the numbers kept in data/logs/ (data/README.md
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import entr
 
-from perflaw import InputError, datasets, ranking
+from perflaw import InputError, datasets, entropy, interventions, ranking, synthetic
 from perflaw.interactions import InteractionLog, global_time, leave_one_out
 
 ROOT = Path(__file__).parent.parent
@@ -107,3 +113,210 @@ def curves(logs: dict[str, InteractionLog]) -> pd.DataFrame:
 def _spread(n, points=40):
     """Whole numbers from 1 to n, about evenly spread on a logarithmic axis."""
     return np.unique(np.round(np.geomspace(1, n, points)).astype(int))
+
+
+# ---------------------------------------------------------------- entropy
+
+
+class Measure(NamedTuple):
+    """One number about the quality of a log."""
+
+    name: str
+    meaning: str  # in a line
+    of: Callable[[InteractionLog], float]  # raises InputError where it is undefined
+    pooled: bool = True  # over all histories together, or each on its own
+
+
+def measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measure]:
+    """The measures of this study; m, r and last are those of approximate entropy by user.
+
+    With r > 0 items are numbered in the order of their ids. Raises InputError for unusable m, r or last.
+    """
+    m, r, last = entropy.checked(m, r, last)
+    whose = f"m = {m}, r = {r:g}" + (f", last {last}" if last else "")
+    whose += " on item numbers" * (r > 0)
+    by_user = lambda log: entropy.apen_by_user(in_order_of_ids(log) if r > 0 else log, m, r, last)  # noqa: E731
+    return [
+        Measure("shannon", "entropy of the next item, knowing popularity only", entropy.shannon),
+        Measure("apen signed", f"approximate entropy by user ({whose}), mean", lambda log: by_user(log).mean, False),
+        Measure("apen absolute", "the same, mean of absolute values: what the paper divides D by", lambda log: by_user(log).mean_absolute, False),
+        Measure("pooled", f"entropy of the next item given the last {m}, plug-in: too low, and grows with the log", lambda log: entropy.apen_pooled(log, m)),
+        Measure("plug-in", "entropy of the next item given the last one, plug-in", lambda log: entropy.apen_pooled(log, 1)),
+        Measure("conditional", "the same, corrected for its bias: what this study divides D by", entropy.conditional_entropy),
+        Measure("lempel-ziv", "actual entropy of each history, mean", lambda log: entropy.lempel_ziv_by_user(log, last).mean, False),
+        Measure("compression", "bytes after compression over bytes before", entropy.compression_ratio),
+        Measure("accuracy limit", "share of next items that can be guessed at most at that corrected entropy (Fano)", _accuracy_limit),
+    ]
+
+
+def _accuracy_limit(log):
+    return entropy.accuracy_limit(entropy.conditional_entropy(log), int(np.count_nonzero(log.item_counts)))
+
+
+def entropies(logs: dict[str, InteractionLog], m: int = 2, r: float = 0.0, last: int | None = None) -> pd.DataFrame:
+    """One row a log: all measures (nan where undefined), users too short for ApEn, share of transitions seen once."""
+    rows = []
+    for name, log in logs.items():
+        row = {"log": name, "tokens": log.tokens}
+        for measure in measures(m, r, last):
+            try:
+                row[measure.name] = measure.of(log)
+            except InputError:
+                row[measure.name] = math.nan
+        row["too short"] = too_short(log, m, last)
+        row["seen once"] = entropy.share_seen_once(log, 1)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def too_short(log: InteractionLog, m: int = 2, last: int | None = None) -> int:
+    """Users whose history, or its last `last` interactions, has no template of length m + 1."""
+    return int(np.count_nonzero(np.minimum(log.lengths, last or log.lengths) < m + 1))
+
+
+def worked_example(sequence: str, m: int = 1) -> pd.DataFrame:
+    """Pincus's sums on paper: a row a template of length m and m + 1, with its matches and the logarithm of their share."""
+    rows = []
+    for length in (m, m + 1):
+        templates = [sequence[i : i + length] for i in range(len(sequence) - length + 1)]
+        for i, template in enumerate(templates, 1):
+            share = templates.count(template) / len(templates)
+            rows.append({"length": length, "i": i, "template": template, "matches": templates.count(template), "of": len(templates), "ln C": math.log(share)})
+    return pd.DataFrame(rows)
+
+
+def by_length(logs: dict[str, InteractionLog], m: int = 2) -> pd.DataFrame:
+    """Mean symbolic ApEn of the users of about one length: columns log, length (geometric mean), apen, users."""
+    rows = []
+    for name, log in logs.items():
+        values = entropy.apen_by_user(log, m).values
+        edges = np.unique(np.round(np.geomspace(m + 1, log.lengths.max() + 1, 16)).astype(int))
+        for low, high in zip(edges, edges[1:]):
+            inside = (log.lengths >= low) & (log.lengths < high)
+            if inside.sum() >= 5:
+                length = float(np.exp(np.log(log.lengths[inside]).mean()))
+                rows.append({"log": name, "length": length, "apen": float(values[inside].mean()), "users": int(inside.sum())})
+    return pd.DataFrame(rows)
+
+
+def sensitivity(logs: dict[str, InteractionLog], orders=(1, 2, 4, 8), lengths=(25, 50, 100, 200)) -> pd.DataFrame:
+    """Symbolic ApEn by user for each m and L: columns log, m, last, mean, mean_absolute, too_short."""
+    rows = []
+    for (name, log), m, last in itertools.product(logs.items(), orders, lengths):
+        try:
+            found = entropy.apen_by_user(log, m, last=last)
+        except InputError:
+            continue
+        rows.append({"log": name, "m": m, "last": last, "mean": found.mean, "mean_absolute": found.mean_absolute, "too_short": found.too_short})
+    return pd.DataFrame(rows)
+
+
+def in_order_of_ids(log: InteractionLog) -> InteractionLog:
+    """The log with items coded in the order of their ids: a log whose ids are 0, 1, … gets them back."""
+    order = np.argsort(log.item_ids)
+    ranks = np.empty(log.n_items, np.int32)
+    ranks[order] = np.arange(log.n_items)
+    return replace(log, items=ranks[log.items], item_ids=log.item_ids[order])
+
+
+def numbering(logs: dict[str, InteractionLog], tolerances=(0, 1, 2, 100), last: int = 50, m: int = 2, seeds: int = 5) -> pd.DataFrame:
+    """ApEn by user on item numbers (mean of absolute values) for each r: as numbered, and renumbered at random.
+
+    As numbered: in the order of their ids. Columns log, r, as_numbered, renumbered_low,
+    renumbered_high (over `seeds` numberings).
+    """
+    rows = []
+    for (name, log), r in itertools.product(logs.items(), tolerances):
+        orders = [np.random.default_rng(seed).permutation(log.n_items).astype(np.int32) for seed in range(seeds)]
+        numberings = [in_order_of_ids(log), *(replace(log, items=order[log.items]) for order in orders)]
+        found = [entropy.apen_by_user(numbered, m, r, last).mean_absolute for numbered in numberings]
+        rows.append({"log": name, "r": r, "as_numbered": found[0], "renumbered_low": min(found[1:]), "renumbered_high": max(found[1:])})
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- against a known truth
+
+
+def ruler(process: synthetic.Process, users=(30, 100, 300, 1_000, 3_000, 10_000, 30_000), mean_length: int = 50, seed: int = 0) -> pd.DataFrame:
+    """What estimators say of logs of one process as they grow: columns tokens, measure, value."""
+    rows = []
+    for n_users in users:
+        log = process.sample(n_users, mean_length, seed=seed).log
+        found = {
+            "plug-in, m = 1": entropy.apen_pooled(log, 1),
+            "corrected, m = 1": entropy.conditional_entropy(log, 1),
+            "plug-in, m = 2": entropy.apen_pooled(log, 2),
+            "corrected, m = 2": entropy.conditional_entropy(log, 2),
+            "Lempel-Ziv by user": entropy.lempel_ziv_by_user(log).mean,
+            "ApEn by user, absolute": entropy.apen_by_user(log).mean_absolute,
+        }
+        rows += [{"tokens": log.tokens, "measure": name, "value": value} for name, value in found.items()]
+    return pd.DataFrame(rows)
+
+
+STRENGTHS = {  # of interventions, in the order in which they are shown
+    "sample_users": 0.5,
+    "sample_time": 0.5,
+    "truncate": 20,
+    "duplicate_users": 1.0,
+    "k_core": 20,
+    "remove_repeats": 1.0,
+    "insert_repeats": 0.5,
+    "replace_random": 0.3,
+    "shuffle_order": 1.0,
+}
+
+
+def under_interventions(process: synthetic.Process, strengths=STRENGTHS, seeds: int = 3, m: int = 2, **size) -> pd.DataFrame:
+    """How interventions on the training part change each measure, in per cent, over logs drawn with different seeds.
+
+    Columns intervention, strength, measure, change (mean), sd (between seeds). The measure
+    "truth" is the exact change of the entropy of the next item given the last, "tokens" that of D.
+    """
+    kept = [measure for measure in measures(m) if measure.name != "accuracy limit"]
+    changes = []
+    for seed in range(seeds):
+        split = leave_one_out(process.sample(seed=seed, **size).log)
+        before = {measure.name: measure.of(split.train) for measure in kept} | {"tokens": split.train.tokens}
+        for name, strength in strengths.items():
+            train = interventions.apply(split, name, strength, seed).train
+            after = {measure.name: measure.of(train) for measure in kept} | {"tokens": train.tokens}
+            changed = {key: 100 * (after[key] - before[key]) / abs(before[key]) for key in before}
+            changed["truth"] = 100 * (true_entropy(process, name, strength, split.train.lengths) / process.entropy_rate - 1)
+            changes += [{"intervention": name, "strength": strength, "measure": key, "change": value} for key, value in changed.items()]
+    grouped = pd.DataFrame(changes).groupby(["intervention", "strength", "measure"], sort=False)["change"]
+    return grouped.agg(change="mean", sd="std").reset_index()
+
+
+def true_entropy(process: synthetic.Process, intervention: str, strength: float, lengths: np.ndarray) -> float:
+    r"""The exact entropy (nats) of an item given the one before, after an intervention on a log of the process.
+
+    nan where it is not known in closed form. With J = diag(π) P the joint probability of two
+    items in a row: choosing users, times or ends leaves J; replacing a share q makes it
+    (1−q)² J + q(1−q)(π uᵀ + u πᵀ) + q² u uᵀ, with u uniform; inserting repeats after a share s
+    adds s n pairs of equals to the n − 1 pairs of a history and makes P into (t I + P)/(1 + t), t = s Σn / Σ(n − 1);
+    shuffling whole histories makes J the mean over all ordered pairs of places, Σ_k c_k (J_k + J_kᵀ) with J_k = diag(π) Pᵏ.
+    """
+    pi, p = process.popularity, process.transitions
+    joint = pi[:, None] * p
+    if intervention in ("remove_repeats", "k_core"):
+        return math.nan
+    if intervention == "replace_random":
+        u, q = np.full(len(pi), 1 / len(pi)), strength
+        joint = (1 - q) ** 2 * joint + q * (1 - q) * (np.outer(pi, u) + np.outer(u, pi)) + q**2 * np.outer(u, u)
+    elif intervention == "insert_repeats":
+        repeats = strength * np.sum(lengths) / np.sum(lengths - 1)
+        joint = (repeats * np.diag(pi) + joint) / (1 + repeats)
+    elif intervention == "shuffle_order":
+        if strength != 1:
+            return math.nan
+        weights = np.array([np.sum(1 - k / lengths[lengths > k]) for k in range(1, lengths.max())]) / np.sum(lengths - 1)
+        power, joint = pi[:, None] * p, np.zeros_like(p)
+        settled = np.outer(pi, pi)
+        for k, weight in enumerate(weights):
+            joint += weight * (power + power.T)
+            if np.abs(power - settled).max() < 1e-12:
+                joint += 2 * weights[k + 1 :].sum() * settled
+                break
+            power = power @ p
+    return float(entr(joint).sum() - entr(joint.sum(axis=1)).sum())

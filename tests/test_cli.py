@@ -167,3 +167,46 @@ def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
     result = run("log", path, *arguments)
     assert result.exit_code == 1 and told in result.output
     assert result.output.startswith("Error: ") and result.output.count("\n") == 1
+
+
+# ---------------------------------------------------------------- perflaw entropy
+
+
+def test_entropy_prints_every_measure_with_its_meaning():
+    told = run("entropy", "synthetic")
+    assert told.exit_code == 0, told.output
+    for name in ("shannon", "apen signed", "apen absolute", "pooled", "plug-in", "conditional", "lempel-ziv", "compression", "accuracy limit"):
+        assert re.search(rf"^{name} +-?\d+\.\d{{4}}   \w", told.output, re.MULTILINE), name
+    assert "D' = D / conditional = " in told.output and "(the paper)" in told.output
+    pooled = run("entropy", "synthetic", "--pooled").output
+    assert "conditional" in pooled and "apen" not in pooled and "lempel-ziv" not in pooled
+
+
+def test_entropy_says_what_is_undefined(tmp_path):
+    path = tmp_path / "short.csv"
+    path.write_text("user,item\n" + "".join(f"u{u},i{i}\n" for u in range(5) for i in range(u % 2 + 1)))
+    told = run("entropy", path, "--m", "4")
+    assert told.exit_code == 0, told.output
+    assert re.search(r"^apen signed +undefined   every history is too short: the longest has 2", told.output, re.MULTILINE)
+    assert "5 users have too few interactions for m = 4" in told.output
+
+
+def test_entropy_of_a_numbering():
+    told = run("entropy", "synthetic", "--r", "100", "--last", "50").output
+    assert "m = 2, r = 100, last 50 on item numbers" in told
+    numbered = float(re.search(r"apen absolute +(\S+)", told)[1])
+    assert numbered > 5 * float(re.search(r"apen absolute +(\S+)", run("entropy", "synthetic", "--last", "50").output)[1])
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--m", "0"], "m = 0 is not usable"),
+        (["--r", "-1"], "r = -1.0 is not usable"),
+        (["--r", "nan"], "r = nan is not usable"),
+        (["--last", "0"], "last = 0 is not usable"),
+    ],
+)
+def test_entropy_refuses_in_one_line(options, told):
+    result = run("entropy", "synthetic", *options)
+    assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, quality
-from perflaw.interactions import from_histories
+from perflaw import InputError, entropy, interventions, quality
+from perflaw.interactions import from_histories, leave_one_out
 from perflaw.synthetic import Process
 
 
@@ -25,7 +25,7 @@ def test_recorded_rows_give_way_to_measured_ones(log):
 
 
 @pytest.mark.skipif(not os.environ.get("PERFLAW_DATA"), reason="PERFLAW_DATA names no folder of logs")
-@pytest.mark.parametrize("name", ["summaries", "splits", "curves"])
+@pytest.mark.parametrize("name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"])
 def test_recorded_tables_are_what_the_logs_give(name):
     logs = {name: log for name, log in quality.logs().items() if name != "synthetic"}
     recorded = pd.read_csv(quality.FOLDER / f"{name}.csv")
@@ -63,3 +63,71 @@ def test_logs_by_name(tmp_path, monkeypatch):
     assert list(quality.logs([str(tmp_path / "shop.csv")])) == ["shop"]
     with pytest.raises(InputError, match="there is no log 'nonesuch'"):
         quality.logs(["nonesuch"])
+
+
+# ---------------------------------------------------------------- entropy
+
+
+def test_worked_example():
+    steps = quality.worked_example("abaaba", 1)
+    phi = steps.groupby("length")["ln C"].mean()
+    assert phi[1] - phi[2] == pytest.approx(entropy.apen("abaaba", m=1), abs=1e-12)
+    assert steps["matches"].tolist() == [4, 2, 4, 4, 2, 4, 2, 2, 1, 2, 2]
+
+
+def test_entropies_of_logs(log):
+    short = from_histories([["a", "b"]] * 3)
+    table = quality.entropies({"long": log, "short": short}).set_index("log")
+    assert table.loc["long", "conditional"] == entropy.conditional_entropy(log, 1)
+    assert np.isnan(table.loc["short", "apen signed"]) and table.loc["short", "too short"] == 3
+    assert table.loc["short", "shannon"] == pytest.approx(np.log(2))
+    assert quality.too_short(log, m=9, last=9) == log.n_users
+
+
+def test_by_length_of_a_log_without_repeats(log):
+    table = quality.by_length({"distinct": log.keep(~log.repeats).min_length(3)})
+    low, high = entropy.apen_of_distinct(np.floor(table["length"].to_numpy()).astype(int)), entropy.apen_of_distinct(np.ceil(table["length"].to_numpy()).astype(int) + 1)
+    assert ((table["apen"] >= low - 0.02) & (table["apen"] <= high + 0.02)).all() and (table["apen"].diff().dropna() > 0).all()
+
+
+def test_numbering_matters_only_with_a_tolerance(log):
+    table = quality.numbering({"log": log}, tolerances=(0, 5), seeds=2).set_index("r")
+    assert table.loc[0].drop("log").nunique() == 1
+    assert table.loc[5, "renumbered_low"] < table.loc[5, "renumbered_high"]
+
+
+def test_items_in_the_order_of_their_ids():
+    log = quality.in_order_of_ids(from_histories([[30, 10, 20, 10]]))
+    assert log.items.tolist() == [2, 0, 1, 0] and log.item_ids.tolist() == [10, 20, 30]
+    assert log.hash == from_histories([[30, 10, 20, 10]]).hash
+
+
+PROCESS = Process(n_items=60, n_interests=4)
+
+
+def test_the_corrected_estimate_comes_to_the_truth():
+    table = quality.ruler(PROCESS, users=(100, 1_000, 10_000), mean_length=30)
+    corrected = table[table["measure"] == "corrected, m = 1"]["value"].to_numpy()
+    error = np.abs(corrected - PROCESS.entropy_rate)
+    assert error[-1] < 0.003 and error[-1] < error[0]
+
+
+@pytest.mark.parametrize("name, strength", [("replace_random", 0.3), ("insert_repeats", 0.5), ("shuffle_order", 1.0), ("truncate", 10), ("sample_users", 0.5)])
+def test_true_entropy_against_a_large_log(name, strength):
+    """What the formula says is what a log large enough shows, within three standard errors of its draw."""
+    train = leave_one_out(PROCESS.sample(30_000, 20, seed=2).log).train
+    changed = interventions.INTERVENTIONS[name](train, strength, 1)
+    told = quality.true_entropy(PROCESS, name, strength, train.lengths)
+    assert entropy.conditional_entropy(changed) == pytest.approx(told, abs=0.012)
+
+
+def test_true_entropy_where_it_is_not_known():
+    for name, strength in (("k_core", 5), ("remove_repeats", 1.0), ("shuffle_order", 0.5)):
+        assert np.isnan(quality.true_entropy(PROCESS, name, strength, np.array([5, 9])))
+
+
+def test_under_interventions():
+    table = quality.under_interventions(PROCESS, {"duplicate_users": 1.0, "replace_random": 0.3}, seeds=2, n_users=300, mean_length=20)
+    change = table.pivot(index="intervention", columns="measure", values="change")
+    assert change.loc["duplicate_users", ["tokens", "shannon", "plug-in", "truth"]].tolist() == pytest.approx([100, 0, 0, 0], abs=1e-9)
+    assert change.loc["replace_random", "truth"] > 10 and abs(change.loc["replace_random", "tokens"]) < 1e-9
