@@ -2,8 +2,9 @@
 
 Generated Parquet logs (100 interactions a user, 100,000 items, rows in order of time), each
 size in a process of its own: read and sort, summary, hash, split. Memory is the process's
-peak, told as a multiple of the log's own arrays. Then the engines that could do the reading,
-as far as they are installed, and a text file against pandas. All in one run.
+peak, the libraries in it, told in GB and as a multiple of the log's own arrays. Then the engines that could do the reading,
+as far as they are installed, and a text file against pandas. All in one run; on Linux, for the
+memory.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import importlib.util
 import json
 import os
 import platform
-import resource
+import re
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,8 @@ def measure_engine(engine, path):
 
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    """Bytes this process has had resident at most, from /proc: what getrusage says includes the process it came from."""
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def alone(*arguments):
@@ -98,7 +100,7 @@ def alone(*arguments):
 
 
 def text_against_pandas(folder):
-    """Best of three of each: a million rows of `user item`, read and sorted."""
+    """Best of seven of each: a million rows of `user item`, read and sorted."""
     import pandas as pd
 
     from perflaw.interactions import read_log
@@ -110,7 +112,7 @@ def text_against_pandas(folder):
         rows = np.column_stack([np.repeat(np.arange(1, 6_001), 166), rng.integers(1, 3_417, 6_000 * 166)])
         np.savetxt(path, rows, fmt="%d")
     seconds = {"ours": [], "pandas": []}
-    for _ in range(3):
+    for _ in range(7):
         start = time.perf_counter()
         read_log(path)
         seconds["ours"].append(time.perf_counter() - start)
@@ -134,7 +136,7 @@ def main():
         paths = {rows: f"{folder}/{rows}.parquet" for rows in sizes}
         for rows, path in paths.items():
             generate(path, rows)
-        print(f"| rows | {' | '.join(f'{step}, ns a row' for step in STEPS)} | together | peak, times the arrays |")
+        print(f"| rows | {' | '.join(f'{step}, ns a row' for step in STEPS)} | together | peak, GB (times the arrays) |")
         print("|---:" * (len(STEPS) + 3) + "|")
         found = {}
         for rows, path in paths.items():
@@ -142,7 +144,7 @@ def main():
             run = found[rows] = min(runs, key=lambda run: sum(run["seconds"]))
             each = [1e9 * s / rows for s in run["seconds"]]
             shares = " | ".join(f"{ns:.0f} ({ns / sum(each):.0%})" for ns in each)
-            print(f"| {rows:,} | {shares} | {sum(each):.0f} | {run['peak'] / run['arrays']:.1f} |")
+            print(f"| {rows:,} | {shares} | {sum(each):.0f} | {run['peak'] / 1e9:.1f} ({run['peak'] / run['arrays']:.1f}) |")
         first, last = (sum(found[rows]["seconds"]) / rows for rows in (sizes[0], sizes[-1]))
         print(f"\n{sizes[-1]:,} rows against {sizes[0]:,}: {last / first:.2f} times the time a row\n")
         print(f"| read and sort | {' | '.join(f'{rows:,} rows, ns a row' for rows in sizes)} | peak, times the arrays |")
@@ -156,7 +158,7 @@ def main():
             told = " | ".join(f"{1e9 * run['seconds'] / rows:.0f}" for rows, run in runs.items())
             print(f"| {engine} | {told} | {runs[sizes[-1]]['peak'] / found[sizes[-1]]['arrays']:.1f} |")
         name, ours, pandas = text_against_pandas(folder)
-        print(f"\n{name}: {ours:.2f} s; pandas.read_csv and sort {pandas:.2f} s: {ours / pandas:.2f} times its time")
+        print(f"\n{name}: {ours:.3f} s; pandas.read_csv and sort {pandas:.3f} s: {ours / pandas:.2f} times its time")
 
 
 if __name__ == "__main__":

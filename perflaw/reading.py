@@ -28,7 +28,7 @@ import zstandard
 
 from perflaw import InputError
 
-MEMORY = "1GB" # of DuckDB's own; beyond it, it writes to temporary files
+MEMORY = "1GB"  # of DuckDB's own; beyond it, it writes to temporary files
 FITS = 1 << 28  # bytes of text that are read at once where that is faster
 LAYOUTS = ("parquet", "table", "sequences")
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
@@ -319,10 +319,10 @@ def _whole_numbers(path, table, chosen, unit, notes) -> Columns | None:
         return None
     try:
         rows = {"header": None, "names": table.columns, "skiprows": int(table.header)}
-        frame = pd.read_csv(path, sep=table.delimiter, keep_default_na=False, low_memory=False, **rows)
+        frame = pd.read_csv(path, sep=table.delimiter, dtype=np.int64, na_filter=False, **rows)
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         return None
-    if not len(frame) or any(kind != np.int64 for kind in frame.dtypes):
+    if not len(frame):
         return None
     with open(path, "rb") as file:
         bytes_told = len(file.readline()) if table.header else 0
@@ -452,52 +452,58 @@ def _sorted(engine, label, unit, notes, row_word="row") -> Columns:
     items = _identifiers(engine, "item", fail)
     time, unit = _clock(engine, unit, notes, fail) if filled[2] else (None, ORDER)
 
-    found = engine.execute(f"select {users.shown} as id, count(*) as n from raw group by {users.key} order by {users.key}")
-    found = found.fetchnumpy()
-    user_ids, counts = _unmasked(found["id"]), _unmasked(found["n"])
-    by = [users.key, *([time] if time else []), "place"]
-    wanted = f"{items.code} as item" + (f", {time} as time" if time and unit != ORDER else "")
-    found = engine.execute(f"select {wanted} from raw order by {', '.join(by)}").fetchnumpy()
-    codes, seen = pd.factorize(_unmasked(found.pop("item")))
-    item_ids = seen if items.names is None else items.names[seen]
-    timestamps = _seconds(_unmasked(found.pop("time")), unit) if found else None
-    offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
-    return Columns(user_ids, offsets, item_ids, codes.astype(np.int32), timestamps, tuple(notes))
+    wanted = {"user": users.code, "item": items.code} | ({"time": time} if time and unit != ORDER else {})
+    by = ", ".join([users.code, *([time] if time else []), "place"])
+    found = _fetched(engine, f"select {', '.join(f'{sql} as {name}' for name, sql in wanted.items())} from raw order by {by}", rows, unit)
+    starts = np.flatnonzero(np.concatenate([[True], found["user"][1:] != found["user"][:-1]]))
+    user_ids = users.shown(found.pop("user")[starts])
+    codes, seen = pd.factorize(found["item"])
+    return Columns(user_ids, np.append(starts, rows), items.shown(seen), codes.astype(np.int32), found.get("time"), tuple(notes))
+
+
+def _fetched(engine, query, rows, unit):
+    """The columns of a query with so many rows, times in seconds: piece by piece, so that nothing is in memory twice."""
+    engine.execute(query)
+    columns, at = {}, 0
+    while len(piece := engine.fetch_df_chunk(100)):
+        for name, values in piece.items():
+            values = _seconds(values.to_numpy(), unit) if name == "time" else values.to_numpy()
+            columns.setdefault(name, np.empty(rows, values.dtype))[at : at + len(values)] = values
+        at += len(piece)
+    return columns
 
 
 class _Ids(NamedTuple):
-    """SQL for the ids of a column of `raw`."""
+    """The ids of a column of `raw`, as whole numbers in their order."""
 
-    key: str  # what rows are sorted by
-    shown: str  # an id as the user knows it
-    code: str  # a whole number for each id
-    names: np.ndarray | None  # what the codes stand for, if they are not the ids themselves
+    code: str  # SQL for them
+    names: np.ndarray | None = None  # what they stand for, if they are not the ids themselves
+
+    def shown(self, codes):
+        return codes if self.names is None else self.names[codes]
 
 
 def _identifiers(engine, role, fail) -> _Ids:
     kind = engine.execute(f"select typeof({role}) from raw limit 1").fetchone()[0]
     if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"):
-        return _Ids(role, role, role, None)
+        return _Ids(role)
     if kind in ("FLOAT", "DOUBLE"):
         if engine.execute(f"select bool_or(not isfinite({role}) or {role} <> floor({role})) from raw").fetchone()[0]:
             fail(f"not isfinite({role}) or {role} <> floor({role})", f"the {role} {{{role}}} is a number but not a whole one")
         if engine.execute(f"select max(abs({role})) from raw").fetchone()[0] > 2.0**53:
             fail(f"abs({role}) > 2::double ** 53", f"the {role} {{{role}}} is a decimal number too large to be exact; use text")
-        whole = f"{role}::bigint"
-        return _Ids(whole, whole, whole, None)
+        return _Ids(f"{role}::bigint")
     if kind.startswith(("TIMESTAMP", "DATE", "TIME", "INTERVAL", "STRUCT", "MAP", "BOOLEAN")) or kind.endswith("]"):
         fail("true", f"the {role} column holds {kind.lower()} values; an id is a whole number or text")
     text = role if kind == "VARCHAR" else f"{role}::varchar"
     differs = f"try_cast({text} as bigint)::varchar is distinct from {text}"
     if not engine.execute(f"select count(*) from (select 1 from raw where {differs} limit 1)").fetchone()[0]:
-        whole = f"{text}::bigint"
-        return _Ids(whole, whole, whole, None)
+        return _Ids(f"{text}::bigint")
     if engine.execute(f"select bool_or(contains({text}, chr(0))) from raw").fetchone()[0]:
         fail(f"contains({text}, chr(0))", f"a zero byte in the {role}; the file may be damaged")
     engine.execute(f"create type {role}s as enum (select distinct {text} from raw order by 1)")
     names = engine.execute(f"select unnest(enum_range(null::{role}s))::varchar as name").fetchnumpy()["name"]
-    key = f"{text}::{role}s"
-    return _Ids(key, f"{key}::varchar", f"enum_code({key})", _unmasked(names))
+    return _Ids(f"enum_code({text}::{role}s)", _unmasked(names))
 
 
 def _clock(engine, unit, notes, fail) -> tuple[str, str]:
