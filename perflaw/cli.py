@@ -145,13 +145,9 @@ def describe(log, **options):
     with one_line_errors():
         log = load_log(log, options)
         told = log.summary()
-        split = interactions.leave_one_out(log)
-        parts, ranks = split.summary(), ranking.ranks(ranking.most_popular(split), split, split.test)
-        try:
-            by_time = interactions.global_time(log)
-            at_times = f"{by_time.rule}: {by_time.summary()['test_targets']:,} users can be tested"
-        except InputError as error:
-            at_times = f"global time: not possible; {error}"
+        split, no_split = if_possible(interactions.leave_one_out, log)
+        by_time, no_time = if_possible(interactions.global_time, log)
+        parts = split and split.summary()
     say = lambda label, text: click.echo(f"{label:<10}{text}")  # noqa: E731
     click.echo(f"{log.name}: {told['users']:,} users, {told['items']:,} items, {told['tokens']:,} interactions")
     for i, note in enumerate(log.notes):
@@ -165,23 +161,39 @@ def describe(log, **options):
     else:
         say("time", f"{told['first']} to {told['last']}, {told['span_days']:,.1f} days")
         say("ties", f"{told['ties']:.1%} of interactions share their time with another of the user, and keep the file's order")
-        say("", f"{parts['tied']:.1%} of test targets were chosen by that order; {told['duplicates']:,} rows are exact duplicates")
+        say("", f"{told['duplicates']:,} rows are exact duplicates")
+        if split:
+            say("", f"{parts['tied']:.1%} of test targets were chosen by the file's order")
     say("hash", log.hash)
     click.echo("\nwhat would be done")
-    say("split", f"leave one out: train on {parts['train_tokens']:,} interactions of {parts['train_users']:,} users,")
-    say("", f"validate on {parts['validation_targets']:,} and test on {parts['test_targets']:,} users with three interactions or more")
-    say("", at_times)
+    if split:
+        say("split", f"leave one out: train on {parts['train_tokens']:,} interactions of {parts['train_users']:,} users,")
+        say("", f"validate on {parts['validation_targets']:,} and test on {parts['test_targets']:,} users with three interactions or more")
+    else:
+        say("split", f"leave one out: not possible; {no_split}")
+    say("", f"{by_time.rule}: {by_time.summary()['test_targets']:,} users can be tested" if by_time else f"global time: not possible; {no_time}")
+    if not split:
+        return
+    ranks = ranking.ranks(ranking.most_popular(split), split, split.test)
     removed = "without those of the user's training part, as nothing repeats" if ranking.removes_seen(split) else "none removed, as items repeat"
     say("ranking", f"of all {split.log.n_items:,} items, {removed}")
     say("floor", f"most popular: HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}")
+
+
+def if_possible(function, log):
+    """What it returns and why it does not: one of them is None."""
+    try:
+        return function(log), None
+    except InputError as error:
+        return None, error
 
 
 @main.command("entropy")
 @reads_a_log
 @click.option("--m", default=2, show_default=True, help="Length of the templates of approximate entropy.")
 @click.option("--r", default=0.0, show_default=True, help="Tolerance, in item numbers; 0: items match if they are the same.")
-@click.option("--last", type=int, help="Look at the last so many interactions of each user; default all.")
-@click.option("--pooled", is_flag=True, help="Only measures of all histories together.")
+@click.option("--last", type=int, help="Of measures by user: look at the last so many interactions of each; default all.")
+@click.option("--pooled", is_flag=True, help="Only measures of all histories together, of which --m is the only choice.")
 def measure(log, m, r, last, pooled, **options):
     """Measure the entropy of a log, in nats: every measure with what it means.
 
@@ -193,6 +205,8 @@ def measure(log, m, r, last, pooled, **options):
         log = load_log(log, options)
         wanted = quality.measures(m, r, last)
         if pooled:
+            if r or last:
+                raise InputError(f"--{'r' if r else 'last'} is for measures by user, which --pooled leaves out; leave out one of them")
             wanted = [measure for measure in wanted if measure.pooled]
         too_short = quality.too_short(log, m, last)
         values, undefined = {}, {}
@@ -213,8 +227,9 @@ def measure(log, m, r, last, pooled, **options):
     if once is not None:
         click.echo(f"\n{once:.0%} of transitions are seen once" + (": too many for the correction, take it as a lower bound" if once > 0.5 else ""))
     for name, whose in (("conditional", "this study"), ("apen absolute", "the paper")):
-        if values.get(name):
-            click.echo(f"D' = D / {name} = {log.tokens / values[name]:,.0f} ({whose})")
+        if name in values:
+            told = f"= {log.tokens / values[name]:,.0f}" if values[name] else "is undefined, as that is 0"
+            click.echo(f"D' = D / {name} {told} ({whose})")
 
 
 def parsed(text):

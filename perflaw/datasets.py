@@ -88,6 +88,7 @@ def _fetched(name) -> Path:
     """The log as Parquet in the cache, downloaded and converted where it is not there yet."""
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")
     source = SOURCES[name]
     cache = Path(os.environ.get("PERFLAW_CACHE") or pooch.os_cache("perflaw"))
     converted = cache / f"{name}-{source.checksum[-8:]}.parquet"

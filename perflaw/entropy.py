@@ -131,25 +131,28 @@ def nist_apen(sequence: Iterable, m: int) -> NistApen:
     return NistApen(value, chi2, float(gammaincc(2.0 ** (m - 1), chi2 / 2)))
 
 
-def sample_entropy(sequence: Iterable, m: int = 2, r: float = 0.0) -> float:
+def sample_entropy(log_or_sequence, m: int = 2, r: float = 0.0) -> float:
     """Sample entropy -ln(A / B) (Richman and Moorman 2000), in nats.
 
     B pairs of the first n - m templates of length m match, and A of them still do at length
-    m + 1; no template is matched with itself. Matches as in `apen`. Raises InputError where
-    the ratio is undefined because A or B is 0.
+    m + 1; no template is matched with itself. Matches as in `apen`; in a log templates are
+    matched across users, with r = 0. Raises InputError where the ratio is undefined because
+    A or B is 0.
     """
     m, r = _order(m), _tolerance(r)
-    x = _numbers(sequence) if r > 0 else _symbols(sequence)
-    _long_enough(len(x), m + 2, f"m = {m}")
     if r > 0:
+        x = _numbers(log_or_sequence)
+        _long_enough(len(x), m + 2, f"m = {m}")
         b, a = (int(counts.sum()) // 2 for counts in _matches(x, m, r, len(x) - m))
     else:
-        counted = _spectra(x, np.array([0, len(x)]), int(x.max()) + 1, m)
+        items, offsets, n_items = _items(log_or_sequence)
+        _long_enough(len(items), m + 2, f"m = {m}")
+        counted = _spectra(items, offsets, n_items, m)
         b, a = (int(np.sum(times * counts * (counts - 1))) // 2 for counts, times in counted[1::-1])
     if a == 0:
         raise InputError(
             f"sample entropy is undefined: no two templates of length {m if b == 0 else m + 1} match;"
-            " use a smaller m, a larger r or a longer sequence"
+            " use a smaller m, a larger r or more data"
         )
     return math.log(b / a)
 
@@ -768,7 +771,7 @@ def _by_user(log, last, needed, what, measure):
     if not len(known):
         longest = int((stops - starts).max())
         raise InputError(
-            f"every history is too short: the longest has {longest} items and {what} needs {needed};"
+            f"every history is too short: the longest has {longest} of the {needed} items that {what} needs;"
             " use longer histories" + (" or a larger last" if last is not None else "")
         )
     return ByUser(values, len(values) - len(known), float(known.mean()), float(np.abs(known).mean()))
@@ -856,7 +859,7 @@ def _numbers(sequence) -> np.ndarray:
 def _flat(sequence):
     """The sequence as an array if it is one, otherwise as a list."""
     if hasattr(sequence, "offsets"):
-        raise InputError("this measures one sequence, not a log; use the function by user")
+        raise InputError("this measures one sequence, not a log; use the function by user, or r = 0")
     if isinstance(sequence, (set, frozenset, dict)) or not isinstance(sequence, Iterable):
         raise InputError(f"a {type(sequence).__name__} has no order; give a flat list, string or array")
     values = np.asarray(sequence) if hasattr(sequence, "__array__") else list(sequence)

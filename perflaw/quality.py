@@ -140,6 +140,7 @@ def measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measur
         Measure("shannon", "entropy of the next item, knowing popularity only", entropy.shannon),
         Measure("apen signed", f"approximate entropy by user ({whose}), mean", lambda log: by_user(log).mean, False),
         Measure("apen absolute", "the same, mean of absolute values: what the paper divides D by", lambda log: by_user(log).mean_absolute, False),
+        Measure("sample", f"sample entropy: −ln of how often two equal runs of {m} items, of any users, go on alike", lambda log: entropy.sample_entropy(log, m)),
         Measure("pooled", f"entropy of the next item given the last {m}, plug-in: too low, and grows with the log", lambda log: entropy.apen_pooled(log, m)),
         Measure("plug-in", "entropy of the next item given the last one, plug-in", lambda log: entropy.apen_pooled(log, 1)),
         Measure("conditional", "the same, corrected for its bias: what this study divides D by", entropy.conditional_entropy),

@@ -90,7 +90,7 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
             notes.append("layout: one user a line, then the items in order")
             with _engine(label) as engine:
                 _load_sequences(engine, plain, encoding, label)
-                return _sorted(engine, label, unit, notes, row_word="item")
+                return _sorted(engine, label, unit, notes, where="item {:,}")
         table = _Table(sample, label, delimiter, header, named, notes)
         chosen = _choose(label, table.columns, table.roles(notes), notes)
         if columns := _whole_numbers(plain, table, chosen, unit, notes):
@@ -98,7 +98,7 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         with _engine(label) as engine:
             _load(engine, table.relation(plain, encoding), chosen)
             _refuse_second_header(engine, table, label)
-            return _sorted(engine, label, unit, notes, row_word="row after the header" if table.header else "row")
+            return _sorted(engine, label, unit, notes, where="row {:,} after the header" if table.header else "row {:,}")
 
 
 # ---------------------------------------------------------------- files
@@ -119,7 +119,7 @@ def _existing(source) -> Path:
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
     if empty:
-        raise InputError(f"{path} is empty")
+        raise InputError(f"{path} is empty: fetch or write it again")
     return path
 
 
@@ -174,7 +174,7 @@ def _sample(path: Path, label: str) -> tuple[list[str], str]:
     text = head[: cut - cut % 2 if encoding == "utf-16" else cut].decode(encoding, errors="replace").lstrip("\ufeff")
     lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
     if not lines:
-        raise InputError(f"{label} holds nothing but blank lines")
+        raise InputError(f"{label} holds nothing but blank lines: fetch or write it again")
     return lines[:200], encoding
 
 
@@ -395,11 +395,11 @@ def _choose(label, columns, named, notes):
             chosen[role] = found[0]
             notes.append(f"{role}: column {found[0]!r}, by its name")
         elif role != "time":
-            raise InputError(f"{label}: which column holds the {role}? Name one of {', '.join(columns)} with {role}=")
+            raise InputError(f"{label}: which column holds the {role}? With {role}= name one of {', '.join(columns)}")
         else:
             notes.append("time: none; the order of rows is the order of each history")
     if len(set(chosen.values())) < len(chosen):
-        raise InputError(f"{label}: one column cannot be two of {', '.join(f'{r}={c}' for r, c in chosen.items())}")
+        raise InputError(f"{label}: one column cannot be two of {', '.join(f'{r}={c}' for r, c in chosen.items())}; name another")
     return chosen
 
 
@@ -431,17 +431,17 @@ def _refuse_second_header(engine, table, label):
         raise InputError(f"{label}, row {again + 1} after the header: the header again; remove the line")
 
 
-def _sorted(engine, label, unit, notes, row_word="row") -> Columns:
+def _sorted(engine, label, unit, notes, where="row {:,}") -> Columns:
     """Validate the view `raw`, sort it and bring it into arrays."""
     rows, *filled = engine.execute("select count(*), count(user), count(item), count(time) from raw").fetchone()
     if not rows:
-        raise InputError(f"{label} has a header and no rows")
+        raise InputError(f"{label} has a header and no rows: fetch or write it again")
 
     def fail(condition, told):
         number, *values = engine.execute(
             f"select place + 1, user, item, time from raw where {condition} order by place limit 1"
         ).fetchone()
-        raise InputError(f"{label}, {row_word} {number:,}: " + told.format(**dict(zip(("user", "item", "time"), values))))
+        raise InputError(f"{label}, {where.format(number)}: " + told.format(**dict(zip(("user", "item", "time"), values))))
 
     for role, count in zip(("user", "item"), filled):
         if count < rows:
@@ -489,18 +489,18 @@ def _identifiers(engine, role, fail) -> _Ids:
         return _Ids(role)
     if kind in ("FLOAT", "DOUBLE"):
         if engine.execute(f"select bool_or(not isfinite({role}) or {role} <> floor({role})) from raw").fetchone()[0]:
-            fail(f"not isfinite({role}) or {role} <> floor({role})", f"the {role} {{{role}}} is a number but not a whole one")
+            fail(f"not isfinite({role}) or {role} <> floor({role})", f"the {role} {{{role}}} is a number but not a whole one; mend it, or write ids as text")
         if engine.execute(f"select max(abs({role})) from raw").fetchone()[0] > 2.0**53:
-            fail(f"abs({role}) > 2::double ** 53", f"the {role} {{{role}}} is a decimal number too large to be exact; use text")
+            fail(f"abs({role}) > 2::double ** 53", f"the {role} {{{role}}} is a decimal number too large to be exact; write ids as text")
         return _Ids(f"{role}::bigint")
     if kind.startswith(("TIMESTAMP", "DATE", "TIME", "INTERVAL", "STRUCT", "MAP", "BOOLEAN")) or kind.endswith("]"):
-        fail("true", f"the {role} column holds {kind.lower()} values; an id is a whole number or text")
+        fail("true", f"the {role} column holds {kind.lower()} values; an id is a whole number or text; name another column")
     text = role if kind == "VARCHAR" else f"{role}::varchar"
     differs = f"try_cast({text} as bigint)::varchar is distinct from {text}"
     if not engine.execute(f"select count(*) from (select 1 from raw where {differs} limit 1)").fetchone()[0]:
         return _Ids(f"{text}::bigint")
     if engine.execute(f"select bool_or(contains({text}, chr(0))) from raw").fetchone()[0]:
-        fail(f"contains({text}, chr(0))", f"a zero byte in the {role}; the file may be damaged")
+        fail(f"contains({text}, chr(0))", f"a zero byte in the {role}; the file may be damaged: fetch or write it again")
     engine.execute(f"create type {role}s as enum (select distinct {text} from raw order by 1)")
     names = engine.execute(f"select unnest(enum_range(null::{role}s))::varchar as name").fetchnumpy()["name"]
     return _Ids(f"enum_code({text}::{role}s)", _unmasked(names))
@@ -519,14 +519,14 @@ def _clock(engine, unit, notes, fail) -> tuple[str, str]:
         counts = engine.execute(f"select {', '.join(f'count_if({fits})' for fits in readings.values())} from raw").fetchone()
         kind = max(zip(counts, range(3, 0, -1), readings))[2]
         if max(counts) < engine.execute("select count(*) from raw").fetchone()[0]:
-            fail(f"not ({readings[kind]})", "the time {time!r} is no number and no ISO 8601 date, as most others are")
+            fail(f"not ({readings[kind]})", "the time {time!r} is no number and no ISO 8601 date, as most others are; mend it")
         time = "time::timestamptz" if kind == "TIMESTAMP" else f"time::{kind}"
     if kind.startswith("TIMESTAMP") or kind == "DATE":
         if unit not in (None, ORDER):
-            raise InputError(f"unit={unit!r} is for numbers, and these times are dates")
+            raise InputError(f"unit={unit!r} is for numbers, and these times are dates; leave it out")
         low, high = engine.execute(f"select min(epoch({time})), max(epoch({time})) from raw").fetchone()
         if high > LAST:
-            fail(f"epoch({time}) > {LAST}", "the time {time} is after the year 2100")
+            fail(f"epoch({time}) > {LAST}", "the time {time} is after the year 2100; mend it")
         if low < 0 and unit is None:
             fail(f"epoch({time}) < 0", "the time {time} is before 1970; if that is meant, pass unit='order'")
         step = "ns" if kind == "TIMESTAMP_NS" else "us"
@@ -541,7 +541,7 @@ def _clock(engine, unit, notes, fail) -> tuple[str, str]:
     if unit is None and _unit(low) != (unit := _unit(high)):
         odd = f"{time} < {FIRST * UNITS[unit]:.0f}"
         fail(odd, f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit")
-    fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; are units mixed?")
+    fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; mend it, or name the unit")
 
 
 def _unit_of_numbers(low, high, unit, notes):
@@ -594,7 +594,7 @@ def _told(error, label):
     line = re.search(r"CSV Error on Line: (\d+)", text)
     where = f"{label}, line {line[1]}" if line else label
     if columns := re.search(r"Expected Number of Columns: (\d+) Found: (\d+)", text):
-        told = f"{columns[2]} columns where the first line has {columns[1]}"
+        told = f"{columns[2]} column{'s' * (columns[2] != '1')} where the first line has {columns[1]}; mend the line"
     elif "unterminated quote" in text:
         told = "a quote that does not end; close it or remove it"
     elif "not utf-8" in text:
@@ -605,7 +605,7 @@ def _told(error, label):
         told = f"too little memory or temporary disk space to sort it ({text.splitlines()[0]})"
     else:
         told = " ".join(text.split("\n\nLINE")[0].split()).split("Possible")[0][:200].rstrip(". ")
-        told += "; the file may be damaged or cut short"
+        told += "; the file may be damaged or cut short: fetch or write it again"
     return f"{where}: {told}"
 
 

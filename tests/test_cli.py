@@ -148,6 +148,15 @@ def test_log_without_a_clock(tmp_path):
     assert "without those of the user's training part, as nothing repeats" in told
 
 
+def test_log_that_cannot_be_split(tmp_path):
+    path = tmp_path / "short.csv"
+    path.write_text("user,item,time\nu,a,1600000000\nu,b,1600000000\n")
+    told = run("log", path)
+    assert told.exit_code == 0 and "short: 1 users, 2 items, 2 interactions" in told.output
+    assert "leave one out: not possible; short cannot be split: no user has three interactions" in told.output
+    assert "global time: not possible; short cannot be split by time" in told.output and "floor" not in told.output
+
+
 def test_log_of_the_synthetic_default():
     told = run("log", "synthetic")
     assert told.exit_code == 0 and "synthetic: 2,000 users, 1,000 items" in told.output
@@ -156,7 +165,6 @@ def test_log_of_the_synthetic_default():
 @pytest.mark.parametrize(
     "content, arguments, told",
     [
-        ("user,item\nu,a\nu,b\n", [], "cannot be split: no user has three interactions"),
         ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the first line has 2"),
         ("a\tb\nc\td\n", ["--no-header", "--delimiter", "\\t", "--user", "9", "--item", "2"], "has no column '9' for user; it has 1, 2"),
     ],
@@ -175,7 +183,7 @@ def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
 def test_entropy_prints_every_measure_with_its_meaning():
     told = run("entropy", "synthetic")
     assert told.exit_code == 0, told.output
-    for name in ("shannon", "apen signed", "apen absolute", "pooled", "plug-in", "conditional", "lempel-ziv", "compression", "accuracy limit"):
+    for name in ("shannon", "apen signed", "apen absolute", "sample", "pooled", "plug-in", "conditional", "lempel-ziv", "compression", "accuracy limit"):
         assert re.search(rf"^{name} +-?\d+\.\d{{4}}   \w", told.output, re.MULTILINE), name
     assert "D' = D / conditional = " in told.output and "(the paper)" in told.output
     pooled = run("entropy", "synthetic", "--pooled").output
@@ -189,6 +197,9 @@ def test_entropy_says_what_is_undefined(tmp_path):
     assert told.exit_code == 0, told.output
     assert re.search(r"^apen signed +undefined   every history is too short: the longest has 2", told.output, re.MULTILINE)
     assert "5 users have too few interactions for m = 4" in told.output
+    path.write_text("user,item\nu,a\nu,a\nu,a\n")
+    told = run("entropy", path).output
+    assert "D' = D / conditional is undefined, as that is 0" in told and "D' = D / apen absolute is undefined" in told
 
 
 def test_entropy_of_a_numbering():
@@ -205,6 +216,8 @@ def test_entropy_of_a_numbering():
         (["--r", "-1"], "r = -1.0 is not usable"),
         (["--r", "nan"], "r = nan is not usable"),
         (["--last", "0"], "last = 0 is not usable"),
+        (["--pooled", "--last", "50"], "--last is for measures by user, which --pooled leaves out"),
+        (["--pooled", "--r", "1"], "--r is for measures by user, which --pooled leaves out"),
     ],
 )
 def test_entropy_refuses_in_one_line(options, told):

@@ -133,6 +133,17 @@ def test_apen_and_sample_entropy_follow_the_definitions(m, r):
             assert entropy.sample_entropy(x, m, r) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_sample_entropy_of_a_log_matches_across_users(m):
+    log = random_log(np.random.default_rng(m), users=20, longest=25, n_items=3)
+    grams = transitions(log, m)
+    pairs = [(s, t) for i, s in enumerate(grams) for t in grams[:i]]
+    b, a = sum(s[:-1] == t[:-1] for s, t in pairs), sum(s == t for s, t in pairs)
+    assert entropy.sample_entropy(log, m) == pytest.approx(math.log(b / a), abs=1e-12)
+    one = np.random.default_rng(m).integers(0, 3, 99)
+    assert entropy.sample_entropy(log_of(one), m) == entropy.sample_entropy(one, m)
+
+
 @pytest.mark.parametrize("m", [1, 2, 3, 5])
 def test_apen_of_real_numbers_follows_the_definition(m):
     rng = np.random.default_rng(m)
@@ -573,13 +584,15 @@ MISTAKES = {
     "a number": (lambda: entropy.apen(7), "int.*flat list"),
     "a set": (lambda: entropy.apen({1, 2, 3}), "set has no order"),
     "a log": (lambda: entropy.apen(LOG), "by user"),
+    "sample entropy of a log with r": (lambda: entropy.sample_entropy(LOG, 2, 1), "not a log.*r = 0"),
+    "sample entropy of a log without repeats": (lambda: entropy.sample_entropy(log_of([0, 1, 2], [3, 4])), "length 2 match"),
     "sample entropy undefined": (lambda: entropy.sample_entropy([1, 2, 3, 4, 5]), "length 2 match.*smaller m"),
     "sample entropy infinite": (lambda: entropy.sample_entropy([1, 2, 3, 1, 2, 4]), "length 3 match.*smaller m"),
     "sample entropy too short": (lambda: entropy.sample_entropy([1, 1, 1], 2), "at least 4"),
     "circle too short": (lambda: entropy.nist_apen("01", 2), "at least 3"),
     "distinct too short": (lambda: entropy.apen_of_distinct(np.array([2, 9])), "at least 3"),
     "distinct not whole": (lambda: entropy.apen_of_distinct(9.5), "whole"),
-    "every user too short": (lambda: entropy.apen_by_user(LOG, m=5), "longest has 5 items.*needs 6"),
+    "every user too short": (lambda: entropy.apen_by_user(LOG, m=5), "longest has 5 of the 6 items that m = 5 needs"),
     "every user cut too short": (lambda: entropy.apen_by_user(LOG, m=2, last=2), "larger last"),
     "last of 0": (lambda: entropy.apen_by_user(LOG, last=0), "last = 0"),
     "empty log": (lambda: entropy.apen_by_user(log_of([], n_items=3)), "empty"),
@@ -591,7 +604,7 @@ MISTAKES = {
     "too many tokens": (lambda: entropy.conditional_entropy(LOG, 1, tokens=6), "5 transitions.*at most"),
     "tokens of 0": (lambda: entropy.conditional_entropy(LOG, 1, tokens=0), "tokens = 0"),
     "one element": (lambda: entropy.lempel_ziv_entropy([1]), "at least 2"),
-    "one item each": (lambda: entropy.lempel_ziv_by_user(log_of([0], [1])), "needs 2"),
+    "one item each": (lambda: entropy.lempel_ziv_by_user(log_of([0], [1])), "the 2 items that the Lempel-Ziv"),
     "nothing to compress": (lambda: entropy.compression_ratio([]), "empty"),
     "entropy too large": (lambda: entropy.accuracy_limit(3.0, 10), "ln 10"),
     "negative entropy": (lambda: entropy.accuracy_limit([0.5, -0.1], 10), "-0.1 nats"),
