@@ -50,10 +50,13 @@ def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     Rules: leave one out; the same with ties reversed (where there are any at a target); global
     time. Columns: log, rule, train_tokens, targets, tied, repeated, untrained (shares of test
     targets, as in `Split.summary`), moved (share of users whose test target is not that of
-    leave-one-out in the file's order), HR@10 and NDCG@10 of most popular.
+    leave-one-out in the file's order), HR@10 and NDCG@10 of most popular. Logs without a user of
+    three interactions are left out.
     """
     rows = []
     for name, log in logs.items():
+        if log.lengths.max() < 3:
+            continue
         first = leave_one_out(log)
         told = {"leave one out": first}
         if log.timestamps is not None:
@@ -159,14 +162,13 @@ def entropies(logs: dict[str, InteractionLog], m: int = 2, r: float = 0.0, last:
     rows = []
     for name, log in logs.items():
         row = {"log": name, "tokens": log.tokens}
-        for measure in measures(m, r, last):
+        once = Measure("seen once", "share of transitions that occur once", entropy.share_seen_once)
+        for measure in (*measures(m, r, last), once):
             try:
                 row[measure.name] = measure.of(log)
             except InputError:
                 row[measure.name] = math.nan
-        row["too short"] = too_short(log, m, last)
-        row["seen once"] = entropy.share_seen_once(log, 1)
-        rows.append(row)
+        rows.append(row | {"too short": too_short(log, m, last)})
     return pd.DataFrame(rows)
 
 
@@ -190,6 +192,8 @@ def by_length(logs: dict[str, InteractionLog], m: int = 2) -> pd.DataFrame:
     """Mean symbolic ApEn of the users of about one length: columns log, length (geometric mean), apen, users."""
     rows = []
     for name, log in logs.items():
+        if log.lengths.max() <= m:
+            continue
         values = entropy.apen_by_user(log, m).values
         edges = np.unique(np.round(np.geomspace(m + 1, log.lengths.max() + 1, 16)).astype(int))
         for low, high in zip(edges, edges[1:]):
@@ -228,6 +232,8 @@ def numbering(logs: dict[str, InteractionLog], tolerances=(0, 1, 2, 100), last: 
     """
     rows = []
     for (name, log), r in itertools.product(logs.items(), tolerances):
+        if log.lengths.max() <= m:
+            continue
         orders = [np.random.default_rng(seed).permutation(log.n_items).astype(np.int32) for seed in range(seeds)]
         numberings = [in_order_of_ids(log), *(replace(log, items=order[log.items]) for order in orders)]
         found = [entropy.apen_by_user(numbered, m, r, last).mean_absolute for numbered in numberings]

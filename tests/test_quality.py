@@ -84,6 +84,18 @@ def test_entropies_of_logs(log):
     assert quality.too_short(log, m=9, last=9) == log.n_users
 
 
+@pytest.mark.parametrize("name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"])
+def test_tables_leave_out_what_is_undefined(name, log):
+    """A log too short for anything stands beside others without harm."""
+    make = getattr(quality, name)
+    short = from_histories([["a"], ["b"]])
+    table, alone = make({"short": short, "long": log}), make({"long": log})
+    pd.testing.assert_frame_equal(table[table["log"] == "long"].reset_index(drop=True), alone, check_dtype=False)
+    if name == "entropies":
+        undefined = table.set_index("log").loc["short"].isna()
+        assert set(undefined[~undefined].index) == {"tokens", "shannon", "compression", "too short"}
+
+
 def test_by_length_of_a_log_without_repeats(log):
     table = quality.by_length({"distinct": log.keep(~log.repeats).min_length(3)})
     low, high = entropy.apen_of_distinct(np.floor(table["length"].to_numpy()).astype(int)), entropy.apen_of_distinct(np.ceil(table["length"].to_numpy()).astype(int) + 1)
