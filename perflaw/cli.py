@@ -232,6 +232,54 @@ def measure(log, m, r, last, pooled, **options):
             click.echo(f"D' = D / {name} {told} ({whose})")
 
 
+def list_settings(context, option, wanted):
+    """Print what a configuration has, with the defaults."""
+    if wanted:
+        from perflaw import training
+
+        for name, field in training.Config.__dataclass_fields__.items():
+            click.echo(f"{name:<16}{field.default}")
+        context.exit()
+
+
+@main.command()
+@reads_a_log
+@click.option("-o", "values", metavar="NAME VALUE", nargs=2, multiple=True, help="A setting, e.g. -o backbone llama -o n_layers 4.")
+@click.option("--out", "folder", type=click.Path(file_okay=False), default="runs", show_default=True, help="Folder of run records.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option("--threads", type=click.IntRange(1), help="Of the CPU; default all.")
+@click.option("--settings", is_flag=True, is_eager=True, expose_value=False, callback=list_settings, help="List the settings, and stop.")
+def train(log, values, folder, device, threads, **options):
+    """Train one configuration on a log, and keep a run record of it.
+
+    LOG is what it is for `perflaw log`; it is split by leave-one-out. A configuration that has
+    a record in the folder is not trained again.
+    """
+    import torch
+
+    from perflaw import training
+
+    if threads:
+        torch.set_num_threads(threads)
+    with one_line_errors():
+        config = training.config(**{name: setting(value) for name, value in values})
+        record = training.train(config, load_log(log, options), folder, device)
+    click.echo(f"{folder}/{record['key']}.json: {record['status']}")
+    if "metrics" not in record:
+        raise SystemExit(1)
+    test, rule = record["metrics"]["test"], "none removed" if record["repeats"] else "training items removed"
+    click.echo(f"{record['epochs']} epochs, {record['tokens_per_second']:,.0f} tokens/s, {sum(record['parameters'].values()):,} parameters")
+    click.echo(f"test, all {record['items']:,} items ranked, {rule}: HR@10 {test['HR@10']:.4f} (se {test['HR@10 se']:.4f}), NDCG@10 {test['NDCG@10']:.4f} (se {test['NDCG@10 se']:.4f})")
+
+
+def setting(text):
+    """A value of a configuration: a whole number stays one."""
+    try:
+        return int(text)
+    except ValueError:
+        return None if text in ("None", "none") else parsed(text)
+
+
 def parsed(text):
     """A value given on the command line: a number, true or false, a list, or text."""
     import yaml

@@ -336,18 +336,26 @@ def rivals() -> dict[str, Law]:
 # ---------------------------------------------------------------- parameters and compute
 
 
-def parameters(n_layers, d_emb, n_items=0) -> dict[str, np.ndarray]:
+# weights in units of d², by layer: attention, feed-forward part
+WEIGHTS = {
+    "llama": (4, 8),  # query, key, value, output; three matrices of width 8 d / 3 (SwiGLU) or two of 4 d
+    "sasrec": (4, 2),  # the same; two matrices of width d
+    "hstu": (5, 0),  # query, key, value, gate, output; no feed-forward part
+}
+
+
+def parameters(n_layers, d_emb, n_items=0, backbone="llama") -> dict[str, np.ndarray]:
     """Trainable parameters by group of a decoder with tied item embeddings.
 
-    Per layer 4 d^2 for attention (query, key, value, output) and 8 d^2 for the
-    feed-forward part (two matrices of width 4 d, or three of width 8 d / 3 in SwiGLU);
-    two norms per layer and a last one of d each. Biases and positions are left out.
+    Per layer `WEIGHTS` times d^2, and two norms; a last norm; one gain a dimension each. Biases
+    and positions are left out. `models.parameters` counts everything.
     """
     n, d, v = (np.asarray(value, float) for value in (n_layers, d_emb, n_items))
-    return {"embedding": v * d, "attention": 4 * n * d**2, "feed_forward": 8 * n * d**2, "norm": (2 * n + 1) * d}
+    attention, feed_forward = WEIGHTS[backbone]
+    return {"embedding": v * d, "attention": attention * n * d**2, "feed_forward": feed_forward * n * d**2, "norm": (2 * n + 1) * d}
 
 
-def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1):
+def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1, backbone="llama"):
     """Floating-point operations to train on one token, forward and backward.
 
     Two per weight and token, 4 d per attended position in each layer (scores and
@@ -355,7 +363,7 @@ def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1):
     scored by the output layer; the backward pass costs twice the forward pass. Training
     compute is this times tokens times epochs.
     """
-    weights = parameters(n_layers, d_emb)
+    weights = parameters(n_layers, d_emb, backbone=backbone)
     positions = (np.asarray(max_seq_len, float) + 1) / 2
     n, d = np.asarray(n_layers, float), np.asarray(d_emb, float)
     forward = 2 * (weights["attention"] + weights["feed_forward"]) + 4 * n * d * positions + 2 * d * n_scored

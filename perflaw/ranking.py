@@ -4,13 +4,111 @@ The rules (the same for every model): the target is ranked against all items of 
 vocabulary. On a log without repeats the items of the user's training part are removed, since
 they cannot come again; on a log with repeats none is. The validation item stays in when
 testing. The target is never removed. Items with the target's score share its rank in the mean.
+At test time the history is training and validation together.
+
+Whatever ranks items is a `Scorer`; `rank` asks it for blocks of users and items, so that memory
+does not grow with users × items, and keeps the rank of each user's target: metrics, standard errors,
+paired differences, groups of users and the expectation under sampled candidates are read from those.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Callable
+from typing import NamedTuple
 
-from perflaw.interactions import Split
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from perflaw.interactions import InteractionLog, Split
+
+CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
+USERS, ITEMS = 256, 1 << 15  # scored at a time
+
+Scorer = Callable[[InteractionLog, np.ndarray, np.ndarray], Callable[[int, int], "torch.Tensor"]]  # noqa: F821
+"""(log, users, stops) → a function of (first, until), which scores those items for each user, (n, until − first).
+
+A user's history is log.items[log.offsets[user] : stop].
+"""
+
+
+class Ranked(NamedTuple):
+    """Where each user's target came, for the n users that have one."""
+
+    users: np.ndarray  # (n,) positions in the log
+    ranks: np.ndarray  # (n,) from 1; a half where an odd number of items tie with the target
+    ranked: np.ndarray  # (n,) items ranked, the target among them
+    losses: np.ndarray  # (n,) −ln of the target's share of exp(score / temperature) among the ranked, nats
+    top: np.ndarray  # (n, k) items in order of score
+
+
+def rank(scorer: Scorer, split: Split, targets: np.ndarray, top: int = 0, temperature: float = 1.0) -> Ranked:
+    """Rank each user's target by the rules above; targets is split.validation or split.test.
+
+    Raises FloatingPointError for scores that are not numbers.
+    """
+    users = np.flatnonzero(targets >= 0)
+    by_length = np.argsort(targets[users] - split.log.offsets[users], kind="stable")
+    parts = [
+        _rank_some(scorer, split, users[some], targets[users[some]], min(top, split.log.n_items), temperature)
+        for some in np.array_split(by_length, math.ceil(len(users) / USERS))
+    ]
+    back = np.empty_like(by_length)
+    back[by_length] = np.arange(len(users))
+    return Ranked(users, *(np.concatenate(columns)[back] for columns in zip(*parts)))
+
+
+def _rank_some(scorer, split, users, targets, top, temperature):
+    import torch
+
+    log = split.log
+    score = scorer(log, users, targets)
+    row, seen = _seen(split, users, targets) if removes_seen(split) else (np.zeros(0, int), np.zeros(0, int))
+    wanted = torch.from_numpy(log.items[targets].astype(np.int64))
+    blocks = [(first, min(first + ITEMS, log.n_items)) for first in range(0, log.n_items, ITEMS)]
+
+    def scores(first, until):
+        block = score(first, until)
+        inside = (seen >= first) & (seen < until)
+        block[torch.from_numpy(row[inside]), torch.from_numpy(seen[inside] - first)] = -torch.inf
+        return block
+
+    whole = scores(*blocks[0]) if len(blocks) == 1 else None
+    own = torch.cat([_where(whole if whole is not None else scores(*block), wanted, *block) for block in blocks], dim=1).sum(1)
+    above = level = total = best = 0
+    for block in blocks:
+        here = whole if whole is not None else scores(*block)
+        above = above + (here > own[:, None]).sum(1)
+        level = level + (here == own[:, None]).sum(1)
+        share = (here.double() if here.dtype == torch.float64 else here.float()).div(temperature).logsumexp(1)[:, None]
+        total = share if isinstance(total, int) else torch.logaddexp(total, share)
+        if top:
+            found = here.topk(min(top, here.shape[1]))
+            found = found.values, found.indices + block[0]
+            if not isinstance(best, int):
+                both = torch.cat([best[0], found[0]], 1).topk(min(top, best[0].shape[1] + found[0].shape[1]))
+                found = both.values, torch.cat([best[1], found[1]], 1).gather(1, both.indices)
+            best = found
+    if total.isnan().any():
+        raise FloatingPointError("the scores are not numbers")
+    losses = total[:, 0] - own / temperature
+    return (
+        (above + (level - 1) / 2 + 1).cpu().double().numpy(),
+        log.n_items - np.bincount(row, minlength=len(users)),
+        losses.cpu().double().numpy(),
+        best[1].cpu().numpy() if top else np.zeros((len(users), 0), np.int64),
+    )
+
+
+def _where(block, wanted, first, until):
+    """(n, 1) the score of each user's target, 0 where the block does not hold it."""
+    import torch
+
+    wanted = wanted.to(block.device)
+    held = (wanted >= first) & (wanted < until)
+    own = block.gather(1, (wanted - first).clamp(0, until - first - 1)[:, None])
+    return torch.where(held[:, None], own, 0)
 
 
 def most_popular(split: Split) -> np.ndarray:
@@ -34,14 +132,23 @@ def ranks(scores: np.ndarray, split: Split, targets: np.ndarray) -> np.ndarray:
     above = log.n_items - np.searchsorted(ordered, score, side="right")
     level = log.n_items - above - np.searchsorted(ordered, score, side="left") - 1
     if removes_seen(split):
-        stops = np.where(split.validation[users] >= 0, split.validation[users], targets[users])
-        lengths = stops - log.offsets[users]
-        at = np.arange(lengths.sum()) + np.repeat(log.offsets[users] - (np.cumsum(lengths) - lengths), lengths)
-        row = np.repeat(np.arange(len(users)), lengths)
-        seen = scores[log.items[at]]
+        row, seen = _seen(split, users, targets[users])
+        seen = scores[seen]
         above = above - np.bincount(row, seen > score[row], len(users))
         level = level - np.bincount(row, seen == score[row], len(users))
     return 1 + above + level / 2
+
+
+def _seen(split, users, targets):
+    """The items of the users' training parts: the row of each user, and the item."""
+    log = split.log
+    stops = np.where(split.validation[users] >= 0, split.validation[users], targets)
+    lengths = stops - log.offsets[users]
+    at = np.arange(lengths.sum()) + np.repeat(log.offsets[users] - (np.cumsum(lengths) - lengths), lengths)
+    return np.repeat(np.arange(len(users)), lengths), log.items[at]
+
+
+# ---------------------------------------------------------------- metrics
 
 
 def hit_rate(ranks: np.ndarray, k: int = 10) -> float:
@@ -51,4 +158,76 @@ def hit_rate(ranks: np.ndarray, k: int = 10) -> float:
 
 def ndcg(ranks: np.ndarray, k: int = 10) -> float:
     """NDCG@k with one target: the mean of 1 / log2(1 + rank) where the rank is at most k, else 0."""
-    return float(np.mean(np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)))
+    return float(np.mean(gains(ranks, k)))
+
+
+def gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
+    """Of each user, whose mean is NDCG@k."""
+    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
+
+
+def metrics(ranked: Ranked, n_items: int | None = None, cutoffs=CUTOFFS) -> dict[str, float]:
+    """HR and NDCG at each cutoff, MRR and log-loss and, of a vocabulary of n_items, coverage where `top` reaches.
+
+    Coverage@K is the share of all items that are among the first K for at least one user.
+    """
+    told = {f"HR@{k}": hit_rate(ranked.ranks, k) for k in cutoffs} | {f"NDCG@{k}": ndcg(ranked.ranks, k) for k in cutoffs}
+    told |= {"MRR": float(np.mean(1 / ranked.ranks)), "log-loss": float(np.mean(ranked.losses))}
+    if n_items:
+        told |= {f"coverage@{k}": len(np.unique(ranked.top[:, :k])) / n_items for k in cutoffs if k <= ranked.top.shape[1]}
+    return told
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of a mean over users, as if users were drawn at random: of HR@k give (ranks <= k), of NDCG@k `gains`."""
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def paired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Mean of a − b over the same users, its standard error, and the two-sided p of no difference (paired t)."""
+    difference = np.asarray(a, float) - np.asarray(b, float)
+    error = standard_error(difference)
+    p = 2 * stats.t.sf(abs(difference.mean()) / error, len(difference) - 1) if error else float(difference.mean() == 0)
+    return float(difference.mean()), error, float(p)
+
+
+def by_group(ranked: Ranked, split: Split, targets: np.ndarray, groups: int = 4) -> pd.DataFrame:
+    """Metrics by how active users are and how popular their targets, in quantile groups of the training part.
+
+    Columns by, group (from the least to the most), users, HR@10, NDCG@10, se (of NDCG@10). The
+    worst group is the row with the lowest.
+    """
+    log, rows = split.log, []
+    lengths = np.where(split.validation >= 0, split.validation, targets)[ranked.users] - log.offsets[ranked.users]
+    popularity = split.train.item_counts[log.items[targets[ranked.users]]]
+    for by, values in (("activity", lengths), ("target popularity", popularity)):
+        edges = np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1])
+        member = np.searchsorted(edges, values, side="left")
+        for group in np.unique(member):
+            ranks = ranked.ranks[member == group]
+            error = standard_error(gains(ranks)) if len(ranks) > 1 else math.nan
+            rows.append((by, int(group) + 1, len(ranks), hit_rate(ranks), ndcg(ranks), error))
+    return pd.DataFrame(rows, columns=["by", "group", "users", "HR@10", "NDCG@10", "se"])
+
+
+def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=CUTOFFS) -> dict[str, float]:
+    """HR and NDCG had each target been ranked among so many uniformly drawn items: their exact expectation.
+
+    Of C other ranked items A are above the target; the number drawn from above is hypergeometric
+    (C, A, negatives) or, with replacement, binomial (negatives, A / C). Without replacement no more can be
+    drawn than there are. A half rank counts as the mean of its neighbours. Keys say the protocol:
+    `HR@10 (1 of 101 sampled)`.
+    """
+    others = ranked.ranked - 1
+    drawn = negatives if replacement else np.minimum(negatives, others)
+    places = np.arange(max(cutoffs))[:, None]
+    chance = 0
+    for above in (np.floor(ranked.ranks) - 1, np.ceil(ranked.ranks) - 1):
+        if replacement:
+            chance = chance + stats.binom.pmf(places, negatives, above / np.maximum(others, 1)) / 2
+        else:
+            chance = chance + stats.hypergeom.pmf(places, others, above, drawn) / 2
+    chance, gain = chance.mean(axis=1), 1 / np.log2(np.arange(2, max(cutoffs) + 2))
+    how = f"(1 of {negatives + 1:,} sampled{', with replacement' if replacement else ''})"
+    told = {f"HR@{k} {how}": float(chance[:k].sum()) for k in cutoffs}
+    return told | {f"NDCG@{k} {how}": float(chance[:k] @ gain[:k]) for k in cutoffs}

@@ -1,0 +1,611 @@
+"""Train one configuration on a split log, and keep what came of it as a run record.
+
+`train` is the whole story: fit with early stopping on validation, rank once on test, write one JSON
+file. The same configuration, data, seed and machine give the same numbers. Nothing looks at the
+test targets before the end.
+
+Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
+same throughout, hardly anything is padding, and nothing is done history by history.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import math
+import numbers
+import os
+import platform
+import re
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.optimize import minimize_scalar
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from perflaw import InputError, models, ranking
+from perflaw.interactions import InteractionLog, Split, leave_one_out
+from perflaw.models import Architecture, Layout
+
+SCHEMA = 1  # of the run record: another number, another key
+CHUNK = 1 << 21  # scores held at a time by the output layer
+RECTANGLE = 64  # a rectangle of a batch costs about as much as so many positions of padding
+
+
+@dataclass(frozen=True)
+class Config(Architecture):
+    """An architecture and how it is trained; raises InputError for what cannot be."""
+
+    loss: str = "bce"  # or "softmax", "sampled_softmax"
+    negatives: int = 1  # bce: of each position, uniform; sampled_softmax: shared by a batch, half uniform, half by popularity
+    learning_rate: float = 1e-3  # of AdamW
+    final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
+    warmup_steps: int = 0  # linear
+    beta_2: float = 0.999
+    weight_decay: float = 0.0  # of all but norms, biases and embeddings of positions
+    clip: float | None = None  # largest norm of the gradient
+    batch_size: int = 128  # histories, at most
+    epochs: int = 200  # at most
+    patience: int | None = 10  # validations without a better NDCG@10 before it stops; None: never
+    validate_every: int = 1  # epochs
+    precision: str = "fp32"  # or "bf16": matrix products in bfloat16
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, allowed in (("loss", LOSSES), ("precision", ("fp32", "bf16"))):
+            if getattr(self, name) not in allowed:
+                raise InputError(f"there is no {name} {getattr(self, name)!r}; use one of {', '.join(allowed)}")
+        for name in ("negatives", "batch_size", "epochs", "validate_every", "patience"):
+            value = getattr(self, name)
+            if not (name == "patience" and value is None) and (not isinstance(value, int) or value < 1):
+                raise InputError(f"{name} = {value!r} is not usable; use a whole number, 1 or more")
+        for name in ("warmup_steps", "seed"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
+                raise InputError(f"{name} = {getattr(self, name)!r} is not usable; use a whole number, 0 or more")
+        for name, low, high in (("learning_rate", 0, math.inf), ("final_rate", -1, math.inf), ("weight_decay", -1, math.inf), ("beta_2", 0, 1)):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not low < value < high or -1 < value < 0:
+                raise InputError(f"{name} = {value!r} is not usable; use a number {'of at least' if low else 'above'} 0{' and below 1' if high == 1 else ''}")
+        if self.clip is not None and not (isinstance(self.clip, numbers.Real) and 0 < self.clip < math.inf):
+            raise InputError(f"clip = {self.clip!r} is not usable; use a number above 0, or None")
+
+
+LOSSES = ("bce", "softmax", "sampled_softmax")
+
+
+class Fitted(NamedTuple):
+    weights: models.Weights  # the best by validation
+    curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 on validation
+    status: str  # "converged" (no better one came), "epochs used up", or what went wrong
+    seconds: dict[str, float]  # training, validation
+    tokens: int  # positions trained on, padding not counted
+
+
+# ---------------------------------------------------------------- batches
+
+
+class Batches:
+    """The training part of a split, dealt every epoch into batches of one shape.
+
+    Histories (their last L + 1 items) are put in order of length and cut into as many ranks as a batch
+    has rows, each of as many as there are batches: every batch gets one of each rank, at
+    random. So row i is about as long in every batch, and rows of like length form a rectangle.
+
+    Raises InputError if no user has two training items.
+    """
+
+    def __init__(self, split: Split, max_seq_len: int, batch_size: int, device="cpu"):
+        train = split.train
+        lengths = np.minimum(train.lengths - 1, max_seq_len)
+        users = np.flatnonzero(lengths > 0)
+        if not len(users):
+            raise InputError(f"{split.log.name} cannot be trained on: no user has two interactions in its training part")
+        users = users[np.argsort(-lengths[users], kind="stable")]
+        self.batches = math.ceil(len(users) / batch_size)
+        self.rows = math.ceil(len(users) / self.batches)
+        self.tokens = int(lengths.sum())
+        self.layout = Layout.of(_rectangles(lengths[users][:: self.batches], self.batches), device)
+        self.padding = 1 - self.tokens / (self.batches * len(self.layout.place))
+        # after the users a nobody of length 0, who fills the rows that remain
+        stops = train.offsets[1:][users]
+        self.lengths = torch.tensor([*lengths[users], 0], device=device)
+        self.starts = torch.tensor([*(stops - 1 - lengths[users]), 0], device=device)
+        self.items = torch.from_numpy(train.items.astype(np.int64)).to(device)
+        self.times = None if train.timestamps is None else torch.from_numpy(train.timestamps).to(device)
+        pairs = train.users.astype(np.int64) * train.n_items + train.items
+        self.had = torch.from_numpy(np.unique(pairs)).to(device)
+        self.n_items, self.user = train.n_items, torch.tensor([*users, 0], device=device)
+
+    def deal(self, seed: int, epoch: int) -> Tensor:
+        """(batches, rows) who is in which batch, in the order of `starts`."""
+        order = np.random.default_rng((seed, epoch)).random((self.rows, self.batches)).argsort(axis=1)
+        dealt = np.minimum(order + self.batches * np.arange(self.rows)[:, None], len(self.starts) - 1)
+        return torch.from_numpy(np.ascontiguousarray(dealt.T)).to(self.starts.device)
+
+    def take(self, who: Tensor):
+        """Of a batch (…, rows): places in the log (…, T), items, those that follow, which are real, and users."""
+        user = who[..., self.layout.row]
+        real = self.layout.place < self.lengths[user]
+        at = torch.where(real, self.starts[user] + self.layout.place, 0)
+        return at, self.items[at], self.items[at + 1], real, self.user[user]
+
+    def new_to(self, users: Tensor, items: Tensor) -> Tensor:
+        """Which items (…, k) the users (…,) do not have in the training part."""
+        pairs = users[..., None] * self.n_items + items
+        found = torch.searchsorted(self.had, pairs).clamp(max=len(self.had) - 1)
+        return self.had[found] != pairs
+
+
+def _rectangles(widths, batches):
+    """Rows of falling width, merged into (rows, width) so that padding and the number of rectangles cost least."""
+    n = len(widths)
+    best, cut = np.zeros(n + 1), np.zeros(n + 1, int)
+    for stop in range(1, n + 1):
+        start = np.arange(stop)
+        cost = best[:stop] + (stop - start) * widths[:stop] + RECTANGLE
+        cut[stop] = cost.argmin()
+        best[stop] = cost[cut[stop]]
+    shapes, stop = [], n
+    while stop:
+        shapes.append((int(stop - cut[stop]), int(widths[cut[stop]])))
+        stop = cut[stop]
+    return shapes[::-1]
+
+
+# ---------------------------------------------------------------- losses
+
+
+class _Softmax(torch.autograd.Function):
+    """Σ weight · (ln Σ exp(scores) − own score), scores = hidden tableᵀ + bias; gradients come with the forward pass.
+
+    Positions are taken some at a time, so that their scores stay in the cache and no T × V matrix
+    exists. sampled: the own score is no column; a column that is the target's item is left out.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, table, own, weight, bias, columns, targets):
+        sampled = columns is not None
+        loss, table = 0, table.to(hidden.dtype)
+        d_hidden, d_own = torch.empty_like(hidden), torch.empty_like(own)
+        d_table = torch.zeros(table.shape, device=table.device)
+        step = max(1, CHUNK // table.shape[-2])
+        for i in range(0, hidden.shape[-2], step):
+            x, mine, w = hidden[..., i : i + step, :], own[..., i : i + step], weight[..., i : i + step]
+            scores = (x @ table.mT).float()
+            if sampled:
+                scores += bias[..., None, :]
+                scores.masked_fill_(columns[..., None, :] == targets[..., i : i + step, None], -torch.inf)
+            highest = scores.amax(-1)
+            if sampled:
+                highest = torch.maximum(highest, mine)
+            total = scores.sub_(highest[..., None]).exp_().sum(-1)
+            if sampled:
+                total = total + (mine - highest).exp()
+            loss = loss + (w * (highest + total.log() - mine)).sum(-1)
+            d_own[..., i : i + step] = w * ((mine - highest).exp() / total - 1) if sampled else -w
+            share = scores.mul_((w / total)[..., None]).to(x.dtype)
+            d_hidden[..., i : i + step, :] = share @ table
+            d_table += share.mT @ x
+        ctx.save_for_backward(d_hidden, d_table, d_own)
+        return loss
+
+    @staticmethod
+    def backward(ctx, up):
+        d_hidden, d_table, d_own = ctx.saved_tensors
+        return d_hidden * up[..., None, None], d_table * up[..., None, None], d_own * up[..., None], None, None, None, None
+
+
+def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy over all items: hidden (…, T, d), table (…, V, d), targets (…, T), weight (…, T) → (…,)."""
+    own = (hidden * models.look_up(table, targets)).sum(-1)
+    return _Softmax.apply(hidden, table, own, weight, None, None, None)
+
+
+def sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected):
+    """Cross-entropy over the target and k shared negatives, columns (…, k).
+
+    With log_expected (…, k) = ln(k q) taken off the negatives' scores, the sum over them estimates that
+    over all other items without bias (logQ correction).
+    """
+    own = (hidden * models.look_up(table, targets)).sum(-1)
+    return _Softmax.apply(hidden, models.look_up(table, columns), own, weight, -log_expected, columns, targets)
+
+
+def bce_loss(hidden, table, targets, weight, negatives, valid):
+    """Binary cross-entropy of the target and, summed, of the negatives (…, T, k) where valid (…, T, k)."""
+    own = (hidden * models.look_up(table, targets)).sum(-1)
+    others = models.look_up(table, negatives.flatten(-2)).unflatten(-2, negatives.shape[-2:])
+    scores = (others @ hidden.to(table.dtype)[..., None])[..., 0]
+    return (weight * (F.softplus(-own) + (F.softplus(scores) * valid).sum(-1))).sum(-1)
+
+
+class Chance:
+    """All that is random in one run, from its seed: dropout and negatives."""
+
+    def __init__(self, config: Config, batches: Batches):
+        self.config, device = config, batches.items.device
+        self.generator = torch.Generator(device).manual_seed(config.seed)
+        counts = torch.bincount(batches.items, minlength=batches.n_items).double()
+        self.share = 0.5 / batches.n_items + 0.5 * counts / counts.sum()  # q, of the shared negatives
+        self.ladder = self.share.cumsum(0)
+        self.n_items = batches.n_items
+
+    def drop(self, x: Tensor) -> Tensor:
+        """Dropout from sixteen random bits a number: a share in steps of 1/65,536."""
+        if not self.config.dropout:
+            return x
+        bits = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64, device=x.device)
+        bits = bits.random_(-(1 << 63), None, generator=self.generator).view(torch.int16)[: x.numel()].view(x.shape)
+        dropped = round(65_536 * self.config.dropout)
+        return x * (bits >= dropped - 32_768).to(x.dtype).mul_(65_536 / (65_536 - dropped))
+
+    def uniform(self, shape) -> Tensor:
+        return torch.randint(self.n_items, shape, generator=self.generator, device=self.ladder.device)
+
+    def shared(self, k: int) -> tuple[Tensor, Tensor]:
+        """(k,) negatives and ln(k q) of each."""
+        lots = torch.rand(k, generator=self.generator, device=self.ladder.device, dtype=torch.float64) * self.ladder[-1]
+        columns = torch.searchsorted(self.ladder, lots).clamp(max=self.n_items - 1)
+        return columns, (k * self.share[columns]).log().float()
+
+
+def loss_of(weights: models.Weights, config: Config, batches: Batches, who: Tensor, chance: Chance) -> Tensor:
+    """The mean loss of a batch over its real positions; of a stack, (members,)."""
+    at, ids, targets, real, users = batches.take(who)
+    weight = real / real.sum(-1, keepdim=True)
+    times = (batches.times[at], batches.times[at + 1]) if config.time_bias else None
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        hidden = models.hidden(weights, ids, batches.layout, config, chance.drop, times)
+    table = weights["items"]
+    if config.loss == "bce":
+        negatives = chance.uniform((*ids.shape, config.negatives))
+        return bce_loss(hidden, table, targets, weight, negatives, batches.new_to(users, negatives))
+    if config.loss == "softmax":
+        return softmax_loss(hidden, table, targets, weight)
+    return sampled_softmax_loss(hidden, table, targets, weight, *chance.shared(config.negatives))
+
+
+# ---------------------------------------------------------------- one run, or a stack of them
+
+
+def config(**values) -> Config:
+    """A Config from plain values; raises InputError for a name that it does not have."""
+    known = list(Config.__dataclass_fields__)
+    if unknown := [name for name in values if name not in known]:
+        raise InputError(f"a configuration has no {unknown[0]!r}; it has {', '.join(known)}")
+    return Config(**values)
+
+
+class Member:
+    """One run while it trains: all that is its own, so that nothing depends on who trains beside it."""
+
+    def __init__(self, config: Config, split: Split, batches: Batches):
+        self.config, self.split, self.chance = config, split, Chance(config, batches)
+        self.weights = models.new(config, split.log.n_items, config.seed, batches.items.device)
+        for weight in self.weights.values():
+            weight.requires_grad_(True)
+        plain = {name for name in self.weights if name.startswith(("norm", "positions")) or name.endswith("bias")}
+        groups = [
+            {"params": [self.weights[name] for name in self.weights if (name in plain) == kept], "weight_decay": decay}
+            for kept, decay in ((False, config.weight_decay), (True, 0.0))
+        ]
+        self.optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, config.beta_2), fused=True)
+        rate = functools.partial(_rate, config, config.epochs * batches.batches)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
+        self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
+        self.seconds, self.trained = {"training": 0.0, "validation": 0.0}, 0
+
+    def update(self):
+        """Take a step along the gradient, and forget it."""
+        if self.config.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+
+    def end_epoch(self, epoch: int, loss: float, seconds: float, tokens: int):
+        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch."""
+        config, self.trained = self.config, self.trained + tokens
+        self.seconds["training"] += seconds
+        if not math.isfinite(loss):
+            self.status = f"diverged in epoch {epoch}: the loss is {loss}"
+            return
+        if epoch % config.validate_every == 0 or epoch == config.epochs:
+            start = time.perf_counter()
+            ranks = ranking.rank(scorer(self.weights, config), self.split, self.split.validation).ranks
+            self.seconds["validation"] += time.perf_counter() - start
+            self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
+            self.since += 1
+            if self.curve[-1]["NDCG@10"] > self.best:
+                self.best, self.since = self.curve[-1]["NDCG@10"], 0
+                self.kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        if self.since == config.patience:
+            self.status = "converged"
+        elif epoch == config.epochs:
+            self.status = "epochs used up"
+
+
+class Stack:
+    """The chance of several members at once, each its own."""
+
+    def __init__(self, members):
+        self.members = members
+
+    def drop(self, x):
+        return torch.stack([member.drop(part) for member, part in zip(self.members, x)])
+
+    def uniform(self, shape):
+        return torch.stack([member.uniform(shape[1:]) for member in self.members])
+
+    def shared(self, k):
+        return tuple(torch.stack(part) for part in zip(*(member.shared(k) for member in self.members)))
+
+
+MAY_DIFFER = ("seed", "learning_rate", "final_rate", "warmup_steps", "beta_2", "weight_decay", "dropout", "clip", "patience")
+
+
+def fit(config: Config, split: Split, device: str = "cpu", progress: bool = True) -> Fitted:
+    """Train until validation no longer improves; the weights are those of the best validation.
+
+    A loss that is no longer a number ends the run with the status "diverged". Raises InputError for
+    what cannot be trained, before anything is computed.
+    """
+    return fit_stack([config], split, device, progress)[0]
+
+
+def fit_stack(configs: list[Config], split: Split, device: str = "cpu", progress: bool = True, batched: bool | None = None) -> list[Fitted]:
+    """Train several configurations that differ in MAY_DIFFER only, step by step together.
+
+    On a GPU (or where `batched` says so) a step is one computation on tensors with an axis of members; on a
+    CPU, which gains nothing from that, each member takes its step in turn. A member has its own
+    weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
+    others, who may end before it. Raises InputError for configurations of different shapes.
+    """
+    for config in configs:
+        check(config, split, device)
+        if differ := [name for name in asdict(config) if name not in MAY_DIFFER and getattr(config, name) != getattr(configs[0], name)]:
+            raise InputError(f"configurations that differ in {', '.join(differ)} cannot be trained as one stack")
+    batches = Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
+    members = [Member(config, split, batches) for config in configs]
+    step = step_batched if (torch.device(device).type == "cuda" if batched is None else batched) else step_in_turn
+    total = sum(config.epochs for config in configs) * batches.tokens
+    with tqdm(total=total, unit=" tokens", unit_scale=True, disable=not progress) as bar:
+        for epoch in range(1, max(config.epochs for config in configs) + 1):
+            training = [member for member in members if not member.status]
+            if not training:
+                break
+            start, losses = time.perf_counter(), torch.zeros(len(training), device=device)
+            for whose in zip(*(batches.deal(member.config.seed, epoch) for member in training)):
+                losses += step(training, batches, whose)
+                bar.update(len(training) * batches.tokens / batches.batches)
+            losses = (losses / batches.batches).tolist()
+            seconds = (time.perf_counter() - start) / len(training)
+            for member, loss in zip(training, losses):
+                member.end_epoch(epoch, loss, seconds, batches.tokens)
+            bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=f"{training[0].best:.4f}", training=len(training))
+    return [Fitted({name: w.detach() for name, w in m.kept.items()}, m.curve, m.status, m.seconds, m.trained) for m in members]
+
+
+def step_in_turn(members, batches, whose) -> Tensor:
+    """One step of each member, one after another; their losses (members,)."""
+    losses = []
+    for member, who in zip(members, whose):
+        loss = loss_of(member.weights, member.config, batches, who, member.chance)
+        loss.backward()
+        member.update()
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
+def step_batched(members, batches, whose) -> Tensor:
+    """The same as one computation."""
+    weights = {name: torch.stack([member.weights[name] for member in members]) for name in members[0].weights}
+    losses = loss_of(weights, members[0].config, batches, torch.stack(whose), Stack([member.chance for member in members]))
+    losses.sum().backward()
+    for member in members:
+        member.update()
+    return losses.detach()
+
+
+def _rate(config, steps, step):
+    """Share of the learning rate at a step."""
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+
+
+def scorer(weights: models.Weights, model: Architecture) -> ranking.Scorer:
+    """A trained model as a recommender."""
+    weights = {name: weight.detach() for name, weight in weights.items()}
+    items = weights["items"]
+
+    def score(log, users, stops):
+        lengths = np.minimum(stops - log.offsets[users], model.max_seq_len)
+        layout = Layout.of([(len(users), int(lengths.max()))], items.device)
+        place = np.arange(lengths.max())
+        at = (stops - lengths)[:, None] + np.minimum(place, lengths[:, None] - 1)  # the padding repeats the last item
+        at = torch.from_numpy(at.ravel())
+        times = None
+        if model.time_bias:
+            clock = torch.from_numpy(log.clock("time_bias"))
+            times = clock[at].to(items.device), clock[at + 1].to(items.device)
+        ids = torch.from_numpy(log.items)[at].long().to(items.device)
+        last = torch.from_numpy(lengths - 1).to(items.device)
+        hidden = models.hidden(weights, ids, layout, model, times=times, last=last)
+        return lambda first, until: hidden @ items[first:until].T
+
+    return score
+
+
+def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, ranking.Ranked]:
+    """Metrics on validation and, once, on test, with standard errors over users; and the test ranks.
+
+    Scores of a model trained by binary cross-entropy are no log-probabilities: they are divided by the
+    temperature that gives the least log-loss on validation.
+    """
+    score, n_items = scorer(fitted.weights, config), split.log.n_items
+    temperature = 1.0
+    if config.loss == "bce":
+        loss = lambda x: ranking.rank(score, split, split.validation, temperature=math.exp(x)).losses.mean()  # noqa: E731
+        temperature = math.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3}).x)
+    told = {"temperature": temperature}
+    for part, targets in (("validation", split.validation), ("test", split.test)):
+        ranked = ranking.rank(score, split, targets, max(ranking.CUTOFFS), temperature)
+        told[part] = ranking.metrics(ranked, n_items)
+        for name, values in (("HR@10", ranked.ranks <= 10), ("NDCG@10", ranking.gains(ranked.ranks)), ("log-loss", ranked.losses)):
+            told[part][f"{name} se"] = ranking.standard_error(values) if len(values) > 1 else None
+    return told, ranked
+
+
+def check(config: Config, split: Split, device: str):
+    """Raise InputError for what would fail later, in one line."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"device {device!r} is not usable; use cpu, cuda or cuda:1")
+    if device != "cpu" and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {device}: this machine has {torch.cuda.device_count() or 'no'} CUDA devices; use cpu")
+    for part in ("validation", "test"):
+        if not (getattr(split, part) >= 0).any():
+            raise InputError(f"{split.log.name} has no {part} targets: no user has enough interactions for the split ({split.rule})")
+    if config.time_bias:
+        split.log.clock("time_bias")
+    size = 16 * sum(models.parameters(config, split.log.n_items).values())  # a weight, its gradient and two moments
+    size += 40 * config.n_layers * config.d_emb * config.batch_size * 4  # and a position of each history at the least
+    if torch.device(device).type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+    else:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > memory:
+        raise InputError(
+            f"{config.n_layers} layers of d = {config.d_emb} on {split.log.n_items:,} items need {size / 2**30:,.1f} GiB, "
+            f"and {device} has {memory / 2**30:,.1f}; make the model smaller"
+        )
+
+
+# ---------------------------------------------------------------- the record
+
+
+def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLike | None = None, device="cpu", progress=True) -> dict:
+    """Train one configuration, or find that it has been: the run record.
+
+    data is a log, which is split by leave-one-out, or a split. With a folder the record is
+    written to `folder/KEY.json`, complete or not at all, and read from there if it exists. A run that
+    diverges or runs out of memory is a record too; its `status` says so and it has no metrics.
+    Raises InputError for a configuration or data that cannot be trained.
+    """
+    split = data if isinstance(data, Split) else leave_one_out(data)
+    check(config, split, device)
+    name = key(config, split)
+    path = Path(folder) / f"{name}.json" if folder is not None else None
+    if path is not None and path.exists():
+        return read_record(path)
+    record = {
+        "schema": SCHEMA,
+        "key": name,
+        "log": split.log.name,
+        "configuration": asdict(config),
+        "data_hash": split.log.hash,
+        "split": {"rule": split.rule, "hash": split.hash},
+        "tokens": split.train.tokens,
+        "users": split.train.n_users,
+        "items": split.log.n_items,
+        "repeats": not ranking.removes_seen(split),
+        "entropies": entropies(split.train),
+        "parameters": models.parameters(config, split.log.n_items),
+        "environment": environment(device),
+    }
+    start = time.perf_counter()
+    try:
+        fitted = fit(config, split, device, progress)
+        record |= {"status": fitted.status, "curve": fitted.curve, "epochs": round(fitted.tokens / _trained_on(split, config))}
+        record |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": fitted.seconds}
+        if not fitted.status.startswith("diverged"):
+            before = time.perf_counter()
+            record["metrics"], ranked = evaluate(fitted, config, split)
+            record["seconds"]["test"] = time.perf_counter() - before
+            record["ranks"] = ranked.ranks.tolist()
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        record["status"] = f"out of memory: {str(error).splitlines()[0]}"
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        record["status"] = f"out of memory: {str(error).splitlines()[0]}"
+    record["seconds"] = record.get("seconds", {}) | {"all": time.perf_counter() - start}
+    record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    if path is not None:
+        write_record(record, path)
+    return record
+
+
+def key(config: Config, split: Split) -> str:
+    """16 hex digits that name a run: of its configuration, data, split and record schema."""
+    told = [SCHEMA, asdict(config), split.log.hash, split.rule, split.hash]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_record(record: dict, path: Path) -> None:
+    """Write a record, complete or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(record, file, allow_nan=False)
+            file.write("\n")
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read_record(path: str | os.PathLike) -> dict:
+    """Read a record; raises InputError if the file is none, or of another schema."""
+    try:
+        record = json.loads(Path(path).read_text())
+        schema = record["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no run record ({type(error).__name__}); remove it, and the run is done again") from None
+    if schema != SCHEMA:
+        raise InputError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; move it to a folder of its own")
+    return record
+
+
+def entropies(train: InteractionLog) -> dict[str, float | None]:
+    """Every measure of `quality.measures` of a training part, nats; None where it is undefined."""
+    from perflaw import quality
+
+    told = {}
+    for measure in quality.measures():
+        try:
+            told[measure.name] = measure.of(train)
+        except InputError:
+            told[measure.name] = None
+    return told
+
+
+def environment(device: str) -> dict:
+    """What the numbers may depend on besides the configuration."""
+    name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or platform.machine()
+    here = Path(__file__).parent
+    git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True)
+    return {
+        "device": f"{device}: {name}",
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "commit": git.stdout.strip() or None,
+    }
+
+
+def _trained_on(split, config):
+    return int(np.minimum(split.train.lengths - 1, config.max_seq_len).sum())

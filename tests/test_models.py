@@ -1,0 +1,227 @@
+"""The backbones: against plain reimplementations, one history at a time; formulas against counted operations."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from perflaw import InputError, laws, models
+from perflaw.models import Architecture, Layout
+
+ITEMS = 40
+SMALL = {name: Architecture(name, n_layers=3, d_emb=12, n_heads=2, max_seq_len=9, dropout=0.0) for name in models.BACKBONES}
+
+
+def weights(model, seed=0):
+    """New weights, with gains and biases that are not 1 and 0."""
+    random = torch.Generator().manual_seed(seed + 100)
+    return {name: w + 0.3 * torch.randn(w.shape, generator=random) for name, w in models.new(model, ITEMS, seed).items()}
+
+
+def history(n, seed=0):
+    return torch.randint(ITEMS, (n,), generator=torch.Generator().manual_seed(seed))
+
+
+def alone(w, ids, model):
+    return models.hidden(w, ids, Layout.of([(1, len(ids))]), model)
+
+
+# ---------------------------------------------------------------- plain reimplementations, in float64 and loops
+
+
+def norm(x, w, centred):
+    if not centred:
+        return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * w
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-6) * w[0] + w[1]
+
+
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
+def turned(x, place, width):
+    """Pairs (i, i + half) of each head as complex numbers, turned by place times a frequency."""
+    half = width // 2
+    out = x.copy()
+    for start in range(0, len(x), width):
+        z = x[start : start + half] + 1j * x[start + half : start + 2 * half]
+        z = z * np.exp(1j * place * 10_000.0 ** (-np.arange(half) / half))
+        out[start : start + half], out[start + half : start + 2 * half] = z.real, z.imag
+    return out
+
+
+def plain(w, ids, model):
+    """The equations of models.py's docstring for one history."""
+    w = {name: value.double().numpy() for name, value in w.items()}
+    d, heads, n = model.d_emb, model.n_heads, len(ids)
+    width, centred = d // heads, model.backbone != "llama"
+    x = w["items"][ids.numpy()] * math.sqrt(d)
+    if centred:
+        x = x + w["positions"][:n]
+    for layer in range(model.n_layers):
+        p = {name: value[0 if model.shared_layers else layer] for name, value in w.items() if name not in ("items", "positions", "norm")}
+        y = norm(x, p["norm_1"], centred)
+        if model.backbone == "hstu":
+            u, v, q, k = np.split(silu(y @ p["uvqk"]), 4, axis=1)
+        else:
+            q, k, v = y @ p["query"], y @ p["key"], y @ p["value"]
+        if model.backbone == "llama":
+            q, k = (np.array([turned(row, place, width) for place, row in enumerate(z)]) for z in (q, k))
+        mixed = np.zeros((n, d))
+        for h in range(heads):
+            part = slice(h * width, (h + 1) * width)
+            for i in range(n):
+                if model.backbone == "hstu":
+                    share = np.array([silu(q[i, part] @ k[j, part] + p["distance_bias"][i - j]) / model.max_seq_len for j in range(i + 1)])
+                else:
+                    share = np.exp([q[i, part] @ k[j, part] / math.sqrt(width) for j in range(i + 1)])
+                    share = share / share.sum()
+                mixed[i, part] = share @ v[: i + 1, part]
+        if model.backbone == "hstu":
+            x = x + (norm(mixed, p["norm_2"], True) * u) @ p["output"]
+            continue
+        x = x + mixed @ p["output"]
+        y = norm(x, p["norm_2"], centred)
+        if model.backbone == "sasrec":
+            x = x + np.maximum(y @ p["up"] + p["up_bias"], 0) @ p["down"] + p["down_bias"]
+        else:
+            x = x + (silu(y @ p["gate"]) * (y @ p["up"])) @ p["down"]
+    return norm(x, w["norm"], centred)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_the_equations(name, shared):
+    model = Architecture(name, 3, 12, 2, 9, 0.0, shared_layers=shared)
+    w, ids = weights(model), history(7)
+    assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=2e-5)
+
+
+@pytest.mark.parametrize("d, heads", [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
+    model = Architecture(name, 2, d, heads, 9, 0.0)
+    w, ids = models.new(model, ITEMS), history(7)
+    assert alone(w, ids, model).shape == (7, d) and alone(w, ids, model).isfinite().all()
+    if d // heads % 2 == 0 or name != "llama":
+        assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=1e-5)
+
+
+# ---------------------------------------------------------------- rectangles, stacks, the last place
+
+
+LENGTHS = (9, 8, 9, 4, 3, 1)
+LAYOUT = Layout.of([(3, 9), (3, 4)])
+
+
+def batch(seed=0):
+    """Rows of LENGTHS in LAYOUT, anything in the padding."""
+    return torch.cat([history(9 if i < 3 else 4, seed + i) for i in range(len(LENGTHS))])
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_a_history_is_alone_in_its_row(name):
+    model, ids = SMALL[name], batch()
+    w = weights(model)
+    rows = models.hidden(w, ids, LAYOUT, model).split([9] * 3 + [4] * 3)
+    for row, part, n in zip(rows, ids.split([9] * 3 + [4] * 3), LENGTHS):
+        assert torch.allclose(row[:n], alone(w, part[:n], model), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_the_last_place_alone(name):
+    model, w, ids = SMALL[name], weights(SMALL[name]), batch()
+    last = torch.tensor(LENGTHS) - 1
+    starts = torch.tensor([0, 9, 18, 27, 31, 35])
+    some = models.hidden(w, ids, LAYOUT, model, last=last)
+    assert torch.allclose(some, models.hidden(w, ids, LAYOUT, model)[starts + last], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_a_stack_is_its_members(name):
+    model = SMALL[name]
+    each, ids = [weights(model, seed) for seed in range(3)], torch.stack([batch(10 * seed) for seed in range(3)])
+    stack = {key: torch.stack([w[key] for w in each]) for key in each[0]}
+    together = models.hidden(stack, ids, LAYOUT, model)
+    for w, mine, out in zip(each, ids, together):
+        assert torch.allclose(out, models.hidden(w, mine, LAYOUT, model), atol=1e-5)
+
+
+def test_rotation_tells_distances_only():
+    """Scores of rotated queries and keys depend on how far apart they are."""
+    model = SMALL["llama"]
+    c = models.Context(model, Layout.of([(1, 9)]), None, None)
+    q, k = (models.rotate(torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c) for s in (1, 2))
+    scores = q[:, :6] @ k[:, :6].T
+    for distance in range(9):
+        assert torch.allclose(scores.diagonal(distance), scores[0, distance].expand(9 - distance), atol=1e-5)
+
+
+def test_time_bias_reads_when_the_next_item_comes():
+    model = Architecture("hstu", 2, 12, 2, 9, 0.0, time_bias=True)
+    w, ids, times = weights(model), history(7), torch.arange(7) * 1000.0
+    hidden = lambda after: models.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, after))  # noqa: E731
+    soon, late = hidden(times + 1000), hidden(torch.cat([times[1:], torch.tensor([9e6])]))
+    assert torch.allclose(soon[:6], late[:6]) and not torch.allclose(soon[6], late[6])
+    assert torch.allclose(models.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])), soon[4:5], atol=1e-5)
+
+
+# ---------------------------------------------------------------- what a model costs
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_parameters_are_those_that_exist(name, shared):
+    model = Architecture(name, 3, 24, 2, 9, shared_layers=shared)
+    w = models.new(model, ITEMS)
+    assert sum(models.parameters(model, ITEMS).values()) == sum(weight.numel() for weight in w.values())
+    told = laws.parameters(1 if shared else 3, 24, ITEMS, name)
+    counted = models.parameters(model, ITEMS)
+    assert counted["attention"] - told["attention"] == (w["distance_bias"].numel() if name == "hstu" else 0)
+    assert counted["feed_forward"] - told["feed_forward"] == (w["up_bias"].numel() + w["down_bias"].numel() if name == "sasrec" else 0)
+    assert counted["embedding"] - told["embedding"] == (0 if name == "llama" else 9 * 24)
+    assert counted["norm"] == told["norm"] * (1 if name == "llama" else 2)
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_flops_are_those_that_are_counted(name):
+    """Forward and backward of a full row, the scores of all items among them; unfused attention computes both triangles."""
+    n, d, length = 2, 48, 32
+    model = Architecture(name, n, d, 2, length, 0.0)
+    w = models.new(model, ITEMS)
+    for weight in w.values():
+        weight.requires_grad_(True)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        hidden = models.hidden(w, history(length), Layout.of([(1, length)]), model)
+        (hidden @ w["items"].T).sum().backward()
+    told = length * laws.flops_per_token(n, d, 2 * length - 1, ITEMS, name)  # (L' + 1) / 2 = L positions attended
+    assert counter.get_total_flops() == pytest.approx(told, rel=1e-9)
+
+
+def test_new_weights_are_the_same_for_a_seed():
+    a, b, c = (models.new(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
+    assert all(torch.equal(a[name], b[name]) for name in a) and not torch.equal(a["items"], c["items"])
+
+
+@pytest.mark.parametrize(
+    "values, told",
+    [
+        (dict(backbone="gru"), "there is no backbone 'gru'; use one of sasrec, llama, hstu"),
+        (dict(n_layers=0), "n_layers = 0 is not usable"),
+        (dict(n_layers=1.5), "n_layers = 1.5 is not usable"),
+        (dict(n_layers=True), "n_layers = True is not usable"),
+        (dict(d_emb=1), "d_emb = 1 is not usable; use a whole number, 2 or more"),
+        (dict(n_heads=3), "n_heads = 3 does not divide d_emb = 64"),
+        (dict(max_seq_len=0), "max_seq_len = 0 is not usable"),
+        (dict(dropout=-0.1), "dropout = -0.1 is not usable"),
+        (dict(dropout=1.0), "dropout = 1.0 is not usable"),
+        (dict(dropout="much"), "dropout = 'much' is not usable"),
+        (dict(time_bias=True), "time_bias is a part of hstu"),
+    ],
+)
+def test_what_cannot_be_is_refused(values, told):
+    with pytest.raises(InputError, match=told.replace("[", r"\[")):
+        Architecture(**values)

@@ -1,0 +1,351 @@
+"""Training: losses against torch's own, batches, stacks, records, and the synthetic log's known limit."""
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from perflaw import InputError, ranking, synthetic, training
+from perflaw.interactions import from_histories, leave_one_out
+from perflaw.training import Batches, config
+
+SMALL = dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=20, batch_size=64, epochs=3)
+
+
+@pytest.fixture(scope="module")
+def split():
+    return leave_one_out(synthetic.Process(n_items=200, n_interests=8).sample(300, 20).log)
+
+
+# ---------------------------------------------------------------- losses
+
+
+def tensors(v=30, t=50, d=8, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    hidden = torch.randn(t, d, generator=random, dtype=torch.float64).requires_grad_()
+    table = torch.randn(v, d, generator=random, dtype=torch.float64).requires_grad_()
+    targets = torch.randint(v, (t,), generator=random)
+    real = torch.rand(t, generator=random) < 0.8
+    return hidden, table, targets, real / real.sum()
+
+
+@pytest.mark.parametrize("chunk", [1 << 21, 30 * 7])
+def test_softmax_is_cross_entropy(chunk, monkeypatch):
+    monkeypatch.setattr(training, "CHUNK", chunk)
+    hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
+    ours = training.softmax_loss(hidden, table, targets, weight)
+    theirs = (weight * F.cross_entropy(hidden @ table.T, targets, reduction="none")).sum()
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+    for mine, other in zip(torch.autograd.grad(3 * ours, (hidden, table)), torch.autograd.grad(3 * theirs, (hidden, table))):
+        assert torch.allclose(mine, other, atol=1e-6)
+
+
+@pytest.mark.parametrize("chunk", [1 << 21, 9 * 12])
+def test_sampled_softmax_is_cross_entropy_over_the_sample(chunk, monkeypatch):
+    monkeypatch.setattr(training, "CHUNK", chunk)
+    hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
+    columns = torch.tensor([3, 3, 7, 11, 0, 29, 5, 5, 5])
+    log_expected = torch.linspace(-1, 1, 9)
+    ours = training.sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected)
+    scores = hidden @ table[columns].T - log_expected
+    scores = scores.masked_fill(columns == targets[:, None], -torch.inf)
+    scores = torch.cat([(hidden * table[targets]).sum(1, keepdim=True), scores], 1)
+    theirs = (weight * (scores.logsumexp(1) - scores[:, 0])).sum()
+    assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
+    for mine, other in zip(torch.autograd.grad(ours, (hidden, table)), torch.autograd.grad(theirs, (hidden, table))):
+        assert torch.allclose(mine, other, atol=1e-6)
+
+
+def test_the_sampled_sum_is_unbiased(split):
+    """Over many draws, Σ exp(score) / (k q) over negatives is Σ exp(score) over all items."""
+    batches = Batches(split, 20, 64)
+    chance = training.Chance(config(**SMALL), batches)
+    scores = torch.randn(split.log.n_items, generator=torch.Generator().manual_seed(0))
+    estimates = []
+    for _ in range(400):
+        columns, log_expected = chance.shared(256)
+        estimates.append((scores[columns] - log_expected).exp().sum().item())
+    error = np.std(estimates) / np.sqrt(len(estimates))
+    assert abs(np.mean(estimates) - scores.exp().sum().item()) < 4 * error and error < 0.02 * np.mean(estimates)
+
+
+def test_binary_cross_entropy():
+    hidden, table, targets, weight = tensors()
+    negatives, valid = torch.randint(30, (50, 3)), torch.rand(50, 3) < 0.7
+    ours = training.bce_loss(hidden, table, targets, weight, negatives, valid)
+    positive = (hidden * table[targets]).sum(1)
+    negative = torch.einsum("td,tkd->tk", hidden, table[negatives])
+    theirs = F.binary_cross_entropy_with_logits(positive, torch.ones_like(positive), reduction="none")
+    theirs = theirs + (valid * F.binary_cross_entropy_with_logits(negative, torch.zeros_like(negative), reduction="none")).sum(1)
+    assert ours.item() == pytest.approx((weight * theirs).sum().item(), rel=1e-12)
+
+
+# ---------------------------------------------------------------- batches
+
+
+def test_an_epoch_holds_every_position_once(split):
+    batches = Batches(split, 20, 64)
+    seen = []
+    for who in batches.deal(seed=3, epoch=1):
+        at, ids, following, real, users = batches.take(who)
+        assert len(at) == len(batches.layout.place)
+        seen += at[real].tolist()
+        assert torch.equal(ids[real], torch.from_numpy(split.train.items).long()[at[real]])
+        assert torch.equal(following[real], torch.from_numpy(split.train.items).long()[at[real] + 1])
+        assert np.array_equal(split.train.users[at[real].numpy()], users[real].numpy())
+    expected = [p for stop, n in zip(split.train.offsets[1:], split.train.lengths) for p in range(stop - min(n, 21), stop - 1)]
+    assert sorted(seen) == expected and len(expected) == batches.tokens
+
+
+def test_batches_are_alike_and_nearly_full(split):
+    batches = Batches(split, 20, 64)
+    assert batches.rows <= 64 and 0 <= batches.padding < 0.15
+    real = [batches.take(who)[3].sum().item() for who in batches.deal(0, 1)]
+    assert max(real) < 1.15 * min(real)
+    assert not torch.equal(batches.deal(0, 1), batches.deal(0, 2)) and torch.equal(batches.deal(0, 1), batches.deal(0, 1))
+
+
+def test_which_items_a_user_has(split):
+    batches = Batches(split, 20, 64)
+    users = torch.arange(split.train.n_users)
+    items = torch.randint(split.log.n_items, (split.train.n_users, 9))
+    new = batches.new_to(users, items)
+    assert all(bool(new[u, j]) == (items[u, j].item() not in split.train.history(u)) for u in range(50) for j in range(9))
+
+
+# ---------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("loss, negatives", [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)])
+@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives):
+    c = config(**SMALL | dict(backbone=backbone, loss=loss, negatives=negatives, epochs=25, learning_rate=5e-3, patience=None, validate_every=5))
+    fitted = training.fit(c, split, progress=False)
+    floor = ranking.ndcg(ranking.ranks(ranking.most_popular(split), split, split.validation))
+    assert fitted.curve[-1]["loss"] < fitted.curve[0]["loss"] and fitted.status == "epochs used up"
+    assert max(point["NDCG@10"] for point in fitted.curve) > 1.3 * floor
+
+
+@pytest.mark.slow
+def test_a_model_comes_near_the_best_that_is_possible():
+    """The process's own transition probabilities are the ceiling of what can be learned."""
+    drawn = synthetic.Process(n_items=100, n_interests=5).sample(2_000, 30)
+    c = config(loss="softmax", n_layers=1, d_emb=32, max_seq_len=30, epochs=40, learning_rate=3e-3, patience=3)
+    record = training.train(c, drawn.log, progress=False)
+    test = record["metrics"]["test"]
+    assert drawn.truth.hit_rate - 0.05 < test["HR@10"] < drawn.truth.hit_rate + 3 * test["HR@10 se"]
+    assert drawn.truth.entropy_rate - 3 * test["log-loss se"] < test["log-loss"] < drawn.truth.entropy_rate + 0.25
+
+
+def test_the_same_seed_gives_the_same_numbers(split):
+    a, b, c = (training.fit(config(**SMALL, seed=seed), split, progress=False) for seed in (1, 1, 2))
+    assert a.curve == b.curve and all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
+    assert a.curve != c.curve
+
+
+def test_the_best_weights_are_kept(split):
+    c = config(**SMALL | dict(loss="softmax", epochs=60, learning_rate=0.02, patience=2))
+    fitted = training.fit(c, split, progress=False)
+    assert fitted.status == "converged" and len(fitted.curve) < 60
+    values = [point["NDCG@10"] for point in fitted.curve]
+    assert len(values) - 1 - int(np.argmax(values)) == 2
+    ranks = ranking.rank(training.scorer(fitted.weights, c), split, split.validation).ranks
+    assert ranking.ndcg(ranks) == max(values)
+
+
+def test_the_learning_rate():
+    c = config(**SMALL, warmup_steps=10, final_rate=0.1)
+    rates = [training._rate(c, 110, step) for step in range(111)]
+    assert rates[0] == pytest.approx(1 / 11) and rates[10] == 1 and rates[60] == pytest.approx(0.55) and rates[110] == pytest.approx(0.1)
+
+
+def test_dropout_is_a_share_and_keeps_the_mean(split):
+    chance = training.Chance(config(**SMALL, dropout=0.3), Batches(split, 20, 64))
+    x = chance.drop(torch.ones(1001, 1001))
+    assert (x == 0).float().mean().item() == pytest.approx(0.3, abs=0.003) and x.mean().item() == pytest.approx(1, abs=0.004)
+
+
+def test_bfloat16_learns_too(split):
+    c = config(**SMALL | dict(loss="softmax", epochs=10, learning_rate=5e-3))
+    exact, rough = (training.fit(replace(c, precision=precision), split, progress=False) for precision in ("fp32", "bf16"))
+    assert rough.curve[-1]["loss"] == pytest.approx(exact.curve[-1]["loss"], rel=0.02)
+
+
+def test_divergence_is_a_status(split, tmp_path):
+    c = config(**SMALL | dict(loss="softmax", learning_rate=1e30, epochs=5))
+    record = training.train(c, split, tmp_path, progress=False)
+    assert record["status"].startswith("diverged in epoch 1: the loss is ") and "metrics" not in record
+    assert training.read_record(tmp_path / f"{record['key']}.json")["status"] == record["status"]
+
+
+# ---------------------------------------------------------------- stacks
+
+
+STACK = [dict(seed=0), dict(seed=1), dict(seed=2, learning_rate=0.01), dict(seed=3, dropout=0.3), dict(seed=4, weight_decay=0.1, clip=1.0)]
+STACK += [dict(seed=5, patience=1, learning_rate=0.05), dict(seed=6, warmup_steps=5), dict(seed=7, dropout=0.0)]
+
+
+def test_a_stack_is_bit_equal_to_single_runs(split):
+    """Of 8, of 7 and of 1; one of them stops early."""
+    configs = [config(**SMALL | dict(loss="softmax", epochs=8, patience=8) | values) for values in STACK]
+    alone = [training.fit(c, split, progress=False) for c in configs]
+    assert alone[5].status == "converged" and {f.status for f in alone[:5]} == {"epochs used up"}
+    for members in (configs, configs[1:], configs[:1]):
+        for c, fitted in zip(members, training.fit_stack(members, split, progress=False)):
+            single = alone[configs.index(c)]
+            assert fitted.curve == single.curve and fitted.status == single.status
+            assert all(torch.equal(fitted.weights[name], single.weights[name]) for name in single.weights)
+
+
+@pytest.mark.parametrize("loss, negatives", [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)])
+@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
+    """The computation that a GPU does, done here: the same up to rounding."""
+    configs = [config(**SMALL | dict(backbone=backbone, loss=loss, negatives=negatives, epochs=2) | values) for values in STACK[:4]]
+    for c, fitted in zip(configs, training.fit_stack(configs, split, progress=False, batched=True)):
+        single = training.fit(c, split, progress=False)
+        for name in single.weights:
+            assert torch.allclose(fitted.weights[name], single.weights[name], atol=2e-3), name
+        assert fitted.curve[0]["loss"] == pytest.approx(single.curve[0]["loss"], rel=1e-4)
+
+
+def test_different_shapes_are_no_stack(split):
+    with pytest.raises(InputError, match="differ in n_layers, d_emb cannot be trained as one stack"):
+        training.fit_stack([config(**SMALL), config(**SMALL | dict(n_layers=1, d_emb=8))], split)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
+    c = config(**SMALL | dict(backbone=backbone, loss="softmax", dropout=0.0, epochs=10, learning_rate=5e-3, patience=None))
+    here, there = (training.train(c, split, device=device, progress=False) for device in ("cpu", "cuda"))
+    assert there["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=1e-2)
+    rough = training.train(replace(c, precision="bf16"), split, device="cuda", progress=False)
+    assert rough["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=5e-2)
+    stack = training.fit_stack([replace(c, seed=seed) for seed in range(3)], split, "cuda", progress=False)
+    assert stack[0].curve[-1]["loss"] == pytest.approx(there["curve"][-1]["loss"], rel=1e-2)
+
+
+# ---------------------------------------------------------------- records
+
+
+def test_a_record_says_all(split, tmp_path):
+    c = config(**SMALL)
+    record = training.train(c, split, tmp_path, progress=False)
+    path = tmp_path / f"{record['key']}.json"
+    assert list(tmp_path.iterdir()) == [path] and json.loads(path.read_text()) == record
+    assert record["configuration"] == asdict(c) and record["data_hash"] == split.log.hash and record["split"]["hash"] == split.hash
+    assert record["tokens"] == split.train.tokens and record["entropies"]["conditional"] > 0
+    assert {"HR@10", "NDCG@200", "MRR", "log-loss", "coverage@5", "NDCG@10 se"} <= set(record["metrics"]["test"])
+    assert set(record["parameters"]) == {"embedding", "attention", "feed_forward", "norm"}
+    assert len(record["curve"]) == 3 and set(record["seconds"]) == {"training", "validation", "test", "all"}
+    ranks = np.array(record["ranks"])
+    assert len(ranks) == (split.test >= 0).sum() and ranking.hit_rate(ranks) == record["metrics"]["test"]["HR@10"]
+    assert record["metrics"]["temperature"] != 1 and record["environment"]["torch"] == torch.__version__
+
+
+def test_what_has_a_record_is_not_trained_again(split, tmp_path, monkeypatch):
+    first = training.train(config(**SMALL), split, tmp_path, progress=False)
+    monkeypatch.setattr(training, "fit", None)
+    assert training.train(config(**SMALL), split, tmp_path, progress=False) == first
+
+
+def test_the_key_is_of_what_decides_the_result(split):
+    base = training.key(config(**SMALL), split)
+    assert len(base) == 16 and base == training.key(config(**SMALL), split)
+    other = leave_one_out(split.log.sample_users(0.9))
+    cut = replace(split, train=split.train.last(5))
+    keys = {base, *(training.key(config(**SMALL | dict(seed=9)), s) for s in (split, other, cut))}
+    assert len(keys) == 4
+
+
+def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(config(**SMALL), split, tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text, told", [("{", "is no run record"), ("[]", "is no run record"), ('{"schema": 99}', "is of schema 99")])
+def test_a_damaged_record_is_told(split, tmp_path, text, told):
+    path = tmp_path / f"{training.key(config(**SMALL), split)}.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=told):
+        training.train(config(**SMALL), split, tmp_path)
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9")])
+def test_out_of_memory_is_a_record(split, tmp_path, monkeypatch, error):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(training, "fit", fails)
+    record = training.train(config(**SMALL), split, tmp_path, progress=False)
+    assert record["status"].startswith("out of memory: ") and "metrics" not in record
+    assert training.read_record(tmp_path / f"{record['key']}.json") == record
+
+
+@pytest.mark.parametrize(
+    "values, told",
+    [
+        (dict(loss="mse"), "there is no loss 'mse'; use one of bce, softmax, sampled_softmax"),
+        (dict(heads=2), "a configuration has no 'heads'; it has backbone, n_layers"),
+        (dict(negatives=0), "negatives = 0 is not usable"),
+        (dict(epochs=0), "epochs = 0 is not usable"),
+        (dict(patience=0), "patience = 0 is not usable"),
+        (dict(learning_rate=0), "learning_rate = 0 is not usable; use a number above 0"),
+        (dict(learning_rate=float("nan")), "learning_rate = nan is not usable"),
+        (dict(learning_rate="fast"), "learning_rate = 'fast' is not usable"),
+        (dict(weight_decay=-0.1), "weight_decay = -0.1 is not usable"),
+        (dict(beta_2=1.0), "beta_2 = 1.0 is not usable"),
+        (dict(clip=0), "clip = 0 is not usable"),
+        (dict(seed=-1), "seed = -1 is not usable"),
+        (dict(precision="fp8"), "there is no precision 'fp8'"),
+    ],
+)
+def test_a_configuration_that_cannot_be(values, told):
+    with pytest.raises(InputError, match=told):
+        config(**values)
+
+
+def test_data_that_cannot_be_trained_on(split):
+    c = config(**SMALL)
+    none = np.full_like(split.validation, -1)
+    with pytest.raises(InputError, match="has no validation targets"):
+        training.train(c, replace(split, validation=none))
+    with pytest.raises(InputError, match="no user has two interactions in its training part"):
+        training.train(c, from_histories([list("abc"), list("bca")]))
+    with pytest.raises(InputError, match="1,000,000,000 items|need .* GiB"):
+        training.train(config(**SMALL | dict(n_layers=10**9)), split)
+    with pytest.raises(InputError, match="device 'tpu' is not usable"):
+        training.train(c, split, device="tpu")
+    with pytest.raises(InputError, match="device cuda:99: this machine has"):
+        training.train(c, split, device="cuda:99")
+    with pytest.raises(InputError, match="has no timestamps, and time_bias needs them"):
+        training.train(config(**SMALL | dict(backbone="hstu", time_bias=True)), from_histories([list("abcd")] * 3))
+
+
+@pytest.mark.slow
+def test_a_million_items_fit_in_four_gigabytes():
+    code = """
+import resource, sys, numpy as np, torch
+from perflaw import training
+from perflaw.interactions import from_histories
+torch.set_num_threads(1)
+histories = np.arange(1_000_000).reshape(50, -1)
+c = training.config(d_emb=64, max_seq_len=20, loss="sampled_softmax", negatives=256, epochs=2, batch_size=25)
+record = training.train(c, from_histories(histories), progress=False)
+print(record["items"], record["status"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert told[0] == "1000000" and int(told[-1]) < 4 * 2**30
