@@ -16,6 +16,7 @@ import gzip
 import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,7 +144,7 @@ def _decompressed(path: Path, scratch: str) -> Path:
         try:
             with gzip.open(path) as packed, open(plain, "wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
-        except (EOFError, OSError, ValueError) as error:
+        except (EOFError, OSError, ValueError, zlib.error) as error:
             raise InputError(f"{path} is not a whole gzip file ({error}): fetch or pack it again") from None
         return plain
     if _starts(path, b"\x28\xb5\x2f\xfd"):
@@ -319,7 +320,8 @@ def _whole_numbers(path, table, chosen, unit, notes) -> Columns | None:
         return None
     try:
         rows = {"header": None, "names": table.columns, "skiprows": int(table.header)}
-        frame = pd.read_csv(path, sep=table.delimiter, dtype=np.int64, na_filter=False, **rows)
+        with np.errstate(invalid="ignore"):  # it tries numbers that are not whole, then refuses them
+            frame = pd.read_csv(path, sep=table.delimiter, dtype=np.int64, na_filter=False, **rows)
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         return None
     if not len(frame):

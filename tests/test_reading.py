@@ -150,6 +150,7 @@ BAD = {  # name: content, options, what the one line says
     "zero byte": (b"user,item\nu1,a\0\n", {}, "neither text nor Parquet"),
     "truncated gzip": (gzip.compress(PLAIN * 100)[:-20], {}, "is not a whole gzip file"),
     "gzip with a wrong checksum": (gzip.compress(PLAIN)[:-8] + b"12345678", {}, "is not a whole gzip file"),
+    "gzip damaged within": (gzip.compress(PLAIN)[:10] + b"\xff" * 20, {}, "is not a whole gzip file"),
     "truncated zstd": (zstandard.compress(os.urandom(10_000))[:-20], {}, "is not a whole zstd file"),
     "truncated Parquet": (lambda: parquet(FRAME)[:-20], {}, "may be damaged or cut short"),
     "corrupt Parquet": (lambda: b"PAR1" + bytes(1000) + b"PAR1", {}, "may be damaged or cut short"),
@@ -363,6 +364,7 @@ def test_the_quick_way_reads_the_same(seed, monkeypatch):
         "1 7\n1 07",  # the missing newline makes up for the zero
         "1 7\n1 7.0\n",
         "1 7\n1 1e3\n",
+        "1 7\n1 1e999\n",
         "1 7\n1 true\n",
         "1 7\r\n1 8\r\n",
         "\ufeff1 7\n1 8\n",
