@@ -1,7 +1,8 @@
 """Published rows against ours: `python benchmarks/published_rows.py [NAME ...] [--device cuda]`.
 
 Trains each row that has no run record yet (in runs/rows/, so that it can be stopped and started
-again, in several processes too), then writes data/published_rows.csv from all that have one.
+again, in several processes too), then writes data/published_rows.csv and data/protocols.csv from
+all that have one.
 It needs the logs in the folder PERFLAW_DATA: `ml-1m-sasrec` (split S), `ml-1m` (split R),
 `amazon-beauty`. `--list` prints the rows and what is missing.
 """
@@ -18,7 +19,7 @@ from perflaw import InputError, datasets, ranking, training
 from perflaw.interactions import leave_one_out
 
 ROOT = Path(__file__).parents[1]
-TABLE = ROOT / "data" / "published_rows.csv"
+TABLE, PROTOCOLS = ROOT / "data" / "published_rows.csv", ROOT / "data" / "protocols.csv"
 PAPER = dict(loss="bce", learning_rate=3e-4, final_rate=1 / 30, warmup_steps=1000, beta_2=0.95, weight_decay=0.1, clip=1.0, dropout=0.0, epochs=40, patience=None)
 SASREC = dict(n_layers=2, d_emb=64, n_heads=1, dropout=0.1, max_seq_len=200, validate_every=2)
 HSTU = dict(backbone="hstu", loss="softmax", d_emb=50, dropout=0.2, validate_every=2, patience=5)
@@ -49,10 +50,7 @@ def row(name, record, split):
     ranks, test = np.array(record["ranks"]), record["metrics"]["test"]
     measured = test["HR@10"], test["NDCG@10"]
     if protocol != "all items":
-        users = np.flatnonzero(split.test >= 0)
-        seen = 0 if record["repeats"] else np.diff(split.train.offsets)
-        ranked = ranking.Ranked(users, ranks, split.log.n_items - seen, ranks, ranks[:, None])
-        told = ranking.sampled(ranked, 2_499)
+        told = ranking.sampled(ranking.from_ranks(ranks, split), 2_499)
         measured = told[f"HR@10 ({protocol})"], told[f"NDCG@10 ({protocol})"]
     return {
         "name": name,
@@ -89,17 +87,22 @@ def main():
         for name in options.names or ROWS:
             record = measure(name, options.runs, options.device)
             print(name, record["status"], f"NDCG@10 {record['metrics']['test']['NDCG@10']:.4f}" if "metrics" in record else "", flush=True)
-    rows = []
+    rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
         split = leave_one_out(datasets.load(log))
         path = options.runs / f"{training.key(training.config(**values), split)}.json"
         if not path.exists():
             print(f"{name}: open ({path} is not there)")
             continue
-        rows.append(row(name, training.read_record(path), split))
+        record = training.read_record(path)
+        rows.append(row(name, record, split))
+        told = ranking.protocols(ranking.from_ranks(record["ranks"], split))
+        tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))
         print(f"{name}: HR@10 {rows[-1]['measured_hr']:.4f} ({rows[-1]['published_hr']:.4f}), NDCG@10 {rows[-1]['measured_ndcg']:.4f} ({rows[-1]['published_ndcg']:.4f})")
     if rows:
         pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.6g", lineterminator="\n")
+        columns = ["name", "log", "loss", "protocol", "HR@10", "NDCG@10"]
+        pd.concat(tables)[columns].to_csv(PROTOCOLS, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":

@@ -536,3 +536,20 @@ def under_interventions(changes: pd.DataFrame, columns, narrow=False):
     for side in axis.spines.values():
         side.set_visible(False)
     return figure
+
+
+# ---------------------------------------------------------------- backbones
+
+
+def published_rows(rows: pd.DataFrame, narrow=False):
+    """Published and measured NDCG@10, a line a row; columns name, published_ndcg, measured_ndcg, se_ndcg."""
+    figure, (axis,) = _grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
+    place = np.arange(len(rows))[::-1]
+    axis.errorbar(rows["measured_ndcg"], place, xerr=2 * rows["se_ndcg"], fmt="o", color=BLUE, ms=5, capsize=2, lw=1.2, label="ours, ± 2 se")
+    axis.plot(rows["published_ndcg"], place, "D", color=ORANGE, mfc="none", mew=1.5, ms=6, label="published")
+    axis.set_yticks(place, rows["name"])
+    axis.set_ylim(-0.7, len(rows) - 0.3)
+    axis.set_xlim(0, None)
+    axis.set_xlabel("NDCG@10")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure

@@ -88,3 +88,13 @@ def _drawn_form(text: str) -> tuple[str, dict[str, float]]:
     if held := re.search(r"kappa=(-?\d+)", text):
         return "performance_kappa", {"kappa": float(held[1])}
     return "log_linear", {}
+
+
+def rows() -> pd.DataFrame:
+    """Rows published for single models, and ours: the columns of data/published_rows.csv (see data/README.md)."""
+    return pd.read_csv(ROOT / "data" / "published_rows.csv")
+
+
+def protocols() -> pd.DataFrame:
+    """The runs behind `rows` under five protocols: the columns of data/protocols.csv."""
+    return pd.read_csv(ROOT / "data" / "protocols.csv")

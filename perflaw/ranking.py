@@ -231,3 +231,23 @@ def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=C
     how = f"(1 of {negatives + 1:,} sampled{', with replacement' if replacement else ''})"
     told = {f"HR@{k} {how}": float(chance[:k].sum()) for k in cutoffs}
     return told | {f"NDCG@{k} {how}": float(chance[:k] @ gain[:k]) for k in cutoffs}
+
+
+PROTOCOLS = {"all items": None, "1 of 2,500": (2_499, False), "1 of 2,500, with replacement": (2_499, True), "1 of 101": (100, False), "1 of 101, with replacement": (100, True)}
+
+
+def protocols(ranked: Ranked) -> pd.DataFrame:
+    """HR@10 and NDCG@10 of the same ranks under five protocols, by their exact expectation."""
+    rows = []
+    for name, drawn in PROTOCOLS.items():
+        told = metrics(ranked, cutoffs=(10,)) if drawn is None else sampled(ranked, *drawn, cutoffs=(10,))
+        rows.append((name, *list(told.values())[:2]))
+    return pd.DataFrame(rows, columns=["protocol", "HR@10", "NDCG@10"])
+
+
+def from_ranks(ranks: np.ndarray, split: Split) -> Ranked:
+    """Test ranks kept in a run record as `Ranked`, without losses and lists."""
+    users = np.flatnonzero(split.test >= 0)
+    row, _ = _seen(split, users, split.test[users]) if removes_seen(split) else (np.zeros(0, int), None)
+    none = np.full(len(users), math.nan)
+    return Ranked(users, np.asarray(ranks), split.log.n_items - np.bincount(row, minlength=len(users)), none, np.zeros((len(users), 0), int))

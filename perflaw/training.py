@@ -38,6 +38,7 @@ from perflaw.models import Architecture, Layout
 
 SCHEMA = 1  # of the run record: another number, another key
 CHUNK = 1 << 21  # scores held at a time by the output layer
+WARM_UP = 3  # steps on a GPU before they are captured
 RECTANGLE = 64  # a rectangle of a batch costs about as much as so many positions of padding
 
 
@@ -46,7 +47,7 @@ class Config(Architecture):
     """An architecture and how it is trained; raises InputError for what cannot be."""
 
     loss: str = "bce"  # or "softmax", "sampled_softmax"
-    negatives: int = 1  # bce: of each position, uniform; sampled_softmax: shared by a batch, half uniform, half by popularity
+    negatives: int = 1  # bce: of each position, uniform over all items; sampled_softmax: shared by a batch, half uniform, half by popularity
     learning_rate: float = 1e-3  # of AdamW
     final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
     warmup_steps: int = 0  # linear
@@ -122,9 +123,7 @@ class Batches:
         self.starts = torch.tensor([*(stops - 1 - lengths[users]), 0], device=device)
         self.items = torch.from_numpy(train.items.astype(np.int64)).to(device)
         self.times = None if train.timestamps is None else torch.from_numpy(train.timestamps).to(device)
-        pairs = train.users.astype(np.int64) * train.n_items + train.items
-        self.had = torch.from_numpy(np.unique(pairs)).to(device)
-        self.n_items, self.user = train.n_items, torch.tensor([*users, 0], device=device)
+        self.n_items = train.n_items
 
     def deal(self, seed: int, epoch: int) -> Tensor:
         """(batches, rows) who is in which batch, in the order of `starts`."""
@@ -133,17 +132,11 @@ class Batches:
         return torch.from_numpy(np.ascontiguousarray(dealt.T)).to(self.starts.device)
 
     def take(self, who: Tensor):
-        """Of a batch (…, rows): places in the log (…, T), items, those that follow, which are real, and users."""
+        """Of a batch (…, rows): places in the log (…, T), items, those that follow, and which are real."""
         user = who[..., self.layout.row]
         real = self.layout.place < self.lengths[user]
         at = torch.where(real, self.starts[user] + self.layout.place, 0)
-        return at, self.items[at], self.items[at + 1], real, self.user[user]
-
-    def new_to(self, users: Tensor, items: Tensor) -> Tensor:
-        """Which items (…, k) the users (…,) do not have in the training part."""
-        pairs = users[..., None] * self.n_items + items
-        found = torch.searchsorted(self.had, pairs).clamp(max=len(self.had) - 1)
-        return self.had[found] != pairs
+        return at, self.items[at], self.items[at + 1], real
 
 
 def _rectangles(widths, batches):
@@ -221,12 +214,15 @@ def sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected):
     return _Softmax.apply(hidden, models.look_up(table, columns), own, weight, -log_expected, columns, targets)
 
 
-def bce_loss(hidden, table, targets, weight, negatives, valid):
-    """Binary cross-entropy of the target and, summed, of the negatives (…, T, k) where valid (…, T, k)."""
+def bce_loss(hidden, table, targets, weight, negatives):
+    """Binary cross-entropy of the target and, summed, of the negatives (…, T, k); one that is the target is left out.
+
+    Negatives may be items that the user has: so the model learns that what was had may not come again.
+    """
     own = (hidden * models.look_up(table, targets)).sum(-1)
     others = models.look_up(table, negatives.flatten(-2)).unflatten(-2, negatives.shape[-2:])
     scores = (others @ hidden.to(table.dtype)[..., None])[..., 0]
-    return (weight * (F.softplus(-own) + (F.softplus(scores) * valid).sum(-1))).sum(-1)
+    return (weight * (F.softplus(-own) + (F.softplus(scores) * (negatives != targets[..., None])).sum(-1))).sum(-1)
 
 
 class Chance:
@@ -261,15 +257,15 @@ class Chance:
 
 def loss_of(weights: models.Weights, config: Config, batches: Batches, who: Tensor, chance: Chance) -> Tensor:
     """The mean loss of a batch over its real positions; of a stack, (members,)."""
-    at, ids, targets, real, users = batches.take(who)
+    at, ids, targets, real = batches.take(who)
     weight = real / real.sum(-1, keepdim=True)
     times = (batches.times[at], batches.times[at + 1]) if config.time_bias else None
-    with torch.autocast(ids.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with torch.autocast(ids.device.type, torch.bfloat16, enabled=config.precision == "bf16", cache_enabled=False):
         hidden = models.hidden(weights, ids, batches.layout, config, chance.drop, times)
     table = weights["items"]
     if config.loss == "bce":
         negatives = chance.uniform((*ids.shape, config.negatives))
-        return bce_loss(hidden, table, targets, weight, negatives, batches.new_to(users, negatives))
+        return bce_loss(hidden, table, targets, weight, negatives)
     if config.loss == "softmax":
         return softmax_loss(hidden, table, targets, weight)
     return sampled_softmax_loss(hidden, table, targets, weight, *chance.shared(config.negatives))
@@ -299,7 +295,9 @@ class Member:
             {"params": [self.weights[name] for name in self.weights if (name in plain) == kept], "weight_decay": decay}
             for kept, decay in ((False, config.weight_decay), (True, 0.0))
         ]
-        self.optimizer = torch.optim.AdamW(groups, config.learning_rate, betas=(0.9, config.beta_2), fused=True)
+        on_gpu = batches.items.is_cuda  # there the rate is a tensor, which a captured step can read
+        first_rate = torch.tensor(config.learning_rate, device=batches.items.device) if on_gpu else config.learning_rate
+        self.optimizer = torch.optim.AdamW(groups, first_rate, betas=(0.9, config.beta_2), fused=True, capturable=on_gpu)
         rate = functools.partial(_rate, config, config.epochs * batches.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
@@ -310,7 +308,6 @@ class Member:
         if self.config.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)
         self.optimizer.step()
-        self.schedule.step()
         self.optimizer.zero_grad()
 
     def end_epoch(self, epoch: int, loss: float, seconds: float, tokens: int):
@@ -377,7 +374,9 @@ def fit_stack(configs: list[Config], split: Split, device: str = "cpu", progress
             raise InputError(f"configurations that differ in {', '.join(differ)} cannot be trained as one stack")
     batches = Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
     members = [Member(config, split, batches) for config in configs]
-    step = step_batched if (torch.device(device).type == "cuda" if batched is None else batched) else step_in_turn
+    on_gpu = torch.device(device).type == "cuda"
+    step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
+    captured, captured_of = None, 0
     total = sum(config.epochs for config in configs) * batches.tokens
     with tqdm(total=total, unit=" tokens", unit_scale=True, disable=not progress) as bar:
         for epoch in range(1, max(config.epochs for config in configs) + 1):
@@ -385,8 +384,15 @@ def fit_stack(configs: list[Config], split: Split, device: str = "cpu", progress
             if not training:
                 break
             start, losses = time.perf_counter(), torch.zeros(len(training), device=device)
-            for whose in zip(*(batches.deal(member.config.seed, epoch) for member in training)):
-                losses += step(training, batches, whose)
+            dealt = list(zip(*(batches.deal(member.config.seed, epoch) for member in training)))
+            if on_gpu and len(training) != captured_of and len(dealt) > WARM_UP:
+                captured, captured_of = None, len(training)
+            for i, whose in enumerate(dealt):
+                if on_gpu and captured is None and i == WARM_UP:
+                    captured = capture(training, batches, step)
+                losses += (captured or step)(training, batches, whose)
+                for member in training:
+                    member.schedule.step()
                 bar.update(len(training) * batches.tokens / batches.batches)
             losses = (losses / batches.batches).tolist()
             seconds = (time.perf_counter() - start) / len(training)
@@ -415,6 +421,27 @@ def step_batched(members, batches, whose) -> Tensor:
     for member in members:
         member.update()
     return losses.detach()
+
+
+def capture(members, batches, step):
+    """`step` of these members as one CUDA graph, which a deep and narrow model needs: it waits for launches, not for sums.
+
+    The members have taken a few steps, so that everything they need is allocated. The graph reads the batch from a
+    fixed place, and the random numbers go on where the generators are.
+    """
+    whose = torch.zeros(len(members), batches.rows, dtype=torch.int64, device=batches.items.device)
+    graph = torch.cuda.CUDAGraph()
+    for member in members:
+        graph.register_generator_state(member.chance.generator)
+    with torch.cuda.graph(graph):
+        losses = step(members, batches, whose.unbind())
+
+    def replay(members, batches, dealt):
+        torch.stack(dealt, out=whose)
+        graph.replay()
+        return losses
+
+    return replay
 
 
 def _rate(config, steps, step):
