@@ -1,10 +1,12 @@
 """Books of toy projects: what is executed when, what is refused, what survives a failure."""
 
+import ast
 import re
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -442,3 +444,23 @@ def test_a_notebook_that_is_none_is_named(toy):
     (toy / "notebooks" / "three.ipynb").write_text("not json")
     with pytest.raises(InputError, match="three.ipynb cannot be read as a notebook"):
         book.build(toy, {"n": 4}, "mine")
+
+
+@pytest.mark.parametrize("notebook", sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_no_notebook_gives_a_parameter_another_value(notebook):
+    """A parameter that a loop variable replaces is ignored in silence from there on."""
+    cells = [cell for cell in nbformat.read(notebook, 4).cells if cell.cell_type == "code"]
+    bound = lambda cell: {node.id for node in own_scope(ast.parse(cell.source)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # noqa: E731
+    given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    names = set().union(*map(bound, given))
+    assert names == {parameter.name for parameter in book.parameters_of(notebook)}
+    for cell in cells:
+        assert cell in given or not names & bound(cell)
+
+
+def own_scope(node):
+    """Nodes whose names belong to the notebook: not those of functions and comprehensions."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            yield from own_scope(child)
