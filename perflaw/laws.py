@@ -338,7 +338,7 @@ def rivals() -> dict[str, Law]:
 
 # weights in units of d², by layer: attention, feed-forward part
 WEIGHTS = {
-    "llama": (4, 8),  # query, key, value, output; three matrices of width 8 d / 3 (SwiGLU) or two of 4 d
+    "llama": (4, 8),  # query, key, value, output; three matrices of width 8 d / 3 (SwiGLU; in eights, rounded up) or two of 4 d
     "sasrec": (4, 2),  # the same; two matrices of width d
     "hstu": (5, 0),  # query, key, value, gate, output; no feed-forward part
 }

@@ -236,7 +236,7 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
 def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a model, embeddings first."""
     d, norm = model.d_emb, (model.d_emb,) if model.backbone == "llama" else (2, model.d_emb)
-    square, wide = (d, d), round(8 * d / 3)
+    square, wide = (d, d), 8 * math.ceil(d / 3)  # of SwiGLU: 8 d / 3, in eights, which matrix products take two times as fast
     block = {
         "sasrec": dict(query=square, key=square, value=square, output=square, up=square, up_bias=(d,), down=square, down_bias=(d,)),
         "llama": dict(query=square, key=square, value=square, output=square, gate=(d, wide), up=(d, wide), down=(wide, d)),

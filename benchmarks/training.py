@@ -1,0 +1,438 @@
+"""How fast training is: `python benchmarks/training.py [--quick]`, about a quarter of an hour on two quiet cores.
+
+SASRec on MovieLens-1M against a plain implementation, in the style of the small public ones, and
+against RecBole; losses over all items against sampled ones; and how the time of a token grows. With the
+environment variable PERFLAW_DATA naming a folder that holds ml-1m-sasrec.parquet, that log is
+used; otherwise one of its shape is drawn. RecBole needs old libraries, hence an environment of its own:
+
+    python3.11 -m venv recbole
+    recbole/bin/pip install torch=={torch's version here}
+    recbole/bin/pip install recbole==1.2.1 "numpy<2" "pandas<2.2" "scipy<1.12" "setuptools<81"
+
+and `--recbole recbole/bin/python`, or the environment variable RECBOLE_PYTHON. Every code runs in fresh
+processes, in the two ways that a machine can be filled: one process with as many threads as there
+are cores, and as many processes of one thread, side by side, whose rates are added up. The better of
+the two stands for each code. A rate is the median of several groups of steps after a warm-up, and
+counts positions trained on, no padding.
+"""
+
+import argparse
+import contextlib
+import functools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from perflaw import datasets, laws, models, training
+from perflaw.interactions import InteractionLog, Split, leave_one_out
+
+CORES = os.cpu_count()
+WAYS = {f"1 process, {CORES} threads": (1, CORES), f"{CORES} processes, 1 thread each": (CORES, 1)}
+SIZES = dict(n_layers=2, d_emb=64, max_seq_len=200, dropout=0.2)
+ROWS = 128  # histories in a batch
+RECBOLE_USERS = 10  # one in so many: RecBole writes each prefix out at full length, and a step costs the same with fewer
+RECBOLE_STEPS = {128: 4, 512: 1}  # of a group, by batch size; a process takes 3 GB at 512
+
+
+def row(*cells):
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
+
+
+def head(title, *columns):
+    print(f"\n### {title}\n")
+    row(*columns)
+    row("---", *["---:"] * (len(columns) - 1))
+
+
+@functools.cache
+def movielens():
+    """The log to train on: MovieLens-1M, or one with histories as long."""
+    if "ml-1m-sasrec" in datasets.local():
+        return datasets.load("ml-1m-sasrec")
+    from entropy import drawn_log  # the benchmark beside this one
+
+    drawn = drawn_log()
+    users, items = np.arange(len(drawn.offsets) - 1), np.arange(drawn.n_items)
+    return InteractionLog(drawn.items, drawn.offsets, None, users, items, "a drawn log")
+
+
+# ---------------------------------------------------------------- ours
+
+
+class Ours:
+    """A step of `training.fit`, as a function that says how many positions it trained on."""
+
+    def __init__(self, split, batch_size=ROWS, loss_of=training.loss_of, **values):
+        self.config = training.config(batch_size=batch_size, **SIZES | values)
+        self.batches = training.Batches(split, self.config.max_seq_len, batch_size)
+        self.weights = models.new(self.config, split.train.n_items)
+        for weight in self.weights.values():
+            weight.requires_grad_(True)
+        self.optimizer = torch.optim.AdamW(self.weights.values(), self.config.learning_rate, weight_decay=0.0, fused=True)
+        rate = functools.partial(training._rate, self.config, 200 * self.batches.batches)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
+        self.chance, self.loss_of = training.Chance(self.config, self.batches), loss_of
+        self.dealt = self.deal()
+
+    def deal(self):
+        epoch = 0
+        while True:
+            epoch += 1
+            yield from self.batches.deal(self.config.seed, epoch)
+
+    def __call__(self):
+        who = next(self.dealt)
+        self.optimizer.zero_grad()
+        self.loss_of(self.weights, self.config, self.batches, who, self.chance).backward()
+        self.optimizer.step()
+        self.schedule.step()
+        return int(self.batches.lengths[who].sum())
+
+
+def all_scores(weights, config, batches, who, chance):
+    """Cross-entropy as it is usually written: every score of every position at once."""
+    at, ids, targets, real = batches.take(who)
+    hidden = models.hidden(weights, ids, batches.layout, config, chance.drop)
+    return F.cross_entropy((hidden @ weights["items"].T)[real], targets[real])
+
+
+# ---------------------------------------------------------------- a plain implementation
+
+
+class FeedForward(nn.Module):
+    def __init__(self, d, dropout):
+        super().__init__()
+        self.first, self.second = nn.Conv1d(d, d, 1), nn.Conv1d(d, d, 1)
+        self.drop_1, self.drop_2 = nn.Dropout(dropout), nn.Dropout(dropout)
+
+    def forward(self, x):
+        y = self.drop_2(self.second(F.relu(self.drop_1(self.first(x.transpose(1, 2))))))
+        return x + y.transpose(1, 2)
+
+
+class PlainSASRec(nn.Module):
+    """As small public repositories have it: left-padded histories, modules of torch, everything at full length."""
+
+    def __init__(self, n_items, n_layers, d_emb, max_seq_len, dropout):
+        super().__init__()
+        self.items = nn.Embedding(n_items + 1, d_emb, padding_idx=0)
+        self.positions = nn.Embedding(max_seq_len + 1, d_emb, padding_idx=0)
+        self.drop = nn.Dropout(dropout)
+        for name in ("norm_1", "norm_2"):
+            setattr(self, name, nn.ModuleList(nn.LayerNorm(d_emb, eps=1e-8) for _ in range(n_layers)))
+        self.attention = nn.ModuleList(nn.MultiheadAttention(d_emb, 1, dropout) for _ in range(n_layers))
+        self.feed_forward = nn.ModuleList(FeedForward(d_emb, dropout) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(d_emb, eps=1e-8)
+
+    def forward(self, histories):
+        length = histories.shape[1]
+        x = self.items(histories) * self.items.embedding_dim**0.5
+        x = self.drop(x + self.positions(torch.arange(1, length + 1) * (histories != 0)))
+        ahead = ~torch.tril(torch.ones(length, length, dtype=torch.bool))
+        for norm_1, attention, norm_2, feed_forward in zip(self.norm_1, self.attention, self.norm_2, self.feed_forward):
+            x = x.transpose(0, 1)
+            query = norm_1(x)
+            mixed, _ = attention(query, x, x, attn_mask=ahead)
+            x = feed_forward(norm_2((query + mixed).transpose(0, 1)))
+        return self.norm(x)
+
+
+class Plain:
+    """A step of the plain implementation, samples drawn and padded one by one in Python."""
+
+    def __init__(self, split, loss):
+        self.histories = [(split.train.history(u) + 1).tolist() for u in range(split.train.n_users)]
+        self.n_items, self.length, self.loss = split.train.n_items, SIZES["max_seq_len"], loss
+        self.model = PlainSASRec(self.n_items, **SIZES)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-3, betas=(0.9, 0.98))
+
+    def sample(self):
+        user = np.random.randint(len(self.histories))
+        while len(self.histories[user]) < 2:
+            user = np.random.randint(len(self.histories))
+        history = self.histories[user]
+        had, after, at = set(history), history[-1], self.length - 1
+        seen, targets, negatives = (np.zeros(self.length, np.int64) for _ in range(3))
+        for item in reversed(history[:-1]):
+            seen[at], targets[at] = item, after
+            if self.loss == "bce":
+                negatives[at] = self.negative(had)
+            after, at = item, at - 1
+            if at < 0:
+                break
+        return seen, targets, negatives
+
+    def negative(self, had):
+        item = np.random.randint(1, self.n_items + 1)
+        while item in had:
+            item = np.random.randint(1, self.n_items + 1)
+        return item
+
+    def __call__(self):
+        seen, targets, negatives = (torch.from_numpy(np.stack(part)) for part in zip(*(self.sample() for _ in range(ROWS))))
+        hidden, real = self.model(seen), targets != 0
+        if self.loss == "bce":
+            own, other = ((hidden * self.model.items(items)).sum(-1)[real] for items in (targets, negatives))
+            loss = F.binary_cross_entropy_with_logits(own, torch.ones_like(own))
+            loss = loss + F.binary_cross_entropy_with_logits(other, torch.zeros_like(other))
+        else:
+            loss = F.cross_entropy(hidden[real] @ self.model.items.weight.T, targets[real])
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return int(real.sum())
+
+
+# ---------------------------------------------------------------- races
+
+LOSSES = {
+    "perflaw's model and batches, F.cross_entropy": lambda split: Ours(split, loss="softmax", loss_of=all_scores),
+    "plain implementation, F.cross_entropy": lambda split: Plain(split, "softmax"),
+    "perflaw, softmax": lambda split: Ours(split, loss="softmax"),
+    "perflaw, sampled softmax, 512 shared negatives": lambda split: Ours(split, loss="sampled_softmax", negatives=512),
+}
+CODES = {"perflaw": Ours, "plain implementation": lambda split: Plain(split, "bce")} | LOSSES
+
+
+def take_part(code, threads, groups, steps):
+    """In a process of its own: get ready, say so, wait for the word, and tell the median rate."""
+    torch.set_num_threads(threads)
+    step = CODES[code](leave_one_out(movielens()))
+    for _ in range(3):
+        step()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    rates = []
+    for _ in range(groups):
+        start = time.perf_counter()
+        tokens = sum(step() for _ in range(steps))
+        rates.append(tokens / (time.perf_counter() - start))
+    print(json.dumps(float(np.median(rates))))
+
+
+def race(command):
+    """Positions a second of the whole machine, in each of the two ways; command is a function of the number of threads."""
+    told = {}
+    for way, (processes, threads) in WAYS.items():
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        with contextlib.ExitStack() as stack:
+            runs = []
+            for _ in range(processes):
+                errors = stack.enter_context(tempfile.TemporaryFile("w+"))
+                pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
+                runs.append((stack.enter_context(subprocess.Popen(command(threads), **pipes)), errors))
+            for run, errors in runs:
+                if run.stdout.readline() != "ready\n":
+                    errors.seek(0)
+                    raise RuntimeError(errors.read().strip().splitlines()[-1])
+            for run, _ in runs:
+                run.stdin.write("go\n")
+                run.stdin.flush()
+            told[way] = sum(json.loads(run.stdout.readline()) for run, _ in runs)
+    return told
+
+
+def race_ours(code, groups, steps):
+    return race(lambda threads: [sys.executable, __file__, "--part", json.dumps([code, threads, groups, steps])])
+
+
+def race_recbole(python, groups):
+    """Targets a second in each way, the better of the batch sizes; and which that was."""
+    log, script = movielens(), Path(__file__).with_name("recbole_speed.py")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "log").mkdir()
+        with open(Path(folder, "log", "log.inter"), "w") as file:
+            print("user:token\titem:token\ttime:float", file=file)
+            for user in range(0, log.n_users, RECBOLE_USERS):
+                file.writelines(f"{user}\t{item}\t{at}\n" for at, item in enumerate(log.history(user)))
+        sizes = [SIZES[name] for name in ("max_seq_len", "d_emb", "n_layers")]
+
+        def command(batch, threads):
+            return [python, str(script), *map(str, (folder, threads, batch, SIZES["dropout"], groups, RECBOLE_STEPS[batch], *sizes))]
+
+        told = {batch: race(functools.partial(command, batch)) for batch in RECBOLE_STEPS}
+    batch = max(told, key=lambda batch: max(told[batch].values()))
+    return told[batch], batch
+
+
+def told(rates):
+    """The cells of a code: each way, and the better one."""
+    return *(f"{rate:,.0f}" for rate in rates.values()), f"**{max(rates.values()):,.0f}**"
+
+
+def compare_codes(python, groups, steps):
+    split = leave_one_out(movielens())
+    title = f"SASRec d 64, 2 blocks, length 200, BCE-1, batches of {ROWS} histories: {split.log.name}, {split.train.tokens:,} tokens"
+    head(title, "code", *WAYS, "the better", "ours is faster by")
+    ours = race_ours("perflaw", groups, steps)
+    best = max(ours.values())
+    row("perflaw", *told(ours), "")
+    plain = race_ours("plain implementation", groups, max(1, steps // 4))
+    row("plain implementation", *told(plain), f"{best / max(plain.values()):.1f}")
+    ratios = [f"{best / max(plain.values()):.1f} times the plain implementation"]
+    if not python:
+        row("RecBole", *["not installed"] * (len(WAYS) + 1), "")
+        ratios.append("RecBole is not installed")
+    else:
+        recbole, batch = race_recbole(python, groups)
+        padded = {way: rate * SIZES["max_seq_len"] for way, rate in recbole.items()}
+        which = f"RecBole, BPR with one uniform negative, batches of {batch} samples"
+        row(f"{which}: targets", *told(recbole), f"{best / max(recbole.values()):,.0f}")
+        row(f"{which}: positions, padding too", *told(padded), f"{best / max(padded.values()):.1f}")
+        ratios.append(f"{best / max(recbole.values()):,.0f} times RecBole")
+    print("\nNon-padding positions trained on a second, on the whole machine. RecBole makes each prefix of a history a")
+    print(f"sample of its own, padded to {SIZES['max_seq_len']}, and trains on its last position only: the first of its rows counts those")
+    print(f"targets, the second all positions that it computes. It is given one user in {RECBOLE_USERS}, and has no BCE: BPR is the nearest.")
+    return ratios
+
+
+def compare_losses(groups, steps):
+    head(f"Cross-entropy over all {movielens().n_items:,} items, and sampled", "code", *WAYS, "the better", "times the first row")
+    first = None
+    for name in LOSSES:
+        rates = race_ours(name, groups, max(1, steps // 4))
+        first = first or max(rates.values())
+        row(name, *told(rates), f"{max(rates.values()) / first:.2f}")
+
+
+# ---------------------------------------------------------------- growth
+
+PRODUCTS = ("mm", "bmm", "addmm", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
+LOOK_UPS = ("embedding", "index", "index_select", "searchsorted")  # read no more of a table than they return
+POSITIONS = 12_800  # in a batch
+REFERENCE = dict(n_layers=2, d_emb=64, max_seq_len=100, n_items=3_000)
+AXES = {
+    "n_layers": (1, 4, 8, 16),
+    "d_emb": (16, 32, 128, 256),
+    "max_seq_len": (25, 50, 200, 400),
+    "n_items": (1_000, 10_000, 30_000, 100_000),
+}
+
+
+class Count(TorchDispatchMode):
+    """Operations, and the bytes that they read and write; matrix products are left out, which the law counts.
+
+    Bytes of the tables of items, their gradients and moments are counted apart from the activations'.
+    """
+
+    def __init__(self, table):
+        super().__init__()
+        self.calls, self.activations, self.tables, self.table = 0, 0, 0, table
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        result, schema = operation(*args, **kwargs or {}), operation._schema
+        if any(one.alias_info and not one.alias_info.is_write for one in schema.returns):
+            return result  # a view
+        self.calls += 1
+        if schema.name.removeprefix("aten::") not in PRODUCTS:
+            written = result
+            if not schema.returns:
+                written = [value for one, value in zip(schema.arguments, args) if one.alias_info]
+            read = args if schema.name.removeprefix("aten::") not in LOOK_UPS else written
+            for leaf in tree_leaves((read, written)):
+                if isinstance(leaf, torch.Tensor):
+                    where = "tables" if leaf.shape == self.table else "activations"
+                    setattr(self, where, getattr(self, where) + leaf.nbytes)
+        return result
+
+
+def seconds(task, repeats):
+    """Median of several, after a warm-up of two."""
+    taken = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        task()
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken[2:]))
+
+
+def full_histories(n_items, length, rows, batches=3):
+    """A split for training alone, every history of length + 1 items, and as many users as fill the batches."""
+    users = rows * batches
+    items = np.random.default_rng(0).integers(n_items, size=users * (length + 1), dtype=np.int32)
+    offsets = np.arange(users + 1) * (length + 1)
+    log = InteractionLog(items, offsets, None, np.arange(users), np.arange(n_items), "drawn")
+    nobody = np.full(users, -1)
+    return Split(log, log, nobody, nobody, "drawn")
+
+
+def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
+    """Of a step: positions, seconds, and the operations, bytes and FLOPs that are in it."""
+    rows = positions // sizes["max_seq_len"]
+    step = Ours(full_histories(n_items, sizes["max_seq_len"], rows), rows, backbone=backbone, **sizes)
+    taken = seconds(step, repeats)
+    with Count(step.weights["items"].shape) as count:
+        tokens = step()
+    flops = laws.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
+    return tokens, taken, count, tokens * float(flops)
+
+
+def compare_growth(repeats, axes):
+    torch.set_num_threads(1)
+    products, bandwidths = {}, {}
+    for d in sorted({REFERENCE["d_emb"], *axes["d_emb"]}):
+        x, w = torch.randn(POSITIONS, d), torch.randn(d, d)
+        products[d] = 2 * POSITIONS * d**2 / seconds(lambda: x @ w, 31)
+    for n_items in sorted({REFERENCE["n_items"], *axes["n_items"]}):
+        x, y = torch.randn(2, n_items, REFERENCE["d_emb"])
+        bandwidths[n_items] = 3 * x.nbytes / seconds(lambda: torch.add(x, y, out=x), 31)
+    for backbone in ("sasrec", "llama"):
+        _, least, count, _ = measure_cell(backbone, 3 * repeats, **REFERENCE | {"max_seq_len": 2}, positions=4)
+        call = least / count.calls
+        title = f"Time of a token: {backbone}, BCE-1, 1 thread, batches of {POSITIONS:,} positions, drawn histories without padding"
+        head(title, "N", "d", "length", "items", "ns a token", "products", "activations", "tables", "calls", "measured / sum", "measured / FLOPs", "what binds")
+        first = None
+        for axis, values in ({"": [None]} | axes).items():
+            for value in values:
+                cell = REFERENCE | ({axis: value} if axis else {})
+                tokens, taken, count, flops = measure_cell(backbone, repeats, **cell)
+                parts = {"products": flops / products[cell["d_emb"]], "tables": count.tables / bandwidths[cell["n_items"]], "calls": count.calls * call}
+                if first is None:
+                    price, first = (taken - sum(parts.values())) / count.activations, taken / flops
+                parts["activations"] = price * count.activations
+                ns = (f"{1e9 * x / tokens:,.0f}" for x in (taken, *(parts[name] for name in ("products", "activations", "tables", "calls"))))
+                ratios = taken / sum(parts.values()), taken / flops / first
+                row(*(f"{size:,}" for size in cell.values()), *ns, *(f"{ratio:.2f}" for ratio in ratios), max(parts, key=parts.get))
+        print(f"\nThe first row is the reference: it sets 1, and the price of a byte of activations (1 / {1e-9 / price:.1f} GB/s).")
+        print(f"A call costs {1e6 * call:.1f} µs, that of a step of 4 positions.")
+    rates = ", ".join(f"{rate / 1e9:.0f} at d {d}" for d, rate in products.items())
+    speeds = ", ".join(f"{rate / 1e9:.0f} at {n_items:,} items" for n_items, rate in bandwidths.items())
+    print(f"\nproducts: FLOPs of `laws.flops_per_token` at the measured rate of (positions, d) by (d, d), GFLOP/s: {rates}.")
+    print("activations: bytes that all other operations read and write. tables: the same of the items' embeddings, gradients and")
+    print(f"moments, at the measured rate of adding two tables, GB/s: {speeds}. measured / sum: against the sum of the four;")
+    print("measured / FLOPs: against the reference scaled by FLOPs alone. What binds is the largest of the four.")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few steps and cells: does it run?")
+    parser.add_argument("--recbole", default=os.environ.get("RECBOLE_PYTHON"), help="the interpreter that has RecBole")
+    parser.add_argument("--part", type=json.loads, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.part:
+        take_part(*options.part)
+        return
+    groups, steps, repeats = (3, 4, 3) if options.quick else (7, 24, 7)
+    axes = {axis: values[-1:] for axis, values in AXES.items()} if options.quick else AXES
+    print(f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {CORES} cores")
+    ratios = compare_codes(options.recbole, groups, steps)
+    compare_losses(groups, steps)
+    compare_growth(repeats, axes)
+    print(f"\nSASRec d 64, 2 blocks, length 200, BCE-1: {', '.join(ratios)} (non-padding tokens per second, CPU, one run)")
+
+
+if __name__ == "__main__":
+    main()
