@@ -223,3 +223,51 @@ def test_entropy_of_a_numbering():
 def test_entropy_refuses_in_one_line(options, told):
     result = run("entropy", "synthetic", *options)
     assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
+
+
+# ---------------------------------------------------------------- perflaw train
+
+QUICK = ["-o", "d_emb", "8", "-o", "n_layers", "1", "-o", "max_seq_len", "10", "-o", "epochs", "1", "--threads", "1"]
+
+
+def test_train_keeps_a_record_and_finds_it_again(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n" + "".join(f"u{u},i{(u * 7 + 3 * i) % 40}\n" for u in range(60) for i in range(9)))
+    first = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    assert first.exit_code == 0, first.output
+    (record,) = (tmp_path / "runs").iterdir()
+    assert f"{record.name}: epochs used up" in first.output and "all 40 items ranked, training items removed: HR@10 0." in first.output
+    before = record.stat().st_mtime_ns
+    again = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    assert again.exit_code == 0 and record.stat().st_mtime_ns == before
+    assert again.stdout.splitlines() == first.stdout.splitlines()
+
+
+def test_train_lists_its_settings():
+    told = run("train", "--settings").output
+    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE) and re.search(r"^clip +None$", told, re.MULTILINE)
+
+
+def test_a_run_that_diverges_is_told_and_kept(tmp_path):
+    result = run("train", "synthetic", "--out", tmp_path, *QUICK, "-o", "learning_rate", "1e30", "-o", "loss", "softmax")
+    assert result.exit_code == 1 and "diverged in epoch 1" in result.output and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["-o", "n_heads", "3"], "n_heads = 3 does not divide d_emb = 64"),
+        (["-o", "heads", "2"], "a configuration has no 'heads'"),
+        (["-o", "n_layers", "1000000000"], "make the model smaller"),
+        (["-o", "loss", "mse"], "there is no loss 'mse'"),
+        (["-o", "backbone", "gru"], "there is no backbone 'gru'"),
+        (["-o", "dropout", "-0.1"], "dropout = -0.1 is not usable"),
+        (["-o", "max_seq_len", "0"], "max_seq_len = 0 is not usable"),
+        (["--device", "cuda:99"], "device cuda:99: this machine has"),
+        (["--device", "tpu"], "device 'tpu' is not usable"),
+    ],
+)
+def test_train_refuses_in_one_line(options, told, tmp_path):
+    result = run("train", "synthetic", "--out", tmp_path, *options)
+    assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
+    assert not list(tmp_path.iterdir())
