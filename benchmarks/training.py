@@ -308,6 +308,22 @@ def compare_losses(groups, steps):
         row(name, *told(rates), f"{max(rates.values()) / first:.2f}")
 
 
+def compare_stacks(epochs):
+    """Eight seeds on the synthetic log: one after another, as a stack, and as a stack computed at once."""
+    split = leave_one_out(datasets.load("synthetic"))
+    sizes = dict(max_seq_len=50, epochs=epochs, patience=None, validate_every=epochs)
+    head(f"A stack of 8 seeds, synthetic log, {epochs} epochs, {CORES} threads", "d", "one after another, s", "stack, s", "computed at once, s", "one after another / stack")
+    for d in (16, 64):
+        configs = [training.config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
+        ways = (
+            lambda: [training.fit(config, split, progress=False) for config in configs],
+            lambda: training.fit_stack(configs, split, progress=False),
+            lambda: training.fit_stack(configs, split, progress=False, batched=True),
+        )
+        taken = [seconds(way, 3) for way in ways]
+        row(d, *(f"{s:.2f}" for s in taken), f"{taken[0] / taken[1]:.2f}")
+
+
 # ---------------------------------------------------------------- growth
 
 PRODUCTS = ("mm", "bmm", "addmm", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
@@ -430,6 +446,7 @@ def main():
     print(f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {CORES} cores")
     ratios = compare_codes(options.recbole, groups, steps)
     compare_losses(groups, steps)
+    compare_stacks(1 if options.quick else 3)
     compare_growth(repeats, axes)
     print(f"\nSASRec d 64, 2 blocks, length 200, BCE-1: {', '.join(ratios)} (non-padding tokens per second, CPU, one run)")
 

@@ -289,6 +289,13 @@ def look_up(table: Tensor, ids: Tensor) -> Tensor:
     return F.embedding(ids + first, table.flatten(0, 1))
 
 
+def add_to(table: Tensor, ids: Tensor, rows: Tensor) -> None:
+    """Add rows (…, T, d) to table (…, V, d) at ids (…, T), in place."""
+    if table.dim() == 3:
+        ids = ids + torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]
+    table.view(-1, table.shape[-1]).index_add_(0, ids.flatten(), rows.flatten(0, -2))
+
+
 def _blocks(weights, model):
     """The weights of each layer: N dicts."""
     outside, axis = ("items", "positions", "norm"), weights["items"].dim() - 2

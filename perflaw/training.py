@@ -37,7 +37,8 @@ from perflaw.interactions import InteractionLog, Split, leave_one_out
 from perflaw.models import Architecture, Layout
 
 SCHEMA = 1  # of the run record: another number, another key
-CHUNK = 1 << 21  # scores held at a time by the output layer
+CHUNK = 1 << 21  # scores of all items held at a time by the output layer
+GROUP = 1024  # positions that share their negatives
 WARM_UP = 3  # steps on a GPU before they are captured
 RECTANGLE = 64  # a rectangle of a batch costs about as much as so many positions of padding
 
@@ -47,7 +48,7 @@ class Config(Architecture):
     """An architecture and how it is trained; raises InputError for what cannot be."""
 
     loss: str = "bce"  # or "softmax", "sampled_softmax"
-    negatives: int = 1  # bce: of each position, uniform over all items; sampled_softmax: shared by a batch, half uniform, half by popularity
+    negatives: int = 1  # bce: of each position, uniform over all items; sampled_softmax: shared by 1,024 positions, half uniform, half by popularity
     learning_rate: float = 1e-3  # of AdamW
     final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
     warmup_steps: int = 0  # linear
@@ -159,36 +160,42 @@ def _rectangles(widths, batches):
 
 
 class _Softmax(torch.autograd.Function):
-    """Σ weight · (ln Σ exp(scores) − own score), scores = hidden tableᵀ + bias; gradients come with the forward pass.
+    """Σ weight · (ln Σ exp(scores) − own score); gradients come with the forward pass.
 
     Positions are taken some at a time, so that their scores stay in the cache and no T × V matrix
-    exists. sampled: the own score is no column; a column that is the target's item is left out.
+    exists. Without columns the scores are those of all items. With columns (…, groups, k) they are those of
+    the group's k items, less log_expected, and the own score; a column that is the target is left out.
     """
 
     @staticmethod
-    def forward(ctx, hidden, table, own, weight, bias, columns, targets):
-        sampled = columns is not None
-        loss, table = 0, table.to(hidden.dtype)
+    def forward(ctx, hidden, table, own, weight, columns=None, log_expected=None, targets=None):
+        kept = table.to(hidden.dtype)
+        loss, d_table = 0, torch.zeros(table.shape, device=table.device)
         d_hidden, d_own = torch.empty_like(hidden), torch.empty_like(own)
-        d_table = torch.zeros(table.shape, device=table.device)
-        step = max(1, CHUNK // table.shape[-2])
-        for i in range(0, hidden.shape[-2], step):
+        step = GROUP if columns is not None else max(1, CHUNK // table.shape[-2])
+        for group, i in enumerate(range(0, hidden.shape[-2], step)):
             x, mine, w = hidden[..., i : i + step, :], own[..., i : i + step], weight[..., i : i + step]
-            scores = (x @ table.mT).float()
-            if sampled:
-                scores += bias[..., None, :]
-                scores.masked_fill_(columns[..., None, :] == targets[..., i : i + step, None], -torch.inf)
-            highest = scores.amax(-1)
-            if sampled:
-                highest = torch.maximum(highest, mine)
-            total = scores.sub_(highest[..., None]).exp_().sum(-1)
-            if sampled:
-                total = total + (mine - highest).exp()
+            if columns is None:
+                scores = (x @ kept.mT).float()
+                highest = scores.amax(-1)
+                total = scores.sub_(highest[..., None]).exp_().sum(-1)
+                d_own[..., i : i + step] = -w
+            else:
+                ids = columns[..., group, :]
+                scores = (x @ models.look_up(kept, ids).mT).float().sub_(log_expected[..., group, None, :])
+                scores.masked_fill_(ids[..., None, :] == targets[..., i : i + step, None], -torch.inf)
+                highest = torch.maximum(scores.amax(-1), mine)
+                mine_share = (mine - highest).exp()
+                total = scores.sub_(highest[..., None]).exp_().sum(-1) + mine_share
+                d_own[..., i : i + step] = w * (mine_share / total - 1)
             loss = loss + (w * (highest + total.log() - mine)).sum(-1)
-            d_own[..., i : i + step] = w * ((mine - highest).exp() / total - 1) if sampled else -w
             share = scores.mul_((w / total)[..., None]).to(x.dtype)
-            d_hidden[..., i : i + step, :] = share @ table
-            d_table += share.mT @ x
+            if columns is None:
+                d_hidden[..., i : i + step, :] = share @ kept
+                d_table += share.mT @ x
+            else:
+                d_hidden[..., i : i + step, :] = share @ models.look_up(kept, ids)
+                models.add_to(d_table, ids, (share.mT @ x).float())
         ctx.save_for_backward(d_hidden, d_table, d_own)
         return loss
 
@@ -201,17 +208,18 @@ class _Softmax(torch.autograd.Function):
 def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy over all items: hidden (…, T, d), table (…, V, d), targets (…, T), weight (…, T) → (…,)."""
     own = (hidden * models.look_up(table, targets)).sum(-1)
-    return _Softmax.apply(hidden, table, own, weight, None, None, None)
+    return _Softmax.apply(hidden, table, own, weight)
 
 
 def sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected):
-    """Cross-entropy over the target and k shared negatives, columns (…, k).
+    """Cross-entropy over the target and k negatives shared by each GROUP of positions, columns (…, groups, k).
 
-    With log_expected (…, k) = ln(k q) taken off the negatives' scores, the sum over them estimates that
-    over all other items without bias (logQ correction).
+    With log_expected (…, groups, k) = ln(k q) taken off the negatives' scores, the sum over them estimates that
+    over all other items without bias (logQ correction). Groups have negatives of their own, which costs nothing and
+    lets a step reach many more items.
     """
     own = (hidden * models.look_up(table, targets)).sum(-1)
-    return _Softmax.apply(hidden, models.look_up(table, columns), own, weight, -log_expected, columns, targets)
+    return _Softmax.apply(hidden, table, own, weight, columns, log_expected, targets)
 
 
 def bce_loss(hidden, table, targets, weight, negatives):
@@ -248,9 +256,9 @@ class Chance:
     def uniform(self, shape) -> Tensor:
         return torch.randint(self.n_items, shape, generator=self.generator, device=self.ladder.device)
 
-    def shared(self, k: int) -> tuple[Tensor, Tensor]:
-        """(k,) negatives and ln(k q) of each."""
-        lots = torch.rand(k, generator=self.generator, device=self.ladder.device, dtype=torch.float64) * self.ladder[-1]
+    def shared(self, groups: int, k: int) -> tuple[Tensor, Tensor]:
+        """(groups, k) negatives and ln(k q) of each."""
+        lots = torch.rand(groups, k, generator=self.generator, device=self.ladder.device, dtype=torch.float64) * self.ladder[-1]
         columns = torch.searchsorted(self.ladder, lots).clamp(max=self.n_items - 1)
         return columns, (k * self.share[columns]).log().float()
 
@@ -268,7 +276,7 @@ def loss_of(weights: models.Weights, config: Config, batches: Batches, who: Tens
         return bce_loss(hidden, table, targets, weight, negatives)
     if config.loss == "softmax":
         return softmax_loss(hidden, table, targets, weight)
-    return sampled_softmax_loss(hidden, table, targets, weight, *chance.shared(config.negatives))
+    return sampled_softmax_loss(hidden, table, targets, weight, *chance.shared(math.ceil(ids.shape[-1] / GROUP), config.negatives))
 
 
 # ---------------------------------------------------------------- one run, or a stack of them
@@ -344,8 +352,8 @@ class Stack:
     def uniform(self, shape):
         return torch.stack([member.uniform(shape[1:]) for member in self.members])
 
-    def shared(self, k):
-        return tuple(torch.stack(part) for part in zip(*(member.shared(k) for member in self.members)))
+    def shared(self, groups, k):
+        return tuple(torch.stack(part) for part in zip(*(member.shared(groups, k) for member in self.members)))
 
 
 MAY_DIFFER = ("seed", "learning_rate", "final_rate", "warmup_steps", "beta_2", "weight_decay", "dropout", "clip", "patience")
