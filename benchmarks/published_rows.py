@@ -25,16 +25,16 @@ SASREC = dict(n_layers=2, d_emb=64, n_heads=1, dropout=0.1, max_seq_len=200, val
 HSTU = dict(backbone="hstu", loss="softmax", d_emb=50, dropout=0.2, validate_every=2, patience=5)
 TURNING = "Klenitskiy and Vasilev 2023"
 AUTHORS = "the paper, recovered from its figure"
-SAMPLED = "1 of 2,500 sampled"
+REMOVED, SAMPLED = "all items, history removed", "1 of 2,500 sampled"
 
 ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuration)
-    "sasrec-bce": ("ml-1m-sasrec", 0.2500, 0.1341, TURNING, "all items", SASREC | dict(patience=10, epochs=400)),
-    "sasrec-softmax": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING, "all items", SASREC | dict(loss="softmax", patience=5)),
-    "sasrec-sampled": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING + " (full cross-entropy)", "all items", SASREC | dict(loss="sampled_softmax", negatives=512, patience=5)),
-    "beauty-sampled": ("amazon-beauty", 0.0921, 0.0531, "HSTU's repository", "all items", dict(loss="sampled_softmax", negatives=512, d_emb=64, max_seq_len=50, dropout=0.5, patience=5)),
-    "hstu": ("ml-1m", 0.2980, 0.1686, "RecTools, no bias by time", "all items", HSTU),
+    "sasrec-bce": ("ml-1m-sasrec", 0.2500, 0.1341, TURNING, REMOVED, SASREC | dict(patience=10, epochs=400)),
+    "sasrec-softmax": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING, REMOVED, SASREC | dict(loss="softmax", precision="bf16", patience=5)),
+    "sasrec-sampled": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING + " (full cross-entropy)", REMOVED, SASREC | dict(loss="sampled_softmax", negatives=512, patience=5)),
+    "beauty-sampled": ("amazon-beauty", 0.0921, 0.0531, "HSTU's repository", REMOVED, dict(loss="sampled_softmax", negatives=512, d_emb=64, max_seq_len=50, dropout=0.5, patience=5)),
+    "hstu": ("ml-1m", 0.2980, 0.1686, "RecTools, no bias by time", REMOVED, HSTU),
     "llama-paper": ("ml-1m-sasrec", 0.3070, 0.1732, AUTHORS, SAMPLED, PAPER | dict(backbone="llama", n_layers=8, d_emb=50, max_seq_len=100, batch_size=32)),
-    "hstu-large": ("ml-1m", 0.3294, 0.1893, "HSTU's repository", "all items", HSTU | dict(n_layers=8, n_heads=2)),
+    "hstu-large": ("ml-1m", 0.3294, 0.1893, "HSTU's repository", REMOVED, HSTU | dict(n_layers=8, n_heads=2)),
 }
 
 
@@ -47,11 +47,9 @@ def measure(name, runs, device):
 def row(name, record, split):
     """A line of the table from a run record."""
     log, hr, ndcg, source, protocol, _ = ROWS[name]
-    ranks, test = np.array(record["ranks"]), record["metrics"]["test"]
-    measured = test["HR@10"], test["NDCG@10"]
-    if protocol != "all items":
-        told = ranking.sampled(ranking.from_ranks(ranks, split), 2_499)
-        measured = told[f"HR@10 ({protocol})"], told[f"NDCG@10 ({protocol})"]
+    ranks = np.array(record["ranks"]["test, history removed"])
+    told = ranking.sampled(ranking.from_ranks(ranks, split, "history"), 2_499) if protocol == SAMPLED else record["metrics"]["test, history removed"]
+    measured = [next(value for key, value in told.items() if key.startswith(metric)) for metric in ("HR@10", "NDCG@10")]
     return {
         "name": name,
         "model": record["configuration"]["backbone"],
@@ -96,7 +94,7 @@ def main():
             continue
         record = training.read_record(path)
         rows.append(row(name, record, split))
-        told = ranking.protocols(ranking.from_ranks(record["ranks"], split))
+        told = ranking.protocols(*(ranking.from_ranks(record["ranks"][part], split, seen) for part, seen in ranking.RULES.items()))
         tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))
         print(f"{name}: HR@10 {rows[-1]['measured_hr']:.4f} ({rows[-1]['published_hr']:.4f}), NDCG@10 {rows[-1]['measured_ndcg']:.4f} ({rows[-1]['published_ndcg']:.4f})")
     if rows:

@@ -267,9 +267,12 @@ def train(log, values, folder, device, threads, **options):
     click.echo(f"{folder}/{record['key']}.json: {record['status']}")
     if "metrics" not in record:
         raise SystemExit(1)
-    test, rule = record["metrics"]["test"], "none removed" if record["repeats"] else "training items removed"
     click.echo(f"{record['epochs']} epochs, {record['tokens_per_second']:,.0f} tokens/s, {sum(record['parameters'].values()):,} parameters")
-    click.echo(f"test, all {record['items']:,} items ranked, {rule}: HR@10 {test['HR@10']:.4f} (se {test['HR@10 se']:.4f}), NDCG@10 {test['NDCG@10']:.4f} (se {test['NDCG@10 se']:.4f})")
+    click.echo(f"test, all {record['items']:,} items ranked:")
+    rules = {"test": "none removed" if record["repeats"] else "training items removed", "test, history removed": "the validation item too"}
+    for part in record["ranks"]:
+        told = record["metrics"][part]
+        click.echo(f"  {rules[part]}: " + ", ".join(f"{name} {told[name]:.4f} (se {told[f'{name} se']:.4f})" for name in ("HR@10", "NDCG@10")))
 
 
 def setting(text):

@@ -6,6 +6,10 @@ they cannot come again; on a log with repeats none is. The validation item stays
 testing. The target is never removed. Items with the target's score share its rank in the mean.
 At test time the history is training and validation together.
 
+Models are often published under another rule, by which all of the history is removed, the validation
+item too: `rank(..., seen="history")`. The two differ more than they seem to. A model that has just read the
+validation item often ranks it first.
+
 Whatever ranks items is a `Scorer`; `rank` asks it for blocks of users and items, so that memory
 does not grow with users × items, and keeps the rank of each user's target: metrics, standard errors,
 paired differences, groups of users and the expectation under sampled candidates are read from those.
@@ -19,8 +23,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
+from perflaw import InputError
 from perflaw.interactions import InteractionLog, Split
 
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
@@ -43,15 +47,15 @@ class Ranked(NamedTuple):
     top: np.ndarray  # (n, k) items in order of score
 
 
-def rank(scorer: Scorer, split: Split, targets: np.ndarray, top: int = 0, temperature: float = 1.0) -> Ranked:
+def rank(scorer: Scorer, split: Split, targets: np.ndarray, top: int = 0, temperature: float = 1.0, seen: str = "training") -> Ranked:
     """Rank each user's target by the rules above; targets is split.validation or split.test.
 
-    Raises FloatingPointError for scores that are not numbers.
+    seen: what is removed where nothing repeats, "training" (part) or "history" (all before the target). Raises FloatingPointError for scores that are not numbers.
     """
     users = np.flatnonzero(targets >= 0)
     by_length = np.argsort(targets[users] - split.log.offsets[users], kind="stable")
     parts = [
-        _rank_some(scorer, split, users[some], targets[users[some]], min(top, split.log.n_items), temperature)
+        _rank_some(scorer, split, users[some], targets[users[some]], min(top, split.log.n_items), temperature, seen)
         for some in np.array_split(by_length, math.ceil(len(users) / USERS))
     ]
     back = np.empty_like(by_length)
@@ -59,12 +63,12 @@ def rank(scorer: Scorer, split: Split, targets: np.ndarray, top: int = 0, temper
     return Ranked(users, *(np.concatenate(columns)[back] for columns in zip(*parts)))
 
 
-def _rank_some(scorer, split, users, targets, top, temperature):
+def _rank_some(scorer, split, users, targets, top, temperature, rule):
     import torch
 
     log = split.log
     score = scorer(log, users, targets)
-    row, seen = _seen(split, users, targets) if removes_seen(split) else (np.zeros(0, int), np.zeros(0, int))
+    row, seen = _seen(split, users, targets, rule)
     wanted = torch.from_numpy(log.items[targets].astype(np.int64))
     blocks = [(first, min(first + ITEMS, log.n_items)) for first in range(0, log.n_items, ITEMS)]
 
@@ -131,18 +135,20 @@ def ranks(scores: np.ndarray, split: Split, targets: np.ndarray) -> np.ndarray:
     score = scores[log.items[targets[users]]]
     above = log.n_items - np.searchsorted(ordered, score, side="right")
     level = log.n_items - above - np.searchsorted(ordered, score, side="left") - 1
-    if removes_seen(split):
-        row, seen = _seen(split, users, targets[users])
-        seen = scores[seen]
-        above = above - np.bincount(row, seen > score[row], len(users))
-        level = level - np.bincount(row, seen == score[row], len(users))
+    row, seen = _seen(split, users, targets[users])
+    above = above - np.bincount(row, scores[seen] > score[row], len(users))
+    level = level - np.bincount(row, scores[seen] == score[row], len(users))
     return 1 + above + level / 2
 
 
-def _seen(split, users, targets):
-    """The items of the users' training parts: the row of each user, and the item."""
+def _seen(split, users, targets, rule="training"):
+    """What is removed from the ranking: the row of each user, and the item."""
+    if rule not in ("training", "history"):
+        raise InputError(f"seen = {rule!r} is not usable; use 'training' or 'history'")
+    if not removes_seen(split):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
     log = split.log
-    stops = np.where(split.validation[users] >= 0, split.validation[users], targets)
+    stops = targets if rule == "history" else np.where(split.validation[users] >= 0, split.validation[users], targets)
     lengths = stops - log.offsets[users]
     at = np.arange(lengths.sum()) + np.repeat(log.offsets[users] - (np.cumsum(lengths) - lengths), lengths)
     return np.repeat(np.arange(len(users)), lengths), log.items[at]
@@ -185,9 +191,11 @@ def standard_error(values: np.ndarray) -> float:
 
 def paired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     """Mean of a − b over the same users, its standard error, and the two-sided p of no difference (paired t)."""
+    from scipy.stats import t  # takes most of a second, which `perflaw log` has not
+
     difference = np.asarray(a, float) - np.asarray(b, float)
     error = standard_error(difference)
-    p = 2 * stats.t.sf(abs(difference.mean()) / error, len(difference) - 1) if error else float(difference.mean() == 0)
+    p = 2 * t.sf(abs(difference.mean()) / error, len(difference) - 1) if error else float(difference.mean() == 0)
     return float(difference.mean()), error, float(p)
 
 
@@ -218,13 +226,15 @@ def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=C
     drawn than there are. A half rank counts as the mean of its neighbours. Keys say the protocol:
     `HR@10 (1 of 101 sampled)`.
     """
-    others = ranked.ranked - 1
+    from scipy import stats
+
+    others = np.maximum(ranked.ranked - 1, 1)  # with none, one that is not above is as good
     drawn = negatives if replacement else np.minimum(negatives, others)
     places = np.arange(max(cutoffs))[:, None]
     chance = 0
     for above in (np.floor(ranked.ranks) - 1, np.ceil(ranked.ranks) - 1):
         if replacement:
-            chance = chance + stats.binom.pmf(places, negatives, above / np.maximum(others, 1)) / 2
+            chance = chance + stats.binom.pmf(places, negatives, above / others) / 2
         else:
             chance = chance + stats.hypergeom.pmf(places, others, above, drawn) / 2
     chance, gain = chance.mean(axis=1), 1 / np.log2(np.arange(2, max(cutoffs) + 2))
@@ -233,21 +243,20 @@ def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=C
     return told | {f"NDCG@{k} {how}": float(chance[:k] @ gain[:k]) for k in cutoffs}
 
 
-PROTOCOLS = {"all items": None, "1 of 2,500": (2_499, False), "1 of 2,500, with replacement": (2_499, True), "1 of 101": (100, False), "1 of 101, with replacement": (100, True)}
+RULES = {"test": "training", "test, history removed": "history"}  # parts of a run record: what `rank` calls seen
+PROTOCOLS = {"1 of 2,500": (2_499, False), "1 of 2,500, with replacement": (2_499, True), "1 of 101": (100, False)}
 
 
-def protocols(ranked: Ranked) -> pd.DataFrame:
-    """HR@10 and NDCG@10 of the same ranks under five protocols, by their exact expectation."""
-    rows = []
-    for name, drawn in PROTOCOLS.items():
-        told = metrics(ranked, cutoffs=(10,)) if drawn is None else sampled(ranked, *drawn, cutoffs=(10,))
-        rows.append((name, *list(told.values())[:2]))
+def protocols(kept: Ranked, removed: Ranked) -> pd.DataFrame:
+    """HR@10 and NDCG@10 of one model under five protocols: test ranks under both of RULES, and sampled from the second."""
+    rows = [(name, hit_rate(found.ranks), ndcg(found.ranks)) for name, found in (("all items", kept), ("all items, history removed", removed))]
+    rows += [(name, *sampled(removed, *drawn, cutoffs=(10,)).values()) for name, drawn in PROTOCOLS.items()]
     return pd.DataFrame(rows, columns=["protocol", "HR@10", "NDCG@10"])
 
 
-def from_ranks(ranks: np.ndarray, split: Split) -> Ranked:
+def from_ranks(ranks: np.ndarray, split: Split, seen: str = "training") -> Ranked:
     """Test ranks kept in a run record as `Ranked`, without losses and lists."""
     users = np.flatnonzero(split.test >= 0)
-    row, _ = _seen(split, users, split.test[users]) if removes_seen(split) else (np.zeros(0, int), None)
+    row, _ = _seen(split, users, split.test[users], seen)
     none = np.full(len(users), math.nan)
     return Ranked(users, np.asarray(ranks), split.log.n_items - np.bincount(row, minlength=len(users)), none, np.zeros((len(users), 0), int))

@@ -59,7 +59,7 @@ class Config(Architecture):
     epochs: int = 200  # at most
     patience: int | None = 10  # validations without a better NDCG@10 before it stops; None: never
     validate_every: int = 1  # epochs
-    precision: str = "fp32"  # or "bf16": matrix products in bfloat16
+    precision: str = "fp32"  # or "bf16": matrix products in bfloat16; on a CPU those of the output layer, where it pays
     seed: int = 0
 
     def __post_init__(self):
@@ -268,8 +268,10 @@ def loss_of(weights: models.Weights, config: Config, batches: Batches, who: Tens
     at, ids, targets, real = batches.take(who)
     weight = real / real.sum(-1, keepdim=True)
     times = (batches.times[at], batches.times[at + 1]) if config.time_bias else None
-    with torch.autocast(ids.device.type, torch.bfloat16, enabled=config.precision == "bf16", cache_enabled=False):
+    rough = config.precision == "bf16"
+    with torch.autocast("cuda", torch.bfloat16, enabled=rough and ids.is_cuda, cache_enabled=False):
         hidden = models.hidden(weights, ids, batches.layout, config, chance.drop, times)
+    hidden = hidden.bfloat16() if rough else hidden
     table = weights["items"]
     if config.loss == "bce":
         negatives = chance.uniform((*ids.shape, config.negatives))
@@ -483,8 +485,10 @@ def scorer(weights: models.Weights, model: Architecture) -> ranking.Scorer:
     return score
 
 
-def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, ranking.Ranked]:
+def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     """Metrics on validation and, once, on test, with standard errors over users; and the test ranks.
+
+    Where nothing repeats test is told under both rules of `ranking`: "test", and "test, history removed".
 
     Scores of a model trained by binary cross-entropy are no log-probabilities: they are divided by the
     temperature that gives the least log-loss on validation.
@@ -494,13 +498,18 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, rankin
     if config.loss == "bce":
         loss = lambda x: ranking.rank(score, split, split.validation, temperature=math.exp(x)).losses.mean()  # noqa: E731
         temperature = math.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3}).x)
-    told = {"temperature": temperature}
-    for part, targets in (("validation", split.validation), ("test", split.test)):
-        ranked = ranking.rank(score, split, targets, max(ranking.CUTOFFS), temperature)
+    told, ranks = {"temperature": temperature}, {}
+    parts = {"validation": (split.validation, "training"), "test": (split.test, "training")}
+    if ranking.removes_seen(split):
+        parts["test, history removed"] = split.test, "history"
+    for part, (targets, seen) in parts.items():
+        ranked = ranking.rank(score, split, targets, max(ranking.CUTOFFS), temperature, seen)
         told[part] = ranking.metrics(ranked, n_items)
+        if targets is split.test:
+            ranks[part] = ranked.ranks.tolist()
         for name, values in (("HR@10", ranked.ranks <= 10), ("NDCG@10", ranking.gains(ranked.ranks)), ("log-loss", ranked.losses)):
             told[part][f"{name} se"] = ranking.standard_error(values) if len(values) > 1 else None
-    return told, ranked
+    return told, ranks
 
 
 def check(config: Config, split: Split, device: str):
@@ -566,9 +575,8 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
         record |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": fitted.seconds}
         if not fitted.status.startswith("diverged"):
             before = time.perf_counter()
-            record["metrics"], ranked = evaluate(fitted, config, split)
+            record["metrics"], record["ranks"] = evaluate(fitted, config, split)
             record["seconds"]["test"] = time.perf_counter() - before
-            record["ranks"] = ranked.ranks.tolist()
     except (torch.OutOfMemoryError, MemoryError) as error:
         record["status"] = f"out of memory: {str(error).splitlines()[0]}"
     except RuntimeError as error:

@@ -236,7 +236,7 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     first = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
-    assert f"{record.name}: epochs used up" in first.output and "all 40 items ranked, training items removed: HR@10 0." in first.output
+    assert f"{record.name}: epochs used up" in first.output and "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout and "\n  the validation item too: HR@10 0." in first.stdout
     before = record.stat().st_mtime_ns
     again = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert again.exit_code == 0 and record.stat().st_mtime_ns == before

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from perflaw import baselines, ranking
+from perflaw import InputError, baselines, ranking
 from perflaw.interactions import from_histories, leave_one_out
 from perflaw.ranking import Ranked
 
@@ -27,12 +27,12 @@ def fixed(scores):
     return lambda log, users, stops: lambda first, until: scores[users, first:until].clone()
 
 
-def brute_force(scores, split, targets):
+def brute_force(scores, split, targets, rule):
     """The rules of ranking.py, user by user and item by item."""
     log, found = split.log, []
     repeats = any(len(set(log.history(u))) < len(log.history(u)) for u in range(log.n_users))
     for user in np.flatnonzero(targets >= 0):
-        target, stop = log.items[targets[user]], split.validation[user]
+        target, stop = log.items[targets[user]], split.validation[user] if rule == "training" else targets[user]
         seen = set() if repeats else set(log.items[log.offsets[user] : stop])
         others = [i for i in range(log.n_items) if i not in seen and i != target]
         above = sum(scores[user, i] > scores[user, target] for i in others)
@@ -44,15 +44,15 @@ def brute_force(scores, split, targets):
 
 @pytest.mark.parametrize("items", [1 << 15, 7])
 @pytest.mark.parametrize("repeats", [False, True])
-@pytest.mark.parametrize("part", ["validation", "test"])
-def test_against_brute_force(repeats, part, items, monkeypatch):
+@pytest.mark.parametrize("part, rule", [("validation", "training"), ("test", "training"), ("test", "history")])
+def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     """In one block of items and in several."""
     monkeypatch.setattr(ranking, "ITEMS", items)
     monkeypatch.setattr(ranking, "USERS", 16)
     split = drawn(repeats)
     scores = scores_of(split, 9)
-    found = ranking.rank(fixed(scores), split, getattr(split, part), top=10)
-    ranks, ranked, losses = brute_force(scores, split, getattr(split, part))
+    found = ranking.rank(fixed(scores), split, getattr(split, part), top=10, seen=rule)
+    ranks, ranked, losses = brute_force(scores, split, getattr(split, part), rule)
     assert found.ranks.tolist() == ranks.tolist() and found.ranked.tolist() == ranked.tolist()
     assert np.allclose(found.losses, losses, atol=1e-5)
     if repeats:
@@ -66,6 +66,18 @@ def test_scores_for_all_agree_with_scores_for_each():
     for targets in (split.validation, split.test):
         one = ranking.ranks(ranking.most_popular(split), split, targets)
         assert ranking.rank(baselines.most_popular(split), split, targets).ranks.tolist() == one.tolist()
+
+
+def test_there_are_two_rules():
+    split = drawn(False)
+    with pytest.raises(InputError, match="seen = 'all' is not usable"):
+        ranking.rank(baselines.most_popular(split), split, split.test, seen="all")
+    kept, removed = (ranking.rank(baselines.most_popular(split), split, split.test, seen=seen) for seen in ranking.RULES.values())
+    assert (kept.ranked - removed.ranked == 1).all() and (kept.ranks >= removed.ranks).all()
+    told = ranking.protocols(kept, removed).set_index("protocol")["HR@10"]
+    assert len(told) == 5 and told["all items"] <= told["all items, history removed"] <= told["1 of 2,500"] <= told["1 of 101"]
+    again = ranking.from_ranks(removed.ranks, split, "history")
+    assert again.ranked.tolist() == removed.ranked.tolist() and again.users.tolist() == removed.users.tolist()
 
 
 def test_temperature_divides_the_scores():

@@ -238,9 +238,17 @@ def test_a_record_says_all(split, tmp_path):
     assert {"HR@10", "NDCG@200", "MRR", "log-loss", "coverage@5", "NDCG@10 se"} <= set(record["metrics"]["test"])
     assert set(record["parameters"]) == {"embedding", "attention", "feed_forward", "norm"}
     assert len(record["curve"]) == 3 and set(record["seconds"]) == {"training", "validation", "test", "all"}
-    ranks = np.array(record["ranks"])
+    assert set(record["ranks"]) == {"test"}  # the log has repeats: nothing is removed
+    ranks = np.array(record["ranks"]["test"])
     assert len(ranks) == (split.test >= 0).sum() and ranking.hit_rate(ranks) == record["metrics"]["test"]["HR@10"]
     assert record["metrics"]["temperature"] != 1 and record["environment"]["torch"] == torch.__version__
+
+
+def test_where_nothing_repeats_there_are_two_rules(split):
+    movies = from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(80)])
+    record = training.train(config(**SMALL), movies, progress=False)
+    assert list(record["ranks"]) == ["test", "test, history removed"] and not record["repeats"]
+    assert record["metrics"]["test, history removed"]["NDCG@50"] >= record["metrics"]["test"]["NDCG@50"]
 
 
 def test_what_has_a_record_is_not_trained_again(split, tmp_path, monkeypatch):
