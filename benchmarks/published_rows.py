@@ -33,7 +33,7 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
     "sasrec-sampled": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING + " (full cross-entropy)", REMOVED, SASREC | dict(loss="sampled_softmax", negatives=512, patience=5)),
     "beauty-sampled": ("amazon-beauty", 0.0921, 0.0531, "HSTU's repository", REMOVED, dict(loss="sampled_softmax", negatives=512, d_emb=64, max_seq_len=50, dropout=0.5, patience=5)),
     "hstu": ("ml-1m", 0.2980, 0.1686, "RecTools, no bias by time", REMOVED, HSTU),
-    "llama-paper": ("ml-1m-sasrec", 0.3070, 0.1732, AUTHORS, SAMPLED, PAPER | dict(backbone="llama", n_layers=8, d_emb=50, max_seq_len=100, batch_size=32)),
+    "llama-paper": ("ml-1m-sasrec", 0.3070, 0.1732, AUTHORS, SAMPLED, PAPER | dict(backbone="llama", n_layers=8, d_emb=50, max_seq_len=100, batch_size=8)),
     "hstu-large": ("ml-1m", 0.3294, 0.1893, "HSTU's repository", REMOVED, HSTU | dict(n_layers=8, n_heads=2)),
 }
 

@@ -270,9 +270,10 @@ def train(log, values, folder, device, threads, **options):
     click.echo(f"{record['epochs']} epochs, {record['tokens_per_second']:,.0f} tokens/s, {sum(record['parameters'].values()):,} parameters")
     click.echo(f"test, all {record['items']:,} items ranked:")
     rules = {"test": "none removed" if record["repeats"] else "training items removed", "test, history removed": "the validation item too"}
+    shown = lambda error: "unknown, of one user" if error is None else f"{error:.4f}"  # noqa: E731
     for part in record["ranks"]:
         told = record["metrics"][part]
-        click.echo(f"  {rules[part]}: " + ", ".join(f"{name} {told[name]:.4f} (se {told[f'{name} se']:.4f})" for name in ("HR@10", "NDCG@10")))
+        click.echo(f"  {rules[part]}: " + ", ".join(f"{name} {told[name]:.4f} (se {shown(told[f'{name} se'])})" for name in ("HR@10", "NDCG@10")))
 
 
 def setting(text):

@@ -28,7 +28,8 @@ def apply(split: Split, name: str, strength: float, seed: int = 0) -> Split:
     """The split with one intervention on its training part; raises InputError for an unknown name or strength."""
     if name not in INTERVENTIONS:
         raise InputError(f"there is no intervention {name!r}; there are {', '.join(INTERVENTIONS)}")
-    return replace(split, train=INTERVENTIONS[name](split.train, strength, seed))
+    rule = f"{split.rule}; of the training part, {name} {strength:g}, seed {seed}"
+    return replace(split, train=INTERVENTIONS[name](split.train, strength, seed), rule=rule)
 
 
 @intervention

@@ -46,18 +46,35 @@ class Architecture:
     time_bias: bool = False  # HSTU only, and time-aware: it is told when the target happens
 
     def __post_init__(self):
+        for name, field in self.__dataclass_fields__.items():
+            object.__setattr__(self, name, _of_kind(name, getattr(self, name), field.type))
         if self.backbone not in BACKBONES:
             raise InputError(f"there is no backbone {self.backbone!r}; use one of {', '.join(BACKBONES)}")
         for name, least in (("n_layers", 1), ("d_emb", 2), ("n_heads", 1), ("max_seq_len", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InputError(f"{name} = {value!r} is not usable; use a whole number, {least} or more")
+            if getattr(self, name) < least:
+                raise InputError(f"{name} = {getattr(self, name)} is not usable; use a whole number, {least} or more")
         if self.d_emb % self.n_heads:
-            raise InputError(f"n_heads = {self.n_heads} does not divide d_emb = {self.d_emb}")
-        if not isinstance(self.dropout, numbers.Real) or not 0 <= self.dropout < 1:
-            raise InputError(f"dropout = {self.dropout!r} is not usable; use a share from 0 up to, not including, 1")
+            raise InputError(f"n_heads = {self.n_heads} does not divide d_emb = {self.d_emb}; use a number that does, such as 1")
+        if not 0 <= self.dropout <= 0.99:
+            raise InputError(f"dropout = {self.dropout!r} is not usable; use a share from 0 to 0.99")
         if self.time_bias and self.backbone != "hstu":
             raise InputError(f"time_bias is a part of hstu; {self.backbone} has none")
+
+
+def _of_kind(name, value, kind):
+    """The value as the plain Python type that the setting has, so that equal configurations are the same; or InputError."""
+    if kind == "float | None" and value is None or kind == "int | None" and value is None:
+        return None
+    kind = kind.removesuffix(" | None")
+    if kind == "bool" and isinstance(value, bool) or kind == "str" and isinstance(value, str):
+        return value
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if kind == "float" and number:
+        return float(value)
+    if kind == "int" and number and math.isfinite(value) and value == int(value) and abs(value) < 1 << 63:
+        return int(value)
+    wanted = {"bool": "true or false", "str": "a name", "float": "a number", "int": "a whole number"}[kind]
+    raise InputError(f"{name} = {value!r} is not usable; use {wanted}")
 
 
 class Layout(NamedTuple):
@@ -264,6 +281,7 @@ def parameters(model: Architecture, n_items: int) -> dict[str, int]:
 def hidden(weights: Weights, ids: Tensor, layout: Layout, model: Architecture, drop=lambda x: x, times=None, last=None) -> Tensor:
     """What the model knows at each position, (…, T, d); its inner products with weights["items"] are the scores.
 
+    Embeddings go in times √d, and what comes out of the last block is normalised once more.
     ids (…, T) are item codes. times, for a model with time_bias, are seconds (…, T) of each position
     and of the interaction after it. last (rows,) asks for one place of each row only, (rows, d):
     the last layer is then computed for those alone.

@@ -53,6 +53,8 @@ def rank(scorer: Scorer, split: Split, targets: np.ndarray, top: int = 0, temper
     seen: what is removed where nothing repeats, "training" (part) or "history" (all before the target). Raises FloatingPointError for scores that are not numbers.
     """
     users = np.flatnonzero(targets >= 0)
+    if not len(users):
+        raise InputError(f"{split.log.name} has no target to rank in this part of the split ({split.rule})")
     by_length = np.argsort(targets[users] - split.log.offsets[users], kind="stable")
     parts = [
         _rank_some(scorer, split, users[some], targets[users[some]], min(top, split.log.n_items), temperature, seen)
@@ -175,7 +177,8 @@ def gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
 def metrics(ranked: Ranked, n_items: int | None = None, cutoffs=CUTOFFS) -> dict[str, float]:
     """HR and NDCG at each cutoff, MRR and log-loss and, of a vocabulary of n_items, coverage where `top` reaches.
 
-    Coverage@K is the share of all items that are among the first K for at least one user.
+    Coverage@K is the share of all items that are among the first K for at least one user. The log-loss means something
+    only where scores are log-probabilities up to a constant, as those of a trained model are, and counts are not.
     """
     told = {f"HR@{k}": hit_rate(ranked.ranks, k) for k in cutoffs} | {f"NDCG@{k}": ndcg(ranked.ranks, k) for k in cutoffs}
     told |= {"MRR": float(np.mean(1 / ranked.ranks)), "log-loss": float(np.mean(ranked.losses))}
@@ -200,8 +203,9 @@ def paired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
 
 def by_group(ranked: Ranked, split: Split, targets: np.ndarray, groups: int = 4) -> pd.DataFrame:
-    """Metrics by how active users are and how popular their targets, in quantile groups of the training part.
+    """Metrics by how active users are and how popular their targets, in groups between quantiles (ties stay together).
 
+    targets are those that `ranked` is of.
     Columns by, group (from the least to the most), users, HR@10, NDCG@10, se (of NDCG@10). The
     worst group is the row with the lowest.
     """
@@ -228,6 +232,8 @@ def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=C
     """
     from scipy import stats
 
+    if not isinstance(negatives, int) or negatives < 1:
+        raise InputError(f"negatives = {negatives!r} is not usable; use a whole number, 1 or more")
     others = np.maximum(ranked.ranked - 1, 1)  # with none, one that is not above is as good
     drawn = negatives if replacement else np.minimum(negatives, others)
     places = np.arange(max(cutoffs))[:, None]

@@ -1,7 +1,7 @@
 """Train one configuration on a split log, and keep what came of it as a run record.
 
 `train` is the whole story: fit with early stopping on validation, rank once on test, write one JSON
-file. The same configuration, data, seed and machine give the same numbers. Nothing looks at the
+file. The same configuration, data, seed, machine and number of threads give the same numbers. Nothing looks at the
 test targets before the end.
 
 Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import math
-import numbers
 import os
 import platform
 import re
@@ -48,7 +47,8 @@ class Config(Architecture):
     """An architecture and how it is trained; raises InputError for what cannot be."""
 
     loss: str = "bce"  # or "softmax", "sampled_softmax"
-    negatives: int = 1  # bce: of each position, uniform over all items; sampled_softmax: shared by 1,024 positions, half uniform, half by popularity
+    negatives: int = 1  # bce: of each position, uniform over all items
+    #                     sampled_softmax: shared by 1,024 positions, half of the chance uniform, half by popularity
     learning_rate: float = 1e-3  # of AdamW
     final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
     warmup_steps: int = 0  # linear
@@ -67,19 +67,15 @@ class Config(Architecture):
         for name, allowed in (("loss", LOSSES), ("precision", ("fp32", "bf16"))):
             if getattr(self, name) not in allowed:
                 raise InputError(f"there is no {name} {getattr(self, name)!r}; use one of {', '.join(allowed)}")
-        for name in ("negatives", "batch_size", "epochs", "validate_every", "patience"):
+        for name, least in (("negatives", 1), ("batch_size", 1), ("epochs", 1), ("validate_every", 1), ("patience", 1), ("warmup_steps", 0), ("seed", 0)):
             value = getattr(self, name)
-            if not (name == "patience" and value is None) and (not isinstance(value, int) or value < 1):
-                raise InputError(f"{name} = {value!r} is not usable; use a whole number, 1 or more")
-        for name in ("warmup_steps", "seed"):
-            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
-                raise InputError(f"{name} = {getattr(self, name)!r} is not usable; use a whole number, 0 or more")
-        for name, low, high in (("learning_rate", 0, math.inf), ("final_rate", -1, math.inf), ("weight_decay", -1, math.inf), ("beta_2", 0, 1)):
+            if value is not None and value < least:
+                raise InputError(f"{name} = {value} is not usable; use a whole number, {least} or more")
+        for name, above in (("learning_rate", True), ("final_rate", False), ("weight_decay", False), ("beta_2", True), ("clip", True)):
             value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not low < value < high or -1 < value < 0:
-                raise InputError(f"{name} = {value!r} is not usable; use a number {'of at least' if low else 'above'} 0{' and below 1' if high == 1 else ''}")
-        if self.clip is not None and not (isinstance(self.clip, numbers.Real) and 0 < self.clip < math.inf):
-            raise InputError(f"clip = {self.clip!r} is not usable; use a number above 0, or None")
+            if value is not None and not (value > 0 if above else value >= 0) or value == math.inf or (name == "beta_2" and value >= 1):
+                below = " and below 1" if name == "beta_2" else ""
+                raise InputError(f"{name} = {value!r} is not usable; use a number {'above' if above else 'of at least'} 0{below}")
 
 
 LOSSES = ("bce", "softmax", "sampled_softmax")
@@ -88,7 +84,7 @@ LOSSES = ("bce", "softmax", "sampled_softmax")
 class Fitted(NamedTuple):
     weights: models.Weights  # the best by validation
     curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 on validation
-    status: str  # "converged" (no better one came), "epochs used up", or what went wrong
+    status: str  # "converged" (no better one came), "epochs used up", or "diverged in epoch …"
     seconds: dict[str, float]  # training, validation
     tokens: int  # positions trained on, padding not counted
 
@@ -111,7 +107,7 @@ class Batches:
         lengths = np.minimum(train.lengths - 1, max_seq_len)
         users = np.flatnonzero(lengths > 0)
         if not len(users):
-            raise InputError(f"{split.log.name} cannot be trained on: no user has two interactions in its training part")
+            raise InputError(f"{split.log.name} cannot be trained on: no user has two interactions in its training part; a user needs four to be trained on and tested")
         users = users[np.argsort(-lengths[users], kind="stable")]
         self.batches = math.ceil(len(users) / batch_size)
         self.rows = math.ceil(len(users) / self.batches)
@@ -329,7 +325,11 @@ class Member:
             return
         if epoch % config.validate_every == 0 or epoch == config.epochs:
             start = time.perf_counter()
-            ranks = ranking.rank(scorer(self.weights, config), self.split, self.split.validation).ranks
+            try:
+                ranks = ranking.rank(scorer(self.weights, config), self.split, self.split.validation).ranks
+            except FloatingPointError as error:
+                self.status = f"diverged in epoch {epoch}: {error}"
+                return
             self.seconds["validation"] += time.perf_counter() - start
             self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
             self.since += 1
@@ -361,16 +361,18 @@ class Stack:
 MAY_DIFFER = ("seed", "learning_rate", "final_rate", "warmup_steps", "beta_2", "weight_decay", "dropout", "clip", "patience")
 
 
-def fit(config: Config, split: Split, device: str = "cpu", progress: bool = True) -> Fitted:
+def fit(config: Config, data: InteractionLog | Split, device: str = "cpu", progress: bool = True) -> Fitted:
     """Train until validation no longer improves; the weights are those of the best validation.
 
     A loss that is no longer a number ends the run with the status "diverged". Raises InputError for
     what cannot be trained, before anything is computed.
     """
-    return fit_stack([config], split, device, progress)[0]
+    return fit_stack([config], data, device, progress)[0]
 
 
-def fit_stack(configs: list[Config], split: Split, device: str = "cpu", progress: bool = True, batched: bool | None = None) -> list[Fitted]:
+def fit_stack(
+    configs: list[Config], data: InteractionLog | Split, device: str = "cpu", progress: bool = True, batched: bool | None = None
+) -> list[Fitted]:
     """Train several configurations that differ in MAY_DIFFER only, step by step together.
 
     On a GPU (or where `batched` says so) a step is one computation on tensors with an axis of members; on a
@@ -378,6 +380,9 @@ def fit_stack(configs: list[Config], split: Split, device: str = "cpu", progress
     weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
     others, who may end before it. Raises InputError for configurations of different shapes.
     """
+    if not configs:
+        raise InputError("a stack needs a configuration")
+    split = _split(data)
     for config in configs:
         check(config, split, device)
         if differ := [name for name in asdict(config) if name not in MAY_DIFFER and getattr(config, name) != getattr(configs[0], name)]:
@@ -463,7 +468,9 @@ def _rate(config, steps, step):
 
 
 def scorer(weights: models.Weights, model: Architecture) -> ranking.Scorer:
-    """A trained model as a recommender."""
+    """A trained model as a recommender; raises InputError for weights of another width."""
+    if weights["items"].shape[1] != model.d_emb:
+        raise InputError(f"these weights have d_emb = {weights['items'].shape[1]}, and the configuration {model.d_emb}; use the one they were trained with")
     weights = {name: weight.detach() for name, weight in weights.items()}
     items = weights["items"]
 
@@ -525,6 +532,7 @@ def check(config: Config, split: Split, device: str):
         split.log.clock("time_bias")
     size = 16 * sum(models.parameters(config, split.log.n_items).values())  # a weight, its gradient and two moments
     size += 40 * config.n_layers * config.d_emb * config.batch_size * 4  # and a position of each history at the least
+    size += 4 * config.negatives * {"bce": config.batch_size * config.d_emb, "sampled_softmax": GROUP, "softmax": 0}[config.loss]
     if torch.device(device).type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:
@@ -532,7 +540,7 @@ def check(config: Config, split: Split, device: str):
     if size > memory:
         raise InputError(
             f"{config.n_layers} layers of d = {config.d_emb} on {split.log.n_items:,} items need {size / 2**30:,.1f} GiB, "
-            f"and {device} has {memory / 2**30:,.1f}; make the model smaller"
+            f"and {device} has {memory / 2**30:,.1f}; make the model, the batch or the number of negatives smaller"
         )
 
 
@@ -544,15 +552,18 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
 
     data is a log, which is split by leave-one-out, or a split. With a folder the record is
     written to `folder/KEY.json`, complete or not at all, and read from there if it exists. A run that
-    diverges or runs out of memory is a record too; its `status` says so and it has no metrics.
-    Raises InputError for a configuration or data that cannot be trained.
+    diverges or runs out of memory is a record too; its `status` says so and it has no metrics (and a
+    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target.
+    Raises InputError for a configuration or data that cannot be trained, and a folder that cannot be written to.
     """
-    split = data if isinstance(data, Split) else leave_one_out(data)
+    split = _split(data)
     check(config, split, device)
     name = key(config, split)
     path = Path(folder) / f"{name}.json" if folder is not None else None
-    if path is not None and path.exists():
-        return read_record(path)
+    if path is not None:
+        _writable(path.parent)
+        if path.exists() and not (record := read_record(path))["status"].startswith("out of memory"):
+            return record
     record = {
         "schema": SCHEMA,
         "key": name,
@@ -560,6 +571,7 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
         "configuration": asdict(config),
         "data_hash": split.log.hash,
         "split": {"rule": split.rule, "hash": split.hash},
+        "order": _order(split),
         "tokens": split.train.tokens,
         "users": split.train.n_users,
         "items": split.log.n_items,
@@ -591,19 +603,46 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
 
 
 def key(config: Config, split: Split) -> str:
-    """16 hex digits that name a run: of its configuration, data, split and record schema."""
-    told = [SCHEMA, asdict(config), split.log.hash, split.rule, split.hash]
+    """16 hex digits that name a run: of its configuration, data, split and record schema.
+
+    The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
+    """
+    told = [SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, _order(split)]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _order(split):
+    return hashlib.sha256(split.log.items.tobytes() + split.log.offsets.tobytes()).hexdigest()[:16]
+
+
+def _split(data):
+    if isinstance(data, Split):
+        return data
+    if not isinstance(data, InteractionLog):
+        raise InputError(f"{data!r} is no log; read one with perflaw.interactions.read_log")
+    return leave_one_out(data)
+
+
+def _writable(folder):
+    """Make the folder, and see that a record can be kept there, before hours are spent on it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(f"records cannot be kept in {folder}: {error.strerror}; name another folder") from None
 
 
 def write_record(record: dict, path: Path) -> None:
     """Write a record, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "w") as file:
             json.dump(record, file, allow_nan=False)
             file.write("\n")
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
@@ -614,9 +653,11 @@ def read_record(path: str | os.PathLike) -> dict:
     """Read a record; raises InputError if the file is none, or of another schema."""
     try:
         record = json.loads(Path(path).read_text())
-        schema = record["schema"]
+        schema, *_ = (record[name] for name in ("schema", "key", "status", "configuration"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no run record ({type(error).__name__}); remove it, and the run is done again") from None
+    if record["key"] != Path(path).stem:
+        raise InputError(f"{path} is the record of {record['key']}; give it that name back, or remove it")
     if schema != SCHEMA:
         raise InputError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; move it to a folder of its own")
     return record

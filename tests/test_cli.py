@@ -243,6 +243,13 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     assert again.stdout.splitlines() == first.stdout.splitlines()
 
 
+def test_train_on_a_log_with_one_user_to_test(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n")
+    result = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    assert result.exit_code == 0 and "(se unknown, of one user)" in result.output
+
+
 def test_train_lists_its_settings():
     told = run("train", "--settings").output
     assert re.search(r"^backbone +sasrec$", told, re.MULTILINE) and re.search(r"^clip +None$", told, re.MULTILINE)
@@ -258,7 +265,7 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
     [
         (["-o", "n_heads", "3"], "n_heads = 3 does not divide d_emb = 64"),
         (["-o", "heads", "2"], "a configuration has no 'heads'"),
-        (["-o", "n_layers", "1000000000"], "make the model smaller"),
+        (["-o", "n_layers", "1000000000"], "make the model, the batch or"),
         (["-o", "loss", "mse"], "there is no loss 'mse'"),
         (["-o", "backbone", "gru"], "there is no backbone 'gru'"),
         (["-o", "dropout", "-0.1"], "dropout = -0.1 is not usable"),

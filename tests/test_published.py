@@ -89,3 +89,30 @@ def test_leave_one_out_intervals_cover(surfaces):
     cells = fitting.held_out_surfaces(rivals, surfaces, published.SURFACE, level=0.9)
     covered = cells[cells["split"] == "leave-one-out"].groupby("law")["covered"].mean()
     assert covered.between(0.85, 0.95).all()
+
+
+# ---------------------------------------------------------------- rows of single models
+
+
+def test_recorded_rows_say_what_they_are():
+    rows, five = published.rows(), published.protocols()
+    assert {"model", "split", "published_hr", "published_ndcg", "measured_hr", "measured_ndcg", "source", "run"} <= set(rows)
+    assert rows["name"].is_unique and rows["run"].str.fullmatch("[0-9a-f]{16}").all()
+    assert set(five["name"]) == set(rows["name"]) and (five.groupby("name").size() == 5).all()
+    for _, row in rows.iterrows():
+        told = five[(five["name"] == row["name"]) & (five["protocol"] == row["protocol"].removesuffix(" sampled"))].iloc[0]
+        assert told["HR@10"] == pytest.approx(row["measured_hr"], rel=1e-5) and told["NDCG@10"] == pytest.approx(row["measured_ndcg"], rel=1e-5)
+    fewer = five.set_index("protocol")["HR@10"]
+    assert (fewer["1 of 101"].to_numpy() > fewer["1 of 2,500"].to_numpy()).all()
+
+
+@pytest.mark.parametrize("name", ["sasrec-bce", "sasrec-softmax", "beauty-sampled"])
+def test_sasrec_meets_its_published_rows(name):
+    row = published.rows().set_index("name").loc[name]
+    assert row["measured_hr"] == pytest.approx(row["published_hr"], rel=0.05)
+    assert row["measured_ndcg"] == pytest.approx(row["published_ndcg"], rel=0.05)
+
+
+def test_sampled_softmax_is_as_good_as_the_full_one():
+    rows = published.rows().set_index("name")["measured_ndcg"]
+    assert rows["sasrec-sampled"] > 0.97 * rows["sasrec-softmax"]
