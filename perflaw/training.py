@@ -29,7 +29,7 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from perflaw import InputError, models, ranking
 from perflaw.interactions import InteractionLog, Split, leave_one_out
