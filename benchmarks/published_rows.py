@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 TABLE, PROTOCOLS = ROOT / "data" / "published_rows.csv", ROOT / "data" / "protocols.csv"
 PAPER = dict(loss="bce", learning_rate=3e-4, final_rate=1 / 30, warmup_steps=1000, beta_2=0.95, weight_decay=0.1, clip=1.0, dropout=0.0, epochs=40, patience=None)
 SASREC = dict(n_layers=2, d_emb=64, n_heads=1, dropout=0.1, max_seq_len=200, validate_every=2)
-HSTU = dict(backbone="hstu", loss="softmax", d_emb=50, dropout=0.2, validate_every=2, patience=5)
+HSTU = dict(backbone="hstu", loss="softmax", d_emb=50, dropout=0.2, precision="bf16", learning_rate=2e-3, final_rate=0.05, epochs=32, patience=None, validate_every=4)
 TURNING = "Klenitskiy and Vasilev 2023"
 AUTHORS = "the paper, recovered from its figure"
 REMOVED, SAMPLED = "all items, history removed", "1 of 2,500 sampled"
