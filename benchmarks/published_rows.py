@@ -1,6 +1,6 @@
 """Published rows against ours: `python benchmarks/published_rows.py [NAME ...] [--device cuda]`.
 
-Trains each row that has no run record yet (in runs/rows/, so that it can be stopped and started
+Trains each row that has no run record yet (in data/rows/, so that it can be stopped and started
 again, in several processes too), then writes data/published_rows.csv and data/protocols.csv from
 all that have one.
 It needs the logs in the folder PERFLAW_DATA: `ml-1m-sasrec` (split S), `ml-1m` (split R),
@@ -74,7 +74,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help="rows to train; all if none is named")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--runs", default=ROOT / "runs" / "rows", type=Path)
+    parser.add_argument("--runs", default=ROOT / "data" / "rows", type=Path)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--list", action="store_true", help="only say which rows have a run record")
     options = parser.parse_args()
