@@ -121,21 +121,25 @@ def sasrec(x: Tensor, w: Weights, c: Context) -> Tensor:
     mixed = attend(c.at(y) @ w["query"], y @ w["key"], y @ w["value"], c)
     x = c.at(x) + c.drop(mixed @ w["output"])
     y = layer_norm(x, w["norm_2"])
-    return x + c.drop(torch.relu(y @ w["up"] + w["up_bias"][..., None, :]) @ w["down"] + w["down_bias"][..., None, :])
+    inner = torch.relu(y @ w["up"] + w["up_bias"][..., None, :])
+    return x + c.drop(inner @ w["down"] + w["down_bias"][..., None, :])
 
 
 def llama(x: Tensor, w: Weights, c: Context) -> Tensor:
     y = rms_norm(x, w["norm_1"])
-    mixed = attend(c.at(rotate(y @ w["query"], c)), rotate(y @ w["key"], c), y @ w["value"], c)
+    q, k = rotate(y @ w["query"], c), rotate(y @ w["key"], c)
+    mixed = attend(c.at(q), k, y @ w["value"], c)
     x = c.at(x) + c.drop(mixed @ w["output"])
     y = rms_norm(x, w["norm_2"])
     return x + c.drop((F.silu(y @ w["gate"]) * (y @ w["up"])) @ w["down"])
 
 
 def hstu(x: Tensor, w: Weights, c: Context) -> Tensor:
-    u, v, q, k = F.silu(layer_norm(x, w["norm_1"]) @ w["uvqk"]).chunk(4, dim=-1)
+    y = layer_norm(x, w["norm_1"])
+    u, v, q, k = F.silu(y @ w["uvqk"]).chunk(4, dim=-1)
     mixed = attend(c.at(q), k, v, c, pointwise_mix(w, c))
-    return c.at(x) + c.drop(layer_norm(mixed, w["norm_2"]) * c.at(u)) @ w["output"]
+    gated = layer_norm(mixed, w["norm_2"]) * c.at(u)
+    return c.at(x) + c.drop(gated) @ w["output"]
 
 
 BACKBONES = {"sasrec": sasrec, "llama": llama, "hstu": hstu}
