@@ -344,6 +344,9 @@ def assemble(root, home):
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source, ignore=shutil.ignore_patterns("_build", ".*"))
     (source / "_static").rename(source / "static")  # _config.yml says why
+    mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax")
+    (source / "static" / "mathjax").mkdir(exist_ok=True)
+    shutil.copy(Path(mathjax) / "tex-svg-full.js", source / "static" / "mathjax")  # of the package's hundred files
     for path, page in (("_config.yml", "_config.yml"), ("CHANGELOG.md", "CHANGELOG.md"), ("data/README.md", "data.md")):
         shutil.copy(root / path, source / page)
     (source / "executed").mkdir()
