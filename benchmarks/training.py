@@ -78,13 +78,7 @@ class Ours:
     def __init__(self, split, batch_size=ROWS, loss_of=training.loss_of, **values):
         self.config = training.config(batch_size=batch_size, **SIZES | values)
         self.batches = training.Batches(split, self.config.max_seq_len, batch_size)
-        self.weights = models.new(self.config, split.train.n_items)
-        for weight in self.weights.values():
-            weight.requires_grad_(True)
-        self.optimizer = torch.optim.AdamW(self.weights.values(), self.config.learning_rate, weight_decay=0.0, fused=True)
-        rate = functools.partial(training._rate, self.config, 200 * self.batches.batches)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
-        self.chance, self.loss_of = training.Chance(self.config, self.batches), loss_of
+        self.member, self.loss_of = training.Member(self.config, split, self.batches), loss_of
         self.dealt = self.deal()
 
     def deal(self):
@@ -95,10 +89,10 @@ class Ours:
 
     def __call__(self):
         who = next(self.dealt)
-        self.optimizer.zero_grad()
-        self.loss_of(self.weights, self.config, self.batches, who, self.chance).backward()
-        self.optimizer.step()
-        self.schedule.step()
+        member = self.member
+        self.loss_of(member.weights, self.config, self.batches, who, member.chance).backward()
+        member.update()
+        member.schedule.step()
         return int(self.batches.lengths[who].sum())
 
 
@@ -390,7 +384,7 @@ def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
     rows = positions // sizes["max_seq_len"]
     step = Ours(full_histories(n_items, sizes["max_seq_len"], rows), rows, backbone=backbone, **sizes)
     taken = seconds(step, repeats)
-    with Count(step.weights["items"].shape) as count:
+    with Count(step.member.weights["items"].shape) as count:
         tokens = step()
     flops = laws.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
     return tokens, taken, count, tokens * float(flops)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from perflaw.interactions import Split
+from perflaw.interactions import Split, spans
 from perflaw.ranking import Scorer
 
 RECENT = 0.1  # share of the training part that recent popularity looks at
@@ -56,7 +56,7 @@ def item_knn(split: Split) -> Scorer:
 
     def scorer(log, users, stops):
         lengths = stops - log.offsets[users]
-        at = np.arange(lengths.sum()) + np.repeat(log.offsets[users] - (np.cumsum(lengths) - lengths), lengths)
+        at = spans(log.offsets[users], lengths)
         history = sparse.csr_array((np.ones(len(at)), (np.repeat(np.arange(len(users)), lengths), log.items[at])), (len(users), log.n_items))
         history.data[:] = 1
         scores = (history @ alike).tocsc()

@@ -209,12 +209,9 @@ def measure(log, m, r, last, pooled, **options):
                 raise InputError(f"--{'r' if r else 'last'} is for measures by user, which --pooled leaves out; leave out one of them")
             wanted = [measure for measure in wanted if measure.pooled]
         too_short = quality.too_short(log, m, last)
-        values, undefined = {}, {}
-        for measure in wanted:
-            try:
-                values[measure.name] = measure.of(log)
-            except InputError as error:
-                undefined[measure.name] = error
+        told = quality.measured(log, wanted)
+        undefined = {name: value for name, value in told.items() if isinstance(value, InputError)}
+        values = {name: value for name, value in told.items() if name not in undefined}
         if not values:
             raise next(iter(undefined.values()))
         once = entropy.share_seen_once(log, 1) if "conditional" in values else None

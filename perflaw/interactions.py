@@ -419,6 +419,11 @@ def _duplicates(log):
     )
 
 
+def spans(starts, lengths) -> np.ndarray:
+    """start, start + 1, … of each start, `length` of them, one span after another."""
+    return np.arange(lengths.sum()) + np.repeat(starts - _offsets(lengths)[:-1], lengths)
+
+
 def _offsets(counts):
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
 

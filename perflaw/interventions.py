@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from perflaw import InputError
-from perflaw.interactions import InteractionLog, Split, _offsets
+from perflaw.interactions import InteractionLog, Split, _offsets, spans
 
 INTERVENTIONS: dict[str, Callable[[InteractionLog, float, int], InteractionLog]] = {}
 
@@ -59,7 +59,7 @@ def duplicate_users(log, strength, seed=0):
     extra = np.concatenate([np.arange(log.n_users)] * int(strength) + [np.sort(lots[: round(strength % 1 * log.n_users)])])
     users = np.concatenate([np.arange(log.n_users), extra])
     lengths = log.lengths[users]
-    at = np.arange(lengths.sum()) + np.repeat(log.offsets[users] - _offsets(lengths)[:-1], lengths)
+    at = spans(log.offsets[users], lengths)
     ids = np.concatenate([log.user_ids.astype(object), [f"{u} (copy {i})" for i, u in enumerate(log.user_ids[extra], 1)]])
     return _with(log, log.items[at], lengths, at, user_ids=ids)
 

@@ -157,18 +157,25 @@ def _accuracy_limit(log):
     return entropy.accuracy_limit(entropy.conditional_entropy(log), int(np.count_nonzero(log.item_counts)))
 
 
+def measured(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | InputError]:
+    """Each measure of a log by name; where it is undefined, the error that says why."""
+    told = {}
+    for measure in wanted:
+        try:
+            told[measure.name] = measure.of(log)
+        except InputError as error:
+            told[measure.name] = error
+    return told
+
+
 def entropies(logs: dict[str, InteractionLog], m: int = 2, r: float = 0.0, last: int | None = None) -> pd.DataFrame:
     """One row a log: all measures (nan where undefined), users too short for ApEn, share of transitions seen once."""
     rows = []
     for name, log in logs.items():
-        row = {"log": name, "tokens": log.tokens}
         once = Measure("seen once", "share of transitions that occur once", entropy.share_seen_once)
-        for measure in (*measures(m, r, last), once):
-            try:
-                row[measure.name] = measure.of(log)
-            except InputError:
-                row[measure.name] = math.nan
-        rows.append(row | {"too short": too_short(log, m, last)})
+        told = measured(log, [*measures(m, r, last), once])
+        told = {measure: math.nan if isinstance(value, InputError) else value for measure, value in told.items()}
+        rows.append({"log": name, "tokens": log.tokens, **told, "too short": too_short(log, m, last)})
     return pd.DataFrame(rows)
 
 

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw import InputError
-from perflaw.interactions import InteractionLog, Split
+from perflaw.interactions import InteractionLog, Split, spans
 
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
 USERS, ITEMS = 256, 1 << 15  # scored at a time
@@ -87,7 +87,7 @@ def _rank_some(scorer, split, users, targets, top, temperature, rule):
         here = whole if whole is not None else scores(*block)
         above = above + (here > own[:, None]).sum(1)
         level = level + (here == own[:, None]).sum(1)
-        share = (here.double() if here.dtype == torch.float64 else here.float()).div(temperature).logsumexp(1)[:, None]
+        share = here.div(temperature).logsumexp(1)[:, None]
         total = share if isinstance(total, int) else torch.logaddexp(total, share)
         if top:
             found = here.topk(min(top, here.shape[1]))
@@ -152,8 +152,7 @@ def _seen(split, users, targets, rule="training"):
     log = split.log
     stops = targets if rule == "history" else np.where(split.validation[users] >= 0, split.validation[users], targets)
     lengths = stops - log.offsets[users]
-    at = np.arange(lengths.sum()) + np.repeat(log.offsets[users] - (np.cumsum(lengths) - lengths), lengths)
-    return np.repeat(np.arange(len(users)), lengths), log.items[at]
+    return np.repeat(np.arange(len(users)), lengths), log.items[spans(log.offsets[users], lengths)]
 
 
 # ---------------------------------------------------------------- metrics

@@ -31,7 +31,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from tqdm import tqdm
 
-from perflaw import InputError, models, ranking
+from perflaw import InputError, models, quality, ranking
 from perflaw.interactions import InteractionLog, Split, leave_one_out
 from perflaw.models import Architecture, Layout
 
@@ -86,6 +86,7 @@ class Fitted(NamedTuple):
     curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 on validation
     status: str  # "converged" (no better one came), "epochs used up", or "diverged in epoch …"
     seconds: dict[str, float]  # training, validation
+    epochs: int
     tokens: int  # positions trained on, padding not counted
 
 
@@ -307,7 +308,7 @@ class Member:
         rate = functools.partial(_rate, config, config.epochs * batches.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
-        self.seconds, self.trained = {"training": 0.0, "validation": 0.0}, 0
+        self.seconds, self.epochs = {"training": 0.0, "validation": 0.0}, 0
 
     def update(self):
         """Take a step along the gradient, and forget it."""
@@ -316,9 +317,9 @@ class Member:
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def end_epoch(self, epoch: int, loss: float, seconds: float, tokens: int):
+    def end_epoch(self, epoch: int, loss: float, seconds: float):
         """Validate, keep the weights if they are the best so far, and see whether this was the last epoch."""
-        config, self.trained = self.config, self.trained + tokens
+        config, self.epochs = self.config, epoch
         self.seconds["training"] += seconds
         if not math.isfinite(loss):
             self.status = f"diverged in epoch {epoch}: the loss is {loss}"
@@ -412,9 +413,13 @@ def fit_stack(
             losses = (losses / batches.batches).tolist()
             seconds = (time.perf_counter() - start) / len(training)
             for member, loss in zip(training, losses):
-                member.end_epoch(epoch, loss, seconds, batches.tokens)
-            bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=f"{training[0].best:.4f}", training=len(training))
-    return [Fitted({name: w.detach() for name, w in m.kept.items()}, m.curve, m.status, m.seconds, m.trained) for m in members]
+                member.end_epoch(epoch, loss, seconds)
+            validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
+            bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training))
+    return [
+        Fitted({name: w.detach() for name, w in m.kept.items()}, m.curve, m.status, m.seconds, m.epochs, m.epochs * batches.tokens)
+        for m in members
+    ]
 
 
 def step_in_turn(members, batches, whose) -> Tensor:
@@ -583,7 +588,7 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
     start = time.perf_counter()
     try:
         fitted = fit(config, split, device, progress)
-        record |= {"status": fitted.status, "curve": fitted.curve, "epochs": round(fitted.tokens / _trained_on(split, config))}
+        record |= {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
         record |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": fitted.seconds}
         if not fitted.status.startswith("diverged"):
             before = time.perf_counter()
@@ -663,17 +668,11 @@ def read_record(path: str | os.PathLike) -> dict:
     return record
 
 
+@functools.lru_cache(maxsize=8)  # by the log itself: runs on one training part share them
 def entropies(train: InteractionLog) -> dict[str, float | None]:
     """Every measure of `quality.measures` of a training part, nats; None where it is undefined."""
-    from perflaw import quality
-
-    told = {}
-    for measure in quality.measures():
-        try:
-            told[measure.name] = measure.of(train)
-        except InputError:
-            told[measure.name] = None
-    return told
+    told = quality.measured(train, quality.measures())
+    return {name: None if isinstance(value, InputError) else value for name, value in told.items()}
 
 
 def environment(device: str) -> dict:
@@ -689,7 +688,3 @@ def environment(device: str) -> dict:
         "numpy": np.__version__,
         "commit": git.stdout.strip() or None,
     }
-
-
-def _trained_on(split, config):
-    return int(np.minimum(split.train.lengths - 1, config.max_seq_len).sum())
