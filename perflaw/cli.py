@@ -1,5 +1,6 @@
 """The ``perflaw`` command: parsing only; the work is done by the other modules."""
 
+import functools
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,10 +105,10 @@ def predict(law, where, level):
         click.echo(f"the fit of this law: {fitted.status}")
 
 
-def reads_a_log(command):
+def reads_a_log(command, argument=click.argument("log", metavar="LOG")):
     """Add the argument LOG and the options that say how to read it."""
     options = [
-        click.argument("log", metavar="LOG"),
+        argument,
         click.option("--user", metavar="COLUMN", help="The column of users, by name; by number where there is no header."),
         click.option("--item", metavar="COLUMN", help="The column of items."),
         click.option("--time", metavar="COLUMN", help="The column of times."),
@@ -271,6 +272,125 @@ def train(log, values, folder, device, threads, **options):
     for part in record["ranks"]:
         told = record["metrics"][part]
         click.echo(f"  {rules[part]}: " + ", ".join(f"{name} {told[name]:.4f} (se {shown(told[f'{name} se'])})" for name in ("HR@10", "NDCG@10")))
+
+
+@main.command()
+@click.argument("grid", metavar="GRID")
+@functools.partial(reads_a_log, argument=click.option("--log", required=True, help="What it is for `perflaw log`: a file or a name."))
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs", show_default=True, help="Folder of run records.")
+@click.option("--executor", default="processes", show_default=True, metavar="WHERE", help="processes, here (this process), or a Dask scheduler's address (tcp://…).")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default one for each core, or each CUDA device.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the CPU, for each run.")
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option("--stack", type=click.IntRange(1), help="Runs that train together; default 8 on a GPU, 1 on a CPU.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take.")
+def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **options):
+    """Train a grid of configurations on a log, into a folder of run records.
+
+    GRID is a YAML file, or the name of one of the presets: tiny, laptop, paper, paper-faithful,
+    regularised, data, quality. What the folder has is not trained again: a sweep that was
+    stopped, or killed, goes on where it was.
+    """
+    import warnings
+
+    from perflaw import sweeps
+
+    warnings.showwarning = lambda message, *_: click.echo(message, err=True)
+    with one_line_errors():
+        log = load_log(log, options)
+        if dry_run:
+            planned = sweeps.plan(grid, log, out, device, stack)
+        else:
+            before = len(list(out.glob("*.json")))
+            try:
+                table = sweeps.run(grid, log, out, executor_at(executor, workers, threads, device), device, stack, threads)
+            except KeyboardInterrupt:
+                click.echo(f"\nInterrupted; {out} has {len(list(out.glob('*.json'))) - before} more records. The same command goes on from there.", err=True)
+                raise SystemExit(130) from None
+    if dry_run:
+        tell_plan(planned, workers)
+        return
+    failed = table[table["status"].str.startswith(("failed", "out of memory"))]
+    diverged = table["status"].str.startswith("diverged").sum()
+    click.echo(f"{out}: {len(table)} runs" + (f", {diverged} of them diverged" if diverged else ""))
+    if table["NDCG@10"].notna().any() if "NDCG@10" in table else False:
+        best = table.loc[table["validation NDCG@10"].idxmax()]
+        click.echo(f"best by validation: {best['backbone']}, {best['n_layers']} layers, d {best['d_emb']}; test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}")
+    if len(failed):
+        raise click.ClickException(f"{len(failed)} runs failed and will be tried again next time; the first: {failed['key'].iloc[0]}, {failed['status'].iloc[0]}")
+
+
+def executor_at(where, workers, threads, device):
+    """What `perflaw sweep --executor` names."""
+    import torch
+
+    from perflaw import sweeps
+
+    if "://" in where:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise InputError("a Dask cluster needs the package distributed: pip install distributed") from None
+        try:
+            return Client(where, timeout=10).get_executor(pure=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"there is no Dask scheduler at {where} ({str(error).splitlines()[0]})") from None
+    if where == "here":
+        torch.set_num_threads(threads)
+        return None
+    if where != "processes":
+        raise InputError(f"there is no executor {where!r}; use processes, here, or a Dask scheduler's address such as tcp://10.0.0.1:8786")
+    if device != "cpu" and not workers:
+        workers = 1
+    return sweeps.processes(workers, threads)
+
+
+def tell_plan(planned, workers):
+    """What `perflaw sweep --dry-run` prints."""
+    import os
+
+    from tqdm import tqdm
+
+    frame = planned.frame
+    varies = [name for name in frame if name not in ("key", "done", "predicted_seconds") and frame[name].nunique(dropna=False) > 1]
+    shown = frame[["key", *varies]].assign(seconds=frame["predicted_seconds"].round(1)).assign(done=frame["done"])
+    click.echo(shown.to_string(index=False, max_rows=100))
+    left = frame[frame["done"] == ""]
+    seconds, workers = left["predicted_seconds"].sum(), workers or os.cpu_count() or 1
+    alone = max(seconds / workers, left["predicted_seconds"].max() if len(left) else 0)
+    learnt = f"learnt from {len(planned.records)} runs done" if planned.records else "of a server's core, as no run is done yet; it may be far off here"
+    click.echo(f"\n{len(frame)} runs, {len(frame) - len(left)} of them done; the rest would take about {tqdm.format_interval(seconds)} of one worker,")
+    click.echo(f"{tqdm.format_interval(alone)} of {workers} ({learnt})")
+
+
+@main.command()
+@click.argument("runs", metavar="RUNS", type=click.Path(exists=True, file_okay=False))
+@click.argument("name", metavar="NAME")
+@click.option("--where", metavar="FOLDER", help="Default data/sweeps.")
+def consolidate(runs, name, where):
+    """Write a folder of run records as one table, NAME.csv, one row a run."""
+    from perflaw import sweeps
+
+    with one_line_errors():
+        click.echo(sweeps.consolidate(runs, name, where or sweeps.SWEEPS))
+
+
+@main.command()
+@click.argument("name", metavar="NAME")
+@click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="How many to repeat, drawn at random.")
+@click.option("--log", help="The log, if it is not found by the name in the table.")
+@click.option("--tolerance", default=0.1, show_default=True, type=click.FloatRange(0), help="Of NDCG@10, as a share.")
+@click.option("--seed", default=0, show_default=True, help="Of the drawing.")
+def verify(name, runs, log, tolerance, seed):
+    """Repeat runs of a table (a name in data/sweeps, or a CSV file), and compare."""
+    from perflaw import datasets, sweeps
+
+    with one_line_errors():
+        found = sweeps.verify(name, runs, datasets.load(log) if log else None, tolerance, seed)
+    click.echo(found.replace({"within": {True: "yes", False: "NO"}, "equal": {True: "yes", False: "no"}}).to_string(index=False))
+    if not found["within"].all():
+        raise click.ClickException(f"{(~found['within']).sum()} of {len(found)} runs came out differently by more than {tolerance:.0%}")
+    click.echo(f"{len(found)} runs within {tolerance:.0%} of what they were, {found['equal'].sum()} of them equal to six digits")
 
 
 def setting(text):

@@ -304,7 +304,8 @@ class Split:
     train: InteractionLog
     validation: np.ndarray  # (log.n_users,) int64, the target's position in log.items; −1: the user has none
     test: np.ndarray  # (log.n_users,) likewise
-    rule: str  # how it was split, in words
+    rule: str  # how it was split and what was done to the training part, in words
+    interventions: tuple[tuple[str, float, int], ...] = ()  # on the training part: name, strength, seed
 
     @cached_property
     def hash(self) -> str:

@@ -29,7 +29,8 @@ def apply(split: Split, name: str, strength: float, seed: int = 0) -> Split:
     if name not in INTERVENTIONS:
         raise InputError(f"there is no intervention {name!r}; there are {', '.join(INTERVENTIONS)}")
     rule = f"{split.rule}; of the training part, {name} {strength:g}, seed {seed}"
-    return replace(split, train=INTERVENTIONS[name](split.train, strength, seed), rule=rule)
+    steps = (*split.interventions, (name, strength, seed))
+    return replace(split, train=INTERVENTIONS[name](split.train, strength, seed), rule=rule, interventions=steps)
 
 
 @intervention

@@ -20,6 +20,7 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -342,6 +343,11 @@ class Member:
         elif epoch == config.epochs:
             self.status = "epochs used up"
 
+    def fitted(self, tokens: int) -> Fitted:
+        """What came of it, with so many tokens an epoch."""
+        weights = {name: weight.detach() for name, weight in self.kept.items()}
+        return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens)
+
 
 class Stack:
     """The chance of several members at once, each its own."""
@@ -362,7 +368,7 @@ class Stack:
 MAY_DIFFER = ("seed", "learning_rate", "final_rate", "warmup_steps", "beta_2", "weight_decay", "dropout", "clip", "patience")
 
 
-def fit(config: Config, data: InteractionLog | Split, device: str = "cpu", progress: bool = True) -> Fitted:
+def fit(config: Config, data: InteractionLog | Split, device: str = "cpu", progress: bool | dict = True) -> Fitted:
     """Train until validation no longer improves; the weights are those of the best validation.
 
     A loss that is no longer a number ends the run with the status "diverged". Raises InputError for
@@ -372,14 +378,20 @@ def fit(config: Config, data: InteractionLog | Split, device: str = "cpu", progr
 
 
 def fit_stack(
-    configs: list[Config], data: InteractionLog | Split, device: str = "cpu", progress: bool = True, batched: bool | None = None
+    configs: list[Config],
+    data: InteractionLog | Split,
+    device: str = "cpu",
+    progress: bool | dict = True,
+    batched: bool | None = None,
+    on_end: Callable[[int, Fitted], None] = lambda i, fitted: None,
 ) -> list[Fitted]:
     """Train several configurations that differ in MAY_DIFFER only, step by step together.
 
     On a GPU (or where `batched` says so) a step is one computation on tensors with an axis of members; on a
     CPU, which gains nothing from that, each member takes its step in turn. A member has its own
     weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
-    others, who may end before it. Raises InputError for configurations of different shapes.
+    others, who may end before it. When member i ends, on_end(i, what came of it) is called. progress may be a dict of
+    options of the progress bar. Raises InputError for configurations of different shapes.
     """
     if not configs:
         raise InputError("a stack needs a configuration")
@@ -394,7 +406,8 @@ def fit_stack(
     step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
     captured, captured_of = None, 0
     total = sum(config.epochs for config in configs) * batches.tokens
-    with tqdm(total=total, unit=" tokens", unit_scale=True, disable=not progress) as bar:
+    bar_options = progress if isinstance(progress, dict) else {"disable": not progress}
+    with tqdm(total=total, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
         for epoch in range(1, max(config.epochs for config in configs) + 1):
             training = [member for member in members if not member.status]
             if not training:
@@ -414,12 +427,11 @@ def fit_stack(
             seconds = (time.perf_counter() - start) / len(training)
             for member, loss in zip(training, losses):
                 member.end_epoch(epoch, loss, seconds)
+                if member.status:
+                    on_end(members.index(member), member.fitted(batches.tokens))
             validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
             bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training))
-    return [
-        Fitted({name: w.detach() for name, w in m.kept.items()}, m.curve, m.status, m.seconds, m.epochs, m.epochs * batches.tokens)
-        for m in members
-    ]
+    return [member.fitted(batches.tokens) for member in members]
 
 
 def step_in_turn(members, batches, whose) -> Tensor:
@@ -526,13 +538,8 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
 
 def check(config: Config, split: Split, device: str):
     """Raise InputError for what would fail later, in one line."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
-        raise InputError(f"device {device!r} is not usable; use cpu, cuda or cuda:1")
-    if device != "cpu" and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise InputError(f"device {device}: this machine has {torch.cuda.device_count() or 'no'} CUDA devices; use cpu")
-    for part in ("validation", "test"):
-        if not (getattr(split, part) >= 0).any():
-            raise InputError(f"{split.log.name} has no {part} targets: no user has enough interactions for the split ({split.rule})")
+    check_device(device)
+    check_split(split)
     if config.time_bias:
         split.log.clock("time_bias")
     size = 16 * sum(models.parameters(config, split.log.n_items).values())  # a weight, its gradient and two moments
@@ -549,10 +556,25 @@ def check(config: Config, split: Split, device: str):
         )
 
 
+def check_device(device: str):
+    """Raise InputError for a device that is not there."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
+        raise InputError(f"device {device!r} is not usable; use cpu, cuda or cuda:1")
+    if device != "cpu" and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise InputError(f"device {device}: this machine has {torch.cuda.device_count() or 'no'} CUDA devices; use cpu")
+
+
+def check_split(split: Split):
+    """Raise InputError for a split that nobody can be validated or tested on."""
+    for part in ("validation", "test"):
+        if not (getattr(split, part) >= 0).any():
+            raise InputError(f"{split.log.name} has no {part} targets: no user has enough interactions for the split ({split.rule})")
+
+
 # ---------------------------------------------------------------- the record
 
 
-def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLike | None = None, device="cpu", progress=True) -> dict:
+def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLike | None = None, device="cpu", progress: bool | dict = True) -> dict:
     """Train one configuration, or find that it has been: the run record.
 
     data is a log, which is split by leave-one-out, or a split. With a folder the record is
@@ -561,50 +583,100 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
     run that was out of memory is tried again). `ranks` are in the order of the users who have a test target.
     Raises InputError for a configuration or data that cannot be trained, and a folder that cannot be written to.
     """
+    return train_stack([config], data, folder, device, progress)[0]
+
+
+def train_stack(configs: list[Config], data, folder=None, device="cpu", progress=True) -> list[dict]:
+    """`train` of several configurations that `fit_stack` can train together; each record is written when its run ends.
+
+    A stack that runs out of memory is tried again in halves.
+    """
     split = _split(data)
-    check(config, split, device)
-    name = key(config, split)
-    path = Path(folder) / f"{name}.json" if folder is not None else None
-    if path is not None:
-        _writable(path.parent)
-        if path.exists() and not (record := read_record(path))["status"].startswith("out of memory"):
-            return record
+    for config in configs:
+        check(config, split, device)
+    if folder is not None:
+        check_folder(Path(folder))
+    records = [known(key(config, split), folder) for config in configs]
+    missing = [i for i, record in enumerate(records) if record is None]
+    start = time.perf_counter()
+
+    def keep(i, told):
+        told["seconds"] = told.get("seconds", {}) | {"all": time.perf_counter() - start}
+        records[i] = keep_record(configs[i], split, told, folder, device)
+
+    def judge(place, fitted):
+        i = missing[place]
+        told = {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
+        told |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": dict(fitted.seconds)}
+        if not fitted.status.startswith("diverged"):
+            before = time.perf_counter()
+            told["metrics"], told["ranks"] = evaluate(fitted, configs[i], split)
+            told["seconds"]["test"] = time.perf_counter() - before
+        keep(i, told)
+
+    reason = ""
+    try:
+        if missing:
+            fit_stack([configs[i] for i in missing], split, device, progress, on_end=judge)
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
+        if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)):
+            raise
+        reason = f"out of memory: {str(error).splitlines()[0]}"
+    left = [i for i in missing if records[i] is None]
+    if len(missing) == 1 and left:
+        keep(left[0], {"status": reason})
+    elif left:  # outside the handler, which would hold on to the memory
+        for half in filter(None, (left[: len(left) // 2], left[len(left) // 2 :])):
+            for i, record in zip(half, train_stack([configs[i] for i in half], split, folder, device, progress)):
+                records[i] = record
+    return records
+
+
+def keep_record(config: Config, split: Split, told: dict, folder=None, device="cpu") -> dict:
+    """The record of a run, of which `told` says how it went, written to the folder if there is one."""
     record = {
         "schema": SCHEMA,
-        "key": name,
+        "key": key(config, split),
         "log": split.log.name,
         "configuration": asdict(config),
         "data_hash": split.log.hash,
-        "split": {"rule": split.rule, "hash": split.hash},
+        "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions]},
         "order": _order(split),
-        "tokens": split.train.tokens,
-        "users": split.train.n_users,
-        "items": split.log.n_items,
+        **sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
         "entropies": entropies(split.train),
         "parameters": models.parameters(config, split.log.n_items),
         "environment": environment(device),
+        **told,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    start = time.perf_counter()
-    try:
-        fitted = fit(config, split, device, progress)
-        record |= {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
-        record |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": fitted.seconds}
-        if not fitted.status.startswith("diverged"):
-            before = time.perf_counter()
-            record["metrics"], record["ranks"] = evaluate(fitted, config, split)
-            record["seconds"]["test"] = time.perf_counter() - before
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        record["status"] = f"out of memory: {str(error).splitlines()[0]}"
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        record["status"] = f"out of memory: {str(error).splitlines()[0]}"
-    record["seconds"] = record.get("seconds", {}) | {"all": time.perf_counter() - start}
-    record["finished"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    if path is not None:
-        write_record(record, path)
+    if folder is not None:
+        write_record(record, Path(folder) / f"{record['key']}.json")
     return record
+
+
+def sizes(split: Split, max_seq_len: int) -> dict:
+    """Of the training part tokens, users and the length of history that a position has, in the mean; items; targets."""
+    lengths = np.minimum(split.train.lengths - 1, max_seq_len).clip(min=0)
+    return {
+        "tokens": split.train.tokens,
+        "users": split.train.n_users,
+        "items": split.log.n_items,
+        "attention_length": float((lengths**2).sum() / max(1, lengths.sum())),
+        "targets": {part: int((getattr(split, part) >= 0).sum()) for part in ("validation", "test")},
+    }
+
+
+def known(key: str, folder: str | os.PathLike | None) -> dict | None:
+    """The record that a folder has of a run, unless it has to be done again."""
+    path = Path(folder) / f"{key}.json" if folder is not None else None
+    if path is None or not path.exists():
+        return None
+    record = read_record(path)
+    return None if record["status"].startswith(AGAIN) else record
+
+
+AGAIN = ("out of memory", "failed")  # another time, or another machine, may do better
 
 
 def key(config: Config, split: Split) -> str:
@@ -628,7 +700,7 @@ def _split(data):
     return leave_one_out(data)
 
 
-def _writable(folder):
+def check_folder(folder: Path):
     """Make the folder, and see that a record can be kept there, before hours are spent on it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -638,9 +710,29 @@ def _writable(folder):
         raise InputError(f"records cannot be kept in {folder}: {error.strerror}; name another folder") from None
 
 
+class Unwritable(InputError):
+    """A record could not be written where it belongs."""
+
+
 def write_record(record: dict, path: Path) -> None:
-    """Write a record, complete or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    """Write a record, complete or not at all.
+
+    Raises Unwritable where that fails, a full disk say; the record is then in the folder for temporary files, if that can be.
+    """
+    try:
+        _write(record, path)
+    except OSError as error:
+        refuge = Path(tempfile.gettempdir()) / path.name
+        told = f"{path} could not be written ({error.strerror}); free space, and run again"
+        try:
+            _write(record, refuge)
+        except OSError:
+            raise Unwritable(told) from None
+        raise Unwritable(f"{told}; this record is {refuge}: move it there") from None
+
+
+def _write(record, path):
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=".part")
     try:
         with os.fdopen(handle, "w") as file:
             json.dump(record, file, allow_nan=False)

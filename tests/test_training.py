@@ -265,7 +265,7 @@ def test_where_nothing_repeats_there_are_two_rules(split):
 
 def test_what_has_a_record_is_not_trained_again(split, tmp_path, monkeypatch):
     first = training.train(config(**SMALL), split, tmp_path, progress=False)
-    monkeypatch.setattr(training, "fit", None)
+    monkeypatch.setattr(training, "fit_stack", None)
     assert training.train(config(**SMALL), split, tmp_path, progress=False) == first
 
 
@@ -315,7 +315,7 @@ def test_a_damaged_record_is_told(split, tmp_path, text, told):
 
 
 def test_a_folder_that_cannot_be_used_is_told_before_training(split, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "fit", None)
+    monkeypatch.setattr(training, "fit_stack", None)
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="records cannot be kept in .*; name another folder"):
@@ -338,7 +338,7 @@ def test_out_of_memory_is_a_record(split, tmp_path, monkeypatch, error):
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(training, "fit", fails)
+    monkeypatch.setattr(training, "fit_stack", fails)
     record = training.train(config(**SMALL), split, tmp_path, progress=False)
     assert record["status"].startswith("out of memory: ") and "metrics" not in record
     assert training.read_record(tmp_path / f"{record['key']}.json") == record
