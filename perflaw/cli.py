@@ -279,7 +279,7 @@ def train(log, values, folder, device, threads, **options):
 @functools.partial(reads_a_log, argument=click.option("--log", required=True, help="What it is for `perflaw log`: a file or a name."))
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs", show_default=True, help="Folder of run records.")
 @click.option("--executor", default="processes", show_default=True, metavar="WHERE", help="processes, here (this process), or a Dask scheduler's address (tcp://…).")
-@click.option("--workers", type=click.IntRange(1), help="Processes; default one for each core, or each CUDA device.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; default one for each core, or one for a GPU.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the CPU, for each run.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option("--stack", type=click.IntRange(1), help="Runs that train together; default 8 on a GPU, 1 on a CPU.")
@@ -287,8 +287,8 @@ def train(log, values, folder, device, threads, **options):
 def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **options):
     """Train a grid of configurations on a log, into a folder of run records.
 
-    GRID is a YAML file, or the name of one of the presets: tiny, laptop, paper, paper-faithful,
-    regularised, data, quality. What the folder has is not trained again: a sweep that was
+    GRID is a YAML file, or the name of one of the presets: tiny, laptop, survey, paper,
+    paper-faithful, regularised, data, quality. What the folder has is not trained again: a sweep that was
     stopped, or killed, goes on where it was.
     """
     import warnings
@@ -313,7 +313,7 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
     failed = table[table["status"].str.startswith(("failed", "out of memory"))]
     diverged = table["status"].str.startswith("diverged").sum()
     click.echo(f"{out}: {len(table)} runs" + (f", {diverged} of them diverged" if diverged else ""))
-    if table["NDCG@10"].notna().any() if "NDCG@10" in table else False:
+    if "NDCG@10" in table:
         best = table.loc[table["validation NDCG@10"].idxmax()]
         click.echo(f"best by validation: {best['backbone']}, {best['n_layers']} layers, d {best['d_emb']}; test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}")
     if len(failed):

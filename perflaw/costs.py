@@ -57,9 +57,10 @@ class Model:
     """Seconds of runs, learnt from those done (a frame as `sweeps.load` gives it; failed ones are left out)."""
 
     def __init__(self, done: pd.DataFrame | None = None):
-        done = None if done is None or done.empty else done[done["done_epochs"].notna() & done["seconds"].notna()]
         paces = np.array(list(PACES.values())) * 1e-9
         self.paces, self.halting = paces, None
+        if done is not None and not done.empty:
+            done = done[(done["seconds"] > 0) & work(done).notna().all(axis=1)]
         if done is None or done.empty:
             return
         units, seconds = work(done).to_numpy(), done["seconds"].to_numpy(float)
@@ -80,6 +81,22 @@ class Model:
         """What each run will take, of as many epochs as it is predicted or said to need."""
         epochs = self.epochs(runs) if epochs is None else epochs
         return work(runs, pd.Series(epochs, runs.index)).to_numpy() @ self.paces
+
+
+def held_out(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
+    """Seconds of runs predicted from the others, in so many folds at random.
+
+    Columns: seconds, predicted (before the run starts), `predicted, epochs known` and `epochs predicted` (done_epochs beside it).
+    """
+    done = done[done["done_epochs"].notna()].reset_index(drop=True)
+    fold = np.random.default_rng(seed).permutation(len(done)) % folds
+    found = pd.DataFrame({"seconds": done["seconds"], "done_epochs": done["done_epochs"]})
+    for k in range(folds):
+        model, hidden = Model(done[fold != k]), done[fold == k]
+        found.loc[fold == k, "predicted"] = model.seconds(hidden)
+        found.loc[fold == k, "predicted, epochs known"] = model.seconds(hidden, hidden["done_epochs"])
+        found.loc[fold == k, "epochs predicted"] = model.epochs(hidden)
+    return found
 
 
 def _size(runs):

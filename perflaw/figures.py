@@ -553,3 +553,50 @@ def published_rows(rows: pd.DataFrame, narrow=False):
     axis.set_xlabel("NDCG@10")
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return figure
+
+
+# ---------------------------------------------------------------- sweeps
+
+
+def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, narrow=False):
+    """A metric over the dimension, a curve for each number of layers, a panel for each log; bars are ± one deviation between seeds.
+
+    cells: of `sweeps.cells`. lines: log, label and the metric, of what is drawn across: floors, and a ceiling where one is known.
+    """
+    logs = list(dict.fromkeys(cells["log"]))
+    figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 3.0 if len(logs) == 1 else 2.5)
+    depths, dashes = sorted(cells["n_layers"].unique()), [":", "--", "-."]
+    for axis, log in zip(axes, logs):
+        here = cells[cells["log"] == log]
+        for n, rows in here.groupby("n_layers"):
+            colour = SEQUENCE(0.1 + 0.8 * depths.index(n) / max(1, len(depths) - 1))
+            axis.errorbar(rows["d_emb"], rows[metric], yerr=rows["sd"].fillna(0), color=colour, marker="o", ms=3.5, lw=1.3, capsize=2, label=f"N = {n}")
+        for dash, (label, value) in zip(dashes, lines.loc[lines["log"] == log, ["label", metric]].itertuples(index=False)):
+            axis.axhline(value, color="black", lw=1, ls=dash, label=label)
+        _log_axis(axis, sorted(here["d_emb"].unique()))
+        axis.set_ylim(0, None)
+        axis.set_title(log)
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3 if narrow else 7, fontsize=8)
+    figure.supxlabel("embedding dimension d", fontsize=9)
+    figure.supylabel(metric, fontsize=9)
+    return figure
+
+
+def cost_check(found: pd.DataFrame, narrow=False):
+    """Seconds of runs as predicted from other runs against those measured; columns of `costs.held_out` and sweep."""
+    columns = {"epochs as predicted": "predicted", "epochs known": "predicted, epochs known"}
+    figure, axes = _grid(2, narrow, 2, 1, 3.0)
+    colours = dict(zip(dict.fromkeys(found["sweep"]), (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY)))
+    ends = found["seconds"].min() / 1.5, found["seconds"].max() * 1.5
+    for axis, (title, column) in zip(axes, columns.items()):
+        axis.plot(ends, ends, color="black", lw=0.8)
+        for sweep, rows in found.groupby("sweep", sort=False):
+            axis.plot(rows["seconds"], rows[column], "o", ms=3.5, alpha=0.7, mew=0, color=colours[sweep], label=sweep)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+        axis.set_title(title)
+        axis.set_xlabel("measured, seconds")
+    axes[0].set_ylabel("predicted, seconds")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    return figure

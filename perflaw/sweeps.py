@@ -17,6 +17,8 @@ import itertools
 import math
 import multiprocessing
 import os
+import re
+import signal
 import threading
 import time
 import warnings
@@ -42,7 +44,8 @@ from perflaw.training import Config
 GRIDS = Path(__file__).parent.parent / "data" / "grids"
 SWEEPS = GRIDS.parent / "sweeps"
 RULES = {"leave one out": leave_one_out, "global time": global_time}
-NOTHING = {"sample_users": 1, "sample_time": 1, "truncate": None, "k_core": 1}  # strengths that change nothing; of others 0
+NOTHING = dict.fromkeys(INTERVENTIONS, 0) | {"sample_users": 1, "sample_time": 1, "truncate": None, "k_core": 1}  # strengths that change nothing
+DEFAULTS = asdict(Config()) | {"split": "leave one out", "data_seed": 0} | NOTHING  # what a run has
 STACK = 8  # runs that train together on a GPU
 
 
@@ -69,20 +72,27 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
     if isinstance(grid, Mapping):
         return dict(grid)
     path = Path(grid)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not path.is_file():
         path = GRIDS / f"{path.name}.yaml"
         if not path.exists():
             raise InputError(f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(sorted(p.stem for p in GRIDS.glob('*.yaml')))}")
     try:
-        read = yaml.safe_load(path.read_text())
+        read = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}); name a YAML file") from None
     except yaml.YAMLError as error:
         where = f" in line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise InputError(f"{path} is no YAML{where}: {getattr(error, 'problem', None) or error}") from None
+        raise InputError(f"{path} is no YAML{where}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}") from None
     if not isinstance(read, dict):
         raise InputError(f"{path} holds no grid; it needs a mapping with 'grid', e.g. grid: {{n_layers: [1, 2]}}")
     return read
+
+
+class _Loader(yaml.SafeLoader):
+    """To YAML 1.1 1e-3 is a text."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
 
 
 def expand(grid: Mapping) -> list[Point]:
@@ -112,6 +122,8 @@ def expand(grid: Mapping) -> list[Point]:
             raise InputError(f"grid: {empty[0]} has no values")
         for values in itertools.product(*axes.values()):
             points.append(_point(_overridden(settings | dict(zip(axes, values)), overrides)))
+    if not points:
+        raise InputError("grid has no runs; leave it out for one")
     return list(dict.fromkeys(points))
 
 
@@ -125,46 +137,50 @@ def _overridden(values, overrides):
     for override in overrides:
         if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
             raise InputError("an override has the two parts 'where' and 'set'")
-        where = _mapping(override["where"], "where")
-        if unknown := [name for name in where if name not in values]:
-            raise InputError(f"where: {unknown[0]} is not set in this grid; it sets {', '.join(values)}")
-        if all(values[name] in (wanted if isinstance(wanted, list) else [wanted]) for name, wanted in where.items()):
+        where, has = _known(_mapping(override["where"], "where")), DEFAULTS | values
+        if all(has[name] in (wanted if isinstance(wanted, list) else [wanted]) for name, wanted in where.items()):
             values = values | _mapping(override["set"], "set")
     return values
 
 
+def _known(values):
+    if unknown := [name for name in values if name not in DEFAULTS]:
+        raise InputError(f"a run has no {unknown[0]!r}; it has {', '.join(DEFAULTS)}")
+    return dict(values)
+
+
 def _point(values) -> Point:
     """A run from plain values by name."""
-    values = dict(values)
-    rule, seed = values.pop("split", "leave one out"), values.pop("data_seed", 0)
-    if rule not in RULES:
+    values = DEFAULTS | _known(values)
+    rule, seed = values.pop("split"), values.pop("data_seed")
+    if rule not in list(RULES):
         raise InputError(f"there is no split {rule!r}; use one of {', '.join(RULES)}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
-    steps = {name: values.pop(name) for name in INTERVENTIONS if name in values}
+    steps = {name: values.pop(name) for name in INTERVENTIONS}
     for name, strength in steps.items():
         if strength is not None and (not isinstance(strength, (int, float)) or isinstance(strength, bool) or not math.isfinite(strength)):
             raise InputError(f"{name} = {strength!r} is not usable; use a number")
-    done = tuple((name, float(strength)) for name, strength in steps.items() if strength is not None and strength != NOTHING.get(name, 0))
-    if unknown := [name for name in values if name not in Config.__dataclass_fields__]:
-        known = [*Config.__dataclass_fields__, "split", "data_seed", *INTERVENTIONS]
-        raise InputError(f"a run has no {unknown[0]!r}; it has {', '.join(known)}")
+    done = tuple((name, float(strength)) for name, strength in steps.items() if strength not in (None, NOTHING[name]))
     return Point(training.config(**values), Data(rule, done, seed if done else 0))
 
 
-_splits: dict[tuple, Split] = {}  # of the log in hand; entropies, hashes and batches hang on them
+_in_hand: tuple[tuple, dict[Data, Split]] = (), {}  # a log, and its splits: entropies and hashes hang on them
 
 
 def split_of(log: InteractionLog, data: Data) -> Split:
     """A log split, and the interventions done; kept, as runs share them."""
-    if not any(log.hash == known for known, _ in _splits):
-        _splits.clear()
-    if (log.hash, data) not in _splits:
+    global _in_hand
+    this, (log_in_hand, splits) = (log.name, log.hash, log.order), _in_hand
+    if this != log_in_hand:
+        splits = {}
+        _in_hand = this, splits
+    if data not in splits:
         split = RULES[data.rule](log)
         for name, strength in data.steps:
             split = interventions.apply(split, name, strength, data.seed)
-        _splits[log.hash, data] = split
-    return _splits[log.hash, data]
+        splits[data] = split
+    return splits[data]
 
 
 # ---------------------------------------------------------------- what is to be done
@@ -186,13 +202,14 @@ def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu",
     for point in points:
         split = split_of(log, point.data)
         training.check_split(split)
+        key = training.key(point.config, split)
         try:
-            record = training.known(training.key(point.config, split), out)
+            record = training.known(key, out)
         except InputError:
             record = None
         if record:
             records.append(record)
-        rows.append({"key": training.key(point.config, split), "done": record["status"] if record else ""} | _described(point, split))
+        rows.append({"key": key, "done": record["status"] if record else ""} | _described(point, split))
     frame = pd.DataFrame(rows)
     frame["predicted_seconds"] = np.where(frame["done"] == "", costs.Model(table(records)).seconds(frame), 0.0)
     stack, together = stack or (1 if device == "cpu" else STACK), {}
@@ -216,14 +233,28 @@ def _described(point, split):
 
 
 def processes(workers: int | None = None, threads: int = 1) -> Callable[[], Executor]:
-    """A pool of processes, made anew should one be killed: an executor for `run`. By default one for each core."""
-    return functools.partial(_pool, workers or os.cpu_count() or 1, threads)
+    """A pool of processes, made anew should one be killed: an executor for `run`. By default one for each core.
+
+    Processes import the script that starts them, which needs its `if __name__ == "__main__":`.
+    """
+    return functools.partial(_Pool, workers or os.cpu_count() or 1, threads)
 
 
-def _pool(workers, threads):
-    context = multiprocessing.get_context("spawn")
-    lock, slots = context.RLock(), context.Value("i", 0)
-    return ProcessPoolExecutor(workers, context, _start_worker, (lock, slots, workers, threads))
+class _Pool(ProcessPoolExecutor):
+    """Workers that Ctrl-C does not reach, not even while they start: the sweep says when to end."""
+
+    def __init__(self, workers, threads):
+        context = multiprocessing.get_context("spawn")
+        lock, slots = context.RLock(), context.Value("i", 0)
+        super().__init__(workers, context, _start_worker, (lock, slots, workers, threads))
+
+    def submit(self, *args):
+        """Start what it takes, with the signal blocked, which a new process inherits."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(*args)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _bar_options: dict | None = None  # of the bar of the current run, in a worker of `processes`
@@ -232,9 +263,6 @@ _bar_options: dict | None = None  # of the bar of the current run, in a worker o
 def _start_worker(lock, slots, workers, threads):
     """In a new process: its threads, its line for a progress bar, and an end when the sweep ends, however that does."""
     global _bar_options
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to end
     torch.set_num_threads(threads)
     tqdm.set_lock(lock)
     with slots.get_lock():
@@ -309,12 +337,19 @@ def _run(grid, log, out, executor, device, stack, threads, progress):
     bar = _Bar(planned, at_once, out.name, progress)
 
     def submit(job):
-        running[pool.submit(work, log, points[job[0]].data, [points[i].config for i in job], out, device, threads, bars)] = job
+        try:
+            future = pool.submit(work, log, points[job[0]].data, [points[i].config for i in job], out, device, threads, bars)
+        except BrokenExecutor as error:  # a worker died since the last look
+            future = Future()
+            future.set_exception(error)
+        running[future] = job
 
     def end(job, records):
-        for record in records:
-            if not (out / f"{record['key']}.json").exists():
-                training.write_record(record, out / f"{record['key']}.json")
+        for i, record in zip(job, records):
+            if record["key"] != keys[i]:
+                raise InputError(f"run {keys[i]} came back as {record['key']}: a worker has another version of perflaw than this process; give them the same")
+            if training.known(keys[i], out) is None:
+                training.write_record(record, out / f"{keys[i]}.json")
         bar.ended(job, records)
 
     def fail(job, reason):
@@ -433,26 +468,32 @@ def load(folder: str | os.PathLike) -> pd.DataFrame:
     Columns: what `row` gives. Files that are no records of this schema are left out, with a warning that names them.
     """
     paths = sorted(Path(folder).glob("*.json"))
-    if not paths:
-        raise InputError(f"{folder} has no run records; `perflaw sweep` and `perflaw train` make some")
-    records, others = [], []
+    rows, others = [], []
     for path in paths:
         try:
             record = orjson.loads(path.read_bytes())
             if record["schema"] != training.SCHEMA or record["key"] != path.stem:
                 raise ValueError
-            records.append(record)
+            rows.append(row(record))
         except (OSError, ValueError, KeyError, TypeError):
             others.append(path.name)
     if others:
         shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
         warnings.warn(f"{len(others)} of {len(paths)} files in {folder} are no records of schema {training.SCHEMA}, left out: {shown}", stacklevel=2)
-    return table(records)
+    if not rows:
+        raise InputError(f"{folder} has no run records; `perflaw sweep` and `perflaw train` make some")
+    return _frame(rows)
 
 
 def table(records: Sequence[dict]) -> pd.DataFrame:
     """Run records as a table, one row a run."""
-    return pd.DataFrame([row(record) for record in records])
+    return _frame([row(record) for record in records])
+
+
+def _frame(rows):
+    """Where nobody has a value, a column of numbers."""
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
 
 
 PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
@@ -488,22 +529,32 @@ def row(record: dict) -> dict:
     told["parameters"] = sum(record["parameters"].values())
     told |= {f"parameters {group}": count for group, count in record["parameters"].items()}
     told |= {f"entropy {name}": value for name, value in record["entropies"].items()}
-    told |= {"seconds": record["seconds"]["all"], "tokens_per_second": record.get("tokens_per_second")}
-    told |= {f"seconds {phase}": value for phase, value in record["seconds"].items() if phase != "all"}
+    seconds = record.get("seconds", {})
+    told |= {"seconds": seconds.get("all"), "tokens_per_second": record.get("tokens_per_second")}
+    told |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
     for part, prefix in PREFIXES.items():
         told |= {prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()}
     environment = record["environment"]
     return told | {name: environment[name] for name in ("device", "threads", "python", "torch", "numpy", "commit")} | {"finished": record["finished"]}
 
 
+def cells(runs: pd.DataFrame, metric: str = "NDCG@10", by: Sequence[str] = ("log", "n_layers", "d_emb")) -> pd.DataFrame:
+    """A metric by cell: `by`, its mean over seeds, their standard deviation (sd), and how many there are (seeds).
+
+    Runs on changed training parts, and those without the metric (diverged, failed), are left out.
+    """
+    plain = runs[runs[[name for name in INTERVENTIONS if name in runs]].isna().all(axis=1) & runs[metric].notna()]
+    found = plain.groupby(list(by), sort=True)[metric].agg(["mean", "std", "size"]).reset_index()
+    return found.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
+
+
 def consolidate(folder: str | os.PathLike, name: str, where: str | os.PathLike = SWEEPS) -> Path:
     """Write the records of a folder to `where/NAME.csv`, measured values to six digits; the path."""
     path = Path(where) / f"{name}.csv"
     frame = load(folder)
-    exact = {*Config.__dataclass_fields__, *INTERVENTIONS}
-    for column in frame.select_dtypes("float").columns.difference(list(exact)):
-        frame[column] = [float(f"{value:.6g}") for value in frame[column]]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    for column in frame.select_dtypes("float").columns.difference(list(DEFAULTS)):
+        frame[column] = [value if value % 1 == 0 else float(f"{value:.6g}") for value in frame[column]]  # counts stay exact
+    training.check_folder(path.parent)
     frame.to_csv(path, index=False, lineterminator="\n")
     return path
 
@@ -516,7 +567,10 @@ def read(name: str | os.PathLike) -> pd.DataFrame:
     if not path.exists():
         there = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.csv"))) or "none"
         raise InputError(f"there is no sweep {str(name)!r}; in data/sweeps there is {there}")
-    frame = pd.read_csv(path)
+    try:
+        frame = pd.read_csv(path, dtype={"key": str, "log": str, "data_hash": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no table of runs: {str(error).splitlines()[0]}") from None
     if missing := [column for column in ("key", "log", "status", "n_layers", "d_emb") if column not in frame]:
         raise InputError(f"{path} is no table of runs: it has no column {missing[0]}")
     return frame
@@ -533,7 +587,11 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     from perflaw import datasets
 
     frame = read(name)
+    if missing := [column for column in (*DEFAULTS, "data_hash", "threads", "NDCG@10") if column not in frame]:
+        raise InputError(f"{name} cannot be repeated: it has no column {missing[0]}")
     kept = frame[frame["NDCG@10"].notna()]
+    if kept.empty:
+        raise InputError(f"{name} has no run that came to an end")
     chosen = kept.sample(min(runs, len(kept)), random_state=seed)
     load_log, rows = functools.lru_cache(datasets.load), []
     for _, was in chosen.iterrows():

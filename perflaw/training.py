@@ -50,6 +50,7 @@ class Config(Architecture):
     loss: str = "bce"  # or "softmax", "sampled_softmax"
     negatives: int = 1  # bce: of each position, uniform over all items
     #                     sampled_softmax: shared by 1,024 positions, half of the chance uniform, half by popularity
+    negatives_seen: bool = True  # bce: may be items of the user's training part; if not, one that is gives way to a second draw
     learning_rate: float = 1e-3  # of AdamW
     final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
     warmup_steps: int = 0  # linear
@@ -100,16 +101,12 @@ class Batches:
     Histories (their last L + 1 items) are put in order of length and cut into as many ranks as a batch
     has rows, each of as many as there are batches: every batch gets one of each rank, at
     random. So row i is about as long in every batch, and rows of like length form a rectangle.
-
-    Raises InputError if no user has two training items.
     """
 
     def __init__(self, split: Split, max_seq_len: int, batch_size: int, device="cpu"):
         train = split.train
         lengths = np.minimum(train.lengths - 1, max_seq_len)
         users = np.flatnonzero(lengths > 0)
-        if not len(users):
-            raise InputError(f"{split.log.name} cannot be trained on: no user has two interactions in its training part; a user needs four to be trained on and tested")
         users = users[np.argsort(-lengths[users], kind="stable")]
         self.batches = math.ceil(len(users) / batch_size)
         self.rows = math.ceil(len(users) / self.batches)
@@ -123,6 +120,21 @@ class Batches:
         self.items = torch.from_numpy(train.items.astype(np.int64)).to(device)
         self.times = None if train.timestamps is None else torch.from_numpy(train.timestamps).to(device)
         self.n_items = train.n_items
+        self._had = train, users
+
+    @functools.cached_property
+    def had(self) -> Tensor:
+        """user · n_items + item, in order, of all that a user has in the training part; users in the order of `starts`."""
+        train, users = self._had
+        place = np.full(train.n_users, len(users))
+        place[users] = np.arange(len(users))
+        pairs = np.repeat(place, train.lengths) * self.n_items + train.items
+        return torch.from_numpy(np.unique(pairs)).to(self.items.device)
+
+    def have(self, who: Tensor, items: Tensor) -> Tensor:
+        """Which of the items (…, T, k) the user of each position of a batch has in the training part."""
+        pairs = who[..., self.layout.row, None] * self.n_items + items
+        return self.had[torch.searchsorted(self.had, pairs).clamp(max=len(self.had) - 1)] == pairs
 
     def deal(self, seed: int, epoch: int) -> Tensor:
         """(batches, rows) who is in which batch, in the order of `starts`."""
@@ -273,6 +285,8 @@ def loss_of(weights: models.Weights, config: Config, batches: Batches, who: Tens
     table = weights["items"]
     if config.loss == "bce":
         negatives = chance.uniform((*ids.shape, config.negatives))
+        if not config.negatives_seen:
+            negatives = torch.where(batches.have(who, negatives), chance.uniform(negatives.shape), negatives)
         return bce_loss(hidden, table, targets, weight, negatives)
     if config.loss == "softmax":
         return softmax_loss(hidden, table, targets, weight)
@@ -565,10 +579,12 @@ def check_device(device: str):
 
 
 def check_split(split: Split):
-    """Raise InputError for a split that nobody can be validated or tested on."""
+    """Raise InputError for a split that nobody can be trained, validated or tested on."""
     for part in ("validation", "test"):
         if not (getattr(split, part) >= 0).any():
             raise InputError(f"{split.log.name} has no {part} targets: no user has enough interactions for the split ({split.rule})")
+    if not (split.train.lengths > 1).any():
+        raise InputError(f"{split.log.name} cannot be trained on: no user has two interactions in its training part; a user needs four to be trained on and tested")
 
 
 # ---------------------------------------------------------------- the record
@@ -589,7 +605,7 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
 def train_stack(configs: list[Config], data, folder=None, device="cpu", progress=True) -> list[dict]:
     """`train` of several configurations that `fit_stack` can train together; each record is written when its run ends.
 
-    A stack that runs out of memory is tried again in halves.
+    A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
     """
     split = _split(data)
     for config in configs:
@@ -600,10 +616,6 @@ def train_stack(configs: list[Config], data, folder=None, device="cpu", progress
     missing = [i for i, record in enumerate(records) if record is None]
     start = time.perf_counter()
 
-    def keep(i, told):
-        told["seconds"] = told.get("seconds", {}) | {"all": time.perf_counter() - start}
-        records[i] = keep_record(configs[i], split, told, folder, device)
-
     def judge(place, fitted):
         i = missing[place]
         told = {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
@@ -612,7 +624,8 @@ def train_stack(configs: list[Config], data, folder=None, device="cpu", progress
             before = time.perf_counter()
             told["metrics"], told["ranks"] = evaluate(fitted, configs[i], split)
             told["seconds"]["test"] = time.perf_counter() - before
-        keep(i, told)
+        told["seconds"]["all"] = sum(told["seconds"].values())
+        records[i] = keep_record(configs[i], split, told, folder, device)
 
     reason = ""
     try:
@@ -621,10 +634,11 @@ def train_stack(configs: list[Config], data, folder=None, device="cpu", progress
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)):
             raise
-        reason = f"out of memory: {str(error).splitlines()[0]}"
+        reason = f"out of memory: {error}".splitlines()[0]
     left = [i for i in missing if records[i] is None]
     if len(missing) == 1 and left:
-        keep(left[0], {"status": reason})
+        told = {"status": reason, "seconds": {"all": time.perf_counter() - start}}
+        records[left[0]] = keep_record(configs[left[0]], split, told, folder, device)
     elif left:  # outside the handler, which would hold on to the memory
         for half in filter(None, (left[: len(left) // 2], left[len(left) // 2 :])):
             for i, record in zip(half, train_stack([configs[i] for i in half], split, folder, device, progress)):
@@ -641,7 +655,7 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
         "configuration": asdict(config),
         "data_hash": split.log.hash,
         "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions]},
-        "order": _order(split),
+        "order": split.log.order,
         **sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
         "entropies": entropies(split.train),
@@ -684,12 +698,8 @@ def key(config: Config, split: Split) -> str:
 
     The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
     """
-    told = [SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, _order(split)]
+    told = [SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order]
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _order(split):
-    return hashlib.sha256(split.log.items.tobytes() + split.log.offsets.tobytes()).hexdigest()[:16]
 
 
 def _split(data):
@@ -700,6 +710,10 @@ def _split(data):
     return leave_one_out(data)
 
 
+class Unwritable(InputError):
+    """A record cannot be written where it belongs."""
+
+
 def check_folder(folder: Path):
     """Make the folder, and see that a record can be kept there, before hours are spent on it."""
     try:
@@ -707,11 +721,7 @@ def check_folder(folder: Path):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise InputError(f"records cannot be kept in {folder}: {error.strerror}; name another folder") from None
-
-
-class Unwritable(InputError):
-    """A record could not be written where it belongs."""
+        raise Unwritable(f"records cannot be kept in {folder}: {error.strerror}; name another folder") from None
 
 
 def write_record(record: dict, path: Path) -> None:
@@ -770,13 +780,20 @@ def entropies(train: InteractionLog) -> dict[str, float | None]:
 def environment(device: str) -> dict:
     """What the numbers may depend on besides the configuration."""
     name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or platform.machine()
-    here = Path(__file__).parent
-    git = subprocess.run(["git", "-C", str(here), "rev-parse", "HEAD"], capture_output=True, text=True)
     return {
         "device": f"{device}: {name}",
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "commit": git.stdout.strip() or None,
+        "commit": commit(),
     }
+
+
+@functools.cache
+def commit() -> str | None:
+    """The commit that this code is of, where git knows."""
+    try:
+        return subprocess.run(["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip() or None
+    except OSError:  # there is no git
+        return None

@@ -1,0 +1,32 @@
+"""Make data/floors.csv: recommenders without weights, on the logs in the folder PERFLAW_DATA, by both rules of ranking."""
+
+import sys
+
+import pandas as pd
+
+from perflaw import baselines, datasets, quality, ranking
+from perflaw.interactions import leave_one_out
+
+
+def main():
+    names = list(datasets.local())
+    if not names:
+        sys.exit("PERFLAW_DATA names no folder of logs")
+    rows = []
+    for name in names:
+        split = leave_one_out(datasets.load(name))
+        for recommender, fitted in baselines.BASELINES.items():
+            scorer, told = fitted(split), {}
+            for part, seen in ranking.RULES.items():
+                if seen == "training" or ranking.removes_seen(split):
+                    ranks = ranking.rank(scorer, split, split.test, seen=seen).ranks
+                    prefix = "removed " if seen == "history" else ""
+                    told |= {f"{prefix}HR@10": ranking.hit_rate(ranks), f"{prefix}NDCG@10": ranking.ndcg(ranks)}
+            rows.append({"log": name, "recommender": recommender} | told)
+            print(*rows[-1].values(), flush=True)
+    path = quality.FOLDER.parent / "floors.csv"
+    pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

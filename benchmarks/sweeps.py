@@ -1,0 +1,72 @@
+"""What the engine of sweeps costs: `python benchmarks/sweeps.py [--log NAME]`, about five minutes on two quiet cores.
+
+Two workers against one, and how much of the time is not training, on a small grid of the log (by default the synthetic one);
+then the reading of 10,000 records. Each row is one run.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import torch
+
+from perflaw import datasets, sweeps
+
+GRID = {
+    "settings": {"loss": "softmax", "max_seq_len": 50, "learning_rate": 0.005, "epochs": 8, "patience": None},
+    "grid": {"n_layers": [1, 2, 3, 4], "d_emb": [16, 32], "seed": [0, 1]},
+}
+
+
+def timed(function, *args):
+    start = time.perf_counter()
+    result = function(*args)
+    return time.perf_counter() - start, result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--log", default="synthetic")
+    parser.add_argument("--records", default=10_000, type=int)
+    options = parser.parse_args()
+    log = datasets.load(options.log)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n")
+    print("| workers | seconds | runs an hour | in training and ranking |\n|---|---:|---:|---:|")
+    rates = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        torch.set_num_threads(1)
+        sweeps.run({"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False)  # compiles and caches
+        for workers in (1, os.cpu_count()):
+            folder = Path(scratch) / str(workers)
+            pool = sweeps.processes(workers)()
+            list(pool.map(sweeps.work, *zip(*[(log, sweeps.Data(), [sweeps.expand({"settings": {"epochs": 1}})[0].config], folder / "warm")] * workers)))
+            seconds, table = timed(lambda: sweeps.run(GRID, log, folder / "runs", pool, progress=False))
+            pool.shutdown()
+            phases = table[["seconds training", "seconds validation", "seconds test"]].sum().sum()
+            rates[workers] = 3600 * len(table) / seconds
+            print(f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} | {phases / seconds / workers:.1%} |")
+        sequence = list(rates.values())
+        print(f"\n{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times the runs an hour of one\n")
+
+        folder, copies = Path(scratch) / "1" / "runs", Path(scratch) / "many"
+        copies.mkdir()
+        record = json.loads(next(folder.glob("*.json")).read_text())
+        for i in range(options.records):
+            record["key"] = f"{i:016x}"
+            (copies / f"{record['key']}.json").write_text(json.dumps(record))
+        size = next(copies.iterdir()).stat().st_size
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            seconds, table = timed(sweeps.load, copies)
+        shutil.rmtree(copies)
+    print(f"{len(table):,} records of {size / 1024:.0f} KB are read in {seconds:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
