@@ -30,6 +30,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -40,6 +41,7 @@ from perflaw import datasets, laws, models, training
 from perflaw.interactions import InteractionLog, Split, leave_one_out
 
 CORES = os.cpu_count()
+GROWTH = Path(__file__).parents[1] / "data" / "growth.csv"  # the last table, which the book shows
 WAYS = {f"1 process, {CORES} threads": (1, CORES), f"{CORES} processes, 1 thread each": (CORES, 1)}
 SIZES = dict(n_layers=2, d_emb=64, max_seq_len=200, dropout=0.2)
 ROWS = 128  # histories in a batch
@@ -392,7 +394,7 @@ def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
 
 def compare_growth(repeats, axes):
     torch.set_num_threads(1)
-    products, bandwidths = {}, {}
+    products, bandwidths, rows = {}, {}, []
     for d in sorted({REFERENCE["d_emb"], *axes["d_emb"]}):
         x, w = torch.randn(POSITIONS, d), torch.randn(d, d)
         products[d] = 2 * POSITIONS * d**2 / seconds(lambda: x @ w, 31)
@@ -415,7 +417,10 @@ def compare_growth(repeats, axes):
                 parts["activations"] = price * count.activations
                 ns = (f"{1e9 * x / tokens:,.0f}" for x in (taken, *(parts[name] for name in ("products", "activations", "tables", "calls"))))
                 ratios = taken / sum(parts.values()), taken / flops / first
-                row(*(f"{size:,}" for size in cell.values()), *ns, *(f"{ratio:.2f}" for ratio in ratios), max(parts, key=parts.get))
+                binds = max(parts, key=parts.get)
+                row(*(f"{size:,}" for size in cell.values()), *ns, *(f"{ratio:.2f}" for ratio in ratios), binds)
+                told = {"backbone": backbone, "grows": axis, **cell, "ns": 1e9 * taken / tokens, **{name: 1e9 * part / tokens for name, part in parts.items()}}
+                rows.append(told | {"by_sum": ratios[0], "by_flops": ratios[1], "binds": binds})
         print(f"\nThe first row is the reference: it sets 1, and the price of a byte of activations (1 / {1e-9 / price:.1f} GB/s).")
         print(f"A call costs {1e6 * call:.1f} µs, that of a step of 4 positions.")
     rates = ", ".join(f"{rate / 1e9:.0f} at d {d}" for d, rate in products.items())
@@ -424,6 +429,7 @@ def compare_growth(repeats, axes):
     print("activations: bytes that all other operations read and write. tables: the same of the items' embeddings, gradients and")
     print(f"moments, at the measured rate of adding two tables, GB/s: {speeds}. measured / sum: against the sum of the four;")
     print("measured / FLOPs: against the reference scaled by FLOPs alone. What binds is the largest of the four.")
+    return pd.DataFrame(rows)
 
 
 def main():
@@ -441,7 +447,9 @@ def main():
     ratios = compare_codes(options.recbole, groups, steps)
     compare_losses(groups, steps)
     compare_stacks(1 if options.quick else 3)
-    compare_growth(repeats, axes)
+    growth = compare_growth(repeats, axes)
+    if not options.quick:
+        growth.to_csv(GROWTH, index=False, float_format="%.4g", lineterminator="\n")
     print(f"\nSASRec d 64, 2 blocks, length 200, BCE-1: {', '.join(ratios)} (non-padding tokens per second, CPU, one run)")
 
 

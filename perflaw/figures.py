@@ -7,6 +7,7 @@ run from light to dark, so they survive a grey print.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -599,4 +600,29 @@ def cost_check(found: pd.DataFrame, narrow=False):
         axis.set_xlabel("measured, seconds")
     axes[0].set_ylabel("predicted, seconds")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    return figure
+
+
+def growth(rows: pd.DataFrame, narrow=False):
+    """Time of a token over what the FLOPs and over what the sum of work say, as each size grows; the grey band is within 1.3 times.
+
+    rows: backbone, grows (which size), that size, by_sum, by_flops; the rows of which nothing grows are the reference, at 1.
+    """
+    sizes = {"n_layers": "layers N", "d_emb": "dimension d", "max_seq_len": "length L", "n_items": "items"}
+    figure, axes = _grid(4, narrow, 4, 2, 2.6)
+    colours = {"sasrec": BLUE, "llama": ORANGE}
+    for axis, (size, label) in zip(axes, sizes.items()):
+        axis.axhspan(1 / 1.3, 1.3, color="#eeeeee", lw=0)
+        for (backbone, colour), (column, dash, word) in itertools.product(colours.items(), (("by_flops", "--", "FLOPs"), ("by_sum", "-", "sum of work"))):
+            line = rows[(rows["backbone"] == backbone) & ((rows["grows"] == size) | rows["grows"].isna())].sort_values(size)
+            axis.plot(line[size], line[column], ls=dash, marker="o", ms=3, lw=1.2, color=colour, label=f"{backbone}, over {word}")
+        _log_axis(axis, sorted(rows.loc[rows["grows"] == size, size].unique())[:: 2 if size == "n_items" else 1])
+        axis.set_yscale("log")
+        axis.yaxis.set_major_locator(FixedLocator([0.5, 1, 2, 4, 8]))
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_xlabel(label)
+        axis.tick_params(labelsize=7)
+    axes[0].set_ylabel("measured / model")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2, fontsize=8)
     return figure
