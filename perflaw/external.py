@@ -12,7 +12,7 @@ Recommenders", arXiv 2507.16289. data/README.md gives columns and provenance.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,6 @@ import pandas as pd
 from scipy.stats import t as student
 
 from perflaw import InputError, fitting, published
-from perflaw.fitting import Fit
-from perflaw.laws import Law
 
 FOLDER = Path(__file__).parent.parent / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
@@ -137,45 +135,3 @@ def surfaces(treated: pd.DataFrame) -> pd.DataFrame:
     """Test values over N and d, the mean over heads: 12 cells for each of `SURFACE`."""
     cells = treated.groupby([*SURFACE, "n_layers", "d_emb"], sort=False)["test"].mean()
     return cells.rename("value").reset_index().assign(max_seq_len=LENGTH)
-
-
-def judge_laws(candidates: Mapping[str, Law], table: pd.DataFrame) -> pd.DataFrame:
-    """Every law on every surface: in sample, and on hidden cells; one row a fit.
-
-    Columns: what `fitting.compare` returns, and for each split of `held_out` its mean
-    absolute percentage error.
-    """
-    seen = fitting.compare(candidates, table, SURFACE)
-    hidden = [
-        {"law": name, **dict(zip(SURFACE, key)), **held_out(law, surface)}
-        for name, law in candidates.items()
-        for key, surface in table.groupby(SURFACE, sort=False)
-    ]
-    return seen.merge(pd.DataFrame(hidden), on=["law", *SURFACE])
-
-
-def held_out(law: Law, surface: pd.DataFrame) -> dict[str, float]:
-    """Mean absolute percentage errors on hidden cells: leave-one-out, largest N, largest d.
-
-    Three values of N leave two when the largest is hidden, and two values determine one
-    number. A law that asks for more along N has no prediction there; its error is nan.
-    """
-    y = surface["value"].to_numpy()
-    theta, beta, *_ = fitting.solve(law, surface, y, 1 - np.eye(len(y)))
-    left_out = np.diagonal(fitting.predict_many(law, surface, theta, beta))
-    errors = {"leave-one-out": 100 * np.abs(left_out / y - 1).mean()}
-    for axis, split in (("n_layers", "largest N"), ("d_emb", "largest d")):
-        hidden = (surface[axis] == surface[axis].max()).to_numpy()
-        determined = directions(law, surface[~hidden]) == directions(law, surface)
-        predicted = fitting.fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden])
-        errors[split] = 100 * np.abs(predicted / y[hidden] - 1).mean() if determined else np.nan
-    return errors
-
-
-def directions(law: Law, points: pd.DataFrame) -> int:
-    """In how many directions the parameters of a law can move its values at `points`.
-
-    Counted at parameters of one half, which stand for any: a property of law and points.
-    """
-    any_parameters = pd.Series(0.5, index=list(law.parameters))
-    return fitting.rank(fitting.jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points)))))

@@ -462,6 +462,44 @@ def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()
     return pd.concat([mape.rename("mape"), coverage.rename("coverage")], axis=1).reset_index()
 
 
+def judge(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Every law on every surface of `table` (see `fit_surfaces`), in sample and on hidden cells; one row a fit.
+
+    Columns: what `compare` returns, and mean absolute percentage errors: leave-one-out, largest N, largest d.
+
+    A few values along an axis determine a few numbers. A law that asks for more than those that are left
+    when the largest is hidden has no prediction there; its error is nan.
+    """
+    hidden = [
+        {"law": name, **dict(zip(by, key)), **_hidden_errors(law, surface)}
+        for name, law in candidates.items()
+        for key, surface in table.groupby(list(by), sort=False)
+    ]
+    return compare(candidates, table, by).merge(pd.DataFrame(hidden), on=["law", *by])
+
+
+def _hidden_errors(law, surface):
+    y = surface["value"].to_numpy()
+    theta, beta, *_ = solve(law, surface, y, 1 - np.eye(len(y)))
+    left_out = np.diagonal(predict_many(law, surface, theta, beta))
+    errors = {"leave-one-out": 100 * np.abs(left_out / y - 1).mean()}
+    for axis, split in (("n_layers", "largest N"), ("d_emb", "largest d")):
+        hidden = (surface[axis] == surface[axis].max()).to_numpy()
+        determined = directions(law, surface[~hidden]) == directions(law, surface)
+        predicted = fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden])
+        errors[split] = 100 * np.abs(predicted / y[hidden] - 1).mean() if determined else np.nan
+    return errors
+
+
+def directions(law: Law, points: pd.DataFrame) -> int:
+    """In how many directions the parameters of a law can move its values at `points`.
+
+    Counted at parameters of one half, which stand for any: a property of law and points.
+    """
+    any_parameters = pd.Series(0.5, index=list(law.parameters))
+    return rank(jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points)))))
+
+
 # ---------------------------------------------------------------- saving
 
 

@@ -125,7 +125,7 @@ def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
 
 def test_laws_on_the_surfaces(treated):
     surfaces = external.surfaces(treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")])
-    found = external.judge_laws(laws.rivals(), surfaces).set_index(["law", "regularisation"])
+    found = fitting.judge(laws.rivals(), surfaces, external.SURFACE).set_index(["law", "regularisation"])
     line = found.loc[("log-linear", CHOSEN), ["leave-one-out", "largest N", "largest d"]]
     assert line.astype(float).round(2).tolist() == [1.56, 0.76, 3.51]
     assert found.loc[("log-linear", FIXED), "r2"] < 0.75 < 0.95 < found.loc[("Performance Law, k = 2", FIXED), "r2"]
