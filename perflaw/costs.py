@@ -18,7 +18,9 @@ from scipy.optimize import nnls
 PACES = {
     "products": 0.035,  # multiplications with weights
     "attention": 0.05,  # of queries, keys and values
-    "scores": 0.04,  # of the output layer
+    "shares": 0.5,  # numbers in the tables of attention
+    "outputs": 0.04,  # multiplications in the output layer
+    "scores": 0.6,  # numbers that come out of it
     "elements": 1.5,  # numbers passed between layers
     "weights": 0.4,  # of them, that the optimiser reads and writes, by step
     "calls": 60_000.0,  # of a layer, by step
@@ -43,8 +45,10 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "products": forward * 3 * n * layer,
-            "attention": forward * 6 * n * r["attention_length"] * (d + 8 * r["n_heads"]),
-            "scores": epochs * tokens * 3 * scored * (d + 8),
+            "attention": forward * 6 * n * r["attention_length"] * d,
+            "shares": forward * n * r["attention_length"] * r["n_heads"],
+            "outputs": epochs * tokens * 3 * scored * d,
+            "scores": epochs * tokens * scored,
             "elements": forward * (n + 1) * d,
             "weights": epochs * steps * (r["items"] * d + n * layer),
             "calls": epochs * steps * (n + 2),

@@ -626,3 +626,23 @@ def growth(rows: pd.DataFrame, narrow=False):
     axes[0].set_ylabel("measured / model")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2, fontsize=8)
     return figure
+
+
+def steps(changes: pd.DataFrame, narrow=False):
+    """What each step to a larger N or d changes, in per cent, with its interval: a panel a log; columns of `evidence.steps`."""
+    logs = list(dict.fromkeys(changes["log"]))
+    figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
+    colours, names = {"n_layers": BLUE, "d_emb": ORANGE}, {"n_layers": "layers N", "d_emb": "dimension d"}
+    for axis, log in zip(axes, logs):
+        here = changes[changes["log"] == log].reset_index(drop=True)
+        for name, rows in here.groupby("axis", sort=False):
+            bars = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
+            axis.errorbar(rows.index, rows["change"], yerr=bars, fmt="o", ms=4, capsize=2, lw=1.2, color=colours[name], label=names[name])
+        axis.axhline(0, color="black", lw=0.8)
+        axis.set_xticks(here.index, [f"{small}→{large}" for small, large in zip(here["smaller"], here["larger"])], rotation=60, fontsize=7)
+        axis.set_xlim(-0.6, len(here) - 0.4)
+        axis.set_title(log)
+        axis.grid(axis="x", visible=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    figure.supylabel("change, per cent", fontsize=9)
+    return figure
