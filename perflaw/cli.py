@@ -291,11 +291,11 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
     paper-faithful, regularised, data, quality. What the folder has is not trained again: a sweep that was
     stopped, or killed, goes on where it was.
     """
-    import warnings
+    import signal
 
     from perflaw import sweeps
 
-    warnings.showwarning = lambda message, *_: click.echo(message, err=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
     with one_line_errors():
         log = load_log(log, options)
         if dry_run:
@@ -308,14 +308,15 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
                 click.echo(f"\nInterrupted; {out} has {len(list(out.glob('*.json'))) - before} more records. The same command goes on from there.", err=True)
                 raise SystemExit(130) from None
     if dry_run:
-        tell_plan(planned, workers)
+        tell_plan(planned, workers, log, out)
         return
     failed = table[table["status"].str.startswith(("failed", "out of memory"))]
     diverged = table["status"].str.startswith("diverged").sum()
     click.echo(f"{out}: {len(table)} runs" + (f", {diverged} of them diverged" if diverged else ""))
     if "NDCG@10" in table:
         best = table.loc[table["validation NDCG@10"].idxmax()]
-        click.echo(f"best by validation: {best['backbone']}, {best['n_layers']} layers, d {best['d_emb']}; test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}")
+        shape = f"{best['backbone']}, N {best['n_layers']}, d {best['d_emb']}, seed {best['seed']}"
+        click.echo(f"best by validation: {best['key']} ({shape}); test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}")
     if len(failed):
         raise click.ClickException(f"{len(failed)} runs failed and will be tried again next time; the first: {failed['key'].iloc[0]}, {failed['status'].iloc[0]}")
 
@@ -345,21 +346,27 @@ def executor_at(where, workers, threads, device):
     return sweeps.processes(workers, threads)
 
 
-def tell_plan(planned, workers):
+def tell_plan(planned, workers, log, out):
     """What `perflaw sweep --dry-run` prints."""
     import os
 
     from tqdm import tqdm
 
+    from perflaw import sweeps
+
     frame = planned.frame
-    varies = [name for name in frame if name not in ("key", "done", "predicted_seconds") and frame[name].nunique(dropna=False) > 1]
-    shown = frame[["key", *varies]].assign(seconds=frame["predicted_seconds"].round(1)).assign(done=frame["done"])
-    click.echo(shown.to_string(index=False, max_rows=100))
+    settings = [name for name in frame if name in sweeps.DEFAULTS or name == "tokens"]
+    varies = [name for name in settings if frame[name].nunique(dropna=False) > 1]
+    held = {name: frame[name].iloc[0] for name in settings if name not in varies and name != "tokens"}
+    held = ", ".join(f"{name} {value}" for name, value in held.items() if value != sweeps.DEFAULTS[name] and value == value and value is not None)
+    click.echo(f"{log.name}: {log.n_users:,} users, {log.n_items:,} items, {log.tokens:,} interactions; into {out}\nall runs: {held or 'the defaults'}\n")
+    shown = frame[["key", *varies]].assign(seconds=frame["predicted_seconds"].round(1)).assign(status=frame["done"])
+    click.echo(shown.to_string(index=False, max_rows=100, na_rep="-").replace(" None", "    -"))
     left = frame[frame["done"] == ""]
     seconds, workers = left["predicted_seconds"].sum(), workers or os.cpu_count() or 1
     alone = max(seconds / workers, left["predicted_seconds"].max() if len(left) else 0)
     learnt = f"learnt from {len(planned.records)} runs done" if planned.records else "of a server's core, as no run is done yet; it may be far off here"
-    click.echo(f"\n{len(frame)} runs, {len(frame) - len(left)} of them done; the rest would take about {tqdm.format_interval(seconds)} of one worker,")
+    click.echo(f"\n{len(frame)} runs, {len(frame) - len(left)} of them done; the rest would take about {tqdm.format_interval(seconds)} (h:min:s) of one worker,")
     click.echo(f"{tqdm.format_interval(alone)} of {workers} ({learnt})")
 
 
@@ -368,7 +375,10 @@ def tell_plan(planned, workers):
 @click.argument("name", metavar="NAME")
 @click.option("--where", metavar="FOLDER", help="Default data/sweeps.")
 def consolidate(runs, name, where):
-    """Write a folder of run records as one table, NAME.csv, one row a run."""
+    """Write a folder of run records as one table, NAME.csv, one row a run.
+
+    Without --where it goes to data/sweeps of the repository, where `perflaw verify` and the book look.
+    """
     from perflaw import sweeps
 
     with one_line_errors():
@@ -433,7 +443,10 @@ def combinations(pairs, axes):
 
 @contextmanager
 def one_line_errors():
-    """Turn the user's mistakes into one line and a non-zero exit."""
+    """Turn the user's mistakes into one line and a non-zero exit, and warnings into one line each."""
+    import warnings
+
+    warnings.showwarning = lambda message, *_: click.echo(message, err=True)
     try:
         yield
     except InputError as error:

@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -75,7 +76,8 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
     if not path.suffix and not path.is_file():
         path = GRIDS / f"{path.name}.yaml"
         if not path.exists():
-            raise InputError(f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(sorted(p.stem for p in GRIDS.glob('*.yaml')))}")
+            there = ", ".join(sorted(p.stem for p in GRIDS.glob("*.yaml")))
+            raise InputError(f"there is no grid {str(grid)!r}: name a YAML file" + (f", or one of {there}" if there else "; presets come with the repository"))
     try:
         read = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
@@ -95,7 +97,7 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
 
 
-def expand(grid: Mapping) -> list[Point]:
+def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
     """The runs of a grid, in its order, each once.
 
     * settings: what all runs have. Any name of `training.Config`; `split` (leave one out, or global time);
@@ -106,6 +108,7 @@ def expand(grid: Mapping) -> list[Point]:
 
     Raises InputError for a name or a value that cannot be, before anything is trained.
     """
+    grid = read_grid(grid)
     if unknown := [name for name in grid if name not in ("about", "settings", "grid", "overrides")]:
         raise InputError(f"a grid has no {unknown[0]!r}; it has settings, grid, overrides and about")
     settings, products = _mapping(grid.get("settings", {}), "settings"), grid.get("grid", {})
@@ -198,7 +201,9 @@ class Plan(NamedTuple):
 def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu", stack: int | None = None) -> Plan:
     """Expand a grid, see what a folder of records has of it, and predict what the rest will take."""
     training.check_device(device)
-    points, rows, records = expand(read_grid(grid)), [], []
+    if not isinstance(log, InteractionLog):
+        raise InputError(f"{log!r} is no log; read one with perflaw.datasets.load")
+    points, rows, records = expand(grid), [], []
     for point in points:
         split = split_of(log, point.data)
         training.check_split(split)
@@ -233,15 +238,17 @@ def _described(point, split):
 
 
 def processes(workers: int | None = None, threads: int = 1) -> Callable[[], Executor]:
-    """A pool of processes, made anew should one be killed: an executor for `run`. By default one for each core.
-
-    Processes import the script that starts them, which needs its `if __name__ == "__main__":`.
-    """
+    """A pool of processes, made anew should one be killed: an executor for `run`. By default one for each core."""
+    if workers is not None and workers < 1:
+        raise InputError(f"{workers} workers cannot do anything; use 1 or more")
     return functools.partial(_Pool, workers or os.cpu_count() or 1, threads)
 
 
 class _Pool(ProcessPoolExecutor):
-    """Workers that Ctrl-C does not reach, not even while they start: the sweep says when to end."""
+    """Workers that Ctrl-C does not reach, not even while they start: the sweep says when to end.
+
+    Nor do they run the script that starts them, which then needs no `if __name__ == "__main__":`.
+    """
 
     def __init__(self, workers, threads):
         context = multiprocessing.get_context("spawn")
@@ -249,11 +256,14 @@ class _Pool(ProcessPoolExecutor):
         super().__init__(workers, context, _start_worker, (lock, slots, workers, threads))
 
     def submit(self, *args):
-        """Start what it takes, with the signal blocked, which a new process inherits."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        """Start what it takes, with the signal blocked, which a new process inherits, and without a script, which it would run."""
+        before, script = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), vars(sys.modules["__main__"])
+        kept = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
+        script["__spec__"] = None
         try:
             return super().submit(*args)
         finally:
+            script.update(kept)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -313,6 +323,8 @@ def run(
     folder that another sweep writes to.
     """
     out = Path(out)
+    if isinstance(executor, str):
+        raise InputError(f"{executor!r} is no executor; use sweeps.processes(), None for this process, or one of concurrent.futures")
     training.check_folder(out)
     lock = filelock.FileLock(out / ".sweep.lock", blocking=False)
     try:
@@ -332,7 +344,7 @@ def _run(grid, log, out, executor, device, stack, threads, progress):
     make = executor if callable(executor) else None
     pool = make() if make else executor or _Here()
     at_once = getattr(pool, "_max_workers", None) or len(planned.jobs)
-    bars = progress and (make is not None or executor is None)
+    bars = progress and sys.stderr.isatty() and (make is not None or executor is None)
     queue, suspects, running = list(planned.jobs), [], {}
     bar = _Bar(planned, at_once, out.name, progress)
 
@@ -428,7 +440,8 @@ class _Bar:
         self.start = time.perf_counter()
         form = "{desc}: {n_fmt} of {total_fmt} runs |{bar:20}| {elapsed}{postfix}"
         total = len(planned.points)
-        self.bar = tqdm(total=total, initial=total - len(self.left), desc=name, disable=not progress, position=0, bar_format=form)
+        pause = 0.1 if sys.stderr.isatty() else 30
+        self.bar = tqdm(total=total, initial=total - len(self.left), desc=name, disable=not progress, position=0, bar_format=form, mininterval=pause)
         self.close = self.bar.close
 
     def ended(self, job, records):
@@ -472,14 +485,14 @@ def load(folder: str | os.PathLike) -> pd.DataFrame:
     for path in paths:
         try:
             record = orjson.loads(path.read_bytes())
-            if record["schema"] != training.SCHEMA or record["key"] != path.stem:
+            if record["schema"] != training.SCHEMA or not record["key"] == path.stem == training.key_of(record):
                 raise ValueError
             rows.append(row(record))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             others.append(path.name)
     if others:
         shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
-        warnings.warn(f"{len(others)} of {len(paths)} files in {folder} are no records of schema {training.SCHEMA}, left out: {shown}", stacklevel=2)
+        warnings.warn(f"{len(others)} of {len(paths)} files in {folder} are no records of schema {training.SCHEMA}, or were changed, and are left out: {shown}", stacklevel=2)
     if not rows:
         raise InputError(f"{folder} has no run records; `perflaw sweep` and `perflaw train` make some")
     return _frame(rows)
@@ -538,20 +551,33 @@ def row(record: dict) -> dict:
     return told | {name: environment[name] for name in ("device", "threads", "python", "torch", "numpy", "commit")} | {"finished": record["finished"]}
 
 
-def cells(runs: pd.DataFrame, metric: str = "NDCG@10", by: Sequence[str] = ("log", "n_layers", "d_emb")) -> pd.DataFrame:
-    """A metric by cell: `by`, its mean over seeds, their standard deviation (sd), and how many there are (seeds).
+def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+    """A metric by cell: its mean over runs that differ in the seed alone, their standard deviation (sd) and number (seeds).
 
-    Runs on changed training parts, and those without the metric (diverged, failed), are left out.
+    Columns: log, n_layers, d_emb, and whatever else of data and configuration differs between the runs of a log; the metric, sd,
+    seeds. Runs on changed training parts are left out, and those without the metric (diverged, failed). Raises InputError
+    for a metric that the table has not.
     """
+    if metric not in runs:
+        raise InputError(f"the runs have no {metric!r}; they have {', '.join(runs.columns[runs.columns.str.startswith(('HR', 'NDCG', 'MRR', 'log-loss'))])}")
     plain = runs[runs[[name for name in INTERVENTIONS if name in runs]].isna().all(axis=1) & runs[metric].notna()]
-    found = plain.groupby(list(by), sort=True)[metric].agg(["mean", "std", "size"]).reset_index()
+    same = [name for name in ("data_hash", "split", *Config.__dataclass_fields__) if name in runs and name not in ("n_layers", "d_emb", "seed")]
+    varies = [name for name in same if (plain.groupby("log")[name].nunique(dropna=False) > 1).any()]
+    found = plain.groupby(["log", "n_layers", "d_emb", *varies], dropna=False)[metric].agg(["mean", "std", "size"]).reset_index()
     return found.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
 
 
 def consolidate(folder: str | os.PathLike, name: str, where: str | os.PathLike = SWEEPS) -> Path:
-    """Write the records of a folder to `where/NAME.csv`, measured values to six digits; the path."""
-    path = Path(where) / f"{name}.csv"
+    """Write the records of a folder to `where/NAME.csv`, measured values to six digits; the path.
+
+    Raises InputError for a name that is a path, and a table there that has runs which the folder has not.
+    """
+    if not name or Path(name).name != name:
+        raise InputError(f"{name!r} is no name of a table; use one without slashes")
+    path = Path(where) / f"{name.removesuffix('.csv')}.csv"
     frame = load(folder)
+    if path.exists() and (lost := set(read(path)["key"]) - set(frame["key"])):
+        raise InputError(f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it")
     for column in frame.select_dtypes("float").columns.difference(list(DEFAULTS)):
         frame[column] = [value if value % 1 == 0 else float(f"{value:.6g}") for value in frame[column]]  # counts stay exact
     training.check_folder(path.parent)
@@ -579,7 +605,7 @@ def read(name: str | os.PathLike) -> pd.DataFrame:
 def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: float = 0.1, seed: int = 0, progress: bool = True) -> pd.DataFrame:
     """Repeat runs of a consolidated sweep, drawn at random, on the CPU, and compare.
 
-    log: by default the one that the table names. Columns: key, was and now (NDCG@10 on test), `within` (their difference is at most
+    log: by default the one that the table names. Columns: key, log, n_layers, d_emb, seed, was and now (NDCG@10 on test), `within` (their difference is at most
     `tolerance` of what it was: on another machine, or with other versions, rounding grows into the noise between seeds, which is some per
     cent) and `equal` (to six digits, as on the same machine it should be). Raises InputError for a log or a version that
     gives another key: then it would be another run.
@@ -595,17 +621,25 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     chosen = kept.sample(min(runs, len(kept)), random_state=seed)
     load_log, rows = functools.lru_cache(datasets.load), []
     for _, was in chosen.iterrows():
-        whose = log or load_log(was["log"])
+        whose = log or _named(load_log, was["log"])
         values = {name: was[name] for name in Config.__dataclass_fields__}
         values = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
         steps = {name: None if pd.isna(was[name]) else float(was[name]) for name in INTERVENTIONS}
         point = _point(values | steps | {"split": was["split"], "data_seed": int(was["data_seed"])})
         split = split_of(whose, point.data)
         if (key := training.key(point.config, split)) != was["key"]:
-            why = "its hash is another" if split.log.hash != was["data_hash"] else "its users or items are in another order"
+            why = "its hash is another" if split.log.hash != was["data_hash"] else "its configuration, or the order of users or items, is another"
             raise InputError(f"{was['key']} was not trained on this {whose.name} ({why}); it would now be {key}")
         torch.set_num_threads(int(was["threads"]))
         record = training.train(point.config, split, None, progress=progress)
         now = record["metrics"]["test"]["NDCG@10"] if "metrics" in record else math.nan
-        rows.append((key, was["NDCG@10"], now, abs(now - was["NDCG@10"]) <= tolerance * was["NDCG@10"], float(f"{now:.6g}") == was["NDCG@10"]))
-    return pd.DataFrame(rows, columns=["key", "was", "now", "within", "equal"])
+        equal = float(f"{now:.6g}") == was["NDCG@10"]
+        rows.append((key, *was[["log", "n_layers", "d_emb", "seed", "NDCG@10"]], now, equal or abs(now - was["NDCG@10"]) <= tolerance * was["NDCG@10"], equal))
+    return pd.DataFrame(rows, columns=["key", "log", "n_layers", "d_emb", "seed", "was", "now", "within", "equal"])
+
+
+def _named(load, name):
+    try:
+        return load(name)
+    except InputError as error:
+        raise InputError(f"{error}; or say which it is: verify(…, log=…), on the command line --log") from None

@@ -18,6 +18,7 @@ import os
 import platform
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -420,7 +421,7 @@ def fit_stack(
     step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
     captured, captured_of = None, 0
     total = sum(config.epochs for config in configs) * batches.tokens
-    bar_options = progress if isinstance(progress, dict) else {"disable": not progress}
+    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress})
     with tqdm(total=total, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
         for epoch in range(1, max(config.epochs for config in configs) + 1):
             training = [member for member in members if not member.status]
@@ -698,7 +699,16 @@ def key(config: Config, split: Split) -> str:
 
     The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
     """
-    told = [SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order]
+    return _digest(SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order)
+
+
+def key_of(record: dict) -> str:
+    """The key that a record should have, of what it says it is of."""
+    split = record["split"]
+    return _digest(record["schema"], record["configuration"], record["data_hash"], split["rule"], split["hash"], record["order"])
+
+
+def _digest(*told):
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -767,6 +777,8 @@ def read_record(path: str | os.PathLike) -> dict:
         raise InputError(f"{path} is the record of {record['key']}; give it that name back, or remove it")
     if schema != SCHEMA:
         raise InputError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; move it to a folder of its own")
+    if not all(name in record for name in ("data_hash", "split", "order")) or key_of(record) != record["key"]:
+        raise InputError(f"{path} was changed: what it says it was trained with is not what its key stands for; remove it, and the run is done again")
     return record
 
 

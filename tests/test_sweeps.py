@@ -720,14 +720,66 @@ def test_files_that_are_no_records_are_left_out_and_named(copied):
     foreign = {"a.json": "{}", "b.json": "[1]", "c.json": "{", "d.json": '{"schema": 1, "key": "d"}', "e.json": '{"schema": 1, "key": "other"}'}
     for name, text in foreign.items():
         (copied / name).write_text(text)
-    with pytest.warns(UserWarning, match=r"6 of 14 files in .* are no records of schema 1, left out: .*json, .*json, .*json …") as told:
+    with pytest.warns(UserWarning, match=r"6 of 14 files in .* are no records of schema 1, or were changed, and are left out: .*json, .*json, .*json …") as told:
         table = sweeps.load(copied)
     assert len(told) == 1 and old.exists()
     pd.testing.assert_frame_equal(table, whole[whole["key"] != old.stem].reset_index(drop=True))
     for name in foreign:
         (copied / name).unlink()
-    with pytest.warns(UserWarning, match=f"1 of 9 files .* left out: {old.name}$"):
+    with pytest.warns(UserWarning, match=f"1 of 9 files .* are left out: {old.name}$"):
         sweeps.load(copied)
+
+
+def test_a_record_that_was_changed_is_no_record(copied):
+    path = min(copied.glob("*.json"))
+    path.write_text(path.read_text().replace('"n_layers": 1', '"n_layers": 7'))
+    with pytest.warns(UserWarning, match=f"were changed, and are left out: {path.name}"):
+        assert path.stem not in set(sweeps.load(copied)["key"])
+    with pytest.raises(InputError, match="was changed: what it says it was trained with is not what its key stands for"):
+        training.read_record(path)
+
+
+def test_cells_hold_runs_that_differ_in_the_seed_alone():
+    same = {"log": "a", "data_hash": "1", "n_layers": 1, "d_emb": 8, "dropout": 0.1, "loss": "softmax"}
+    others = [same | change for change in ({}, {"dropout": 0.5}, {"data_hash": "2"}, {"sample_users": 0.5}, {"NDCG@10": np.nan})]
+    runs = pd.DataFrame([{"NDCG@10": 0.1 + 0.01 * seed, "seed": seed, "sample_users": np.nan} | other for other in others for seed in (0, 1, 2)])
+    cells = sweeps.cells(runs)
+    assert list(cells) == ["log", "n_layers", "d_emb", "data_hash", "dropout", "NDCG@10", "sd", "seeds"]
+    assert len(cells) == 3 and (cells["seeds"] == 3).all() and np.allclose(cells["NDCG@10"], 0.11) and np.allclose(cells["sd"], 0.01)
+    with pytest.raises(InputError, match="the runs have no 'NDCG@11'; they have NDCG@10"):
+        sweeps.cells(runs, "NDCG@11")
+
+
+def test_a_table_is_not_written_over(copied, tmp_path):
+    path = sweeps.consolidate(copied, "runs.csv", tmp_path)
+    assert path.name == "runs.csv" and sweeps.consolidate(copied, "runs", tmp_path) == path
+    min(copied.glob("*.json")).unlink()
+    with pytest.raises(InputError, match="runs.csv has 1 runs that .* has not; use another name, or remove it"):
+        sweeps.consolidate(copied, "runs", tmp_path)
+    for name in ("../up", "a/b", ""):
+        with pytest.raises(InputError, match="is no name of a table"):
+            sweeps.consolidate(copied, name, tmp_path)
+
+
+def test_what_is_no_log_and_no_executor(log, tmp_path):
+    with pytest.raises(InputError, match="'ml-100k' is no log; read one with perflaw.datasets.load"):
+        sweeps.run("tiny", "ml-100k", tmp_path)
+    with pytest.raises(InputError, match="'here' is no executor"):
+        sweeps.run("tiny", log, tmp_path, "here")
+    with pytest.raises(InputError, match="0 workers cannot do anything"):
+        sweeps.processes(0)
+
+
+@pytest.mark.slow
+def test_a_script_needs_no_guard(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from perflaw import datasets, sweeps\nprint('once')\n"
+        "grid = {'settings': {'epochs': 1, 'd_emb': 8, 'max_seq_len': 10}, 'grid': {'seed': [0, 1]}}\n"
+        "print(*sweeps.run(grid, datasets.load('synthetic').sample_users(0.05), 'runs', sweeps.processes(2), progress=False)['status'], sep=',')\n"
+    )
+    told = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert told == "once\nepochs used up,epochs used up\n"
 
 
 def test_a_folder_of_failures_is_a_table(log, tmp_path):
@@ -796,7 +848,7 @@ def test_another_log_is_another_run(log, consolidated):
     order = list(reversed(range(log.n_users)))
     turned = interactions.from_histories([log.history(u) for u in order], [log.timestamps[log.offsets[u] : log.offsets[u + 1]] for u in order])
     assert turned.hash == log.hash
-    with pytest.raises(InputError, match=r"\(its users or items are in another order\)"):
+    with pytest.raises(InputError, match=r"\(its configuration, or the order of users or items, is another\)"):
         sweeps.verify(consolidated, 1, turned)
 
 
@@ -828,12 +880,9 @@ def test_a_table_that_is_none(tmp_path, text, told):
 
 
 def test_names_that_look_like_numbers_stay_names(copied):
-    path = min(copied.glob("*.json"))
-    record = json.loads(path.read_text()) | {"key": "12345678901234e1", "log": "007"}
-    for other in copied.glob("*.json"):
-        other.unlink()
-    (copied / "12345678901234e1.json").write_text(json.dumps(record))
-    table = sweeps.read(sweeps.consolidate(copied, "names", copied / "tables"))
+    path = copied / "names.csv"
+    sweeps.load(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(path, index=False)
+    table = sweeps.read(path)
     assert table.loc[0, ["key", "log"]].tolist() == ["12345678901234e1", "007"]
 
 
@@ -897,8 +946,9 @@ def test_a_dry_run_does_nothing(tmp_path, untrained):
     told = run("sweep", "tiny", "--log", "synthetic", "--out", tmp_path / "runs", "--dry-run", "--workers", 3)
     assert told.exit_code == 0, told.output
     lines = told.output.splitlines()
-    assert lines[0].split() == ["key", "n_layers", "d_emb", "seconds", "done"] and len(lines) == 16
-    assert re.match(r"12 runs, 0 of them done; the rest would take about [\d:]+ of one worker,", lines[-2])
+    assert lines[0].startswith("synthetic: 2,000 users") and lines[1].startswith("all runs: max_seq_len 50, loss softmax, learning_rate 0.005")
+    assert lines[3].split() == ["key", "n_layers", "d_emb", "seconds", "status"] and len(lines) == 19
+    assert re.match(r"12 runs, 0 of them done; the rest would take about [\d:]+ \(h:min:s\) of one worker,", lines[-2])
     assert re.match(r"[\d:]+ of 3 \(of a server's core, as no run is done yet; it may be far off here\)", lines[-1])
     assert not (tmp_path / "runs").exists()
 
@@ -908,7 +958,7 @@ def test_a_sweep_by_command(shop, tmp_path):
     told = run(*arguments)
     assert told.exit_code == 0, told.output
     assert f"{tmp_path}/runs: 4 runs\n" in told.output
-    assert re.search(r"best by validation: sasrec, 1 layers, d 8; test HR@10 0\.\d{4}, NDCG@10 0\.\d{4}\n", told.output)
+    assert re.search(r"best by validation: [0-9a-f]{16} \(sasrec, N 1, d 8, seed [01]\); test HR@10 0\.\d{4}, NDCG@10 0\.\d{4}\n", told.output)
     assert "4 runs, 4 of them done; the rest would take about 00:00" in run(*arguments, "--dry-run").output
     path = min((tmp_path / "runs").glob("*.json"))
     path.write_text("{")
