@@ -609,7 +609,7 @@ def growth(rows: pd.DataFrame, narrow=False):
     rows: backbone, grows (which size), that size, by_sum, by_flops; the rows of which nothing grows are the reference, at 1.
     """
     sizes = {"n_layers": "layers N", "d_emb": "dimension d", "max_seq_len": "length L", "n_items": "items"}
-    figure, axes = _grid(4, narrow, 4, 2, 2.6)
+    figure, axes = _grid(4, narrow, 4, 2, 2.6, sharey=True)
     colours = {"sasrec": BLUE, "llama": ORANGE}
     for axis, (size, label) in zip(axes, sizes.items()):
         axis.axhspan(1 / 1.3, 1.3, color="#eeeeee", lw=0)
