@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-# nanoseconds on one core of a server CPU (fp32), by unit of work; found by fitting the runs of data/sweeps/
+# nanoseconds by unit of work, rough, of one core of a server CPU (fp32): a start, which runs done correct
 PACES = {
     "products": 0.035,  # multiplications with weights
     "attention": 0.05,  # of queries, keys and values
@@ -34,7 +34,7 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     """The units of work of each run by kind (the columns of PACES), for so many epochs or those it had."""
     r = runs
     epochs = r["done_epochs"] if epochs is None else epochs
-    n, d, tokens = r["n_layers"], r["d_emb"], r["tokens"] - r["users"]
+    n, d, tokens = r["n_layers"], r["d_emb"], r["positions"]
     scored = np.select([r["loss"] == "softmax", r["loss"] == "bce"], [r["items"], 2 * (r["negatives"] + 1)], r["negatives"] + 1)
     steps = np.ceil(r["users"] / r["batch_size"])
     layer = np.select([r["backbone"] == "llama", r["backbone"] == "hstu"], [12 * d**2, 5 * d**2], 6 * d**2)

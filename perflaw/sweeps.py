@@ -531,7 +531,7 @@ def row(record: dict) -> dict:
         **dict.fromkeys(INTERVENTIONS),
         **{name: strength for name, strength, _ in steps},
         "data_seed": steps[0][2] if steps else 0,
-        **{name: record.get(name) for name in ("tokens", "users", "items", "repeats", "attention_length")},
+        **{name: record.get(name) for name in ("tokens", "users", "items", "positions", "repeats", "attention_length")},
         **{f"{part}_targets": count for part, count in record.get("targets", {}).items()},
         **record["configuration"],
         "status": record["status"],
@@ -548,6 +548,8 @@ def row(record: dict) -> dict:
     for part, prefix in PREFIXES.items():
         told |= {prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()}
     environment = record["environment"]
+    if told["positions"] is None and told["tokens_per_second"]:  # an early record, which holds them in its rate only
+        told["positions"] = round(told["tokens_per_second"] * seconds["training"] / told["done_epochs"])
     return told | {name: environment[name] for name in ("device", "threads", "python", "torch", "numpy", "commit")} | {"finished": record["finished"]}
 
 

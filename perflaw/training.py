@@ -671,12 +671,13 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
 
 
 def sizes(split: Split, max_seq_len: int) -> dict:
-    """Of the training part tokens, users and the length of history that a position has, in the mean; items; targets."""
+    """Of the training part tokens, users, positions trained on in an epoch, and the length of history that one has, in the mean; items; targets."""
     lengths = np.minimum(split.train.lengths - 1, max_seq_len).clip(min=0)
     return {
         "tokens": split.train.tokens,
         "users": split.train.n_users,
         "items": split.log.n_items,
+        "positions": int(lengths.sum()),
         "attention_length": float((lengths**2).sum() / max(1, lengths.sum())),
         "targets": {part: int((getattr(split, part) >= 0).sum()) for part in ("validation", "test")},
     }

@@ -34,7 +34,7 @@ def test_before_anything_is_done(planned, backbone, loss):
         assert np.isfinite(seconds).all() and (seconds > 0).all()
 
 
-@pytest.mark.parametrize("name", ["n_layers", "d_emb", "epochs", "tokens"])
+@pytest.mark.parametrize("name", ["n_layers", "d_emb", "epochs", "positions"])
 @pytest.mark.parametrize("learnt", [False, True])
 def test_more_takes_longer(planned, name, learnt):
     frame = planned()
