@@ -52,7 +52,7 @@ def book(file, pairs, name):
 @click.option("-o", "options", metavar="NAME VALUE", nargs=2, multiple=True, help="An option of the law, e.g. -o k 4.")
 @click.option("--metric", default="value", show_default=True, help="The column to fit.")
 @click.option("--where", metavar="QUERY", help="Rows to use, e.g. \"dataset == 'Beauty' and epoch > 3\".")
-@click.option("--loss", type=click.Choice(["squares", "huber"]), default="squares", show_default=True)
+@click.option("--loss", type=click.Choice(["squares", "huber", "consensus"]), default="squares", show_default=True)
 @click.option("--level", default=0.95, show_default=True, help="Of the intervals.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the fitted law as JSON.")
 def fit(points, family, options, metric, where, loss, level, out):
@@ -73,6 +73,9 @@ def fit(points, family, options, metric, where, loss, level, out):
             fitting.save(fitted, out, metric)
     click.echo(f"{law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
+    for row, point in fitted.outliers.iterrows():
+        told = ", ".join(f"{axis} {point[axis]:g}" for axis in law.axes)
+        click.echo(f"left out: row {row + 1} ({told}), {metric} {point['value']:.4g}, {point['sigmas']:+.1f} sd from the others")
     click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g}% profile interval")
     for name, (low, high) in intervals.items():
         click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")

@@ -25,6 +25,8 @@ from perflaw import InputError, laws, varpro
 from perflaw.laws import Law
 
 HUBER = 1.345  # 95 % efficient where the noise is normal
+STRANGER = 2.5  # robust standard deviations from the consensus of the others at which a point has no say
+SUBSETS = 500  # in which a consensus is looked for
 SCHEMA = 1  # of a saved fit
 
 
@@ -39,7 +41,7 @@ class Fit:
     points: pd.DataFrame  # the axes of the law, one row a measured point
     y: np.ndarray
     parameters: pd.Series
-    weights: np.ndarray  # 1, or what Huber's loss left of each point
+    weights: np.ndarray  # 1, or what Huber's loss left of each point; 0 of those that a consensus leaves out
     converged: bool = True
     tied: bool = False  # other exponents, elsewhere, fit equally well; the smallest were taken
 
@@ -49,7 +51,13 @@ class Fit:
 
     @property
     def dof(self) -> int:
-        return len(self.y) - self.n_free
+        return int(np.count_nonzero(self.weights)) - self.n_free
+
+    @property
+    def outliers(self) -> pd.DataFrame:
+        """The points that have no say in the fit, with their residuals in units of sigma; none but after loss="consensus"."""
+        out = self.weights == 0
+        return self.points[out].assign(value=self.y[out], sigmas=self.residuals[out] / self.sigma)
 
     @cached_property
     def residuals(self) -> np.ndarray:
@@ -247,8 +255,9 @@ def fit(law: Law, points: pd.DataFrame, y: Sequence[float], loss: str = "squares
 
     points: a DataFrame with the law's axes (n_layers, d_emb, ...), one row a run; y: as
     many values, in any unit. Two rows may be the same cell only if a column `seed` tells
-    them apart. loss: 'squares', or 'huber', which gives diverged runs a bounded say
-    (threshold 1.345 robust standard deviations of the residuals).
+    them apart. loss: 'squares'; 'huber', which gives diverged runs a bounded say
+    (threshold 1.345 robust standard deviations of the residuals); or 'consensus', which finds the law that half of the
+    points agree on best and leaves out those that are 2.5 robust deviations from it (`Fit.outliers`).
 
     Raises InputError for missing columns, values that are not finite numbers, an axis
     below 1 or with a single value, repeated cells, values that are all equal, and fewer
@@ -258,9 +267,9 @@ def fit(law: Law, points: pd.DataFrame, y: Sequence[float], loss: str = "squares
     if isinstance(y, pd.Series) and not y.index.equals(points.index):
         raise InputError("the values are a Series of another index than the points; give them in the same order")
     y = _check_values(points, y)
-    if loss not in ("squares", "huber"):
-        raise InputError(f"no loss is called '{loss}'; there are squares, huber")
-    weights = np.ones_like(y) if loss == "squares" else _huber_weights(law, points, y)
+    if loss not in LOSSES:
+        raise InputError(f"no loss is called '{loss}'; there are {', '.join(LOSSES)}")
+    weights = LOSSES[loss](law, points, y)
     return _fits(law, points, y[None], weights)[0]
 
 
@@ -571,6 +580,29 @@ def _huber_weights(law, points, y):
     # As many points as there are parameters lie on the fit; the others tell the scale.
     scale = np.median(np.sort(distance)[len(law.parameters) :]) / 0.6745
     return settle(weights, lambda distance: np.minimum(1.0, HUBER * max(scale, tiny) / distance))[0]
+
+
+def _consensus_weights(law, points, y):
+    """1 for the points that agree, 0 for the others: least trimmed squares by concentration from small subsets
+    (Rousseeuw and Van Driessen 2006), and their scale and cut (Rousseeuw and Leroy 1987, chapter 5)."""
+    n, size = len(y), len(law.parameters)
+    half = (n + size + 1) // 2
+    if half >= n:
+        return np.ones(n)
+    order = np.random.default_rng(0).random((SUBSETS, n)).argsort(axis=1)
+    weights = (order.argsort(axis=1) <= size).astype(float)  # as many points as parameters, and one
+    for keep in (SUBSETS, SUBSETS // 10, SUBSETS // 50, SUBSETS // 50):  # the better ones go on
+        found = solve(law, points, y, weights)
+        apart = (y - predict_many(law, points, found.theta, found.beta)) ** 2
+        score = np.sort(apart, axis=1)[:, :half].sum(axis=1)
+        apart = apart[np.argsort(score, kind="stable")[:keep]]
+        weights = (apart.argsort(axis=1).argsort(axis=1) < half).astype(float)
+    best = np.sqrt(apart[0])
+    scale = 1.4826 * (1 + 5 / (n - size)) * np.median(best)
+    return (best <= STRANGER * max(scale, 1e-9 * np.ptp(y))).astype(float)
+
+
+LOSSES = {"squares": lambda law, points, y: np.ones_like(y), "huber": _huber_weights, "consensus": _consensus_weights}
 
 
 # ---------------------------------------------------------------- identification

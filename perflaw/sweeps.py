@@ -553,6 +553,14 @@ def row(record: dict) -> dict:
     return told | {name: environment[name] for name in ("device", "threads", "python", "torch", "numpy", "commit")} | {"finished": record["finished"]}
 
 
+def having(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
+    """Those runs that have the given values of settings by name, such as a grid's `settings`."""
+    mask = pd.Series(True, runs.index)
+    for name, value in _known(settings).items():
+        mask &= runs[name].isna() if value is None else runs[name] == value
+    return runs[mask]
+
+
 def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """A metric by cell: its mean over runs that differ in the seed alone, their standard deviation (sd) and number (seeds).
 

@@ -2,10 +2,11 @@
 
 import re
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from perflaw import published
+from perflaw import published, recovery
 from perflaw.cli import main
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -43,6 +44,14 @@ def test_predict_reads_points_from_a_file(csv, tmp_path):
     predicted = run("predict", law, points, "--level", "0.5")
     assert predicted.exit_code == 0, predicted.output
     assert len(predicted.output.splitlines()) == 3
+
+
+def test_fit_names_what_a_consensus_leaves_out(tmp_path):
+    points = recovery.GRID.assign(value=0.3 - 0.02 * (np.log(recovery.GRID["n_layers"]) - 2.5) ** 2 + 1e-3 * np.random.default_rng(0).normal(size=24))
+    points.loc[7, "value"] = 0.02
+    points.to_csv(tmp_path / "runs.csv", index=False)
+    told = run("fit", tmp_path / "runs.csv", "--law", "log_quadratic", "--loss", "consensus").output
+    assert "left out: row 8 (n_layers 8, d_emb 100), value 0.02" in told
 
 
 def test_options_of_a_law(csv):

@@ -320,3 +320,26 @@ def test_other_bad_questions():
         fitting.fit(LAW, GRID, surface(), loss="cauchy")
     with pytest.raises(InputError, match="too few points are left"):
         fitting.held_out(LAW, GRID[:12], surface()[:12])
+
+
+def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
+    random, nearer, missed, wrong = np.random.default_rng(0), [], 0, 0
+    for _ in range(10):
+        clean = surface()
+        diverged = clean + recovery.NOISE * recovery.MEAN * random.normal(size=len(GRID))
+        bad = random.choice(len(GRID), 4, replace=False)
+        diverged[bad] -= random.uniform(0.05, 0.25, 4)
+        found = {loss: fitting.fit(laws.log_quadratic(), GRID, diverged, loss) for loss in fitting.LOSSES}
+        off = {loss: np.abs(fit.predict(GRID) - clean).mean() for loss, fit in found.items()}
+        nearer.append(off["consensus"] < off["huber"] < off["squares"])
+        named = set(found["consensus"].outliers.index)
+        missed, wrong = missed + len(set(bad) - named), wrong + len(named - set(bad))
+    assert sum(nearer) >= 8 and missed == 0 and wrong <= 0.15 * 10 * 20
+
+
+def test_a_consensus_of_what_agrees_leaves_nobody_out():
+    y, _ = exact("clean")
+    found = fitting.fit(LAW, GRID, y, loss="consensus")
+    assert found.outliers.empty and found.dof == len(GRID) - 5
+    few = fitting.fit(laws.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus")
+    assert (few.weights == 1).all()  # half of four points are no majority of a law of three numbers
