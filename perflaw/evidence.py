@@ -17,7 +17,7 @@ from perflaw import InputError, fitting, joint, laws, sweeps
 from perflaw.fitting import check_level
 
 SURFACE = ["log", "backbone", "split", "max_seq_len"]
-LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2", "Performance Law, free k")
+LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2")
 
 
 def noise(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
@@ -66,13 +66,13 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     """The means over seeds of runs on whole training parts, one row a cell and metric.
 
     Columns: dataset (the surface's name: its log, and its backbone and split where they are not SASRec and leave-one-out), those of
-    SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds.
+    SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, parameters.
     """
     plain = runs[runs[list(sweeps.INTERVENTIONS)].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)]
     parts = []
     for metric in metrics:
-        found = plain[plain[metric].notna()].groupby([*SURFACE, *laws.AXES], sort=False)[metric].agg(["mean", "std", "size"]).reset_index()
-        parts.append(found.rename(columns={"mean": "value", "std": "sd", "size": "seeds"}).assign(metric=metric))
+        found = plain[plain[metric].notna()].groupby([*SURFACE, *laws.AXES], sort=False).agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first"))
+        parts.append(found.reset_index().assign(metric=metric))
     table = pd.concat(parts, ignore_index=True)
     names = [
         ", ".join([log, *([backbone] if backbone != "sasrec" else []), *([split] if split != "leave one out" else [])])
@@ -116,3 +116,99 @@ def came_true(foretold: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series |
     if noise is not None:
         found["noises"] = found["ape"] / (found["dataset"].map(noise) / np.sqrt(found["seeds"]))
     return found
+
+
+def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
+    """`noise` of each surface of that metric, in per cent of a run, by its name; that of the log's other surfaces where it has no two seeds."""
+    here = table[table["metric"] == metric].rename(columns={"value": metric})
+    repeated = here[here["seeds"] > 1]
+    own = noise(repeated.assign(log=repeated["dataset"]), metric)
+    of_log = noise(repeated, metric)
+    names = here.drop_duplicates("dataset").set_index("dataset")["log"]
+    return own.reindex(names.index).fillna(names.map(of_log)).rename("noise")
+
+
+# ---------------------------------------------------------------- the optimum
+
+
+def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), small=(3, 32)) -> pd.DataFrame:
+    """What each law would choose of all cells, having seen those up to `small` (N, d) only, and what that costs.
+
+    A budget is a share of the most parameters, or of the most FLOPs by token, that a cell of the surface has. Rules: the laws of LAWS, the
+    best cell seen, and the largest model. Columns: dataset, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best (measured), regret (100 × ln of
+    their ratio) and noises (regret over the standard deviation that noise gives to such a difference).
+    """
+    rows, rivals = [], laws.rivals()
+    for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
+        surface = surface.reset_index(drop=True)
+        seen = ((surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])).to_numpy()
+        values, sigma = surface["value"].to_numpy(), noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
+        scores = {"best seen": np.where(seen, values, -np.inf), "largest model": surface["parameters"].to_numpy(float) + 1e-3 * surface["n_layers"].to_numpy()}
+        for name in LAWS[1:]:
+            visible = surface[seen].reset_index(drop=True)
+            if fitting.directions(rivals[name], visible) == len(rivals[name].parameters) < len(visible):
+                scores[name] = fitting.fit(rivals[name], visible, values[seen]).predict(surface)
+        flops = [laws.flops_per_token(n, d, length, 257, backbone) for n, d, length, backbone in surface[[*laws.AXES, "max_seq_len", "backbone"]].itertuples(index=False)]
+        for of, cost in (("parameters", surface["parameters"].to_numpy(float)), ("FLOPs", np.array(flops, float))):
+            for budget in budgets:
+                within = cost <= budget * cost.max() * (1 + 1e-9)
+                if not within.any():
+                    continue
+                best = np.where(within, values, -np.inf).argmax()
+                for rule, score in scores.items():
+                    chosen = np.where(within, score, -np.inf).argmax()
+                    regret = 100 * np.log(values[best] / values[chosen])
+                    unit = np.hypot(sigma[best], sigma[chosen])
+                    rows.append((dataset, of, budget, rule, *surface.loc[chosen, list(laws.AXES)], values[chosen], values[best], regret, regret / unit))
+    return pd.DataFrame(rows, columns=["dataset", "of", "budget", "rule", *laws.AXES, "value", "best", "regret", "noises"])
+
+
+# ---------------------------------------------------------------- from one backbone, or log, to another
+
+
+def carried(table: pd.DataFrame, source: str, target: str, metric: str = "NDCG@10", law: laws.Law | None = None, runs=(1, 2, 3, 4, 6), draws: int = 300, seed: int = 0) -> pd.DataFrame:
+    """The law of one surface, recalibrated with a few cells of another, and asked for the rest.
+
+    With z the logarithm of the source's law, ln y = a + b z, b drawn towards 1 (a normal prior of deviation one half, against noise of 5 %).
+    Beside it the mean of the same cells, and, from four on, a line in the logarithms of N and d. Columns runs, rule, ape (mean over draws of cells
+    and over the cells left), in per cent.
+    """
+    law, random = law or laws.performance(), np.random.default_rng(seed)
+    whole = table[table["metric"] == metric]
+    known, other = (whole[whole["dataset"] == name].reset_index(drop=True) for name in (source, target))
+    for name, rows in ((source, known), (target, other)):
+        if rows.empty:
+            raise InputError(f"there is no surface {name!r}; there are {', '.join(whole['dataset'].unique())}")
+    z = np.log(fitting.fit(law, known, known["value"].to_numpy()).predict(other))
+    y = np.log(other["value"].to_numpy())
+    plane = np.column_stack([np.ones(len(y)), *(np.log(other[axis]) for axis in laws.AXES)])
+    errors = {}
+    for k in runs:
+        for _ in range(draws):
+            order = random.permutation(len(y))
+            seen, left = order[:k], order[k:]
+            middle, level = z[seen].mean(), y[seen].mean()
+            slope = 1 + ((z[seen] - middle) @ (y[seen] - level - z[seen] + middle)) / (((z[seen] - middle) ** 2).sum() + (0.05 / 0.5) ** 2)
+            told = {"carried law": level + slope * (z[left] - middle), "mean of the runs": np.full(len(left), level)}
+            if k >= 4 and np.linalg.matrix_rank(plane[seen]) == 3:
+                told["a line of its own"] = plane[left] @ np.linalg.lstsq(plane[seen], y[seen])[0]
+            for rule, predicted in told.items():
+                errors.setdefault((k, rule), []).append(100 * np.abs(np.expm1(predicted - y[left])).mean())
+    return pd.DataFrame([(k, rule, np.mean(found)) for (k, rule), found in errors.items()], columns=["runs", "rule", "ape"])
+
+
+def whole_log(logs: pd.DataFrame, candidates: dict[str, list[str]], value: str = "NDCG@10") -> pd.DataFrame:
+    """A log's best value predicted from that of the others: ln y = a + b x + …, x being columns of `logs`, one row a log.
+
+    No columns: the mean of the others. Columns log, candidate, value, predicted, ape.
+    """
+    rows, y = [], np.log(logs[value].to_numpy())
+    for name, columns in candidates.items():
+        x = np.column_stack([np.ones(len(logs)), *(logs[column].to_numpy(float) for column in columns)])
+        if len(logs) < x.shape[1] + 2:
+            raise InputError(f"{len(logs)} logs are too few for {len(columns)} columns")
+        for i, log in enumerate(logs["log"]):
+            others = np.arange(len(logs)) != i
+            predicted = np.exp(x[i] @ np.linalg.lstsq(x[others], y[others])[0])
+            rows.append((log, name, np.exp(y[i]), predicted, 100 * abs(predicted / np.exp(y[i]) - 1)))
+    return pd.DataFrame(rows, columns=["log", "candidate", "value", "predicted", "ape"])

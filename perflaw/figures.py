@@ -646,3 +646,135 @@ def steps(changes: pd.DataFrame, narrow=False):
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
     figure.supylabel("change, per cent", fontsize=9)
     return figure
+
+
+# ---------------------------------------------------------------- what was foretold
+
+
+def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
+    """Cells that no law had seen: measured means (black, ± one deviation of the mean between seeds) and what laws said before, with intervals.
+
+    found: of `evidence.came_true`; chosen: laws to show. A panel a surface.
+    """
+    names = list(dict.fromkeys(found["dataset"]))
+    figure, axes = _grid(len(names), narrow, 2, 1, 2.3)
+    colours = dict(zip(chosen, (BLUE, ORANGE, GREEN, RED)))
+    for axis, name in zip(axes, names):
+        here = found[found["dataset"] == name]
+        cells = list(dict.fromkeys(zip(here["n_layers"], here["d_emb"])))
+        place = {cell: i for i, cell in enumerate(sorted(cells))}
+        for i, law in enumerate(chosen):
+            rows = here[here["law"] == law]
+            x = np.array([place[cell] for cell in zip(rows["n_layers"], rows["d_emb"])]) + 0.16 * (i - (len(chosen) - 1) / 2) + 0.04
+            bars = np.clip([rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]], 0, None)
+            axis.errorbar(x, rows["predicted"], yerr=bars, fmt="o", ms=3, lw=1, color=colours[law], label=law)
+        rows = here.drop_duplicates(["n_layers", "d_emb"])
+        x = np.array([place[cell] for cell in zip(rows["n_layers"], rows["d_emb"])]) - 0.36
+        axis.errorbar(x, rows["value"], yerr=(rows["sd"] / np.sqrt(rows["seeds"])).fillna(0), fmt="D", ms=4, lw=1, color="black", label="measured")
+        axis.set_xticks(range(len(cells)), [f"N {n}\nd {d}" for n, d in sorted(cells)], fontsize=7)
+        axis.set_ylim(max(0, 0.5 * rows["value"].min()), 1.5 * rows["value"].max())
+        axis.set_title(name, fontsize=8)
+        axis.grid(axis="x", visible=False)
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
+    figure.supylabel(metric, fontsize=9)
+    return figure
+
+
+def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
+    """Of all surfaces and budgets, the share in which each rule's choice is within one noise unit of the best, and its mean regret; columns rule, within, regret (%)."""
+    figure, axes = _grid(2, narrow, 2, 1, 2.8, sharey=not narrow)
+    place = np.arange(len(counts))[::-1]
+    for axis, column, label in zip(axes, ("within", "regret"), ("within one noise unit, %", "mean regret, %")):
+        axis.plot(counts[column], place, "o", ms=6, color=BLUE)
+        axis.set_yticks(place, counts["rule"], fontsize=8)
+        axis.set_ylim(-0.6, len(counts) - 0.4)
+        axis.set_xlabel(label)
+        axis.set_xlim(0, 103 if column == "within" else None)
+    axes[0].axvline(100 * target, color=GREY, lw=1, ls="--")
+    return figure
+
+
+# ---------------------------------------------------------------- which measure of data
+
+
+def league(table: pd.DataFrame, narrow=False):
+    """Each candidate for D′: the share of the squared changes that it foretells, more or less than tokens alone, with intervals; columns of `league.table`."""
+    splits = {"intervention": "an intervention left out", "log": "a log left out"}
+    splits = {split: label for split, label in splits.items() if f"edge {split}" in table}
+    shown = table[table["candidate"] != "tokens"].sort_values(f"edge {list(splits)[-1]}")
+    figure, axes = _grid(len(splits), narrow, 2, 1, 4.4, sharey=not narrow)
+    place, floor = np.arange(len(shown)), -60.0
+    for axis, (split, label) in zip(axes, splits.items()):
+        edge, low, high = (100 * shown[f"{name} {split}"].to_numpy() for name in ("edge", "low", "high"))
+        sure = np.where(low > 0, GREEN, np.where(high < 0, RED, GREY))
+        for y, x, left, right, colour in zip(place, edge, low, high, sure):
+            axis.plot([max(left, floor), max(right, floor)], [y, y], color=colour, lw=1.4)
+            axis.plot(max(x, floor), y, "o" if x >= floor else "<", ms=5, color=colour)
+        axis.axvline(0, color="black", lw=0.8)
+        axis.set_yticks(place, shown["candidate"], fontsize=7)
+        axis.set_ylim(-0.7, len(shown) - 0.3)
+        axis.set_xlim(floor - 4, None)
+        axis.set_title(label)
+        axis.set_xlabel("more than tokens alone, points of 100")
+    return figure
+
+
+def against_changes(found: pd.DataFrame, chosen: Mapping[str, np.ndarray], narrow=False):
+    """What the metric changed (per cent) against what each chosen candidate for D′ changed (per cent); a colour an intervention, a mark a log."""
+    figure, axes = _grid(len(chosen), narrow, 2, 1, 2.7, sharey=True)
+    colours = dict(zip(dict.fromkeys(found["intervention"]), (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY, "black")))
+    marks = dict(zip(dict.fromkeys(found["log"]), "oD^sv*"))
+    for axis, (name, x) in zip(axes, chosen.items()):
+        for (intervention, log), rows in found.groupby(["intervention", "log"], sort=False):
+            axis.plot(100 * x[rows.index], 100 * rows["change"], marks[log], ms=4, mew=0, alpha=0.8, color=colours[intervention])
+        axis.axhline(0, color="black", lw=0.6)
+        axis.axvline(0, color="black", lw=0.6)
+        axis.set_title(name, fontsize=8)
+        axis.tick_params(labelsize=7)
+    handles = [plt.Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
+    handles += [plt.Line2D([], [], ls="", marker=mark, color="black", mfc="none") for mark in marks.values()]
+    words = [name.replace("_", " ") for name in colours]
+    figure.legend(handles, [*words, *marks], loc="outside upper center", ncols=2 if narrow else 5, fontsize=7)
+    figure.supxlabel("change of the candidate, 100 × ln", fontsize=9)
+    figure.supylabel("change of the metric, 100 × ln", fontsize=9)
+    return figure
+
+
+def controls(rows: pd.DataFrame, metric: str, narrow=False):
+    """Synthetic logs: the metric against users where the entropy rate is the same, and against the rate where all else is; and the best possible.
+
+    rows: kind (size or rate), x, metric, best (nan where it is not known for the metric).
+    """
+    figure, axes = _grid(2, narrow, 2, 1, 2.7)
+    for axis, kind, label in zip(axes, ("size", "rate"), ("users, at one entropy rate", "entropy rate (nats), at one size")):
+        here = rows[rows["kind"] == kind].sort_values("x")
+        means = here.groupby("x")[[metric, "best"]].mean()
+        axis.plot(here["x"], here[metric], "o", ms=4, color=BLUE, mfc="none")
+        axis.plot(means.index, means[metric], "-", color=BLUE, label="trained")
+        axis.plot(means.index, means["best"], ":", color="black", label="best possible")
+        if kind == "size":
+            _log_axis(axis, list(means.index))
+        axis.set_xlabel(label)
+        axis.set_ylim(0, None)
+    axes[0].set_ylabel(metric)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    return figure
+
+
+def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
+    """Error on the cells left against the runs of the target that were used, a panel a target; columns target, runs, rule, ape; floor: what noise alone gives."""
+    targets = list(dict.fromkeys(errors["target"]))
+    figure, axes = _grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
+    colours = dict(zip(dict.fromkeys(errors["rule"]), (BLUE, GREY, ORANGE)))
+    for axis, target in zip(axes, targets):
+        for rule, rows in errors[errors["target"] == target].groupby("rule", sort=False):
+            axis.plot(rows["runs"], rows["ape"], "-o", ms=3.5, lw=1.3, color=colours[rule], label=rule)
+        axis.axhline(floor[target], color="black", lw=1, ls=":", label="noise alone")
+        axis.set_title(target, fontsize=8)
+        axis.set_xlabel("runs of the target")
+        axis.set_ylim(0, None)
+    axes[0].set_ylabel("error on the rest, %")
+    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    return figure

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, evidence, sweeps
+from perflaw import InputError, evidence, laws, sweeps
 
 
 def drawn(sigma, n_seeds=40, seed=0):
@@ -48,3 +48,91 @@ def test_without_seeds_there_is_no_noise():
 def test_a_level_must_be_one():
     with pytest.raises(InputError, match="level"):
         evidence.steps(sweeps.cells(drawn(0.02, 2)), level=90)
+
+
+# ---------------------------------------------------------------- surfaces
+
+CELLS = [(n, d) for n in (1, 2, 3, 6) for d in (8, 16, 32, 64) if not (n == 6 and d == 8)]
+
+
+def swept(backbones=("sasrec", "llama"), sigma=0.0, seeds=2, seed=0, bend=0.03):
+    """Runs of two backbones on two logs: log-quadratic surfaces that share their curvature, as a table of sweeps."""
+    random, rows = np.random.default_rng(seed), []
+    for log, level in (("a", 0.1), ("b", 0.2)):
+        for backbone in backbones:
+            lift = 1.3 if backbone == "llama" else 1.0
+            for n, d in CELLS:
+                for s in range(seeds):
+                    y = level * lift * np.exp(0.1 * np.log(d / 8) - bend * np.log(d / 8) ** 2 + 0.04 * np.log(n) + sigma * random.normal())
+                    plain = {"split": "leave one out", "max_seq_len": 50, "shared_layers": False, "parameters": 1000 * d + 6 * n * d * d}
+                    rows.append({"log": log, "backbone": backbone, "n_layers": n, "d_emb": d, "seed": s, **plain, "HR@10": 2 * y, "NDCG@10": y})
+    return pd.DataFrame(rows).assign(**dict.fromkeys(sweeps.INTERVENTIONS, np.nan))
+
+
+def halves(table):
+    small = (table["n_layers"] <= 3) & (table["d_emb"] <= 32)
+    return table[small], table[~small]
+
+
+def test_surfaces_have_names_and_leave_out_what_is_no_surface():
+    runs = swept()
+    runs.loc[0, "truncate"] = 10
+    runs.loc[1, "shared_layers"] = True
+    runs.loc[2, "NDCG@10"] = np.nan
+    table = evidence.surfaces(runs)
+    assert list(dict.fromkeys(table["dataset"])) == ["a", "a, llama", "b", "b, llama"]
+    first = table[(table["dataset"] == "a") & (table["metric"] == "NDCG@10")].set_index(["n_layers", "d_emb"])
+    assert (1, 8) not in first.index and first.loc[(1, 16), "seeds"] == 1 and first.loc[(1, 32), "seeds"] == 2
+    assert evidence.surfaces(runs.assign(split="global time"))["dataset"].iloc[0] == "a, global time"
+
+
+def test_laws_foretell_a_surface_that_they_hold_and_their_intervals_cover():
+    covered, errors = [], []
+    for seed in range(6):
+        small, large = halves(evidence.surfaces(swept(sigma=0.02, seed=seed)))
+        told = evidence.foretell(small, large.drop_duplicates(["n_layers", "d_emb"]), level=0.9)
+        found = evidence.came_true(told, large, pd.Series(2.0, large["dataset"].unique()))
+        joint = found[found["law"] == "joint law"]
+        covered.append(found.loc[found["law"] == "log-quadratic", "covered"].mean())
+        errors.append(joint["ape"].mean())
+        assert set(told["law"]) == {*evidence.LAWS, "joint law"} and not told.isna().any(axis=None)
+        assert np.allclose(found["noises"], found["ape"] / (2 / np.sqrt(2)))
+    assert 0.8 <= np.mean(covered) <= 0.98 and np.mean(errors) < 6
+
+
+def test_a_law_that_the_values_do_not_determine_says_nothing():
+    small, large = halves(evidence.surfaces(swept(sigma=0.01)))
+    told = evidence.foretell(small[small["n_layers"] <= 2], large.head(3))
+    assert "log-linear" in set(told["law"]) and not {"sum of powers", "Performance Law, k = 2"} & set(told["law"])
+
+
+def test_choices_know_the_best_and_keep_to_the_budget():
+    table = evidence.surfaces(swept(sigma=0.0001))
+    noise = evidence.seed_noise(table)
+    found = evidence.choices(table, "NDCG@10", noise, budgets=(1.0, 0.5))
+    whole = found[(found["of"] == "parameters") & (found["budget"] == 1.0)].set_index(["dataset", "rule"])
+    best = table[(table["metric"] == "NDCG@10") & (table["dataset"] == "a")].nlargest(1, "value").iloc[0]
+    assert tuple(whole.loc[("a", "log-quadratic"), ["n_layers", "d_emb"]]) == (best["n_layers"], best["d_emb"])
+    assert whole.loc[("a", "log-quadratic"), "regret"] == 0 and tuple(whole.loc[("a", "largest model"), ["n_layers", "d_emb"]]) == (6, 64)
+    assert (found["regret"] >= 0).all() and (found["noises"] >= 0).all()
+    assert (whole.xs("best seen", level="rule")["n_layers"] <= 3).all()
+    half = found[(found["of"] == "parameters") & (found["budget"] == 0.5)].merge(table[table["metric"] == "NDCG@10"][["dataset", "n_layers", "d_emb", "parameters"]])
+    assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
+
+
+def test_a_law_is_carried_to_a_backbone_that_differs_by_a_factor_with_one_run():
+    table = evidence.surfaces(swept())
+    found = evidence.carried(table, "a", "a, llama", law=laws.log_quadratic(), runs=(1, 4), draws=50).set_index(["runs", "rule"])["ape"]
+    assert found[1, "carried law"] < 0.5 < found[1, "mean of the runs"] and (4, "a line of its own") in found and (1, "a line of its own") not in found
+    with pytest.raises(InputError, match="no surface 'c'"):
+        evidence.carried(table, "a", "c")
+
+
+def test_a_whole_log_is_predicted_from_what_decides_it():
+    random = np.random.default_rng(0)
+    logs = pd.DataFrame({"log": list("abcdef"), "x": random.normal(size=6), "other": random.normal(size=6)})
+    logs["NDCG@10"] = 0.1 * np.exp(0.7 * logs["x"])
+    found = evidence.whole_log(logs, {"mean of logs": [], "x": ["x"]}).groupby("candidate")["ape"].mean()
+    assert found["x"] < 1e-6 < 10 < found["mean of logs"]
+    with pytest.raises(InputError, match="3 logs are too few"):
+        evidence.whole_log(logs.head(3), {"both": ["x", "other"]})

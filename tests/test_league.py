@@ -1,0 +1,87 @@
+"""The league of data measures: on tables whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw import InputError, league
+from perflaw.interventions import INTERVENTIONS
+
+CONDITIONS = {"sample_users": (0.25, 0.5), "truncate": (10, 20), "shuffle_order": (0.5, 1), "replace_random": (0.1, 0.3), "insert_repeats": (0.25, 0.5)}
+
+
+def runs(tokens=0.3, conditional=0.0, noise=0.01, logs=("a", "b", "c"), seed=0):
+    """Runs whose ln NDCG changes by tokens × Δ ln D + conditional × Δ ln H."""
+    random, rows = np.random.default_rng(seed), []
+    plain = {"backbone": "sasrec", "n_layers": 2, "d_emb": 32, "max_seq_len": 50, "split": "leave one out", "loss": "softmax", "shared_layers": False}
+    for log in logs:
+        for intervention, strength in [(None, None)] * 3 + [(name, s) for name, strengths in CONDITIONS.items() for s in strengths]:
+            moved = random.normal(size=4) * [0.8, 0.4, 0.4, 0.4] * (intervention is not None)
+            for again in range(1 if intervention is None else 2):
+                y = np.log(0.1) + tokens * moved[0] + conditional * moved[1] + noise * random.normal()
+                values = dict(zip(("tokens", "entropy conditional", "entropy apen absolute", "entropy shannon"), np.exp(moved) * [1e5, 5, 0.02, 7]))
+                steps = {name: strength if name == intervention else np.nan for name in INTERVENTIONS}
+                rows.append({"key": f"{len(rows)}", "log": log, **plain, **steps, **values, "NDCG@10": np.exp(y)})
+    return pd.DataFrame(rows)
+
+
+def test_the_measure_that_matters_wins_and_its_slopes_are_found():
+    found = league.conditions(runs(0.3, -0.3))
+    table = league.table(found, draws=500).set_index("candidate")
+    for split in ("in sample", "intervention", "log"):
+        assert table[split].idxmax() in (league.OURS, "tokens and conditional entropy")
+        assert table.loc[league.OURS, split] > 0.98 and table.loc[league.OURS, f"low {split}"] > 0
+    assert table.loc[league.OURS, "slope"] == pytest.approx(0.3, abs=0.02)
+    assert table.loc[league.PAPER, "high log"] < table.loc[league.OURS, "low log"]
+    assert league.ceiling(found) == pytest.approx(table.loc[league.OURS, "in sample"], abs=0.01)
+
+
+def test_where_only_tokens_matter_no_measure_has_an_edge():
+    wrong = 0
+    for seed in range(5):
+        table = league.table(league.conditions(runs(0.3, 0.0, 0.05, seed=seed)), draws=500)
+        others = table[table["candidate"] != league.TOKENS]
+        assert table.set_index("candidate")["log"].idxmax().startswith("tokens")
+        wrong += int((others["low log"] > 0).sum())
+        assert table.set_index("candidate").loc[league.OURS, "high log"] < 0
+    assert wrong <= 1
+
+
+def test_noise_and_changes_are_what_was_put_in():
+    found = league.conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
+    off = (found["change"] - 0.3 * found["Δ tokens"]) / found["noise"]
+    assert off.std() == pytest.approx(1, abs=0.2) and set(found["runs"]) == {2} and len(found) == 8 * 10
+
+
+def test_slopes_have_not_seen_what_they_predict():
+    found = league.conditions(runs(0.3, noise=0.0))
+    x = league.candidates(found)[league.TOKENS]
+    spoilt = found.copy()
+    here = (spoilt["log"] == "a") & (spoilt["intervention"] == "truncate")
+    spoilt.loc[here, "change"] = 50.0
+    for hide in ("log", "intervention"):
+        assert np.allclose(league.predict(spoilt, x, hide)[here], league.predict(found, x, hide)[here])
+    assert not np.allclose(league.predict(spoilt, x, "")[here], league.predict(found, x, "")[here])
+
+
+def test_what_changed_nothing_is_dropped_and_an_undefined_measure_counts_as_nothing():
+    table = runs()
+    idle = table[table["shuffle_order"] == 1].index
+    for column in ("tokens", "entropy conditional", "entropy apen absolute", "entropy shannon"):
+        table.loc[idle, column] = table.loc[0, column] if table.loc[idle, "log"].nunique() == 1 else table.loc[idle, "log"].map(table.groupby("log")[column].first())
+    assert len(league.conditions(table)) == 3 * 9
+    table = runs()
+    table.loc[table["log"] == "a", "entropy apen absolute"] = np.nan
+    found = league.conditions(table)
+    assert np.isnan(league.predict(found, league.candidates(found)[league.PAPER], "log")[found["log"] == "a"]).all()
+    assert league.table(found, draws=50)["log"].notna().all()
+
+
+def test_what_cannot_be_compared_is_said():
+    with pytest.raises(InputError, match="a was not trained without an intervention"):
+        table = runs()
+        league.conditions(table[~((table["log"] == "a") & table[list(INTERVENTIONS)].isna().all(axis=1))])
+    with pytest.raises(InputError, match="differ in d_emb"):
+        league.conditions(runs().assign(d_emb=lambda t: np.where(t.index % 2, 16, 32)))
+    with pytest.raises(InputError, match="had two interventions"):
+        league.conditions(runs().assign(k_core=5.0))
