@@ -16,7 +16,8 @@ from scipy.stats import norm
 from perflaw import InputError, fitting, joint, laws, sweeps
 from perflaw.fitting import check_level
 
-SURFACE = ["log", "backbone", "split", "max_seq_len"]
+SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
+USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
 LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2")
 
 
@@ -65,19 +66,21 @@ def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> p
 def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     """The means over seeds of runs on whole training parts, one row a cell and metric.
 
-    Columns: dataset (the surface's name: its log, and its backbone and split where they are not SASRec and leave-one-out), those of
-    SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, parameters.
+    Columns: dataset (the surface's name: its log, and what of backbone, split and loss is not the usual), those of
+    SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, parameters. Raises InputError where runs of a surface differ in anything else.
     """
     plain = runs[runs[list(sweeps.INTERVENTIONS)].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)]
+    free = (*SURFACE, *laws.AXES, "seed")
+    fixed = [name for name in sweeps.Config.__dataclass_fields__ if name in plain and name not in free]
+    for of, here in plain.groupby(SURFACE):
+        if vary := [name for name in fixed if here[name].nunique(dropna=False) > 1]:
+            raise InputError(f"runs on {of[0]} differ in {', '.join(vary)}; choose those of one setting with sweeps.having")
     parts = []
     for metric in metrics:
-        found = plain[plain[metric].notna()].groupby([*SURFACE, *laws.AXES], sort=False).agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first"))
-        parts.append(found.reset_index().assign(metric=metric))
+        told = plain[plain[metric].notna()].groupby([*SURFACE, *laws.AXES], sort=False)
+        parts.append(told.agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first")).reset_index().assign(metric=metric))
     table = pd.concat(parts, ignore_index=True)
-    names = [
-        ", ".join([log, *([backbone] if backbone != "sasrec" else []), *([split] if split != "leave one out" else [])])
-        for log, backbone, split in table[SURFACE[:3]].itertuples(index=False)
-    ]
+    names = [", ".join([log, *(value for value in others if value not in USUAL)]) for log, *others in table[SURFACE[:4]].itertuples(index=False)]
     return table.assign(dataset=names).sort_values(["dataset", "metric", *laws.AXES], ignore_index=True)
 
 

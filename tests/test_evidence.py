@@ -64,7 +64,7 @@ def swept(backbones=("sasrec", "llama"), sigma=0.0, seeds=2, seed=0, bend=0.03):
             for n, d in CELLS:
                 for s in range(seeds):
                     y = level * lift * np.exp(0.1 * np.log(d / 8) - bend * np.log(d / 8) ** 2 + 0.04 * np.log(n) + sigma * random.normal())
-                    plain = {"split": "leave one out", "max_seq_len": 50, "shared_layers": False, "parameters": 1000 * d + 6 * n * d * d}
+                    plain = {"split": "leave one out", "loss": "sampled_softmax", "max_seq_len": 50, "dropout": 0.2, "shared_layers": False, "parameters": 1000 * d + 6 * n * d * d}
                     rows.append({"log": log, "backbone": backbone, "n_layers": n, "d_emb": d, "seed": s, **plain, "HR@10": 2 * y, "NDCG@10": y})
     return pd.DataFrame(rows).assign(**dict.fromkeys(sweeps.INTERVENTIONS, np.nan))
 
@@ -83,7 +83,10 @@ def test_surfaces_have_names_and_leave_out_what_is_no_surface():
     assert list(dict.fromkeys(table["dataset"])) == ["a", "a, llama", "b", "b, llama"]
     first = table[(table["dataset"] == "a") & (table["metric"] == "NDCG@10")].set_index(["n_layers", "d_emb"])
     assert (1, 8) not in first.index and first.loc[(1, 16), "seeds"] == 1 and first.loc[(1, 32), "seeds"] == 2
-    assert evidence.surfaces(runs.assign(split="global time"))["dataset"].iloc[0] == "a, global time"
+    assert evidence.surfaces(runs.assign(split="global time", loss="softmax"))["dataset"].iloc[0] == "a, global time, softmax"
+    runs.loc[5, "dropout"] = 0.5
+    with pytest.raises(InputError, match="runs on a differ in dropout"):
+        evidence.surfaces(runs)
 
 
 def test_laws_foretell_a_surface_that_they_hold_and_their_intervals_cover():
