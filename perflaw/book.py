@@ -200,7 +200,7 @@ def execute(root, home, given, scratch):
         root,
         [root / "requirements.txt", *root.glob("perflaw/*.py"), *root.glob("data/**/*")],
     )
-    shared += local_logs()
+    shared += local_logs() + os.environ.get("PERFLAW_FIGURES", "")  # the authors' figures: what they are is verified
     executed = home / "executed"
     executed.mkdir(exist_ok=True)
     for folder in executed.iterdir():

@@ -395,6 +395,54 @@ def dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False
     return figure
 
 
+# ---------------------------------------------------------------- the points, read again
+
+
+def read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, narrow=False):
+    """One published panel and how its view explains it, beside the distances of all dots from their lines.
+
+    view: a `points.View`; surface: n_layers, d_emb, value of its dots; panel: the `points.Panel`
+    of the PDF, or None; found: pixel_residual_pt and, if known, next_pt, a row a dot.
+    """
+    figure, (axis, right) = _grid(2, narrow, 2, 1, 3.6)
+    axis.set_aspect("equal")
+    axis.set_axis_off()
+    for line in panel.lines if panel else ():
+        axis.plot(*line.T, color="#cccccc", lw=3)
+    for line in view.lines:
+        axis.plot(*line.T, color=BLUE, lw=0.7)
+    if panel:
+        axis.plot(*panel.dots.T, "o", ms=7, color="#bbbbbb")
+    (n0, n1), (d0, d1), (v0, v1) = view.limits
+    walls = [[(n0, d0, v0), (n1, d0, v0), (n1, d1, v0), (n1, d1, v1), (n0, d1, v1), (n0, d0, v1), (n0, d0, v0)]]
+    walls += [[(n0, d0, v0), (n0, d1, v0), (n1, d1, v0)], [(n0, d1, v0), (n0, d1, v1)]]
+    for wall in walls:
+        axis.plot(*view.project(wall).T, color=BLUE, lw=1)
+    for n, d, value in surface[["n_layers", "d_emb", "value"]].to_numpy():
+        axis.plot(*view.project([(n, d, v0), (n, d, v1)]).T, color=ORANGE, lw=0.7)
+        axis.plot(*view.project((n, d, value)), "o", ms=3.5, color=RED)
+    for n in (surface["n_layers"].min(), surface["n_layers"].max()):
+        axis.annotate(f"N {n:g}", view.project((n, d0, v0)), (-2, -3), textcoords="offset points", ha="right", va="top", fontsize=8)
+    for d in (surface["d_emb"].min(), surface["d_emb"].max()):
+        axis.annotate(f"d {d:g}", view.project((n1, d, v0)), (4, -3), textcoords="offset points", va="top", fontsize=8)
+    styles = [("#bbbbbb", 3, "o", "as in the PDF")] * bool(panel) + [(BLUE, 1, "", "our view")]
+    styles += [(ORANGE, 1, "", "a cell (N, d)"), (RED, 0, "o", "cell and value")]
+    marks = [plt.Line2D([], [], color=colour, lw=width, marker=marker, ms=2 * width + 1 if width > 1 else 3.5) for colour, width, marker, _ in styles]
+    axis.legend(marks, [name for *_, name in styles], loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=8)
+
+    names = {"pixel_residual_pt": (BLUE, "from the line of its cell"), "next_pt": (ORANGE, "from the next-best line")}
+    for name, (colour, label) in names.items():
+        if name in found:
+            apart = np.sort(found[name])
+            right.plot(apart, np.arange(1, len(apart) + 1) / len(apart), color=colour, label=label, drawstyle="steps-post")
+    right.axvline(1e-6, color="black", lw=0.8, ls="--", label="last digit in the PDF")
+    right.set_xscale("log")
+    right.set_xlabel("distance of a dot, pt")
+    right.set_ylabel("share of the dots")
+    right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1 if narrow else 2, fontsize=8)
+    return figure
+
+
 # ---------------------------------------------------------------- logs
 
 

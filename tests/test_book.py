@@ -235,6 +235,15 @@ def test_logs_that_are_here_count(toy, unrendered, monkeypatch):
     assert made(toy) == second
 
 
+def test_figures_that_are_named_count(toy, unrendered, monkeypatch):
+    monkeypatch.delenv("PERFLAW_FIGURES", raising=False)
+    book.build(toy)
+    first = made(toy)
+    monkeypatch.setenv("PERFLAW_FIGURES", "figures")
+    book.build(toy)
+    assert all(first[name] < moment for name, moment in made(toy).items())
+
+
 def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(toy, unrendered):
     home = toy / "book" / "_build" / "default"
     book.build(toy)
