@@ -60,7 +60,24 @@ def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> p
     return found.assign(low=found["change"] - reach, high=found["change"] + reach)
 
 
-# ---------------------------------------------------------------- predicted before it was trained
+# ---------------------------------------------------------------- surfaces
+
+
+def kept() -> pd.DataFrame:
+    """All runs of data/sweeps on real logs, each once."""
+    runs = pd.concat([sweeps.read(path) for path in sorted(sweeps.SWEEPS.glob("*.csv"))], ignore_index=True)
+    return runs[~runs["log"].str.startswith("synthetic")].drop_duplicates("key", ignore_index=True)
+
+
+def study() -> pd.DataFrame:
+    """Of those the runs with the settings of the grid `survey`, whatever the backbone, size, split and data."""
+    return sweeps.having(kept(), sweeps.read_grid("survey")["settings"]).reset_index(drop=True)
+
+
+def whole(runs: pd.DataFrame, **settings) -> pd.DataFrame:
+    """Runs on whole training parts, layers apart unless `settings` says otherwise, that have these settings."""
+    plain = runs[runs[list(sweeps.INTERVENTIONS)].isna().all(axis=1)]
+    return sweeps.having(plain, {"shared_layers": False} | settings).reset_index(drop=True)
 
 
 def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
@@ -69,7 +86,7 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     Columns: dataset (the surface's name: its log, and what of backbone, split and loss is not the usual), those of
     SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, parameters. Raises InputError where runs of a surface differ in anything else.
     """
-    plain = runs[runs[list(sweeps.INTERVENTIONS)].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)]
+    plain = whole(runs)
     free = (*SURFACE, *laws.AXES, "seed")
     fixed = [name for name in sweeps.Config.__dataclass_fields__ if name in plain and name not in free]
     for of, here in plain.groupby(SURFACE):
@@ -82,6 +99,61 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     table = pd.concat(parts, ignore_index=True)
     names = [", ".join([log, *(value for value in others if value not in USUAL)]) for log, *others in table[SURFACE[:4]].itertuples(index=False)]
     return table.assign(dataset=names).sort_values(["dataset", "metric", *laws.AXES], ignore_index=True)
+
+
+# ---------------------------------------------------------------- regularisation, depth, data
+
+
+def regularised(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+    """One row a size: the metric of each dropout at the largest learning rate, and of the setting with the best validation NDCG@10.
+
+    runs: one a size, dropout and learning rate. Columns n_layers, d_emb, "dropout X", chosen, its dropout, its rate.
+    """
+    cell = list(laws.AXES)
+    fast = runs[runs["learning_rate"] == runs["learning_rate"].max()]
+    told = fast.pivot(index=cell, columns="dropout", values=metric).rename(columns=lambda value: f"dropout {value:g}")
+    best = runs.loc[runs.groupby(cell)["validation NDCG@10"].idxmax()].set_index(cell)
+    return told.assign(chosen=best[metric], **{"its dropout": best["dropout"], "its rate": best["learning_rate"]}).reset_index().rename_axis(columns=None)
+
+
+def decline(told: pd.DataFrame, column: str) -> float:
+    """How far the largest size is below the best, in per cent (100 × the logarithm of the ratio); 0 where it is the best."""
+    return float(100 * np.log(told.sort_values(list(laws.AXES))[column].iloc[-1] / told[column].max()))
+
+
+def depth(runs: pd.DataFrame, noise: float, metric: str = "NDCG@10") -> pd.DataFrame:
+    """Cells that were run with layers apart and with one block shared by all: means, change (per cent) and its standard error from noise (per cent of a run)."""
+    cell = list(laws.AXES)[::-1]
+    told = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"]).unstack("shared_layers").dropna()
+    apart, shared = (told.xs(kind, axis=1, level="shared_layers") for kind in (False, True))
+    change, se = 100 * np.log(shared["mean"] / apart["mean"]), noise * np.sqrt(1 / apart["size"] + 1 / shared["size"])
+    return pd.DataFrame({"apart": apart["mean"], "shared": shared["mean"], "runs": np.minimum(apart["size"], shared["size"]), "change": change, "se": se}).reset_index()
+
+
+def with_data(runs: pd.DataFrame, law: laws.Law, metrics=("log-loss", "NDCG@10")) -> pd.DataFrame:
+    """A law of n_layers, d_emb and tokens on the logs of which shares of the users were trained on, of one model kind by log.
+
+    Columns log, metric, points, scales (of data), r2, leave-one-out (per cent), floor (the same of the mean of all), p_D where the law has it. Logs with fewer than four scales, or
+    too few points, are left out.
+    """
+    others = [name for name in sweeps.INTERVENTIONS if name != "sample_users"]
+    plain, rows = runs[runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)], []
+    for log, here in plain.groupby("log", sort=False):
+        here = here.assign(tokens=here.groupby(here["sample_users"].fillna(1.0))["tokens"].transform("mean"))
+        points = here.groupby(["n_layers", "d_emb", "tokens"])[list(metrics)].mean().reset_index()
+        if points["tokens"].nunique() < 4 or len(points) <= len(law.parameters) + 2 or fitting.directions(law, points) < len(law.parameters):
+            continue
+        for metric in metrics:
+            y = points[metric].to_numpy()
+            fit = fitting.fit(law, points, y)
+            theta, beta, *_ = fitting.solve(law, points, y, 1 - np.eye(len(y)))
+            left_out = np.diagonal(fitting.predict_many(law, points, theta, beta))
+            error, floor = (100 * np.abs(guess / y - 1).mean() for guess in (left_out, (y.sum() - y) / (len(y) - 1)))
+            rows.append((log, metric, len(y), points["tokens"].nunique(), fit.r2, error, floor, fit.parameters.get("p_D", np.nan)))
+    return pd.DataFrame(rows, columns=["log", "metric", "points", "scales", "r2", "leave-one-out", "floor", "p_D"])
+
+
+# ---------------------------------------------------------------- predicted before it was trained
 
 
 def foretell(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:

@@ -607,10 +607,11 @@ def published_rows(rows: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- sweeps
 
 
-def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, narrow=False):
+def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, fits: Mapping[str, Fit] | None = None, narrow=False):
     """A metric over the dimension, a curve for each number of layers, a panel for each log; bars are ± one deviation between seeds.
 
-    cells: of `sweeps.cells`. lines: log, label and the metric, of what is drawn across: floors, and a ceiling where one is known.
+    cells: of `sweeps.cells`. lines: log, label and the metric, of what is drawn across: floors, and a ceiling where one is known. fits: by log,
+    laws whose curves are drawn instead of lines from dot to dot.
     """
     logs = list(dict.fromkeys(cells["log"]))
     figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 3.0 if len(logs) == 1 else 2.5)
@@ -619,7 +620,11 @@ def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, narrow=False
         here = cells[cells["log"] == log]
         for n, rows in here.groupby("n_layers"):
             colour = SEQUENCE(0.1 + 0.8 * depths.index(n) / max(1, len(depths) - 1))
-            axis.errorbar(rows["d_emb"], rows[metric], yerr=rows["sd"].fillna(0), color=colour, marker="o", ms=3.5, lw=1.3, capsize=2, label=f"N = {n}")
+            line = "" if fits else "-"
+            axis.errorbar(rows["d_emb"], rows[metric], yerr=rows["sd"].fillna(0), color=colour, marker="o", ms=3.5, ls=line, lw=1.3, capsize=2, label=f"N = {n}")
+            if fits:
+                across = np.geomspace(here["d_emb"].min(), here["d_emb"].max(), 40)
+                axis.plot(across, fits[log].predict(pd.DataFrame({"n_layers": float(n), "d_emb": across})), color=colour, lw=1.2)
         for dash, (label, value) in zip(dashes, lines.loc[lines["log"] == log, ["label", metric]].itertuples(index=False)):
             axis.axhline(value, color="black", lw=1, ls=dash, label=label)
         _log_axis(axis, sorted(here["d_emb"].unique()))

@@ -54,27 +54,55 @@ def conditions(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
         raise InputError(f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one")
     runs["intervention"] = np.where(done.any(axis=1), done.idxmax(axis=1), "")
     runs["strength"] = runs[list(INTERVENTIONS)].sum(axis=1)
+    found = _changes(runs, metric)
+    moved = found.filter(like="Δ ").abs().max(axis=1) > 1e-9
+    return found[moved].reset_index(drop=True)
+
+
+def _changes(runs, metric):
+    """Means over the runs of each log, intervention and strength, against those of the log's intervention ""."""
     known = {TOKENS: TOKENS} | {column: name for column, name in MEASURES.items() if column in runs}
     known |= {column: column for column in runs if column.startswith("probe")}
-    for column in known:
-        runs[column] = np.log(runs[column].where(runs[column] > 0))
-    runs["y"] = np.log(runs[metric])
+    runs = runs.assign(y=np.log(runs[metric]), **{column: np.log(runs[column].where(runs[column] > 0)) for column in known})
     found = []
     for log, here in runs.groupby("log", sort=False):
-        groups = here.groupby(["intervention", "strength"], sort=False)
-        if ("", 0.0) not in groups.groups:
+        told = here.groupby(["intervention", "strength"], sort=False).agg(
+            runs=("y", "size"), value=(metric, "mean"), y=("y", "mean"), spread=("y", "var"), **{column: (column, "mean") for column in known}
+        )
+        if "" not in told.index.get_level_values(0):
             raise InputError(f"{log} was not trained without an intervention; there is nothing to compare with")
-        told = groups.agg(runs=("y", "size"), value=(metric, "mean"), y=("y", "mean"), spread=("y", "var"), **{column: (column, "mean") for column in known})
         enough = told[told["runs"] > 1]
         sigma = np.sqrt((enough["spread"] * (enough["runs"] - 1)).sum() / (enough["runs"] - 1).sum()) if len(enough) else np.nan
-        base, told = told.loc[("", 0.0)], told.drop(index=("", 0.0)).reset_index()
+        base, told = told.loc[""].iloc[0], told[told.index.get_level_values(0) != ""].reset_index()
         told["change"], told["noise"] = told["y"] - base["y"], sigma * np.sqrt(1 / told["runs"] + 1 / base["runs"])
         for column, name in known.items():
             told[f"Δ {name}"] = told[column] - base[column]
         found.append(told.drop(columns=["y", "spread", *known]).assign(log=log))
     found = pd.concat(found, ignore_index=True)
-    moved = found.filter(like="Δ ").abs().max(axis=1) > 1e-9
-    return found[moved].reset_index(drop=True)[["log", *[name for name in found if name != "log"]]]
+    return found[["log", *[name for name in found if name != "log"]]]
+
+
+def controls(runs: pd.DataFrame, metric: str = "NDCG@10") -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs on synthetic logs named "synthetic, KIND X" (benchmarks/controls.py), as points and as conditions.
+
+    Points: one row a run, with kind (size: users, at one entropy rate; rate: nats, at one size) and x. Conditions: as `conditions` gives them, the
+    log being the kind, and its base the middle of its x.
+    """
+    told = runs["log"].str.extract(r"^synthetic, (size|rate) ([\d.]+)$")
+    points = runs.assign(kind=told[0], x=told[1].astype(float))[told[0].notna().to_numpy()]
+    middle = points.groupby("kind")["x"].transform(lambda x: np.sort(x.unique())[x.nunique() // 2])
+    varied = points.assign(log=points["kind"], intervention=np.where(points["x"] == middle, "", points["kind"]), strength=points["x"])
+    return points, _changes(varied, metric)
+
+
+def with_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
+    """Runs, and beside each the probes (columns "probe: …", data/probes.csv) of its training part; nan where there are none."""
+    keys = ["log", *INTERVENTIONS, "data_seed"]
+    missing = -1.0
+    left = runs.assign(**{name: runs[name].fillna(missing).astype(float) for name in INTERVENTIONS})
+    right = probes.assign(**{name: probes[name].fillna(missing).astype(float) for name in INTERVENTIONS})
+    found = left[keys].merge(right, how="left", on=keys)
+    return runs.assign(**{column: found[column].to_numpy() for column in probes if column.startswith("probe")})
 
 
 def candidates(found: pd.DataFrame) -> dict[str, np.ndarray]:

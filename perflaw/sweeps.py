@@ -554,9 +554,10 @@ def row(record: dict) -> dict:
 
 
 def having(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
-    """Those runs that have the given values of settings by name, such as a grid's `settings`."""
+    """Those runs that have the given values of settings by name, such as a grid's `settings`; and `log`."""
     mask = pd.Series(True, runs.index)
-    for name, value in _known(settings).items():
+    _known({name: value for name, value in settings.items() if name != "log"})
+    for name, value in settings.items():
         mask &= runs[name].isna() if value is None else runs[name] == value
     return runs[mask]
 
