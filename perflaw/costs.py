@@ -14,16 +14,20 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
+from perflaw import laws
+
 # nanoseconds by unit of work, rough, of one core of a server CPU (fp32): a start, which runs done correct
 PACES = {
     "products": 0.035,  # multiplications with weights
     "attention": 0.05,  # of queries, keys and values
     "shares": 0.5,  # numbers in the tables of attention
+    "states": 12.0,  # numbers of state that a selective layer carries on
     "outputs": 0.04,  # multiplications in the output layer
     "scores": 0.6,  # numbers that come out of it
     "elements": 1.5,  # numbers passed between layers
     "weights": 0.4,  # of them, that the optimiser reads and writes, by step
     "calls": 60_000.0,  # of a layer, by step
+    "places": 120_000.0,  # of a history that a recurrent layer takes in turn, by step
     "ranking": 2.0,  # scores that are ranked
 }
 STICK = 0.05  # how much PACES weigh against the runs done
@@ -37,7 +41,10 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     n, d, tokens = r["n_layers"], r["d_emb"], r["positions"]
     scored = np.select([r["loss"] == "softmax", r["loss"] == "bce"], [r["items"], 2 * (r["negatives"] + 1)], r["negatives"] + 1)
     steps = np.ceil(r["users"] / r["batch_size"])
-    layer = np.select([r["backbone"] == "llama", r["backbone"] == "hstu"], [12 * d**2, 5 * d**2], 6 * d**2)
+    weights = {name: laws.parameters(1, d, backbone=name) for name in laws.WEIGHTS}
+    layer = np.select([r["backbone"] == name for name in weights], [of["attention"] + of["feed_forward"] for of in weights.values()])
+    recurrent = r["backbone"].isin(list(laws.CARRIED))
+    attended, taken = r["attention_length"] * ~recurrent, r["attention_length"] * recurrent
     validations = np.ceil(epochs / r["validate_every"])
     rankings = validations * r["validation_targets"] + r["test_targets"] * (3 + 12 * (r["loss"] == "bce"))
     seen = tokens / r["users"]  # positions of a history that is ranked
@@ -45,13 +52,15 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "products": forward * 3 * n * layer,
-            "attention": forward * 6 * n * r["attention_length"] * d,
-            "shares": forward * n * r["attention_length"] * r["n_heads"],
+            "attention": forward * 6 * n * attended * d,
+            "shares": forward * n * attended * r["n_heads"],
+            "states": forward * n * r["backbone"].map(laws.CARRIED).fillna(0) * d,
             "outputs": epochs * tokens * 3 * scored * d,
             "scores": epochs * tokens * scored,
             "elements": forward * (n + 1) * d,
             "weights": epochs * steps * (r["items"] * d + n * layer),
             "calls": epochs * steps * (n + 2),
+            "places": epochs * steps * n * taken,
             "ranking": rankings * r["items"],
         }
     ).astype(float)
@@ -106,7 +115,8 @@ def held_out(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
 def _size(runs):
     """What decides when a run stops, as far as is known before it starts."""
     logs = [np.log(runs[name].astype(float)) for name in ("n_layers", "d_emb", "tokens", "learning_rate")]
-    kinds = [(runs["loss"] == kind).astype(float) for kind in ("bce", "softmax")] + [(runs["backbone"] == kind).astype(float) for kind in ("llama", "hstu")]
+    kinds = [(runs["loss"] == kind).astype(float) for kind in ("bce", "softmax")]
+    kinds += [(runs["backbone"] == kind).astype(float) for kind in ("llama", "hstu", "gru", "mamba")]
     return np.column_stack([*logs, runs["dropout"].astype(float), *kinds])
 
 

@@ -341,30 +341,36 @@ WEIGHTS = {
     "llama": (4, 8),  # query, key, value, output; three matrices of width 8 d / 3 (SwiGLU; in eights, rounded up) or two of 4 d
     "sasrec": (4, 2),  # the same; two matrices of width d
     "hstu": (5, 0),  # query, key, value, gate, output; no feed-forward part
+    "gru": (7, 2),  # in place of attention three gates, each of the input and of the state, and output; two matrices of width d
+    "mamba": (4, 0),  # in its place two into the block, steps, output; no feed-forward part
 }
+NARROW = {"mamba": 20}  # weights in units of d, by layer: 8 numbers of state written and read, 4 places of a convolution
+CARRIED = {"gru": 0, "mamba": 8}  # recurrent backbones attend to nothing; a number of state of each channel costs what an attended position does
 
 
 def parameters(n_layers, d_emb, n_items=0, backbone="llama") -> dict[str, np.ndarray]:
     """Trainable parameters by group of a decoder with tied item embeddings.
 
-    Per layer `WEIGHTS` times d^2, and two norms; a last norm; one gain a dimension each. Biases
-    and positions are left out. `models.parameters` counts everything.
+    Per layer `WEIGHTS` times d^2, `NARROW` times d, and two norms (one in Mamba); a last norm; one gain a dimension
+    each. Biases, positions and what Mamba has by channel are left out. `models.parameters` counts everything.
     """
     n, d, v = (np.asarray(value, float) for value in (n_layers, d_emb, n_items))
     attention, feed_forward = WEIGHTS[backbone]
-    return {"embedding": v * d, "attention": attention * n * d**2, "feed_forward": feed_forward * n * d**2, "norm": (2 * n + 1) * d}
+    mixing, norms = attention * n * d**2 + NARROW.get(backbone, 0) * n * d, 1 if backbone == "mamba" else 2
+    return {"embedding": v * d, "attention": mixing, "feed_forward": feed_forward * n * d**2, "norm": (norms * n + 1) * d}
 
 
 def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1, backbone="llama"):
     """Floating-point operations to train on one token, forward and backward.
 
     Two per weight and token, 4 d per attended position in each layer (scores and
-    mixing; a causal mask leaves (L + 1)/2 of L positions on average), 2 d per item
-    scored by the output layer; the backward pass costs twice the forward pass. Training
+    mixing; a causal mask leaves (L + 1)/2 of L positions on average; a recurrent backbone
+    has `CARRIED` in their place), 2 d per item scored by the output layer; the backward pass costs twice the forward pass. Training
     compute is this times tokens times epochs.
     """
     weights = parameters(n_layers, d_emb, backbone=backbone)
-    positions = (np.asarray(max_seq_len, float) + 1) / 2
+    length = np.asarray(max_seq_len, float)
+    positions = np.full_like(length, CARRIED[backbone]) if backbone in CARRIED else (length + 1) / 2
     n, d = np.asarray(n_layers, float), np.asarray(d_emb, float)
     forward = 2 * (weights["attention"] + weights["feed_forward"]) + 4 * n * d * positions + 2 * d * n_scored
     return 3 * forward

@@ -1,4 +1,4 @@
-r"""The backbones: SASRec, a LLaMA-style decoder and HSTU, as functions of weights and histories.
+r"""The backbones: SASRec, a LLaMA-style decoder, HSTU, GRU4Rec and Mamba, as functions of weights and histories.
 
 A model is a dict of tensors (`new`) and one function (`hidden`): histories in, one vector of d
 numbers a position out. The score of item i there is the inner product of that vector with the
@@ -8,6 +8,8 @@ code reads like the equations (rows of x are positions):
 * SASRec (Kang and McAuley 2018), pre-norm: x ← x + A(LN x), x ← x + ReLU(LN(x) W₁ + b₁) W₂ + b₂
 * LLaMA-style (the paper's): x ← x + A(RMS x) with rotated queries and keys, x ← x + (SiLU(RMS(x) W_g) ⊙ RMS(x) W_u) W_d
 * HSTU (Zhai et al. 2024): U, V, Q, K = SiLU(LN(x) W), x ← x + (LN(SiLU(Q Kᵀ + b) V / L) ⊙ U) W_o
+* GRU4Rec (Hidasi et al. 2016), with SASRec's frame: x ← x + GRU(LN x) W_o, x ← x + ReLU(LN(x) W₁ + b₁) W₂ + b₂
+* Mamba (Gu and Dao 2023; Mamba4Rec, Liu et al. 2024): U, Z = LN(x) W, U ← SiLU(conv U), x ← x + (SSM(U) ⊙ SiLU(Z)) W_o
 
 Everything here works on one model, and on a stack of S of them at once: all tensors then have a
 leading axis of S. Histories lie in a `Layout` of rectangles, so that almost nothing is padding.
@@ -30,13 +32,16 @@ from perflaw import InputError
 Weights = dict[str, Tensor]
 NORM_EPS = 1e-6
 TIME_BUCKETS, TIME_BASE = 128, 0.301  # of HSTU's time bias: bucket = ln(seconds) / 0.301, as in its authors' code
+RECURRENT = ("gru", "mamba")  # of the backbones: no attention, hence no heads and no need of places
+STATES, TAPS = 8, 4  # of Mamba: numbers of state of a channel, places that its convolution sees
+SLOWEST, FASTEST = 0.001, 0.1  # of Mamba's channels, the steps that they begin with
 
 
 @dataclass(frozen=True)
 class Architecture:
     """What a model is made of; raises InputError for what cannot be."""
 
-    backbone: str = "sasrec"  # or "llama", "hstu"
+    backbone: str = "sasrec"  # or "llama", "hstu", "gru", "mamba"
     n_layers: int = 2  # N
     d_emb: int = 64  # d
     n_heads: int = 1
@@ -53,6 +58,8 @@ class Architecture:
         for name, least in (("n_layers", 1), ("d_emb", 2), ("n_heads", 1), ("max_seq_len", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} = {getattr(self, name)} is not usable; use a whole number, {least} or more")
+        if self.backbone in RECURRENT and self.n_heads != 1:
+            raise InputError(f"n_heads is of attention; {self.backbone} has none; use 1")
         if self.d_emb % self.n_heads:
             raise InputError(f"n_heads = {self.n_heads} does not divide d_emb = {self.d_emb}; use a number that does, such as 1")
         if not 0 <= self.dropout <= 0.99:
@@ -86,17 +93,25 @@ class Layout(NamedTuple):
     shapes: tuple[tuple[int, int], ...]
     place: Tensor  # (T,) int64, place in its row, from 0
     row: Tensor  # (T,) int64, row in the batch
+    order: Tensor  # (T,) int64, the positions place after place, the rows of each in order of width, the widest first
 
     @classmethod
     def of(cls, shapes, device="cpu") -> Layout:
         widths = torch.tensor([width for rows, width in shapes for _ in range(rows)])
         starts = widths.cumsum(0) - widths
         row = torch.repeat_interleave(torch.arange(len(widths)), widths)
-        return cls(tuple(shapes), (torch.arange(len(row)) - starts[row]).to(device), row.to(device))
+        widest, each = (-widths).argsort(stable=True), torch.arange(int(widths.max()))[:, None]
+        order = (starts[widest] + each)[each < widths[widest]]
+        return cls(tuple(shapes), (torch.arange(len(row)) - starts[row]).to(device), row.to(device), order.to(device))
 
     @property
     def rows(self) -> int:
         return sum(rows for rows, _ in self.shapes)
+
+    @property
+    def counts(self) -> list[int]:
+        """How many rows have each place; in `order` they are the first of those that have the place before."""
+        return [sum(rows for rows, width in self.shapes if width > place) for place in range(max(width for _, width in self.shapes))]
 
 
 class Context(NamedTuple):
@@ -142,7 +157,24 @@ def hstu(x: Tensor, w: Weights, c: Context) -> Tensor:
     return c.at(x) + c.drop(gated) @ w["output"]
 
 
-BACKBONES = {"sasrec": sasrec, "llama": llama, "hstu": hstu}
+def gru(x: Tensor, w: Weights, c: Context) -> Tensor:
+    y = layer_norm(x, w["norm_1"])
+    x = c.at(x) + c.drop(c.at(gated(y, w, c)) @ w["output"])
+    y = layer_norm(x, w["norm_2"])
+    inner = torch.relu(y @ w["up"] + w["up_bias"][..., None, :])
+    return x + c.drop(inner @ w["down"] + w["down_bias"][..., None, :])
+
+
+def mamba(x: Tensor, w: Weights, c: Context) -> Tensor:
+    y = layer_norm(x, w["norm_1"])
+    u, z = (y @ w["inward"]).chunk(2, dim=-1)
+    u = F.silu(convolve(u, w["conv"], c) + w["conv_bias"][..., None, :])
+    delta = F.softplus(u @ w["delta"] + w["delta_bias"][..., None, :])
+    read = selective(u, delta, u @ w["B"], u @ w["C"], -w["log_A"].exp(), c) + w["D"][..., None, :] * u
+    return c.at(x) + c.drop((c.at(read) * F.silu(c.at(z))) @ w["output"])
+
+
+BACKBONES = {"sasrec": sasrec, "llama": llama, "hstu": hstu, "gru": gru, "mamba": mamba}
 
 
 # ---------------------------------------------------------------- their parts
@@ -225,6 +257,55 @@ def pointwise_mix(w, c):
     return mix
 
 
+def convolve(u: Tensor, w: Tensor, c: Context) -> Tensor:
+    """Each channel over the last TAPS places of its row: u (…, T, d), w (…, TAPS, d), the last of them for the place itself."""
+    mixed = u * w[..., -1, None, :]
+    for back in range(1, TAPS):
+        before = F.pad(u, (0, 0, back, 0))[..., :-back, :] * (c.layout.place >= back)[:, None]
+        mixed = mixed + before * w[..., -1 - back, None, :]
+    return mixed
+
+
+def gated(x: Tensor, w: Weights, c: Context) -> Tensor:
+    """The states of a gated recurrent unit along each row: x (…, T, d). (Cho et al. 2014; torch's variant, the reset after the product.)"""
+
+    def advance(h, x):
+        (r, z, n), (r_h, z_h, n_h) = x.chunk(3, -1), (h @ w["recurrent"] + w["recurrent_bias"][..., None, :]).chunk(3, -1)
+        z, n = torch.sigmoid(z + z_h), torch.tanh(n + torch.sigmoid(r + r_h) * n_h)
+        h = n + z * (h - n)
+        return h, h
+
+    x = x @ w["inward"] + w["inward_bias"][..., None, :]
+    return recur(advance, x.new_zeros(*x.shape[:-2], c.layout.rows, c.model.d_emb), c, x)
+
+
+def selective(u: Tensor, delta: Tensor, b: Tensor, read: Tensor, a: Tensor, c: Context) -> Tensor:
+    """C h, where h ← exp(Δ A) ⊙ h + Δ u B along each row: u, Δ (…, T, d); B, C (…, T, S); A (…, d, S), below 0."""
+    a = a.unsqueeze(-3)
+
+    def advance(h, step, gain, into, out):
+        h = torch.exp(step[..., None] * a) * h + gain[..., None] * into[..., None, :]
+        return h, (h @ out[..., None])[..., 0]
+
+    return recur(advance, u.new_zeros(*u.shape[:-2], c.layout.rows, *a.shape[-2:]), c, delta, delta * u, b, read)
+
+
+def recur(advance, state: Tensor, c: Context, *parts: Tensor) -> Tensor:
+    """(state, what is told) ← advance(state, parts of a place) from place to place, for all rows that have it; what is told, (…, T, ·).
+
+    state (…, rows, …) is that before the first place; parts are (…, T, ·). What a place needs fits in the cache. (A parallel
+    scan of Mamba's recurrence by recursive doubling passes over all of it 2 log₂ L times: four times as slow on a CPU, gradient included.)
+    """
+    order, counts, axis, told = c.layout.order, c.layout.counts, parts[0].dim() - 2, []
+    for rows, *now in zip(counts, *(part.index_select(axis, order).split(counts, axis) for part in parts)):
+        if rows < state.shape[axis]:
+            state = state.narrow(axis, 0, rows)
+        state, out = advance(state, *now)
+        told.append(out)
+    told = torch.cat(told, axis)
+    return torch.empty_like(told).index_copy(axis, order, told)
+
+
 # ---------------------------------------------------------------- the whole
 
 
@@ -232,11 +313,13 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
     """Weights before training, the same on every device.
 
     Embeddings are normal with deviation 0.02, matrices with that of Glorot and Bengio (2010), those that end
-    a sublayer divided by √(2 N), as there are so many to add up; gains are 1 and biases 0. A block's
+    a sublayer divided by √(2 N), as there are so many to add up; gains are 1 and biases 0. Mamba's A is −1 … −S in each
+    channel, its D is 1 and its steps are from SLOWEST to FASTEST, evenly in logarithms, as in its authors' code. A block's
     weights have a leading axis of N, or of 1 where layers share them.
     """
     random = torch.Generator().manual_seed(seed)
-    weights = {}
+    d, weights = model.d_emb, {}
+    ends = {"uvqk": d, "inward": d, "recurrent": d, "conv": TAPS}  # of one of several side by side
     for name, shape in shapes(model, n_items).items():
         if name in ("items", "positions"):
             weights[name] = torch.randn(shape, generator=random) * 0.02
@@ -244,10 +327,17 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
             weights[name] = torch.ones(shape)
             if model.backbone != "llama":
                 weights[name][..., 1, :] = 0
+        elif name == "log_A":
+            weights[name] = torch.arange(1.0, shape[-1] + 1).log().repeat(*shape[:-1], 1)
+        elif name == "D":
+            weights[name] = torch.ones(shape)
+        elif name == "delta_bias":
+            steps = torch.logspace(math.log10(SLOWEST), math.log10(FASTEST), shape[-1], dtype=torch.float64)
+            weights[name] = steps.expm1().log().float().repeat(*shape[:-1], 1)  # the softplus of it is the step
         elif name.endswith("bias"):
             weights[name] = torch.zeros(shape)
         else:
-            scale = math.sqrt(2 / (shape[-2] + (model.d_emb if name == "uvqk" else shape[-1])))
+            scale = math.sqrt(2 / (shape[-2] + ends.get(name, shape[-1])))
             if name in ("output", "down"):
                 scale /= math.sqrt(2 * model.n_layers)
             weights[name] = torch.randn(shape, generator=random) * scale
@@ -262,17 +352,27 @@ def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
         "sasrec": dict(query=square, key=square, value=square, output=square, up=square, up_bias=(d,), down=square, down_bias=(d,)),
         "llama": dict(query=square, key=square, value=square, output=square, gate=(d, wide), up=(d, wide), down=(wide, d)),
         "hstu": dict(uvqk=(d, 4 * d), output=square, distance_bias=(model.max_seq_len,)),
+        "gru": dict(inward=(d, 3 * d), inward_bias=(3 * d,), recurrent=(d, 3 * d), recurrent_bias=(3 * d,), output=square)
+        | dict(up=square, up_bias=(d,), down=square, down_bias=(d,)),
+        # d channels, not 2 d, which takes half as long again; the steps by one matrix, not two of low rank, which would save little at such d
+        "mamba": dict(inward=(d, 2 * d), conv=(TAPS, d), conv_bias=(d,), delta=square, delta_bias=(d,))
+        | dict(B=(d, STATES), C=(d, STATES), log_A=(d, STATES), D=(d,), output=square),
     }[model.backbone]
     if model.time_bias:
         block["time_bias"] = (TIME_BUCKETS,)
-    block |= {"norm_1": norm, "norm_2": norm}
+    block |= {"norm_1": norm} | ({} if model.backbone == "mamba" else {"norm_2": norm})
     depth = 1 if model.shared_layers else model.n_layers
-    outside = {"items": (n_items, d)} | ({} if model.backbone == "llama" else {"positions": (model.max_seq_len, d)})
+    outside = {"items": (n_items, d)} | ({} if model.backbone in ("llama", *RECURRENT) else {"positions": (model.max_seq_len, d)})
     return outside | {name: (depth, *shape) for name, shape in block.items()} | {"norm": norm}
 
 
+def decays(name: str) -> bool:
+    """Whether weight decay is for the tensor of that name: for matrices and items; not for norms, biases, positions and Mamba's A and D."""
+    return not (name.startswith(("norm", "positions")) or name.endswith("bias") or name in ("log_A", "D"))
+
+
 def parameters(model: Architecture, n_items: int) -> dict[str, int]:
-    """Trainable numbers by group: embedding (items and positions), attention, feed_forward, norm."""
+    """Trainable numbers by group: embedding (items and positions), attention (or what is in its place), feed_forward, norm."""
     groups = {"items": "embedding", "positions": "embedding"}
     groups |= dict.fromkeys(("gate", "up", "up_bias", "down", "down_bias"), "feed_forward")
     groups |= dict.fromkeys(("norm", "norm_1", "norm_2"), "norm")

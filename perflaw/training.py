@@ -56,7 +56,7 @@ class Config(Architecture):
     final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
     warmup_steps: int = 0  # linear
     beta_2: float = 0.999
-    weight_decay: float = 0.0  # of all but norms, biases and embeddings of positions
+    weight_decay: float = 0.0  # of all but norms, biases, embeddings of positions, and Mamba's A and D
     clip: float | None = None  # largest norm of the gradient
     batch_size: int = 128  # histories, at most
     epochs: int = 200  # at most
@@ -313,10 +313,9 @@ class Member:
         self.weights = models.new(config, split.log.n_items, config.seed, batches.items.device)
         for weight in self.weights.values():
             weight.requires_grad_(True)
-        plain = {name for name in self.weights if name.startswith(("norm", "positions")) or name.endswith("bias")}
         groups = [
-            {"params": [self.weights[name] for name in self.weights if (name in plain) == kept], "weight_decay": decay}
-            for kept, decay in ((False, config.weight_decay), (True, 0.0))
+            {"params": [weight for name, weight in self.weights.items() if models.decays(name) == decayed], "weight_decay": decay}
+            for decayed, decay in ((True, config.weight_decay), (False, 0.0))
         ]
         on_gpu = batches.items.is_cuda  # there the rate is a tensor, which a captured step can read
         first_rate = torch.tensor(config.learning_rate, device=batches.items.device) if on_gpu else config.learning_rate

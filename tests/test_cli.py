@@ -276,7 +276,7 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
         (["-o", "heads", "2"], "a configuration has no 'heads'"),
         (["-o", "n_layers", "1000000000"], "make the model, the batch or"),
         (["-o", "loss", "mse"], "there is no loss 'mse'"),
-        (["-o", "backbone", "gru"], "there is no backbone 'gru'"),
+        (["-o", "backbone", "lstm"], "there is no backbone 'lstm'"),
         (["-o", "dropout", "-0.1"], "dropout = -0.1 is not usable"),
         (["-o", "max_seq_len", "0"], "max_seq_len = 0 is not usable"),
         (["--device", "cuda:99"], "device cuda:99: this machine has"),

@@ -26,7 +26,7 @@ def done(frame, scale=1.0, epochs=7):
 
 
 @pytest.mark.parametrize("loss", ["bce", "softmax", "sampled_softmax"])
-@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu", "gru", "mamba"])
 def test_before_anything_is_done(planned, backbone, loss):
     frame = planned(backbone=backbone, loss=loss, negatives=8)
     for done in (None, frame[:0], frame.assign(done_epochs=np.nan, seconds=np.nan)):

@@ -12,7 +12,8 @@ from perflaw import InputError, laws, models
 from perflaw.models import Architecture, Layout
 
 ITEMS = 40
-SMALL = {name: Architecture(name, n_layers=3, d_emb=12, n_heads=2, max_seq_len=9, dropout=0.0) for name in models.BACKBONES}
+HEADS = {name: 1 if name in models.RECURRENT else 2 for name in models.BACKBONES}
+SMALL = {name: Architecture(name, n_layers=3, d_emb=12, n_heads=HEADS[name], max_seq_len=9, dropout=0.0) for name in models.BACKBONES}
 
 
 def weights(model, seed=0):
@@ -53,17 +54,56 @@ def turned(x, place, width):
     return out
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def gated(y, p):
+    """The states of torch.nn.GRU."""
+    d, h, states = y.shape[1], np.zeros(y.shape[1]), []
+    for x in y:
+        inward, recurrent = x @ p["inward"] + p["inward_bias"], h @ p["recurrent"] + p["recurrent_bias"]
+        reset, update = (sigmoid(inward[part] + recurrent[part]) for part in (slice(d), slice(d, 2 * d)))
+        h = (1 - update) * np.tanh(inward[2 * d :] + reset * recurrent[2 * d :]) + update * h
+        states.append(h)
+    return np.array(states)
+
+
+def selective(y, p):
+    """Mamba's block, channel by channel and number of state by number of state."""
+    n, d = y.shape
+    u, z = np.split(y @ p["inward"], 2, axis=1)
+    u = silu(np.array([sum(u[i - back] * p["conv"][3 - back] for back in range(min(4, i + 1))) + p["conv_bias"] for i in range(n)]))
+    delta, b, c = np.log1p(np.exp(u @ p["delta"] + p["delta_bias"])), u @ p["B"], u @ p["C"]
+    out = p["D"] * u
+    for channel in range(d):
+        for s in range(models.STATES):
+            h = 0.0
+            for i in range(n):
+                h = np.exp(-delta[i, channel] * np.exp(p["log_A"][channel, s])) * h + delta[i, channel] * b[i, s] * u[i, channel]
+                out[i, channel] += h * c[i, s]
+    return out * silu(z) @ p["output"]
+
+
 def plain(w, ids, model):
     """The equations of models.py's docstring for one history."""
     w = {name: value.double().numpy() for name, value in w.items()}
     d, heads, n = model.d_emb, model.n_heads, len(ids)
     width, centred = d // heads, model.backbone != "llama"
     x = w["items"][ids.numpy()] * math.sqrt(d)
-    if centred:
+    if "positions" in w:
         x = x + w["positions"][:n]
     for layer in range(model.n_layers):
         p = {name: value[0 if model.shared_layers else layer] for name, value in w.items() if name not in ("items", "positions", "norm")}
         y = norm(x, p["norm_1"], centred)
+        if model.backbone == "mamba":
+            x = x + selective(y, p)
+            continue
+        if model.backbone == "gru":
+            x = x + gated(y, p) @ p["output"]
+            y = norm(x, p["norm_2"], True)
+            x = x + np.maximum(y @ p["up"] + p["up_bias"], 0) @ p["down"] + p["down_bias"]
+            continue
         if model.backbone == "hstu":
             u, v, q, k = np.split(silu(y @ p["uvqk"]), 4, axis=1)
         else:
@@ -95,7 +135,7 @@ def plain(w, ids, model):
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("name", models.BACKBONES)
 def test_the_equations(name, shared):
-    model = Architecture(name, 3, 12, 2, 9, 0.0, shared_layers=shared)
+    model = Architecture(name, 3, 12, HEADS[name], 9, 0.0, shared_layers=shared)
     w, ids = weights(model), history(7)
     assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=2e-5)
 
@@ -103,7 +143,7 @@ def test_the_equations(name, shared):
 @pytest.mark.parametrize("d, heads", [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
 @pytest.mark.parametrize("name", models.BACKBONES)
 def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
-    model = Architecture(name, 2, d, heads, 9, 0.0)
+    model = Architecture(name, 2, d, 1 if name in models.RECURRENT else heads, 9, 0.0)
     w, ids = models.new(model, ITEMS), history(7)
     assert alone(w, ids, model).shape == (7, d) and alone(w, ids, model).isfinite().all()
     if d // heads % 2 == 0 or name != "llama":
@@ -129,6 +169,26 @@ def test_a_history_is_alone_in_its_row(name):
     rows = models.hidden(w, ids, LAYOUT, model).split([9] * 3 + [4] * 3)
     for row, part, n in zip(rows, ids.split([9] * 3 + [4] * 3), LENGTHS):
         assert torch.allclose(row[:n], alone(w, part[:n], model), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_rectangles_in_any_order(name):
+    model, w = SMALL[name], weights(SMALL[name])
+    parts = [history(rows * width, seed) for seed, (rows, width) in enumerate([(2, 4), (1, 9), (3, 1), (2, 6)])]
+    together = models.hidden(w, torch.cat(parts), Layout.of([(2, 4), (1, 9), (3, 1), (2, 6)]), model)
+    each = [alone(w, row, model) for part, width in zip(parts, (4, 9, 1, 6)) for row in part.split(width)]
+    assert torch.allclose(together, torch.cat(each), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_nobody_looks_ahead(name):
+    """What a position knows has no gradient by items after it, and one by each item up to it."""
+    model, w = SMALL[name], weights(SMALL[name])
+    w["items"] = w["items"][:9].requires_grad_()
+    known = models.hidden(w, torch.arange(9), Layout.of([(1, 9)]), model)
+    for place in range(9):
+        (by,) = torch.autograd.grad(known[place] @ torch.linspace(-1, 1, 12), w["items"], retain_graph=True)
+        assert (by[place + 1 :] == 0).all() and (by[: place + 1] != 0).any(1).all()
 
 
 @pytest.mark.parametrize("name", models.BACKBONES)
@@ -175,22 +235,28 @@ def test_time_bias_reads_when_the_next_item_comes():
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("name", models.BACKBONES)
 def test_parameters_are_those_that_exist(name, shared):
-    model = Architecture(name, 3, 24, 2, 9, shared_layers=shared)
+    model = Architecture(name, 3, 24, HEADS[name], 9, shared_layers=shared)
     w = models.new(model, ITEMS)
     assert sum(models.parameters(model, ITEMS).values()) == sum(weight.numel() for weight in w.values())
     told = laws.parameters(1 if shared else 3, 24, ITEMS, name)
     counted = models.parameters(model, ITEMS)
-    assert counted["attention"] - told["attention"] == (w["distance_bias"].numel() if name == "hstu" else 0)
-    assert counted["feed_forward"] - told["feed_forward"] == (w["up_bias"].numel() + w["down_bias"].numel() if name == "sasrec" else 0)
-    assert counted["embedding"] - told["embedding"] == (0 if name == "llama" else 9 * 24)
+    small = {key: weight.numel() for key, weight in w.items() if key.endswith("bias") or key in ("log_A", "D")}
+    inside = sum(small.pop(key, 0) for key in ("up_bias", "down_bias"))
+    assert counted["attention"] - told["attention"] == sum(small.values())
+    assert counted["feed_forward"] - told["feed_forward"] == inside
+    assert counted["embedding"] - told["embedding"] == (9 * 24 if name in ("sasrec", "hstu") else 0)
     assert counted["norm"] == told["norm"] * (1 if name == "llama" else 2)
 
 
 @pytest.mark.parametrize("name", models.BACKBONES)
 def test_flops_are_those_that_are_counted(name):
-    """Forward and backward of a full row, the scores of all items among them; unfused attention computes both triangles."""
+    """Forward and backward of a full row, the scores of all items among them; unfused attention computes both triangles.
+
+    Only matrix products are counted: of Mamba not the convolution, and of each number of state the reading, not the change.
+    No gradient goes to the state that a GRU begins with.
+    """
     n, d, length = 2, 48, 32
-    model = Architecture(name, n, d, 2, length, 0.0)
+    model = Architecture(name, n, d, HEADS[name], length, 0.0)
     w = models.new(model, ITEMS)
     for weight in w.values():
         weight.requires_grad_(True)
@@ -198,7 +264,38 @@ def test_flops_are_those_that_are_counted(name):
         hidden = models.hidden(w, history(length), Layout.of([(1, length)]), model)
         (hidden @ w["items"].T).sum().backward()
     told = length * laws.flops_per_token(n, d, 2 * length - 1, ITEMS, name)  # (L' + 1) / 2 = L positions attended
+    told -= {"gru": n * 2 * 3 * d**2, "mamba": 3 * length * n * (2 * models.TAPS + 2 * models.STATES) * d}.get(name, 0)
     assert counter.get_total_flops() == pytest.approx(told, rel=1e-9)
+
+
+def test_how_mamba_begins():
+    """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; the decay is not for what sets them."""
+    w = models.new(Architecture("mamba", 2, 16), ITEMS)
+    assert torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8)) and (w["D"] == 1).all()
+    steps = torch.nn.functional.softplus(w["delta_bias"])
+    assert torch.allclose(steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4) and torch.equal(steps[0], steps[1])
+    assert {name for name in w if not models.decays(name)} == {"conv_bias", "delta_bias", "log_A", "D", "norm_1", "norm"}
+
+
+@pytest.mark.parametrize("name", models.RECURRENT)
+def test_long_histories_stay_finite(name):
+    """Of steps so large that a state is forgotten at once, too."""
+    model = Architecture(name, 1, 8, 1, 2000, 0.0)
+    w = {key: (100 * weight if "bias" in key else weight).requires_grad_() for key, weight in weights(model).items()}
+    known = alone(w, history(2000), model)
+    known.square().mean().backward()
+    assert known.isfinite().all() and all(weight.grad.isfinite().all() for weight in w.values())
+
+
+@pytest.mark.parametrize("name", models.BACKBONES)
+def test_products_in_bfloat16(name):
+    """The state of a recurrent backbone is kept in float32."""
+    model, w = SMALL[name], weights(SMALL[name])
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = models.hidden({key: weight.requires_grad_() for key, weight in w.items()}, batch(), LAYOUT, model)
+    rough.float().square().mean().backward()
+    assert torch.allclose(rough.float(), models.hidden(w, batch(), LAYOUT, model), atol=0.3)
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in w.values())
 
 
 def test_new_weights_are_the_same_for_a_seed():
@@ -209,7 +306,9 @@ def test_new_weights_are_the_same_for_a_seed():
 @pytest.mark.parametrize(
     "values, told",
     [
-        (dict(backbone="gru"), "there is no backbone 'gru'; use one of sasrec, llama, hstu"),
+        (dict(backbone="lstm"), "there is no backbone 'lstm'; use one of sasrec, llama, hstu, gru, mamba"),
+        (dict(backbone="gru", n_heads=2), "n_heads is of attention; gru has none; use 1"),
+        (dict(backbone="mamba", n_heads=3), "n_heads is of attention; mamba has none; use 1"),
         (dict(n_layers=0), "n_layers = 0 is not usable"),
         (dict(n_layers=1.5), "n_layers = 1.5 is not usable"),
         (dict(n_layers=True), "n_layers = True is not usable"),

@@ -10,11 +10,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from perflaw import InputError, datasets, ranking, synthetic, training
+from perflaw import InputError, datasets, models, ranking, synthetic, training
 from perflaw.interactions import from_histories, leave_one_out
 from perflaw.training import Batches, config
 
 SMALL = dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=20, batch_size=64, epochs=3)
+
+
+def small(backbone):
+    return SMALL | dict(backbone=backbone, n_heads=1 if backbone in models.RECURRENT else 2)
 
 
 @pytest.fixture(scope="module")
@@ -115,9 +119,9 @@ def test_batches_are_alike_and_nearly_full(split):
 
 
 @pytest.mark.parametrize("loss, negatives", [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)])
-@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+@pytest.mark.parametrize("backbone", models.BACKBONES)
 def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives):
-    c = config(**SMALL | dict(backbone=backbone, loss=loss, negatives=negatives, epochs=25, learning_rate=5e-3, patience=None, validate_every=5))
+    c = config(**small(backbone) | dict(loss=loss, negatives=negatives, epochs=25, learning_rate=5e-3, patience=None, validate_every=5))
     fitted = training.fit(c, split, progress=False)
     floor = ranking.ndcg(ranking.ranks(ranking.most_popular(split), split, split.validation))
     assert fitted.curve[-1]["loss"] < fitted.curve[0]["loss"] and fitted.status == "epochs used up"
@@ -199,10 +203,10 @@ def test_a_stack_is_bit_equal_to_single_runs(split):
 
 
 @pytest.mark.parametrize("loss, negatives", [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)])
-@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+@pytest.mark.parametrize("backbone", models.BACKBONES)
 def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
     """The computation that a GPU does, done here: the same up to rounding."""
-    configs = [config(**SMALL | dict(backbone=backbone, loss=loss, negatives=negatives, epochs=2) | values) for values in STACK[:4]]
+    configs = [config(**small(backbone) | dict(loss=loss, negatives=negatives, epochs=2) | values) for values in STACK[:4]]
     for c, fitted in zip(configs, training.fit_stack(configs, split, progress=False, batched=True)):
         single = training.fit(c, split, progress=False)
         for name in single.weights:
@@ -226,9 +230,9 @@ def test_different_shapes_are_no_stack(split):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
-@pytest.mark.parametrize("backbone", ["sasrec", "llama", "hstu"])
+@pytest.mark.parametrize("backbone", models.BACKBONES)
 def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
-    c = config(**SMALL | dict(backbone=backbone, loss="softmax", dropout=0.0, epochs=10, learning_rate=5e-3, patience=None))
+    c = config(**small(backbone) | dict(loss="softmax", dropout=0.0, epochs=10, learning_rate=5e-3, patience=None))
     here, there = (training.train(c, split, device=device, progress=False) for device in ("cpu", "cuda"))
     assert there["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=1e-2)
     rough = training.train(replace(c, precision="bf16"), split, device="cuda", progress=False)
