@@ -102,7 +102,8 @@ def with_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     left = runs.assign(**{name: runs[name].fillna(missing).astype(float) for name in INTERVENTIONS})
     right = probes.assign(**{name: probes[name].fillna(missing).astype(float) for name in INTERVENTIONS})
     found = left[keys].merge(right, how="left", on=keys)
-    return runs.assign(**{column: found[column].to_numpy() for column in probes if column.startswith("probe")})
+    added = found[[column for column in probes if column.startswith("probe")]].set_axis(runs.index)
+    return pd.concat([runs, added], axis=1)
 
 
 def candidates(found: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -85,3 +85,28 @@ def test_what_cannot_be_compared_is_said():
         league.conditions(runs().assign(d_emb=lambda t: np.where(t.index % 2, 16, 32)))
     with pytest.raises(InputError, match="had two interventions"):
         league.conditions(runs().assign(k_core=5.0))
+
+
+def test_controls_are_read_by_their_names_and_measured_from_their_middle():
+    rows = []
+    for kind, values in (("size", (250, 500, 1000)), ("rate", (2.5, 3.5, 4.5))):
+        for x in values:
+            for seed in range(2):
+                y = 0.1 * (x / 500) ** 0.2 if kind == "size" else 0.1 * np.exp(-0.5 * (x - 3.5))
+                rows.append({"log": f"synthetic, {kind} {x}", "tokens": 100 * x if kind == "size" else 5e4, "entropy conditional": 3.5 if kind == "size" else x, "NDCG@10": y})
+    table = pd.concat([pd.DataFrame(rows), runs(logs=("a",))], ignore_index=True)
+    points, known = league.controls(table)
+    assert len(points) == 12 and set(points["kind"]) == {"size", "rate"} and len(known) == 4
+    sizes = known[known["log"] == "size"]
+    assert np.allclose(sizes["change"], 0.2 * sizes["Δ tokens"]) and np.allclose(sizes["Δ conditional entropy"], 0)
+    assert np.allclose(known.loc[known["log"] == "rate", "change"], [0.5, -0.5])
+
+
+def test_probes_are_laid_beside_the_runs_they_belong_to():
+    table = runs(logs=("a",)).assign(data_seed=0)
+    probes = table.drop_duplicates(["log", *INTERVENTIONS])[["log", *INTERVENTIONS, "data_seed"]].reset_index(drop=True)
+    probes["probe: x"] = np.arange(1.0, len(probes) + 1)
+    found = league.with_probes(table, probes.iloc[::-1])
+    assert found["probe: x"].iloc[0] == 1 and found["probe: x"].notna().all() and found.groupby(list(INTERVENTIONS), dropna=False)["probe: x"].nunique().eq(1).all()
+    assert league.with_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
+    assert "Δ probe: x" in league.conditions(found) and "probe: x" in league.candidates(league.conditions(found))

@@ -143,3 +143,18 @@ def test_under_interventions():
     change = table.pivot(index="intervention", columns="measure", values="change")
     assert change.loc["duplicate_users", ["tokens", "shannon", "plug-in", "truth"]].tolist() == pytest.approx([100, 0, 0, 0], abs=1e-9)
     assert change.loc["replace_random", "truth"] > 10 and abs(change.loc["replace_random", "tokens"]) < 1e-9
+
+
+def test_cross_entropy_comes_down_to_the_entropy_rate_and_copies_tell_it_nothing():
+    process = Process(n_items=60, n_interests=6)
+    found = [quality.cross_entropy(leave_one_out(process.sample(users, 30, seed=1).log)) for users in (50, 500, 20_000)]
+    assert found[0] > found[1] > found[2] == pytest.approx(process.entropy_rate, abs=0.04)
+    split = leave_one_out(process.sample(500, 30, seed=1).log)
+    copied, shuffled = (quality.cross_entropy(interventions.apply(split, name, 1)) for name in ("duplicate_users", "shuffle_order"))
+    assert copied == pytest.approx(found[1], abs=0.02) and shuffled > found[1] + 0.1
+
+
+def test_cross_entropy_by_hand():
+    """After item 1 came 0 once and 1 once, and both are asked for: the counts alone say one half, and popularity is no help."""
+    split = leave_one_out(from_histories([[0, 1, 0, 1, 0, 1], [0, 1, 1, 1, 0]]))
+    assert quality.cross_entropy(split) == pytest.approx(np.log(2), abs=1e-4)
