@@ -9,15 +9,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from perflaw import sweeps, synthetic
+from perflaw import league, sweeps, synthetic
 
-RATES, SIZES = (2.5, 3.0, 3.5, 4.0, 4.5), (125, 250, 500, 1_000, 2_000, 4_000)
+RATES, SIZES = (3.7, 4.2, league.RATE, 5.2, 5.7), (125, 250, 500, 1_000, 2_000, 4_000)
 GRID = {"settings": sweeps.read_grid("quality")["settings"], "grid": {"seed": [0, 1]}}
 
 
 def main(folder="runs/controls"):
     process = synthetic.Process()
-    logs = {f"size {size}": made.log for size, made in zip(SIZES, synthetic.same_rate(process.with_rate(3.5), SIZES))}
+    logs = {f"size {size}": made.log for size, made in zip(SIZES, synthetic.same_rate(process.with_rate(league.RATE), SIZES))}
     logs |= {f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))}
     for name, log in logs.items():
         sweeps.run(GRID, replace(log, name=f"synthetic, {name}"), folder, sweeps.processes(2))

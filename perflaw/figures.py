@@ -628,9 +628,10 @@ def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, fits: Mappin
         for dash, (label, value) in zip(dashes, lines.loc[lines["log"] == log, ["label", metric]].itertuples(index=False)):
             axis.axhline(value, color="black", lw=1, ls=dash, label=label)
         _log_axis(axis, sorted(here["d_emb"].unique()))
-        axis.set_ylim(0, None)
+        axis.set_ylim(*((0.8 * here[metric].min(), 1.15 * here[metric].max()) if fits else (0, None)))
         axis.set_title(log)
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    handles = {f"N = {n}": found.pop(f"N = {n}") for n in depths} | found
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3 if narrow else 7, fontsize=8)
     figure.supxlabel("embedding dimension d", fontsize=9)
     figure.supylabel(metric, fontsize=9)
@@ -826,7 +827,7 @@ def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
         axis.axhline(floor[target], color="black", lw=1, ls=":", label="noise alone")
         axis.set_title(target, fontsize=8)
         axis.set_xlabel("runs of the target")
-        axis.set_ylim(0, None)
+    axes[0].set_ylim(0, 1.05 * errors["ape"].max())
     axes[0].set_ylabel("error on the rest, %")
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)

@@ -32,6 +32,7 @@ MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy shannon": "Shannon entropy",
     "entropy compression": "compression ratio",
 }
+RATE = 4.7  # nats: entropy rate of the synthetic logs whose size varies
 TOKENS = "tokens"
 PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
 

@@ -172,6 +172,6 @@ def same_rate(process: Process = Process(), sizes=(250, 1_000, 4_000), seed: int
     return [process.sample(n_users, seed=seed + i) for i, n_users in enumerate(sizes)]
 
 
-def same_size(process: Process = Process(), rates=(2.5, 3.5, 4.5), n_users: int = 1_000, seed: int = 0) -> list[Synthetic]:
+def same_size(process: Process = Process(), rates=(4.0, 4.7, 5.5), n_users: int = 1_000, seed: int = 0) -> list[Synthetic]:
     """A negative control: logs with the same users, lengths, times and popularity, and different entropy rates (nats)."""
     return [process.with_rate(rate).sample(n_users, seed=seed) for rate in rates]
