@@ -101,6 +101,20 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     return table.assign(dataset=names).sort_values(["dataset", "metric", *laws.AXES], ignore_index=True)
 
 
+def over_surfaces(judged: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means over surfaces of what `fitting.judge` returned, by law; twice, the second with the law as index.
+
+    A surface on which a split leaves too few values for a sum of powers takes no part in the mean of that split; a law that then still has no entry on one has none.
+    """
+    means = judged.groupby("law", sort=False)[["parameters", "r2"]].mean()
+    means["r2"] = means["r2"].round(9) + 0.0  # a mean has no -0.000
+    plain = judged[judged["law"] == "sum of powers"].set_index("dataset")
+    for split in ("leave-one-out", "largest N", "largest d"):
+        told = judged[judged["dataset"].map(plain[split].notna())]
+        means[split] = told.groupby("law")[split].agg(lambda column: column.mean(skipna=False))
+    return means.reset_index(), means
+
+
 # ---------------------------------------------------------------- regularisation, depth, data
 
 

@@ -185,3 +185,18 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
     assert kept["key"].is_unique and not kept["log"].str.startswith("synthetic").any()
     assert study["key"].isin(kept["key"]).all() and set(study["loss"]) == {"sampled_softmax"} and study["learning_rate"].nunique() == 1
     assert evidence.whole(study, log="ml-100k", d_emb=32)[list(sweeps.INTERVENTIONS)].isna().all(axis=None)
+
+
+def test_means_over_surfaces_compare_laws_on_the_same_ones():
+    judged = pd.DataFrame(
+        [
+            ("sum of powers", "a", 5, 0.9, 1.0, 2.0, 3.0),
+            ("free", "a", 7, 0.9, 1.0, np.nan, 3.0),
+            ("sum of powers", "b", 5, 0.7, 3.0, np.nan, 5.0),
+            ("free", "b", 7, 0.7, 3.0, np.nan, 5.0),
+        ],
+        columns=["law", "dataset", "parameters", "r2", "leave-one-out", "largest N", "largest d"],
+    )
+    mean, by_law = evidence.over_surfaces(judged)
+    assert by_law.loc["sum of powers", "largest N"] == 2.0 and np.isnan(by_law.loc["free", "largest N"])
+    assert by_law.loc["free", "leave-one-out"] == 2.0 and by_law.loc["free", "r2"] == pytest.approx(0.8) and list(mean["law"]) == ["sum of powers", "free"]
