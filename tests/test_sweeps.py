@@ -1045,3 +1045,11 @@ def test_ctrl_c(shop, tmp_path, where, moment):
     assert command.returncode == 130 and told.endswith(f"\nInterrupted; {tmp_path}/runs has {count} more records. The same command goes on from there.\n"), told
     assert "Traceback" not in told and clean(tmp_path / "runs") and len(records(tmp_path / "runs")) == count
     assert not psutil.wait_procs(below, timeout=30)[1]
+
+
+def test_runs_of_a_setting():
+    runs = pd.DataFrame({"log": ["a", "a", "b"], "d_emb": [8, 16, 8], "clip": [np.nan, 1.0, np.nan], "truncate": [np.nan, np.nan, 10.0]})
+    assert list(sweeps.having(runs, {"d_emb": 8}).index) == [0, 2] and list(sweeps.having(runs, {"clip": None, "log": "a"}).index) == [0]
+    assert list(sweeps.having(runs, {"truncate": 10}).index) == [2] and len(sweeps.having(runs, {})) == 3
+    with pytest.raises(InputError, match="a run has no 'width'"):
+        sweeps.having(runs, {"width": 8})
