@@ -291,7 +291,7 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
     """Train a grid of configurations on a log, into a folder of run records.
 
     GRID is a YAML file, or the name of one of the presets: tiny, laptop, survey, paper,
-    paper-faithful, regularised, data, quality. What the folder has is not trained again: a sweep that was
+    paper-faithful, regularised, choose, data, quality. What the folder has is not trained again: a sweep that was
     stopped, or killed, goes on where it was.
     """
     import signal

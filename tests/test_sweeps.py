@@ -199,7 +199,7 @@ def test_a_file_that_is_no_grid(tmp_path, text, told):
 def test_a_grid_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"missing.yaml cannot be read \(No such file or directory\); name a YAML file"):
         sweeps.read_grid(tmp_path / "missing.yaml")
-    with pytest.raises(InputError, match="there is no grid 'huge': name a YAML file, or one of data, laptop, paper, paper-faithful"):
+    with pytest.raises(InputError, match="there is no grid 'huge': name a YAML file, or one of choose, data, laptop, paper, paper-faithful"):
         sweeps.read_grid("huge")
 
 
@@ -995,7 +995,7 @@ def test_failures_are_counted_and_told(shop, tmp_path):
 @pytest.mark.parametrize(
     "arguments, told",
     [
-        (["huge"], "there is no grid 'huge': name a YAML file, or one of data, laptop"),
+        (["huge"], "there is no grid 'huge': name a YAML file, or one of choose, data, laptop"),
         (["GRID", "--executor", "cloud"], "there is no executor 'cloud'; use processes, here, or a Dask scheduler's address such as tcp://10.0.0.1:8786"),
         (["GRID", "--executor", "smoke://signal"], r"there is no Dask scheduler at smoke://signal \("),
         (["GRID", "--device", "cuda:99"], "device cuda:99: this machine has"),
