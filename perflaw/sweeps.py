@@ -310,6 +310,7 @@ def run(
     stack: int | None = None,
     threads: int = 1,
     progress: bool = True,
+    seconds: float | None = None,
 ) -> pd.DataFrame:
     """Train what a folder does not have of a grid on a log, and return its records as a table, in the order of the grid.
 
@@ -318,6 +319,9 @@ def run(
     anew if it breaks. stack: runs that train together where their shapes allow it, by default 8 on a GPU and 1 on a CPU.
     threads: of each run; equal numbers need equal threads. A run that diverged, was out of memory or failed
     has a record that says so; of those, only diverged ones are not tried again next time.
+
+    seconds: a budget. Runs then begin in the order of the grid, each only if by the cost of those done it ends in time (before any is
+    done nobody knows, and the first begin); the others are not done, and not in the table.
 
     Raises InputError for a grid that cannot be, a folder that cannot be written to (then with where the last record is) and a
     folder that another sweep writes to.
@@ -332,12 +336,13 @@ def run(
     except filelock.Timeout:
         raise InputError(f"another sweep writes to {out}; wait for it, or use a folder of its own and copy the records together later") from None
     try:
-        return _run(grid, log, out, executor, device, stack, threads, progress)
+        return _run(grid, log, out, executor, device, stack, threads, progress, seconds)
     finally:
         lock.release()
 
 
-def _run(grid, log, out, executor, device, stack, threads, progress):
+def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
+    start = time.perf_counter()
     planned = plan(grid, log, out, device, stack)
     points, frame, keys = planned.points, planned.frame, list(planned.frame["key"])
     _set_aside(out, [keys[i] for job in planned.jobs for i in job])
@@ -345,8 +350,12 @@ def _run(grid, log, out, executor, device, stack, threads, progress):
     pool = make() if make else executor or _Here()
     at_once = getattr(pool, "_max_workers", None) or len(planned.jobs)
     bars = progress and sys.stderr.isatty() and (make is not None or executor is None)
-    queue, suspects, running = list(planned.jobs), [], {}
-    bar = _Bar(planned, at_once, out.name, progress)
+    queue, suspects, running = list(planned.jobs) if seconds is None else sorted(planned.jobs), [], {}
+    bar = _Bar(planned, at_once, out.name, progress, seconds)
+
+    def in_time(job):
+        spent = time.perf_counter() - start
+        return seconds is None or spent + (bar.seconds[job].sum() if bar.records else 0) <= seconds
 
     def submit(job):
         try:
@@ -371,8 +380,11 @@ def _run(grid, log, out, executor, device, stack, threads, progress):
         while queue or suspects or running:
             if suspects and not running:  # who was at work when a worker died goes on alone, which tells who it was
                 submit(suspects[0])
-            while queue and not suspects and len(running) < at_once:
-                submit(queue.pop(0))
+            while not suspects and len(running) < at_once and (job := next(filter(in_time, queue), None)):
+                queue.remove(job)
+                submit(job)
+            if not running:  # of what is left nothing ends in time
+                break
             for future in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
                 job, error = running.pop(future), future.exception()
                 was_alone = suspects and suspects[0] == job
@@ -406,7 +418,8 @@ def _run(grid, log, out, executor, device, stack, threads, progress):
                 part.unlink(missing_ok=True)
     if make:
         pool.shutdown()
-    return table([training.read_record(out / f"{key}.json") for key in keys])
+    done = [out / f"{key}.json" for key in keys]
+    return table([training.read_record(path) for path in done if seconds is None or path.exists()])
 
 
 def _stop(pool):
@@ -433,8 +446,8 @@ def _set_aside(out, keys):
 class _Bar:
     """The progress of a whole sweep: runs done, how many an hour, and how long the rest takes by what those done took."""
 
-    def __init__(self, planned, at_once, name, progress):
-        self.frame, self.records, self.at_once = planned.frame, list(planned.records), at_once
+    def __init__(self, planned, at_once, name, progress, budget=None):
+        self.frame, self.records, self.at_once, self.budget = planned.frame, list(planned.records), at_once, budget
         self.left, self.ended_now, self.failed = [i for job in planned.jobs for i in job], [], 0
         self.seconds = planned.frame["predicted_seconds"].to_numpy()
         self.start = time.perf_counter()
@@ -453,7 +466,8 @@ class _Bar:
             self.seconds = costs.Model(table(self.records)).seconds(self.frame)
         spent = time.perf_counter() - self.start
         pace = spent / self.seconds[self.ended_now].sum()
-        told = f"{3600 * len(self.ended_now) / spent:,.0f} an hour, about {tqdm.format_interval(pace * self.seconds[self.left].sum())} left"
+        left = min(pace * self.seconds[self.left].sum(), max(0, (self.budget or math.inf) - spent))
+        told = f"{3600 * len(self.ended_now) / spent:,.0f} an hour, about {tqdm.format_interval(left)} left"
         self.bar.set_postfix_str(told + (f", {self.failed} failed" if self.failed else ""), refresh=False)
         self.bar.update(len(job))
 

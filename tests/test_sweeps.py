@@ -28,7 +28,7 @@ import torch
 import tqdm
 from click.testing import CliRunner
 
-from perflaw import InputError, cli, datasets, interactions, sweeps, synthetic, training
+from perflaw import InputError, cli, costs, datasets, interactions, sweeps, synthetic, training
 
 SETTINGS = dict(n_layers=1, d_emb=8, max_seq_len=20, batch_size=32, loss="softmax", epochs=2)
 GRID = {"settings": SETTINGS, "grid": [{"seed": [0, 1, 2], "dropout": [0.1, 0.3]}, {"sample_users": 0.5, "data_seed": [0, 1]}, {"split": "global time", "truncate": 5}]}
@@ -300,6 +300,15 @@ def test_the_table_is_in_the_order_of_the_grid(log, tmp_path):
     grid = {"settings": SETTINGS, "grid": {"n_layers": [1, 3, 2], "d_emb": [16, 4]}}
     table = sweep(grid, log, tmp_path, executor=functools.partial(ThreadPoolExecutor, 2))
     assert list(zip(table["n_layers"], table["d_emb"])) == [(1, 16), (1, 4), (3, 16), (3, 4), (2, 16), (2, 4)]
+
+
+def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
+    assert sweeps.run(GRID, log, tmp_path, progress=False, seconds=0).empty
+    monkeypatch.setattr(costs.Model, "seconds", lambda self, runs, epochs=None: np.where(runs["sample_users"].isna(), 1e3, 0.01).astype(float))
+    runs = sweeps.run(GRID, log, tmp_path, progress=False, seconds=100)  # the first, before costs are known, and then what ends in time
+    planned = list(sweeps.plan(GRID, log, tmp_path).frame["key"])
+    assert list(runs["key"]) == [planned[i] for i in (0, 6, 7)] and len(list(tmp_path.glob("*.json"))) == 3
+    assert list(sweeps.run(GRID, log, tmp_path, progress=False, seconds=5e3)["key"]) == planned
 
 
 def test_sweeps_are_joined_by_copying(log, done, tmp_path, monkeypatch):
