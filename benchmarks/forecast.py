@@ -1,0 +1,98 @@
+"""The prior of `perflaw.forecast`, from the sweeps of SASRec in data/sweeps/, and the forecasts put to the test on logs that it has not seen.
+
+Each coefficient of each log is taken to be a draw from a normal distribution, whose mean and deviation are found by
+expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. HR@10 and
+NDCG@10 of a log count half each. For the test, the prior is made anew without the log that is asked about.
+
+    python benchmarks/forecast.py          # the prior, to be copied into the module; then the test
+"""
+
+import numpy as np
+import pandas as pd
+
+from perflaw import forecast, sweeps
+from perflaw.interventions import INTERVENTIONS
+from perflaw.training import Config
+
+START = {
+    "G": (0.2, 0.1), "b_d": (0.0, 0.02), "b_N": (0.02, 0.04), "c_N": (-0.005, 0.01), "b_T": (0.18, 0.08), "c_T": (-0.015, 0.02),
+    "e_dN": (0.0, 0.01), "f_dT": (0.0, 0.02), "p": (1.4, 0.5), "k": (0.0, 0.35), "cell": 0.02,
+}  # fmt: skip
+WEIGHT = 2.0
+METRICS = ("NDCG@10", "HR@10")
+
+
+def surfaces() -> dict[tuple, pd.DataFrame]:
+    """Runs of SASRec that differ in layers, dimension, seed and share of the users alone, by log and a number of their settings."""
+    runs = pd.concat([sweeps.read(path) for path in sorted(sweeps.SWEEPS.glob("*.csv"))], ignore_index=True).drop_duplicates("key")
+    others = [name for name in INTERVENTIONS if name != "sample_users"]
+    runs = runs[runs[others].isna().all(axis=1) & (runs["backbone"] == "sasrec") & (runs["NDCG@10"] > 0)]
+    same = ["log", "split", *(name for name in Config.__dataclass_fields__ if name not in ("n_layers", "d_emb", "seed"))]
+    groups = [rows.reset_index(drop=True) for _, rows in runs.groupby(same, sort=False, dropna=False)]
+    groups = [rows for rows in groups if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2]
+    return {(rows["log"][0], rows["loss"][0], i): rows for i, rows in enumerate(groups)}
+
+
+def learn(tables: list[pd.DataFrame], rounds: int = 8) -> dict:
+    """A prior from sweeps of logs, each whole."""
+    prior = dict(START)
+    for _ in range(rounds):
+        found = [forecast.Forecast(runs, metric, prior) for runs in tables for metric in METRICS]
+        moments = {name: [one.moments(name) for one in found] for name in (*forecast.COEFFICIENTS, "p", "k")}
+        for name, told in moments.items():
+            mean, variance = np.array(told).T
+            (first, sd), half = START[name], 1 / len(METRICS)
+            middle = (WEIGHT * first + half * mean.sum()) / (WEIGHT + half * len(mean))
+            spread = WEIGHT * (sd**2 + (first - middle) ** 2) + half * ((mean - middle) ** 2 + variance).sum()
+            prior[name] = float(middle), float(np.sqrt(spread / (WEIGHT + half * len(mean))))
+    return prior
+
+
+def pilots(runs: pd.DataFrame):
+    """What is seen and what is hidden, by name."""
+    small = lambda n, d: (runs["n_layers"] <= n) & (runs["d_emb"] <= d)  # noqa: E731
+    whole = runs["sample_users"].isna()
+    yield "4 times d", small(2, 16), whole & ~small(2, 16)
+    yield "2 times d", small(3, 32), whole & ~small(3, 32)
+    if (~whole).sum() >= 4:
+        yield "2 times the data", ~whole, whole & (runs["n_layers"] == 2) & (runs["d_emb"] >= 16)
+
+
+def tested(tables: dict[tuple, pd.DataFrame], level: float = 0.9) -> pd.DataFrame:
+    """One row a hidden cell: what was foretold with the prior of the other logs, and what came."""
+    rows = []
+    for key, runs in tables.items():
+        prior = learn([other for (log, *_), other in tables.items() if log != key[0]])
+        for metric in METRICS:
+            whole = runs[runs["sample_users"].isna()]
+            cells = whole.groupby(["n_layers", "d_emb"])[metric].agg(["mean", "var", "size"])
+            noise = np.sqrt((cells["var"] / cells["mean"] ** 2).mean())
+            for pilot, seen, hidden in pilots(runs):
+                told = forecast.Forecast(runs[seen].reset_index(drop=True), metric, prior)
+                found = runs[hidden].groupby(["n_layers", "d_emb", "tokens"])[metric].agg(value="mean", seeds="size").reset_index()
+                found = found.join(told.interval(found, level)).assign(log=key[0], loss=key[1], metric=metric, pilot=pilot, runs=int(seen.sum()), noise=noise)
+                each = runs[hidden].merge(found, on=["n_layers", "d_emb", "tokens"], suffixes=("", " of"))
+                inside = each[metric].between(each["low"], each["high"]).groupby([each["n_layers"], each["d_emb"]]).mean()
+                rows.append(found.assign(covered=inside.reindex(pd.MultiIndex.from_frame(found[["n_layers", "d_emb"]])).to_numpy()))
+    found = pd.concat(rows, ignore_index=True)
+    found["error"] = 100 * (found["predicted"] / found["value"] - 1)
+    found["noises"] = found["error"].abs() / (100 * found["noise"] / np.sqrt(found["seeds"]))
+    return found
+
+
+def main():
+    tables = surfaces()
+    prior = learn(list(tables.values()))
+    for name, value in prior.items():
+        print(f'    "{name}": ' + (f"({value[0]:.3g}, {value[1]:.2g})" if isinstance(value, tuple) else f"{value:g}") + ",")
+    found = tested(tables)
+    found["hit"] = (found["error"].abs() <= 5) | (found["noises"] <= 1.5)
+    found["lenient"] = (found["error"].abs() <= 5) | (found["error"].abs() <= 150 * found["noise"])
+    shown = found.assign(error=found["error"].abs()).groupby(["pilot", "log", "loss", "metric"], sort=False)
+    print(shown.agg(runs=("runs", "first"), cells=("error", "size"), error=("error", "mean"), most=("error", "max"), noise=("noise", "first"), hit=("hit", "mean"), lenient=("lenient", "mean"), covered=("covered", "mean")).round(3).to_string())
+    return found
+
+
+if __name__ == "__main__":
+    pd.set_option("display.width", 200)
+    main()

@@ -1,0 +1,124 @@
+"""Forecasts from few noisy runs: right where the truth is drawn from the prior, and put to the test on sweeps of which the large half is hidden."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw import InputError, forecast
+from perflaw.forecast import COEFFICIENTS, PRIOR
+
+PILOT = [(n, d, seed, 1.0) for n in (1, 2, 3) for d in (8, 16, 32) for seed in (0, 1)] + [(2, 16, seed, share) for share in (0.25, 0.5) for seed in (0, 1)]
+LARGE = [(2, 64, 1), (2, 128, 1), (6, 32, 1), (6, 64, 1), (2, 32, 2), (2, 32, 4)]
+
+
+def drawn(seed, error=0.04, cell=PRIOR["cell"], **fixed):
+    """Runs of a pilot, larger ones, and the truth about the latter, of a log as the prior has them; error: relative standard error over users."""
+    random = np.random.default_rng(seed)
+    coefficients = [np.log(0.1), *(fixed.get(name, random.normal(*PRIOR[name])) for name in COEFFICIENTS)]
+    p, noise = np.clip(random.normal(*PRIOR["p"]), 0.1, 3), np.exp(random.normal(*PRIOR["k"])) * error
+    tables = []
+    for rows in (PILOT, [(n, d, 0, times) for n, d, times in LARGE]):
+        table = pd.DataFrame(rows, columns=["n_layers", "d_emb", "seed", "tokens"])
+        group = table.groupby(["n_layers", "d_emb", "tokens"]).ngroup().to_numpy()
+        y = forecast.design(table, p, 1.0) @ coefficients + cell * random.normal(size=group.max() + 1)[group]
+        y += np.hypot(forecast.NOISE, noise) * random.normal(size=len(table))
+        tables.append(table.assign(tokens=1e5 * table["tokens"], **{"NDCG@10": np.exp(y), "NDCG@10 se": error * np.exp(y)}))
+    return tables
+
+
+def test_intervals_cover_what_is_drawn_from_the_prior():
+    covered = []
+    for seed in range(30):
+        runs, large = drawn(seed)
+        told = forecast.Forecast(runs, "NDCG@10").interval(large, 0.9)
+        covered += list((told["low"] <= large["NDCG@10"]) & (large["NDCG@10"] <= told["high"]))
+        assert ((told["low"] < told["predicted"]) & (told["predicted"] < told["high"])).all()
+    assert 0.85 <= np.mean(covered) <= 0.97
+
+
+def test_more_runs_say_more():
+    runs, large = drawn(0, error=0.02)
+    few, many = (forecast.Forecast(part, "NDCG@10").interval(large) for part in (runs[runs["d_emb"] < 32].drop_duplicates(["n_layers", "d_emb"]), runs))
+    assert (np.log(many["high"] / many["low"]) < np.log(few["high"] / few["low"])).all()
+
+
+def test_the_design_counts_doublings():
+    points = pd.DataFrame({"n_layers": [1, 4, 2], "d_emb": [8, 16, 32], "tokens": [100.0, 50.0, 200.0]})
+    rows = forecast.design(points, 1.0, 100.0)
+    assert np.allclose(rows[:, 1], [0, 1, 1.5]) and np.allclose(rows[:, 3:7], [[0, 0, 0, 0], [2, 4, -1, 1], [1, 1, 1, 1]])
+    assert np.allclose(rows[:, 7:], [[0, 0], [2, -1], [2, 2]])
+
+
+def test_a_cell_left_out_is_foretold_as_by_a_fit_without_it():
+    runs, _ = drawn(3)
+    one = {**PRIOR, "p": (PRIOR["p"][0], 1e-3), "k": (PRIOR["k"][0], 1e-6)}  # nothing but the coefficients is unknown
+    told = forecast.Forecast(runs, "NDCG@10", one).left_out()
+    row = told[(told["n_layers"] == 3) & (told["d_emb"] == 32)].iloc[0]
+    hidden = (runs["n_layers"] == 3) & (runs["d_emb"] == 32)
+    without = forecast.Forecast(runs[~hidden], "NDCG@10", one)
+    assert row["value"] - row["error"] == pytest.approx(without.draws(runs[hidden].head(1)).mean(), abs=0.004)
+    assert row["runs"] == 2
+
+
+def test_runs_that_went_wrong_are_named_and_left_out():
+    for seed in range(5):
+        runs, _ = drawn(seed)
+        for column, fall in (("NDCG@10", 1.2), ("NDCG@10 se", 0.6)):
+            runs.loc[[4, 20], column] *= np.exp(-fall)
+        found, out = forecast.agreeing(runs, "NDCG@10")
+        assert set(zip(out["n_layers"], out["d_emb"], out["tokens"])) == set(zip(*(runs.loc[[4, 20], name] for name in ("n_layers", "d_emb", "tokens"))))
+        assert (out["sigmas"] < -forecast.STRANGER).all() and len(found.runs) == len(runs) - 2 and forecast.fits(found.left_out())
+        assert len(forecast.agreeing(drawn(seed)[0], "NDCG@10")[1]) == 0
+
+
+def test_a_surface_without_a_law_is_told_from_one():
+    fit = [forecast.fits(forecast.agreeing(drawn(seed)[0], "NDCG@10")[0].left_out()) for seed in range(12)]
+    wild = [forecast.fits(forecast.agreeing(drawn(seed, cell=0.3)[0], "NDCG@10")[0].left_out()) for seed in range(12)]
+    assert np.mean(fit) > 0.9 and np.mean(wild) < 0.2
+
+
+@pytest.mark.parametrize("change, told", [({"NDCG@10": 0.0}, "a value above 0"), ({"NDCG@10": np.nan}, "a value above 0")])
+def test_runs_without_a_value_are_refused(change, told):
+    runs, _ = drawn(0)
+    with pytest.raises(InputError, match=told):
+        forecast.Forecast(runs.assign(**change), "NDCG@10")
+    with pytest.raises(InputError, match="no column 'HR@10'"):
+        forecast.Forecast(runs, "HR@10")
+
+
+# ---------------------------------------------------------------- put to the test
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    path = Path(__file__).parent.parent / "benchmarks" / "forecast.py"
+    spec = importlib.util.spec_from_file_location("benchmark_of_forecasts", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def hidden(benchmark):
+    """What was foretold of hidden cells of every sweep of data/sweeps/, with a prior that has not seen the log."""
+    return benchmark.tested(benchmark.surfaces())
+
+
+def test_hidden_configurations_are_foretold(hidden):
+    for pilot, rows in hidden[hidden["metric"] == "NDCG@10"].groupby("pilot"):
+        errors = rows.assign(error=rows["error"].abs()).groupby(["log", "loss"])[["error", "noise"]].mean()
+        assert (errors["error"] <= np.maximum(8, 200 * errors["noise"])).all() and errors["error"].mean() <= 8, (pilot, errors)
+    assert hidden["log"].nunique() >= 2
+
+
+def test_intervals_cover_hidden_configurations(hidden):
+    assert hidden.groupby(["pilot", "metric"])["covered"].mean().min() >= 0.8
+
+
+def test_the_prior_is_that_of_the_sweeps(benchmark):
+    """As benchmarks/forecast.py prints it: run it again when data/sweeps/ has more logs."""
+    for name, value in benchmark.learn(list(benchmark.surfaces().values())).items():
+        assert forecast.PRIOR[name] == pytest.approx(value, rel=0.05, abs=2e-3), name
