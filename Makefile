@@ -3,15 +3,18 @@
 PYTHON ?= python3
 PORT   ?= 8000
 PARAMS ?=
+LOG    ?=
+OUT    ?= report
 
 BIN   := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test serve clean distclean
+.PHONY: help book test report serve clean distclean
 
 help:
 	@echo "make book                 execute the notebooks, render the book"
 	@echo "make book PARAMS=my.yaml  the same with your parameters, into a book of its own"
+	@echo "make report LOG=shop.csv  a report on a log of yours, into the folder OUT (default report)"
 	@echo "make test                 run the tests"
 	@echo "make serve                serve the book on http://127.0.0.1:$(PORT)"
 	@echo "make clean                remove what was built"
@@ -19,6 +22,10 @@ help:
 
 book: $(READY)
 	@$(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)")
+
+report: $(READY)
+	@test -n "$(LOG)" || { echo "Name your log: make report LOG=shop.csv OUT=shop-report"; exit 1; }
+	@$(BIN)/perflaw report "$(LOG)" --out "$(OUT)" $(OPTIONS)
 
 test: $(READY)
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -374,6 +374,36 @@ def tell_plan(planned, workers, log, out):
 
 
 @main.command()
+@reads_a_log
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the report; made if need be.")
+@click.option("--budget", default=10.0, show_default=True, type=click.FloatRange(0, min_open=True), help="Minutes that all of it may take.")
+@click.option("--workers", type=click.IntRange(1), help="Processes that train; default one for each core.")
+def report(log, out, budget, workers, **options):
+    """Say what larger models and more data would bring on a log: a pilot sweep, and a page about it.
+
+    LOG is what it is for `perflaw log`. OUT gets report.html, report.json, report.ipynb, and the runs of the pilot, in runs/;
+    called again it goes on from there.
+    """
+    import signal
+    import time
+
+    start = time.perf_counter()
+    from perflaw import page
+    from perflaw.report import make
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
+    with one_line_errors():
+        try:
+            told = make(load_log(log, options), out, budget, workers, start=start)
+            path = page.write(told, out)
+        except KeyboardInterrupt:
+            click.echo(f"\nInterrupted; {out / 'runs'} has {len(list(out.glob('runs/*.json')))} records. The same command goes on from there.", err=True)
+            raise SystemExit(130) from None
+    click.echo("\n".join(told["judged"]["says"]))
+    click.echo(path)
+
+
+@main.command()
 @click.argument("runs", metavar="RUNS", type=click.Path(exists=True, file_okay=False))
 @click.argument("name", metavar="NAME")
 @click.option("--where", metavar="FOLDER", help="Default data/sweeps.")

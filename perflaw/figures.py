@@ -832,3 +832,43 @@ def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
     handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
     return figure
+
+
+# ---------------------------------------------------------------- the report on a log
+
+
+def outlook(one: Mapping, best: Mapping, metric: str, narrow=False):
+    """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
+    run, shaded beyond what was run; dots are runs. one: of `report.judge`, that metric; best: n_layers and d_emb."""
+    runs = pd.DataFrame(one["measured"])
+    axes_of = {"d_emb": ("dimension d", "d_emb"), "n_layers": ("layers N", "n_layers"), "tokens": ("data, times what there is", "data")}
+    figure, axes = _grid(3, narrow, 3, 1, 2.4, sharey=not narrow)
+    for axis, (name, (label, column)) in zip(axes, axes_of.items()):
+        curve = {key: np.array(values) for key, values in one["curves"][name].items()}
+        held = {"n_layers": best["n_layers"], "d_emb": best["d_emb"], "data": 1.0}
+        here = runs[np.logical_and.reduce([runs[other] == value for other, value in held.items() if other != column])]
+        axis.axvspan(runs[column].max(), curve["x"].max(), color=GREY, alpha=0.12, lw=0)
+        axis.fill_between(curve["x"], curve["low"], curve["high"], color=BLUE, alpha=0.2, lw=0, label="interval for one run")
+        axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
+        axis.plot(here[column], here["value"], "o", ms=4, color=ORANGE, mew=0, label="run")
+        _log_axis(axis, sorted({*runs[column], *(runs[column].max() * np.array([2.0, 4.0]))}))
+        axis.set_xlabel(label)
+        axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
+    axes[0].set_ylabel(metric)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
+    return figure
+
+
+def doublings(by_metric: Mapping[str, Mapping], narrow=False):
+    """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `doublings` of `report.judge`."""
+    figure, (axis,) = _grid(1, narrow, 1, 1, 1.9)
+    names = {"tokens": "data", "n_layers": "layers N", "d_emb": "dimension d"}
+    for place, (colour, (metric, gains)) in zip((0.12, -0.12), zip((BLUE, ORANGE), by_metric.items())):
+        change, low, high = (np.array([gains[name][key] for name in names]) for key in ("change", "low", "high"))
+        axis.errorbar(change, np.arange(3) + place, xerr=[change - low, high - change], fmt="o", ms=5, capsize=2, lw=1.4, color=colour, label=metric)
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set_yticks(range(3), names.values())
+    axis.set_ylim(-0.5, 2.5)
+    axis.set_xlabel("change by doubling, per cent")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure
