@@ -851,7 +851,7 @@ def outlook(one: Mapping, best: Mapping, metric: str, narrow=False):
         axis.fill_between(curve["x"], curve["low"], curve["high"], color=BLUE, alpha=0.2, lw=0, label="interval for one run")
         axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
         axis.plot(here[column], here["value"], "o", ms=4, color=ORANGE, mew=0, label="run")
-        _log_axis(axis, sorted({*runs[column], *(runs[column].max() * np.array([2.0, 4.0]))}))
+        _log_axis(axis, [0.25, 0.5, 1, 2, 4] if column == "data" else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}))
         axis.set_xlabel(label)
         axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
     axes[0].set_ylabel(metric)

@@ -26,17 +26,17 @@ from perflaw import InputError
 AXES = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}  # from where doublings are counted
 COEFFICIENTS = ("G", "b_d", "b_N", "c_N", "b_T", "c_T", "e_dN", "f_dT")  # beside the level a, of which nothing is known before
 PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by benchmarks/forecast.py
-    "G": (0.193, 0.071),
-    "b_d": (-0.00575, 0.019),
-    "b_N": (0.0209, 0.028),
-    "c_N": (-0.00845, 0.0092),
-    "b_T": (0.19, 0.068),
-    "c_T": (-0.0135, 0.019),
-    "e_dN": (0.000384, 0.0083),
-    "f_dT": (-0.00243, 0.017),
-    "p": (1.54, 0.44),
-    "k": (-0.0363, 0.24),  # of ln k
-    "cell": 0.02,
+    "G": (0.204, 0.07),
+    "b_d": (-0.0207, 0.027),
+    "b_N": (0.0244, 0.023),
+    "c_N": (-0.0133, 0.0097),
+    "b_T": (0.192, 0.068),
+    "c_T": (-0.0136, 0.019),
+    "e_dN": (0.00109, 0.0083),
+    "f_dT": (-0.00363, 0.017),
+    "p": (1.46, 0.42),
+    "k": (-0.0502, 0.24),  # of ln k
+    "cell": 0.03,
 }
 EXPONENTS = np.linspace(0.1, 3.0, 9)  # p
 NOISES = np.linspace(-2.5, 2.5, 7)  # ln k, in standard deviations from its mean

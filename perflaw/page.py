@@ -131,14 +131,14 @@ def _outlook(judged):
         shown = rows.assign(**{column: rows[column].map(lambda value: "" if pd.isna(value) else f"{value:.4f}") for column in rows.columns[3:]})
         names = {"n_layers": "N", "d_emb": "d", "data": "data ×", "predicted": metric, "low": f"{level} from", "high": "to"}
         parts.append(_table(shown.rename(columns=names)))
-    parts.append("<p><small>The last two columns are those of the laws fitted to the pilot's cells alone, empty where these do not determine them.</small></p>")
+    parts.append("<p><small>For comparison, the last two columns are of laws fitted to the pilot's cells alone: empty where these do not determine them, and often far off where few noisy ones do.</small></p>")
     changes = {metric: one["doublings"] for metric, one in judged["metrics"].items()}
     alt = "; ".join(f"{metric}: doubling the {report.AXES[axis]} {one['change']:+.1f} %, {one['low']:+.1f} to {one['high']:+.1f}" for metric, gains in changes.items() for axis, one in gains.items())
     parts += ["<h2>Model or data?</h2>", f"<p>{html.escape(judged['bottleneck']['verdict'].capitalize())}: {html.escape(judged['bottleneck']['why'])}.</p>"]
     parts.append(_figure(f"What doubling brings, from the pilot's best configuration, the noise of a run left out; {level} intervals. More data means more users of the same kind.", alt, figures.doublings, changes))
     parts.append("<h2>What to train next</h2>")
     if judged["next"]:
-        rows = [{"N": one["n_layers"], "d": one["d_emb"], "NDCG@10": f"{one['predicted']:.4f}", f"{level} from": f"{one['low']:.4f}", "to": f"{one['high']:.4f}", "better than the pilot": f"{one['chance']:.0%}", "time here": report.duration(one["seconds"])} for one in judged["next"]]
+        rows = [{"N": one["n_layers"], "d": one["d_emb"], "NDCG@10": f"{one['predicted']:.4f}", f"{level} from": f"{one['low']:.4f}", "to": f"{one['high']:.4f}", "better than the pilot": report.percent(one["chance"]), "time here": report.duration(one["seconds"])} for one in judged["next"]]
         parts.append("<p>The sizes within the cost of the pilot whose training is expected to raise the best known value most:</p>" + _table(pd.DataFrame(rows)))
     else:
         parts.append("<p>No size that was not run costs less than the pilot did.</p>")

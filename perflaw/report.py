@@ -266,14 +266,14 @@ def _bottleneck(one, best, told, confidence=0.9):
     model = max(wide, deep, key=np.mean)
     little = float((np.maximum(model, more) - start < np.median(one.noise)).mean())
     if little >= confidence:
-        return {"verdict": "neither", "chance": little, "why": f"doubling either brings less than the noise of one run with a probability of {_percent(little)}"}
+        return {"verdict": "neither", "chance": little, "why": f"doubling either brings less than the noise of one run with a probability of {percent(little)}"}
     chance = float((more > model).mean())
     verdict = "data" if chance >= confidence else "model" if chance <= 1 - confidence else "cannot tell yet"
-    why = f"doubling the {'data' if chance >= 0.5 else 'model'} brings more with a probability of {_percent(max(chance, 1 - chance))}"
+    why = f"doubling the {'data' if chance >= 0.5 else 'model'} brings more with a probability of {percent(max(chance, 1 - chance))}"
     return {"verdict": verdict, "chance": max(chance, 1 - chance), "why": why}
 
 
-def _percent(chance):
+def percent(chance: float) -> str:
     return "more than 99 %" if chance > 0.99 else "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
 
 
@@ -319,8 +319,11 @@ def _sentences(told):
     changes = ", ".join(f"the {AXES[axis]} {one['change']:+.1f} % ({one['low']:+.1f} to {one['high']:+.1f})" for axis, one in doubled.items())
     says.append(f"{words[verdict['verdict']]}: {verdict['why']}. Doubled, each brings in NDCG@10: {changes}.")
     if told["next"]:
-        one = told["next"][0]
-        says.append(f"To train next: N = {one['n_layers']}, d = {one['d_emb']}, about {duration(one['seconds'])} here; better than all of the pilot with a probability of {_percent(one['chance'])}.")
+        one, hopeless = told["next"][0], max(one["chance"] for one in told["next"]) < 0.1
+        says.append(
+            ("None of the next sizes is likely to be better; the first to try would be" if hopeless else "To train next:")
+            + f" N = {one['n_layers']}, d = {one['d_emb']}, about {duration(one['seconds'])} here; better than all of the pilot with a probability of {percent(one['chance'])}."
+        )
     return says
 
 

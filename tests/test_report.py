@@ -22,7 +22,7 @@ def run(*arguments):
 
 
 def runs_of(seed=0, error=0.03, **fixed):
-    """A pilot as `sweeps.load` gives it, of a log as the prior has them, or with fixed coefficients."""
+    """A pilot as `sweeps.load` gives it, of a log of the usual kind, or with fixed coefficients."""
     runs = drawn(seed, error, **fixed)[0]
     values = {"HR@10": 1.8 * runs["NDCG@10"], "HR@10 se": 1.8 * runs["NDCG@10 se"], "validation NDCG@10": runs["NDCG@10"]}
     sizes = {"users": 1000, "items": 2000, "positions": 90_000, "attention_length": 30.0, "validation_targets": 2000, "test_targets": 2000}
@@ -108,15 +108,16 @@ def test_other_laws_that_the_runs_do_not_determine_say_nothing():
 
 
 @pytest.mark.parametrize(
-    "fixed, verdict",
+    "fixed, error, verdict",
     [
-        ({"b_T": 0.35, "c_T": 0.0, "G": 0.05, "b_N": 0.0, "f_dT": 0, "e_dN": 0, "c_N": 0}, "data"),
-        ({"b_T": 0.0, "c_T": 0.0, "G": 0.1, "b_d": 0.1, "b_N": 0.1, "f_dT": 0, "e_dN": 0, "c_N": 0}, "model"),
-        ({"b_T": -0.05, "c_T": 0.0, "G": 0.02, "b_d": -0.03, "b_N": -0.05, "f_dT": 0, "e_dN": 0, "c_N": -0.01}, "neither"),
+        ({"b_T": 0.35, "c_T": 0.0, "G": 0.05, "b_N": 0.0, "f_dT": 0, "e_dN": 0, "c_N": 0}, 0.02, "data"),
+        ({"b_T": 0.0, "c_T": 0.0, "G": 0.1, "b_d": 0.15, "b_N": 0.1, "f_dT": 0, "e_dN": 0, "c_N": 0}, 0.02, "model"),
+        ({"b_T": -0.1, "c_T": 0.0, "G": 0.02, "b_d": -0.06, "b_N": -0.1, "f_dT": 0, "e_dN": 0, "c_N": -0.01}, 0.04, "neither"),
     ],
 )
-def test_the_bottleneck_is_found_where_it_is_plain(fixed, verdict):
-    told = [report.judge(runs_of(seed, 0.02, **fixed), {})["bottleneck"] for seed in range(5)]
+def test_the_bottleneck_is_found_where_it_is_plain(fixed, error, verdict):
+    wide = {**forecast.PRIOR, "b_T": (0.1, 0.2), "b_N": (0.0, 0.1), "b_d": (0.0, 0.1), "G": (0.1, 0.2)}  # other logs have little say
+    told = [report.judge(runs_of(seed, error, **fixed), {}, prior=wide)["bottleneck"] for seed in range(4)]
     assert sum(one["verdict"] == verdict for one in told) >= 2, told
     assert all(one["verdict"] in (verdict, "cannot tell yet") for one in told), told
     assert all(one["chance"] >= 0.9 for one in told if one["verdict"] == verdict)
@@ -152,6 +153,10 @@ def test_where_nothing_can_be_claimed_it_says_so(change, told):
     assert re.search(told, judged["says"][0]) and judged["says"][0].startswith("Nothing can be claimed"), judged["says"]
     assert judged["bottleneck"]["verdict"] == "cannot tell yet"
     json.dumps(judged, allow_nan=False)
+    told = {"schema": 1, "perflaw": "0", "log": {"name": "a<b", **synthetic.Process(n_items=40, n_interests=4).sample(9, 5).log.summary(), "hash": "0", "notes": []}}
+    pilot = {"users": 9, "share": 0.5, "settings": {}, "planned": 40, "minutes": 1, "workers": 2, "runs": [{"key": "0", "n_layers": 1, "d_emb": 8, "seed": 0, "sample_users": None, "tokens": 9, "status": "failed", "done_epochs": None, "seconds": 1.0, "NDCG@10": None, "HR@10": None}]}
+    shown = page.page(told | {"entropy": {"shannon": None}, "pilot": pilot, "floor": {"HR@10": 0.04, "NDCG@10": 0.02}, "judged": judged})
+    assert page.html.escape(judged["says"][0]) in shown and 'class="says none"' in shown and "a<b" not in shown and "undefined" in shown
 
 
 def test_runs_that_failed_and_runs_that_are_strange_are_told():
