@@ -192,18 +192,23 @@ class Fit:
         """The law solved at many exponents: a grid over the bounds, and a finer one around the best."""
         x, theta = _axes(self.law, self.points), self._theta[None]
         if self.law.exponents:
-            theta = np.concatenate([theta, varpro.lattice(self.law, x, varpro.GRID), self._nearby_exponents(x)])
+            theta = np.concatenate([theta, varpro.lattice(self.law, x, varpro.GRID), self._nearby_exponents()])
         beta, rss, _, root = varpro.least_squares(varpro.design(self.law, x, theta), self.y, self.weights)
         return theta, beta, root, rss
 
-    def _nearby_exponents(self, x):
-        """A lattice over three standard errors around the best exponents, along their own axes."""
-        low, high = np.array(list(self.law.exponents.values())).T
+    def nearby(self) -> tuple[np.ndarray, np.ndarray]:
+        """Three standard errors of the exponents along their own axes (q,), and those axes as columns (q, q)."""
+        x, low, high = _axes(self.law, self.points), *np.array(list(self.law.exponents.values())).T
         theta, beta = self._theta[None], self._beta[None]
         q = np.linalg.qr(varpro.design(self.law, x, theta) * np.sqrt(self.weights)[:, None])[0]
         slope = varpro.residual_slopes(self.law, x, theta, beta, self.weights, q)[0]
         curvature, direction = np.linalg.eigh(slope.T @ slope)
-        reach = 3 * np.minimum(self.sigma / np.sqrt(np.maximum(curvature, 1e-300)), np.max(high - low))
+        return 3 * np.minimum(self.sigma / np.sqrt(np.maximum(curvature, 1e-300)), np.max(high - low)), direction
+
+    def _nearby_exponents(self):
+        """A lattice over three standard errors around the best exponents, along their own axes."""
+        low, high = np.array(list(self.law.exponents.values())).T
+        reach, direction = self.nearby()
         steps = np.meshgrid(*[np.linspace(-1, 1, 21)] * len(low), indexing="ij")
         unit = np.stack(steps, axis=-1).reshape(-1, len(low))
         return np.clip(self._theta + (unit * reach) @ direction.T, low, high)

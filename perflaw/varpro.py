@@ -131,9 +131,8 @@ def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
         columns = design(law, x, theta)
         columns = columns - columns.mean(axis=1, keepdims=True)
         columns = columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), 1e-300)
-        moving = np.ptp(columns, axis=(0, 1)) > 0
-        cosine = np.einsum("gnp,gnp->gp", columns[1:, :, moving], columns[:-1, :, moving])
-        turn = np.arccos(np.clip(cosine, -1, 1)).sum(axis=1)
+        chord = np.linalg.norm(np.diff(columns, axis=0), axis=1)  # an arccosine would lose half of the digits here
+        turn = (2 * np.arcsin(np.minimum(chord / 2, 1))).sum(axis=1)
         travelled = np.concatenate([[0], np.cumsum(turn + turn.mean() / 2)])
         spread = np.interp(np.linspace(0, travelled[-1], size), travelled, mesh)
         values.append(np.union1d(spread, [0.0]) if low < 0 < high else spread)

@@ -1,0 +1,73 @@
+"""What the explorer weighs and how fast it redraws in a headless Chromium: `python benchmarks/explorer.py [--chromium PATH]`.
+
+One redraw is everything between a slider's event and the laid-out page: curves, intervals, optima, chart and words. The first redraw of a surface
+and law solves the law at all exponents that its interval may reach; the others move a slider. Each surface and law once.
+"""
+
+import argparse
+import json
+import platform
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from perflaw import evidence, explorer, published
+
+TIMED = """
+const form = document.querySelector("div.explorer form");
+const redraw = (name, value) => {
+  const start = performance.now();
+  form.elements[name].value = value;
+  form.elements[name].dispatchEvent(new Event("input", { bubbles: true }));
+  document.body.getBoundingClientRect();
+  return performance.now() - start;
+};
+const first = [], moved = [];
+for (const surface of [...form.elements.surface.options].map((one) => one.value)) {
+  redraw("surface", surface);
+  for (const metric of [...form.elements.metric.options].map((one) => one.value)) {
+    redraw("metric", metric);
+    for (const law of [...form.elements.law.options].map((one) => one.value)) {
+      first.push(redraw("law", law));
+      for (const name of ["N", "d", "tokens", "apen"]) {
+        for (let value = Number(form.elements[name].min || 0); value <= Number(form.elements[name].max); value++) moved.push(redraw(name, value));
+        redraw(name, 0);
+      }
+    }
+  }
+}
+document.body.innerHTML = `<pre id="times">${JSON.stringify({ first, moved })}</pre>`;
+"""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--chromium", default=next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None))
+    options = parser.parse_args()
+    runs = evidence.kept()
+    table = pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)], ignore_index=True)
+    data = explorer.record(table, explorer.fits(table), explorer.errors(table), explorer.data_slopes(runs))
+    static = explorer.ROOT / "book" / "_static"
+    sizes = {"script": (static / "explorer.js").read_text(), "style": (static / "explorer.css").read_text(), "markup": explorer.markup(), "data": explorer.embed(data)}
+    sizes = {name: len(text.encode()) / 1000 for name, text in sizes.items()}
+    print(f"{platform.processor() or platform.machine()}; {sum(len(one['metrics']) for one in data['surfaces'])} surfaces\n\n| part | KB |\n|---|---:|")
+    print("\n".join(f"| {name} | {size:.1f} |" for name, size in [*sizes.items(), ("together", sum(sizes.values()))]))
+    with tempfile.TemporaryDirectory() as scratch:
+        page = Path(scratch) / "explorer.html"
+        page.write_text(explorer.standalone(data, extra=TIMED), encoding="utf-8")
+        command = [options.chromium, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900", "--dump-dom", page.as_uri()]
+        dom = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    times = json.loads(re.search(r'<pre id="times">(.*?)</pre>', dom)[1])
+    print("\n| redraw | n | median, ms | 95 % | largest |\n|---|---:|---:|---:|---:|")
+    for name, label in (("moved", "a slider moved"), ("first", "another law")):
+        told = np.array(times[name])
+        print(f"| {label} | {len(told)} | {np.median(told):.1f} | {np.quantile(told, 0.95):.1f} | {told.max():.1f} |")
+
+
+if __name__ == "__main__":
+    main()
