@@ -839,23 +839,25 @@ def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
 
 def outlook(one: Mapping, best: Mapping, metric: str, narrow=False):
     """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
-    run, shaded beyond what was run; dots are runs. one: of `report.judge`, that metric; best: n_layers and d_emb."""
+    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.judge`, that metric; best: n_layers and d_emb."""
     runs = pd.DataFrame(one["measured"])
     axes_of = {"d_emb": ("dimension d", "d_emb"), "n_layers": ("layers N", "n_layers"), "tokens": ("data, times what there is", "data")}
     figure, axes = _grid(3, narrow, 3, 1, 2.4, sharey=not narrow)
     for axis, (name, (label, column)) in zip(axes, axes_of.items()):
         curve = {key: np.array(values) for key, values in one["curves"][name].items()}
         held = {"n_layers": best["n_layers"], "d_emb": best["d_emb"], "data": 1.0}
-        here = runs[np.logical_and.reduce([runs[other] == value for other, value in held.items() if other != column])]
+        alike = np.logical_and.reduce([runs[other] == value for other, value in held.items() if other != column])
+        here, others = runs[alike], runs[~alike]
         axis.axvspan(runs[column].max(), curve["x"].max(), color=GREY, alpha=0.12, lw=0)
         axis.fill_between(curve["x"], curve["low"], curve["high"], color=BLUE, alpha=0.2, lw=0, label="interval for one run")
         axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
-        axis.plot(here[column], here["value"], "o", ms=4, color=ORANGE, mew=0, label="run")
+        axis.plot(others[column], others["value"], "o", ms=3, color=GREY, mfc="none", mew=0.8, alpha=0.8, label="run of other sizes")
+        axis.plot(here[column], here["value"], "o", ms=5, color=ORANGE, mew=0, label="run")
         _log_axis(axis, [0.25, 0.5, 1, 2, 4] if column == "data" else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}))
         axis.set_xlabel(label)
         axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
     axes[0].set_ylabel(metric)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
     return figure
 
 

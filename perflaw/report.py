@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from perflaw import InputError, __version__, costs, fitting, forecast, laws, planning, quality, ranking, sweeps, training
@@ -30,6 +31,7 @@ SHARES = [(2, d, seed, share) for seed in (0, 1) for share in (0.5, 0.25) for d 
 ASKED = [(2, 64, 1), (2, 128, 1), (6, 32, 1), (3, 128, 1), (2, 32, 2), (2, 32, 4)]  # what the pilot is for: layers, dimension, times the data
 EPOCHS = 48  # that a run takes, in the mean of the study's own sweeps
 FEWEST = 500  # users that a pilot on a part of a log has at the least
+HOPELESS = 3  # times the budget that its core would take: less is tried, as costs are rough before any run is done
 RESERVE = 30  # seconds of the budget for the page and its notebook, or a fifth of it
 AXES = {"d_emb": "dimension", "n_layers": "layers", "tokens": "data"}
 HITS, WIDE = 30, 2.0  # fewer hits in a run, or an interval of a wider ratio at four times the dimension, are too little to claim anything
@@ -95,7 +97,7 @@ def plan(log: InteractionLog, seconds: float, workers: int, out: str | os.PathLi
     known = _hashes(out) if out else set()
     share = next((step for step in ladder if known and log.sample_users(step).compact().hash in known), None)
     share = share or next((step for step in ladder if step * core / workers <= seconds / 2), ladder[-1])
-    if (needed := share * core / workers) > seconds and not known:
+    if (needed := share * core / workers) > HOPELESS * seconds and not known:
         needed = math.ceil(min(needed / 0.8, needed + RESERVE) / 60)
         raise InputError(f"{log.name} needs more time for a pilot, even on {round(share * log.n_users):,} of its users: give --budget {needed}, in minutes")
     return Pilot(log if share == 1 else log.sample_users(share), share, {"settings": SETTINGS, "grid": [runs[i] for i in order]}, core * share)
@@ -131,14 +133,18 @@ def _telling(frame, cost, first):
 
 
 def _pace(log):
-    """How many times as long as costs.PACES has it a run takes here, by an epoch of a part of the log, the second that is tried, as the first is slow."""
+    """How many times as long as costs.PACES has it a run takes here: four epochs of a part of the log on one thread, the second time, as the first is slow."""
     part = log.sample_users(min(1.0, max(20_000 / log.tokens, 20 / log.n_users)))
-    config = training.config(**SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 1, "patience": None})
+    config, threads = training.config(**SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}), torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        done = sweeps.table([training.train(config, part, progress=False) for _ in range(2)])
+        done = sweeps.table([training.train(config, part, progress=False) for _ in range(2)]).assign(test_targets=0)
     except InputError:  # the part is too small to be trained on
         return 4.0
-    return float((done["seconds"] / costs.Model().seconds(done, done["done_epochs"])).min())
+    finally:
+        torch.set_num_threads(threads)
+    spent = done["seconds training"] + done["seconds validation"]
+    return float((spent / costs.Model().seconds(done, done["done_epochs"])).min())
 
 
 # ---------------------------------------------------------------- what follows
@@ -279,7 +285,7 @@ def percent(chance: float) -> str:
 
 def _next(one, runs, level):
     """The three runs, of sizes up to twice the pilot's that cost no more than the pilot did, that are expected to raise the best known value most
-    (`planning.next_runs`): what is said of each, its seconds, and the chance that it is better than all measured ones."""
+    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that it is better than all measured ones."""
     most = 2 * runs[["n_layers", "d_emb"]].max()
     grid = [(n, d, 1) for n in (1, 2, 3, 4, 6, 8, 12, 16) for d in 2 ** np.arange(3, 11) if n <= most["n_layers"] and d <= most["d_emb"]]
     points = _points(one.whole, grid)
@@ -297,6 +303,7 @@ def _next(one, runs, level):
     both = np.append(np.flatnonzero(tried), fine)  # the best known value may be that of a cell of the pilot
     ranked = [both[i] for i in planning.next_runs(told[:, both].mean(axis=0), np.cov(told[:, both].T), noise[both], len(both)) if both[i] in fine][:3]
     found = one.interval(points, level)
+    ranked.sort(key=lambda i: -chance[i])
     return [{**_shape(points.loc[i]), **found.loc[i], "seconds": float(seconds[i]), "chance": float(chance[i])} for i in ranked]
 
 
