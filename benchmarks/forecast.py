@@ -1,8 +1,8 @@
 """The prior of `perflaw.forecast`, from the sweeps of SASRec in data/sweeps/, and the forecasts put to the test on logs that it has not seen.
 
 Each coefficient of each log is taken to be a draw from a normal distribution, whose mean and deviation are found by
-expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. HR@10 and
-NDCG@10 of a log count half each. For the test, the prior is made anew without the log that is asked about.
+expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. A log counts once, HR@10 and
+NDCG@10 and the grids that were trained on it an equal part each. For the test, the prior is made anew without the log that is asked about.
 
     python benchmarks/forecast.py          # the prior, to be copied into the module; then the test
 """
@@ -38,16 +38,18 @@ def surfaces() -> dict[tuple, pd.DataFrame]:
 
 def learn(tables: list[pd.DataFrame], rounds: int = 8) -> dict:
     """A prior from sweeps of logs, each whole."""
+    names = [runs["log"].iloc[0] for runs in tables]
+    weight = np.repeat([1 / names.count(name) / len(METRICS) for name in names], len(METRICS))
     prior = dict(START)
     for _ in range(rounds):
         found = [forecast.Forecast(runs, metric, prior) for runs in tables for metric in METRICS]
         moments = {name: [one.moments(name) for one in found] for name in (*forecast.COEFFICIENTS, "p", "k")}
         for name, told in moments.items():
             mean, variance = np.array(told).T
-            (first, sd), half = START[name], 1 / len(METRICS)
-            middle = (WEIGHT * first + half * mean.sum()) / (WEIGHT + half * len(mean))
-            spread = WEIGHT * (sd**2 + (first - middle) ** 2) + half * ((mean - middle) ** 2 + variance).sum()
-            prior[name] = float(middle), float(np.sqrt(spread / (WEIGHT + half * len(mean))))
+            first, sd = START[name]
+            middle = (WEIGHT * first + weight @ mean) / (WEIGHT + weight.sum())
+            spread = WEIGHT * (sd**2 + (first - middle) ** 2) + weight @ ((mean - middle) ** 2 + variance)
+            prior[name] = float(middle), float(np.sqrt(spread / (WEIGHT + weight.sum())))
     return prior
 
 

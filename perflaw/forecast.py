@@ -26,16 +26,16 @@ from perflaw import InputError
 AXES = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}  # from where doublings are counted
 COEFFICIENTS = ("G", "b_d", "b_N", "c_N", "b_T", "c_T", "e_dN", "f_dT")  # beside the level a, of which nothing is known before
 PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by benchmarks/forecast.py
-    "G": (0.204, 0.07),
-    "b_d": (-0.0207, 0.027),
-    "b_N": (0.0244, 0.023),
-    "c_N": (-0.0133, 0.0097),
-    "b_T": (0.192, 0.068),
-    "c_T": (-0.0136, 0.019),
-    "e_dN": (0.00109, 0.0083),
-    "f_dT": (-0.00363, 0.017),
-    "p": (1.46, 0.42),
-    "k": (-0.0502, 0.24),  # of ln k
+    "G": (0.214, 0.075),
+    "b_d": (-0.0213, 0.028),
+    "b_N": (0.0213, 0.024),
+    "c_N": (-0.0103, 0.01),
+    "b_T": (0.199, 0.067),
+    "c_T": (-0.0171, 0.018),
+    "e_dN": (-0.000832, 0.0086),
+    "f_dT": (-0.000695, 0.018),
+    "p": (1.47, 0.44),
+    "k": (-0.0564, 0.26),  # of ln k
     "cell": 0.03,
 }
 EXPONENTS = np.linspace(0.1, 3.0, 9)  # p
