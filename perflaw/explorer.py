@@ -177,7 +177,7 @@ def best(fit: Fit, axis: str) -> float:
     return float(low if ends[0] > ends[1] else high)
 
 
-def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 41) -> tuple[float, float]:
+def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 31) -> tuple[float, float]:
     """The least and the largest place along an axis that the data do not tell apart from the best: its lead may be nothing.
 
     Of `size` places within the measured range, evenly in the logarithm. The lead has a profile interval like any

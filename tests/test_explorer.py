@@ -264,7 +264,7 @@ def test_as_good_holds_the_best_and_grows_with_the_level(fits):
     for law, fit in fits["MovieLens-1M, L 200", "HR@10"].items():
         for axis in laws.AXES:
             low, high = explorer.as_good(fit, axis)
-            step = (fit.points[axis].max() / fit.points[axis].min()) ** (1 / 40)
+            step = (fit.points[axis].max() / fit.points[axis].min()) ** (1 / 30)
             assert low / step <= explorer.best(fit, axis) <= high * step, law
             wider = explorer.as_good(fit, axis, 0.99)
             assert wider[0] <= low and high <= wider[1]

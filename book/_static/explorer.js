@@ -8,7 +8,7 @@
   const AXES = ["N", "d"];
   const BEYOND = 4; // a turning point is told up to so many times the measured range
   const REACH = 2; // the chart goes so far
-  const INSIDE = 40; // steps of a curve within that range
+  const [INSIDE, OUTSIDE] = [30, 8]; // steps of a curve within the measured range, and on either side
 
   // ------------------------------------------------------------ laws
 
@@ -119,7 +119,7 @@
   function spread([low, high]) {
     const [first, last] = [Math.max(1, low / REACH), REACH * high];
     const stretch = (a, b, n) => Array.from({ length: n }, (_, i) => a * (b / a) ** (i / n));
-    return [...(first < low ? stretch(first, low, 10) : []), ...stretch(low, high, INSIDE), ...stretch(high, last, 10), last];
+    return [...(first < low ? stretch(first, low, OUTSIDE) : []), ...stretch(low, high, INSIDE), ...stretch(high, last, OUTSIDE), last];
   }
 
   // R², errors on hidden cells, what stands in the way, exponents; nothing if the surface does not determine the law.
@@ -127,8 +127,8 @@
     return surface.laws[Object.keys(LAWS).indexOf(name)];
   }
 
-  function exponents(theta, near, spaced, [low, high]) {
-    const all = spaced[0].flatMap((a) => spaced[1].map((b) => [a, b]));
+  function exponents(theta, near, [first, second], [low, high]) {
+    const all = first.flatMap((a) => second.map((b) => [a, b]));
     for (let i = -10; i <= 10; i++) {
       for (let j = -10; j <= 10; j++) {
         const step = (axis) => theta[axis] + (i / 10) * near[axis] + (j / 10) * near[2 + axis];
@@ -141,6 +141,14 @@
   // Exponents of one axis over their bounds: two thirds of them spaced by the angle through which the law's column turns,
   // one third evenly, and 0 (varpro.lattice).
   function lattice(law, axis, places) {
+    const known = lattices.get(law) || lattices.set(law, new Map()).get(law);
+    if (!known.has(places)) known.set(places, spaced(law, axis, places));
+    return known.get(places);
+  }
+
+  const lattices = new Map(); // by law and places
+
+  function spaced(law, axis, places) {
     const [low, high] = law.bounds;
     const mesh = Array.from({ length: 601 }, (_, i) => (i < 600 ? low + (i * (high - low)) / 600 : high));
     const units = mesh.map((p) => {
