@@ -7,10 +7,12 @@ told of disjoint groups of seeds.
 """
 
 import concurrent.futures
+import multiprocessing
 import sys
 from pathlib import Path
 
 import pandas as pd
+import torch
 from tqdm import tqdm
 
 from perflaw import datasets, models, ranking, sweeps, training
@@ -32,7 +34,7 @@ def averaged(scorers):
 
 def trained(name, d, seed):
     """A model of `survey`, N = 2; with one thread."""
-    training.torch.set_num_threads(1)
+    torch.set_num_threads(1)
     config = training.config(**sweeps.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed)
     return config, training.fit(config, datasets.load(name), progress=False).weights
 
@@ -42,7 +44,7 @@ def main(names):
     for name in names:
         split = leave_one_out(datasets.load(name))
         asked = [(d, seed) for d, seeds in MEMBERS.items() for seed in range(seeds)][::-1]
-        with concurrent.futures.ProcessPoolExecutor(2, sweeps.multiprocessing.get_context("spawn")) as pool:
+        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
             jobs = [pool.submit(trained, name, d, seed) for d, seed in asked]
             done = dict(zip(asked, (job.result() for job in tqdm(jobs, desc=name))))
         for d, seeds in MEMBERS.items():

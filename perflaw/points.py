@@ -11,6 +11,7 @@ Lengths are in points (pt) on the page, the coordinates of the PDFs rounded to 1
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -148,7 +149,8 @@ def read_pdf(path: str | os.PathLike) -> list[Panel]:
 # ---------------------------------------------------------------- geometry
 
 
-def _default_view() -> np.ndarray:
+@functools.cache
+def _view() -> np.ndarray:
     """(3, 4): matplotlib's own projection of the unit cube between the walls, homogeneous, onto the unit square of the axes."""
     from matplotlib.figure import Figure
 
@@ -159,12 +161,10 @@ def _default_view() -> np.ndarray:
     return (axes.transData - axes.transAxes).get_matrix() @ axes.get_proj()[[0, 1, 3]]
 
 
-VIEW = _default_view()
-
-
 def _picture(unit):
     """Fractions (..., 2) of the axes' box for places (..., 3) in the unit cube."""
-    seen = unit @ VIEW[:, :3].T + VIEW[:, 3]
+    view = _view()
+    seen = unit @ view[:, :3].T + view[:, 3]
     return seen[..., :2] / seen[..., 2:]
 
 
@@ -173,8 +173,9 @@ def _along(axis, start, fraction):
 
     A coordinate t of the line gives (h + t g) / (h3 + t g3): two linear equations for one unknown.
     """
-    seen = start @ VIEW[:, :3].T + VIEW[:, 3]
-    left, right = VIEW[:2, axis] - fraction * VIEW[2, axis], fraction * seen[..., 2:] - seen[..., :2]
+    view = _view()
+    seen = start @ view[:, :3].T + view[:, 3]
+    left, right = view[:2, axis] - fraction * view[2, axis], fraction * seen[..., 2:] - seen[..., :2]
     return (left * right).sum(-1) / (left**2).sum(-1)
 
 
