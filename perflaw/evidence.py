@@ -160,9 +160,7 @@ def with_data(runs: pd.DataFrame, law: laws.Law, metrics=("log-loss", "NDCG@10")
         for metric in metrics:
             y = points[metric].to_numpy()
             fit = fitting.fit(law, points, y)
-            theta, beta, *_ = fitting.solve(law, points, y, 1 - np.eye(len(y)))
-            left_out = np.diagonal(fitting.predict_many(law, points, theta, beta))
-            error, floor = (100 * np.abs(guess / y - 1).mean() for guess in (left_out, (y.sum() - y) / (len(y) - 1)))
+            error, floor = (100 * np.abs(guess / y - 1).mean() for guess in (fitting.left_out(law, points, y), (y.sum() - y) / (len(y) - 1)))
             rows.append((log, metric, len(y), points["tokens"].nunique(), fit.r2, error, floor, fit.parameters.get("p_D", np.nan)))
     return pd.DataFrame(rows, columns=["log", "metric", "points", "scales", "r2", "leave-one-out", "floor", "p_D"])
 

@@ -492,11 +492,15 @@ def judge(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str])
     return compare(candidates, table, by).merge(pd.DataFrame(hidden), on=["law", *by])
 
 
+def left_out(law: Law, points: pd.DataFrame, y: np.ndarray) -> np.ndarray:
+    """Each value (n,) as the law, fitted to the others, has it."""
+    theta, beta, *_ = solve(law, points, y, 1 - np.eye(len(y)))
+    return np.diagonal(predict_many(law, points, theta, beta))
+
+
 def _hidden_errors(law, surface):
     y = surface["value"].to_numpy()
-    theta, beta, *_ = solve(law, surface, y, 1 - np.eye(len(y)))
-    left_out = np.diagonal(predict_many(law, surface, theta, beta))
-    errors = {"leave-one-out": 100 * np.abs(left_out / y - 1).mean()}
+    errors = {"leave-one-out": 100 * np.abs(left_out(law, surface, y) / y - 1).mean()}
     for axis, split in (("n_layers", "largest N"), ("d_emb", "largest d")):
         hidden = (surface[axis] == surface[axis].max()).to_numpy()
         determined = directions(law, surface[~hidden]) == directions(law, surface)
