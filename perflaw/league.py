@@ -37,12 +37,12 @@ TOKENS = "tokens"
 PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
 
 
-def conditions(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+def conditions(runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None) -> pd.DataFrame:
     """One row a log and condition: what the metric and the data changed, against the log's base.
 
     runs: of one model by log, as `sweeps.load` gives them; columns that start with "probe" are taken as measures too. Columns: log, intervention,
     strength, runs (how many), value (mean), change (of ln value), noise (standard deviation that the noise between runs gives to
-    change, pooled over the log's conditions), "Δ tokens" and "Δ MEASURE" (changes of their logarithms). Conditions that left the data as they were
+    change: by log, per cent of a run, as `evidence.seed_noise` has it; or else pooled over the log's conditions), "Δ tokens" and "Δ MEASURE" (changes of their logarithms). Conditions that left the data as they were
     are dropped. Raises InputError for a log without a base, for runs of several models, and for a training part with two interventions.
     """
     runs = runs[runs[metric].notna()].copy()
@@ -55,12 +55,12 @@ def conditions(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
         raise InputError(f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one")
     runs["intervention"] = np.where(done.any(axis=1), done.idxmax(axis=1), "")
     runs["strength"] = runs[list(INTERVENTIONS)].sum(axis=1)
-    found = _changes(runs, metric)
+    found = _changes(runs, metric, noise or {})
     moved = found.filter(like="Δ ").abs().max(axis=1) > 1e-9
     return found[moved].reset_index(drop=True)
 
 
-def _changes(runs, metric):
+def _changes(runs, metric, noise):
     """Means over the runs of each log, intervention and strength, against those of the log's intervention ""."""
     known = {TOKENS: TOKENS} | {column: name for column, name in MEASURES.items() if column in runs}
     known |= {column: column for column in runs if column.startswith("probe")}
@@ -74,6 +74,7 @@ def _changes(runs, metric):
             raise InputError(f"{log} was not trained without an intervention; there is nothing to compare with")
         enough = told[told["runs"] > 1]
         sigma = np.sqrt((enough["spread"] * (enough["runs"] - 1)).sum() / (enough["runs"] - 1).sum()) if len(enough) else np.nan
+        sigma = noise[log] / 100 if log in noise else sigma
         base, told = told.loc[""].iloc[0], told[told.index.get_level_values(0) != ""].reset_index()
         told["change"], told["noise"] = told["y"] - base["y"], sigma * np.sqrt(1 / told["runs"] + 1 / base["runs"])
         for column, name in known.items():
@@ -93,7 +94,7 @@ def controls(runs: pd.DataFrame, metric: str = "NDCG@10") -> tuple[pd.DataFrame,
     points = runs.assign(kind=told[0], x=told[1].astype(float))[told[0].notna().to_numpy()]
     middle = points.groupby("kind")["x"].transform(lambda x: np.sort(x.unique())[x.nunique() // 2])
     varied = points.assign(log=points["kind"], intervention=np.where(points["x"] == middle, "", points["kind"]), strength=points["x"])
-    return points, _changes(varied, metric)
+    return points, _changes(varied, metric, {})
 
 
 def with_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
