@@ -55,7 +55,7 @@ def conditions(runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, 
         raise InputError(f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one")
     runs["intervention"] = np.where(done.any(axis=1), done.idxmax(axis=1), "")
     runs["strength"] = runs[list(INTERVENTIONS)].sum(axis=1)
-    found = _changes(runs, metric, noise or {})
+    found = _changes(runs, metric, {} if noise is None else noise)
     moved = found.filter(like="Δ ").abs().max(axis=1) > 1e-9
     return found[moved].reset_index(drop=True)
 

@@ -51,7 +51,7 @@ def test_noise_and_changes_are_what_was_put_in():
     found = league.conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
     off = (found["change"] - 0.3 * found["Δ tokens"]) / found["noise"]
     assert off.std() == pytest.approx(1, abs=0.2) and set(found["runs"]) == {2} and len(found) == 8 * 10
-    told = league.conditions(runs(0.3, 0.0, 0.05, logs=("a", "b")), noise={"a": 9.0})
+    told = league.conditions(runs(0.3, 0.0, 0.05, logs=("a", "b")), noise=pd.Series({"a": 9.0}))
     assert np.allclose(told.loc[told["log"] == "a", "noise"], 0.09 * np.sqrt(1 / 2 + 1 / 3)) and (told.loc[told["log"] == "b", "noise"] < 0.08).all()
 
 
