@@ -84,25 +84,40 @@ def names() -> list[str]:
     return ["synthetic", *local()]
 
 
-def _fetched(name) -> Path:
-    """The log as Parquet in the cache, downloaded and converted where it is not there yet."""
+def cache() -> Path:
+    """The folder of what was downloaded: PERFLAW_CACHE, or the system's place for such."""
+    import pooch
+
+    return Path(os.environ.get("PERFLAW_CACHE") or pooch.os_cache("perflaw"))
+
+
+def fetch(name: str, url: str, checksum: str) -> Path:
+    """The file behind a URL, in the cache, downloaded where it is not there yet; checksum: sha256:…, or another that hashlib knows.
+
+    Raises InputError if it cannot be had or is another file, with how to mend that.
+    """
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
-    source = SOURCES[name]
-    cache = Path(os.environ.get("PERFLAW_CACHE") or pooch.os_cache("perflaw"))
-    converted = cache / f"{name}-{source.checksum[-8:]}.parquet"
-    if converted.exists():
-        return converted
-    archive = Path(source.url).name
-    mend = f"download {source.url} elsewhere and put it, as {archive}, into {cache}"
+    file = Path(url).name
+    mend = f"download {url} elsewhere and put it, as {file}, into {cache()}"
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-        path = pooch.retrieve(source.url, source.checksum, archive, cache, progressbar=True)
+        cache().mkdir(parents=True, exist_ok=True)
+        return Path(pooch.retrieve(url, checksum, file, cache(), progressbar=True))
     except ValueError as error:  # pooch's word for a checksum that differs
-        raise InputError(f"{name}: {archive} is not the published file (its checksum differs); {mend}") from error
+        raise InputError(f"{name}: {file} is not the published file (its checksum differs); {mend}") from error
     except Exception as error:  # whatever the network, the server or the disk may say
         raise InputError(f"{name} is not here and could not be downloaded ({type(error).__name__}); {mend}") from error
+
+
+def _fetched(name) -> Path:
+    """The log as Parquet in the cache, downloaded and converted where it is not there yet."""
+    source = SOURCES[name]
+    converted = cache() / f"{name}-{source.checksum[-8:]}.parquet"
+    if converted.exists():
+        return converted
+    path = fetch(name, source.url, source.checksum)
+    mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache()}"
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / Path(source.member).name
         try:
@@ -112,6 +127,6 @@ def _fetched(name) -> Path:
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise InputError(f"{name}: {path} does not hold {source.member} ({type(error).__name__}); {mend}") from None
         except (OSError, duckdb.Error) as error:
-            raise InputError(f"{name} could not be converted in {cache} ({error}); is the disk full?") from error
+            raise InputError(f"{name} could not be converted in {cache()} ({error}); is the disk full?") from error
     return converted
 

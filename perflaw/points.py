@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw import InputError, datasets
 from perflaw.published import ROOT, SURFACE
 
 FOLDER = "PERFLAW_FIGURES"
@@ -84,26 +84,13 @@ def find(folder: str | os.PathLike = "") -> dict[str, Path]:
     folder = os.fspath(folder) or os.environ.get(FOLDER, "")
     if not folder:
         return {}
-    files = {name: _fetched(name) if folder == DOWNLOAD else ROOT / folder / name for name in SHA256}
+    files = {name: datasets.fetch("the authors' figure", REPOSITORY + name, f"sha256:{SHA256[name]}") if folder == DOWNLOAD else ROOT / folder / name for name in SHA256}
     for name, path in files.items():
         if not path.is_file():
             raise InputError(f"{path} is not there: name a folder with {', '.join(SHA256)} (from {REPOSITORY}), or '{DOWNLOAD}'")
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[name]:
             raise InputError(f"{path} is not the published figure: its sha256 is not {SHA256[name]}")
     return files
-
-
-def _fetched(name) -> Path:
-    """One figure in the cache, downloaded where it is not there yet."""
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
-    cache = Path(os.environ.get("PERFLAW_CACHE") or pooch.os_cache("perflaw"))
-    try:
-        return Path(pooch.retrieve(REPOSITORY + name, f"sha256:{SHA256[name]}", name, cache))
-    except Exception as error:  # whatever the network, the server or the disk may say; ValueError for another checksum
-        reason = "the file there has another sha256" if isinstance(error, ValueError) else type(error).__name__
-        raise InputError(f"{REPOSITORY}{name} could not be had ({reason}); put it into a folder and name that") from error
 
 
 def read_pdf(path: str | os.PathLike) -> list[Panel]:

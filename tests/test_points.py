@@ -168,11 +168,11 @@ def test_figures_are_downloaded_once(publisher, tmp_path):
 
 def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
     publisher.body = b"another file"
-    with pytest.raises(InputError, match=r"results/A_HR.pdf could not be had \(the file there has another sha256\); put it into a folder"):
+    with pytest.raises(InputError, match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache"):
         points.find("download")
     assert not list((tmp_path / "cache").glob("*"))
     monkeypatch.setattr(points, "REPOSITORY", "http://127.0.0.1:9/")
-    with pytest.raises(InputError, match="127.0.0.1:9/A_HR.pdf could not be had") as caught:
+    with pytest.raises(InputError, match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere") as caught:
         points.find("download")
     assert "\n" not in str(caught.value)
 
