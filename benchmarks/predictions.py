@@ -16,7 +16,6 @@ import pandas as pd
 
 from perflaw import evidence, laws, sweeps
 
-SMALL = {"n_layers": 3, "d_emb": 32}
 ASKED = pd.DataFrame([*((6, d) for d in (16, 32, 64)), *((n, 64) for n in (1, 2, 3))], columns=list(laws.AXES))
 PATH = Path(__file__).parent.parent / "data" / "predictions.csv"
 
@@ -24,7 +23,7 @@ PATH = Path(__file__).parent.parent / "data" / "predictions.csv"
 def main(folder):
     runs = pd.concat([sweeps.load(path) for path in sorted(Path(folder).iterdir()) if any(path.glob("*.json"))], ignore_index=True)
     table = evidence.surfaces(sweeps.having(runs, sweeps.read_grid("survey")["settings"]))
-    small = (table["n_layers"] <= SMALL["n_layers"]) & (table["d_emb"] <= SMALL["d_emb"])
+    small = (table["n_layers"] <= evidence.SMALL[0]) & (table["d_emb"] <= evidence.SMALL[1])
     known = pd.read_csv(PATH) if PATH.exists() else pd.DataFrame({"dataset": []})
     new = table[~table["dataset"].isin(known["dataset"])]
     early = set(new["dataset"][~small])

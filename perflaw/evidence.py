@@ -18,6 +18,7 @@ from perflaw.fitting import check_level
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
+SMALL = (3, 32)  # N and d up to which a surface is its small half, from which the rest is foretold
 LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2")
 
 
@@ -97,8 +98,18 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
         told = plain[plain[metric].notna()].groupby([*SURFACE, *laws.AXES], sort=False)
         parts.append(told.agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first")).reset_index().assign(metric=metric))
     table = pd.concat(parts, ignore_index=True)
-    names = [", ".join([log, *(value for value in others if value not in USUAL)]) for log, *others in table[SURFACE[:4]].itertuples(index=False)]
-    return table.assign(dataset=names).sort_values(["dataset", "metric", *laws.AXES], ignore_index=True)
+    return table.assign(dataset=names(table)).sort_values(["dataset", "metric", *laws.AXES], ignore_index=True)
+
+
+def names(rows: pd.DataFrame) -> pd.Series:
+    """What the surface of each row is called: its log, and what of backbone, split and loss is not the usual."""
+    told = [", ".join([log, *(value for value in others if value not in USUAL)]) for log, *others in rows[SURFACE[:4]].itertuples(index=False)]
+    return pd.Series(told, index=rows.index, name="dataset", dtype=object)
+
+
+def user_noise(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
+    """The standard error of a run over users, in per cent of its value: of each surface the median, by name."""
+    return (100 * runs[f"{metric} se"] / runs[metric]).groupby(names(runs)).median().rename("users")
 
 
 def over_surfaces(judged: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -196,13 +207,47 @@ def foretell(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.
 
 def came_true(foretold: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series | None = None) -> pd.DataFrame:
     """Predictions beside the means over seeds measured later: columns of both, ape (per cent), covered, and, given each surface's
-    noise (per cent of a run), noises: how many standard deviations of such a mean the error is."""
+    noise (per cent of a run), unit: the standard deviation of such a mean, and noises: how many of them the error is."""
     found = foretold.merge(measured[["dataset", "metric", *laws.AXES, "value", "sd", "seeds"]], on=["dataset", "metric", *laws.AXES])
     found["ape"] = 100 * (found["predicted"] / found["value"] - 1).abs()
     found["covered"] = (found["low"] <= found["value"]) & (found["value"] <= found["high"])
     if noise is not None:
-        found["noises"] = found["ape"] / (found["dataset"].map(noise) / np.sqrt(found["seeds"]))
+        found["unit"] = found["dataset"].map(noise) / np.sqrt(found["seeds"])
+        found["noises"] = found["ape"] / found["unit"]
     return found
+
+
+def first_trained(runs: pd.DataFrame, small=SMALL) -> pd.Series:
+    """When the first model beyond `small` (N, d) was finished, of each surface, by name."""
+    late = runs[(runs["n_layers"] > small[0]) | (runs["d_emb"] > small[1])]
+    return late.groupby(names(late))["finished"].min()
+
+
+def by_law(found: pd.DataFrame, users: pd.Series, small=SMALL) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `came_true` found (with noises), judged: the cells again, with allowed and within, and the means of each law.
+
+    A prediction is within what is allowed if it is off by at most 1.5 noise units, those of seeds and of users (per cent, by surface) together, or 3 %. Columns of
+    the means: law, cells, error, larger N, larger d only, worst, noises, within, covered, width (the median half), all but cells and noises in per cent.
+    """
+    found = found.assign(allowed=np.maximum(3.0, 1.5 * np.hypot(found["unit"], found["dataset"].map(users))))
+    found["within"] = found["ape"] <= found["allowed"]
+    found["width"] = 50 * (found["high"] - found["low"]) / found["predicted"]
+    deep = found["n_layers"] > small[0]
+    told = found.groupby("law", sort=False).agg(cells=("ape", "size"), error=("ape", "mean"))
+    told["larger N"], told["larger d only"] = (found[part].groupby("law")["ape"].mean() for part in (deep, ~deep))
+    of_law = found.groupby("law")
+    told["worst"], told["noises"], told["width"] = of_law["ape"].max(), of_law["noises"].mean(), of_law["width"].median()
+    told["within"], told["covered"] = 100 * of_law["within"].mean(), 100 * of_law["covered"].mean()
+    return found, told.reset_index()
+
+
+def resampled(found: pd.DataFrame, by: str, value: str, level: float = 0.9, draws: int = 4000, seed: int = 0) -> pd.DataFrame:
+    """The mean of a column for each of `by`, over surfaces (column dataset), and an interval from a bootstrap over these; columns BY, mean, low, high."""
+    means = found.groupby([by, "dataset"], sort=False)[value].mean().unstack("dataset")
+    drawn = np.random.default_rng(seed).integers(means.shape[1], size=(draws, means.shape[1]))
+    told = np.nanmean(means.to_numpy()[:, drawn], axis=2)
+    low, high = np.nanquantile(told, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return pd.DataFrame({by: means.index, "mean": means.mean(axis=1).to_numpy(), "low": low, "high": high})
 
 
 def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
@@ -218,7 +263,7 @@ def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
 # ---------------------------------------------------------------- the optimum
 
 
-def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), small=(3, 32)) -> pd.DataFrame:
+def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), small=SMALL) -> pd.DataFrame:
     """What each law would choose of all cells, having seen those up to `small` (N, d) only, and what that costs.
 
     A budget is a share of the most parameters, or of the most FLOPs by token, that a cell of the surface has. Rules: the laws of LAWS, the
@@ -248,6 +293,13 @@ def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.
                     unit = np.hypot(sigma[best], sigma[chosen])
                     rows.append((dataset, of, budget, rule, *surface.loc[chosen, list(laws.AXES)], values[chosen], values[best], regret, regret / unit))
     return pd.DataFrame(rows, columns=["dataset", "of", "budget", "rule", *laws.AXES, "value", "best", "regret", "noises"])
+
+
+def by_rule(found: pd.DataFrame) -> pd.DataFrame:
+    """What `choices` found, by rule: within (per cent of choices within one noise unit of the best), regret (mean) and worst, and the first two without a budget."""
+    means = lambda rows: rows.groupby("rule", sort=False).agg(within=("noises", lambda v: 100 * (v <= 1).mean()), regret=("regret", "mean"), worst=("regret", "max"))  # noqa: E731
+    free = means(found[(found["budget"] == 1.0) & (found["of"] == "parameters")])
+    return means(found).join(free[["within", "regret"]].add_suffix(", no budget")).reset_index()
 
 
 # ---------------------------------------------------------------- from one backbone, or log, to another

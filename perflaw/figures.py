@@ -749,6 +749,26 @@ def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     return figure
 
 
+def answer(panels: Mapping[str, tuple[pd.DataFrame, float, str]], paper: set[str], narrow=False):
+    """The findings in one figure: a panel a question, with what is told (columns label, mean, low, high), where a dashed line stands, and what the axis tells and which way is better; what the paper says in orange."""
+    figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
+    for axis, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
+        rows = rows.sort_values("mean", ascending=better == "right")
+        for y, row in enumerate(rows.itertuples()):
+            of_paper = row.label in paper
+            axis.plot([row.low, row.high], [y, y], color=ORANGE if of_paper else BLUE, lw=1.8, solid_capstyle="butt")
+            axis.plot(row.mean, y, "D" if of_paper else "o", ms=6, color=ORANGE if of_paper else BLUE, clip_on=False, zorder=3)
+            axis.annotate(row.label, (0, y), (2, 5), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, fontweight="bold" if of_paper else "normal")
+        axis.axvline(line, color=GREY, lw=1, ls="--", zorder=1)
+        axis.set_yticks([])
+        axis.set_ylim(-0.4, len(rows) - 0.2)
+        axis.set_title(question, loc="left", fontweight="bold")
+        axis.set_xlabel(f"{label}\n{better} is better", fontsize=8)
+        axis.set_xlim(0, 1.08 * max(rows["high"].max(), line))
+        axis.spines["left"].set_visible(False)
+    return figure
+
+
 # ---------------------------------------------------------------- which measure of data
 
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from perflaw import InputError
 from perflaw.fitting import check_level
-from perflaw.sweeps import INTERVENTIONS
+from perflaw.sweeps import INTERVENTIONS, SWEEPS, having
 
 MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy apen absolute": "ApEn by user",
@@ -32,9 +32,18 @@ MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy shannon": "Shannon entropy",
     "entropy compression": "compression ratio",
 }
+MODEL = {"backbone": "sasrec", "n_layers": 2, "d_emb": 32, "split": "leave one out", "shared_layers": False}  # that the study trained on changed training parts
+PROBES = SWEEPS.parent / "probes.csv"
 RATE = 4.7  # nats: entropy rate of the synthetic logs whose size varies
 TOKENS = "tokens"
 PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
+
+
+def trials(runs: pd.DataFrame, model: Mapping = MODEL) -> pd.DataFrame:
+    """Of the runs those of the model on logs on which four kinds of intervention or more were tried, with the probes of their training parts."""
+    runs = with_probes(having(runs, model), pd.read_csv(PROBES))
+    kinds = runs.groupby("log")[list(INTERVENTIONS)].agg(lambda column: column.notna().any()).sum(axis=1)
+    return runs[runs["log"].isin(kinds.index[kinds > 3])]
 
 
 def conditions(runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None) -> pd.DataFrame:

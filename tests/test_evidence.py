@@ -123,6 +123,40 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
 
 
+def test_rules_are_summed_up_with_and_without_a_budget():
+    told = pd.DataFrame({"rule": ["a", "b"] * 3, "of": "parameters", "budget": [1.0, 1.0, 0.5, 0.5, 0.5, 0.5], "noises": [0.0, 2.0, 1.0, 0.5, 3.0, 4.0], "regret": [0.0, 4.0, 2.0, 1.0, 7.0, 7.0]})
+    found = evidence.by_rule(told).set_index("rule")
+    assert found.loc["a"].tolist() == pytest.approx([200 / 3, 3, 7, 100, 0]) and found.loc["b"].tolist() == pytest.approx([100 / 3, 4, 7, 0, 4])
+
+
+def test_predictions_are_judged_in_noise_units_and_by_law():
+    told = {"dataset": "a", "n_layers": [1, 6, 1, 6], "law": ["x", "x", "y", "y"], "predicted": 1.0, "low": 0.8, "high": 1.2, "covered": [True, False, True, True]}
+    found = pd.DataFrame(told | {"ape": [4.0, 8.0, 2.0, 6.1], "unit": 3.0, "noises": [4 / 3, 8 / 3, 2 / 3, 2.0]})
+    cells, means = evidence.by_law(found, pd.Series({"a": 2.6}))
+    assert cells["allowed"].to_numpy() == pytest.approx(1.5 * np.hypot(3.0, 2.6)) and cells["within"].tolist() == [True, False, True, False]
+    assert means["law"].tolist() == ["x", "y"] and means["error"].tolist() == pytest.approx([6, 4.05]) and means["larger N"].tolist() == [8, 6.1]
+    assert means[["within", "covered", "width"]].to_numpy() == pytest.approx(np.array([[50, 50, 20], [50, 100, 20]]))
+    assert evidence.by_law(found, pd.Series({"a": 0.0}))[0]["allowed"].tolist() == [4.5] * 4
+
+
+def test_a_surface_is_dated_by_its_first_large_model():
+    runs = swept().assign(finished=[f"2026-01-01T{i // 60:02}:{i % 60:02}Z" for i in range(len(swept()))])
+    large = runs[(runs["n_layers"] > 3) | (runs["d_emb"] > 32)]
+    found = evidence.first_trained(runs)
+    assert set(found.index) == {"a", "a, llama", "b", "b, llama"}
+    assert found["a, llama"] == large.loc[(large["log"] == "a") & (large["backbone"] == "llama"), "finished"].min()
+
+
+def test_means_over_surfaces_have_intervals_that_cover():
+    random, inside = np.random.default_rng(0), []
+    for seed in range(100):
+        values = pd.DataFrame({"law": "x", "dataset": np.repeat(np.arange(20), 5), "ape": np.repeat(random.normal(5, 1, 20), 5)})
+        found = evidence.resampled(values, "law", "ape", seed=seed, draws=500).iloc[0]
+        inside.append(found["low"] <= 5 <= found["high"])
+        assert found["low"] < found["mean"] < found["high"] and found["mean"] == pytest.approx(values["ape"].mean())
+    assert 0.8 <= np.mean(inside) <= 0.97
+
+
 def test_a_law_is_carried_to_a_backbone_that_differs_by_a_factor_with_one_run():
     table = evidence.surfaces(swept())
     found = evidence.carried(table, "a", "a, llama", law=laws.log_quadratic(), runs=(1, 4), draws=50).set_index(["runs", "rule"])["ape"]

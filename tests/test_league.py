@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, league
+from perflaw import InputError, evidence, league
 from perflaw.interventions import INTERVENTIONS
 
 CONDITIONS = {"sample_users": (0.25, 0.5), "truncate": (10, 20), "shuffle_order": (0.5, 1), "replace_random": (0.1, 0.3), "insert_repeats": (0.25, 0.5)}
@@ -112,3 +112,11 @@ def test_probes_are_laid_beside_the_runs_they_belong_to():
     assert found["probe: x"].iloc[0] == 1 and found["probe: x"].notna().all() and found.groupby(list(INTERVENTIONS), dropna=False)["probe: x"].nunique().eq(1).all()
     assert league.with_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
     assert "Δ probe: x" in league.conditions(found) and "probe: x" in league.candidates(league.conditions(found))
+
+
+def test_trials_are_of_one_model_on_logs_with_enough_kinds():
+    found = league.trials(evidence.study())
+    assert found["log"].nunique() >= 3 and all((found[name] == value).all() for name, value in league.MODEL.items())
+    assert (found.groupby("log")[list(INTERVENTIONS)].agg(lambda column: column.notna().any()).sum(axis=1) > 3).all()
+    few = found[found[["sample_time", "truncate", "shuffle_order", "replace_random", "insert_repeats", "duplicate_users", "remove_repeats"]].isna().all(axis=1)]
+    assert league.trials(few).empty
