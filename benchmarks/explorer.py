@@ -52,7 +52,7 @@ def main():
     runs = evidence.kept()
     table = pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)], ignore_index=True)
     data = explorer.record(table, explorer.fits(table), explorer.errors(table), explorer.data_slopes(runs))
-    static = explorer.ROOT / "book" / "_static"
+    static = explorer.HOME / "book" / "_static"
     sizes = {"script": (static / "explorer.js").read_text(), "style": (static / "explorer.css").read_text(), "markup": explorer.markup(), "data": explorer.embed(data)}
     sizes = {name: len(text.encode()) / 1000 for name, text in sizes.items()}
     print(f"{platform.processor() or platform.machine()}; {sum(len(one['metrics']) for one in data['surfaces'])} surfaces\n\n| part | KB |\n|---|---:|")

@@ -4,7 +4,28 @@ The modules, in the order in which data flows, are listed in the README's
 architecture table; each imports only from those above it.
 """
 
+import os
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+
+def _home() -> Path:
+    """Where notebooks/, book/ and data/ are: the folder that PERFLAW_HOME names, the checkout that holds this package, a copy of the study in which
+    the command was called, or else share/perflaw, where pip has put them."""
+    checkout, here = Path(__file__).resolve().parent.parent, Path.cwd()
+    if named := os.environ.get("PERFLAW_HOME"):
+        return Path(named)
+    try:
+        installed = [Path(file.locate()).resolve().parent for file in files("perflaw") or () if file.parts[-2:] == ("perflaw", "_config.yml")]
+    except PackageNotFoundError:
+        installed = []
+    places = (checkout, here, *installed, checkout / "share" / "perflaw")
+    return next((place for place in places if (place / "_config.yml").exists() and (place / "notebooks").is_dir()), checkout)
+
+
+HOME = _home()
 
 
 class InputError(ValueError):

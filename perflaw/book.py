@@ -34,8 +34,9 @@ import yaml
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from perflaw import InputError
+from perflaw import HOME, InputError, __version__
 
+STUDY = ("_config.yml", "requirements.txt", "CHANGELOG.md", "notebooks", "book", "data")
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
 
 
@@ -57,7 +58,7 @@ def build(root, parameters=None, name="default"):
     if parameters and name.lower() == "default":
         raise InputError("a book with parameters of its own cannot be called 'default': give it another --name")
     if not list(root.glob("notebooks/*.ipynb")) or not (root / "book").is_dir():
-        raise InputError(f"{root} has no notebooks/*.ipynb and book/: run this from the project's root")
+        raise InputError(f"{root} has no notebooks/*.ipynb and book/: run this from the project's root, or from a copy that `perflaw study FOLDER` made")
     given = assign(declared(root), parameters) if parameters else {}
 
     home = root / "book" / "_build" / name
@@ -76,6 +77,26 @@ def build(root, parameters=None, name="default"):
     except Timeout:
         raise InputError(f"the book '{name}' is being built by another process; wait for it, or give another --name") from None
     return home / "html" / "index.html"
+
+
+def copy(folder):
+    """Copy the study, that is notebooks, prose and data, into a new folder, in which ``perflaw book`` builds it.
+
+    Raises InputError if the folder is there already and not empty, or cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder} is there already; name a new folder")
+        for name in STUDY:
+            if (HOME / name).is_dir():
+                shutil.copytree(HOME / name, folder / name, ignore=shutil.ignore_patterns("_build", ".*", "figures", "tables"))
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(HOME / name, folder)
+    except OSError as error:
+        raise InputError(f"the study cannot be copied into {folder}: {error.strerror}") from None
+    return folder
 
 
 # Parameters
@@ -200,7 +221,7 @@ def execute(root, home, given, scratch):
         root,
         [root / "requirements.txt", *root.glob("perflaw/*.py"), *root.glob("data/**/*")],
     )
-    shared += local_logs() + os.environ.get("PERFLAW_FIGURES", "")  # the authors' figures: what they are is verified
+    shared += __version__ + local_logs() + os.environ.get("PERFLAW_FIGURES", "")  # the authors' figures: what they are is verified
     executed = home / "executed"
     executed.mkdir(exist_ok=True)
     for folder in executed.iterdir():
@@ -224,7 +245,7 @@ def execute(root, home, given, scratch):
         while waiting or running:
             while waiting and len(running) < workers:
                 notebook, values, key = waiting.pop(0)
-                process = start(notebook, values, scratch, threads=os.cpu_count() // workers)
+                process = start(notebook, values, scratch, threads=os.cpu_count() // workers, home=root)
                 running.append((process, notebook, values, key, datetime.now(timezone.utc)))
             bar.set_postfix_str(", ".join(notebook.stem for _, notebook, *_ in running))
             time.sleep(0.1)
@@ -256,12 +277,13 @@ def local_logs():
     return "".join(f"\n{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in datasets.local().values())
 
 
-def start(notebook, values, scratch, threads):
-    """Start papermill on a notebook, in the folder ``scratch/<its name>``."""
+def start(notebook, values, scratch, threads, home=HOME):
+    """Start papermill on a notebook, in the folder ``scratch/<its name>``; ``home`` has the data that it reads."""
     folder = scratch / notebook.stem
     for name in ("figures", "tables"):
         (folder / name).mkdir(parents=True)
     surroundings = {
+        "PERFLAW_HOME": str(home),
         "OMP_NUM_THREADS": str(threads),
         # This environment's kernel and no one's personal IPython settings.
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),

@@ -47,6 +47,20 @@ def book(file, pairs, name):
 
 
 @main.command()
+@click.argument("folder", metavar="FOLDER")
+def study(folder):
+    """Copy the notebooks, the prose and the data into a new FOLDER.
+
+    There `perflaw book` builds the book, from notebooks and data that are yours to change. A checkout of the repository needs no copy.
+    """
+    from perflaw import book
+
+    with one_line_errors():
+        made = book.copy(folder)
+    click.echo(f"Next: cd {made} && perflaw book")
+
+
+@main.command()
 @click.argument("points", metavar="POINTS.csv")
 @click.option("--law", "family", default="performance", show_default=True, help="The law's family.")
 @click.option("-o", "options", metavar="NAME VALUE", nargs=2, multiple=True, help="An option of the law, e.g. -o k 4.")

@@ -21,11 +21,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from perflaw import evidence, fitting, laws, sweeps, varpro
+from perflaw import HOME, evidence, fitting, laws, sweeps, varpro
 from perflaw.fitting import Fit
 from perflaw.training import Config
 
-ROOT = Path(__file__).parent.parent
 LAWS = ("Performance Law, k = 2", "log-quadratic", "sum of powers", "log-linear")  # all additive in N and d
 METRICS = ("HR@10", "NDCG@10")
 SURFACE = ["name", "metric"]
@@ -246,7 +245,7 @@ def embed(data: Mapping) -> str:
     return f'<script type="application/json" id="explorer-data">{text}</script>'
 
 
-def markup(notebook: str | Path = ROOT / "notebooks" / "explorer.ipynb") -> str:
+def markup(notebook: str | Path = HOME / "notebooks" / "explorer.ipynb") -> str:
     """The explorer's part of the page, which stands in its notebook."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     source = next(text for cell in cells if 'class="explorer"' in (text := "".join(cell["source"])))
@@ -255,7 +254,7 @@ def markup(notebook: str | Path = ROOT / "notebooks" / "explorer.ipynb") -> str:
 
 def standalone(data: Mapping, theme: str = "light", extra: str = "") -> str:
     """The explorer alone, as one HTML file; extra: a script that runs after its own."""
-    static = ROOT / "book" / "_static"
+    static = HOME / "book" / "_static"
     style, script = ((static / f"explorer.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     body = re.sub(r"<(script|link)\b[^>]*explorer\.(js|css)[^>]*>(</script>)?", "", markup())
     return (

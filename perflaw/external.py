@@ -13,15 +13,14 @@ Recommenders", arXiv 2507.16289. data/README.md gives columns and provenance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from perflaw import InputError, fitting, published
+from perflaw import HOME, InputError, fitting, published
 
-FOLDER = Path(__file__).parent.parent / "data" / "external"
+FOLDER = HOME / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
 CHOSEN = "chosen"
 SURFACE = ["log", "metric", "regularisation"]  # the columns that name a surface of `surfaces`

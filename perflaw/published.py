@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from perflaw import InputError
+from perflaw import HOME, InputError
 
-ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "data" / "published"
+FOLDER = HOME / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
 
 
@@ -33,7 +32,7 @@ def surfaces(path: str | Path = "") -> pd.DataFrame:
     """
     if not path:
         return pd.read_csv(FOLDER / "surfaces.csv")
-    table = read_table(ROOT / path)
+    table = read_table(HOME / path)
     if missing := [name for name in (*SURFACE, "n_layers", "d_emb", "value") if name not in table]:
         raise InputError(f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}")
     return table
@@ -92,9 +91,9 @@ def _drawn_form(text: str) -> tuple[str, dict[str, float]]:
 
 def rows() -> pd.DataFrame:
     """Rows published for single models, and ours: the columns of data/published_rows.csv (see data/README.md)."""
-    return pd.read_csv(ROOT / "data" / "published_rows.csv")
+    return pd.read_csv(HOME / "data" / "published_rows.csv")
 
 
 def protocols() -> pd.DataFrame:
     """The runs behind `rows` under five protocols: the columns of data/protocols.csv."""
-    return pd.read_csv(ROOT / "data" / "protocols.csv")
+    return pd.read_csv(HOME / "data" / "protocols.csv")

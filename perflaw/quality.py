@@ -10,7 +10,6 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,19 +17,18 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import entr
 
-from perflaw import InputError, datasets, entropy, interventions, ranking, synthetic
+from perflaw import HOME, InputError, datasets, entropy, interventions, ranking, synthetic
 from perflaw.interactions import InteractionLog, Split, global_time, leave_one_out
 
-ROOT = Path(__file__).parent.parent
-FOLDER = ROOT / "data" / "logs"
+FOLDER = HOME / "data" / "logs"
 
 
 def logs(names=()) -> dict[str, InteractionLog]:
     """Logs by name: those named (or files, from the project's root), or else all that are here."""
     found = {}
     for name in names or datasets.names():
-        log = datasets.load(ROOT / name if (ROOT / name).is_file() else name)
-        found[log.name if (ROOT / name).is_file() else name] = log
+        log = datasets.load(HOME / name if (HOME / name).is_file() else name)
+        found[log.name if (HOME / name).is_file() else name] = log
     return found
 
 

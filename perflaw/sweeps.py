@@ -37,12 +37,12 @@ import torch
 import yaml
 from tqdm import tqdm
 
-from perflaw import InputError, costs, interventions, training
+from perflaw import HOME, InputError, costs, interventions, training
 from perflaw.interactions import InteractionLog, Split, global_time, leave_one_out
 from perflaw.interventions import INTERVENTIONS
 from perflaw.training import Config
 
-GRIDS = Path(__file__).parent.parent / "data" / "grids"
+GRIDS = HOME / "data" / "grids"
 SWEEPS = GRIDS.parent / "sweeps"
 RULES = {"leave one out": leave_one_out, "global time": global_time}
 NOTHING = dict.fromkeys(INTERVENTIONS, 0) | {"sample_users": 1, "sample_time": 1, "truncate": None, "k_core": 1}  # strengths that change nothing

@@ -1,12 +1,16 @@
 """The commands that fit and predict; `perflaw book` is tested in test_book.py."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from perflaw import published, recovery
+from perflaw import HOME, book, published, recovery
 from perflaw.cli import main
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -287,3 +291,49 @@ def test_train_refuses_in_one_line(options, told, tmp_path):
     result = run("train", "synthetic", "--out", tmp_path, *options)
     assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The package as pip installs it, away from the repository."""
+    pytest.importorskip("pip")
+    place = tmp_path_factory.mktemp("installed")
+    source = place / "source"
+    shutil.copytree(HOME, source, ignore=shutil.ignore_patterns(".*", "_build", "runs", "build", "*.egg-info", "tests", "__pycache__"))
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", place / "site", source], check=True, capture_output=True)
+    shutil.rmtree(source)
+
+    def call(*arguments, cwd=place):
+        command = [sys.executable, "-c", "from perflaw.cli import main; main()", *map(str, arguments)]
+        surroundings = {name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"} | {"PYTHONPATH": str(place / "site")}
+        return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True)
+
+    return call
+
+
+@pytest.mark.slow
+def test_an_installation_without_the_repository_has_its_presets_and_its_data(installed):
+    shown = installed("sweep", "tiny", "--log", "synthetic", "--dry-run", "--out", "runs")
+    assert shown.returncode == 0 and "runs" in shown.stdout, shown.stderr
+
+
+@pytest.mark.slow
+def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_path):
+    made = installed("study", tmp_path / "copy")
+    assert made.returncode == 0 and "perflaw book" in made.stdout, made.stderr
+    tracked = {path.relative_to(HOME) for name in book.STUDY for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name]) if path.is_file()}
+    tracked = {path for path in tracked if not {"_build", ".ipynb_checkpoints"} & set(path.parts) and path.parts[:2] not in {("notebooks", "figures"), ("notebooks", "tables")}}
+    assert {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()} == tracked
+    for table in (tmp_path / "copy" / "data" / "sweeps").glob("*.csv"):
+        table.unlink()
+    refused = installed("verify", "laptop", cwd=tmp_path / "copy")
+    assert refused.returncode and "there is none" in refused.stderr
+
+
+def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    told = run("study", tmp_path / "full")
+    assert told.exit_code == 1 and "is there already; name a new folder" in told.output
+    told = run("study", tmp_path / "full" / "x" / "y")
+    assert told.exit_code == 1 and len(told.output.splitlines()) == 1

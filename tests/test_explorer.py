@@ -105,7 +105,7 @@ def test_a_browser_computes_what_python_does(data, fits, tmp_path):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node, which is not installed")
 def test_node_computes_what_python_does(data, fits, tmp_path):
     (tmp_path / "data.json").write_text(json.dumps(data))
-    script = explorer.ROOT / "book" / "_static" / "explorer.js"
+    script = explorer.HOME / "book" / "_static" / "explorer.js"
     code = f"const data = require('./data.json'); const mathematics = require({json.dumps(str(script))}); {COMPUTED} console.log(JSON.stringify(told));"
     told = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     agree(json.loads(told)[::5], data, fits)
@@ -170,7 +170,7 @@ def test_it_fits_a_phone(data, theme, tmp_path):
 
 
 def test_it_is_small(data):
-    static = explorer.ROOT / "book" / "_static"
+    static = explorer.HOME / "book" / "_static"
     texts = [(static / name).read_text(encoding="utf-8") for name in ("explorer.js", "explorer.css")]
     assert sum(len(text.encode()) for text in [*texts, explorer.markup(), explorer.embed(data)]) < 60_000
     assert not re.search(r"https?:|fetch\(|XMLHttpRequest|import\(", "".join(texts))
