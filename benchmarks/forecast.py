@@ -4,13 +4,13 @@ Each coefficient of each log is taken to be a draw from a normal distribution, w
 expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. A log counts once, HR@10 and
 NDCG@10 and the grids that were trained on it an equal part each. For the test, the prior is made anew without the log that is asked about.
 
-    python benchmarks/forecast.py          # the prior, to be copied into the module; then the test
+    python benchmarks/forecast.py          # the prior, to be copied into the module; then the test, and data/forecasts.csv
 """
 
 import numpy as np
 import pandas as pd
 
-from perflaw import forecast, sweeps
+from perflaw import HOME, forecast, sweeps
 from perflaw.interventions import INTERVENTIONS
 
 START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
@@ -94,6 +94,8 @@ def main():
     found["hit"] = (found["error"].abs() <= 5) | (found["noises"] <= 1.5)
     found["lenient"] = (found["error"].abs() <= 5) | (found["error"].abs() <= 150 * found["noise"])
     shown = found.assign(error=found["error"].abs()).groupby(["pilot", "log", "loss", "metric"], sort=False)
+    columns = ["log", "loss", "pilot", "runs", "metric", "n_layers", "d_emb", "tokens", "value", "seeds", "noise", "predicted", "low", "high", "covered", "hit"]
+    found[columns].to_csv(HOME / "data" / "forecasts.csv", index=False, float_format="%.6g", lineterminator="\n")
     print(shown.agg(runs=("runs", "first"), cells=("error", "size"), error=("error", "mean"), most=("error", "max"), noise=("noise", "first"), hit=("hit", "mean"), lenient=("lenient", "mean"), covered=("covered", "mean")).round(3).to_string())
     return found
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 
 from perflaw import InputError, fitting, joint, laws, sweeps
 from perflaw.fitting import check_level
@@ -174,6 +174,28 @@ def with_data(runs: pd.DataFrame, law: laws.Law, metrics=("log-loss", "NDCG@10")
             error, floor = (100 * np.abs(guess / y - 1).mean() for guess in (fitting.left_out(law, points, y), (y.sum() - y) / (len(y) - 1)))
             rows.append((log, metric, len(y), points["tokens"].nunique(), fit.r2, error, floor, fit.parameters.get("p_D", np.nan)))
     return pd.DataFrame(rows, columns=["log", "metric", "points", "scales", "r2", "leave-one-out", "floor", "p_D"])
+
+
+def under_both(table: pd.DataFrame, metric: str, noise: pd.Series, splits=("leave one out", "global time")) -> pd.DataFrame:
+    """Surfaces that were trained under both splits: does what is seen under the first hold under the second?
+
+    One row a log and backbone. Columns log, backbone, cells (in both), correlation (Spearman's, of the cells' values), best under each split (N, d), regret: how far the first's best
+    is below the second's under the second (100 × ln of the ratio), noises: over the standard deviation of such a difference between seeds, and each split's noise (per cent of a run).
+    """
+    rows, same = [], [name for name in SURFACE if name != "split"]
+    for key, here in table[(table["metric"] == metric) & table["split"].isin(splits)].groupby(same, sort=False):
+        one, other = (here[here["split"] == split].set_index(list(laws.AXES)) for split in splits)
+        both = one.index.intersection(other.index)
+        if len(both) < 3:
+            continue
+        one, other = one.loc[both], other.loc[both]
+        first, best = one["value"].argmax(), other["value"].argmax()
+        regret, unit = 100 * np.log(other["value"].iloc[best] / other["value"].iloc[first]), noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"])
+        told = {"cells": len(both), "correlation": spearmanr(one["value"], other["value"]).statistic}
+        told |= {f"best, {split}": "N {}, d {}".format(*both[place]) for split, place in zip(splits, (first, best))}
+        told |= {"regret": regret, "noises": regret / np.hypot(unit.iloc[first], unit.iloc[best])} | {f"noise, {split}": noise[part["dataset"].iloc[0]] for split, part in zip(splits, (one, other))}
+        rows.append(dict(zip(same, key)) | told)
+    return pd.DataFrame(rows)
 
 
 # ---------------------------------------------------------------- predicted before it was trained

@@ -857,9 +857,10 @@ def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
 # ---------------------------------------------------------------- the report on a log
 
 
-def outlook(one: Mapping, best: Mapping, metric: str, narrow=False):
+def outlook(one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None = None, narrow=False):
     """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
-    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.judge`, that metric; best: n_layers and d_emb."""
+    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.judge`, that metric; best: n_layers and d_emb; later: runs that came after,
+    columns n_layers, d_emb and the metric."""
     runs = pd.DataFrame(one["measured"])
     axes_of = {"d_emb": ("dimension d", "d_emb"), "n_layers": ("layers N", "n_layers"), "tokens": ("data, times what there is", "data")}
     figure, axes = _grid(3, narrow, 3, 1, 2.4, sharey=not narrow)
@@ -873,11 +874,14 @@ def outlook(one: Mapping, best: Mapping, metric: str, narrow=False):
         axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
         axis.plot(others[column], others["value"], "o", ms=3, color=GREY, mfc="none", mew=0.8, alpha=0.8, label="run of other sizes")
         axis.plot(here[column], here["value"], "o", ms=5, color=ORANGE, mew=0, label="run")
+        if later is not None:
+            along = later[[other for other in laws.AXES if other != name]].eq({other: best[other] for other in laws.AXES if other != name}).all(axis=1) & (name != "tokens")
+            axis.plot(later.loc[along, name] if name != "tokens" else [], later.loc[along, metric], "D", ms=5, color="black", mfc="none", label="came later")
         _log_axis(axis, [0.25, 0.5, 1, 2, 4] if column == "data" else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}))
         axis.set_xlabel(label)
         axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
     axes[0].set_ylabel(metric)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
     return figure
 
 

@@ -50,6 +50,20 @@ def test_a_level_must_be_one():
         evidence.steps(sweeps.cells(drawn(0.02, 2)), level=90)
 
 
+def test_what_holds_under_one_split_is_asked_of_the_other():
+    by_user = swept(("sasrec",), seeds=3)
+    by_time = by_user[by_user["d_emb"] < 64].assign(split="global time")
+    by_time["NDCG@10"] *= np.where((by_time["n_layers"] == 1) & (by_time["d_emb"] == 8), 2.0, 0.8)
+    table = evidence.surfaces(pd.concat([by_user, by_time], ignore_index=True))
+    found = evidence.under_both(table, "NDCG@10", pd.Series(3.0, table["dataset"].unique())).set_index("log").loc["a"]
+    value = by_time[by_time["log"] == "a"].groupby(["n_layers", "d_emb"])["NDCG@10"].mean()
+    chosen = by_user[(by_user["log"] == "a") & (by_user["d_emb"] < 64)].groupby(["n_layers", "d_emb"])["NDCG@10"].mean().idxmax()
+    assert found["cells"] == len(value) and found["best, global time"] == "N 1, d 8" and found["best, leave one out"] == "N {}, d {}".format(*chosen)
+    assert found["regret"] == pytest.approx(100 * np.log(value.max() / value[chosen])) and found["noises"] == pytest.approx(found["regret"] / (3 * np.sqrt(2 / 3)))
+    assert found["correlation"] == pytest.approx(0.5)  # of eleven cells in one order the last comes first: 1 - 6 · 110 / (11 · 120)
+    assert evidence.under_both(table[table["split"] == "global time"], "NDCG@10", pd.Series(3.0, table["dataset"].unique())).empty
+
+
 # ---------------------------------------------------------------- surfaces
 
 CELLS = [(n, d) for n in (1, 2, 3, 6) for d in (8, 16, 32, 64) if not (n == 6 and d == 8)]
