@@ -383,7 +383,7 @@ def tell_plan(planned, workers, log, out):
     seconds, workers = left["predicted_seconds"].sum(), workers or os.cpu_count() or 1
     alone = max(seconds / workers, left["predicted_seconds"].max() if len(left) else 0)
     learnt = f"learnt from {len(planned.records)} runs done" if planned.records else "of a server's core, as no run is done yet; it may be far off here"
-    click.echo(f"\n{len(frame)} runs, {len(frame) - len(left)} of them done; the rest would take about {tqdm.format_interval(seconds)} (h:min:s) of one worker,")
+    click.echo(f"\n{len(frame)} runs, {len(frame) - len(left)} of them done; the rest would take about {tqdm.format_interval(seconds)} ({'h:' if seconds >= 3600 else ''}min:s) of one worker,")
     click.echo(f"{tqdm.format_interval(alone)} of {workers} ({learnt})")
 
 

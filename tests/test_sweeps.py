@@ -957,7 +957,7 @@ def test_a_dry_run_does_nothing(tmp_path, untrained):
     lines = told.output.splitlines()
     assert lines[0].startswith("synthetic: 2,000 users") and lines[1].startswith("all runs: max_seq_len 50, loss softmax, learning_rate 0.005")
     assert lines[3].split() == ["key", "n_layers", "d_emb", "seconds", "status"] and len(lines) == 19
-    assert re.match(r"12 runs, 0 of them done; the rest would take about [\d:]+ \(h:min:s\) of one worker,", lines[-2])
+    assert re.match(r"12 runs, 0 of them done; the rest would take about [\d:]+ \((h:)?min:s\) of one worker,", lines[-2])
     assert re.match(r"[\d:]+ of 3 \(of a server's core, as no run is done yet; it may be far off here\)", lines[-1])
     assert not (tmp_path / "runs").exists()
 
