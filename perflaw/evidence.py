@@ -272,6 +272,25 @@ def resampled(found: pd.DataFrame, by: str, value: str, level: float = 0.9, draw
     return pd.DataFrame({by: means.index, "mean": means.mean(axis=1).to_numpy(), "low": low, "high": high})
 
 
+def tempered(found: pd.DataFrame, law: str = "joint law", learn=None) -> pd.DataFrame:
+    """How much of the change that a law foretells should be believed: what came over what was told, both as ln of the ratio to what the law "constant" says.
+
+    found: of `came_true`, one metric. One row a surface. Columns dataset, share (by least squares from the surfaces `learn`, itself left out; None: from all others), and the mean absolute
+    errors, in per cent, of law, constant and tempered: the constant, moved by that share of what the law says.
+    """
+    cell = ["dataset", *laws.AXES]
+    told = np.log(found.pivot(index=cell, columns="law", values="predicted").clip(lower=1e-6))
+    truth = np.log(found.drop_duplicates(cell).set_index(cell)["value"]).reindex(told.index)
+    says, came, rows = told[law] - told["constant"], truth - told["constant"], []
+    of = told.index.get_level_values("dataset")
+    for name in of.unique():
+        here, rest = of == name, (of != name) & (np.ones(len(of), bool) if learn is None else of.isin(learn))
+        share = float(says[rest] @ came[rest] / (says[rest] @ says[rest]))
+        off = {law: says - came, "constant": -came, "tempered": share * says - came}
+        rows.append((name, share, *(100 * np.abs(np.expm1(error[here])).mean() for error in off.values())))
+    return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "tempered"])
+
+
 def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     """`noise` of each surface of that metric, in per cent of a run, by its name; that of the log's other surfaces where it has no two seeds."""
     here = table[table["metric"] == metric].rename(columns={"value": metric})
