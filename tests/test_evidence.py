@@ -161,6 +161,19 @@ def test_a_surface_is_dated_by_its_first_large_model():
     assert found["a, llama"] == large.loc[(large["log"] == "a") & (large["backbone"] == "llama"), "finished"].min()
 
 
+def test_a_law_that_says_twice_what_comes_is_believed_by_half():
+    rows, random = [], np.random.default_rng(0)
+    for dataset in "abcd":
+        for n in (1, 2, 3, 6):
+            change = 0.1 * random.normal()
+            for law, said in (("constant", 0.0), ("joint law", 2 * change)):
+                rows.append({"dataset": dataset, "law": law, "n_layers": n, "d_emb": 64, "predicted": 0.2 * np.exp(said), "value": 0.2 * np.exp(change if dataset != "d" else 2 * change)})
+    found = evidence.tempered(pd.DataFrame(rows), learn=["a", "b", "c"]).set_index("dataset")
+    assert found["share"].to_numpy() == pytest.approx(0.5) and found["tempered"].to_numpy()[:3] == pytest.approx(0, abs=1e-9)
+    assert found.loc["d", "joint law"] == pytest.approx(0, abs=1e-9) and found.loc["d", "tempered"] > 1
+    assert evidence.tempered(pd.DataFrame(rows)).set_index("dataset").loc["a", "share"] > 0.55
+
+
 def test_means_over_surfaces_have_intervals_that_cover():
     random, inside = np.random.default_rng(0), []
     for seed in range(100):
