@@ -367,8 +367,9 @@ def assemble(root, home):
     shutil.copytree(root / "book", source, ignore=shutil.ignore_patterns("_build", ".*"))
     (source / "_static").rename(source / "static")  # _config.yml says why
     mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax")
-    (source / "static" / "mathjax").mkdir(exist_ok=True)
-    shutil.copy(Path(mathjax) / "tex-svg-full.js", source / "static" / "mathjax")  # of the package's hundred files
+    fonts = "output/chtml/fonts/woff-v2"
+    shutil.copytree(Path(mathjax) / fonts, source / "static" / "mathjax" / fonts)
+    shutil.copy(Path(mathjax) / "tex-chtml-full.js", source / "static" / "mathjax")  # of the package's hundred files
     for path, page in (("_config.yml", "_config.yml"), ("CHANGELOG.md", "CHANGELOG.md"), ("data/README.md", "data.md")):
         shutil.copy(root / path, source / page)
     (source / "executed").mkdir()
@@ -389,7 +390,7 @@ def runtime_table(folder):
     lines = ["| notebook | seconds | started (UTC) |", "|---|---:|---|"]
     lines += [f"| `{name}` | {r['seconds']:.1f} | {r['started'][:16].replace('T', ' ')} |" for name, r in made.items()]
     lines += [f"| together | {sum(r['seconds'] for r in made.values()):.1f} | |", ""]
-    lines += ["| environment | |", "|---|---|", f"| Python | {last['python']} |"]
+    lines += ["| environment | version |", "|---|---|", f"| Python | {last['python']} |"]
     lines += [f"| platform | {last['platform']} |", f"| cores | {last['cores']} |"]
     lines += [f"| {name} | {version} |" for name, version in last["versions"].items()]
     return "\n".join(lines) + "\n"
@@ -420,9 +421,24 @@ def render(home, scratch):
         complaints = [line for line in output if re.search(r"\b(WARNING|ERROR|CRITICAL|\w+Error): ", line)]
         raise BuildError("\n".join(["the pages could not be rendered", *(complaints or output[-20:])]))
     new = scratch / "_build" / "html"
+    for page in new.rglob("*.html"):
+        page.write_text(finish(page.read_text(encoding="utf-8")), encoding="utf-8")
     (new / stamp.name).write_text(key)
     put(new, html, scratch)
     print(f"{'pages':<24}{time.monotonic() - began:7.1f} s")
+
+
+def finish(page):
+    """A page as Sphinx made it → without what it loads in vain, one picture for all screens where the prose has two, and parts that a screen reader can name."""
+    page = re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>", "", page)  # 1.5 MB; the theme's style sheet has these icons too, as a font
+    if 'class="math' not in page:
+        page = re.sub(r"<script [^>]*/mathjax/[^>]*></script>", "", page)
+    pair = r'<img alt="[^"]*" class="narrow" src="([^"]+)" />\s*(<figure [^>]*>\s*)(<img [^>]*class="wide"[^>]*>)'
+    page = re.sub(pair, r'\2<picture><source media="(max-width: 699.98px)" srcset="\1" />\3</picture>', page)
+    page = re.sub(r'(<span class="math [^>]*>[^<]*</span>)([.,;:?)]+)', r'<span class="unbroken">\1\2</span>', page)  # no line begins with a comma
+    page = re.sub(r' role="(list" class="citation-list|doc-biblioentry)"', lambda role: ' class="citation-list"' if "class" in role[0] else "", page)
+    page = page.replace('<div id="pst-primary-sidebar" ', '<div id="pst-primary-sidebar" role="region" aria-label="Book" ')
+    return re.sub(r'<th (class="col_heading)', r'<th scope="col" \1', page)
 
 
 # Files
