@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from pandas.io.formats.style import Styler
 
 from perflaw import laws
 from perflaw.fitting import Fit
@@ -82,11 +83,10 @@ def table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = Non
     folder.mkdir(exist_ok=True)
     rows.to_csv(folder / f"{name}.csv", index=False)
     known = {column: form for column, form in FORMATS.items() if column in rows}
-    shown = rows.style.hide(axis="index").format({**known, **(formats or {})}, na_rep="")
-    numbers = list(rows.select_dtypes("number"))
-    shown = shown.set_properties(subset=numbers, **{"text-align": "right", "font-variant-numeric": "tabular-nums"})
+    shown = Styler(rows, uuid=name, cell_ids=False).hide(axis="index").format({**known, **(formats or {})}, na_rep="")
+    shown = shown.set_table_styles({column: [{"selector": "", "props": "text-align: right"}] for column in rows.select_dtypes("number")})
     shown = shown.relabel_index([HEADINGS.get(column, column) for column in rows], axis=1)
-    return shown.set_table_attributes('class="dataframe"')
+    return shown.set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
 
 
 def glue(**values) -> None:
@@ -790,7 +790,7 @@ def league(table: pd.DataFrame, narrow=False):
         axis.set_ylim(-0.7, len(shown) - 0.3)
         axis.set_xlim(floor - 4, None)
         axis.set_title(label)
-        axis.set_xlabel("more than tokens alone, points of 100")
+        axis.set_xlabel("more than tokens alone, points of 100", fontsize=7 if narrow else None)
     return figure
 
 
