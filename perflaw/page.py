@@ -152,7 +152,7 @@ def _log(told):
     lines.append("no clock; the order of each history is all there is" if log["first"] is None else f"{log['first']} to {log['last']}; {log['ties']:.1%} of interactions share their time with another of the user")
     lines += [f"read as: {note}" for note in log["notes"]] + [f"hash {log['hash']}"]
     rows = "".join(f"<tr><td>{name}</td><td>{'undefined' if value is None else f'{value:.4f}'}</td><td class=text>{html.escape(meanings[name])}</td></tr>" for name, value in told["entropy"].items())
-    return ["<h2>The log</h2><ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>", f"<h2>Its entropy</h2><p>In nats; <code>perflaw entropy</code> says more.</p><div class=wide><table>{rows}</table></div>"]
+    return ["<h2>The log</h2><ul>" + "".join(f"<li>{html.escape(line)}</li>" for line in lines) + "</ul>", f"<h2>Its entropy</h2><p>In nats; <code>perflaw entropy</code> says more.</p><div class=wide tabindex=0><table>{rows}</table></div>"]
 
 
 def _pilot(told):
@@ -181,7 +181,7 @@ def _method(told):
 
 
 def _table(rows):
-    return f'<div class="wide">{rows.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:g}")}</div>'
+    return f'<div class="wide" tabindex="0">{rows.to_html(index=False, border=0, na_rep="", float_format=lambda value: f"{value:g}")}</div>'
 
 
 def _figure(caption, alt, draw, *data):

@@ -387,6 +387,18 @@ def test_pages_are_rendered_once_and_a_bad_page_leaves_them(toy, capsys):
     assert "More words." in index.read_text()
 
 
+def test_a_page_is_finished():
+    heavy = '<script src="_static/scripts/fontawesome.js?digest=1"></script><script defer="defer" src="_static/mathjax/tex.js?v=1"></script>'
+    pair = '<img alt="The same." class="narrow" src="a-narrow.svg" />\n<figure class="align-default" id="a">\n<img alt="A curve." class="wide" src="a.svg" />\n'
+    maths = '(<span class="math notranslate nohighlight">\\(x &lt; 1\\)</span>),'
+    assert book.finish(f"{heavy}<p>No maths.</p>") == "<p>No maths.</p>"
+    assert book.finish(f"{heavy}{maths}") == f'{heavy[heavy.index("<script defer") :]}<span class="unbroken">{maths}</span>'
+    picture = '<picture><source media="(max-width: 699.98px)" srcset="a-narrow.svg" /><img alt="A curve." class="wide" src="a.svg" /></picture>'
+    assert book.finish(pair) == f'<figure class="align-default" id="a">\n{picture}\n'
+    assert book.finish('<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">') == '<div class="citation-list"><div class="citation">'
+    assert book.finish('<th class="col_heading level0 col0" >') == '<th scope="col" class="col_heading level0 col0" >'
+
+
 # The command
 
 

@@ -462,7 +462,7 @@
     const said = `${now.surface.metric} against ${shown.map((axis) => LONG[AXES[axis]]).join(" and ")}: ` +
       `at N = ${now.place[0]} and d = ${now.place[1]} ${value.toFixed(4)}, from ${low.toFixed(4)} to ${high.toFixed(4)}.`;
     const height = size.height * Math.ceil(shown.length / columns);
-    chart.innerHTML = `<svg role="img" aria-label="${escape(said)}" width="${room}" height="${height}">${panels.join("")}</svg>`;
+    chart.innerHTML = `<svg role="img" aria-label="${escape(said)}" width="${room}" height="${height}" viewBox="0 0 ${room} ${height}">${panels.join("")}</svg>`;
   }
 
   // One range of values for all panels: the points, the curves where measured, the chosen place, and room around them.
