@@ -151,6 +151,8 @@ def performance(axes=AXES, k: float = 2.0) -> Law:
     """
     if k == 0:
         raise InputError("k = 0 divides by zero in the Performance Law; give another k")
+    if k == 1:
+        raise InputError("with k = 1 the Performance Law's term vanishes at p = 0, towards which it is a parabola in ln x; take the law log_quadratic, or another k")
 
     def basis(x, theta):
         return _columns(x, *(boxcox(x[a], theta[..., i, None]) / k - np.log(x[a]) for i, a in enumerate(axes)))

@@ -108,6 +108,7 @@ def test_tokens_can_be_an_axis():
         ("performance", {"k": "two"}, "cannot be 'two'"),
         ("performance", {"k": True}, "cannot be True"),
         ("performance", {"k": 0}, "divides by zero"),
+        ("performance", {"k": 1}, "a parabola in ln x; take the law log_quadratic"),
         ("performance", {"axes": "n_layers"}, "cannot be 'n_layers'"),
         ("parameter_power", {"axes": ("n_layers",)}, "it has none"),
     ],
