@@ -208,6 +208,7 @@ def reported(claims):
     return page.page({"perflaw": "0", "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]}, "entropy": measured, "pilot": pilot, "floor": floor, "judged": judged})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("claims", [True, False])
 def test_all_can_read_a_report(browser, tmp_path, claims, theme):
