@@ -73,9 +73,10 @@ def tested(tables: dict[tuple, pd.DataFrame], level: float = 0.9) -> pd.DataFram
             cells = whole.groupby(["n_layers", "d_emb"])[metric].agg(["mean", "var", "size"])
             noise = np.sqrt((cells["var"] / cells["mean"] ** 2).mean())
             for pilot, seen, hidden in pilots(runs):
+                known = runs[seen & (runs["tokens"] == runs.loc[seen, "tokens"].max())].groupby(["n_layers", "d_emb"])[metric].mean()
                 told = forecast.Forecast(runs[seen].reset_index(drop=True), metric, prior)
                 found = runs[hidden].groupby(["n_layers", "d_emb", "tokens"])[metric].agg(value="mean", seeds="size").reset_index()
-                found = found.join(told.interval(found, level)).assign(log=key[0], loss=key[1], metric=metric, pilot=pilot, runs=int(seen.sum()), noise=noise)
+                found = found.join(told.interval(found, level)).assign(log=key[0], loss=key[1], metric=metric, pilot=pilot, runs=int(seen.sum()), noise=noise, unchanged=known.max())
                 each = runs[hidden].merge(found, on=["n_layers", "d_emb", "tokens"], suffixes=("", " of"))
                 inside = each[metric].between(each["low"], each["high"]).groupby([each["n_layers"], each["d_emb"]]).mean()
                 rows.append(found.assign(covered=inside.reindex(pd.MultiIndex.from_frame(found[["n_layers", "d_emb"]])).to_numpy()))
@@ -94,7 +95,7 @@ def main():
     found["hit"] = (found["error"].abs() <= 5) | (found["noises"] <= 1.5)
     found["lenient"] = (found["error"].abs() <= 5) | (found["error"].abs() <= 150 * found["noise"])
     shown = found.assign(error=found["error"].abs()).groupby(["pilot", "log", "loss", "metric"], sort=False)
-    columns = ["log", "loss", "pilot", "runs", "metric", "n_layers", "d_emb", "tokens", "value", "seeds", "noise", "predicted", "low", "high", "covered", "hit"]
+    columns = ["log", "loss", "pilot", "runs", "metric", "n_layers", "d_emb", "tokens", "value", "seeds", "noise", "predicted", "low", "high", "covered", "hit", "unchanged"]
     found[columns].to_csv(HOME / "data" / "forecasts.csv", index=False, float_format="%.6g", lineterminator="\n")
     print(shown.agg(runs=("runs", "first"), cells=("error", "size"), error=("error", "mean"), most=("error", "max"), noise=("noise", "first"), hit=("hit", "mean"), lenient=("lenient", "mean"), covered=("covered", "mean")).round(3).to_string())
     return found

@@ -712,7 +712,7 @@ def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
     """
     names = list(dict.fromkeys(found["dataset"]))
     figure, axes = _grid(len(names), narrow, 2, 1, 2.3)
-    colours = dict(zip(chosen, (BLUE, ORANGE, GREEN, RED)))
+    colours = dict(zip(chosen, (ORANGE, BLUE, GREEN, RED)))
     for axis, name in zip(axes, names):
         here = found[found["dataset"] == name]
         cells = list(dict.fromkeys(zip(here["n_layers"], here["d_emb"])))

@@ -326,9 +326,10 @@ def _sentences(told):
     changes = ", ".join(f"the {AXES[axis]} {one['change']:+.1f} % ({one['low']:+.1f} to {one['high']:+.1f})" for axis, one in doubled.items())
     says.append(f"{words[verdict['verdict']]}: {verdict['why']}. Doubled, each brings in NDCG@10: {changes}.")
     if told["next"]:
-        one, hopeless = told["next"][0], max(one["chance"] for one in told["next"]) < 0.1
+        one = told["next"][0]
+        words = ("None of the next sizes is likely to be better; the first to try would be", "No next size is likelier than not to beat all of the pilot; the best chance has", "To train next:")
         says.append(
-            ("None of the next sizes is likely to be better; the first to try would be" if hopeless else "To train next:")
+            words[0 if one["chance"] < 0.1 else 1 if one["chance"] < 0.5 else 2]
             + f" N = {one['n_layers']}, d = {one['d_emb']}, about {duration(one['seconds'])} here; better than all of the pilot with a probability of {percent(one['chance'])}."
         )
     return says
