@@ -194,7 +194,7 @@ def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
     assert table.groupby(explorer.SURFACE).size().to_dict() == {("ml-100k, softmax", "HR@10"): 16, ("ml-100k, softmax", "NDCG@10"): 16}
     means = sweeps.cells(laptop).set_index(list(laws.AXES))["NDCG@10"]
     found = table[table["metric"] == "NDCG@10"].set_index(list(laws.AXES))["value"]
-    np.testing.assert_allclose(found, means[found.index], rtol=1e-5)
+    np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
     assert table["own"].all() and (table["tokens"] == 98114).all()
 
 
@@ -202,6 +202,7 @@ def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
     several = [laptop, laptop.assign(dropout=0.5), laptop.assign(backbone="hstu"), laptop[laptop["n_layers"] == 1].assign(backbone="llama")]
     names = explorer.own_surfaces(pd.concat(several, ignore_index=True))["name"]
     assert set(names) == {"ml-100k, softmax, dropout 0.2", "ml-100k, softmax, dropout 0.5", "ml-100k, hstu, softmax"}
+    assert explorer.own_surfaces(laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})).empty  # hardly sure of anything
     assert explorer.own_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
     alone = pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(laptop[:0])])
     assert (alone.dtypes[[*laws.AXES, "value"]] != object).all()
