@@ -13,7 +13,7 @@ is −D′^−w/k − w ln D′ in other units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd

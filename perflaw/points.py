@@ -22,8 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError, datasets
-from perflaw.published import ROOT, SURFACE
+from perflaw import HOME, InputError, datasets
+from perflaw.published import SURFACE
 
 FOLDER = "PERFLAW_FIGURES"
 DOWNLOAD = "download"  # in the place of a folder
@@ -84,7 +84,7 @@ def find(folder: str | os.PathLike = "") -> dict[str, Path]:
     folder = os.fspath(folder) or os.environ.get(FOLDER, "")
     if not folder:
         return {}
-    files = {name: datasets.fetch("the authors' figure", REPOSITORY + name, f"sha256:{SHA256[name]}") if folder == DOWNLOAD else ROOT / folder / name for name in SHA256}
+    files = {name: datasets.fetch("the authors' figure", REPOSITORY + name, f"sha256:{SHA256[name]}") if folder == DOWNLOAD else HOME / folder / name for name in SHA256}
     for name, path in files.items():
         if not path.is_file():
             raise InputError(f"{path} is not there: name a folder with {', '.join(SHA256)} (from {REPOSITORY}), or '{DOWNLOAD}'")

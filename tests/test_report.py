@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from test_forecast import drawn
 from test_reading import BAD, GOOD
 
-from perflaw import InputError, costs, forecast, page, report, sweeps, synthetic, training
+from perflaw import InputError, forecast, page, report, sweeps, synthetic, training
 from perflaw.cli import main
 from perflaw.interactions import from_histories, write_log
 
