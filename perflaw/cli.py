@@ -118,6 +118,8 @@ def predict(law, where, level):
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
     if table["beyond"].any():
         click.echo("beyond: outside the measured range of an axis, where the interval holds only if the law does")
+    if impossible := int((table["prediction"] < 0).sum()):
+        click.echo(f"{impossible} of these are below 0, where no hit rate can be: the law does not hold there")
     if fitted.status != "converged":
         click.echo(f"the fit of this law: {fitted.status}")
 

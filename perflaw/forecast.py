@@ -116,11 +116,11 @@ class Forecast:
         return np.hypot(NOISE, self._k(self.z[self._drawn[0]]) * self.error[self.runs["tokens"].argmax()])
 
     def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-        """Of one more run at each of the points: columns predicted (the median), low, high."""
+        """Of one more run at each of the points: columns predicted (the median), low, high; 1, which no metric exceeds, at most."""
         told = self.draws(points)
         told = told + np.hypot(self.noise, self.prior["cell"])[:, None] * np.random.default_rng(1).normal(size=told.shape)
         quantiles = np.exp(np.quantile(told, [0.5, (1 - level) / 2, (1 + level) / 2], axis=0))
-        return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=points.index)
+        return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles.clip(max=1.0))), index=points.index)
 
     def left_out(self) -> pd.DataFrame:
         """Each cell foretold from the others: its axes, runs, value (mean of ln y), error (of that, less what was foretold), sd (what it may be)."""

@@ -138,7 +138,7 @@ def _outlook(judged):
     parts.append(_figure(f"What doubling brings, from the pilot's best configuration, the noise of a run left out; {level} intervals. More data means more users of the same kind.", alt, figures.doublings, changes))
     parts.append("<h2>What to train next</h2>")
     if judged["next"]:
-        rows = [{"N": one["n_layers"], "d": one["d_emb"], "NDCG@10": f"{one['predicted']:.4f}", f"{level} from": f"{one['low']:.4f}", "to": f"{one['high']:.4f}", "better than the pilot": report.percent(one["chance"]), "time here": report.duration(one["seconds"])} for one in judged["next"]]
+        rows = [{"N": one["n_layers"], "d": one["d_emb"], "NDCG@10": f"{one['predicted']:.4f}", f"{level} from": f"{one['low']:.4f}", "to": f"{one['high']:.4f}", "expected above the pilot": report.percent(one["chance"]), "time here": report.duration(one["seconds"])} for one in judged["next"]]
         parts.append("<p>The sizes within the cost of the pilot whose training is expected to raise the best known value most:</p>" + _table(pd.DataFrame(rows)))
     else:
         parts.append("<p>No size that was not run costs less than the pilot did.</p>")

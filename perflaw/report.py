@@ -6,6 +6,7 @@ of report.json, from which `perflaw.page` makes the page.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import tempfile
@@ -46,8 +47,11 @@ def make(log: InteractionLog, out: str | os.PathLike, minutes: float = 10, worke
     start, out, workers = time.perf_counter() if start is None else start, Path(out), workers or os.cpu_count() or 1
     if not 0 < minutes < math.inf:
         raise InputError(f"a budget of {minutes:g} minutes is no time; give --budget 10, say")
+    _check_same(out, log)
     split = sweeps.split_of(log, sweeps.Data())
     training.check_split(split)
+    if progress and log.timestamps is None:
+        tqdm.write("\n".join(note for note in log.notes if note.startswith("time")) or f"{log.name} has no times; the order of each history is all there is")
     if split.log.n_items <= 20:
         raise InputError(f"{log.name} has {split.log.n_items} items, and the metrics ask whether the next one is among ten; 21 are the least")
     told = {"schema": SCHEMA, "perflaw": __version__, "log": {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)}}
@@ -68,6 +72,16 @@ def make(log: InteractionLog, out: str | os.PathLike, minutes: float = 10, worke
     told["pilot"]["runs"] = runs[shown].sort_values("key").to_dict("records")
     told = _plain(told)
     return told | {"judged": judge(runs, told["floor"])}
+
+
+def _check_same(out, log):
+    """Raise InputError if `out` has a report on other data."""
+    try:
+        there = json.loads((out / "report.json").read_text(encoding="utf-8"))["log"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if there.get("hash") != log.hash:
+        raise InputError(f"{out} has a report on other data, or on the same read otherwise ({there.get('name')}); name another folder with --out, or remove it")
 
 
 # ---------------------------------------------------------------- the pilot
@@ -285,7 +299,7 @@ def percent(chance: float) -> str:
 
 def _next(one, runs, level):
     """The three runs, of sizes up to twice the pilot's that cost no more than the pilot did, that are expected to raise the best known value most
-    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that it is better than all measured ones."""
+    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that what is expected of it is above what is expected of all measured ones."""
     most = 2 * runs[["n_layers", "d_emb"]].max()
     grid = [(n, d, 1) for n in (1, 2, 3, 4, 6, 8, 12, 16) for d in 2 ** np.arange(3, 11) if n <= most["n_layers"] and d <= most["d_emb"]]
     points = _points(one.whole, grid)
@@ -327,10 +341,10 @@ def _sentences(told):
     says.append(f"{words[verdict['verdict']]}: {verdict['why']}. Doubled, each brings in NDCG@10: {changes}.")
     if told["next"]:
         one = told["next"][0]
-        words = ("None of the next sizes is likely to be better; the first to try would be", "No next size is likelier than not to beat all of the pilot; the best chance has", "To train next:")
+        words = ("None of the next sizes is likely to be better; the first to try would be", "No next size is likelier than not to be above all of the pilot; the best chance has", "To train next:")
         says.append(
             words[0 if one["chance"] < 0.1 else 1 if one["chance"] < 0.5 else 2]
-            + f" N = {one['n_layers']}, d = {one['d_emb']}, about {duration(one['seconds'])} here; better than all of the pilot with a probability of {percent(one['chance'])}."
+            + f" N = {one['n_layers']}, d = {one['d_emb']}, about {duration(one['seconds'])} here; expected above all of the pilot with a probability of {percent(one['chance'])}."
         )
     return says
 

@@ -337,3 +337,10 @@ def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
     assert told.exit_code == 1 and "is there already; name a new folder" in told.output
     told = run("study", tmp_path / "full" / "x" / "y")
     assert told.exit_code == 1 and len(told.output.splitlines()) == 1
+
+
+def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
+    path = tmp_path / "runs.csv"
+    published.surfaces().query(ONE).assign(value=lambda rows: 0.3 - 0.05 * np.log(rows["d_emb"])).to_csv(path, index=False)
+    run("fit", path, "--law", "log_linear", "--out", tmp_path / "law.json")
+    assert "1 of these are below 0" in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output

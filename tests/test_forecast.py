@@ -125,3 +125,9 @@ def test_the_prior_is_that_of_the_sweeps(benchmark):
     for name, value in benchmark.learn(list(benchmark.surfaces().values())).items():
         (mean, sd), (was_mean, was_sd) = (one if isinstance(one, tuple) else (one, one) for one in (value, forecast.PRIOR[name]))
         assert abs(mean - was_mean) <= 0.5 * sd and 0.6 <= was_sd / sd <= 1.6, name
+
+
+def test_no_interval_passes_one():
+    runs = pd.DataFrame([(n, d, 1000.0, 0.9, 0.05) for n in (1, 2) for d in (8, 16, 32)], columns=["n_layers", "d_emb", "tokens", "HR@10", "HR@10 se"])
+    told = forecast.Forecast(runs, "HR@10").interval(pd.DataFrame({"n_layers": [2], "d_emb": [128], "tokens": [8000.0]})).iloc[0]
+    assert 0.5 < told["low"] < told["predicted"] <= told["high"] == 1

@@ -321,3 +321,12 @@ def test_a_folder_that_cannot_be(shop, tmp_path):
     (tmp_path / "file").write_text("")
     told = run("report", shop, "--out", tmp_path / "file" / "out", "--budget", 4)
     assert told.exit_code == 1 and "records cannot be kept in" in told.output and told.output.count("\n") == 1
+
+
+def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.json").write_text('{"log": {"name": "other", "hash": "0"}}')
+    told = run("report", shop, "--out", out)
+    assert told.exit_code == 1 and "has a report on other data" in told.output and "--out" in told.output
+    assert [path.name for path in out.iterdir()] == ["report.json"]
