@@ -17,12 +17,17 @@ def _home() -> Path:
     checkout, here = Path(__file__).resolve().parent.parent, Path.cwd()
     if named := os.environ.get("PERFLAW_HOME"):
         return Path(named)
+    if whole := [folder for folder in (checkout, here) if _is_study(folder)]:
+        return whole[0]
     try:
         installed = [Path(file.locate()).resolve().parent for file in files("perflaw") or () if file.parts[-2:] == ("perflaw", "_config.yml")]
     except PackageNotFoundError:
         installed = []
-    places = (checkout, here, *installed, checkout / "share" / "perflaw")
-    return next((place for place in places if (place / "_config.yml").exists() and (place / "notebooks").is_dir()), checkout)
+    return next(filter(_is_study, (*installed, checkout / "share" / "perflaw")), checkout)
+
+
+def _is_study(folder):
+    return (folder / "_config.yml").exists() and (folder / "notebooks").is_dir()
 
 
 HOME = _home()

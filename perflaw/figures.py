@@ -749,7 +749,7 @@ def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     return figure
 
 
-def answer(panels: Mapping[str, tuple[pd.DataFrame, float, str]], paper: set[str], narrow=False):
+def answer(panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]], paper: set[str], narrow=False):
     """The findings in one figure: a panel a question, with what is told (columns label, mean, low, high), where a dashed line stands, and what the axis tells and which way is better; what the paper says in orange."""
     figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
     for axis, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
@@ -874,9 +874,10 @@ def outlook(one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None
         axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
         axis.plot(others[column], others["value"], "o", ms=3, color=GREY, mfc="none", mew=0.8, alpha=0.8, label="run of other sizes")
         axis.plot(here[column], here["value"], "o", ms=5, color=ORANGE, mew=0, label="run")
-        if later is not None:
-            along = later[[other for other in laws.AXES if other != name]].eq({other: best[other] for other in laws.AXES if other != name}).all(axis=1) & (name != "tokens")
-            axis.plot(later.loc[along, name] if name != "tokens" else [], later.loc[along, metric], "D", ms=5, color="black", mfc="none", label="came later")
+        if later is not None and name in laws.AXES:
+            other = next(one for one in laws.AXES if one != name)
+            along = later[later[other] == best[other]]
+            axis.plot(along[name], along[metric], "D", ms=5, color="black", mfc="none", label="came later")
         _log_axis(axis, [0.25, 0.5, 1, 2, 4] if column == "data" else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}))
         axis.set_xlabel(label)
         axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
