@@ -39,7 +39,7 @@ NAMES = {  # of columns, without case and punctuation; the first that is there i
     "article articleid asin parentasin sku stockcode venue venueid poi poiid location locationid business businessid",
     "time": "timestamp time ts datetime date unixreviewtime unixtimestamp eventtime createdat utctime invoicedate",
 }
-ENDINGS = ("_at", " at", "date", "time", "timestamp")  # of a column that tells a time, if no other column ends so
+ENDING = re.compile(r"[_ .-](?:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")  # a word that ends the name of a column that tells a time, if no other ends so
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 ORDER = "order"  # the unit of numbers that are no clock times
 FIRST, LAST = 1e8, 4_102_444_800  # seconds: a number below is no Unix time (1973); a later time (2100) is a mistake
@@ -397,7 +397,7 @@ def _choose(label, columns, named, notes):
         elif found := [c for known in names.split() for c in columns if _plain(c) == known]:
             chosen[role] = found[0]
             notes.append(f"{role}: column {found[0]!r}, by its name")
-        elif role == "time" and len(found := [c for c in columns if c.lower().endswith(ENDINGS) and c not in chosen.values()]) == 1:
+        elif role == "time" and len(found := [c for c in columns if ENDING.search(c) and c not in chosen.values()]) == 1:
             chosen[role] = found[0]
             notes.append(f"time: column {found[0]!r}, by the end of its name")
         elif role != "time":

@@ -385,5 +385,6 @@ def test_the_quick_way_gives_up_where_64_bits_do_not_hold_user_time_and_row(monk
 def test_a_time_is_known_by_the_end_of_its_name_if_one_column_has_it():
     rows = pd.DataFrame({"user": [1, 1], "item": ["a", "b"], "bought_at": ["2024-01-02", "2024-01-01"], "price": [1, 2]})
     assert "time: column 'bought_at', by the end of its name" in reading.read(rows).notes
+    assert reading.read(rows.assign(candidate="x")).timestamps is not None  # no word of a time
     two = reading.read(rows.assign(sent_at=rows["bought_at"]))
     assert two.timestamps is None and any("not used: bought_at, price, sent_at" in note for note in two.notes)
