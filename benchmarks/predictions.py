@@ -1,10 +1,11 @@
-"""Write down what the laws say of models that are not trained yet: data/predictions.csv, from the small half of `survey`.
+"""Write down what the laws say of models that are not trained yet, from the small half of a grid: data/predictions.csv, or predictions-GRID.csv.
 
     perflaw sweep small.yaml --log LOG --out RUNS/LOG       # the small half of data/grids/survey.yaml
     python benchmarks/predictions.py RUNS
     perflaw sweep survey --log LOG --out RUNS/LOG           # the rest
 
-A surface of which a large cell is already trained is left out: a prediction has to come first.
+`python benchmarks/predictions.py RUNS paper` does so for that grid. Surfaces of which predictions were written before lend the joint law what
+data/sweeps has of their small halves. A surface of which a large cell is already trained is left out: a prediction has to come first.
 """
 
 import sys
@@ -16,30 +17,34 @@ import pandas as pd
 
 from perflaw import evidence, laws, sweeps
 
-ASKED = pd.DataFrame([*((6, d) for d in (16, 32, 64)), *((n, 64) for n in (1, 2, 3))], columns=list(laws.AXES))
-PATH = Path(__file__).parent.parent / "data" / "predictions.csv"
+DATA = Path(__file__).parent.parent / "data"
+SMALL = {"survey": evidence.SMALL, "paper": (12, 75)}  # N and d up to which a grid is its small half
 
 
-def main(folder):
-    runs = pd.concat([sweeps.load(path) for path in sorted(Path(folder).iterdir()) if any(path.glob("*.json"))], ignore_index=True)
-    table = evidence.surfaces(sweeps.having(runs, sweeps.read_grid("survey")["settings"]))
-    small = (table["n_layers"] <= evidence.SMALL[0]) & (table["d_emb"] <= evidence.SMALL[1])
-    known = pd.read_csv(PATH) if PATH.exists() else pd.DataFrame({"dataset": []})
-    new = table[~table["dataset"].isin(known["dataset"])]
-    early = set(new["dataset"][~small])
+def main(folder, grid="survey"):
+    path = DATA / ("predictions.csv" if grid == "survey" else f"predictions-{grid}.csv")
+    runs = pd.concat([sweeps.load(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))], ignore_index=True)
+    table = evidence.surfaces(sweeps.having(runs, sweeps.read_grid(grid)["settings"]))
+    cells = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(grid)}), columns=list(laws.AXES))
+    is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731
+    told = [pd.read_csv(at) for at in (DATA / "predictions.csv", path) if at.exists()]
+    known = pd.concat([*told, pd.DataFrame({"dataset": []})])["dataset"].unique()
+    new = table[~table["dataset"].isin(known)]
+    early = set(new["dataset"][~is_small(new)])
     for name in sorted(early):
         print(f"{name}: large cells are already trained; what is said of them now is no prediction")
     new = new[~new["dataset"].isin(early)]
-    new = new[new.groupby("dataset")["metric"].transform("size") == 2 * 9]
+    new = new[new.groupby(["dataset", "metric", "max_seq_len"])["metric"].transform("size") == is_small(cells).sum()]
     if new.empty:
-        sys.exit("no surface has all nine cells of its small half, and no predictions yet")
-    seen = pd.concat([table[small & table["dataset"].isin(known["dataset"])], new])
-    told = evidence.foretell(seen, ASKED)
-    told = told[~told["dataset"].isin(known["dataset"])].assign(written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+        sys.exit("no surface has all cells of its small half, and no predictions yet")
+    before = evidence.surfaces(evidence.study())
+    before = before[before["dataset"].isin(known) & is_small(before, evidence.SMALL)]
+    found = evidence.foretell(pd.concat([before, new]), cells[~is_small(cells)])
+    found = found[found["dataset"].isin(new["dataset"])].assign(written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     for column in ("predicted", "low", "high"):
-        told[column] = [float(f"{value:.6g}") for value in told[column]]
-    (pd.concat([known, told]) if len(known) else told).to_csv(PATH, index=False, lineterminator="\n")
-    print(f"{len(told)} predictions of {told['dataset'].nunique()} surfaces written to {PATH}")
+        found[column] = [float(f"{value:.6g}") for value in found[column]]
+    pd.concat([*told[1:] if path.name != "predictions.csv" else told[:1], found]).to_csv(path, index=False, lineterminator="\n")
+    print(f"{len(found)} predictions of {found['dataset'].nunique()} surfaces written to {path}")
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ from perflaw.interactions import InteractionLog, Split, leave_one_out
 from perflaw.models import Architecture, Layout
 
 SCHEMA = 1  # of the run record: another number, another key
-CHUNK = 1 << 21  # scores of all items held at a time by the output layer
+CHUNK = {"cpu": 1 << 21, "cuda": 1 << 26}  # scores of all items held at a time by the output layer: on a CPU they stay in the cache
 GROUP = 1024  # positions that share their negatives
 WARM_UP = 3  # steps on a GPU before they are captured
-RECTANGLE = 64  # a rectangle of a batch costs about as much as so many positions of padding
+RECTANGLE = {"cpu": 64, "cuda": 4096}  # a rectangle of a batch costs about as much as so many positions of padding
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Batches:
         self.batches = math.ceil(len(users) / batch_size)
         self.rows = math.ceil(len(users) / self.batches)
         self.tokens = int(lengths.sum())
-        self.layout = Layout.of(_rectangles(lengths[users][:: self.batches], self.batches), device)
+        self.layout = Layout.of(_rectangles(lengths[users][:: self.batches], RECTANGLE[torch.device(device).type]), device)
         self.padding = 1 - self.tokens / (self.batches * len(self.layout.place))
         # after the users a nobody of length 0, who fills the rows that remain
         stops = train.offsets[1:][users]
@@ -151,13 +151,13 @@ class Batches:
         return at, self.items[at], self.items[at + 1], real
 
 
-def _rectangles(widths, batches):
-    """Rows of falling width, merged into (rows, width) so that padding and the number of rectangles cost least."""
+def _rectangles(widths, each):
+    """Rows of falling width, merged into (rows, width) so that padding and rectangles, `each` of which costs as much as so many positions, cost least."""
     n = len(widths)
     best, cut = np.zeros(n + 1), np.zeros(n + 1, int)
     for stop in range(1, n + 1):
         start = np.arange(stop)
-        cost = best[:stop] + (stop - start) * widths[:stop] + RECTANGLE
+        cost = best[:stop] + (stop - start) * widths[:stop] + each
         cut[stop] = cost.argmin()
         best[stop] = cost[cut[stop]]
     shapes, stop = [], n
@@ -183,7 +183,7 @@ class _Softmax(torch.autograd.Function):
         kept = table.to(hidden.dtype)
         loss, d_table = 0, torch.zeros(table.shape, device=table.device)
         d_hidden, d_own = torch.empty_like(hidden), torch.empty_like(own)
-        step = GROUP if columns is not None else max(1, CHUNK // table.shape[-2])
+        step = GROUP if columns is not None else max(1, CHUNK[hidden.device.type] // table.shape[-2])
         for group, i in enumerate(range(0, hidden.shape[-2], step)):
             x, mine, w = hidden[..., i : i + step, :], own[..., i : i + step], weight[..., i : i + step]
             if columns is None:

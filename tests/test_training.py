@@ -40,7 +40,7 @@ def tensors(v=30, t=50, d=8, seed=0):
 
 @pytest.mark.parametrize("chunk", [1 << 21, 30 * 7])
 def test_softmax_is_cross_entropy(chunk, monkeypatch):
-    monkeypatch.setattr(training, "CHUNK", chunk)
+    monkeypatch.setitem(training.CHUNK, "cpu", chunk)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
     ours = training.softmax_loss(hidden, table, targets, weight)
     theirs = (weight * F.cross_entropy(hidden @ table.T, targets, reduction="none")).sum()
@@ -239,6 +239,17 @@ def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
     assert rough["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=5e-2)
     stack = training.fit_stack([replace(c, seed=seed) for seed in range(3)], split, "cuda", progress=False)
     assert stack[0].curve[-1]["loss"] == pytest.approx(there["curve"][-1]["loss"], rel=1e-2)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
+@pytest.mark.parametrize("loss", training.LOSSES)
+def test_a_captured_step_draws_anew(split, loss):
+    """Dropout and negatives of a replayed graph are as good as those of a CPU, also in a stack from which members drop out."""
+    c = config(**SMALL | dict(loss=loss, dropout=0.3, negatives=16, negatives_seen=False, epochs=12, learning_rate=5e-3, patience=None, clip=1.0))
+    here = training.fit(c, split, progress=False)
+    there = training.fit_stack([c, replace(c, seed=1, patience=1), replace(c, seed=2)], split, "cuda", progress=False)
+    assert there[0].epochs == 12 and there[0].curve[-1]["loss"] == pytest.approx(here.curve[-1]["loss"], rel=5e-2)
 
 
 # ---------------------------------------------------------------- records
