@@ -27,8 +27,8 @@ def main(folder, grid="survey"):
     table = evidence.surfaces(sweeps.having(runs, sweeps.read_grid(grid)["settings"]))
     cells = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(grid)}), columns=list(laws.AXES))
     is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731
-    told = [pd.read_csv(at) for at in (DATA / "predictions.csv", path) if at.exists()]
-    known = pd.concat([*told, pd.DataFrame({"dataset": []})])["dataset"].unique()
+    told = {at: pd.read_csv(at) for at in (DATA / "predictions.csv", path) if at.exists()}
+    known = pd.concat([*told.values(), pd.DataFrame({"dataset": []})])["dataset"].unique()
     new = table[~table["dataset"].isin(known)]
     early = set(new["dataset"][~is_small(new)])
     for name in sorted(early):
@@ -43,7 +43,7 @@ def main(folder, grid="survey"):
     found = found[found["dataset"].isin(new["dataset"])].assign(written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     for column in ("predicted", "low", "high"):
         found[column] = [float(f"{value:.6g}") for value in found[column]]
-    pd.concat([*told[1:] if path.name != "predictions.csv" else told[:1], found]).to_csv(path, index=False, lineterminator="\n")
+    pd.concat([told.get(path), found]).to_csv(path, index=False, lineterminator="\n")
     print(f"{len(found)} predictions of {found['dataset'].nunique()} surfaces written to {path}")
 
 
