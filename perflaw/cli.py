@@ -1,6 +1,7 @@
 """The ``perflaw`` command: parsing only; the work is done by the other modules."""
 
 import functools
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -437,15 +438,17 @@ def consolidate(runs, name, where):
 @main.command()
 @click.argument("name", metavar="NAME")
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="How many to repeat, drawn at random.")
-@click.option("--log", help="The log, if it is not found by the name in the table.")
+@functools.partial(reads_a_log, argument=click.option("--log", help="The log, if it is not found by the name in the table: a file or a name."))
 @click.option("--tolerance", default=0.1, show_default=True, type=click.FloatRange(0), help="Of NDCG@10, as a share.")
 @click.option("--seed", default=0, show_default=True, help="Of the drawing.")
-def verify(name, runs, log, tolerance, seed):
+def verify(name, runs, log, tolerance, seed, **options):
     """Repeat runs of a table (a name in data/sweeps, or a CSV file), and compare."""
-    from perflaw import datasets, sweeps
+    from perflaw import sweeps
 
     with one_line_errors():
-        found = sweeps.verify(name, runs, datasets.load(log) if log else None, tolerance, seed)
+        if not log and (given := [option for option, value in options.items() if value is not None]):
+            raise InputError(f"--{given[0]} says how to read a log; name it with --log")
+        found = sweeps.verify(name, runs, load_log(log, options) if log else None, tolerance, seed)
     click.echo(found.replace({"within": {True: "yes", False: "NO"}, "equal": {True: "yes", False: "no"}}).to_string(index=False))
     if not found["within"].all():
         raise click.ClickException(f"{(~found['within']).sum()} of {len(found)} runs came out differently by more than {tolerance:.0%}")
@@ -492,11 +495,11 @@ def combinations(pairs, axes):
 
 @contextmanager
 def one_line_errors():
-    """Turn the user's mistakes into one line and a non-zero exit, and warnings into one line each."""
+    """Turn the user's mistakes into one line and a non-zero exit, and warnings into one line each; Python's `item=` is `--item` here."""
     import warnings
 
     warnings.showwarning = lambda message, *_: click.echo(message, err=True)
     try:
         yield
     except InputError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(re.sub(r"(?<![\w/'-])(user|item|time|layout|delimiter|header|unit)= ?", r"--\1 ", str(error))) from None

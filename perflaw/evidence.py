@@ -251,7 +251,7 @@ def by_law(found: pd.DataFrame, users: pd.Series, small=SMALL) -> tuple[pd.DataF
     A prediction is within what is allowed if it is off by at most 1.5 noise units, those of seeds and of users (per cent, by surface) together, or 3 %. Columns of
     the means: law, cells, error, larger N, larger d only, worst, noises, within, covered, width (the median half), all but cells and noises in per cent.
     """
-    found = found.assign(allowed=np.maximum(3.0, 1.5 * np.hypot(found["unit"], found["dataset"].map(users))))
+    found = found.assign(allowed=allowed(found["unit"], found["dataset"].map(users)))
     found["within"] = found["ape"] <= found["allowed"]
     found["width"] = 50 * (found["high"] - found["low"]) / found["predicted"]
     deep = found["n_layers"] > small[0]
@@ -261,6 +261,11 @@ def by_law(found: pd.DataFrame, users: pd.Series, small=SMALL) -> tuple[pd.DataF
     told["worst"], told["noises"], told["width"] = of_law["ape"].max(), of_law["noises"].mean(), of_law["width"].median()
     told["within"], told["covered"] = 100 * of_law["within"].mean(), 100 * of_law["covered"].mean()
     return found, told.reset_index()
+
+
+def allowed(unit: pd.Series, users: pd.Series) -> pd.Series:
+    """How far a prediction may be off (per cent): 1.5 noise units, those of the mean between seeds and of the users together, or 3 %, whichever is larger."""
+    return np.maximum(3.0, 1.5 * np.hypot(unit, users))
 
 
 def resampled(found: pd.DataFrame, by: str, value: str, level: float = 0.9, draws: int = 4000, seed: int = 0) -> pd.DataFrame:
@@ -321,19 +326,46 @@ def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.
             visible = surface[seen].reset_index(drop=True)
             if fitting.directions(rivals[name], visible) == len(rivals[name].parameters) < len(visible):
                 scores[name] = fitting.fit(rivals[name], visible, values[seen]).predict(surface)
-        flops = [laws.flops_per_token(n, d, length, 257, backbone) for n, d, length, backbone in surface[[*laws.AXES, "max_seq_len", "backbone"]].itertuples(index=False)]
-        for of, cost in (("parameters", surface["parameters"].to_numpy(float)), ("FLOPs", np.array(flops, float))):
-            for budget in budgets:
-                within = cost <= budget * cost.max() * (1 + 1e-9)
-                if not within.any():
-                    continue
-                best = np.where(within, values, -np.inf).argmax()
-                for rule, score in scores.items():
-                    chosen = np.where(within, score, -np.inf).argmax()
-                    regret = 100 * np.log(values[best] / values[chosen])
-                    unit = np.hypot(sigma[best], sigma[chosen])
-                    rows.append((dataset, of, budget, rule, *surface.loc[chosen, list(laws.AXES)], values[chosen], values[best], regret, regret / unit))
+        for of, budget, within in _budgets(surface, budgets):
+            best = np.where(within, values, -np.inf).argmax()
+            for rule, score in scores.items():
+                chosen = np.where(within, score, -np.inf).argmax()
+                regret = 100 * np.log(values[best] / values[chosen])
+                unit = np.hypot(sigma[best], sigma[chosen])
+                rows.append((dataset, of, budget, rule, *surface.loc[chosen, list(laws.AXES)], values[chosen], values[best], regret, regret / unit))
     return pd.DataFrame(rows, columns=["dataset", "of", "budget", "rule", *laws.AXES, "value", "best", "regret", "noises"])
+
+
+def _budgets(surface, budgets):
+    """What costs, the budget as a share of the most that a cell costs, and which cells it allows."""
+    flops = [laws.flops_per_token(n, d, length, 257, backbone) for n, d, length, backbone in surface[[*laws.AXES, "max_seq_len", "backbone"]].itertuples(index=False)]
+    for of, cost in (("parameters", surface["parameters"].to_numpy(float)), ("FLOPs", np.array(flops, float))):
+        for budget in budgets:
+            within = cost <= budget * cost.max() * (1 + 1e-9)
+            if within.any():
+                yield of, budget, within
+
+
+def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """How often the choice of one who knew the true values would be within one noise unit of the best that is measured, in per cent.
+
+    The best that is measured owes part of its value to luck, so that is not always. Nobody knows the true values; two stand in for them, as columns: smooth, a log-quadratic through all
+    cells, and rough, the measured values themselves, noise and all, whose differences are too large. One row a surface and budget, as in `choices`.
+    """
+    law, random, rows = laws.rivals()["log-quadratic"], np.random.default_rng(seed), []
+    for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
+        surface = surface.reset_index(drop=True)
+        values, sigma = surface["value"].to_numpy(), noise[dataset] / 100 / np.sqrt(surface["seeds"].to_numpy())
+        for of, budget, within in _budgets(surface, budgets):
+            told = {}
+            for name, true in (("smooth", fitting.fit(law, surface, values).predict(surface)), ("rough", values)):
+                true = np.where(within, np.log(true), -np.inf)
+                measured = true + sigma * random.normal(size=(draws, len(true)))
+                chosen, best = true.argmax(), measured.argmax(axis=1)
+                regret = measured[np.arange(draws), best] - measured[:, chosen]
+                told[name] = 100 * np.mean(regret <= np.hypot(sigma[best], sigma[chosen]))
+            rows.append({"dataset": dataset, "of": of, "budget": budget, **told})
+    return pd.DataFrame(rows)
 
 
 def by_rule(found: pd.DataFrame) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         with _engine(label) as engine:
             engine.register("frame", frame)
             _load(engine, "frame", chosen)
-            return _sorted(engine, label, unit, notes)
+            return _sorted(engine, label, unit, notes, chosen.get("time"))
     path = _existing(source)
     label = str(path)
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
@@ -84,8 +84,9 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
             with _engine(label) as engine:
                 relation = f"read_parquet({_quoted(plain)}, file_row_number=true)"
                 columns = [row[0] for row in engine.execute(f"describe select * from {relation}").fetchall()]
-                _load(engine, relation, _choose(label, columns[:-1], named, notes), place="file_row_number")
-                return _sorted(engine, label, unit, notes)
+                chosen = _choose(label, columns[:-1], named, notes)
+                _load(engine, relation, chosen, place="file_row_number")
+                return _sorted(engine, label, unit, notes, chosen.get("time"))
         sample, encoding = _sample(plain, label)
         if layout == "sequences" or (layout is None and _is_sequences(sample, delimiter, named)):
             _refuse_unused(f"{label}, a line a user,", delimiter=delimiter, header=header, **named, unit=unit)
@@ -100,7 +101,7 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         with _engine(label) as engine:
             _load(engine, table.relation(plain, encoding), chosen)
             _refuse_second_header(engine, table, label)
-            return _sorted(engine, label, unit, notes, where="row {:,} after the header" if table.header else "row {:,}")
+            return _sorted(engine, label, unit, notes, chosen.get("time"), where="row {:,} after the header" if table.header else "row {:,}")
 
 
 # ---------------------------------------------------------------- files
@@ -439,8 +440,8 @@ def _refuse_second_header(engine, table, label):
         raise InputError(f"{label}, row {again + 1} after the header: the header again; remove the line")
 
 
-def _sorted(engine, label, unit, notes, where="row {:,}") -> Columns:
-    """Validate the view `raw`, sort it and bring it into arrays."""
+def _sorted(engine, label, unit, notes, clock=None, where="row {:,}") -> Columns:
+    """Validate the view `raw`, sort it and bring it into arrays; clock: the column of times, if there is one."""
     rows, *filled = engine.execute("select count(*), count(user), count(item), count(time) from raw").fetchone()
     if not rows:
         raise InputError(f"{label} has a header and no rows: fetch or write it again")
@@ -456,6 +457,8 @@ def _sorted(engine, label, unit, notes, where="row {:,}") -> Columns:
             fail(f"{role} is null", f"no {role}; fill it in or remove the row")
     if 0 < filled[2] < rows:
         fail("time is null", "no time; fill it in or remove the row")
+    if clock is not None and not filled[2]:
+        raise InputError(f"{label}: the column of times, {clock!r}, is blank; fill it in, or remove it if the order of rows is the order of each history")
     users = _identifiers(engine, "user", fail)
     items = _identifiers(engine, "item", fail)
     time, unit = _clock(engine, unit, notes, fail) if filled[2] else (None, ORDER)

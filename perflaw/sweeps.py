@@ -195,7 +195,7 @@ class Plan(NamedTuple):
     points: list[Point]
     frame: pd.DataFrame  # one row a point: its configuration and data, key, done (a status, or "") and predicted_seconds (of what is not done)
     jobs: list[list[int]]  # of what is not done: points that train together, the costly first
-    records: list[dict]  # of what is done
+    records: list[dict]  # of what was done on such a device, which tell how long the rest will take
 
 
 def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu", stack: int | None = None) -> Plan:
@@ -216,6 +216,8 @@ def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu",
             records.append(record)
         rows.append({"key": key, "done": record["status"] if record else ""} | _described(point, split))
     frame = pd.DataFrame(rows)
+    kind = device.partition(":")[0]
+    records = [record for record in records if record["environment"]["device"].partition(":")[0] == kind]
     frame["predicted_seconds"] = np.where(frame["done"] == "", costs.Model(table(records)).seconds(frame), 0.0)
     stack, together = stack or (1 if device == "cpu" else STACK), {}
     for i, point in enumerate(points):

@@ -330,6 +330,12 @@ def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_pa
     assert refused.returncode and "there is none" in refused.stderr
 
 
+def test_errors_speak_of_options(tmp_path):
+    (tmp_path / "log.csv").write_text("a,when,n\nx,1,2\n")
+    assert "With --user name one of a, when, n" in run("log", tmp_path / "log.csv", "--header").output
+    assert "--item says how to read a log; name it with --log" in run("verify", "controls", "--item", "x").output
+
+
 def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()

@@ -128,6 +128,7 @@ BAD = {  # name: content, options, what the one line says
     "too wide": ("user,item\nu1,a\nu1,b,c\n", {}, "log, line 3: 3 columns where the first line has 2"),
     "no user": ("user,item\nu1,a\n,b\n", {}, "log, row 2 after the header: no user; fill it in or remove the row"),
     "no item": ("user,item\nu1,a\nu1, \n", {}, "log, row 2 after the header: no item"),
+    "no time at all": ("user,item,time\nu1,a,\nu1,b,\n", {}, "the column of times, 'time', is blank"),
     "no time": ("user,item,time\nu1,a,1000000000\nu1,b,\n", {}, "log, row 2 after the header: no time"),
     "NaN time": ("user,item,time\nu1,a,1000000000.5\nu1,b,nan\n", {}, "row 2 after the header: the time"),
     "infinite time": ("user,item,time\nu1,a,1000000000.5\nu1,b,inf\n", {}, "row 2 after the header: the time"),

@@ -252,6 +252,17 @@ def test_a_plan_knows_what_is_done(log, done):
     assert (planned.frame["predicted_seconds"][:9] == 0).all() and planned.frame["predicted_seconds"][9] > 0
 
 
+def test_runs_of_another_device_tell_nothing_of_the_time(log, done, tmp_path):
+    grid = {**GRID, "grid": [*GRID["grid"], {"seed": 9}]}
+    for path in done.glob("*.json"):
+        record = json.loads(path.read_text())
+        record["environment"]["device"] = "cuda: another"
+        (tmp_path / path.name).write_text(json.dumps(record))
+    planned, fresh = sweeps.plan(grid, log, tmp_path), sweeps.plan({**GRID, "grid": {"seed": 9}}, log, tmp_path / "none")
+    assert planned.jobs == [[9]] and not planned.records
+    assert planned.frame["predicted_seconds"].iloc[9] == fresh.frame["predicted_seconds"].iloc[0]
+
+
 def test_splits_are_of_the_log_in_hand(log):
     """A log of the same hash may have other names, or another order of users."""
     data = sweeps.Data()
