@@ -57,8 +57,8 @@ def pilots(runs: pd.DataFrame):
     """What is seen and what is hidden, by name."""
     small = lambda n, d: (runs["n_layers"] <= n) & (runs["d_emb"] <= d)  # noqa: E731
     whole = runs["sample_users"].isna()
-    yield "4 times d", small(2, 16), whole & ~small(2, 16)
-    yield "2 times d", small(3, 32), whole & ~small(3, 32)
+    yield "4 times d", small(2, 16), whole & small(8, 64) & ~small(2, 16)
+    yield "2 times d", small(3, 32), whole & small(8, 64) & ~small(3, 32)
     if (~whole).sum() >= 4:
         yield "2 times the data", ~whole, whole & (runs["n_layers"] == 2) & (runs["d_emb"] >= 16)
 

@@ -43,7 +43,7 @@ def published_surfaces(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def own_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
-    """Surfaces of runs (`evidence.kept`), one row a cell and metric: means over seeds, to five digits.
+    """Surfaces of runs (`evidence.kept`), one row a cell and metric: means over seeds and approximate entropy, to five digits.
 
     A surface is runs on one whole training part that differ in N, d and seed alone, if they have eight cells or more, two values of N and d
     and three of one, and a run's NDCG@10 is sure to a fifth of itself over users (one standard error). Its name is that of `evidence.surfaces`, with the settings in which it differs from others of that name.
@@ -54,7 +54,7 @@ def own_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
     groups = [here for _, here in whole.groupby(["log", *same], dropna=False, sort=False) if _is_grid(here) and (here["NDCG@10 se"] / here["NDCG@10"]).median() < 0.2]
     for here in groups:
         table = evidence.surfaces(here, metrics)
-        told = {"log": here["log"].iloc[0], "own": True, "tokens": here["tokens"].mean(), "apen": here[APEN].iloc[0]}
+        told = {"log": here["log"].iloc[0], "own": True, "tokens": here["tokens"].mean(), "apen": float(f"{here[APEN].iloc[0]:.5g}")}
         parts.append(table.assign(**told, value=[float(f"{value:.5g}") for value in table["value"]]).rename(columns={"dataset": "name"}))
     names = [part["name"].iloc[0] for part in parts]
     for part, here, name in zip(parts, groups, names):
@@ -121,21 +121,21 @@ def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.D
 def data_effect(slopes: pd.DataFrame, log: str, metric: str, level: float = 0.9) -> dict | None:
     """The slope that a log is given: its own, that of ours of the same name, or the mean over ours; None if there is none.
 
-    Keys: slope, reach, least, source (the logs that it is borrowed from, empty for its own). The reach of a mean over logs
+    Keys: slope, reach, least (to six digits), source (the logs that it is borrowed from, empty for its own). The reach of a mean over logs
     is that of a Student interval for one more log: it has the differences between logs in it.
     """
-    here = slopes[slopes["metric"] == metric]
+    here, rounded = slopes[slopes["metric"] == metric], lambda *told: {name: float(f"{value:.6g}") for name, value in zip(("slope", "reach", "least"), told)}  # noqa: E731
     own = here[here["log"].isin([log, SAME.get(log)])]
     if len(own) == 0 and len(here) > 1:
         n, spread = len(here), float(here["slope"].std())
         reach = student.ppf((1 + level) / 2, n - 1) * spread * np.sqrt(1 + 1 / n)
         source = ", ".join(here["log"])
-        return {"slope": float(here["slope"].mean()), "reach": float(reach), "least": float(here["least"].min()), "source": source}
+        return rounded(here["slope"].mean(), reach, here["least"].min()) | {"source": source}
     rows = own if len(own) else here
     if rows.empty:
         return None
     row = rows.iloc[0]
-    return {**{key: float(row[key]) for key in ("slope", "reach", "least")}, "source": "" if row["log"] == log else row["log"]}
+    return rounded(row["slope"], row["reach"], row["least"]) | {"source": "" if row["log"] == log else row["log"]}
 
 
 # ---------------------------------------------------------------- what the page computes
@@ -197,13 +197,13 @@ def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 31) -> tuple[fl
 
 
 def record(table: pd.DataFrame, fitted: Mapping, judged: pd.DataFrame, slopes: pd.DataFrame, level: float = 0.9) -> dict:
-    """What the page carries: Student's quantiles by dof, grids, effects of data, surfaces.
+    """What the page carries: Student's quantiles by dof, grids, effects of data, states (what may stand in a fit's way), surfaces.
 
     table: surfaces; fitted, judged and slopes: what `fits`, `errors` and `data_slopes` made of them. A grid is points (N and d); a metric of a surface
-    has its values in the order of those, and for each law of `LAWS` nothing, or R², errors on hidden cells, what stands
-    in the fit's way, and theta with the three standard errors around it, packed as one.
+    has its values in the order of those, and for each law of `LAWS` nothing, or R², errors on hidden cells, its
+    state, and theta with the three standard errors around it, packed as one.
     """
-    told, grids, effects, surfaces, quantiles = judged.set_index([*SURFACE, "law"]), [], [], {}, {}
+    told, grids, effects, states, surfaces, quantiles = judged.set_index([*SURFACE, "law"]), [], [], [""], {}, {}
     for key, surface in table[table.set_index(SURFACE).index.isin(fitted)].groupby(SURFACE, sort=False):
         first, its = surface.iloc[0], []
         for name in LAWS:
@@ -213,7 +213,7 @@ def record(table: pd.DataFrame, fitted: Mapping, judged: pd.DataFrame, slopes: p
             quantiles[str(fit.dof)] = float(student.ppf((1 + level) / 2, fit.dof))
             errors = told.loc[(*key, name), ["leave-one-out", "largest N", "largest d"]]
             hidden = [None if np.isnan(error) else round(float(error), 1) for error in errors]
-            its.append([round(fit.r2, 3), hidden, "" if fit.status == "converged" else fit.status])
+            its.append([round(fit.r2, 3), hidden, _place(states, "" if fit.status == "converged" else fit.status)])
             if fit.law.exponents:
                 reach, direction = fit.nearby()
                 its[-1].append(pack([*fit.parameters[list(fit.law.exponents)], *(reach[:, None] * direction.T).ravel()]))
@@ -224,7 +224,7 @@ def record(table: pd.DataFrame, fitted: Mapping, judged: pd.DataFrame, slopes: p
             surfaces[key[0]] = {"name": key[0], "own": bool(first["own"]), **known, "metrics": []}
         place = {"grid": _place(grids, grid), "effect": effect and _place(effects, effect)}
         surfaces[key[0]]["metrics"].append({"metric": key[1], **place, "values": surface["value"].tolist(), "laws": its})
-    return {"level": level, "quantiles": quantiles, "grids": grids, "effects": effects, "surfaces": list(surfaces.values())}
+    return {"level": level, "quantiles": quantiles, "grids": grids, "effects": effects, "states": states, "surfaces": list(surfaces.values())}
 
 
 def _place(known, new):

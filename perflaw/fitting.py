@@ -28,6 +28,7 @@ HUBER = 1.345  # 95 % efficient where the noise is normal
 STRANGER = 2.5  # robust standard deviations from the consensus of the others at which a point has no say
 SUBSETS = 500  # in which a consensus is looked for
 SCHEMA = 1  # of a saved fit
+TELLING = ("log", "dataset", "metric", "backbone", "split", "loss", "max_seq_len", "dropout", "learning_rate", "sample_users", "sample_time", "truncate")  # columns that may tell why two rows are of one cell
 
 
 # ---------------------------------------------------------------- one fit
@@ -482,7 +483,7 @@ def judge(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str])
     Columns: what `compare` returns, and mean absolute percentage errors: leave-one-out, largest N, largest d.
 
     A few values along an axis determine a few numbers. A law that asks for more than those that are left
-    when the largest is hidden has no prediction there; its error is nan.
+    when the largest is hidden, or for more points, has no prediction there; its error is nan.
     """
     hidden = [
         {"law": name, **dict(zip(by, key)), **_hidden_errors(law, surface)}
@@ -503,9 +504,9 @@ def _hidden_errors(law, surface):
     errors = {"leave-one-out": 100 * np.abs(left_out(law, surface, y) / y - 1).mean()}
     for axis, split in (("n_layers", "largest N"), ("d_emb", "largest d")):
         hidden = (surface[axis] == surface[axis].max()).to_numpy()
-        determined = directions(law, surface[~hidden]) == directions(law, surface)
-        predicted = fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden])
-        errors[split] = 100 * np.abs(predicted / y[hidden] - 1).mean() if determined else np.nan
+        determined = (~hidden).sum() > len(law.parameters) and directions(law, surface[~hidden]) == directions(law, surface)
+        predicted = fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden]) if determined else np.nan
+        errors[split] = 100 * np.abs(predicted / y[hidden] - 1).mean()
     return errors
 
 
@@ -648,10 +649,10 @@ def _check_points(law, points):
     if (again := points.duplicated(cell)).any():
         row = int(np.flatnonzero(again)[0])
         told = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
-        raise InputError(
-            f"row {row + 1} repeats an earlier cell ({told}); "
-            "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
-        )
+        first = points[(points[cell] == points[cell].iloc[row]).all(axis=1)].iloc[0]
+        differ = [name for name in TELLING if name in points and not pd.Series([first[name]]).equals(pd.Series([points[name].iloc[row]]))]
+        mend = f"the two differ in {differ[0]}: keep rows of one value of it, on the command line with --where" if differ else "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
+        raise InputError(f"row {row + 1} repeats an earlier cell ({told}); {mend}")
 
 
 def _check_values(points, y) -> np.ndarray:

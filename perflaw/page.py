@@ -29,7 +29,7 @@ STYLE = """
 body{margin:0 auto;padding:1rem 1rem 4rem;max-width:46rem;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,sans-serif;overflow-wrap:break-word}
 h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.4rem}a{color:var(--blue)}
 .says{background:var(--tint);border-left:4px solid var(--blue);padding:.2rem 1rem;margin:1rem 0}.says.none{border-color:var(--orange)}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto;background:linear-gradient(to right,var(--paper) 2rem,transparent) local,linear-gradient(to left,var(--paper) 2rem,transparent) right local,linear-gradient(to right,var(--line),transparent 1rem),linear-gradient(to left,var(--line),transparent 1rem);background-repeat:no-repeat;background-size:4rem 100%,4rem 100%,1rem 100%,1rem 100%;background-position:left,right,left,right}table{border-collapse:collapse;font-size:.86rem;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}th:first-child,td:first-child{text-align:left}th{font-weight:600}
 td.text{white-space:normal;text-align:left}
 figure{margin:1rem 0}figcaption,small{color:var(--soft);font-size:.86rem}svg{width:100%;height:auto;fill:currentColor}svg text{font-family:system-ui,sans-serif!important}
@@ -127,11 +127,11 @@ def _outlook(judged):
         parts.append(_figure(f"{metric} along each size, the others as in the pilot's best configuration by validation. Band: {level} interval for one run; grey: beyond what was run.", alt, figures.outlook, one, judged["best"], metric))
         rows = pd.DataFrame(one["predictions"])
         other = pd.concat([pd.DataFrame(rows_of, columns=["n_layers", "d_emb", "predicted"]).assign(data=1).rename(columns={"predicted": law}).set_index(["n_layers", "d_emb", "data"]) for law, rows_of in one["laws"].items()], axis=1)
-        rows = rows.join(other, on=["n_layers", "d_emb", "data"])
+        rows = rows.join(other.dropna(axis=1, how="all"), on=["n_layers", "d_emb", "data"])
         shown = rows.assign(**{column: rows[column].map(lambda value: "" if pd.isna(value) else f"{value:.4f}") for column in rows.columns[3:]})
         names = {"n_layers": "N", "d_emb": "d", "data": "data ×", "predicted": metric, "low": f"{level} from", "high": "to"}
         parts.append(_table(shown.rename(columns=names)))
-    parts.append("<p><small>For comparison, the last two columns are of laws fitted to the pilot's cells alone: empty where these do not determine them, and often far off where few noisy ones do.</small></p>")
+    parts.append("<p><small>For comparison, the columns named after laws are of these fitted to the pilot's cells alone: left out where these do not determine them, and often far off where few noisy ones do.</small></p>")
     changes = {metric: one["doublings"] for metric, one in judged["metrics"].items()}
     alt = "; ".join(f"{metric}: doubling the {report.AXES[axis]} {one['change']:+.1f} %, {one['low']:+.1f} to {one['high']:+.1f}" for metric, gains in changes.items() for axis, one in gains.items())
     parts += ["<h2>Model or data?</h2>", f"<p>{html.escape(judged['bottleneck']['verdict'].capitalize())}: {html.escape(judged['bottleneck']['why'])}.</p>"]
@@ -157,7 +157,7 @@ def _log(told):
 
 def _pilot(told):
     judged, pilot, runs = told["judged"], told["pilot"], pd.DataFrame(told["pilot"]["runs"])
-    parts = [f"<h2>The pilot</h2><p>{len(runs)} of {pilot['planned']} planned runs fitted into {pilot['minutes']:g} minutes on {pilot['workers']} cores; they took {report.duration(runs['seconds'].sum())} of one core. Ranking by popularity has NDCG@10 {told['floor']['NDCG@10']:.4f} and HR@10 {told['floor']['HR@10']:.4f}.</p>"]
+    parts = [f"<h2>The pilot</h2><p>{len(runs)} of {pilot['planned']} planned runs are done, {pilot['minutes']:g} minutes a call being allowed on {pilot['workers']} cores; they took {report.duration(runs['seconds'].sum())} of one core. Ranking by popularity has NDCG@10 {told['floor']['NDCG@10']:.4f} and HR@10 {told['floor']['HR@10']:.4f}.</p>"]
     if judged["metrics"]:
         fit = judged["metrics"]["NDCG@10"]["fit"]
         parts.append(f"<p>One run's NDCG@10 differs from another's, that differs in the seed alone, by {judged['metrics']['NDCG@10']['noise']:.1f} % (one standard deviation, with what other logs say of it). A cell left out is {fit['error']:.1f} % from what the others say of it, where noise would have {fit['expected']:.1f} %: the law {'fits' if fit['fits'] else 'does not fit'}.</p>")

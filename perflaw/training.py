@@ -436,7 +436,7 @@ def fit_stack(
                 losses += (captured or step)(training, batches, whose)
                 for member in training:
                     member.schedule.step()
-                bar.update(len(training) * batches.tokens / batches.batches)
+                bar.update(min(len(training) * batches.tokens / batches.batches, total - bar.n))  # a sum of shares may end a hair above
             losses = (losses / batches.batches).tolist()
             seconds = (time.perf_counter() - start) / len(training)
             for member, loss in zip(training, losses):

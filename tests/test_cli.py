@@ -330,6 +330,12 @@ def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_pa
     assert refused.returncode and "there is none" in refused.stderr
 
 
+def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
+    told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
+    assert "the two differ in sample_users: keep rows of one value of it, on the command line with --where" in told
+    assert "converged" in run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10", "--where", "sample_users.isna()").output
+
+
 def test_errors_speak_of_options(tmp_path):
     (tmp_path / "log.csv").write_text("a,when,n\nx,1,2\n")
     assert "With --user name one of a, when, n" in run("log", tmp_path / "log.csv", "--header").output

@@ -137,6 +137,21 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
 
 
+def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is_nothing_else():
+    """Of m equal cells, one deviation each, the named one is within √2 of the best with the chance that m - 1 others are below it by no more."""
+    table = evidence.surfaces(swept(sigma=0.0001))
+    noise = evidence.seed_noise(table)
+    sure = evidence.oracle(table, "NDCG@10", noise, budgets=(1.0, 0.5), draws=200)
+    assert len(sure) == 4 * 2 * 2 and (sure[["smooth", "rough"]] > 99).all(axis=None)
+    flat = table.assign(value=0.2 * (1 + 1e-9 * np.arange(len(table))))
+    found = evidence.oracle(flat, "NDCG@10", pd.Series(1.0, noise.index), budgets=(1.0,), draws=4000)
+    cells = flat[flat["metric"] == "NDCG@10"].groupby("dataset")["seeds"].agg(["size", "nunique"])
+    assert (cells["nunique"] == 1).all()
+    random = np.random.default_rng(1).normal(size=(20_000, cells["size"].iloc[0]))
+    chance = 100 * np.mean(random.max(axis=1) - random[:, 0] <= np.sqrt(2))
+    assert found["rough"].mean() == pytest.approx(chance, abs=1.5) and found["rough"].std() < 3
+
+
 def test_rules_are_summed_up_with_and_without_a_budget():
     told = pd.DataFrame({"rule": ["a", "b"] * 3, "of": "parameters", "budget": [1.0, 1.0, 0.5, 0.5, 0.5, 0.5], "noises": [0.0, 2.0, 1.0, 0.5, 3.0, 4.0], "regret": [0.0, 4.0, 2.0, 1.0, 7.0, 7.0]})
     found = evidence.by_rule(told).set_index("rule")

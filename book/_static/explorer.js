@@ -122,7 +122,7 @@
     return [...(first < low ? stretch(first, low, OUTSIDE) : []), ...stretch(low, high, INSIDE), ...stretch(high, last, OUTSIDE), last];
   }
 
-  // R², errors on hidden cells, what stands in the way, exponents; nothing if the surface does not determine the law.
+  // R², errors on hidden cells, its state, exponents; nothing if the surface does not determine the law.
   function fitOf(surface, name) {
     return surface.laws[Object.keys(LAWS).indexOf(name)];
   }
@@ -581,7 +581,8 @@
     }, 600);
   }
 
-  function fitted([r2, hidden, status], cells) {
+  function fitted([r2, hidden, state], cells) {
+    const status = data.states[state];
     const errors = ["leave-one-out", "largest N hidden", "largest d hidden"].flatMap((name, i) => (hidden[i] === null ? [] : [`${name} ${hidden[i].toFixed(1)} %`]));
     return `The fit: ${cells} cells, R² ${r2.toFixed(2)}; mean error on cells not seen: ${errors.join(", ")}${status && `; ${escape(status)}`}.`;
   }
