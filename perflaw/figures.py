@@ -639,19 +639,22 @@ def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, fits: Mappin
 
 
 def beside(cells: pd.DataFrame, metric: str, narrow=False):
-    """A metric over the layers, a line for each dimension: as trained here and, where they are, as published; columns n_layers, d_emb, value, sd, published."""
-    panels = [("trained here, all items ranked", "value")] + [("published, among 2,500 items", "published")] * bool(cells["published"].notna().any())
+    """A metric over the layers, a line for each dimension: as trained here and as published, both among 2,500 items; columns n_layers, d_emb, sampled, sampled sd, published.
+
+    Where nothing is published, what was trained here alone, all items ranked: columns value and sd.
+    """
+    panels = [("trained here", "sampled", cells["sampled sd"]), ("published", "published", None)] if cells["published"].notna().any() else [("trained here, all items ranked", "value", cells["sd"])]
     figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
     widths = sorted(cells["d_emb"].unique())
-    for axis, (title, column) in zip(axes, panels):
+    for axis, (title, column, sd) in zip(axes, panels):
         for d, rows in cells.groupby("d_emb"):
             colour = SEQUENCE(0.1 + 0.8 * widths.index(d) / max(1, len(widths) - 1))
-            axis.errorbar(rows["n_layers"], rows[column], yerr=rows["sd"].fillna(0) if column == "value" else None, color=colour, marker="o", ms=4, lw=1.3, capsize=2, label=f"d = {d}")
+            axis.errorbar(rows["n_layers"], rows[column], yerr=None if sd is None else sd[rows.index].fillna(0), color=colour, marker="o", ms=4, lw=1.3, capsize=2, label=f"d = {d}")
         axis.set_xticks(sorted(cells["n_layers"].unique()))
         axis.set_title(title)
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(widths), fontsize=8)
     figure.supxlabel("layers N", fontsize=9)
-    figure.supylabel(metric, fontsize=9)
+    figure.supylabel(metric if len(panels) == 1 else f"{metric}, among 2,500 items", fontsize=9)
     return figure
 
 

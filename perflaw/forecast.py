@@ -26,16 +26,16 @@ from perflaw import InputError
 AXES = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}  # from where doublings are counted
 COEFFICIENTS = ("G", "b_d", "b_N", "c_N", "b_T", "c_T", "e_dN", "f_dT")  # beside the level a, of which nothing is known before
 PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by benchmarks/forecast.py
-    "G": (0.255, 0.091),
-    "b_d": (-0.0178, 0.028),
-    "b_N": (0.0226, 0.022),
-    "c_N": (-0.00863, 0.0092),
-    "b_T": (0.191, 0.077),
-    "c_T": (-0.0136, 0.02),
-    "e_dN": (-0.000695, 0.008),
-    "f_dT": (-0.00236, 0.019),
-    "p": (1.54, 0.41),
-    "k": (-0.115, 0.28),  # of ln k
+    "G": (0.265, 0.086),
+    "b_d": (-0.0252, 0.035),
+    "b_N": (0.0234, 0.021),
+    "c_N": (-0.00878, 0.0087),
+    "b_T": (0.192, 0.077),
+    "c_T": (-0.0135, 0.02),
+    "e_dN": (-0.00114, 0.0077),
+    "f_dT": (-0.00256, 0.019),
+    "p": (1.65, 0.49),
+    "k": (-0.109, 0.26),  # of ln k
     "cell": 0.03,
 }
 EXPONENTS = np.linspace(0.1, 3.0, 9)  # p
