@@ -5,7 +5,7 @@
     perflaw sweep survey --log LOG --out RUNS/LOG           # the rest
 
 `python benchmarks/predictions.py RUNS paper` does so for that grid. Surfaces of which predictions were written before lend the joint law what
-data/sweeps has of their small halves. A surface of which a large cell is already trained is left out: a prediction has to come first.
+data/sweeps has of their small halves. A surface of which a large cell is already trained is left out, as a prediction has to come first, and so is one that lacks more than one cell of its small half.
 """
 
 import sys
@@ -34,9 +34,9 @@ def main(folder, grid="survey"):
     for name in sorted(early):
         print(f"{name}: large cells are already trained; what is said of them now is no prediction")
     new = new[~new["dataset"].isin(early)]
-    new = new[new.groupby(["dataset", "metric", "max_seq_len"])["metric"].transform("size") == is_small(cells).sum()]
+    new = new[new.groupby(["dataset", "metric", "max_seq_len"])["metric"].transform("size") >= is_small(cells).sum() - 1]
     if new.empty:
-        sys.exit("no surface has all cells of its small half, and no predictions yet")
+        sys.exit("no surface has its small half, and no predictions yet")
     before = evidence.surfaces(evidence.study())
     before = before[before["dataset"].isin(known) & is_small(before, evidence.SMALL)]
     found = evidence.foretell(pd.concat([before, new]), cells[~is_small(cells)])

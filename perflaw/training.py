@@ -1,8 +1,8 @@
 """Train one configuration on a split log, and keep what came of it as a run record.
 
 `train` is the whole story: fit with early stopping on validation, rank once on test, write one JSON
-file. The same configuration, data, seed, machine and number of threads give the same numbers. Nothing looks at the
-test targets before the end.
+file. The same configuration, data, seed, machine and number of threads give the same numbers; on a GPU, which adds
+gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end.
 
 Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
 same throughout, hardly anything is padding, and nothing is done history by history.
