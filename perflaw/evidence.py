@@ -309,9 +309,10 @@ def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
 # ---------------------------------------------------------------- the optimum
 
 
-def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), small=SMALL) -> pd.DataFrame:
+def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), small=SMALL, kept: bool = False) -> pd.DataFrame:
     """What each law would choose of all cells, having seen those up to `small` (N, d) only, and what that costs.
 
+    kept: the cells that were seen keep their measured values, and the law is asked for the others alone.
     A budget is a share of the most parameters, or of the most FLOPs by token, that a cell of the surface has. Rules: the laws of LAWS, the
     best cell seen, and the largest model. Columns: dataset, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best (measured), regret (100 × ln of
     their ratio) and noises (regret over the standard deviation that noise gives to such a difference).
@@ -325,7 +326,8 @@ def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.
         for name in LAWS[1:]:
             visible = surface[seen].reset_index(drop=True)
             if fitting.directions(rivals[name], visible) == len(rivals[name].parameters) < len(visible):
-                scores[name] = fitting.fit(rivals[name], visible, values[seen]).predict(surface)
+                told = fitting.fit(rivals[name], visible, values[seen]).predict(surface)
+                scores[name] = np.where(seen, values, told) if kept else told
         for of, budget, within in _budgets(surface, budgets):
             best = np.where(within, values, -np.inf).argmax()
             for rule, score in scores.items():

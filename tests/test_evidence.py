@@ -133,6 +133,11 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     assert whole.loc[("a", "log-quadratic"), "regret"] == 0 and tuple(whole.loc[("a", "largest model"), ["n_layers", "d_emb"]]) == (6, 64)
     assert (found["regret"] >= 0).all() and (found["noises"] >= 0).all()
     assert (whole.xs("best seen", level="rule")["n_layers"] <= 3).all()
+    kept = evidence.choices(table, "NDCG@10", noise, budgets=(1.0,), small=(1, 8), kept=True)
+    assert not set(kept["rule"]) & set(evidence.LAWS)  # one cell determines no law
+    mixed = table.assign(value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"]))
+    bare, kept = (evidence.choices(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query("rule == 'log-linear'") for kept in (False, True))
+    assert (kept["d_emb"] == 8).all() and (kept["n_layers"] == 1).all() and (kept["regret"] == 0).all()  # measured, and never doubted
     half = found[(found["of"] == "parameters") & (found["budget"] == 0.5)].merge(table[table["metric"] == "NDCG@10"][["dataset", "n_layers", "d_emb", "parameters"]])
     assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
 

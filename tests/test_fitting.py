@@ -343,3 +343,11 @@ def test_a_consensus_of_what_agrees_leaves_nobody_out():
     assert found.outliers.empty and found.dof == len(GRID) - 5
     few = fitting.fit(laws.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus")
     assert (few.weights == 1).all()  # half of four points are no majority of a law of three numbers
+
+
+def test_a_law_with_too_few_points_left_has_no_error_there():
+    """Eight cells of three dimensions: without the largest, five are left, and the law has five parameters."""
+    cells = GRID[GRID["n_layers"].isin([4, 8, 12]) & GRID["d_emb"].isin([25, 50, 75])].reset_index(drop=True).drop(index=6)
+    table = cells.assign(value=0.1 + 0.001 * cells["n_layers"] - 0.01 / cells["d_emb"], dataset="a", metric="HR@10")
+    told = fitting.judge({"law": laws.performance(), "line": laws.log_linear()}, table, ["dataset", "metric"]).set_index("law")
+    assert np.isnan(told.loc["law", "largest d"]) and told.loc["law", "leave-one-out"] >= 0 and told.loc["line", "largest d"] >= 0
