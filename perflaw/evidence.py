@@ -19,6 +19,7 @@ from perflaw.fitting import check_level
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
 SMALL = (3, 32)  # N and d up to which a surface is its small half, from which the rest is foretold
+SHARED = 0.6  # correlation of two models' gains of the same users, N and d apart: .46 to .75 in the mean on the study's six logs
 LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2")
 
 
@@ -85,7 +86,7 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     """The means over seeds of runs on whole training parts, one row a cell and metric.
 
     Columns: dataset (the surface's name: its log, and what of backbone, split and loss is not the usual), those of
-    SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, parameters. Raises InputError where runs of a surface differ in anything else.
+    SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, validation (the metric there; nan where the runs do not have it), parameters. Raises InputError where runs of a surface differ in anything else.
     """
     plain = whole(runs)
     free = (*SURFACE, *laws.AXES, "seed")
@@ -96,7 +97,9 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     parts = []
     for metric in metrics:
         told = plain[plain[metric].notna()].groupby([*SURFACE, *laws.AXES], sort=False)
-        parts.append(told.agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first")).reset_index().assign(metric=metric))
+        found = told.agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first")).reset_index().assign(metric=metric)
+        known = told[f"validation {metric}"].mean().to_numpy() if f"validation {metric}" in plain else np.nan
+        parts.append(found.assign(validation=known))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(dataset=names(table)).sort_values(["dataset", "metric", *laws.AXES], ignore_index=True)
 
@@ -309,33 +312,41 @@ def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
 # ---------------------------------------------------------------- the optimum
 
 
-def choices(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), small=SMALL, kept: bool = False) -> pd.DataFrame:
+def choices(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series | None = None, budgets=(1.0, 0.5, 0.25), small=SMALL, kept: bool = False) -> pd.DataFrame:
     """What each law would choose of all cells, having seen those up to `small` (N, d) only, and what that costs.
 
-    kept: the cells that were seen keep their measured values, and the law is asked for the others alone.
-    A budget is a share of the most parameters, or of the most FLOPs by token, that a cell of the surface has. Rules: the laws of LAWS, the
+    Chosen by validation, judged on test: a rule that chose by the values that judge it would have its luck counted twice. (A table without validation values is chosen from by value.)
+    kept: the cells that were seen keep their measured values, and the law is asked for the others alone. noise and users: of each surface, of a run, in per cent: between seeds, and over users
+    (`user_noise`), of which two models share what SHARED says; None: users are not counted.
+    A budget is a share of the most parameters, or of the most FLOPs by token, that a cell of the surface has; 1, which is none, is in once, as of parameters. Rules: the laws of LAWS, the
     best cell seen, and the largest model. Columns: dataset, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best (measured), regret (100 × ln of
-    their ratio) and noises (regret over the standard deviation that noise gives to such a difference).
+    their ratio) and noises (regret over the standard deviation that noise gives to such a difference: of the seeds and of the users).
     """
     rows, rivals = [], laws.rivals()
     for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = surface.reset_index(drop=True)
         seen = ((surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])).to_numpy()
         values, sigma = surface["value"].to_numpy(), noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
-        scores = {"best seen": np.where(seen, values, -np.inf), "largest model": surface["parameters"].to_numpy(float) + 1e-3 * surface["n_layers"].to_numpy()}
+        known = surface["validation"].to_numpy() if "validation" in surface and surface["validation"].notna().all() else values
+        scores = {"best seen": np.where(seen, known, -np.inf), "largest model": surface["parameters"].to_numpy(float) + 1e-3 * surface["n_layers"].to_numpy()}
         for name in LAWS[1:]:
             visible = surface[seen].reset_index(drop=True)
             if fitting.directions(rivals[name], visible) == len(rivals[name].parameters) < len(visible):
-                told = fitting.fit(rivals[name], visible, values[seen]).predict(surface)
-                scores[name] = np.where(seen, values, told) if kept else told
+                told = fitting.fit(rivals[name], visible, known[seen]).predict(surface)
+                scores[name] = np.where(seen, known, told) if kept else told
         for of, budget, within in _budgets(surface, budgets):
             best = np.where(within, values, -np.inf).argmax()
             for rule, score in scores.items():
                 chosen = np.where(within, score, -np.inf).argmax()
                 regret = 100 * np.log(values[best] / values[chosen])
-                unit = np.hypot(sigma[best], sigma[chosen])
+                unit = _unit(sigma[best], sigma[chosen], 0.0 if users is None else users[dataset])
                 rows.append((dataset, of, budget, rule, *surface.loc[chosen, list(laws.AXES)], values[chosen], values[best], regret, regret / unit))
     return pd.DataFrame(rows, columns=["dataset", "of", "budget", "rule", *laws.AXES, "value", "best", "regret", "noises"])
+
+
+def _unit(one, other, users):
+    """The standard deviation of the difference of two cells' means, from those between seeds and the standard error over users."""
+    return np.sqrt(one**2 + other**2 + 2 * (1 - SHARED) * users**2)
 
 
 def _budgets(surface, budgets):
@@ -343,12 +354,14 @@ def _budgets(surface, budgets):
     flops = [laws.flops_per_token(n, d, length, 257, backbone) for n, d, length, backbone in surface[[*laws.AXES, "max_seq_len", "backbone"]].itertuples(index=False)]
     for of, cost in (("parameters", surface["parameters"].to_numpy(float)), ("FLOPs", np.array(flops, float))):
         for budget in budgets:
+            if of == "FLOPs" and budget == 1:
+                continue  # no budget, once
             within = cost <= budget * cost.max() * (1 + 1e-9)
             if within.any():
                 yield of, budget, within
 
 
-def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5, 0.25), draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series | None = None, budgets=(1.0, 0.5, 0.25), draws: int = 2000, seed: int = 0) -> pd.DataFrame:
     """How often the choice of one who knew the true values would be within one noise unit of the best that is measured, in per cent.
 
     The best that is measured owes part of its value to luck, so that is not always. Nobody knows the true values; two stand in for them, as columns: smooth, a log-quadratic through all
@@ -358,23 +371,24 @@ def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, budgets=(1.0, 0.5
     for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = surface.reset_index(drop=True)
         values, sigma = surface["value"].to_numpy(), noise[dataset] / 100 / np.sqrt(surface["seeds"].to_numpy())
+        over = 0.0 if users is None else users[dataset] / 100
         for of, budget, within in _budgets(surface, budgets):
             told = {}
             for name, true in (("smooth", fitting.fit(law, surface, values).predict(surface)), ("rough", values)):
                 true = np.where(within, np.log(true), -np.inf)
-                measured = true + sigma * random.normal(size=(draws, len(true)))
+                measured = true + np.hypot(sigma, np.sqrt(1 - SHARED) * over) * random.normal(size=(draws, len(true)))
                 chosen, best = true.argmax(), measured.argmax(axis=1)
                 regret = measured[np.arange(draws), best] - measured[:, chosen]
-                told[name] = 100 * np.mean(regret <= np.hypot(sigma[best], sigma[chosen]))
+                told[name] = 100 * np.mean(regret <= _unit(sigma[best], sigma[chosen], over))
             rows.append({"dataset": dataset, "of": of, "budget": budget, **told})
     return pd.DataFrame(rows)
 
 
 def by_rule(found: pd.DataFrame) -> pd.DataFrame:
-    """What `choices` found, by rule: within (per cent of choices within one noise unit of the best), regret (mean) and worst, and the first two without a budget."""
-    means = lambda rows: rows.groupby("rule", sort=False).agg(within=("noises", lambda v: 100 * (v <= 1).mean()), regret=("regret", "mean"), worst=("regret", "max"))  # noqa: E731
-    free = means(found[(found["budget"] == 1.0) & (found["of"] == "parameters")])
-    return means(found).join(free[["within", "regret"]].add_suffix(", no budget")).reset_index()
+    """What `choices` found, by rule: as good (per cent of choices within one noise unit of the best), regret (mean) and worst, and the first two without a budget."""
+    means = lambda rows: rows.groupby("rule", sort=False).agg(good=("noises", lambda v: 100 * (v <= 1).mean()), regret=("regret", "mean"), worst=("regret", "max"))  # noqa: E731
+    whole, free = means(found), means(found[found["budget"] == 1.0])
+    return whole.join(free[["good", "regret"]].add_suffix(", no budget")).reset_index().rename(columns=lambda name: name.replace("good", "as good"))
 
 
 # ---------------------------------------------------------------- from one backbone, or log, to another

@@ -756,17 +756,17 @@ def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
 
 
 def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
-    """Of all surfaces and budgets, the share in which each rule's choice is within one noise unit of the best, and its mean regret; columns rule, within, regret (%), and the
+    """Of all surfaces and budgets, the share in which each rule's choice is within one noise unit of the best, and its mean regret; columns rule, as good, regret (%), and the
     same with ", kept": where a law is asked only for what was not measured."""
     figure, axes = _grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
-    for axis, column, label in zip(axes, ("within", "regret"), ("within one noise unit, %", "mean regret, %")):
+    for axis, column, label in zip(axes, ("as good", "regret"), ("as good as the best, %", "mean regret, %")):
         axis.plot(counts[f"{column}, kept"], place, "o", ms=8, mfc="none", color=ORANGE, label="asked only for what was not measured")
         axis.plot(counts[column], place, "o", ms=5, color=BLUE, label="asked for all")
         axis.set_yticks(place, counts["rule"], fontsize=8)
         axis.set_ylim(-0.6, len(counts) - 0.4)
         axis.set_xlabel(label)
-        axis.set_xlim(0, 103 if column == "within" else None)
+        axis.set_xlim(0, 103 if column == "as good" else None)
     axes[0].axvline(100 * target, color=GREY, lw=1, ls="--")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2, fontsize=8)
     return figure
@@ -781,7 +781,7 @@ def answer(panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]], pa
             of_paper = row.label in paper
             axis.plot([row.low, row.high], [y, y], color=ORANGE if of_paper else BLUE, lw=1.8, solid_capstyle="butt")
             axis.plot(row.mean, y, "D" if of_paper else "o", ms=6, color=ORANGE if of_paper else BLUE, clip_on=False, zorder=3)
-            axis.annotate(row.label, (0, y), (2, 5), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, fontweight="bold" if of_paper else "normal")
+            axis.annotate(row.label, (0, y), (2, 5), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, fontweight="bold" if of_paper else "normal", zorder=2, bbox={"fc": "white", "ec": "none", "pad": 0.5})
         axis.axvline(line, color=GREY, lw=1, ls="--", zorder=1)
         axis.set_yticks([])
         axis.set_ylim(-0.4, len(rows) - 0.2)

@@ -138,6 +138,11 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     mixed = table.assign(value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"]))
     bare, kept = (evidence.choices(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query("rule == 'log-linear'") for kept in (False, True))
     assert (kept["d_emb"] == 8).all() and (kept["n_layers"] == 1).all() and (kept["regret"] == 0).all()  # measured, and never doubted
+    wide = evidence.choices(table, "NDCG@10", noise, pd.Series(5.0, noise.index), budgets=(1.0, 0.5))
+    assert wide["regret"].equals(found["regret"]) and (wide["noises"] <= found["noises"]).all()
+    assert wide["noises"].max() == pytest.approx(wide["regret"].max() / (5 * np.sqrt(2 * (1 - evidence.SHARED))), rel=1e-3)  # next to no noise between seeds
+    lucky = table.assign(validation=table["value"]).assign(value=lambda rows: rows["value"].where(rows["d_emb"] != 8, 9.0))  # on test alone
+    assert (evidence.choices(lucky, "NDCG@10", noise, budgets=(1.0,)).query("rule == 'best seen'")["d_emb"] > 8).all()
     half = found[(found["of"] == "parameters") & (found["budget"] == 0.5)].merge(table[table["metric"] == "NDCG@10"][["dataset", "n_layers", "d_emb", "parameters"]])
     assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
 
@@ -147,7 +152,7 @@ def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is
     table = evidence.surfaces(swept(sigma=0.0001))
     noise = evidence.seed_noise(table)
     sure = evidence.oracle(table, "NDCG@10", noise, budgets=(1.0, 0.5), draws=200)
-    assert len(sure) == 4 * 2 * 2 and (sure[["smooth", "rough"]] > 99).all(axis=None)
+    assert len(sure) == 4 * 3 and (sure[["smooth", "rough"]] > 99).all(axis=None)
     flat = table.assign(value=0.2 * (1 + 1e-9 * np.arange(len(table))))
     found = evidence.oracle(flat, "NDCG@10", pd.Series(1.0, noise.index), budgets=(1.0,), draws=4000)
     cells = flat[flat["metric"] == "NDCG@10"].groupby("dataset")["seeds"].agg(["size", "nunique"])
