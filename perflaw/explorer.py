@@ -217,14 +217,18 @@ def record(table: pd.DataFrame, fitted: Mapping, judged: pd.DataFrame, slopes: p
             if fit.law.exponents:
                 reach, direction = fit.nearby()
                 its[-1].append(pack([*fit.parameters[list(fit.law.exponents)], *(reach[:, None] * direction.T).ravel()]))
-        grid = {symbol: [int(value) if value % 1 == 0 else float(value) for value in surface[axis]] for axis, symbol in zip(laws.AXES, "Nd")}
+        grid = {symbol: [_short(value) for value in surface[axis]] for axis, symbol in zip(laws.AXES, "Nd")}
         effect = data_effect(slopes, first["log"], first["metric"], level)
         if key[0] not in surfaces:
-            known = {name: float(first[name]) for name in ("tokens", "apen") if not np.isnan(first[name])}
-            surfaces[key[0]] = {"name": key[0], "own": bool(first["own"]), **known, "metrics": []}
+            known = {name: _short(first[name]) for name in ("tokens", "apen") if not np.isnan(first[name])}
+            surfaces[key[0]] = {"name": key[0], **({"own": True} if first["own"] else {}), **known, "metrics": []}
         place = {"grid": _place(grids, grid), "effect": effect and _place(effects, effect)}
         surfaces[key[0]]["metrics"].append({"metric": key[1], **place, "values": surface["value"].tolist(), "laws": its})
     return {"level": level, "quantiles": quantiles, "grids": grids, "effects": effects, "states": states, "surfaces": list(surfaces.values())}
+
+
+def _short(value):
+    return int(value) if value % 1 == 0 else float(value)
 
 
 def _place(known, new):

@@ -343,7 +343,7 @@
     const group = (own) => {
       const element = document.createElement("optgroup");
       element.label = own ? "our own sweeps" : "published surfaces";
-      const whose = data.surfaces.filter((one) => one.own === own);
+      const whose = data.surfaces.filter((one) => !one.own === !own);
       element.append(...whose.map(({ name }) => new Option(name, name)));
       return element;
     };
