@@ -81,6 +81,7 @@ def fit(points, family, options, metric, where, loss, level, out):
             table = published.select(table, where)
         if metric not in table:
             raise InputError(f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}")
+        _check_fit(points, table, metric, law, out)
         fitted = fitting.fit(law, table, table[metric], loss)
         intervals = {name: fitted.profile(name, level) for name in law.parameters}
         turns = {axis: planning.turning_point(fitted, axis, level) for axis in law.axes if axis != "max_seq_len"}
@@ -101,6 +102,23 @@ def fit(points, family, options, metric, where, loss, level, out):
             click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {100 * level:g}% interval {turn.low:.4g} to {turn.high:.4g}")
 
 
+def _check_fit(points, table, metric, law, out):
+    """Raise InputError for rows that are not of one surface or have no value, and a file that must not be overwritten."""
+    from perflaw import fitting
+
+    for name in fitting.TELLING:
+        if name in table and name not in (*law.axes, "dropout", "learning_rate") and table[name].nunique(dropna=False) > 1:
+            values = ", ".join("none" if value != value else str(value) for value in table[name].unique()[:3])
+            raise InputError(f"{points}: rows differ in {name} ({values}); keep those of one value with --where")
+    if blank := int(table[metric].isna().sum()):
+        raise InputError(f"{points}: {blank} of {len(table)} rows have no {metric}; leave them out with --where \"`{metric}`.notna()\"")
+    if out and Path(out).exists():
+        try:
+            fitting.load(out)
+        except InputError:
+            raise InputError(f"{out} is there, and is no fitted law; name another file with --out, or remove it") from None
+
+
 @main.command()
 @click.argument("law", metavar="LAW.json")
 @click.argument("where", metavar="POINTS.csv | AXIS=VALUE[,VALUE] ...", nargs=-1, required=True)
@@ -111,8 +129,9 @@ def predict(law, where, level):
 
     with one_line_errors():
         fitted = fitting.load(law)
-        points = combinations(where, fitted.law.axes) if "=" in where[0] else published.read_table(where[0])
-        if "=" not in where[0] and len(where) > 1:
+        pairs = "=" in where[0] and not Path(where[0]).is_file()
+        points = combinations(where, fitted.law.axes) if pairs else published.read_table(where[0])
+        if not pairs and len(where) > 1:
             raise InputError(f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}")
         table = fitted.interval(points, level)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(table.round(5))
@@ -211,7 +230,7 @@ def if_possible(function, log):
 
 @main.command("entropy")
 @reads_a_log
-@click.option("--m", default=2, show_default=True, help="Length of the templates of approximate entropy.")
+@click.option("--m", default=2, show_default=True, type=click.IntRange(max=1000), help="Length of the templates of approximate entropy.")
 @click.option("--r", default=0.0, show_default=True, help="Tolerance, in item numbers; 0: items match if they are the same.")
 @click.option("--last", type=int, help="Of measures by user: look at the last so many interactions of each; default all.")
 @click.option("--pooled", is_flag=True, help="Only measures of all histories together, of which --m is the only choice.")
@@ -265,7 +284,7 @@ def list_settings(context, option, wanted):
 @click.option("-o", "values", metavar="NAME VALUE", nargs=2, multiple=True, help="A setting, e.g. -o backbone llama -o n_layers 4.")
 @click.option("--out", "folder", type=click.Path(file_okay=False), default="runs", show_default=True, help="Folder of run records.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
-@click.option("--threads", type=click.IntRange(1), help="Of the CPU; default all.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Of the CPU; default all.")
 @click.option("--settings", is_flag=True, is_eager=True, expose_value=False, callback=list_settings, help="List the settings, and stop.")
 def train(log, values, folder, device, threads, **options):
     """Train one configuration on a log, and keep a run record of it.
@@ -300,7 +319,7 @@ def train(log, values, folder, device, threads, **options):
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default="runs", show_default=True, help="Folder of run records.")
 @click.option("--executor", default="processes", show_default=True, metavar="WHERE", help="processes, here (this process), or a Dask scheduler's address (tcp://…).")
 @click.option("--workers", type=click.IntRange(1), help="Processes; default one for each core, or one for a GPU.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True, help="Of the CPU, for each run.")
+@click.option("--threads", type=click.IntRange(1, 1024), default=1, show_default=True, help="Of the CPU, for each run.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option("--stack", type=click.IntRange(1), help="Runs that train together; default 8 on a GPU, 1 on a CPU.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and what it would take.")
@@ -440,7 +459,7 @@ def consolidate(runs, name, where):
 @click.option("--runs", default=3, show_default=True, type=click.IntRange(1), help="How many to repeat, drawn at random.")
 @functools.partial(reads_a_log, argument=click.option("--log", help="The log, if it is not found by the name in the table: a file or a name."))
 @click.option("--tolerance", default=0.1, show_default=True, type=click.FloatRange(0), help="Of NDCG@10, as a share.")
-@click.option("--seed", default=0, show_default=True, help="Of the drawing.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, 2**32 - 1), help="Of the drawing.")
 def verify(name, runs, log, tolerance, seed, **options):
     """Repeat runs of a table (a name in data/sweeps, or a CSV file), and compare."""
     from perflaw import sweeps
@@ -495,11 +514,20 @@ def combinations(pairs, axes):
 
 @contextmanager
 def one_line_errors():
-    """Turn the user's mistakes into one line and a non-zero exit, and warnings into one line each; Python's `item=` is `--item` here."""
+    """Turn the user's mistakes into one line and a non-zero exit, and warnings into one line each."""
     import warnings
 
     warnings.showwarning = lambda message, *_: click.echo(message, err=True)
     try:
         yield
     except InputError as error:
-        raise click.ClickException(re.sub(r"(?<![\w/'-])(user|item|time|layout|delimiter|header|unit)= ?", r"--\1 ", str(error))) from None
+        raise click.ClickException(as_options(str(error))) from None
+
+
+def as_options(told):
+    """An error as the command line has it: Python's `item=` is `--item` here. What the user typed stays as it is."""
+    typed = [text for text in map(str, click.get_current_context().params.values()) if "=" in text]
+    parts = re.split("(" + "|".join(map(re.escape, sorted(typed, key=len, reverse=True))) + ")", told) if typed else [told]
+    option = lambda found: f"--{found[1]}{found[2] if found[2] in ',;' else ' ' + found[2]}"  # noqa: E731
+    said = lambda text: re.sub(r"\b(user|item|time|layout|delimiter|unit)= ?(.?)", option, text.replace("header=True", "--header").replace("header=False", "--no-header"))  # noqa: E731
+    return "".join(part if part in typed else said(part) for part in parts).rstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -41,7 +42,9 @@ def surfaces(path: str | Path = "") -> pd.DataFrame:
 def read_table(path: str | Path) -> pd.DataFrame:
     """A CSV table, one row a run. Raises InputError if it cannot be read as one."""
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, skipinitialspace=True)
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            names = [name.strip() for name in next(csv.reader(file, skipinitialspace=True), [])]
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -50,15 +53,22 @@ def read_table(path: str | Path) -> pd.DataFrame:
         raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
     if table.empty:
         raise InputError(f"{path} has no rows; give one row for each run, under a header line")
-    return table
+    if not isinstance(table.index, pd.RangeIndex):  # what is left of the first named column
+        raise InputError(f"{path}: rows have more columns than the {len(names)} of the header ({', '.join(names)}); mend the header")
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise InputError(f"{path} has the column {twice[0]!r} twice: rename one")
+    return table.rename(columns=str.strip)
 
 
 def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
     """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
     try:
         rows = table.query(query)
+        which = table.eval(query)
     except Exception as error:  # pandas raises whatever the query's evaluation does
         raise InputError(f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}") from None
+    if not pd.api.types.is_bool_dtype(which):
+        raise InputError(f"the query {query!r} is no condition; write one, such as dataset == 'Beauty' or epoch > 3")
     if not isinstance(rows, pd.DataFrame) or rows.empty:
         raise InputError(f"the query {query!r} keeps no row")
     return rows

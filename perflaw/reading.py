@@ -203,13 +203,13 @@ class _Table:
         _unique(label, self.columns)
 
     def _has_header(self, first):
-        if any(_role(name) for name in first) or any(name in first for name in self.named.values() if name):
+        if any(_role(name) for name in first) or any(name in first for name in self.named.values() if name and not name.isdigit()):  # a number is a place
             return True
         if any(_is_number(field) for field in first):
             return False
         raise InputError(
             f"{self.label}: the first line ({', '.join(first)[:60]}) may be a header or a row; "
-            "say which (header, no header), and name the columns"
+            "say which with header=True or header=False, and name the columns with user=, item= and time="
         )
 
     def relation(self, path, encoding):
@@ -251,7 +251,7 @@ def _guess_delimiter(sample, label):
             return delimiter
     best = max(DELIMITERS, key=lambda d: sum(n > 1 for n in counts[d]))
     if max(counts[best]) < 2:
-        raise InputError(f"{label} has one column; a log needs users and items, split at a tab, comma, ';', '|', '::' or space")
+        raise InputError(f"{label} has one column; a log needs users and items, split at a tab, comma, ';', '|', '::' or space, or at what delimiter= says")
     return best
 
 
@@ -529,6 +529,8 @@ def _clock(engine, unit, notes, fail) -> tuple[str, str]:
         }
         counts = engine.execute(f"select {', '.join(f'count_if({fits})' for fits in readings.values())} from raw").fetchone()
         kind = max(zip(counts, range(3, 0, -1), readings))[2]
+        if not max(counts):
+            fail("time is not null", "the time {time!r} is no number and no ISO 8601 date, nor is any other; write dates as 2020-07-31, or name another column with time=")
         if max(counts) < engine.execute("select count(*) from raw").fetchone()[0]:
             fail(f"not ({readings[kind]})", "the time {time!r} is no number and no ISO 8601 date, as most others are; mend it")
         time = "time::timestamptz" if kind == "TIMESTAMP" else f"time::{kind}"
@@ -551,8 +553,8 @@ def _clock(engine, unit, notes, fail) -> tuple[str, str]:
         fail(f"{time} < 0", "the time {time} is negative; mend it, or pass unit='order' if times are no clock times")
     if unit is None and _unit(low) != (unit := _unit(high)):
         odd = f"{time} < {FIRST * UNITS[unit]:.0f}"
-        fail(odd, f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit")
-    fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; mend it, or name the unit")
+        fail(odd, f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit with unit=")
+    fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; mend it, or name the unit with unit=")
 
 
 def _unit_of_numbers(low, high, unit, notes):

@@ -118,15 +118,18 @@ def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
     overrides = grid.get("overrides", [])
     if not isinstance(overrides, list):
         raise InputError("overrides needs a list of {where: …, set: …}")
-    points = []
+    points, used = [], set()
     for product in products if isinstance(products, list) else [products]:
         axes = {name: value if isinstance(value, list) else [value] for name, value in _mapping(product, "grid").items()}
         if empty := [name for name, values in axes.items() if not values]:
             raise InputError(f"grid: {empty[0]} has no values")
         for values in itertools.product(*axes.values()):
-            points.append(_point(_overridden(settings | dict(zip(axes, values)), overrides)))
+            points.append(_point(_overridden(settings | dict(zip(axes, values)), overrides, used)))
     if not points:
         raise InputError("grid has no runs; leave it out for one")
+    if idle := [override for override in overrides if id(override) not in used]:
+        told = ", ".join(f"{name} {value}" for name, value in idle[0]["where"].items())
+        raise InputError(f"overrides: no run has {told}; mend or remove that one")
     return list(dict.fromkeys(points))
 
 
@@ -136,13 +139,15 @@ def _mapping(value, where):
     return dict(value)
 
 
-def _overridden(values, overrides):
+def _overridden(values, overrides, used):
+    """The values of a run after the overrides that are of it, which are noted as used."""
     for override in overrides:
         if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
             raise InputError("an override has the two parts 'where' and 'set'")
         where, has = _known(_mapping(override["where"], "where")), DEFAULTS | values
         if all(has[name] in (wanted if isinstance(wanted, list) else [wanted]) for name, wanted in where.items()):
             values = values | _mapping(override["set"], "set")
+            used.add(id(override))
     return values
 
 
@@ -632,7 +637,7 @@ def read(name: str | os.PathLike) -> pd.DataFrame:
 def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: float = 0.1, seed: int = 0, progress: bool = True) -> pd.DataFrame:
     """Repeat runs of a consolidated sweep, drawn at random, on the CPU, and compare.
 
-    log: by default the one that the table names. Columns: key, log, n_layers, d_emb, seed, was and now (NDCG@10 on test), `within` (their difference is at most
+    log: whose runs are drawn, if the table has some; by default the logs that the table names. Columns: key, log, n_layers, d_emb, seed, was and now (NDCG@10 on test), `within` (their difference is at most
     `tolerance` of what it was: on another machine, or with other versions, rounding grows into the noise between seeds, which is some per
     cent) and `equal` (to six digits, as on the same machine it should be). Raises InputError for a log or a version that
     gives another key: then it would be another run.
@@ -645,6 +650,8 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     kept = frame[frame["NDCG@10"].notna()]
     if kept.empty:
         raise InputError(f"{name} has no run that came to an end")
+    if log is not None and (its := kept["data_hash"] == log.hash).any():
+        kept = kept[its]
     chosen = kept.sample(min(runs, len(kept)), random_state=seed)
     load_log, rows = functools.lru_cache(datasets.load), []
     for _, was in chosen.iterrows():
@@ -669,4 +676,4 @@ def _named(load, name):
     try:
         return load(name)
     except InputError as error:
-        raise InputError(f"{error}; or say which it is: verify(…, log=…), on the command line --log") from None
+        raise InputError(f"{error}; or say which it is with log=, on the command line with --log") from None

@@ -95,7 +95,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "CSV", "--where", "d_emb == 50"], "d_emb is 50 in every row"),
         (["fit", "CSV", "--level", "95"], "between 0 and 1"),
         (["fit", "CSV", "--out", "no/such/folder/law.json"], "cannot be written"),
-        (["fit", "ALL"], "repeats an earlier cell"),
+        (["fit", "ALL"], "rows differ in dataset .MovieLens-1M, KuaiRand-Pure"),
         (["fit", "EMPTY"], "not a CSV table"),
         (["fit", "HEADER"], "has no rows"),
         (["fit", "BINARY"], "not a CSV table|no column"),
@@ -332,13 +332,34 @@ def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_pa
 
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
     told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
-    assert "the two differ in sample_users: keep rows of one value of it, on the command line with --where" in told
+    assert "rows differ in sample_users (none, 0.5, 0.125); keep those of one value with --where" in told.replace("0.25", "0.125")
     assert "converged" in run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10", "--where", "sample_users.isna()").output
+
+
+def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
+    rows = [(n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)]
+    table = lambda header, shown: (tmp_path / "t.csv").write_text("\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n")  # noqa: E731
+    table("n_layers,d_emb,value", [(*row, 7) for row in rows])
+    assert "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output
+    table("n_layers,d_emb,value,value", [(*row, row[2]) for row in rows])
+    assert "has the column 'value' twice" in run("fit", tmp_path / "t.csv").output
+    table("n_layers, d_emb, value", rows)
+    assert "converged" in run("fit", tmp_path / "t.csv").output
+    assert "is no condition" in run("fit", tmp_path / "t.csv", "--where", "n_layers").output
+    assert "is there, and is no fitted law" in run("fit", tmp_path / "t.csv", "--out", tmp_path / "t.csv").output
+    table("n_layers,d_emb,value", [(n, d, "" if (n, d) == (1, 8) else v) for n, d, v in rows])
+    assert "1 of 16 rows have no value; leave them out with --where" in run("fit", tmp_path / "t.csv").output
+    table("n_layers,d_emb,value,backbone", [(*row, "gru" if row[0] > 2 else "sasrec") for row in rows])
+    assert "rows differ in backbone (sasrec, gru)" in run("fit", tmp_path / "t.csv").output
 
 
 def test_errors_speak_of_options(tmp_path):
     (tmp_path / "log.csv").write_text("a,when,n\nx,1,2\n")
     assert "With --user name one of a, when, n" in run("log", tmp_path / "log.csv", "--header").output
+    odd = tmp_path / "item=1,user=2.csv"
+    assert f"{odd} does not exist" in run("log", odd).output
+    (tmp_path / "places.csv").write_text("2,1,1600000000\n0,9,1600000000\n0,8,1600003600\n")
+    assert "places: 2 users, 3 items, 3 interactions" in run("log", tmp_path / "places.csv", "--user", 1, "--item", 2).output
     assert "--item says how to read a log; name it with --log" in run("verify", "controls", "--item", "x").output
 
 

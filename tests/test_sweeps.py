@@ -234,6 +234,11 @@ def test_data_that_cannot_be_are_told_before_training(log, tmp_path, untrained, 
     assert not written(tmp_path)
 
 
+def test_an_override_of_no_run_is_told():
+    with pytest.raises(InputError, match="overrides: no run has n_layers 9; mend or remove"):
+        sweeps.expand({"grid": {"n_layers": [1, 2]}, "overrides": [{"where": {"n_layers": 9}, "set": {"dropout": 0.4}}]})
+
+
 # ---------------------------------------------------------------- what is to be done
 
 
