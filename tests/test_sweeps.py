@@ -214,7 +214,7 @@ def test_numbers_in_yaml(tmp_path):
 def test_presets(path):
     grid = sweeps.read_grid(path.stem)
     points = sweeps.expand(grid)
-    assert len(points) == {"paper": 72, "paper-faithful": 72, "tiny": 12}.get(path.stem, len(points)) > 10
+    assert len(points) == {"paper": 72 + 24, "paper-faithful": 72, "tiny": 12}.get(path.stem, len(points)) > 10
     assert grid["about"].endswith((".", "?")) and path.stem in " ".join(cli.sweep.help.split())
 
 
