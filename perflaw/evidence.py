@@ -19,7 +19,7 @@ from perflaw.fitting import check_level
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
 SMALL = (3, 32)  # N and d up to which a surface is its small half, from which the rest is foretold
-SHARED = 0.6  # correlation of two models' gains of the same users, N and d apart: .46 to .75 in the mean on the study's six logs
+SHARED = 0.6  # correlation of two models' gains of the same users, N and d apart: .46 to .75 in the mean on the study's six logs (benchmarks/shared.py)
 LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2")
 
 

@@ -6,6 +6,7 @@ import csv
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from perflaw import HOME, InputError
@@ -63,15 +64,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
 def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
     """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
     try:
-        rows = table.query(query)
         which = table.eval(query)
     except Exception as error:  # pandas raises whatever the query's evaluation does
         raise InputError(f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}") from None
     if not pd.api.types.is_bool_dtype(which):
         raise InputError(f"the query {query!r} is no condition; write one, such as dataset == 'Beauty' or epoch > 3")
-    if not isinstance(rows, pd.DataFrame) or rows.empty:
+    if not np.any(which):
         raise InputError(f"the query {query!r} keeps no row")
-    return rows
+    return table.loc[which]
 
 
 def printed_fits() -> pd.DataFrame:
