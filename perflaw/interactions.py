@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError, reading
+from perflaw import InputError
+from perflaw.logs import readers
 
 BLOCK = 1 << 16  # interactions worked on at a time: memory stays near that of the log, and `_pairs` within 64 bits
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -251,11 +252,12 @@ def read_log(
     interactions at the same time, and those of a log without times, keep the order of the file.
     Raises InputError with the file, the row and the mend.
     """
-    columns = reading.read(source, user, item, time, layout, delimiter, header, unit)
+    options = readers.ReadOptions(user, item, time, layout, delimiter, header, unit)
+    columns = readers.read(source, options)
     if name is None:
         name = "log" if isinstance(source, pd.DataFrame) else Path(source).name.split(".")[0]
     return InteractionLog(
-        columns.items, columns.offsets, columns.timestamps, columns.user_ids, columns.item_ids, name, columns.notes
+        columns.items, columns.offsets, columns.timestamps, columns.user_ids, columns.item_ids, name, columns.guesses + columns.notes
     )
 
 
