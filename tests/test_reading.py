@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 import zstandard
 
-from perflaw import InputError, reading
-from perflaw.interactions import from_histories, read_log, write_log
+from perflaw.errors import InputError
+from perflaw.logs.readers import reading
+from perflaw.logs.interaction_log import from_histories, read_log, write_log
 
 ROWS = [("u1", "a", 3), ("u2", "b", 1), ("u1", "c", 1), ("u1", "b", 2), ("u2", "a", 1)]  # times: + 1e9 s; u2 has a tie
 HISTORIES = {"u1": ["c", "b", "a"], "u2": ["b", "a"]}
