@@ -9,21 +9,23 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from perflaw import league, sweeps, synthetic
+from perflaw.logs import synthetic
+from perflaw.models.sweeps import runner
+from perflaw.study.analysis import data_measures
 
-RATES, SIZES = (3.7, 4.2, league.RATE, 5.2, 5.7), (125, 250, 500, 1_000, 2_000, 4_000)
-GRID = {"settings": sweeps.read_grid("quality")["settings"], "grid": {"seed": [0, 1]}}
+RATES, SIZES = (3.7, 4.2, data_measures.RATE, 5.2, 5.7), (125, 250, 500, 1_000, 2_000, 4_000)
+GRID = {"settings": runner.read_grid("quality")["settings"], "grid": {"seed": [0, 1]}}
 
 
 def main(folder="runs/controls"):
     process = synthetic.Process()
-    logs = {f"size {size}": made.log for size, made in zip(SIZES, synthetic.same_rate(process.with_rate(league.RATE), SIZES))}
+    logs = {f"size {size}": made.log for size, made in zip(SIZES, synthetic.same_rate(process.with_rate(data_measures.RATE), SIZES))}
     logs |= {f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))}
     for name, log in logs.items():
-        sweeps.run(GRID, replace(log, name=f"synthetic, {name}"), folder, sweeps.processes(2))
-    path = sweeps.SWEEPS / "controls.csv"
+        runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, runner.processes(2))
+    path = runner.SWEEPS / "controls.csv"
     path.unlink(missing_ok=True)
-    print(sweeps.consolidate(Path(folder), "controls"))
+    print(runner.consolidate(Path(folder), "controls"))
 
 
 if __name__ == "__main__":

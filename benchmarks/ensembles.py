@@ -15,8 +15,11 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from perflaw import datasets, models, ranking, sweeps, training
-from perflaw.interactions import leave_one_out
+from perflaw.logs import datasets
+from perflaw.models import backbones, ranking
+from perflaw.models.sweeps import runner
+from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import leave_one_out
 
 MEMBERS = {16: 8, 32: 4, 64: 2, 128: 1}  # d, and how many seeds
 PATH = Path(__file__).parent.parent / "data" / "ensembles.csv"
@@ -35,8 +38,8 @@ def averaged(scorers):
 def trained(name, d, seed):
     """A model of `survey`, N = 2; with one thread."""
     torch.set_num_threads(1)
-    config = training.config(**sweeps.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed)
-    return config, training.fit(config, datasets.load(name), progress=False).weights
+    config = trainer.config(**runner.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed)
+    return config, trainer.fit(config, datasets.load(name), progress=False).weights
 
 
 def main(names):
@@ -51,9 +54,9 @@ def main(names):
             for k in (k for k in (1, 2, 4, 8) if k <= seeds):
                 for group in range(seeds // k):
                     chosen = [done[d, seed] for seed in range(group * k, group * k + k)]
-                    scorer = averaged([training.scorer(weights, config) for config, weights in chosen])
+                    scorer = averaged([trainer.scorer(weights, config) for config, weights in chosen])
                     ranks = ranking.rank(scorer, split, split.test).ranks
-                    size = k * sum(models.parameters(chosen[0][0], split.log.n_items).values())
+                    size = k * sum(backbones.parameters(chosen[0][0], split.log.n_items).values())
                     rows.append({"log": name, "members": k, "d_emb": d, "group": group, "parameters": size, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
         pd.DataFrame(rows).drop_duplicates(["log", "members", "d_emb", "group"], keep="last").to_csv(PATH, index=False, float_format="%.6g", lineterminator="\n")
 

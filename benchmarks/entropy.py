@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perflaw import entropy
+from perflaw.logs.entropy import approximate
 
-GROWTH = {"by user": entropy.apen_by_user, "pooled": entropy.apen_pooled}
+GROWTH = {"by user": approximate.apen_by_user, "pooled": approximate.apen_pooled}
 
 
 class Log(NamedTuple):
@@ -76,11 +76,11 @@ def seconds(task, repeats=3):
 
 
 def with_threads(threads, task, repeats=3):
-    before, entropy.THREADS = entropy.THREADS, threads
+    before, approximate.THREADS = approximate.THREADS, threads
     try:
         return seconds(task, repeats)
     finally:
-        entropy.THREADS = before
+        approximate.THREADS = before
 
 
 def installed(name):
@@ -131,11 +131,11 @@ def plain_lempel_ziv(series):
 def time_by_user():
     log, name = movielens()
     lengths = np.diff(log.offsets)
-    entropy.apen_by_user(log)
-    entropy.apen_by_user(log, last=50)
-    threads = entropy.THREADS
-    many, ours = seconds(lambda: entropy.apen_by_user(log))
-    one, _ = with_threads(1, lambda: entropy.apen_by_user(log))
+    approximate.apen_by_user(log)
+    approximate.apen_by_user(log, last=50)
+    threads = approximate.THREADS
+    many, ours = seconds(lambda: approximate.apen_by_user(log))
+    one, _ = with_threads(1, lambda: approximate.apen_by_user(log))
 
     by_length = np.argsort(lengths, kind="stable")
     sample = by_length[(np.linspace(0.02, 0.98, 17) * len(lengths)).astype(int)]
@@ -163,7 +163,7 @@ def time_by_user():
     note = f"lists of lists; {len(sample)} users of all lengths, scaled by the sum of n²"
     row(note, f"{plain_time:.0f}", f"{plain_time / many:,.0f}", f"{plain_time / one:,.0f}")
     again = drawn_log(repeats=True)
-    repeated, _ = seconds(lambda: entropy.apen_by_user(again))
+    repeated, _ = seconds(lambda: approximate.apen_by_user(again))
     name = f"perflaw, {threads} threads, a drawn log of {len(again.items):,} tokens with repeats"
     row(name, f"{repeated:.5f}", "", "")
 
@@ -171,8 +171,8 @@ def time_by_user():
 def time_numeric():
     x = np.random.default_rng(0).standard_normal(10_000)
     r = 0.2 * x.std()
-    entropy.apen(x, 2, r)
-    ours, value = with_threads(1, lambda: entropy.apen(x, 2, r))
+    approximate.apen(x, 2, r)
+    ours, value = with_threads(1, lambda: approximate.apen(x, 2, r))
     print("\n### Numeric ApEn of one series of 10,000 normal numbers, m = 2, r = 0.2 std, 1 thread\n")
     row("code", "seconds", "value", "ours is faster by")
     row("---", "---:", "---:", "---:")
@@ -208,7 +208,7 @@ def grow_once(what, tokens):
 
 
 def time_growth(full):
-    print(f"\n### Growth, m = 2, 30,000 items with repeats, {entropy.THREADS} threads\n")
+    print(f"\n### Growth, m = 2, 30,000 items with repeats, {approximate.THREADS} threads\n")
     print("Each figure is the median of the first calls of three fresh processes.\n")
     row("measure", "tokens", "ns a token", "times the first", "added peak memory, in logs of 12 bytes a token")
     row("---", "---:", "---:", "---:", "---:")
@@ -228,25 +228,25 @@ def time_lempel_ziv():
     def series(n):
         return (100 * rng.random(n) ** 3).astype(np.int32)
 
-    entropy.lempel_ziv_entropy(series(100))
+    approximate.lempel_ziv_entropy(series(100))
     print("\n### Lempel-Ziv entropy of one series of 100 unequally likely symbols, 1 thread\n")
     row("code", "n", "seconds", "ns an element", "ours is faster by")
     row("---", "---:", "---:", "---:", "---:")
     ours = {}
     for n in (10**4, 10**5, 10**6):
         x = series(n)
-        ours[n], _ = seconds(lambda: entropy.lempel_ziv_entropy(x))
+        ours[n], _ = seconds(lambda: approximate.lempel_ziv_entropy(x))
         row("perflaw", f"{n:,}", f"{ours[n]:.4f}", f"{1e9 * ours[n] / n:.0f}", "")
     for n in (1000, 10**4):
         x = series(n).tolist()
         plain, value = seconds(lambda: plain_lempel_ziv(x), 1)
-        assert math.isclose(value, entropy.lempel_ziv_entropy(x), rel_tol=1e-12)
+        assert math.isclose(value, approximate.lempel_ziv_entropy(x), rel_tol=1e-12)
         ratio = f"{plain / ours[n]:,.0f}" if n in ours else ""
         row("every substring looked for", f"{n:,}", f"{plain:.2f}", f"{1e9 * plain / n:,.0f}", ratio)
     log, name = movielens()
-    entropy.lempel_ziv_by_user(log)
-    taken, _ = seconds(lambda: entropy.lempel_ziv_by_user(log))
-    name, n = f"perflaw, every user of {name}, {entropy.THREADS} threads", len(log.items)
+    approximate.lempel_ziv_by_user(log)
+    taken, _ = seconds(lambda: approximate.lempel_ziv_by_user(log))
+    name, n = f"perflaw, every user of {name}, {approximate.THREADS} threads", len(log.items)
     row(name, f"{n:,}", f"{taken:.4f}", f"{1e9 * taken / n:.0f}", "")
 
 
@@ -293,17 +293,17 @@ def compare_corrections():
             rate = -np.sum(stationary[:, None] * p * np.log(np.maximum(p, 1e-300)))
             for n in (1000, 10_000, 100_000):
                 logs = [Log(walk(p, n, rng), np.array([0, n]), k) for _ in range(100_000 // n if n > 5000 else 10)]
-                once = entropy.share_seen_once(logs[0])
+                once = approximate.share_seen_once(logs[0])
                 group = 0 if once < 0.2 else 1 if once < 0.5 else 2
-                for name in entropy.CORRECTIONS:
-                    off = [entropy.conditional_entropy(log, 1, name) - rate for log in logs]
+                for name in approximate.CORRECTIONS:
+                    off = [approximate.conditional_entropy(log, 1, name) - rate for log in logs]
                     errors[name, group].append(math.sqrt(np.mean(np.square(off))))
     print("\n### Corrected conditional entropies of 15 Markov chains, 30 to 2,000 states, 1,000 to 100,000 tokens\n")
     print("Root mean square error in nats, averaged over chains and lengths, by the share of transitions seen once:\n")
     labels = enumerate(("< 20 %", "20 to 50 %", "> 50 %"))
     row("correction", *(f"{label} ({len(errors['none', group])} cells)" for group, label in labels))
     row("---", "---:", "---:", "---:")
-    for name in entropy.CORRECTIONS:
+    for name in approximate.CORRECTIONS:
         row(name, *(f"{np.mean(errors[name, group]):.3f}" for group in range(3)))
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw import evidence, explorer, published
+from perflaw.study.analysis import evidence
+from perflaw.study.explorer import explorer
+from perflaw.study.paper import published
 
 TIMED = """
 const form = document.querySelector("div.explorer form");

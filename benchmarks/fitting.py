@@ -9,7 +9,8 @@ import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the problems are too small to share
 
-from perflaw import fitting, laws, published, replication
+from perflaw.laws import families, fitting
+from perflaw.study.paper import published, replication
 
 
 def best_of(task, repeats=3):
@@ -25,13 +26,13 @@ def best_of(task, repeats=3):
 def main():
     points = published.surfaces()
     surfaces = [(surface, surface["value"]) for _, surface in points.groupby(published.SURFACE, sort=False)]
-    law = laws.performance()
+    law = families.performance()
 
     recipe_time, recipe = best_of(lambda: [replication.authors_recipe(*surface)["r2"] for surface in surfaces])
     search_time, fits = best_of(lambda: fitting.fit_surfaces(law, points, published.SURFACE))
     alone_time, _ = best_of(lambda: [fitting.fit(law, *surface) for surface in surfaces])
     rivals_time, _ = best_of(
-        lambda: [fitting.fit_surfaces(rival, points, published.SURFACE) for rival in laws.rivals().values()]
+        lambda: [fitting.fit_surfaces(rival, points, published.SURFACE) for rival in families.rivals().values()]
     )
     bootstrap_time, _ = best_of(lambda: next(iter(fits.values())).bootstrap(1000))
     lower = sum(fit.r2 < r2 - 1e-6 for fit, r2 in zip(fits.values(), recipe))
@@ -42,7 +43,7 @@ def main():
     print(f"| authors' recipe (curve_fit from ones), 20 surfaces | {recipe_time:.3f} |")
     print(f"| our global search, 20 surfaces together | {search_time:.3f} |")
     print(f"| our global search, 20 surfaces one by one | {alone_time:.3f} |")
-    print(f"| all {len(laws.rivals())} laws on 20 surfaces | {rivals_time:.3f} |")
+    print(f"| all {len(families.rivals())} laws on 20 surfaces | {rivals_time:.3f} |")
     print(f"| 1,000 bootstrap fits of one surface | {bootstrap_time:.3f} |")
     print(f"\nthe recipe is within 0.001 of our R2 on {reached} of {len(fits)} surfaces; we are lower on {lower}")
     print(f"global search against the authors' recipe: {recipe_time / search_time:.1f} times as fast")

@@ -4,8 +4,9 @@ import sys
 
 import pandas as pd
 
-from perflaw import baselines, datasets, quality, ranking
-from perflaw.interactions import leave_one_out
+from perflaw.logs import datasets, measures
+from perflaw.models import baselines, ranking
+from perflaw.logs.interaction_log import leave_one_out
 
 
 def main():
@@ -24,7 +25,7 @@ def main():
                     told |= {f"{prefix}HR@10": ranking.hit_rate(ranks), f"{prefix}NDCG@10": ranking.ndcg(ranks)}
             rows.append({"log": name, "recommender": recommender} | told)
             print(*rows[-1].values(), flush=True)
-    path = quality.FOLDER.parent / "floors.csv"
+    path = measures.FOLDER.parent / "floors.csv"
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 

@@ -1,4 +1,4 @@
-"""The prior of `perflaw.forecast`, from the sweeps of SASRec in data/sweeps/, and the forecasts put to the test on logs that it has not seen.
+"""The prior of `perflaw.report.forecast`, from the sweeps of SASRec in data/sweeps/, and the forecasts put to the test on logs that it has not seen.
 
 Each coefficient of each log is taken to be a draw from a normal distribution, whose mean and deviation are found by
 expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. A log counts once, HR@10 and
@@ -10,8 +10,10 @@ NDCG@10 and the grids that were trained on it an equal part each. For the test, 
 import numpy as np
 import pandas as pd
 
-from perflaw import HOME, forecast, sweeps
-from perflaw.interventions import INTERVENTIONS
+from perflaw.models.sweeps import runner
+from perflaw.paths import HOME
+from perflaw.report import forecast
+from perflaw.logs.perturbations import INTERVENTIONS
 
 START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
     "G": (0.2, 0.1), "b_d": (-0.015, 0.03), "b_N": (0.02, 0.03), "c_N": (-0.012, 0.012), "b_T": (0.18, 0.08), "c_T": (-0.015, 0.02),
@@ -24,13 +26,13 @@ GRIDS = ("survey", "laptop")
 
 def surfaces() -> dict[tuple, pd.DataFrame]:
     """Runs of SASRec of the grids GRIDS by log and loss, which differ in layers, dimension, seed and share of the users alone."""
-    runs = pd.concat([sweeps.read(path) for path in sorted(sweeps.SWEEPS.glob("*.csv"))], ignore_index=True).drop_duplicates("key")
+    runs = pd.concat([runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True).drop_duplicates("key")
     others = [name for name in INTERVENTIONS if name != "sample_users"]
     runs = runs[runs[others].isna().all(axis=1) & (runs["backbone"] == "sasrec") & (runs["split"] == "leave one out") & ~runs["shared_layers"].astype(bool) & (runs["NDCG@10"] > 0)]
     found = {}
     for grid in GRIDS:
-        settings = sweeps.read_grid(grid)["settings"]
-        for log, rows in sweeps.having(runs, settings).groupby("log", sort=False):
+        settings = runner.read_grid(grid)["settings"]
+        for log, rows in runner.having(runs, settings).groupby("log", sort=False):
             if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2:
                 found[log, settings["loss"]] = rows.reset_index(drop=True)
     return found

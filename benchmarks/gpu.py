@@ -13,8 +13,10 @@ import numpy as np
 import torch
 from training import head, row  # the benchmark beside this one
 
-from perflaw import datasets, laws, training
-from perflaw.interactions import leave_one_out
+from perflaw.laws import families
+from perflaw.logs import datasets
+from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import leave_one_out
 
 MEMBERS = 8
 
@@ -26,19 +28,19 @@ def synchronise(device):
 
 def rate(configs, split, device, steps, captured=True):
     """Positions a second of a stack of these configurations, padding not counted."""
-    batches = training.Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
-    members = [training.Member(config, split, batches) for config in configs]
-    step = training.step_batched if device != "cpu" else training.step_in_turn
-    dealt = [[who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][: steps + training.WARM_UP] for config in configs]
+    batches = trainer.Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
+    members = [trainer.Member(config, split, batches) for config in configs]
+    step = trainer.step_batched if device != "cpu" else trainer.step_in_turn
+    dealt = [[who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][: steps + trainer.WARM_UP] for config in configs]
     dealt = list(zip(*dealt))
-    for whose in dealt[: training.WARM_UP]:
+    for whose in dealt[: trainer.WARM_UP]:
         step(members, batches, whose)
     if captured and device != "cpu":
-        step = training.capture(members, batches, step)
+        step = trainer.capture(members, batches, step)
         step(members, batches, dealt[0])
     synchronise(device)
     start = time.perf_counter()
-    for whose in dealt[training.WARM_UP :]:
+    for whose in dealt[trainer.WARM_UP :]:
         step(members, batches, whose)
     synchronise(device)
     seconds = time.perf_counter() - start
@@ -62,16 +64,16 @@ def compare_stacks(split, device, steps, sizes):
     best = peak(device)
     head(f"Positions a second, bfloat16, 2 layers, full cross-entropy; peak {best / 1e12:.1f} TFLOP/s", "d", "1 run", f"stack of {MEMBERS}", "times", "share of peak")
     for d in sizes:
-        config = training.config(d_emb=d, loss="softmax", precision="bf16")
+        config = trainer.config(d_emb=d, loss="softmax", precision="bf16")
         one = rate([config], split, device, steps)
         many = rate([replace(config, seed=seed) for seed in range(MEMBERS)], split, device, steps)
-        flops = float(laws.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
+        flops = float(families.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
         row(d, f"{one:,.0f}", f"{many:,.0f}", f"{many / one:.1f}", f"{many * flops / best:.1%}")
 
 
 def compare_captured(split, device, steps):
     head("Deep and narrow: 32 layers, d = 25, LLaMA-style, bfloat16, positions a second", "runs", "eager", "captured", "times")
-    config = training.config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
+    config = trainer.config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
     for members in (1, MEMBERS):
         configs = [replace(config, seed=seed) for seed in range(members)]
         eager, captured = (rate(configs, split, device, steps, how) for how in (False, True))
@@ -79,10 +81,10 @@ def compare_captured(split, device, steps):
 
 
 def compare_learning(split, device, epochs):
-    base = training.config(d_emb=32, loss="softmax", learning_rate=3e-3, epochs=epochs, patience=None, validate_every=epochs, max_seq_len=100)
+    base = trainer.config(d_emb=32, loss="softmax", learning_rate=3e-3, epochs=epochs, patience=None, validate_every=epochs, max_seq_len=100)
     configs = [replace(base, seed=seed) for seed in range(MEMBERS)]
-    single = np.array([training.fit(config, split, device, progress=False).curve[-1]["NDCG@10"] for config in configs])
-    stack = training.fit_stack([replace(config, precision="bf16") for config in configs], split, device, progress=False)
+    single = np.array([trainer.fit(config, split, device, progress=False).curve[-1]["NDCG@10"] for config in configs])
+    stack = trainer.fit_stack([replace(config, precision="bf16") for config in configs], split, device, progress=False)
     stack = np.array([fitted.curve[-1]["NDCG@10"] for fitted in stack])
     head(f"{MEMBERS} seeds, {epochs} epochs: validation NDCG@10", "", "mean", "standard deviation of seeds")
     row("single runs, fp32", f"{single.mean():.4f}", f"{single.std(ddof=1):.4f}")
@@ -96,8 +98,8 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few steps and sizes: does it run?")
     options = parser.parse_args()
     split = leave_one_out(datasets.load("ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local() else "synthetic"))
-    training.check(training.config(), split, options.device)
-    print(f"torch {torch.__version__}, {training.environment(options.device)['device']}, {split.log.name}")
+    trainer.check(trainer.config(), split, options.device)
+    print(f"torch {torch.__version__}, {trainer.environment(options.device)['device']}, {split.log.name}")
     steps = 2 if options.quick else 40
     compare_stacks(split, options.device, steps, (16,) if options.quick else (16, 32, 64, 128))
     compare_captured(split, options.device, steps)

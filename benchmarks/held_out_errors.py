@@ -8,13 +8,14 @@ every surface at once, the others one at a time.
 
 import pandas as pd
 
-from perflaw import fitting, joint, laws, published
+from perflaw.laws import families, fitting, mixed
+from perflaw.study.paper import published
 
 
 def main():
     points = published.surfaces()
     cells = pd.concat(
-        [fitting.held_out_surfaces(laws.rivals(), points, published.SURFACE), joint.held_out(points)], ignore_index=True
+        [fitting.held_out_surfaces(families.rivals(), points, published.SURFACE), mixed.held_out(points)], ignore_index=True
     )
     by_log = fitting.mean_errors(cells, published.SURFACE, keep=["dataset"]).rename(columns={"dataset": "log"})
     overall = fitting.mean_errors(cells, published.SURFACE).assign(log="all")

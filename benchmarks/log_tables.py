@@ -2,18 +2,18 @@
 
 import sys
 
-from perflaw import quality
+from perflaw.logs import measures
 
 
 def main():
-    logs = {name: log for name, log in quality.logs().items() if name != "synthetic"}
+    logs = {name: log for name, log in measures.logs().items() if name != "synthetic"}
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
-    quality.FOLDER.mkdir(exist_ok=True)
+    measures.FOLDER.mkdir(exist_ok=True)
     for name in ("summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"):
-        table = getattr(quality, name)(logs)
-        table.to_csv(quality.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
-        print(f"{quality.FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
+        table = getattr(measures, name)(logs)
+        table.to_csv(measures.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        print(f"{measures.FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def generate(path, rows):
 
 def measure_ours(path):
     """Seconds of each step, bytes of the arrays, and the peak."""
-    from perflaw.interactions import leave_one_out, read_log
+    from perflaw.logs.interaction_log import leave_one_out, read_log
 
     marks = [time.perf_counter()]
     log = read_log(path)
@@ -103,7 +103,7 @@ def text_against_pandas(folder):
     """Best of seven of each: a million rows of `user item`, read and sorted."""
     import pandas as pd
 
-    from perflaw.interactions import read_log
+    from perflaw.logs.interaction_log import read_log
 
     path = Path(os.environ.get("PERFLAW_DATA", folder)) / "raw/sasrec/ml-1m.txt"
     if not path.exists():

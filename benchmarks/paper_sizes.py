@@ -11,14 +11,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw import HOME, datasets, ranking, sweeps, training
-from perflaw.interactions import leave_one_out
+from perflaw.logs import datasets
+from perflaw.models import ranking
+from perflaw.models.sweeps import runner
+from perflaw.models.training import trainer
+from perflaw.paths import HOME
+from perflaw.logs.interaction_log import leave_one_out
 
 
 def main(folder):
-    split, settings, rows = leave_one_out(datasets.load("ml-1m")), sweeps.read_grid("paper")["settings"], []
+    split, settings, rows = leave_one_out(datasets.load("ml-1m")), runner.read_grid("paper")["settings"], []
     for path in sorted(Path(folder).glob("*.json")):
-        record = training.read_record(path)
+        record = trainer.read_record(path)
         config = record["configuration"]
         if "metrics" not in record or any(config[name] != value for name, value in settings.items()) or record["split"]["hash"] != split.hash:
             continue

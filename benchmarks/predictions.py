@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from perflaw import evidence, laws, sweeps
+from perflaw.laws import families
+from perflaw.models.sweeps import runner
+from perflaw.study.analysis import evidence
 
 DATA = Path(__file__).parent.parent / "data"
 SMALL = {"survey": evidence.SMALL, "paper": (12, 75)}  # N and d up to which a grid is its small half
@@ -23,9 +25,9 @@ SMALL = {"survey": evidence.SMALL, "paper": (12, 75)}  # N and d up to which a g
 
 def main(folder, grid="survey"):
     path = DATA / ("predictions.csv" if grid == "survey" else f"predictions-{grid}.csv")
-    runs = pd.concat([sweeps.load(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))], ignore_index=True)
-    table = evidence.surfaces(sweeps.having(runs, sweeps.read_grid(grid)["settings"]))
-    cells = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(grid)}), columns=list(laws.AXES))
+    runs = pd.concat([runner.load(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))], ignore_index=True)
+    table = evidence.surfaces(runner.having(runs, runner.read_grid(grid)["settings"]))
+    cells = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand(grid)}), columns=list(families.AXES))
     is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731
     told = {at: pd.read_csv(at) for at in (DATA / "predictions.csv", path) if at.exists()}
     known = pd.concat([*told.values(), pd.DataFrame({"dataset": []})])["dataset"].unique()

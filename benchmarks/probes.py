@@ -9,20 +9,22 @@ import sys
 import pandas as pd
 from tqdm import tqdm
 
-from perflaw import baselines, datasets, quality, ranking, sweeps
-from perflaw.interventions import INTERVENTIONS
+from perflaw.logs import datasets, measures
+from perflaw.models import baselines, ranking
+from perflaw.models.sweeps import runner
+from perflaw.logs.perturbations import INTERVENTIONS
 
 
 def main(names):
-    path, rows = quality.FOLDER.parent / "probes.csv", []
-    points = list(dict.fromkeys(point.data for point in sweeps.expand("quality")))
+    path, rows = measures.FOLDER.parent / "probes.csv", []
+    points = list(dict.fromkeys(point.data for point in runner.expand("quality")))
     for name in names:
         log = datasets.load(name)
         for data in tqdm(points, desc=name):
-            split = sweeps.split_of(log, data)
+            split = runner.split_of(log, data)
             markov = ranking.rank(baselines.markov(split), split, split.validation).ranks
             steps = dict(data.steps)
-            rows.append({"log": log.name, **{step: steps.get(step) for step in INTERVENTIONS}, "data_seed": data.seed, "probe: Markov's NDCG@10": ranking.ndcg(markov), "probe: bigram's cross-entropy": quality.cross_entropy(split)})
+            rows.append({"log": log.name, **{step: steps.get(step) for step in INTERVENTIONS}, "data_seed": data.seed, "probe: Markov's NDCG@10": ranking.ndcg(markov), "probe: bigram's cross-entropy": measures.cross_entropy(split)})
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 

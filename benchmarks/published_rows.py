@@ -15,8 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from perflaw import InputError, datasets, ranking, training
-from perflaw.interactions import leave_one_out
+from perflaw.errors import InputError
+from perflaw.logs import datasets
+from perflaw.models import ranking
+from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import leave_one_out
 
 ROOT = Path(__file__).parents[1]
 TABLE, PROTOCOLS = ROOT / "data" / "published_rows.csv", ROOT / "data" / "protocols.csv"
@@ -41,7 +44,7 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
 def measure(name, runs, device):
     """Train a row, or read its record."""
     log, *_, values = ROWS[name]
-    return training.train(training.config(**values), leave_one_out(datasets.load(log)), runs, device)
+    return trainer.train(trainer.config(**values), leave_one_out(datasets.load(log)), runs, device)
 
 
 def row(name, record, split):
@@ -88,11 +91,11 @@ def main():
     rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
         split = leave_one_out(datasets.load(log))
-        path = options.runs / f"{training.key(training.config(**values), split)}.json"
+        path = options.runs / f"{trainer.key(trainer.config(**values), split)}.json"
         if not path.exists():
             print(f"{name}: open ({path} is not there)")
             continue
-        record = training.read_record(path)
+        record = trainer.read_record(path)
         rows.append(row(name, record, split))
         told = ranking.protocols(*(ranking.from_ranks(record["ranks"][part], split, seen) for part, seen in ranking.RULES.items()))
         tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))

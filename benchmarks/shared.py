@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from perflaw import ranking, sweeps, training
+from perflaw.models import ranking
+from perflaw.models.sweeps import runner
+from perflaw.models.training import trainer
 
 
 def main(folder):
-    wanted = sweeps.read_grid("survey")["settings"] | {"backbone": "sasrec", "shared_layers": False, "seed": 0}
+    wanted = runner.read_grid("survey")["settings"] | {"backbone": "sasrec", "shared_layers": False, "seed": 0}
     print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
     logs = {}
     for path in sorted(Path(folder).rglob("*.json")):
-        record = training.read_record(path)
+        record = trainer.read_record(path)
         if "ranks" in record and not record["split"]["interventions"] and record["split"]["rule"] == "leave one out" and all(record["configuration"][name] == value for name, value in wanted.items()):
             logs.setdefault((record["log"], record["data_hash"]), []).append(ranking.gains(np.array(record["ranks"]["test"])))
     for (log, _), gains in logs.items():

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import torch
 
-from perflaw import costs, datasets, sweeps, training
+from perflaw.logs import datasets
+from perflaw.models.sweeps import cost_model, runner
+from perflaw.models.training import trainer
 
 GRID = {
     "settings": {"loss": "softmax", "max_seq_len": 50, "learning_rate": 0.005, "epochs": 8, "patience": None},
@@ -41,18 +43,18 @@ def main():
     rates = {}
     with tempfile.TemporaryDirectory() as scratch:
         torch.set_num_threads(1)
-        sweeps.run({"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False)  # compiles and caches
+        runner.run({"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False)  # compiles and caches
         for workers in (1, os.cpu_count()):
             folder = Path(scratch) / str(workers)
-            pool = sweeps.processes(workers)()
-            list(pool.map(sweeps.work, *zip(*[(log, sweeps.Data(), [sweeps.expand({"settings": {"epochs": 1}})[0].config], folder / "warm")] * workers)))
-            seconds, table = timed(lambda: sweeps.run(GRID, log, folder / "runs", pool, progress=False))
+            pool = runner.processes(workers)()
+            list(pool.map(runner.work, *zip(*[(log, runner.Data(), [runner.expand({"settings": {"epochs": 1}})[0].config], folder / "warm")] * workers)))
+            seconds, table = timed(lambda: runner.run(GRID, log, folder / "runs", pool, progress=False))
             pool.shutdown()
             phases = table[["seconds training", "seconds validation", "seconds test"]].sum().sum()
             rates[workers] = 3600 * len(table) / seconds
             print(f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} | {phases / seconds / workers:.1%} |")
         sequence = list(rates.values())
-        errors = 100 * (costs.held_out(table)["predicted"] / table["seconds"] - 1).abs()
+        errors = 100 * (cost_model.held_out(table)["predicted"] / table["seconds"] - 1).abs()
         print(f"\nthe cost model, on a fifth of the runs at a time learnt from the others: median error {errors.median():.0f} %, largest {errors.max():.0f} %")
         print(f"{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times the runs an hour of one\n")
 
@@ -61,12 +63,12 @@ def main():
         record = json.loads(next(folder.glob("*.json")).read_text())
         for i in range(options.records):
             record["configuration"]["seed"] = i
-            record["key"] = training.key_of(record)
+            record["key"] = trainer.key_of(record)
             (copies / f"{record['key']}.json").write_text(json.dumps(record))
         size = next(copies.iterdir()).stat().st_size
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            seconds, table = timed(sweeps.load, copies)
+            seconds, table = timed(runner.load, copies)
         shutil.rmtree(copies)
     print(f"{len(table):,} records of {size / 1024:.0f} KB are read in {seconds:.2f} s")
 

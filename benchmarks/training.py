@@ -37,8 +37,11 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from perflaw import datasets, laws, models, training
-from perflaw.interactions import InteractionLog, Split, leave_one_out
+from perflaw.laws import families
+from perflaw.logs import datasets
+from perflaw.models import backbones
+from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 
 CORES = os.cpu_count()
 GROWTH = Path(__file__).parents[1] / "data" / "growth.csv"  # the last table, which the book shows
@@ -77,10 +80,10 @@ def movielens():
 class Ours:
     """A step of `training.fit`, as a function that says how many positions it trained on."""
 
-    def __init__(self, split, batch_size=ROWS, loss_of=training.loss_of, **values):
-        self.config = training.config(batch_size=batch_size, **SIZES | values)
-        self.batches = training.Batches(split, self.config.max_seq_len, batch_size)
-        self.member, self.loss_of = training.Member(self.config, split, self.batches), loss_of
+    def __init__(self, split, batch_size=ROWS, loss_of=trainer.loss_of, **values):
+        self.config = trainer.config(batch_size=batch_size, **SIZES | values)
+        self.batches = trainer.Batches(split, self.config.max_seq_len, batch_size)
+        self.member, self.loss_of = trainer.Member(self.config, split, self.batches), loss_of
         self.dealt = self.deal()
 
     def deal(self):
@@ -101,7 +104,7 @@ class Ours:
 def all_scores(weights, config, batches, who, chance):
     """Cross-entropy as it is usually written: every score of every position at once."""
     at, ids, targets, real = batches.take(who)
-    hidden = models.hidden(weights, ids, batches.layout, config, chance.drop)
+    hidden = backbones.hidden(weights, ids, batches.layout, config, chance.drop)
     return F.cross_entropy((hidden @ weights["items"].T)[real], targets[real])
 
 
@@ -310,11 +313,11 @@ def compare_stacks(epochs):
     sizes = dict(max_seq_len=50, epochs=epochs, patience=None, validate_every=epochs)
     head(f"A stack of 8 seeds, synthetic log, {epochs} epochs, {CORES} threads", "d", "one after another, s", "stack, s", "computed at once, s", "one after another / stack")
     for d in (16, 64):
-        configs = [training.config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
+        configs = [trainer.config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
         ways = (
-            lambda: [training.fit(config, split, progress=False) for config in configs],
-            lambda: training.fit_stack(configs, split, progress=False),
-            lambda: training.fit_stack(configs, split, progress=False, batched=True),
+            lambda: [trainer.fit(config, split, progress=False) for config in configs],
+            lambda: trainer.fit_stack(configs, split, progress=False),
+            lambda: trainer.fit_stack(configs, split, progress=False, batched=True),
         )
         taken = [seconds(way, 3) for way in ways]
         row(d, *(f"{s:.2f}" for s in taken), f"{taken[0] / taken[1]:.2f}")
@@ -388,7 +391,7 @@ def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
     taken = seconds(step, repeats)
     with Count(step.member.weights["items"].shape) as count:
         tokens = step()
-    flops = laws.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
+    flops = families.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
     return tokens, taken, count, tokens * float(flops)
 
 

@@ -13,13 +13,15 @@ import pytest
 from click.testing import CliRunner
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from perflaw import InputError, book, cli
+from perflaw.cli.main import main
+from perflaw.errors import InputError
+from perflaw.publish import builder
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 # A process started in the background may have been told to ignore Ctrl-C.
 INTERRUPTIBLE = """
 import signal
-from perflaw.cli import main
+from perflaw.cli.main import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
@@ -72,7 +74,7 @@ def unrendered(monkeypatch):
         (home / "html").mkdir(exist_ok=True)
         (home / "html" / "index.html").touch()
 
-    monkeypatch.setattr(book, "render", render)
+    monkeypatch.setattr(builder, "render", render)
 
 
 def made(root, name="default"):
@@ -92,7 +94,7 @@ def printed(root, notebook, name="default"):
 
 
 def test_parameters_are_found_with_type_default_and_help(toy):
-    level, label, sizes, n, fast = book.declared(toy)
+    level, label, sizes, n, fast = builder.declared(toy)
     assert level == ("one", "level", "float", "0.9", "coverage of the intervals")
     assert (label.kind, sizes.kind, n.kind, fast.kind) == ("str", "list[int]", "int", "bool")
     assert n.notebook == "two"
@@ -101,12 +103,12 @@ def test_parameters_are_found_with_type_default_and_help(toy):
 def test_a_parameter_without_a_type_is_refused(toy):
     write_notebook(toy, "three", "", "level = 0.9")
     with pytest.raises(InputError, match="three.ipynb: the parameter level must be annotated"):
-        book.declared(toy)
+        builder.declared(toy)
 
 
 def test_an_unknown_parameter_is_refused_with_the_list(toy):
     with pytest.raises(InputError) as error:
-        book.build(toy, {"levle": 0.8}, "mine")
+        builder.build(toy, {"levle": 0.8}, "mine")
     first, *rest = str(error.value).splitlines()
     assert first == "no notebook declares a parameter 'levle'"
     assert "  level (float, default 0.9, in one) coverage of the intervals" in rest
@@ -128,7 +130,7 @@ def test_an_unknown_parameter_is_refused_with_the_list(toy):
     ],
 )
 def test_values_are_read_as_the_declared_type(value, kind, expected):
-    result = book.as_kind(value, kind)
+    result = builder.as_kind(value, kind)
     assert result == expected and type(result) is type(expected)
 
 
@@ -139,13 +141,13 @@ def test_values_are_read_as_the_declared_type(value, kind, expected):
 )
 def test_values_of_another_type_are_refused(value, kind):
     with pytest.raises(InputError, match=re.escape(f"must be of type {kind}, not {value!r}")):
-        book.assign([book.Parameter("one", "level", kind, "0.9", "")], {"level": value})
+        builder.assign([builder.Parameter("one", "level", kind, "0.9", "")], {"level": value})
 
 
 def test_pairs_win_over_the_file(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("level: 0.8\nn: 4\n")
-    assert book.read_parameters(file, [("level", "0.7")]) == {"level": "0.7", "n": 4}
+    assert builder.read_parameters(file, [("level", "0.7")]) == {"level": "0.7", "n": 4}
 
 
 @pytest.mark.parametrize("text", ["- 1\n- 2\n", "level: [\n", "just words\n"])
@@ -153,152 +155,152 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     file = tmp_path / "my.yaml"
     file.write_text(text)
     with pytest.raises(InputError, match="my.yaml"):
-        book.read_parameters(file)
+        builder.read_parameters(file)
 
 
 # Names
 
 
 def test_names_are_made_from_the_parameters(tmp_path):
-    assert book.name_for() == "default"
-    assert book.name_for(tmp_path / "my.yaml") == "my"
-    assert book.name_for(None, [("level", "0.8"), ("seed", "1")]) == "level-0.8_seed-1"
-    assert book.name_for(None, [("log", "../my log.csv")]) == "log-..-my-log.csv"
-    long = book.name_for(None, [("log", "a" * 300)])
-    assert len(long) == 80 and long != book.name_for(None, [("log", "a" * 301)])
+    assert builder.name_for() == "default"
+    assert builder.name_for(tmp_path / "my.yaml") == "my"
+    assert builder.name_for(None, [("level", "0.8"), ("seed", "1")]) == "level-0.8_seed-1"
+    assert builder.name_for(None, [("log", "../my log.csv")]) == "log-..-my-log.csv"
+    long = builder.name_for(None, [("log", "a" * 300)])
+    assert len(long) == 80 and long != builder.name_for(None, [("log", "a" * 301)])
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "-rf", ".hidden", "a b", "a" * 101])
 def test_names_that_are_no_plain_folder_are_refused(toy, name):
     with pytest.raises(InputError, match="cannot be called"):
-        book.build(toy, {}, name)
+        builder.build(toy, {}, name)
 
 
 @pytest.mark.parametrize("name", ["default", "Default"])
 def test_a_custom_book_is_never_the_default(toy, name):
     with pytest.raises(InputError, match="another --name"):
-        book.build(toy, {"level": 0.8}, name)
+        builder.build(toy, {"level": 0.8}, name)
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path):
     with pytest.raises(InputError, match="run this from the project's root"):
-        book.build(tmp_path)
+        builder.build(tmp_path)
 
 
 # What is executed when
 
 
 def test_only_what_changed_is_executed(toy, unrendered):
-    book.build(toy)
+    builder.build(toy)
     first = made(toy)
     assert set(first) == {"one", "two"}
     assert printed(toy, "one") == "0.9 x" and printed(toy, "two") == "3"
 
-    book.build(toy)
+    builder.build(toy)
     assert made(toy) == first
 
     write_notebook(toy, "two", "print(n, 'again')", "n: int = 3")
-    book.build(toy)
+    builder.build(toy)
     second = made(toy)
     assert second["one"] == first["one"] and second["two"] > first["two"]
 
     (toy / "data" / "points.csv").write_text("x\n2\n")
-    book.build(toy)
+    builder.build(toy)
     third = made(toy)
     assert third["one"] > second["one"] and third["two"] > second["two"]
 
 
 def test_code_and_requirements_count(toy, unrendered):
-    book.build(toy)
+    builder.build(toy)
     first = made(toy)
     (toy / "perflaw" / "laws.py").write_text("x = 1\n")
-    book.build(toy)
+    builder.build(toy)
     second = made(toy)
     (toy / "requirements.txt").write_text("click\nnumpy\n")
-    book.build(toy)
+    builder.build(toy)
     assert all(first[name] < second[name] < made(toy)[name] for name in first)
 
 
 def test_logs_that_are_here_count(toy, unrendered, monkeypatch):
     monkeypatch.delenv("PERFLAW_DATA", raising=False)
-    book.build(toy)
+    builder.build(toy)
     first = made(toy)
     (toy / "logs").mkdir()
     monkeypatch.setenv("PERFLAW_DATA", str(toy / "logs"))
-    book.build(toy)
+    builder.build(toy)
     assert made(toy) == first
     (toy / "logs" / "shop.csv").write_text("user,item\nu,a\n")
-    book.build(toy)
+    builder.build(toy)
     second = made(toy)
     assert all(first[name] < second[name] for name in first)
-    book.build(toy)
+    builder.build(toy)
     assert made(toy) == second
 
 
 def test_figures_that_are_named_count(toy, unrendered, monkeypatch):
     monkeypatch.delenv("PERFLAW_FIGURES", raising=False)
-    book.build(toy)
+    builder.build(toy)
     first = made(toy)
     monkeypatch.setenv("PERFLAW_FIGURES", "figures")
-    book.build(toy)
+    builder.build(toy)
     assert all(first[name] < moment for name, moment in made(toy).items())
 
 
 def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(toy, unrendered):
     home = toy / "book" / "_build" / "default"
-    book.build(toy)
+    builder.build(toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
     (home / "executed" / "one" / "figures" / "one.svg").unlink()
-    book.build(toy)
+    builder.build(toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
     write_notebook(toy, "one", WRITE.format("other"))
-    book.build(toy)
+    builder.build(toy)
     assert [path.name for path in (home / "source" / "figures").iterdir()] == ["other.svg"]
 
     (toy / "notebooks" / "one.ipynb").unlink()
-    book.build(toy)
+    builder.build(toy)
     assert [path.name for path in (home / "source" / "executed").iterdir()] == ["two.ipynb"]
     assert not (home / "source" / "figures").exists()
 
 
 def test_a_half_written_notebook_is_not_trusted(toy, unrendered):
-    book.build(toy)
+    builder.build(toy)
     path = toy / "book" / "_build" / "default" / "executed" / "one" / "one.ipynb"
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
-    book.build(toy)
+    builder.build(toy)
     assert printed(toy, "one") == "0.9 x"
 
 
 def test_two_notebooks_cannot_write_the_same_figure(toy, unrendered):
     write_notebook(toy, "two", WRITE.format("one"))
-    with pytest.raises(book.BuildError, match=r"two.ipynb wrote figures/one.svg"):
-        book.build(toy)
+    with pytest.raises(builder.BuildError, match=r"two.ipynb wrote figures/one.svg"):
+        builder.build(toy)
 
 
 def test_a_custom_book_is_apart_from_the_default(toy, unrendered):
-    book.build(toy)
+    builder.build(toy)
     before = made(toy)
-    book.build(toy, {"level": 0.8, "n": "4"}, "mine")
+    builder.build(toy, {"level": 0.8, "n": "4"}, "mine")
     assert printed(toy, "one", "mine") == "0.8 x" and printed(toy, "two", "mine") == "4"
     assert made(toy) == before and printed(toy, "one") == "0.9 x"
 
     mine = made(toy, "mine")
-    book.build(toy, {"level": 0.7, "n": "4"}, "mine")
+    builder.build(toy, {"level": 0.7, "n": "4"}, "mine")
     assert printed(toy, "one", "mine") == "0.7 x"
     assert made(toy, "mine")["two"] == mine["two"]
 
 
 def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrendered):
-    book.build(toy)
+    builder.build(toy)
     source = toy / "book" / "_build" / "default" / "source"
     for path in source.glob("executed/*.ipynb"):
         text = path.read_text()
         assert '"output_type": "error"' not in text
         assert str(toy) not in text
-        made_by = book.record(path)
+        made_by = builder.record(path)
         assert {"hash", "parameters", "started", "seconds", "outputs", "python", "platform", "cores"} < set(made_by)
         assert {"numpy", "scipy", "papermill"} <= set(made_by["versions"])
     table = (source / "_runtime.md").read_text()
@@ -309,27 +311,27 @@ def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrend
 
 
 def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered):
-    book.build(toy)
+    builder.build(toy)
     before = made(toy)
     source = toy / "notebooks" / "one.ipynb"
     good = source.read_text()
     write_notebook(toy, "one", WRITE.format("bad") + "\nraise ValueError('too\\nbad')", "level: float = 0.9")
-    with pytest.raises(book.BuildError, match=r"^one.ipynb, code cell 2: ValueError: too bad \(.*failed/one.ipynb\)$"):
-        book.build(toy)
+    with pytest.raises(builder.BuildError, match=r"^one.ipynb, code cell 2: ValueError: too bad \(.*failed/one.ipynb\)$"):
+        builder.build(toy)
     home = toy / "book" / "_build" / "default"
     assert made(toy) == before
     assert (home / "html" / "index.html").is_file() and (home / "source" / "figures" / "one.svg").is_file()
     assert (home / "failed" / "one.ipynb").is_file() and not (home / "scratch").exists()
 
     source.write_text(good)
-    book.build(toy)
+    builder.build(toy)
     assert made(toy) == before and not (home / "failed").exists()
 
 
 def test_a_dead_kernel_is_one_line(toy, unrendered):
     write_notebook(toy, "one", "import os\nos._exit(1)")
-    with pytest.raises(book.BuildError, match="^one.ipynb could not be run: .*died"):
-        book.build(toy)
+    with pytest.raises(builder.BuildError, match="^one.ipynb could not be run: .*died"):
+        builder.build(toy)
 
 
 def test_an_interrupt_leaves_nothing_running_and_exits_130(toy):
@@ -362,7 +364,7 @@ def test_an_interrupt_leaves_nothing_running_and_exits_130(toy):
 
 @pytest.mark.slow
 def test_pages_are_rendered_once_and_a_bad_page_leaves_them(toy, capsys):
-    index = book.build(toy)
+    index = builder.build(toy)
     html = index.parent
     assert "figures/one.svg" not in index.read_text() and (html / "_images" / "one.svg").is_file()
     assert (html / "_sources" / "executed" / "one.ipynb").is_file()
@@ -370,20 +372,20 @@ def test_pages_are_rendered_once_and_a_bad_page_leaves_them(toy, capsys):
     written = index.stat().st_mtime_ns
     capsys.readouterr()
 
-    book.build(toy)
+    builder.build(toy)
     assert index.stat().st_mtime_ns == written and capsys.readouterr().out == ""
 
     page = toy / "book" / "index.md"
     good = page.read_text()
     page.write_text(good + "\n[nowhere](missing.md)\n")
-    with pytest.raises(book.BuildError) as error:
-        book.build(toy)
+    with pytest.raises(builder.BuildError) as error:
+        builder.build(toy)
     assert re.search(r"^index.md:\d+: WARNING: .*missing.md", str(error.value), re.MULTILINE)
     assert "Traceback" not in str(error.value)
     assert index.stat().st_mtime_ns == written
 
     page.write_text(good + "\nMore words.\n")
-    book.build(toy)
+    builder.build(toy)
     assert "More words." in index.read_text()
 
 
@@ -391,12 +393,12 @@ def test_a_page_is_finished():
     heavy = '<script src="_static/scripts/fontawesome.js?digest=1"></script><script defer="defer" src="_static/mathjax/tex.js?v=1"></script>'
     pair = '<img alt="The same." class="narrow" src="a-narrow.svg" />\n<figure class="align-default" id="a">\n<img alt="A curve." class="wide" src="a.svg" />\n'
     maths = '(<span class="math notranslate nohighlight">\\(x &lt; 1\\)</span>),'
-    assert book.finish(f"{heavy}<p>No maths.</p>") == "<p>No maths.</p>"
-    assert book.finish(f"{heavy}{maths}") == f'{heavy[heavy.index("<script defer") :]}<span class="unbroken">{maths}</span>'
+    assert builder.finish(f"{heavy}<p>No maths.</p>") == "<p>No maths.</p>"
+    assert builder.finish(f"{heavy}{maths}") == f'{heavy[heavy.index("<script defer") :]}<span class="unbroken">{maths}</span>'
     picture = '<picture><source media="(max-width: 699.98px)" srcset="a-narrow.svg" /><img alt="A curve." class="wide" src="a.svg" /></picture>'
-    assert book.finish(pair) == f'<figure class="align-default" id="a">\n{picture}\n'
-    assert book.finish('<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">') == '<div class="citation-list"><div class="citation">'
-    assert book.finish('<th class="col_heading level0 col0" >') == '<th scope="col" class="col_heading level0 col0" >'
+    assert builder.finish(pair) == f'<figure class="align-default" id="a">\n{picture}\n'
+    assert builder.finish('<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">') == '<div class="citation-list"><div class="citation">'
+    assert builder.finish('<th class="col_heading level0 col0" >') == '<th scope="col" class="col_heading level0 col0" >'
 
 
 # The command
@@ -406,7 +408,7 @@ def test_a_page_is_finished():
 def command(toy, unrendered, monkeypatch):
     """``perflaw`` run in the toy project."""
     monkeypatch.chdir(toy)
-    return lambda *arguments: CliRunner().invoke(cli.main, arguments)
+    return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
 def test_command_builds_the_book_and_prints_its_index(command, toy):
@@ -448,7 +450,7 @@ def test_command_reports_a_failing_cell(command, toy):
 
 
 def test_command_has_a_version():
-    assert re.fullmatch(r"perflaw, version \S+\n|main, version \S+\n", CliRunner().invoke(cli.main, ["--version"]).output)
+    assert re.fullmatch(r"perflaw, version \S+\n|main, version \S+\n", CliRunner().invoke(main, ["--version"]).output)
 
 
 def test_two_builds_of_one_book_do_not_meet(toy):
@@ -458,13 +460,13 @@ def test_two_builds_of_one_book_do_not_meet(toy):
     home.mkdir(parents=True)
     with FileLock(home / ".lock"):
         with pytest.raises(InputError, match="being built by another process"):
-            book.build(toy)
+            builder.build(toy)
 
 
 def test_a_notebook_that_is_none_is_named(toy):
     (toy / "notebooks" / "three.ipynb").write_text("not json")
     with pytest.raises(InputError, match="three.ipynb cannot be read as a notebook"):
-        book.build(toy, {"n": 4}, "mine")
+        builder.build(toy, {"n": 4}, "mine")
 
 
 @pytest.mark.parametrize("notebook", sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
@@ -474,7 +476,7 @@ def test_no_notebook_gives_a_parameter_another_value(notebook):
     bound = lambda cell: {node.id for node in own_scope(ast.parse(cell.source)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # noqa: E731
     given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     names = set().union(*map(bound, given))
-    assert names == {parameter.name for parameter in book.parameters_of(notebook)}
+    assert names == {parameter.name for parameter in builder.parameters_of(notebook)}
     for cell in cells:
         assert cell in given or not names & bound(cell)
 

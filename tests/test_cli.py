@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from perflaw import HOME, book, published, recovery
-from perflaw.cli import main
+from perflaw.paths import HOME
+from perflaw.publish import builder
+from perflaw.study.paper import published, simulation
+from perflaw.cli.main import main
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
 
@@ -51,7 +53,7 @@ def test_predict_reads_points_from_a_file(csv, tmp_path):
 
 
 def test_fit_names_what_a_consensus_leaves_out(tmp_path):
-    points = recovery.GRID.assign(value=0.3 - 0.02 * (np.log(recovery.GRID["n_layers"]) - 2.5) ** 2 + 1e-3 * np.random.default_rng(0).normal(size=24))
+    points = simulation.GRID.assign(value=0.3 - 0.02 * (np.log(simulation.GRID["n_layers"]) - 2.5) ** 2 + 1e-3 * np.random.default_rng(0).normal(size=24))
     points.loc[7, "value"] = 0.02
     points.to_csv(tmp_path / "runs.csv", index=False)
     told = run("fit", tmp_path / "runs.csv", "--law", "log_quadratic", "--loss", "consensus").output
@@ -304,7 +306,7 @@ def installed(tmp_path_factory):
     shutil.rmtree(source)
 
     def call(*arguments, cwd=place):
-        command = [sys.executable, "-c", "from perflaw.cli import main; main()", *map(str, arguments)]
+        command = [sys.executable, "-c", "from perflaw.cli.main import main; main()", *map(str, arguments)]
         surroundings = {name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"} | {"PYTHONPATH": str(place / "site")}
         return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True)
 
@@ -321,7 +323,7 @@ def test_an_installation_without_the_repository_has_its_presets_and_its_data(ins
 def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_path):
     made = installed("study", tmp_path / "copy")
     assert made.returncode == 0 and "perflaw book" in made.stdout, made.stderr
-    tracked = {path.relative_to(HOME) for name in book.STUDY for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name]) if path.is_file()}
+    tracked = {path.relative_to(HOME) for name in builder.STUDY for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name]) if path.is_file()}
     tracked = {path for path in tracked if not {"_build", ".ipynb_checkpoints"} & set(path.parts) and path.parts[:2] not in {("notebooks", "figures"), ("notebooks", "tables")}}
     assert {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()} == tracked
     for table in (tmp_path / "copy" / "data" / "sweeps").glob("*.csv"):

@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from perflaw import InputError, datasets
-from perflaw.datasets import Source
+from perflaw.errors import InputError
+from perflaw.logs import datasets
+from perflaw.logs.datasets import Source
 
 RATINGS = "1::10::5::978300760\n1::20::3::978302109\n2::10::4::978301968\n"
 

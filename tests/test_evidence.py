@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, evidence, laws, sweeps
+from perflaw.errors import InputError
+from perflaw.laws import families
+from perflaw.models.sweeps import runner
+from perflaw.study.analysis import evidence
 
 
 def drawn(sigma, n_seeds=40, seed=0):
@@ -19,14 +22,14 @@ def drawn(sigma, n_seeds=40, seed=0):
 
 
 def test_noise_is_recovered():
-    assert evidence.noise(sweeps.cells(drawn(0.05)))["drawn"] == pytest.approx(5, rel=0.06)
+    assert evidence.noise(runner.cells(drawn(0.05)))["drawn"] == pytest.approx(5, rel=0.06)
 
 
 def test_steps_are_recovered_and_their_errors_are_right():
     truth = {("n_layers", 2): 0, ("n_layers", 4): 100 * np.log(0.9), ("d_emb", 16): 100 * np.log(1.1), ("d_emb", 32): 100 * np.log(1.2 / 1.1), ("d_emb", 64): 100 * np.log(1.3 / 1.2)}
     off = []
     for seed in range(60):
-        found = evidence.steps(sweeps.cells(drawn(0.03, 3, seed)), level=0.9)
+        found = evidence.steps(runner.cells(drawn(0.03, 3, seed)), level=0.9)
         known = np.array([truth[axis, larger] for axis, larger in zip(found["axis"], found["larger"])])
         off += list((found["change"] - known) / found["se"])
         assert (found.loc[found["axis"] == "n_layers", "pairs"] == 4).all() and (found.loc[found["axis"] == "d_emb", "pairs"] == 3).all()
@@ -36,18 +39,18 @@ def test_steps_are_recovered_and_their_errors_are_right():
 def test_cells_without_both_ends_are_left_out():
     runs = drawn(0.02, 2)
     runs = runs[~((runs["n_layers"] == 4) & (runs["d_emb"] > 8))]
-    found = evidence.steps(sweeps.cells(runs))
+    found = evidence.steps(runner.cells(runs))
     assert found.query("axis == 'n_layers' and larger == 4")["pairs"].item() == 1
 
 
 def test_without_seeds_there_is_no_noise():
     with pytest.raises(InputError, match="no cell of drawn was run with two seeds"):
-        evidence.steps(sweeps.cells(drawn(0.02, 1)))
+        evidence.steps(runner.cells(drawn(0.02, 1)))
 
 
 def test_a_level_must_be_one():
     with pytest.raises(InputError, match="level"):
-        evidence.steps(sweeps.cells(drawn(0.02, 2)), level=90)
+        evidence.steps(runner.cells(drawn(0.02, 2)), level=90)
 
 
 def test_what_holds_under_one_split_is_asked_of_the_other():
@@ -80,7 +83,7 @@ def swept(backbones=("sasrec", "llama"), sigma=0.0, seeds=2, seed=0, bend=0.03):
                     y = level * lift * np.exp(0.1 * np.log(d / 8) - bend * np.log(d / 8) ** 2 + 0.04 * np.log(n) + sigma * random.normal())
                     plain = {"split": "leave one out", "loss": "sampled_softmax", "max_seq_len": 50, "dropout": 0.2, "shared_layers": False, "parameters": 1000 * d + 6 * n * d * d}
                     rows.append({"log": log, "backbone": backbone, "n_layers": n, "d_emb": d, "seed": s, **plain, "HR@10": 2 * y, "NDCG@10": y})
-    return pd.DataFrame(rows).assign(**dict.fromkeys(sweeps.INTERVENTIONS, np.nan))
+    return pd.DataFrame(rows).assign(**dict.fromkeys(runner.INTERVENTIONS, np.nan))
 
 
 def halves(table):
@@ -211,7 +214,7 @@ def test_means_over_surfaces_have_intervals_that_cover():
 
 def test_a_law_is_carried_to_a_backbone_that_differs_by_a_factor_with_one_run():
     table = evidence.surfaces(swept())
-    found = evidence.carried(table, "a", "a, llama", law=laws.log_quadratic(), runs=(1, 4), draws=50).set_index(["runs", "rule"])["ape"]
+    found = evidence.carried(table, "a", "a, llama", law=families.log_quadratic(), runs=(1, 4), draws=50).set_index(["runs", "rule"])["ape"]
     assert found[1, "carried law"] < 0.5 < found[1, "mean of the runs"] and (4, "a line of its own") in found and (1, "a line of its own") not in found
     with pytest.raises(InputError, match="no surface 'c'"):
         evidence.carried(table, "a", "c")
@@ -259,8 +262,8 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
                 for d in (8, 16, 32):
                     tokens = 1e5 * (share or 1)
                     rows.append({"log": log, "sample_users": share, "tokens": tokens, "n_layers": n, "d_emb": d, "shared_layers": False, "log-loss": 5 + n**-0.5 + 2 * d**-0.7 + 30 * tokens**-0.4})
-    runs = pd.DataFrame(rows).assign(**{name: np.nan for name in sweeps.INTERVENTIONS if name != "sample_users"})
-    found = evidence.with_data(runs, laws.sum_of_powers(axes=("n_layers", "d_emb", "tokens")), ("log-loss",))
+    runs = pd.DataFrame(rows).assign(**{name: np.nan for name in runner.INTERVENTIONS if name != "sample_users"})
+    found = evidence.with_data(runs, families.sum_of_powers(axes=("n_layers", "d_emb", "tokens")), ("log-loss",))
     row = found.iloc[0]
     assert list(found["log"]) == ["a"] and row["scales"] == 4 and row["points"] == 36
     assert row["r2"] > 0.9999 and row["p_D"] == pytest.approx(0.4, abs=0.02) and row["leave-one-out"] < 0.01 < row["floor"]
@@ -270,7 +273,7 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
     kept, study = evidence.kept(), evidence.study()
     assert kept["key"].is_unique and not kept["log"].str.startswith("synthetic").any()
     assert study["key"].isin(kept["key"]).all() and set(study["loss"]) == {"sampled_softmax"} and study["learning_rate"].nunique() == 1
-    assert evidence.whole(study, log="ml-100k", d_emb=32)[list(sweeps.INTERVENTIONS)].isna().all(axis=None)
+    assert evidence.whole(study, log="ml-100k", d_emb=32)[list(runner.INTERVENTIONS)].isna().all(axis=None)
 
 
 def test_means_over_surfaces_compare_laws_on_the_same_ones():

@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import evidence, explorer, laws, planning, published, sweeps
+from perflaw.laws import families, optimum
+from perflaw.models.sweeps import runner
+from perflaw.study.analysis import evidence
+from perflaw.study.explorer import explorer
+from perflaw.study.paper import published
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
@@ -41,7 +45,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def laptop():
-    return sweeps.read("laptop")
+    return runner.read("laptop")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ def agree(told, data, fits):
         fit = fits[key][one["law"]]
         for n, d, ratio, *numbers in one["points"]:
             np.testing.assert_allclose(numbers, explorer.predict(fit, n, d, ratio, effects[key]), rtol=1e-9, err_msg=str((*key, one["law"], n, d, ratio)))
-        for axis, best, turn, good in zip(laws.AXES, one["best"], one["turn"], one["good"]):
+        for axis, best, turn, good in zip(families.AXES, one["best"], one["turn"], one["good"]):
             known = explorer.turn(fit, axis)
             assert best == pytest.approx(explorer.best(fit, axis), rel=1e-9)
             far = known > 100 * fit.points[axis].max()  # where the curve is straight but for rounding
@@ -143,7 +147,7 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
 
     fit = fits["ml-100k, softmax", "NDCG@10"]["log-quadratic"]
     effect = explorer.data_effect(slopes, "ml-100k", "NDCG@10")
-    top = [explorer.best(fit, axis) for axis in laws.AXES]
+    top = [explorer.best(fit, axis) for axis in families.AXES]
     assert moved["shown"] == {"N": "1", "d": "32", "tokens": "× 2 (196,000)", "apen": "× 4 (0.0874)"}
     assert moved["answer"] == pytest.approx(explorer.predict(fit, 1, 32, 0.5, effect), rel=1e-9)
     assert moved["words"][:5] == pytest.approx([*top, *explorer.predict(fit, *top, 0.5, effect)], rel=1e-9)
@@ -192,8 +196,8 @@ def test_a_script_cannot_end_early():
 def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
     table = explorer.own_surfaces(laptop)
     assert table.groupby(explorer.SURFACE).size().to_dict() == {("ml-100k, softmax", "HR@10"): 16, ("ml-100k, softmax", "NDCG@10"): 16}
-    means = sweeps.cells(laptop).set_index(list(laws.AXES))["NDCG@10"]
-    found = table[table["metric"] == "NDCG@10"].set_index(list(laws.AXES))["value"]
+    means = runner.cells(laptop).set_index(list(families.AXES))["NDCG@10"]
+    found = table[table["metric"] == "NDCG@10"].set_index(list(families.AXES))["value"]
     np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
     assert table["own"].all() and (table["tokens"] == 98114).all()
 
@@ -205,7 +209,7 @@ def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
     assert explorer.own_surfaces(laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})).empty  # hardly sure of anything
     assert explorer.own_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
     alone = pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(laptop[:0])])
-    assert (alone.dtypes[[*laws.AXES, "value"]] != object).all()
+    assert (alone.dtypes[[*families.AXES, "value"]] != object).all()
 
 
 def test_a_law_that_the_values_do_not_determine_is_left_out(table):
@@ -251,19 +255,19 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
 def test_turns_and_bests_are_those_of_planning(fits):
     for key in (("MovieLens-1M, L 100", "HR@10"), ("KuaiRand-Pure, L 50", "NDCG@10")):
         for fit in fits[key].values():
-            top = planning.optimum(fit, n_draws=1)
-            for axis in laws.AXES:
-                known, found = planning.turning_point(fit, axis), explorer.turn(fit, axis)
+            top = optimum.optimum(fit, n_draws=1)
+            for axis in families.AXES:
+                known, found = optimum.turning_point(fit, axis), explorer.turn(fit, axis)
                 if known.kind == "maximum":
                     assert found == pytest.approx(known.estimate, rel=1e-5)
                 else:
-                    assert not 1 < found < planning.REACH * fit.points[axis].max()
+                    assert not 1 < found < optimum.REACH * fit.points[axis].max()
                 assert explorer.best(fit, axis) == pytest.approx(getattr(top, axis), rel=0.03)  # its grid's step
 
 
 def test_as_good_holds_the_best_and_grows_with_the_level(fits):
     for law, fit in fits["MovieLens-1M, L 200", "HR@10"].items():
-        for axis in laws.AXES:
+        for axis in families.AXES:
             low, high = explorer.as_good(fit, axis)
             step = (fit.points[axis].max() / fit.points[axis].min()) ** (1 / 30)
             assert low / step <= explorer.best(fit, axis) <= high * step, law
@@ -284,5 +288,5 @@ def test_nearby_exponents_are_what_they_were(fits):
     fit = fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"]
     reach, direction = fit.nearby()
     corner = fit.parameters[["p_N", "p_d"]].to_numpy() + reach @ direction.T
-    low, high = laws.PERFORMANCE_BOUNDS
+    low, high = families.PERFORMANCE_BOUNDS
     np.testing.assert_allclose(fit.candidates(0.9)[0][-1], np.clip(corner, low, high), rtol=1e-12)

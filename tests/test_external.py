@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from perflaw import InputError, external, fitting, laws, planning
+from perflaw.errors import InputError
+from perflaw.laws import families, fitting, optimum
+from perflaw.study import external
 
 FIXED, CHOSEN = "dropout 0.1", external.CHOSEN
 METRICS = ("HR@10", "NDCG@10")
@@ -125,7 +127,7 @@ def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
 
 def test_laws_on_the_surfaces(treated):
     surfaces = external.surfaces(treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")])
-    found = fitting.judge(laws.rivals(), surfaces, external.SURFACE).set_index(["law", "regularisation"])
+    found = fitting.judge(families.rivals(), surfaces, external.SURFACE).set_index(["law", "regularisation"])
     line = found.loc[("log-linear", CHOSEN), ["leave-one-out", "largest N", "largest d"]]
     assert line.astype(float).round(2).tolist() == [1.56, 0.76, 3.51]
     assert found.loc[("log-linear", FIXED), "r2"] < 0.75 < 0.95 < found.loc[("Performance Law, k = 2", FIXED), "r2"]
@@ -140,8 +142,8 @@ def test_laws_on_the_surfaces(treated):
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metric):
     surfaces = external.surfaces(treated[(treated["metric"] == metric) & (treated["log"] == "MovieLens-1M")])
-    fits = fitting.fit_surfaces(laws.performance(), surfaces, external.SURFACE)
-    held, tuned = (planning.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9) for rule in (FIXED, CHOSEN))
+    fits = fitting.fit_surfaces(families.performance(), surfaces, external.SURFACE)
+    held, tuned = (optimum.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9) for rule in (FIXED, CHOSEN))
     assert held.kind == "maximum" and 120 < held.low < held.estimate < held.high < 160
     assert tuned.estimate > 256 and tuned.low > held.high
 
@@ -149,7 +151,7 @@ def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metr
 def test_a_law_that_only_rises_has_no_maximum(treated):
     grid = external.surfaces(treated.query("log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen'"))
     wiggle = 0.01 * np.sin(grid["n_layers"] * grid["d_emb"])
-    found = planning.turning_point(fitting.fit(laws.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle), "d_emb")
+    found = optimum.turning_point(fitting.fit(families.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle), "d_emb")
     assert found.kind != "maximum"
 
 

@@ -7,25 +7,27 @@ import pytest
 from scipy.optimize import curve_fit
 from scipy.stats import t as student
 
-from perflaw import InputError, fitting, laws, published, recovery, varpro
-from perflaw.recovery import GRID
+from perflaw.errors import InputError
+from perflaw.laws import families, fitting, varpro
+from perflaw.study.paper import published, simulation
+from perflaw.study.paper.simulation import GRID
 
-LAW = laws.performance()
+LAW = families.performance()
 
 
 def surface(scenario="clean", draw=0, seed=0):
-    return recovery.simulate(recovery.SCENARIOS[scenario], draw + 1, seed)[draw]
+    return simulation.simulate(simulation.SCENARIOS[scenario], draw + 1, seed)[draw]
 
 
 def exact(scenario="clean"):
-    truth = recovery.SCENARIOS[scenario].truth
+    truth = simulation.SCENARIOS[scenario].truth
     return LAW.basis({a: GRID[a].to_numpy(float) for a in GRID}, truth.to_numpy()[3:]) @ truth.to_numpy()[:3], truth
 
 
 # ---------------------------------------------------------------- the fit
 
 
-@pytest.mark.parametrize("scenario", recovery.SCENARIOS)
+@pytest.mark.parametrize("scenario", simulation.SCENARIOS)
 def test_noise_free_surfaces_give_the_parameters_back(scenario):
     y, truth = exact(scenario)
     found = fitting.fit(LAW, GRID, y)
@@ -36,7 +38,7 @@ def test_noise_free_surfaces_give_the_parameters_back(scenario):
 
 def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
     table = published.surfaces()
-    for law in (LAW, laws.performance_free_k(), laws.sum_of_powers()):
+    for law in (LAW, families.performance_free_k(), families.sum_of_powers()):
         ours = fitting.fit_surfaces(law, table, published.SURFACE)
         with monkeypatch.context() as dense:
             dense.setattr(varpro, "GRID", 131)
@@ -48,7 +50,7 @@ def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
 
 def test_never_below_the_authors_recipe():
     def theirs(x, w1, w2, w3, w4, w5, b, D):
-        return laws.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
+        return families.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
 
     table = published.surfaces()
     for key, found in fitting.fit_surfaces(LAW, table, published.SURFACE).items():
@@ -77,7 +79,7 @@ def test_the_same_input_gives_the_same_numbers():
 
 def test_r2_and_aicc_by_hand():
     y = surface()
-    found = fitting.fit(laws.log_linear(), GRID, y)
+    found = fitting.fit(families.log_linear(), GRID, y)
     design = np.column_stack([np.ones(24), np.log(GRID["n_layers"]), np.log(GRID["d_emb"])])
     beta, rss, *_ = np.linalg.lstsq(design, y)
     assert np.allclose(found.parameters, beta)
@@ -92,7 +94,7 @@ def test_huber_shrugs_off_a_tenth_of_diverged_runs():
     reference = fitting.fit(LAW, GRID, clean)
     robust = fitting.fit(LAW, GRID, diverged, loss="huber")
     squares = fitting.fit(LAW, GRID, diverged)
-    noise = recovery.NOISE * recovery.MEAN
+    noise = simulation.NOISE * simulation.MEAN
     assert np.abs(robust.predict(GRID) - reference.predict(GRID)).max() < 1.5 * noise
     assert np.abs(squares.predict(GRID) - reference.predict(GRID)).max() > 5 * noise
     assert robust.weights[[5, 17]].max() < 0.05
@@ -101,7 +103,7 @@ def test_huber_shrugs_off_a_tenth_of_diverged_runs():
 def test_status_tells_what_stands_in_the_way():
     y, _ = exact("clean")
     assert fitting.fit(LAW, GRID, y).status == "converged"
-    steep = fitting.fit(laws.sum_of_powers(), GRID, 0.3 - GRID["n_layers"] ** -6.0)
+    steep = fitting.fit(families.sum_of_powers(), GRID, 0.3 - GRID["n_layers"] ** -6.0)
     assert "at a bound: p_N" in steep.status
     only_layers = fitting.fit(LAW, GRID, np.log(GRID["n_layers"]))
     assert "p_d" in only_layers.not_identified
@@ -117,7 +119,7 @@ def test_two_optima_that_fit_alike_are_told_and_decided_by_rule():
 
 def test_held_out_predictions_do_not_depend_on_the_grid(monkeypatch):
     surface = published.surfaces().query("dataset == 'MovieLens-1M' and max_seq_len == 150 and metric == 'HR@10'")
-    law = laws.performance_free_k()
+    law = families.performance_free_k()
     first = fitting.held_out(law, surface, surface["value"])
     monkeypatch.setattr(varpro, "GRID", 67)
     monkeypatch.setattr(varpro, "VALLEYS", 9)
@@ -145,7 +147,7 @@ def test_a_basis_of_the_wrong_shape_is_refused():
 
 def test_intervals_of_a_linear_law_are_the_textbook_ones():
     y = surface()
-    found = fitting.fit(laws.log_linear(), GRID, y)
+    found = fitting.fit(families.log_linear(), GRID, y)
     design = np.column_stack([np.ones(24), np.log(GRID["n_layers"]), np.log(GRID["d_emb"])])
     covariance = np.linalg.inv(design.T @ design)
     new = pd.DataFrame({"n_layers": [10, 64], "d_emb": [60, 200]})
@@ -183,7 +185,7 @@ def test_a_wider_level_gives_a_wider_interval():
     assert narrow["prediction"].between(narrow["low"], narrow["high"]).all()
 
 
-@pytest.mark.parametrize("law", [LAW, laws.log_quadratic()], ids=lambda law: law.name)
+@pytest.mark.parametrize("law", [LAW, families.log_quadratic()], ids=lambda law: law.name)
 def test_held_out_coverage_is_that_of_the_intervals(law):
     y = surface(seed=5)
     cells = fitting.held_out(law, GRID, y, level=0.7)
@@ -200,7 +202,7 @@ def test_held_out_coverage_is_that_of_the_intervals(law):
 
 
 def test_bootstrap_spread_is_about_the_standard_error():
-    found = fitting.fit(laws.log_linear(), GRID, surface("near log-linear"))
+    found = fitting.fit(families.log_linear(), GRID, surface("near log-linear"))
     low, high = found.profile("a_N", 0.95)
     error = (high - low) / 2 / student.ppf(0.975, 21)
     assert found.bootstrap(2000)["a_N"].std() == pytest.approx(error, rel=0.4)
@@ -211,8 +213,8 @@ def test_bootstrap_spread_is_about_the_standard_error():
 
 def test_seven_published_parameters_have_five_directions_at_most():
     for _, found in fitting.fit_surfaces(LAW, published.surfaces(), published.SURFACE).items():
-        paper = laws.paper_parameters(found.parameters)
-        jacobian = laws.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
+        paper = families.paper_parameters(found.parameters)
+        jacobian = families.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
         assert jacobian.shape[1] == 7
         assert fitting.rank(jacobian) <= 5
 
@@ -228,13 +230,13 @@ def test_rank_counts_directions():
 
 
 def test_a_saved_law_predicts_the_same(tmp_path):
-    for law, loss in [(laws.performance(k=4), "huber"), (laws.log_quadratic(interaction=True), "squares")]:
+    for law, loss in [(families.performance(k=4), "huber"), (families.log_quadratic(interaction=True), "squares")]:
         found = fitting.fit(law, GRID, surface(), loss)
         fitting.save(found, tmp_path / "law.json", "HR@10")
         again = fitting.load(tmp_path / "law.json")
         assert again.law.name == law.name
         assert again.interval(GRID).equals(found.interval(GRID))
-    bounded = fitting.fit(laws.within(LAW, -0.2, 0.2), GRID, surface())
+    bounded = fitting.fit(families.within(LAW, -0.2, 0.2), GRID, surface())
     fitting.save(bounded, tmp_path / "law.json")
     assert fitting.load(tmp_path / "law.json").status == bounded.status != "converged"
 
@@ -283,7 +285,7 @@ BAD = {
     "all values equal": (LAW, GRID, np.full(24, 0.3), "all 24 values are 0.3"),
     "all points equal": (LAW, changed(n_layers=4, d_emb=8), Y, "n_layers is 4 in every row"),
     "one value on an axis": (LAW, changed(d_emb=64), Y, "d_emb is 64 in every row"),
-    "one value, linear law": (laws.log_quadratic(), changed(n_layers=2), Y, "n_layers is 2 in every row"),
+    "one value, linear law": (families.log_quadratic(), changed(n_layers=2), Y, "n_layers is 2 in every row"),
     "repeated cell": (LAW, pd.concat([GRID[:23], GRID[:1]]), Y, "row 24 repeats an earlier cell .n_layers 4, d_emb 25"),
     "a Series in another order": (LAW, GRID, pd.Series(Y, index=GRID.index[::-1]), "of another index than the points"),
     "fewer values": (LAW, GRID, Y[:-1], "24 points but 23 values"),
@@ -326,10 +328,10 @@ def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
     random, nearer, missed, wrong = np.random.default_rng(0), [], 0, 0
     for _ in range(10):
         clean = surface()
-        diverged = clean + recovery.NOISE * recovery.MEAN * random.normal(size=len(GRID))
+        diverged = clean + simulation.NOISE * simulation.MEAN * random.normal(size=len(GRID))
         bad = random.choice(len(GRID), 4, replace=False)
         diverged[bad] -= random.uniform(0.05, 0.25, 4)
-        found = {loss: fitting.fit(laws.log_quadratic(), GRID, diverged, loss) for loss in fitting.LOSSES}
+        found = {loss: fitting.fit(families.log_quadratic(), GRID, diverged, loss) for loss in fitting.LOSSES}
         off = {loss: np.abs(fit.predict(GRID) - clean).mean() for loss, fit in found.items()}
         nearer.append(off["consensus"] < off["huber"] < off["squares"])
         named = set(found["consensus"].outliers.index)
@@ -341,7 +343,7 @@ def test_a_consensus_of_what_agrees_leaves_nobody_out():
     y, _ = exact("clean")
     found = fitting.fit(LAW, GRID, y, loss="consensus")
     assert found.outliers.empty and found.dof == len(GRID) - 5
-    few = fitting.fit(laws.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus")
+    few = fitting.fit(families.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus")
     assert (few.weights == 1).all()  # half of four points are no majority of a law of three numbers
 
 
@@ -349,5 +351,5 @@ def test_a_law_with_too_few_points_left_has_no_error_there():
     """Eight cells of three dimensions: without the largest, five are left, and the law has five parameters."""
     cells = GRID[GRID["n_layers"].isin([4, 8, 12]) & GRID["d_emb"].isin([25, 50, 75])].reset_index(drop=True).drop(index=6)
     table = cells.assign(value=0.1 + 0.001 * cells["n_layers"] - 0.01 / cells["d_emb"], dataset="a", metric="HR@10")
-    told = fitting.judge({"law": laws.performance(), "line": laws.log_linear()}, table, ["dataset", "metric"]).set_index("law")
+    told = fitting.judge({"law": families.performance(), "line": families.log_linear()}, table, ["dataset", "metric"]).set_index("law")
     assert np.isnan(told.loc["law", "largest d"]) and told.loc["law", "leave-one-out"] >= 0 and told.loc["line", "largest d"] >= 0

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, forecast
-from perflaw.forecast import COEFFICIENTS, PRIOR
+from perflaw.errors import InputError
+from perflaw.report import forecast
+from perflaw.report.forecast import COEFFICIENTS, PRIOR
 
 KIND = {"G": (0.2, 0.07), "b_d": (-0.02, 0.025), "b_N": (0.02, 0.025), "c_N": (-0.012, 0.01), "b_T": (0.19, 0.07), "c_T": (-0.014, 0.02)}  # of logs
 KIND |= {"e_dN": (0.0, 0.008), "f_dT": (0.0, 0.017), "p": (1.5, 0.4), "k": (0.0, 0.24), "cell": 0.03}

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, interactions, ranking
-from perflaw.interactions import from_histories, global_time, leave_one_out, read_log
+from perflaw.errors import InputError
+from perflaw.logs import interaction_log
+from perflaw.models import ranking
+from perflaw.logs.interaction_log import from_histories, global_time, leave_one_out, read_log
 
 DATA = os.environ.get("PERFLAW_DATA")
 
@@ -68,7 +70,7 @@ def test_work_in_blocks_changes_nothing(monkeypatch):
     log = random_log(1)
     once = log.hash, leave_one_out(log).hash, log.summary()
     for block in (1, 7, 100):
-        monkeypatch.setattr(interactions, "BLOCK", block)
+        monkeypatch.setattr(interaction_log, "BLOCK", block)
         again = replace(log)
         assert (again.hash, leave_one_out(again).hash, again.summary()) == once
 

@@ -5,9 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from perflaw import InputError, interventions
-from perflaw.interactions import leave_one_out
-from perflaw.synthetic import Process
+from perflaw.errors import InputError
+from perflaw.logs import perturbations
+from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.synthetic import Process
 
 STRENGTHS = {  # weak, strong
     "sample_users": (0.8, 0.4),
@@ -28,13 +29,13 @@ def split():
 
 
 def test_all_are_tried():
-    assert set(STRENGTHS) == set(interventions.INTERVENTIONS)
+    assert set(STRENGTHS) == set(perturbations.INTERVENTIONS)
 
 
 @pytest.mark.parametrize("name", STRENGTHS)
 def test_only_the_training_part_changes(split, name):
     for strength in STRENGTHS[name]:
-        changed = interventions.apply(split, name, strength, 1)
+        changed = perturbations.apply(split, name, strength, 1)
         train = changed.train
         assert changed.log is split.log and changed.test is split.test and changed.validation is split.validation
         assert train.n_items == split.train.n_items and train.items.dtype == np.int32
@@ -45,17 +46,17 @@ def test_only_the_training_part_changes(split, name):
         within[train.offsets[:-1]] = False
         assert (np.diff(train.timestamps)[within[1:]] >= 0).all()
         assert changed.hash != split.hash
-        assert interventions.apply(split, name, strength, 1).hash == changed.hash
+        assert perturbations.apply(split, name, strength, 1).hash == changed.hash
 
 
 @pytest.mark.parametrize("name", ["sample_users", "duplicate_users", "shuffle_order", "replace_random", "insert_repeats", "remove_repeats"])
 def test_seeds_matter(split, name):
     strength = STRENGTHS[name][0]
-    assert interventions.apply(split, name, strength, 1).hash != interventions.apply(split, name, strength, 2).hash
+    assert perturbations.apply(split, name, strength, 1).hash != perturbations.apply(split, name, strength, 2).hash
 
 
 def apply(split, name, strength, seed=3):
-    return split.train, interventions.apply(split, name, strength, seed).train
+    return split.train, perturbations.apply(split, name, strength, seed).train
 
 
 def test_duplicate_users(split):
@@ -74,7 +75,7 @@ def test_shuffle_order_keeps_what_each_user_had(split):
         assert sorted(before.history(u)) == sorted(after.history(u))
         moved += (before.history(u) != after.history(u)).sum()
     assert moved > 0.7 * before.tokens
-    none = interventions.apply(split, "shuffle_order", 0.0).train
+    none = perturbations.apply(split, "shuffle_order", 0.0).train
     assert none.items.tolist() == before.items.tolist()
 
 
@@ -131,4 +132,4 @@ def test_truncate_sample_time_and_k_core(split):
 )
 def test_refused(split, name, strength, told):
     with pytest.raises(InputError, match=told):
-        interventions.apply(split, name, strength)
+        perturbations.apply(split, name, strength)

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, fitting, joint, published
+from perflaw.errors import InputError
+from perflaw.laws import fitting, mixed
+from perflaw.study.paper import published
 
 
 @pytest.fixture(scope="module")
@@ -12,7 +14,7 @@ def table():
 
 @pytest.fixture(scope="module")
 def law(table):
-    return joint.fit(table)
+    return mixed.fit(table)
 
 
 def simulated(noise=0.01, seed=0, logs=3):
@@ -35,12 +37,12 @@ def simulated(noise=0.01, seed=0, logs=3):
 
 def test_reml_and_its_gradient_are_right(table):
     """Against the textbook formula with determinants, and against differences."""
-    data = joint.cells(table)
-    y = (data.log @ joint._rotation(2))[:, 0]
-    found = joint.model(data.frame, data.frame, joint.JOINT)
+    data = mixed.cells(table)
+    y = (data.log @ mixed._rotation(2))[:, 0]
+    found = mixed.model(data.frame, data.frame, mixed.JOINT)
     at = np.linspace(-8, -5, len(found.names))
-    arguments = (joint._independent(found.fixed), found.parts, found.powers, y)
-    value, slope = joint._negative_reml(at, *arguments)
+    arguments = (mixed._independent(found.fixed), found.parts, found.powers, y)
+    value, slope = mixed._negative_reml(at, *arguments)
     x, v = arguments[0], found.covariance(at)
     inverse = np.linalg.inv(v)
     beta = np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ y)
@@ -49,27 +51,27 @@ def test_reml_and_its_gradient_are_right(table):
     assert value == pytest.approx(textbook)
     for i in range(len(at)):
         step = 1e-5 * np.eye(len(at))[i]
-        difference = joint._negative_reml(at + step, *arguments)[0] - joint._negative_reml(at - step, *arguments)[0]
+        difference = mixed._negative_reml(at + step, *arguments)[0] - mixed._negative_reml(at - step, *arguments)[0]
         assert slope[i] == pytest.approx(difference / 2e-5, rel=1e-4, abs=1e-5)
 
 
 def test_leave_one_out_in_closed_form_is_leaving_one_out(law):
     found = law._model(law.data.frame, 0)
     y, n = law.rotated[:, 0], len(law.data)
-    mean, variance = joint.leave_one_out(found, law.variances[0], y, np.arange(n))
+    mean, variance = mixed.leave_one_out(found, law.variances[0], y, np.arange(n))
     own = np.diag(found.covariance(law.variances[0]) - found.covariance(law.variances[0], noise=False))
     for i in (0, 57, 130, 223):
-        m, c = joint.condition(found, law.variances[0], y, np.setdiff1d(np.arange(n), i), np.array([i]))
+        m, c = mixed.condition(found, law.variances[0], y, np.setdiff1d(np.arange(n), i), np.array([i]))
         assert mean[i] == pytest.approx(m[0], rel=1e-6)
         assert variance[i] == pytest.approx(c[0, 0] + own[i], rel=1e-5)
 
 
 def test_it_recovers_a_law_that_it_contains():
     table = simulated()
-    found = joint.fit(table)
+    found = mixed.fit(table)
     told = found.predict(found.data.frame, "HR@10", new_run=False)
     truth = simulated(noise=1e-9)
-    truth = truth[truth["metric"] == "HR@10"].sort_values(joint.CELL)["value"].to_numpy()
+    truth = truth[truth["metric"] == "HR@10"].sort_values(mixed.CELL)["value"].to_numpy()
     assert np.abs(np.log(told["prediction"] / truth)).mean() < 0.01
     sd = found.variance_table().set_index("part")["sd"]
     assert 0.4 < sd["noise, log 0"] < 1.2  # a run's 1 %, averaged over two metrics: .7 %
@@ -81,27 +83,27 @@ def test_tokens_are_an_axis():
     small = pd.concat([simulated(0.005, seed=1).assign(tokens=tokens) for tokens in (1e5, 3e5, 1e6, 3e6)])
     x = (np.log(small["tokens"]) - np.log(1e5)) / np.log(30)
     small = small.assign(value=small["value"] * np.exp(0.3 * x - 0.1 * x**2), tokens=small["tokens"].astype(float))
-    hidden = joint.cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
-    told = joint.fit(small, hide=hidden).predict(hidden, "HR@10")
-    truth = small.merge(hidden).query("metric == 'HR@10'").sort_values([*joint.CELL, "tokens"])["value"].to_numpy()
+    hidden = mixed.cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
+    told = mixed.fit(small, hide=hidden).predict(hidden, "HR@10")
+    truth = small.merge(hidden).query("metric == 'HR@10'").sort_values([*mixed.CELL, "tokens"])["value"].to_numpy()
     assert np.abs(told["prediction"] / truth - 1).mean() < 0.02
-    blind = joint.fit(small[small["tokens"] < 3e6].drop(columns="tokens").groupby([*joint.CELL, "metric"], as_index=False)["value"].mean())
+    blind = mixed.fit(small[small["tokens"] < 3e6].drop(columns="tokens").groupby([*mixed.CELL, "metric"], as_index=False)["value"].mean())
     assert np.abs(blind.predict(hidden, "HR@10")["prediction"] / truth - 1).mean() > 0.08
 
 
 def test_reml_agrees_with_statsmodels():
     api = pytest.importorskip("statsmodels.formula.api")
     table = simulated(0.03, seed=4)
-    data = joint.cells(table)
-    u, v = joint.scaled(data.frame, data.frame)
-    surface = data.frame.groupby(joint.PAIR).ngroup().to_numpy()
+    data = mixed.cells(table)
+    u, v = mixed.scaled(data.frame, data.frame)
+    surface = data.frame.groupby(mixed.PAIR).ngroup().to_numpy()
     same = np.equal.outer(surface, surface)
     frame = data.frame.assign(y=data.log.mean(axis=1), u=u, v=v, group=surface)
     fixed = np.column_stack([np.eye(surface.max() + 1)[surface], u, v, u**2, v**2])
     parts = np.array([same * np.outer(u, u), same * np.outer(v, v), np.eye(len(u))])
-    limits = (joint.VARIANCE_BOUNDS,) * 3
-    mixed = joint.Model(fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True]))
-    ours = np.exp(joint.estimate(mixed, frame["y"].to_numpy(), np.arange(len(u))))
+    limits = (mixed.VARIANCE_BOUNDS,) * 3
+    two_way = mixed.Model(fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True]))
+    ours = np.exp(mixed.estimate(two_way, frame["y"].to_numpy(), np.arange(len(u))))
     model = api.mixedlm(
         "y ~ C(group) + u + v + I(u**2) + I(v**2)", frame, groups="group", re_formula="0", vc_formula={"u": "0 + u", "v": "0 + v"}
     )
@@ -111,20 +113,20 @@ def test_reml_agrees_with_statsmodels():
 
 def test_a_hidden_cell_is_hidden_whole(table):
     """Wrecking hidden values, in both metrics, changes nothing of what is predicted there."""
-    data = joint.cells(table)
+    data = mixed.cells(table)
     log = data.frame[data.frame["dataset"] == "Industrial"]
     hidden = log[log["d_emb"] == 1024]
     wrecked = table.copy()
     gone = (wrecked["dataset"] == "Industrial") & (wrecked["d_emb"] == 1024)
     wrecked.loc[gone, "value"] *= np.random.default_rng(0).uniform(0.1, 5, gone.sum())
-    for form in (joint.JOINT, joint.FORMS[6]):
-        first, second = (joint.fit(t, form, hide=hidden).predict(hidden, "NDCG@10") for t in (table, wrecked))
+    for form in (mixed.JOINT, mixed.FORMS[6]):
+        first, second = (mixed.fit(t, form, hide=hidden).predict(hidden, "NDCG@10") for t in (table, wrecked))
         assert np.allclose(first["prediction"], second["prediction"], rtol=1e-10)
         assert first["beyond"].all()
 
 
 def test_held_out_errors_reach_what_was_promised(table):
-    cells = joint.held_out(table, [joint.JOINT])
+    cells = mixed.held_out(table, [mixed.JOINT])
     found = fitting.mean_errors(cells, published.SURFACE).set_index("split")
     assert len(cells) == 448 + 144 + 112
     assert found.loc["leave-one-out", "mape"] < 2.0
@@ -136,13 +138,13 @@ def test_held_out_errors_reach_what_was_promised(table):
 
 
 def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
-    cells = joint.held_out(table, [joint.JOINT]).query("split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'")
-    law = joint.fit(table, hide=cells)
+    cells = mixed.held_out(table, [mixed.JOINT]).query("split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'")
+    law = mixed.fit(table, hide=cells)
     assert np.allclose(law.predict(cells, "HR@10")["prediction"], cells["predicted"], rtol=1e-8)
 
 
 def test_the_visible_cells_choose_the_joint_law(table):
-    found = joint.choose(table, [joint.FORMS[0], joint.FORMS[1], joint.JOINT])
+    found = mixed.choose(table, [mixed.FORMS[0], mixed.FORMS[1], mixed.JOINT])
     assert found.groupby(["split", "dataset"])["chosen"].sum().eq(1).all()
     assert set(found[found["chosen"]]["law"]) == {"joint law"}
 
@@ -168,12 +170,12 @@ def test_draws_have_the_moments_they_promise(law):
 
 def test_one_metric_is_enough(table):
     one = table[table["metric"] == "HR@10"]
-    law = joint.fit(one)
+    law = mixed.fit(one)
     assert len(law.predict(law.data.frame, "HR@10")) == 224
 
 
 def test_claims_need_two_witnesses(table):
-    found = joint.claims(table)
+    found = mixed.claims(table)
     assert len(found) == 8
     assert (found["decline"] == (found["law_decline"] & found["free_decline"])).all()
     assert found.query("axis == 'd_emb'")["effect"].all(), "every log depends on d"
@@ -184,7 +186,7 @@ def test_two_way_contrasts_are_the_textbook_ones():
     frame = pd.DataFrame([(n, d) for n in (2, 4, 8) for d in (16, 32, 64, 128)], columns=["n_layers", "d_emb"])
     frame["max_seq_len"] = 50
     y = rng.normal(size=12)
-    t, dof, f = joint._two_way(frame, "n_layers", "d_emb", y)
+    t, dof, f = mixed._two_way(frame, "n_layers", "d_emb", y)
     square = y.reshape(3, 4)
     left = square - square.mean(1, keepdims=True) - square.mean(0) + square.mean()
     variance = np.sum(left**2) / 6
@@ -207,14 +209,14 @@ def test_two_way_contrasts_are_the_textbook_ones():
 )
 def test_bad_tables_are_refused_in_one_line(table, change, told):
     with pytest.raises(InputError, match=told) as error:
-        joint.fit(change(table))
+        mixed.fit(change(table))
     assert "\n" not in str(error.value)
 
 
 def test_a_surface_hidden_altogether_is_refused(table):
-    frame = joint.cells(table).frame
+    frame = mixed.cells(table).frame
     with pytest.raises(InputError, match="every cell of Industrial, L 25 is hidden"):
-        joint.fit(table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)])
+        mixed.fit(table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)])
 
 
 def test_points_the_law_cannot_know(law):

@@ -2,17 +2,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, fitting, laws, recovery
+from perflaw.errors import InputError
+from perflaw.laws import families, fitting
+from perflaw.study.paper import simulation
 
 X = {"n_layers": np.array([2.0, 8, 64]), "d_emb": np.array([16.0, 64, 1024]), "max_seq_len": np.array([50.0, 50, 50])}
-LAWS = {**laws.rivals(), "kappa": laws.performance_kappa(kappa=3.0), "k = 16": laws.performance(k=16)}
+LAWS = {**families.rivals(), "kappa": families.performance_kappa(kappa=3.0), "k = 16": families.performance(k=16)}
 
 
-@pytest.mark.parametrize("function", [laws.boxcox, laws.bend])
+@pytest.mark.parametrize("function", [families.boxcox, families.bend])
 def test_powers_pass_smoothly_through_exponent_zero(function):
     x = np.array([1.0, 3, 50, 1000])
     at_zero = function(x, 0.0)
-    assert np.allclose(at_zero, np.log(x) if function is laws.boxcox else np.log(x) ** 2)
+    assert np.allclose(at_zero, np.log(x) if function is families.boxcox else np.log(x) ** 2)
     for p in (1e-9, -1e-9, 1e-5, -1e-5):
         assert np.allclose(function(x, p), at_zero, rtol=1e-3, atol=1e-12)
     near, far = function(x, 0.9999e-3 / np.log(1000)), function(x, 1.0001e-3 / np.log(1000))
@@ -20,8 +22,8 @@ def test_powers_pass_smoothly_through_exponent_zero(function):
 
 
 def test_boxcox_is_a_power_law():
-    assert laws.boxcox(8.0, -1.0) == pytest.approx(7)
-    assert laws.boxcox(4.0, 0.5) == pytest.approx((1 - 4**-0.5) / 0.5)
+    assert families.boxcox(8.0, -1.0) == pytest.approx(7)
+    assert families.boxcox(4.0, 0.5) == pytest.approx((1 - 4**-0.5) / 0.5)
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -36,64 +38,64 @@ def test_a_law_has_one_column_a_linear_parameter(name):
 
 @pytest.mark.parametrize("k", [0.5, 2.0, 24.0])
 def test_the_scaled_form_is_the_papers_law(k):
-    law = laws.performance(k=k)
+    law = families.performance(k=k)
     parameters = dict(b=0.2, w_N=-0.07, w_d=-0.4, p_N=-0.25, p_d=0.6)
     ours = law.basis(X, np.array([-0.25, 0.6])) @ np.array([0.2, -0.07, -0.4])
-    paper = laws.paper_parameters(parameters, k)
+    paper = families.paper_parameters(parameters, k)
     data = dict(w5=0.3, D=7.0)
     term = -1 / (k * 7.0**0.3) - 0.3 * np.log(7.0)
-    theirs = laws.paper_surface(X, **{**paper, "b": paper["b"] - term}, **data, k=k)
+    theirs = families.paper_surface(X, **{**paper, "b": paper["b"] - term}, **data, k=k)
     assert np.allclose(ours, theirs, rtol=1e-12)
 
 
 def test_kappa_is_another_name_for_k():
     k, p = 3.0, -0.4
-    by_k = laws.performance(k=k).basis(X, np.array([p, p]))
-    by_kappa = laws.performance_kappa(kappa=-1 / (k * p)).basis(X, np.array([p, p]))
+    by_k = families.performance(k=k).basis(X, np.array([p, p]))
+    by_kappa = families.performance_kappa(kappa=-1 / (k * p)).basis(X, np.array([p, p]))
     for i in (1, 2):  # the same curve but for a constant and the sign
         assert np.ptp(by_k[:, i] + by_kappa[:, i]) == pytest.approx(0, abs=1e-12)
 
 
 def test_the_papers_jacobian_by_complex_steps_matches_differences():
     parameters = dict(w1=0.3, w2=2.0, w3=-0.25, w4=-0.2, w5=0.7, b=0.1, D=1.3)
-    exact = laws.paper_jacobian(X, parameters)
+    exact = families.paper_jacobian(X, parameters)
     for i, name in enumerate(parameters):
         up, down = ({**parameters, name: parameters[name] + sign * 1e-6} for sign in (1, -1))
-        slope = (laws.paper_surface(X, **up) - laws.paper_surface(X, **down)) / 2e-6
+        slope = (families.paper_surface(X, **up) - families.paper_surface(X, **down)) / 2e-6
         assert np.allclose(exact[:, i], slope, rtol=1e-6)
 
 
 def test_parameters_and_flops_by_the_documented_formula():
-    groups = laws.parameters(n_layers=2, d_emb=64, n_items=1000)
+    groups = families.parameters(n_layers=2, d_emb=64, n_items=1000)
     assert groups["embedding"] == 64_000
     assert groups["attention"] == 2 * 4 * 64 * 64
     assert groups["feed_forward"] == 2 * 2 * 64 * 256
     assert groups["norm"] == 5 * 64
     weights = groups["attention"] + groups["feed_forward"]
     attended = 2 * 2 * (2 * 64) * (101 / 2)  # scores and mixing, mean of 1 ... 100 positions, two layers
-    assert laws.flops_per_token(2, 64, 100, n_scored=2) == pytest.approx(3 * (2 * weights + attended + 2 * 2 * 64))
+    assert families.flops_per_token(2, 64, 100, n_scored=2) == pytest.approx(3 * (2 * weights + attended + 2 * 2 * 64))
 
 
 def test_adding_a_law_needs_nothing_else():
-    @laws.family
-    def square_root(axes=laws.AXES):
+    @families.family
+    def square_root(axes=families.AXES):
         def basis(x, theta):
             return np.stack([np.ones_like(x[axes[0]]), *(np.sqrt(x[a]) for a in axes)], axis=-1)
 
-        return laws.Law("square_root", r"b + a\sqrt x", axes, ("b", "a_N", "a_d"), basis, options={"axes": axes})
+        return families.Law("square_root", r"b + a\sqrt x", axes, ("b", "a_N", "a_d"), basis, options={"axes": axes})
 
     try:
-        points = recovery.GRID
-        found = fitting.fit(laws.law("square_root"), points, 1 + 2 * np.sqrt(points["n_layers"]) - np.sqrt(points["d_emb"]))
+        points = simulation.GRID
+        found = fitting.fit(families.law("square_root"), points, 1 + 2 * np.sqrt(points["n_layers"]) - np.sqrt(points["d_emb"]))
         assert np.allclose(found.parameters, [1, 2, -1])
     finally:
-        del laws.FAMILIES["square_root"]
+        del families.FAMILIES["square_root"]
 
 
 def test_tokens_can_be_an_axis():
     points = pd.DataFrame([(n, d, t) for n in (2, 4, 8) for d in (16, 32, 64) for t in (1e5, 1e6, 1e7)])
     points.columns = ["n_layers", "d_emb", "tokens"]
-    law = laws.law("sum_of_powers", axes=("n_layers", "d_emb", "tokens"))
+    law = families.law("sum_of_powers", axes=("n_layers", "d_emb", "tokens"))
     y = 0.3 - 0.1 / points["n_layers"] ** 0.5 - 0.4 / points["d_emb"] ** 0.4 - 3 / points["tokens"] ** 0.3
     found = fitting.fit(law, points, y)
     assert found.r2 > 1 - 1e-9
@@ -115,4 +117,4 @@ def test_tokens_can_be_an_axis():
 )
 def test_a_law_that_does_not_exist_is_refused(name, options, told):
     with pytest.raises(InputError, match=told):
-        laws.law(name, **options)
+        families.law(name, **options)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, evidence, league
-from perflaw.interventions import INTERVENTIONS
+from perflaw.errors import InputError
+from perflaw.study.analysis import data_measures, evidence
+from perflaw.logs.perturbations import INTERVENTIONS
 
 CONDITIONS = {"sample_users": (0.25, 0.5), "truncate": (10, 20), "shuffle_order": (0.5, 1), "replace_random": (0.1, 0.3), "insert_repeats": (0.25, 0.5)}
 
@@ -26,44 +27,44 @@ def runs(tokens=0.3, conditional=0.0, noise=0.01, logs=("a", "b", "c"), seed=0):
 
 
 def test_the_measure_that_matters_wins_and_its_slopes_are_found():
-    found = league.conditions(runs(0.3, -0.3))
-    table = league.table(found, draws=500).set_index("candidate")
+    found = data_measures.conditions(runs(0.3, -0.3))
+    table = data_measures.table(found, draws=500).set_index("candidate")
     for split in ("in sample", "intervention", "log"):
-        assert table[split].idxmax() in (league.OURS, "tokens and conditional entropy")
-        assert table.loc[league.OURS, split] > 0.98 and table.loc[league.OURS, f"low {split}"] > 0
-    assert table.loc[league.OURS, "slope"] == pytest.approx(0.3, abs=0.02)
-    assert table.loc[league.PAPER, "high log"] < table.loc[league.OURS, "low log"]
-    assert league.ceiling(found) == pytest.approx(table.loc[league.OURS, "in sample"], abs=0.01)
+        assert table[split].idxmax() in (data_measures.OURS, "tokens and conditional entropy")
+        assert table.loc[data_measures.OURS, split] > 0.98 and table.loc[data_measures.OURS, f"low {split}"] > 0
+    assert table.loc[data_measures.OURS, "slope"] == pytest.approx(0.3, abs=0.02)
+    assert table.loc[data_measures.PAPER, "high log"] < table.loc[data_measures.OURS, "low log"]
+    assert data_measures.ceiling(found) == pytest.approx(table.loc[data_measures.OURS, "in sample"], abs=0.01)
 
 
 def test_where_only_tokens_matter_no_measure_has_an_edge():
     wrong = 0
     for seed in range(5):
-        table = league.table(league.conditions(runs(0.3, 0.0, 0.05, seed=seed)), draws=500)
-        others = table[table["candidate"] != league.TOKENS]
+        table = data_measures.table(data_measures.conditions(runs(0.3, 0.0, 0.05, seed=seed)), draws=500)
+        others = table[table["candidate"] != data_measures.TOKENS]
         assert table.set_index("candidate")["log"].idxmax().startswith("tokens")
         wrong += int((others["low log"] > 0).sum())
-        assert table.set_index("candidate").loc[league.OURS, "high log"] < 0
+        assert table.set_index("candidate").loc[data_measures.OURS, "high log"] < 0
     assert wrong <= 1
 
 
 def test_noise_and_changes_are_what_was_put_in():
-    found = league.conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
+    found = data_measures.conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
     off = (found["change"] - 0.3 * found["Δ tokens"]) / found["noise"]
     assert off.std() == pytest.approx(1, abs=0.2) and set(found["runs"]) == {2} and len(found) == 8 * 10
-    told = league.conditions(runs(0.3, 0.0, 0.05, logs=("a", "b")), noise=pd.Series({"a": 9.0}))
+    told = data_measures.conditions(runs(0.3, 0.0, 0.05, logs=("a", "b")), noise=pd.Series({"a": 9.0}))
     assert np.allclose(told.loc[told["log"] == "a", "noise"], 0.09 * np.sqrt(1 / 2 + 1 / 3)) and (told.loc[told["log"] == "b", "noise"] < 0.08).all()
 
 
 def test_slopes_have_not_seen_what_they_predict():
-    found = league.conditions(runs(0.3, noise=0.0))
-    x = league.candidates(found)[league.TOKENS]
+    found = data_measures.conditions(runs(0.3, noise=0.0))
+    x = data_measures.candidates(found)[data_measures.TOKENS]
     spoilt = found.copy()
     here = (spoilt["log"] == "a") & (spoilt["intervention"] == "truncate")
     spoilt.loc[here, "change"] = 50.0
     for hide in ("log", "intervention"):
-        assert np.allclose(league.predict(spoilt, x, hide)[here], league.predict(found, x, hide)[here])
-    assert not np.allclose(league.predict(spoilt, x, "")[here], league.predict(found, x, "")[here])
+        assert np.allclose(data_measures.predict(spoilt, x, hide)[here], data_measures.predict(found, x, hide)[here])
+    assert not np.allclose(data_measures.predict(spoilt, x, "")[here], data_measures.predict(found, x, "")[here])
 
 
 def test_what_changed_nothing_is_dropped_and_an_undefined_measure_counts_as_nothing():
@@ -71,22 +72,22 @@ def test_what_changed_nothing_is_dropped_and_an_undefined_measure_counts_as_noth
     idle = table[table["shuffle_order"] == 1].index
     for column in ("tokens", "entropy conditional", "entropy apen absolute", "entropy shannon"):
         table.loc[idle, column] = table.loc[0, column] if table.loc[idle, "log"].nunique() == 1 else table.loc[idle, "log"].map(table.groupby("log")[column].first())
-    assert len(league.conditions(table)) == 3 * 9
+    assert len(data_measures.conditions(table)) == 3 * 9
     table = runs()
     table.loc[table["log"] == "a", "entropy apen absolute"] = np.nan
-    found = league.conditions(table)
-    assert np.isnan(league.predict(found, league.candidates(found)[league.PAPER], "log")[found["log"] == "a"]).all()
-    assert league.table(found, draws=50)["log"].notna().all()
+    found = data_measures.conditions(table)
+    assert np.isnan(data_measures.predict(found, data_measures.candidates(found)[data_measures.PAPER], "log")[found["log"] == "a"]).all()
+    assert data_measures.table(found, draws=50)["log"].notna().all()
 
 
 def test_what_cannot_be_compared_is_said():
     with pytest.raises(InputError, match="a was not trained without an intervention"):
         table = runs()
-        league.conditions(table[~((table["log"] == "a") & table[list(INTERVENTIONS)].isna().all(axis=1))])
+        data_measures.conditions(table[~((table["log"] == "a") & table[list(INTERVENTIONS)].isna().all(axis=1))])
     with pytest.raises(InputError, match="differ in d_emb"):
-        league.conditions(runs().assign(d_emb=lambda t: np.where(t.index % 2, 16, 32)))
+        data_measures.conditions(runs().assign(d_emb=lambda t: np.where(t.index % 2, 16, 32)))
     with pytest.raises(InputError, match="had two interventions"):
-        league.conditions(runs().assign(k_core=5.0))
+        data_measures.conditions(runs().assign(k_core=5.0))
 
 
 def test_controls_are_read_by_their_names_and_measured_from_their_middle():
@@ -97,7 +98,7 @@ def test_controls_are_read_by_their_names_and_measured_from_their_middle():
                 y = 0.1 * (x / 500) ** 0.2 if kind == "size" else 0.1 * np.exp(-0.5 * (x - 3.5))
                 rows.append({"log": f"synthetic, {kind} {x}", "tokens": 100 * x if kind == "size" else 5e4, "entropy conditional": 3.5 if kind == "size" else x, "NDCG@10": y})
     table = pd.concat([pd.DataFrame(rows), runs(logs=("a",))], ignore_index=True)
-    points, known = league.controls(table)
+    points, known = data_measures.controls(table)
     assert len(points) == 12 and set(points["kind"]) == {"size", "rate"} and len(known) == 4
     sizes = known[known["log"] == "size"]
     assert np.allclose(sizes["change"], 0.2 * sizes["Δ tokens"]) and np.allclose(sizes["Δ conditional entropy"], 0)
@@ -108,15 +109,15 @@ def test_probes_are_laid_beside_the_runs_they_belong_to():
     table = runs(logs=("a",)).assign(data_seed=0)
     probes = table.drop_duplicates(["log", *INTERVENTIONS])[["log", *INTERVENTIONS, "data_seed"]].reset_index(drop=True)
     probes["probe: x"] = np.arange(1.0, len(probes) + 1)
-    found = league.with_probes(table, probes.iloc[::-1])
+    found = data_measures.with_probes(table, probes.iloc[::-1])
     assert found["probe: x"].iloc[0] == 1 and found["probe: x"].notna().all() and found.groupby(list(INTERVENTIONS), dropna=False)["probe: x"].nunique().eq(1).all()
-    assert league.with_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
-    assert "Δ probe: x" in league.conditions(found) and "probe: x" in league.candidates(league.conditions(found))
+    assert data_measures.with_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
+    assert "Δ probe: x" in data_measures.conditions(found) and "probe: x" in data_measures.candidates(data_measures.conditions(found))
 
 
 def test_trials_are_of_one_model_on_logs_with_enough_kinds():
-    found = league.trials(evidence.study())
-    assert found["log"].nunique() >= 3 and all((found[name] == value).all() for name, value in league.MODEL.items())
+    found = data_measures.trials(evidence.study())
+    assert found["log"].nunique() >= 3 and all((found[name] == value).all() for name, value in data_measures.MODEL.items())
     assert (found.groupby("log")[list(INTERVENTIONS)].agg(lambda column: column.notna().any()).sum(axis=1) > 3).all()
     few = found[found[["sample_time", "truncate", "shuffle_order", "replace_random", "insert_repeats", "duplicate_users", "remove_repeats"]].isna().all(axis=1)]
-    assert league.trials(few).empty
+    assert data_measures.trials(few).empty

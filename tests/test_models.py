@@ -8,18 +8,20 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from perflaw import InputError, laws, models
-from perflaw.models import Architecture, Layout
+from perflaw.errors import InputError
+from perflaw.laws import families
+from perflaw.models import backbones
+from perflaw.models.backbones import Architecture, Layout
 
 ITEMS = 40
-HEADS = {name: 1 if name in models.RECURRENT else 2 for name in models.BACKBONES}
-SMALL = {name: Architecture(name, n_layers=3, d_emb=12, n_heads=HEADS[name], max_seq_len=9, dropout=0.0) for name in models.BACKBONES}
+HEADS = {name: 1 if name in backbones.RECURRENT else 2 for name in backbones.BACKBONES}
+SMALL = {name: Architecture(name, n_layers=3, d_emb=12, n_heads=HEADS[name], max_seq_len=9, dropout=0.0) for name in backbones.BACKBONES}
 
 
 def weights(model, seed=0):
     """New weights, with gains and biases that are not 1 and 0."""
     random = torch.Generator().manual_seed(seed + 100)
-    return {name: w + 0.3 * torch.randn(w.shape, generator=random) for name, w in models.new(model, ITEMS, seed).items()}
+    return {name: w + 0.3 * torch.randn(w.shape, generator=random) for name, w in backbones.new(model, ITEMS, seed).items()}
 
 
 def history(n, seed=0):
@@ -27,7 +29,7 @@ def history(n, seed=0):
 
 
 def alone(w, ids, model):
-    return models.hidden(w, ids, Layout.of([(1, len(ids))]), model)
+    return backbones.hidden(w, ids, Layout.of([(1, len(ids))]), model)
 
 
 # ---------------------------------------------------------------- plain reimplementations, in float64 and loops
@@ -77,7 +79,7 @@ def selective(y, p):
     delta, b, c = np.log1p(np.exp(u @ p["delta"] + p["delta_bias"])), u @ p["B"], u @ p["C"]
     out = p["D"] * u
     for channel in range(d):
-        for s in range(models.STATES):
+        for s in range(backbones.STATES):
             h = 0.0
             for i in range(n):
                 h = np.exp(-delta[i, channel] * np.exp(p["log_A"][channel, s])) * h + delta[i, channel] * b[i, s] * u[i, channel]
@@ -133,7 +135,7 @@ def plain(w, ids, model):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_the_equations(name, shared):
     model = Architecture(name, 3, 12, HEADS[name], 9, 0.0, shared_layers=shared)
     w, ids = weights(model), history(7)
@@ -141,10 +143,10 @@ def test_the_equations(name, shared):
 
 
 @pytest.mark.parametrize("d, heads", [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
-    model = Architecture(name, 2, d, 1 if name in models.RECURRENT else heads, 9, 0.0)
-    w, ids = {name: value.double() for name, value in models.new(model, ITEMS).items()}, history(7)  # of two numbers a norm is ill-conditioned
+    model = Architecture(name, 2, d, 1 if name in backbones.RECURRENT else heads, 9, 0.0)
+    w, ids = {name: value.double() for name, value in backbones.new(model, ITEMS).items()}, history(7)  # of two numbers a norm is ill-conditioned
     assert alone(w, ids, model).shape == (7, d) and alone(w, ids, model).isfinite().all()
     if d // heads % 2 == 0 or name != "llama":
         assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=1e-5)
@@ -162,59 +164,59 @@ def batch(seed=0):
     return torch.cat([history(9 if i < 3 else 4, seed + i) for i in range(len(LENGTHS))])
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_a_history_is_alone_in_its_row(name):
     model, ids = SMALL[name], batch()
     w = weights(model)
-    rows = models.hidden(w, ids, LAYOUT, model).split([9] * 3 + [4] * 3)
+    rows = backbones.hidden(w, ids, LAYOUT, model).split([9] * 3 + [4] * 3)
     for row, part, n in zip(rows, ids.split([9] * 3 + [4] * 3), LENGTHS):
         assert torch.allclose(row[:n], alone(w, part[:n], model), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_rectangles_in_any_order(name):
     model, w = SMALL[name], weights(SMALL[name])
     parts = [history(rows * width, seed) for seed, (rows, width) in enumerate([(2, 4), (1, 9), (3, 1), (2, 6)])]
-    together = models.hidden(w, torch.cat(parts), Layout.of([(2, 4), (1, 9), (3, 1), (2, 6)]), model)
+    together = backbones.hidden(w, torch.cat(parts), Layout.of([(2, 4), (1, 9), (3, 1), (2, 6)]), model)
     each = [alone(w, row, model) for part, width in zip(parts, (4, 9, 1, 6)) for row in part.split(width)]
     assert torch.allclose(together, torch.cat(each), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_nobody_looks_ahead(name):
     """What a position knows has no gradient by items after it, and one by each item up to it."""
     model, w = SMALL[name], weights(SMALL[name])
     w["items"] = w["items"][:9].requires_grad_()
-    known = models.hidden(w, torch.arange(9), Layout.of([(1, 9)]), model)
+    known = backbones.hidden(w, torch.arange(9), Layout.of([(1, 9)]), model)
     for place in range(9):
         (by,) = torch.autograd.grad(known[place] @ torch.linspace(-1, 1, 12), w["items"], retain_graph=True)
         assert (by[place + 1 :] == 0).all() and (by[: place + 1] != 0).any(1).all()
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_the_last_place_alone(name):
     model, w, ids = SMALL[name], weights(SMALL[name]), batch()
     last = torch.tensor(LENGTHS) - 1
     starts = torch.tensor([0, 9, 18, 27, 31, 35])
-    some = models.hidden(w, ids, LAYOUT, model, last=last)
-    assert torch.allclose(some, models.hidden(w, ids, LAYOUT, model)[starts + last], atol=1e-5)
+    some = backbones.hidden(w, ids, LAYOUT, model, last=last)
+    assert torch.allclose(some, backbones.hidden(w, ids, LAYOUT, model)[starts + last], atol=1e-5)
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_a_stack_is_its_members(name):
     model = SMALL[name]
     each, ids = [weights(model, seed) for seed in range(3)], torch.stack([batch(10 * seed) for seed in range(3)])
     stack = {key: torch.stack([w[key] for w in each]) for key in each[0]}
-    together = models.hidden(stack, ids, LAYOUT, model)
+    together = backbones.hidden(stack, ids, LAYOUT, model)
     for w, mine, out in zip(each, ids, together):
-        assert torch.allclose(out, models.hidden(w, mine, LAYOUT, model), atol=1e-5)
+        assert torch.allclose(out, backbones.hidden(w, mine, LAYOUT, model), atol=1e-5)
 
 
 def test_rotation_tells_distances_only():
     """Scores of rotated queries and keys depend on how far apart they are."""
     model = SMALL["llama"]
-    c = models.Context(model, Layout.of([(1, 9)]), None, None)
-    q, k = (models.rotate(torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c) for s in (1, 2))
+    c = backbones.Context(model, Layout.of([(1, 9)]), None, None)
+    q, k = (backbones.rotate(torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c) for s in (1, 2))
     scores = q[:, :6] @ k[:, :6].T
     for distance in range(9):
         assert torch.allclose(scores.diagonal(distance), scores[0, distance].expand(9 - distance), atol=1e-5)
@@ -223,23 +225,23 @@ def test_rotation_tells_distances_only():
 def test_time_bias_reads_when_the_next_item_comes():
     model = Architecture("hstu", 2, 12, 2, 9, 0.0, time_bias=True)
     w, ids, times = weights(model), history(7), torch.arange(7) * 1000.0
-    hidden = lambda after: models.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, after))  # noqa: E731
+    hidden = lambda after: backbones.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, after))  # noqa: E731
     soon, late = hidden(times + 1000), hidden(torch.cat([times[1:], torch.tensor([9e6])]))
     assert torch.allclose(soon[:6], late[:6]) and not torch.allclose(soon[6], late[6])
-    assert torch.allclose(models.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])), soon[4:5], atol=1e-5)
+    assert torch.allclose(backbones.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])), soon[4:5], atol=1e-5)
 
 
 # ---------------------------------------------------------------- what a model costs
 
 
 @pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_parameters_are_those_that_exist(name, shared):
     model = Architecture(name, 3, 24, HEADS[name], 9, shared_layers=shared)
-    w = models.new(model, ITEMS)
-    assert sum(models.parameters(model, ITEMS).values()) == sum(weight.numel() for weight in w.values())
-    told = laws.parameters(1 if shared else 3, 24, ITEMS, name)
-    counted = models.parameters(model, ITEMS)
+    w = backbones.new(model, ITEMS)
+    assert sum(backbones.parameters(model, ITEMS).values()) == sum(weight.numel() for weight in w.values())
+    told = families.parameters(1 if shared else 3, 24, ITEMS, name)
+    counted = backbones.parameters(model, ITEMS)
     small = {key: weight.numel() for key, weight in w.items() if key.endswith("bias") or key in ("log_A", "D")}
     inside = sum(small.pop(key, 0) for key in ("up_bias", "down_bias"))
     assert counted["attention"] - told["attention"] == sum(small.values())
@@ -248,7 +250,7 @@ def test_parameters_are_those_that_exist(name, shared):
     assert counted["norm"] == told["norm"] * (1 if name == "llama" else 2)
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_flops_are_those_that_are_counted(name):
     """Forward and backward of a full row, the scores of all items among them; unfused attention computes both triangles.
 
@@ -257,27 +259,27 @@ def test_flops_are_those_that_are_counted(name):
     """
     n, d, length = 2, 48, 32
     model = Architecture(name, n, d, HEADS[name], length, 0.0)
-    w = models.new(model, ITEMS)
+    w = backbones.new(model, ITEMS)
     for weight in w.values():
         weight.requires_grad_(True)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        hidden = models.hidden(w, history(length), Layout.of([(1, length)]), model)
+        hidden = backbones.hidden(w, history(length), Layout.of([(1, length)]), model)
         (hidden @ w["items"].T).sum().backward()
-    told = length * laws.flops_per_token(n, d, 2 * length - 1, ITEMS, name)  # (L' + 1) / 2 = L positions attended
-    told -= {"gru": n * 2 * 3 * d**2, "mamba": 3 * length * n * (2 * models.TAPS + 2 * models.STATES) * d}.get(name, 0)
+    told = length * families.flops_per_token(n, d, 2 * length - 1, ITEMS, name)  # (L' + 1) / 2 = L positions attended
+    told -= {"gru": n * 2 * 3 * d**2, "mamba": 3 * length * n * (2 * backbones.TAPS + 2 * backbones.STATES) * d}.get(name, 0)
     assert counter.get_total_flops() == pytest.approx(told, rel=1e-9)
 
 
 def test_how_mamba_begins():
     """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; the decay is not for what sets them."""
-    w = models.new(Architecture("mamba", 2, 16), ITEMS)
+    w = backbones.new(Architecture("mamba", 2, 16), ITEMS)
     assert torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8)) and (w["D"] == 1).all()
     steps = torch.nn.functional.softplus(w["delta_bias"])
     assert torch.allclose(steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4) and torch.equal(steps[0], steps[1])
-    assert {name for name in w if not models.decays(name)} == {"conv_bias", "delta_bias", "log_A", "D", "norm_1", "norm"}
+    assert {name for name in w if not backbones.decays(name)} == {"conv_bias", "delta_bias", "log_A", "D", "norm_1", "norm"}
 
 
-@pytest.mark.parametrize("name", models.RECURRENT)
+@pytest.mark.parametrize("name", backbones.RECURRENT)
 def test_long_histories_stay_finite(name):
     """Of steps so large that a state is forgotten at once, too."""
     model = Architecture(name, 1, 8, 1, 2000, 0.0)
@@ -287,19 +289,19 @@ def test_long_histories_stay_finite(name):
     assert known.isfinite().all() and all(weight.grad.isfinite().all() for weight in w.values())
 
 
-@pytest.mark.parametrize("name", models.BACKBONES)
+@pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_products_in_bfloat16(name):
     """The state of a recurrent backbone is kept in float32."""
     model, w = SMALL[name], weights(SMALL[name])
     with torch.autocast("cpu", torch.bfloat16):
-        rough = models.hidden({key: weight.requires_grad_() for key, weight in w.items()}, batch(), LAYOUT, model)
+        rough = backbones.hidden({key: weight.requires_grad_() for key, weight in w.items()}, batch(), LAYOUT, model)
     rough.float().square().mean().backward()
-    assert torch.allclose(rough.float(), models.hidden(w, batch(), LAYOUT, model), atol=0.3)
+    assert torch.allclose(rough.float(), backbones.hidden(w, batch(), LAYOUT, model), atol=0.3)
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in w.values())
 
 
 def test_new_weights_are_the_same_for_a_seed():
-    a, b, c = (models.new(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
+    a, b, c = (backbones.new(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
     assert all(torch.equal(a[name], b[name]) for name in a) and not torch.equal(a["items"], c["items"])
 
 

@@ -11,7 +11,9 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from test_report import runs_of
 
-from perflaw import explorer, page, report, synthetic
+from perflaw.logs import synthetic
+from perflaw.report import render, report
+from perflaw.study.explorer import explorer
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright, which is not installed")
 Axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe, which is not installed").Axe
@@ -205,7 +207,7 @@ def reported(claims):
     assert bool(judged["metrics"]) == claims
     pilot = {"users": 60, "share": 0.5, "settings": {"loss": "softmax"}, "planned": 40, "minutes": 1, "workers": 2, "runs": json.loads(runs.assign(sample_users=None).to_json(orient="records"))}
     measured = {"shannon": 3.2, "conditional": None}
-    return page.page({"perflaw": "0", "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]}, "entropy": measured, "pilot": pilot, "floor": floor, "judged": judged})
+    return render.page({"perflaw": "0", "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]}, "entropy": measured, "pilot": pilot, "floor": floor, "judged": judged})
 
 
 @pytest.mark.slow

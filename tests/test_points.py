@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from perflaw import InputError, points, published
+from perflaw.errors import InputError
+from perflaw.study.paper import digitize, published
 
 LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 
@@ -40,13 +41,13 @@ def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
 
 def test_a_drawing_is_read_back(tmp_path):
     tables = [known(0), known(1, 0.1), known(2, 5.0)]
-    panels = points.read_pdf(draw(tmp_path / "drawn.pdf", tables))
+    panels = digitize.read_pdf(draw(tmp_path / "drawn.pdf", tables))
     assert len(panels) == 3
     for panel, table in zip(panels, tables):
-        view = points.calibrate(panel)
+        view = digitize.calibrate(panel)
         assert view.residuals.max() < 2e-6 and np.abs(view.lines - panel.lines).max() < 2e-6
         assert "Max Sequence Length = 100" in panel.texts
-        found = points.dots(panel, view, LAYERS, DIMENSIONS)
+        found = digitize.dots(panel, view, LAYERS, DIMENSIONS)
         table = table.sort_values(["n_layers", "d_emb"], ignore_index=True)
         assert found[["n_layers", "d_emb"]].equals(table[["n_layers", "d_emb"]])
         assert np.abs(found["read"] - table["value"]).max() < 1e-6 * table["value"].mean() / 100
@@ -57,34 +58,34 @@ def test_a_drawing_is_read_back(tmp_path):
 
 def test_limits_are_those_of_the_axes(tmp_path):
     table = known(3)
-    (panel,) = points.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
-    usual = points.usual_view(table)
-    assert np.allclose(points.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
+    (panel,) = digitize.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
+    usual = digitize.usual_view(table)
+    assert np.allclose(digitize.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
     assert usual.lines.shape == (0, 3, 2)
     inside = usual.project(table[["n_layers", "d_emb", "value"]])
-    assert (inside > 0).all() and (inside < points.BOX[2:]).all()
+    assert (inside > 0).all() and (inside < digitize.BOX[2:]).all()
 
 
 def test_dots_that_are_not_the_grid_are_refused(tmp_path):
     table = known(4)
     moved = table.assign(d_emb=table["d_emb"].replace(50, 51))
-    (panel,) = points.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
-    view = points.calibrate(panel)
+    (panel,) = digitize.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
+    view = digitize.calibrate(panel)
     with pytest.raises(InputError, match="the 24 dots of a panel are not one on each of the 24 cells"):
-        points.dots(panel, view, LAYERS, DIMENSIONS)
-    assert len(points.dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
-    (panel,) = points.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
+        digitize.dots(panel, view, LAYERS, DIMENSIONS)
+    assert len(digitize.dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
+    (panel,) = digitize.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
     with pytest.raises(InputError, match="the 23 dots"):
-        points.dots(panel, points.calibrate(panel), LAYERS, DIMENSIONS)
+        digitize.dots(panel, digitize.calibrate(panel), LAYERS, DIMENSIONS)
 
 
 def test_another_view_is_refused(tmp_path):
-    (panel,) = points.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
+    (panel,) = digitize.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
     with pytest.raises(InputError, match="not in matplotlib's default view: its grid lines are off by .* pt"):
-        points.calibrate(panel)
-    (panel,) = points.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
+        digitize.calibrate(panel)
+    (panel,) = digitize.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
     with pytest.raises(InputError, match="the tick labels of a panel do not match its grid lines"):
-        points.calibrate(panel)
+        digitize.calibrate(panel)
 
 
 def test_what_is_no_such_pdf(tmp_path):
@@ -100,7 +101,7 @@ def test_what_is_no_such_pdf(tmp_path):
         ("dotless.pdf", "does not hold three-dimensional panels with dots"),
     ):
         with pytest.raises(InputError, match=told) as caught:
-            points.read_pdf(tmp_path / name)
+            digitize.read_pdf(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 
@@ -112,26 +113,26 @@ def named(tmp_path, monkeypatch):
     """A folder with the one figure there is, and its sha256 as the published one."""
     (tmp_path / "figures").mkdir()
     content = draw(tmp_path / "figures" / "A_HR.pdf", [known(7)]).read_bytes()
-    monkeypatch.setattr(points, "SHA256", {"A_HR.pdf": hashlib.sha256(content).hexdigest()})
+    monkeypatch.setattr(digitize, "SHA256", {"A_HR.pdf": hashlib.sha256(content).hexdigest()})
     monkeypatch.setenv("PERFLAW_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("PERFLAW_FIGURES", raising=False)
     return tmp_path / "figures"
 
 
 def test_a_folder_by_argument_or_by_the_environment(named, monkeypatch):
-    assert points.find() == {}
-    assert points.find(named) == {"A_HR.pdf": named / "A_HR.pdf"}
+    assert digitize.find() == {}
+    assert digitize.find(named) == {"A_HR.pdf": named / "A_HR.pdf"}
     monkeypatch.setenv("PERFLAW_FIGURES", str(named))
-    assert points.find() == points.find(named)
+    assert digitize.find() == digitize.find(named)
 
 
 def test_files_that_are_missing_or_others(named):
     (named / "A_HR.pdf").write_bytes((named / "A_HR.pdf").read_bytes() + b"\n")
     with pytest.raises(InputError, match="A_HR.pdf is not the published figure: its sha256 is not"):
-        points.find(named)
+        digitize.find(named)
     for folder in (named / "nowhere", named.parent):
         with pytest.raises(InputError, match="A_HR.pdf is not there: name a folder with A_HR.pdf") as caught:
-            points.find(folder)
+            digitize.find(folder)
         assert "\n" not in str(caught.value)
 
 
@@ -154,26 +155,26 @@ def publisher(named, monkeypatch):
 
     server = HTTPServer(("127.0.0.1", 0), Published)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr(points, "REPOSITORY", f"http://127.0.0.1:{server.server_port}/results/")
+    monkeypatch.setattr(digitize, "REPOSITORY", f"http://127.0.0.1:{server.server_port}/results/")
     yield Published
     server.shutdown()
     server.server_close()
 
 
 def test_figures_are_downloaded_once(publisher, tmp_path):
-    assert points.find("download") == {"A_HR.pdf": tmp_path / "cache" / "A_HR.pdf"}
-    points.find("download")
+    assert digitize.find("download") == {"A_HR.pdf": tmp_path / "cache" / "A_HR.pdf"}
+    digitize.find("download")
     assert publisher.requests == 1
 
 
 def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
     publisher.body = b"another file"
     with pytest.raises(InputError, match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache"):
-        points.find("download")
+        digitize.find("download")
     assert not list((tmp_path / "cache").glob("*"))
-    monkeypatch.setattr(points, "REPOSITORY", "http://127.0.0.1:9/")
+    monkeypatch.setattr(digitize, "REPOSITORY", "http://127.0.0.1:9/")
     with pytest.raises(InputError, match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere") as caught:
-        points.find("download")
+        digitize.find("download")
     assert "\n" not in str(caught.value)
 
 
@@ -182,10 +183,10 @@ def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def recovered():
-    files = points.find()
+    files = digitize.find()
     if not files:
         pytest.skip("PERFLAW_FIGURES names no folder with the authors' four PDFs")
-    return points.recover(files)
+    return digitize.recover(files)
 
 
 def test_the_record_is_reproduced(recovered):
@@ -195,7 +196,7 @@ def test_the_record_is_reproduced(recovered):
     exact = recorded.columns.drop("pixel_residual_pt")
     assert len(mine) == 448 and mine[exact].equals(recorded[exact])
     assert np.abs(mine["pixel_residual_pt"] - recorded["pixel_residual_pt"]).max() < 5e-7
-    compared = points.compare(found, recorded)
+    compared = digitize.compare(found, recorded)
     assert (compared["rows"], compared["rows_apart"], compared["values_apart"]) == (448, 0, 0)
     assert compared["read"] < 5e-10 and compared["residual_pt"] < 5e-7 and compared["figures"] < 5e-10
 
@@ -214,6 +215,6 @@ def test_a_comparison_sees_what_differs(recovered):
     found, _ = recovered
     recorded = published.surfaces()
     recorded.loc[0, "value"] += 1e-4
-    assert points.compare(found, recorded)["values_apart"] == 1
-    assert points.compare(found, recorded.iloc[1:])["rows_apart"] == 1
-    assert points.compare(found, published.surfaces())["values_apart"] == 0
+    assert digitize.compare(found, recorded)["values_apart"] == 1
+    assert digitize.compare(found, recorded.iloc[1:])["rows_apart"] == 1
+    assert digitize.compare(found, published.surfaces())["values_apart"] == 0

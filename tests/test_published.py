@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import fitting, laws, published
+from perflaw.laws import families, fitting
+from perflaw.study.paper import published
 
 # Printed minus recomputed R2 where the two differ: law, metric, dataset, length.
 DIFFERENCES = {
@@ -29,7 +30,7 @@ def panels(surfaces):
     refit = []
     for panel in table.itertuples():
         surface = values[panel.dataset, panel.max_seq_len, panel.metric]
-        refit.append(fitting.fit(laws.law(panel.family, **panel.options), surface, surface["value"]).r2)
+        refit.append(fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"]).r2)
     return table.assign(refit_r2=refit)
 
 
@@ -78,14 +79,14 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
         },
         index=["leave-one-out", "larger N", "largest d"],
     )
-    rivals = {name: law for name, law in laws.rivals().items() if name in expected}
+    rivals = {name: law for name, law in families.rivals().items() if name in expected}
     cells = fitting.held_out_surfaces(rivals, surfaces, published.SURFACE)
     found = fitting.mean_errors(cells, published.SURFACE).pivot(index="split", columns="law", values="mape")
     assert (found - expected).abs().max(axis=None) < 0.02
 
 
 def test_leave_one_out_intervals_cover(surfaces):
-    rivals = {"law": laws.performance(), "log-quadratic": laws.log_quadratic()}
+    rivals = {"law": families.performance(), "log-quadratic": families.log_quadratic()}
     cells = fitting.held_out_surfaces(rivals, surfaces, published.SURFACE, level=0.9)
     covered = cells[cells["split"] == "leave-one-out"].groupby("law")["covered"].mean()
     assert covered.between(0.85, 0.95).all()

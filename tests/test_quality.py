@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw import InputError, entropy, interventions, quality
-from perflaw.interactions import from_histories, leave_one_out
-from perflaw.synthetic import Process
+from perflaw.errors import InputError
+from perflaw.logs import measures, perturbations
+from perflaw.logs.entropy import approximate
+from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.logs.synthetic import Process
 
 
 @pytest.fixture(scope="module")
@@ -17,8 +19,8 @@ def log():
 
 
 def test_recorded_rows_give_way_to_measured_ones(log):
-    measured = quality.summaries({"ml-100k": log, "mine": log})
-    table = quality.with_recorded("summaries", measured)
+    measured = measures.summaries({"ml-100k": log, "mine": log})
+    table = measures.with_recorded("summaries", measured)
     assert list(table["log"][:2]) == ["ml-100k", "mine"] and table["log"].is_unique
     assert table.set_index("log").loc["ml-100k", "users"] == 400
     assert list(table.columns) == list(measured.columns)
@@ -27,26 +29,26 @@ def test_recorded_rows_give_way_to_measured_ones(log):
 @pytest.mark.skipif(not os.environ.get("PERFLAW_DATA"), reason="PERFLAW_DATA names no folder of logs")
 @pytest.mark.parametrize("name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"])
 def test_recorded_tables_are_what_the_logs_give(name):
-    logs = {name: log for name, log in quality.logs().items() if name != "synthetic"}
-    recorded = pd.read_csv(quality.FOLDER / f"{name}.csv")
+    logs = {name: log for name, log in measures.logs().items() if name != "synthetic"}
+    recorded = pd.read_csv(measures.FOLDER / f"{name}.csv")
     logs = {name: log for name, log in logs.items() if name in set(recorded["log"])}
     assert logs
-    measured = getattr(quality, name)(logs)
+    measured = getattr(measures, name)(logs)
     recorded = recorded[recorded["log"].isin(logs)].reset_index(drop=True)
     pd.testing.assert_frame_equal(measured, recorded, check_dtype=False, rtol=1e-5)
 
 
 def test_splits_of_a_log_with_ties():
     ties = from_histories([list("abcd"), list("dcba"), list("bdca")] * 5, [[1e9 + u, 2e9, 3e9, 3e9] for u in range(15)])
-    table = quality.splits({"ties": ties}).set_index("rule")
+    table = measures.splits({"ties": ties}).set_index("rule")
     assert table.loc["ties reversed", "moved"] == 1 and table.loc["leave one out", "tied"] == 1
     assert np.isnan(table.loc["leave one out", "moved"])
-    without_clock = quality.splits({"none": from_histories([list("abc")])})
+    without_clock = measures.splits({"none": from_histories([list("abc")])})
     assert list(without_clock["rule"]) == ["leave one out"]
 
 
 def test_curves(log):
-    curves = quality.curves({"one": log})
+    curves = measures.curves({"one": log})
     length, popularity, repeats = (curves[curves["curve"] == name] for name in ("length", "popularity", "repeats"))
     assert length["y"].iloc[0] == 1 and (length["y"].diff().dropna() <= 0).all()
     assert length["x"].iloc[-1] == log.lengths.max() and length["y"].iloc[-1] == pytest.approx(np.mean(log.lengths == log.lengths.max()))
@@ -58,36 +60,36 @@ def test_curves(log):
 
 def test_logs_by_name(tmp_path, monkeypatch):
     monkeypatch.delenv("PERFLAW_DATA", raising=False)
-    assert list(quality.logs()) == ["synthetic"] == list(quality.logs(["synthetic"]))
+    assert list(measures.logs()) == ["synthetic"] == list(measures.logs(["synthetic"]))
     (tmp_path / "shop.csv").write_text("user,item\nu,a\nu,b\n")
-    assert list(quality.logs([str(tmp_path / "shop.csv")])) == ["shop"]
+    assert list(measures.logs([str(tmp_path / "shop.csv")])) == ["shop"]
     with pytest.raises(InputError, match="there is no log 'nonesuch'"):
-        quality.logs(["nonesuch"])
+        measures.logs(["nonesuch"])
 
 
 # ---------------------------------------------------------------- entropy
 
 
 def test_worked_example():
-    steps = quality.worked_example("abaaba", 1)
+    steps = measures.worked_example("abaaba", 1)
     phi = steps.groupby("length")["ln C"].mean()
-    assert phi[1] - phi[2] == pytest.approx(entropy.apen("abaaba", m=1), abs=1e-12)
+    assert phi[1] - phi[2] == pytest.approx(approximate.apen("abaaba", m=1), abs=1e-12)
     assert steps["matches"].tolist() == [4, 2, 4, 4, 2, 4, 2, 2, 1, 2, 2]
 
 
 def test_entropies_of_logs(log):
     short = from_histories([["a", "b"]] * 3)
-    table = quality.entropies({"long": log, "short": short}).set_index("log")
-    assert table.loc["long", "conditional"] == entropy.conditional_entropy(log, 1)
+    table = measures.entropies({"long": log, "short": short}).set_index("log")
+    assert table.loc["long", "conditional"] == approximate.conditional_entropy(log, 1)
     assert np.isnan(table.loc["short", "apen signed"]) and table.loc["short", "too short"] == 3
     assert table.loc["short", "shannon"] == pytest.approx(np.log(2))
-    assert quality.too_short(log, m=9, last=9) == log.n_users
+    assert measures.too_short(log, m=9, last=9) == log.n_users
 
 
 @pytest.mark.parametrize("name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"])
 def test_tables_leave_out_what_is_undefined(name, log):
     """A log too short for anything stands beside others without harm."""
-    make = getattr(quality, name)
+    make = getattr(measures, name)
     short = from_histories([["a"], ["b"]])
     table, alone = make({"short": short, "long": log}), make({"long": log})
     pd.testing.assert_frame_equal(table[table["log"] == "long"].reset_index(drop=True), alone, check_dtype=False)
@@ -97,19 +99,19 @@ def test_tables_leave_out_what_is_undefined(name, log):
 
 
 def test_by_length_of_a_log_without_repeats(log):
-    table = quality.by_length({"distinct": log.keep(~log.repeats).min_length(3)})
-    low, high = entropy.apen_of_distinct(np.floor(table["length"].to_numpy()).astype(int)), entropy.apen_of_distinct(np.ceil(table["length"].to_numpy()).astype(int) + 1)
+    table = measures.by_length({"distinct": log.keep(~log.repeats).min_length(3)})
+    low, high = approximate.apen_of_distinct(np.floor(table["length"].to_numpy()).astype(int)), approximate.apen_of_distinct(np.ceil(table["length"].to_numpy()).astype(int) + 1)
     assert ((table["apen"] >= low - 0.02) & (table["apen"] <= high + 0.02)).all() and (table["apen"].diff().dropna() > 0).all()
 
 
 def test_numbering_matters_only_with_a_tolerance(log):
-    table = quality.numbering({"log": log}, tolerances=(0, 5), seeds=2).set_index("r")
+    table = measures.numbering({"log": log}, tolerances=(0, 5), seeds=2).set_index("r")
     assert table.loc[0].drop("log").nunique() == 1
     assert table.loc[5, "renumbered_low"] < table.loc[5, "renumbered_high"]
 
 
 def test_items_in_the_order_of_their_ids():
-    log = quality.in_order_of_ids(from_histories([[30, 10, 20, 10]]))
+    log = measures.in_order_of_ids(from_histories([[30, 10, 20, 10]]))
     assert log.items.tolist() == [2, 0, 1, 0] and log.item_ids.tolist() == [10, 20, 30]
     assert log.hash == from_histories([[30, 10, 20, 10]]).hash
 
@@ -118,7 +120,7 @@ PROCESS = Process(n_items=60, n_interests=4)
 
 
 def test_the_corrected_estimate_comes_to_the_truth():
-    table = quality.ruler(PROCESS, users=(100, 1_000, 10_000), mean_length=30)
+    table = measures.ruler(PROCESS, users=(100, 1_000, 10_000), mean_length=30)
     corrected = table[table["measure"] == "corrected, m = 1"]["value"].to_numpy()
     error = np.abs(corrected - PROCESS.entropy_rate)
     assert error[-1] < 0.003 and error[-1] < error[0]
@@ -128,18 +130,18 @@ def test_the_corrected_estimate_comes_to_the_truth():
 def test_true_entropy_against_a_large_log(name, strength):
     """What the formula says is what a log large enough shows, within three standard errors of its draw."""
     train = leave_one_out(PROCESS.sample(30_000, 20, seed=2).log).train
-    changed = interventions.INTERVENTIONS[name](train, strength, 1)
-    told = quality.true_entropy(PROCESS, name, strength, train.lengths)
-    assert entropy.conditional_entropy(changed) == pytest.approx(told, abs=0.012)
+    changed = perturbations.INTERVENTIONS[name](train, strength, 1)
+    told = measures.true_entropy(PROCESS, name, strength, train.lengths)
+    assert approximate.conditional_entropy(changed) == pytest.approx(told, abs=0.012)
 
 
 def test_true_entropy_where_it_is_not_known():
     for name, strength in (("k_core", 5), ("remove_repeats", 1.0), ("shuffle_order", 0.5)):
-        assert np.isnan(quality.true_entropy(PROCESS, name, strength, np.array([5, 9])))
+        assert np.isnan(measures.true_entropy(PROCESS, name, strength, np.array([5, 9])))
 
 
 def test_under_interventions():
-    table = quality.under_interventions(PROCESS, {"duplicate_users": 1.0, "replace_random": 0.3}, seeds=2, n_users=300, mean_length=20)
+    table = measures.under_interventions(PROCESS, {"duplicate_users": 1.0, "replace_random": 0.3}, seeds=2, n_users=300, mean_length=20)
     change = table.pivot(index="intervention", columns="measure", values="change")
     assert change.loc["duplicate_users", ["tokens", "shannon", "plug-in", "truth"]].tolist() == pytest.approx([100, 0, 0, 0], abs=1e-9)
     assert change.loc["replace_random", "truth"] > 10 and abs(change.loc["replace_random", "tokens"]) < 1e-9
@@ -147,14 +149,14 @@ def test_under_interventions():
 
 def test_cross_entropy_comes_down_to_the_entropy_rate_and_copies_tell_it_nothing():
     process = Process(n_items=60, n_interests=6)
-    found = [quality.cross_entropy(leave_one_out(process.sample(users, 30, seed=1).log)) for users in (50, 500, 20_000)]
+    found = [measures.cross_entropy(leave_one_out(process.sample(users, 30, seed=1).log)) for users in (50, 500, 20_000)]
     assert found[0] > found[1] > found[2] == pytest.approx(process.entropy_rate, abs=0.04)
     split = leave_one_out(process.sample(500, 30, seed=1).log)
-    copied, shuffled = (quality.cross_entropy(interventions.apply(split, name, 1)) for name in ("duplicate_users", "shuffle_order"))
+    copied, shuffled = (measures.cross_entropy(perturbations.apply(split, name, 1)) for name in ("duplicate_users", "shuffle_order"))
     assert copied == pytest.approx(found[1], abs=0.02) and shuffled > found[1] + 0.1
 
 
 def test_cross_entropy_by_hand():
     """After item 1 came 0 once and 1 once, and both are asked for: the counts alone say one half, and popularity is no help."""
     split = leave_one_out(from_histories([[0, 1, 0, 1, 0, 1], [0, 1, 1, 1, 0]]))
-    assert quality.cross_entropy(split) == pytest.approx(np.log(2), abs=1e-4)
+    assert measures.cross_entropy(split) == pytest.approx(np.log(2), abs=1e-4)

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from perflaw import InputError, baselines, ranking
-from perflaw.interactions import from_histories, leave_one_out
-from perflaw.ranking import Ranked
+from perflaw.errors import InputError
+from perflaw.models import baselines, ranking
+from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.models.ranking import Ranked
 
 
 def drawn(repeats, users=60, items=40, seed=0):

@@ -11,11 +11,16 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from test_forecast import drawn
-from test_reading import BAD, GOOD
+from log_files import BAD, GOOD
 
-from perflaw import InputError, forecast, page, report, sweeps, synthetic, training
-from perflaw.cli import as_options, main
-from perflaw.interactions import from_histories, write_log
+from perflaw.errors import InputError
+from perflaw.logs import synthetic
+from perflaw.models.sweeps import runner
+from perflaw.models.training import trainer
+from perflaw.report import forecast, render, report
+from perflaw.cli.main import main
+from perflaw.cli.main import as_options
+from perflaw.logs.interaction_log import from_histories, write_log
 
 
 def run(*arguments):
@@ -27,7 +32,7 @@ def runs_of(seed=0, error=0.03, **fixed):
     runs = drawn(seed, error, **fixed)[0]
     values = {"HR@10": 1.8 * runs["NDCG@10"], "HR@10 se": 1.8 * runs["NDCG@10 se"], "validation NDCG@10": runs["NDCG@10"]}
     sizes = {"users": 1000, "items": 2000, "positions": 90_000, "attention_length": 30.0, "validation_targets": 2000, "test_targets": 2000}
-    frame = runs.assign(**values, **sizes, **vars(training.Config()) | {name: runs[name] for name in ("n_layers", "d_emb", "seed")})
+    frame = runs.assign(**values, **sizes, **vars(trainer.Config()) | {name: runs[name] for name in ("n_layers", "d_emb", "seed")})
     return frame.assign(**report.SETTINGS, key=[f"{i:016x}" for i in range(len(runs))], status="converged", done_epochs=40.0, seconds=20.0)
 
 
@@ -40,13 +45,13 @@ def log():
 
 
 def test_the_settings_are_those_on_which_the_prior_stands():
-    assert report.SETTINGS == sweeps.read_grid("survey")["settings"]
+    assert report.SETTINGS == runner.read_grid("survey")["settings"]
 
 
 def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
     monkeypatch.setattr(report, "_pace", lambda log: 1.0)
     pilot = report.plan(log, 600, 2)
-    points = sweeps.expand(pilot.grid)
+    points = runner.expand(pilot.grid)
     assert [(p.config.n_layers, p.config.d_emb, p.config.seed) for p in points[: len(report.CORE)]] == report.CORE
     assert len(points) == len(pilot.grid["grid"]) == len(set(report.CORE + report.MORE)) + len(report.SHARES)
     assert pilot.share == 1 and pilot.log is log
@@ -63,7 +68,7 @@ def test_a_long_log_is_sampled_and_the_sample_is_kept_to(log, monkeypatch, tmp_p
     assert short.share == 1  # so cheap that the machine is not timed
     pilot = report.plan(log, 0.3 * whole, 2)
     assert pilot.share == 0.25 and pilot.log.n_users == 50
-    training.train(training.config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}), pilot.log, tmp_path, progress=False)
+    trainer.train(trainer.config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}), pilot.log, tmp_path, progress=False)
     (tmp_path / "broken.json").write_text("{")
     assert report.plan(log, 1e6, 2, tmp_path).share == 0.25
 
@@ -156,8 +161,8 @@ def test_where_nothing_can_be_claimed_it_says_so(change, told):
     json.dumps(judged, allow_nan=False)
     told = {"schema": 1, "perflaw": "0", "log": {"name": "a<b", **synthetic.Process(n_items=40, n_interests=4).sample(9, 5).log.summary(), "hash": "0", "notes": []}}
     pilot = {"users": 9, "share": 0.5, "settings": {}, "planned": 40, "minutes": 1, "workers": 2, "runs": [{"key": "0", "n_layers": 1, "d_emb": 8, "seed": 0, "sample_users": None, "tokens": 9, "status": "failed", "done_epochs": None, "seconds": 1.0, "NDCG@10": None, "HR@10": None}]}
-    shown = page.page(told | {"entropy": {"shannon": None}, "pilot": pilot, "floor": {"HR@10": 0.04, "NDCG@10": 0.02}, "judged": judged})
-    assert page.html.escape(judged["says"][0]) in shown and 'class="says none"' in shown and "a<b" not in shown and "undefined" in shown
+    shown = render.page(told | {"entropy": {"shannon": None}, "pilot": pilot, "floor": {"HR@10": 0.04, "NDCG@10": 0.02}, "judged": judged})
+    assert render.html.escape(judged["says"][0]) in shown and 'class="says none"' in shown and "a<b" not in shown and "undefined" in shown
 
 
 def test_runs_that_failed_and_runs_that_are_strange_are_told():
@@ -169,8 +174,8 @@ def test_runs_that_failed_and_runs_that_are_strange_are_told():
 
 
 def test_the_sweeps_of_the_study_can_be_judged():
-    for path in sorted(sweeps.SWEEPS.glob("*.csv")):
-        runs = sweeps.read(path)
+    for path in sorted(runner.SWEEPS.glob("*.csv")):
+        runs = runner.read(path)
         for _, part in runs[runs["backbone"] == "sasrec"].groupby(["log", "loss", "split", "learning_rate", "dropout"]):
             told = report.judge(part)
             assert told["says"] and (told["reasons"] or told["metrics"])
@@ -226,14 +231,14 @@ def test_the_page_needs_nothing_else_and_is_for_all(made):
     ids = re.findall(r' id="([^"]+)"', text)
     assert len(ids) == len(set(ids)) and set(re.findall(r'(?:href="#|url\(#)([^")]+)', text)) <= set(ids)
     for sentence in json.loads((made[0] / "report.json").read_text())["judged"]["says"]:
-        assert page.html.escape(sentence) in text
+        assert render.html.escape(sentence) in text
 
 
 def test_a_second_call_goes_on_and_trains_nothing_again(made, quick, shop, tmp_path, monkeypatch):
     out = Path(shutil.copytree(made[0], tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
     (out / "report.html").write_text("old")
-    monkeypatch.setattr(sweeps, "work", None)  # nobody trains
+    monkeypatch.setattr(runner, "work", None)  # nobody trains
     assert run("report", shop, "--out", out, "--budget", 4).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")} == before
     assert (out / "report.html").read_text() == (made[0] / "report.html").read_text().replace("on 2 cores", f"on {report.os.cpu_count()} cores")
@@ -248,12 +253,12 @@ def test_a_report_that_fails_leaves_the_old_one(made, tmp_path, monkeypatch, whe
         told["floor"]["NDCG@10"] = 9.0  # other conclusions than those in the file
         told["judged"]["says"] = ["another"]
     elif where == "page":
-        monkeypatch.setattr(page, "page", lambda told: 1 / 0)
-        monkeypatch.setattr(page.book, "start", _at_once)
+        monkeypatch.setattr(render, "page", lambda told: 1 / 0)
+        monkeypatch.setattr(render.builder, "start", _at_once)
     else:
-        monkeypatch.setattr(page.nbformat, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        monkeypatch.setattr(render.nbformat, "write", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises((InputError, ZeroDivisionError)) as caught:
-        page.write(told, out)
+        render.write(told, out)
     assert "\n" not in str(caught.value)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before and not list(out.glob(".report-*"))
 
@@ -270,10 +275,10 @@ def test_interrupted_it_says_how_to_go_on(shop, tmp_path, monkeypatch):
 
 
 def test_when_no_run_ends_there_is_no_report(quick, shop, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeps, "run", lambda *_, **__: pd.DataFrame({"status": ["failed: x"]}))
+    monkeypatch.setattr(runner, "run", lambda *_, **__: pd.DataFrame({"status": ["failed: x"]}))
     told = run("report", shop, "--out", tmp_path / "out", "--budget", 4)
     assert told.exit_code == 1 and "came to an end; the first: failed: x" in told.output and not (tmp_path / "out").exists()
-    monkeypatch.setattr(sweeps, "run", lambda *_, **__: pd.DataFrame())
+    monkeypatch.setattr(runner, "run", lambda *_, **__: pd.DataFrame())
     assert "give it more time with --budget" in run("report", shop, "--out", tmp_path / "out", "--budget", 4).output
 
 

@@ -28,7 +28,11 @@ import torch
 import tqdm
 from click.testing import CliRunner
 
-from perflaw import InputError, cli, costs, datasets, interactions, sweeps, synthetic, training
+from perflaw.cli.main import main
+from perflaw.errors import InputError
+from perflaw.logs import datasets, interaction_log, synthetic
+from perflaw.models.sweeps import cost_model, runner
+from perflaw.models.training import trainer
 
 SETTINGS = dict(n_layers=1, d_emb=8, max_seq_len=20, batch_size=32, loss="softmax", epochs=2)
 GRID = {"settings": SETTINGS, "grid": [{"seed": [0, 1, 2], "dropout": [0.1, 0.3]}, {"sample_users": 0.5, "data_seed": [0, 1]}, {"split": "global time", "truncate": 5}]}
@@ -44,7 +48,7 @@ def log():
 def done(log, tmp_path_factory):
     """A folder with the sweep GRID, done in this process."""
     folder = tmp_path_factory.mktemp("done")
-    sweeps.run(GRID, log, folder, progress=False)
+    runner.run(GRID, log, folder, progress=False)
     return folder
 
 
@@ -56,17 +60,17 @@ def copied(done, tmp_path):
 @pytest.fixture
 def untrained(monkeypatch):
     """Who trains now fails."""
-    monkeypatch.setattr(training, "fit_stack", None)
+    monkeypatch.setattr(trainer, "fit_stack", None)
 
 
 def sweep(grid, log, folder, **options):
-    return sweeps.run(grid, log, folder, progress=False, **options)
+    return runner.run(grid, log, folder, progress=False, **options)
 
 
 def records(folder):
     """What the records of a folder say, by key, but for times and commits."""
     passing = ("seconds", "tokens_per_second", "finished")
-    read = [training.read_record(path) for path in folder.glob("*.json")]
+    read = [trainer.read_record(path) for path in folder.glob("*.json")]
     lasting = [{name: value for name, value in record.items() if name not in passing} for record in read]
     return {record["key"]: record | {"environment": record["environment"] | {"commit": None}} for record in lasting}
 
@@ -99,19 +103,19 @@ def clean(folder):
     ],
 )
 def test_the_runs_of_a_grid(grid, runs):
-    points = sweeps.expand(grid)
+    points = runner.expand(grid)
     assert len(points) == len(set(points)) == runs
 
 
 def test_a_grid_has_its_order():
-    points = sweeps.expand({"settings": {"backbone": "llama"}, "grid": [{"n_layers": [4, 1], "d_emb": [16, 8]}, {"n_layers": 2}]})
+    points = runner.expand({"settings": {"backbone": "llama"}, "grid": [{"n_layers": [4, 1], "d_emb": [16, 8]}, {"n_layers": 2}]})
     assert [(p.config.n_layers, p.config.d_emb) for p in points] == [(4, 16), (4, 8), (1, 16), (1, 8), (2, 64)]
-    assert all(p == (replace(p.config, backbone="llama"), sweeps.Data()) for p in points)
+    assert all(p == (replace(p.config, backbone="llama"), runner.Data()) for p in points)
 
 
 def test_data_by_name():
-    point = sweeps.expand({"settings": {"split": "global time", "sample_users": 1, "data_seed": 3}, "grid": {"truncate": 10, "sample_time": 0.5}})[0]
-    assert point == (training.config(), sweeps.Data("global time", (("sample_time", 0.5), ("truncate", 10.0)), 3))
+    point = runner.expand({"settings": {"split": "global time", "sample_users": 1, "data_seed": 3}, "grid": {"truncate": 10, "sample_time": 0.5}})[0]
+    assert point == (trainer.config(), runner.Data("global time", (("sample_time", 0.5), ("truncate", 10.0)), 3))
 
 
 @pytest.mark.parametrize(
@@ -128,12 +132,12 @@ def test_data_by_name():
 def test_overrides(where, matched):
     products = [{"n_layers": [1, 2], "d_emb": [8, 16]}, {"seed": [7, 8]}]
     grid = {"settings": {"backbone": "llama"}, "grid": products, "overrides": [{"where": where, "set": {"dropout": 0.5}}]}
-    assert [point.config.dropout == 0.5 for point in sweeps.expand(grid)] == matched
+    assert [point.config.dropout == 0.5 for point in runner.expand(grid)] == matched
 
 
 def test_a_later_override_sees_an_earlier_one():
     overrides = [{"where": {"n_layers": 1}, "set": {"learning_rate": 0.5}}, {"where": {"learning_rate": 0.5}, "set": {"truncate": 9}}]
-    first, second = sweeps.expand({"grid": {"n_layers": [1, 2]}, "overrides": overrides})
+    first, second = runner.expand({"grid": {"n_layers": [1, 2]}, "overrides": overrides})
     assert first.data.steps == (("truncate", 9.0),) and second.data.steps == ()
 
 
@@ -174,7 +178,7 @@ def test_a_later_override_sees_an_earlier_one():
 )
 def test_a_grid_that_cannot_be(grid, told):
     with pytest.raises(InputError, match=told) as error:
-        sweeps.expand(grid)
+        runner.expand(grid)
     assert "\n" not in str(error.value)
 
 
@@ -192,30 +196,30 @@ def test_a_file_that_is_no_grid(tmp_path, text, told):
     path = tmp_path / "bad.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=told) as error:
-        sweeps.read_grid(path)
+        runner.read_grid(path)
     assert "\n" not in str(error.value)
 
 
 def test_a_grid_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"missing.yaml cannot be read \(No such file or directory\); name a YAML file"):
-        sweeps.read_grid(tmp_path / "missing.yaml")
+        runner.read_grid(tmp_path / "missing.yaml")
     with pytest.raises(InputError, match="there is no grid 'huge': name a YAML file, or one of choose, data, laptop, paper, paper-faithful"):
-        sweeps.read_grid("huge")
+        runner.read_grid("huge")
 
 
 def test_numbers_in_yaml(tmp_path):
     """1e-3 is text by YAML 1.1, and a number to everybody."""
     (tmp_path / "grid.yaml").write_text("grid: {learning_rate: [1e-3, 1.5E-3, 0.002], weight_decay: -0e0, epochs: 1e2, clip: [null, 2.5]}")
-    points = sweeps.expand(sweeps.read_grid(tmp_path / "grid.yaml"))
+    points = runner.expand(runner.read_grid(tmp_path / "grid.yaml"))
     assert [p.config.learning_rate for p in points[::2]] == [1e-3, 1.5e-3, 2e-3] and points[0].config.epochs == 100
 
 
-@pytest.mark.parametrize("path", sorted(sweeps.GRIDS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(runner.GRIDS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_presets(path):
-    grid = sweeps.read_grid(path.stem)
-    points = sweeps.expand(grid)
+    grid = runner.read_grid(path.stem)
+    points = runner.expand(grid)
     assert len(points) == {"paper": 72 + 24, "paper-faithful": 72, "tiny": 12}.get(path.stem, len(points)) > 10
-    assert grid["about"].endswith((".", "?")) and path.stem in " ".join(cli.sweep.help.split())
+    assert grid["about"].endswith((".", "?")) and path.stem in " ".join(main.commands["sweep"].help.split())
 
 
 @pytest.mark.parametrize(
@@ -236,7 +240,7 @@ def test_data_that_cannot_be_are_told_before_training(log, tmp_path, untrained, 
 
 def test_an_override_of_no_run_is_told():
     with pytest.raises(InputError, match="overrides: no run has n_layers 9; mend or remove"):
-        sweeps.expand({"grid": {"n_layers": [1, 2]}, "overrides": [{"where": {"n_layers": 9}, "set": {"dropout": 0.4}}]})
+        runner.expand({"grid": {"n_layers": [1, 2]}, "overrides": [{"where": {"n_layers": 9}, "set": {"dropout": 0.4}}]})
 
 
 # ---------------------------------------------------------------- what is to be done
@@ -244,14 +248,14 @@ def test_an_override_of_no_run_is_told():
 
 def test_the_costly_go_first_and_alike_ones_together(log, tmp_path):
     grid = {"settings": SETTINGS, "grid": [{"n_layers": [1, 8], "seed": [0, 1, 2]}, {"truncate": 5}]}
-    planned = sweeps.plan(grid, log, tmp_path, stack=2)
+    planned = runner.plan(grid, log, tmp_path, stack=2)
     assert planned.jobs == [[3, 4], [5], [0, 1], [2], [6]] and not planned.records
     assert list(planned.frame["done"]) == [""] * 7 and (planned.frame["predicted_seconds"] > 0).all()
     assert not any(tmp_path.iterdir())
 
 
 def test_a_plan_knows_what_is_done(log, done):
-    planned = sweeps.plan({**GRID, "grid": [*GRID["grid"], {"seed": 9}]}, log, done)
+    planned = runner.plan({**GRID, "grid": [*GRID["grid"], {"seed": 9}]}, log, done)
     assert planned.jobs == [[9]] and len(planned.records) == 9
     assert list(planned.frame["done"]) == ["epochs used up"] * 9 + [""]
     assert (planned.frame["predicted_seconds"][:9] == 0).all() and planned.frame["predicted_seconds"][9] > 0
@@ -263,20 +267,20 @@ def test_runs_of_another_device_tell_nothing_of_the_time(log, done, tmp_path):
         record = json.loads(path.read_text())
         record["environment"]["device"] = "cuda: another"
         (tmp_path / path.name).write_text(json.dumps(record))
-    planned, fresh = sweeps.plan(grid, log, tmp_path), sweeps.plan({**GRID, "grid": {"seed": 9}}, log, tmp_path / "none")
+    planned, fresh = runner.plan(grid, log, tmp_path), runner.plan({**GRID, "grid": {"seed": 9}}, log, tmp_path / "none")
     assert planned.jobs == [[9]] and not planned.records
     assert planned.frame["predicted_seconds"].iloc[9] == fresh.frame["predicted_seconds"].iloc[0]
 
 
 def test_splits_are_of_the_log_in_hand(log):
     """A log of the same hash may have other names, or another order of users."""
-    data = sweeps.Data()
-    assert sweeps.split_of(log, data) is sweeps.split_of(pickle.loads(pickle.dumps(log)), data)
-    assert sweeps.split_of(replace(log, name="other"), data).log.name == "other"
-    turned = interactions.from_histories([log.history(u) for u in reversed(range(log.n_users))])
-    same = interactions.from_histories([log.history(u) for u in range(log.n_users)])
+    data = runner.Data()
+    assert runner.split_of(log, data) is runner.split_of(pickle.loads(pickle.dumps(log)), data)
+    assert runner.split_of(replace(log, name="other"), data).log.name == "other"
+    turned = interaction_log.from_histories([log.history(u) for u in reversed(range(log.n_users))])
+    same = interaction_log.from_histories([log.history(u) for u in range(log.n_users)])
     assert turned.hash == same.hash
-    assert sweeps.split_of(same, data).log.history(0).tolist() != sweeps.split_of(turned, data).log.history(0).tolist()
+    assert runner.split_of(same, data).log.history(0).tolist() != runner.split_of(turned, data).log.history(0).tolist()
 
 
 # ---------------------------------------------------------------- doing it
@@ -286,8 +290,8 @@ EXECUTORS = {
     "stacks": dict(stack=4),
     "a thread": dict(executor=functools.partial(ThreadPoolExecutor, 1)),
     "threads": dict(executor=functools.partial(ThreadPoolExecutor, 3)),
-    "processes": dict(executor=sweeps.processes(2)),
-    "stacks in processes": dict(executor=sweeps.processes(2), stack=3),
+    "processes": dict(executor=runner.processes(2)),
+    "stacks in processes": dict(executor=runner.processes(2), stack=3),
 }
 
 
@@ -309,7 +313,7 @@ def test_what_is_there_is_not_done_again(log, copied, untrained):
     before = written(copied)
     table = sweep(GRID, log, copied)
     assert written(copied) == before and len(before) == 9
-    pd.testing.assert_frame_equal(table.sort_values("key", ignore_index=True), sweeps.load(copied))
+    pd.testing.assert_frame_equal(table.sort_values("key", ignore_index=True), runner.load(copied))
 
 
 def test_the_table_is_in_the_order_of_the_grid(log, tmp_path):
@@ -319,12 +323,12 @@ def test_the_table_is_in_the_order_of_the_grid(log, tmp_path):
 
 
 def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
-    assert sweeps.run(GRID, log, tmp_path, progress=False, seconds=0).empty
-    monkeypatch.setattr(costs.Model, "seconds", lambda self, runs, epochs=None: np.where(runs["sample_users"].isna(), 1e3, 0.01).astype(float))
-    runs = sweeps.run(GRID, log, tmp_path, progress=False, seconds=100)  # the first, before costs are known, and then what ends in time
-    planned = list(sweeps.plan(GRID, log, tmp_path).frame["key"])
+    assert runner.run(GRID, log, tmp_path, progress=False, seconds=0).empty
+    monkeypatch.setattr(cost_model.Model, "seconds", lambda self, runs, epochs=None: np.where(runs["sample_users"].isna(), 1e3, 0.01).astype(float))
+    runs = runner.run(GRID, log, tmp_path, progress=False, seconds=100)  # the first, before costs are known, and then what ends in time
+    planned = list(runner.plan(GRID, log, tmp_path).frame["key"])
     assert list(runs["key"]) == [planned[i] for i in (0, 6, 7)] and len(list(tmp_path.glob("*.json"))) == 3
-    assert list(sweeps.run(GRID, log, tmp_path, progress=False, seconds=5e3)["key"]) == planned
+    assert list(runner.run(GRID, log, tmp_path, progress=False, seconds=5e3)["key"]) == planned
 
 
 def test_sweeps_are_joined_by_copying(log, done, tmp_path, monkeypatch):
@@ -333,7 +337,7 @@ def test_sweeps_are_joined_by_copying(log, done, tmp_path, monkeypatch):
         sweep(GRID | {"grid": half}, log, folder)
     joined = Path(shutil.copytree(parts[0], tmp_path / "joined"))
     shutil.copytree(parts[1], joined, dirs_exist_ok=True)
-    monkeypatch.setattr(training, "fit_stack", None)
+    monkeypatch.setattr(trainer, "fit_stack", None)
     assert len(sweep(GRID, log, joined)) == 9 and records(joined) == records(done)
 
 
@@ -341,7 +345,7 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
     """What a worker hands back is written here; a success takes the place of a failure."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    away = lambda log, data, configs, folder, *rest: sweeps.work(log, data, configs, elsewhere, *rest)  # noqa: E731
+    away = lambda log, data, configs, folder, *rest: runner.work(log, data, configs, elsewhere, *rest)  # noqa: E731
 
     class Away(ThreadPoolExecutor):
         def submit(self, function, *args):
@@ -351,14 +355,14 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
         raise MemoryError("no more")
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "fit_stack", fails)
+        patch.setattr(trainer, "fit_stack", fails)
         assert sweep(GRID, log, tmp_path, executor=functools.partial(Away, 1))["status"].str.startswith("out of memory").all()
     assert sweep(GRID, log, tmp_path, executor=functools.partial(Away, 1))["status"].eq("epochs used up").all()
     assert records(tmp_path) == records(elsewhere) == records(done)
 
 
 def test_workers_of_another_version_are_told(log, tmp_path, monkeypatch):
-    monkeypatch.setattr(sweeps, "work", lambda log, data, configs, *_: [{"key": "f" * 16, "status": "converged"} for _ in configs])
+    monkeypatch.setattr(runner, "work", lambda log, data, configs, *_: [{"key": "f" * 16, "status": "converged"} for _ in configs])
     with pytest.raises(InputError, match="run [0-9a-f]{16} came back as ffffffffffffffff: a worker has another version of perflaw"):
         sweep(GRID, log, tmp_path)
     assert not written(tmp_path)
@@ -377,13 +381,13 @@ LONG = {  # of four members that end one after another, and of two that may not 
 @pytest.fixture(scope="module")
 def forks():
     """Processes that start at once: torch is imported already."""
-    FORK.set_forkserver_preload(["perflaw.sweeps", "torch._dynamo"])
+    FORK.set_forkserver_preload(["perflaw.models.sweeps.runner", "torch._dynamo"])
     server = FORK.Process(target=int)
     server.start()
     server.join()
 
     def start(grid, log, folder, **options):
-        child = FORK.Process(target=sweeps.run, args=(grid, log, folder), kwargs=dict(progress=False, **options))
+        child = FORK.Process(target=runner.run, args=(grid, log, folder), kwargs=dict(progress=False, **options))
         child.start()
         return child
 
@@ -407,7 +411,7 @@ def end(child):
     assert not psutil.wait_procs(below, timeout=30)[1]
 
 
-KILLS = {"in this process": (10, {}), "stacks": (11, dict(stack=4)), "processes": (4, dict(executor=sweeps.processes(2)))}
+KILLS = {"in this process": (10, {}), "stacks": (11, dict(stack=4)), "processes": (4, dict(executor=runner.processes(2)))}
 
 
 @pytest.mark.slow
@@ -516,7 +520,7 @@ def test_a_full_disk_loses_no_record(log, tmp_path, refuge, monkeypatch, forks, 
     monkeypatch.undo()
     kept = Path(re.search("this record is (.*): move it there", str(error.value))[1])
     assert clean(folder) and not written(folder) and "\n" not in str(error.value)
-    assert training.read_record(kept)["status"] == "epochs used up"
+    assert trainer.read_record(kept)["status"] == "epochs used up"
     shutil.move(kept, folder)
     before = written(folder)
     assert len(sweep(SEEDS, log, folder)) == 4 and written(folder).items() >= before.items()
@@ -568,7 +572,7 @@ def test_a_clock_that_is_set_back(log, done, tmp_path, monkeypatch):
     monkeypatch.setattr(time, "time", back)
     monkeypatch.setattr(tqdm.std, "time", back)
     monkeypatch.setattr(time, "gmtime", lambda *_, real=time.gmtime: real(back()))
-    table = sweeps.run(GRID, log, tmp_path)
+    table = runner.run(GRID, log, tmp_path)
     assert records(tmp_path) == records(done) and table["finished"].iloc[-1] < table["finished"].iloc[0]
 
 
@@ -607,14 +611,14 @@ def test_runs_that_cannot_be_do_not_end_the_others(log, tmp_path, monkeypatch):
     assert table["status"].str.startswith(("epochs used up", "diverged in epoch 1: ", "failed: InputError: 1000000000 layers of d = 8 on")).all()
     assert table["NDCG@10"].notna().tolist() == [True, False, False, True] and clean(tmp_path)
     tried = []
-    monkeypatch.setattr(sweeps, "work", lambda log, data, configs, *rest, real=sweeps.work: tried.extend(configs) or real(log, data, configs, *rest))
+    monkeypatch.setattr(runner, "work", lambda log, data, configs, *rest, real=runner.work: tried.extend(configs) or real(log, data, configs, *rest))
     sweep(grid, log, tmp_path)
     assert [config.n_layers for config in tried] == [10**9]  # that alone may do better another time
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
 def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, monkeypatch, error):
-    sizes, real = [], training.fit_stack
+    sizes, real = [], trainer.fit_stack
 
     def tight(configs, *args, **options):
         sizes.append(len(configs))
@@ -622,7 +626,7 @@ def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, m
             raise error
         return real(configs, *args, **options)
 
-    monkeypatch.setattr(training, "fit_stack", tight)
+    monkeypatch.setattr(trainer, "fit_stack", tight)
     table = sweep(SEEDS, log, tmp_path, stack=4)
     assert sizes == [4, 2, 1, 1, 2, 1, 1]
     assert [status.partition(":")[0] for status in table["status"]] == ["epochs used up"] * 2 + ["out of memory", "epochs used up"]
@@ -631,11 +635,11 @@ def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, m
 
 
 def test_a_stack_of_which_one_fails_keeps_those_that_ended(log, tmp_path, monkeypatch):
-    def one(configs, split, *args, on_end, real=training.fit_stack, **options):
+    def one(configs, split, *args, on_end, real=trainer.fit_stack, **options):
         on_end(0, real(configs[:1], split, progress=False)[0])
         raise ZeroDivisionError("a mistake\nof ours")
 
-    monkeypatch.setattr(training, "fit_stack", one)
+    monkeypatch.setattr(trainer, "fit_stack", one)
     table = sweep(SEEDS, log, tmp_path, stack=4)
     assert table["status"].tolist() == ["epochs used up"] + ["failed: ZeroDivisionError: a mistake of ours"] * 3
 
@@ -650,22 +654,22 @@ def test_who_trains_in_a_stack_is_billed_a_share(log, tmp_path):
 
 def test_without_git(log, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    training.commit.cache_clear()
+    trainer.commit.cache_clear()
     assert sweep({"settings": SETTINGS}, log, tmp_path)["commit"].isna().all()
-    training.commit.cache_clear()
+    trainer.commit.cache_clear()
 
 
 def deadly(marker=None, seed=None):
     """In a worker: the end of it as a run starts; the first time only, or whenever a seed is among those trained."""
 
-    def dies(configs, *args, real=training.fit_stack, **options):
+    def dies(configs, *args, real=trainer.fit_stack, **options):
         if any(config.seed == seed for config in configs) or marker and not marker.exists():
             if marker:
                 marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return real(configs, *args, **options)
 
-    training.fit_stack = dies
+    trainer.fit_stack = dies
 
 
 @pytest.mark.parametrize("options", [{}, dict(stack=2)])
@@ -709,9 +713,9 @@ def test_a_pool_that_breaks_between_runs(log, done, tmp_path):
 
 
 def test_a_table_has_plain_columns(log, done):
-    table = sweeps.load(done)
+    table = runner.load(done)
     assert table["key"].is_monotonic_increasing and len(table) == 9 and not table.columns.duplicated().any()
-    config, data = set(training.Config.__dataclass_fields__), {"split", "data_seed", *sweeps.INTERVENTIONS}
+    config, data = set(trainer.Config.__dataclass_fields__), {"split", "data_seed", *runner.INTERVENTIONS}
     documented = {"key", "log", "data_hash", "tokens", "users", "items", "validation_targets", "test_targets", "status", "done_epochs", "best_epoch"}
     documented |= {"training_loss", "parameters", "parameters embedding", "entropy conditional", "seconds", "seconds training", "tokens_per_second"}
     documented |= {"NDCG@10", "NDCG@10 se", "validation NDCG@10", "device", "threads", "torch", "commit", "finished"}
@@ -727,7 +731,7 @@ def test_a_table_has_plain_columns(log, done):
 
 
 def test_where_nothing_repeats_the_other_rule_has_columns_too(tmp_path):
-    movies = interactions.from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(80)])
+    movies = interaction_log.from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(80)])
     table = sweep({"settings": SETTINGS}, movies, tmp_path)
     assert (table["removed NDCG@50"] >= table["NDCG@50"]).all() and not table["repeats"].any()
 
@@ -735,73 +739,73 @@ def test_where_nothing_repeats_the_other_rule_has_columns_too(tmp_path):
 def test_a_folder_without_records(tmp_path):
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError, match="has no run records; `perflaw sweep` and `perflaw train` make some"):
-            sweeps.load(folder)
+            runner.load(folder)
 
 
 def test_files_that_are_no_records_are_left_out_and_named(copied):
-    whole = sweeps.load(copied)
+    whole = runner.load(copied)
     old = sorted(copied.glob("*.json"))[3]
     old.write_text(json.dumps(json.loads(old.read_text()) | {"schema": 0}))
     foreign = {"a.json": "{}", "b.json": "[1]", "c.json": "{", "d.json": '{"schema": 1, "key": "d"}', "e.json": '{"schema": 1, "key": "other"}'}
     for name, text in foreign.items():
         (copied / name).write_text(text)
     with pytest.warns(UserWarning, match=r"6 of 14 files in .* are no records of schema 1, or were changed, and are left out: .*json, .*json, .*json …") as told:
-        table = sweeps.load(copied)
+        table = runner.load(copied)
     assert len(told) == 1 and old.exists()
     pd.testing.assert_frame_equal(table, whole[whole["key"] != old.stem].reset_index(drop=True))
     for name in foreign:
         (copied / name).unlink()
     with pytest.warns(UserWarning, match=f"1 of 9 files .* are left out: {old.name}$"):
-        sweeps.load(copied)
+        runner.load(copied)
 
 
 def test_a_record_that_was_changed_is_no_record(copied):
     path = min(copied.glob("*.json"))
     path.write_text(path.read_text().replace('"n_layers": 1', '"n_layers": 7'))
     with pytest.warns(UserWarning, match=f"were changed, and are left out: {path.name}"):
-        assert path.stem not in set(sweeps.load(copied)["key"])
+        assert path.stem not in set(runner.load(copied)["key"])
     with pytest.raises(InputError, match="was changed: what it says it was trained with is not what its key stands for"):
-        training.read_record(path)
+        trainer.read_record(path)
 
 
 def test_cells_hold_runs_that_differ_in_the_seed_alone():
     same = {"log": "a", "data_hash": "1", "n_layers": 1, "d_emb": 8, "dropout": 0.1, "loss": "softmax"}
     others = [same | change for change in ({}, {"dropout": 0.5}, {"data_hash": "2"}, {"sample_users": 0.5}, {"NDCG@10": np.nan})]
     runs = pd.DataFrame([{"NDCG@10": 0.1 + 0.01 * seed, "seed": seed, "sample_users": np.nan} | other for other in others for seed in (0, 1, 2)])
-    cells = sweeps.cells(runs)
+    cells = runner.cells(runs)
     assert list(cells) == ["log", "n_layers", "d_emb", "data_hash", "dropout", "NDCG@10", "sd", "seeds"]
     assert len(cells) == 3 and (cells["seeds"] == 3).all() and np.allclose(cells["NDCG@10"], 0.11) and np.allclose(cells["sd"], 0.01)
     with pytest.raises(InputError, match="the runs have no 'NDCG@11'; they have NDCG@10"):
-        sweeps.cells(runs, "NDCG@11")
+        runner.cells(runs, "NDCG@11")
 
 
 def test_a_table_is_not_written_over(copied, tmp_path):
-    path = sweeps.consolidate(copied, "runs.csv", tmp_path)
-    assert path.name == "runs.csv" and sweeps.consolidate(copied, "runs", tmp_path) == path
+    path = runner.consolidate(copied, "runs.csv", tmp_path)
+    assert path.name == "runs.csv" and runner.consolidate(copied, "runs", tmp_path) == path
     min(copied.glob("*.json")).unlink()
     with pytest.raises(InputError, match="runs.csv has 1 runs that .* has not; use another name, or remove it"):
-        sweeps.consolidate(copied, "runs", tmp_path)
+        runner.consolidate(copied, "runs", tmp_path)
     for name in ("../up", "a/b", ""):
         with pytest.raises(InputError, match="is no name of a table"):
-            sweeps.consolidate(copied, name, tmp_path)
+            runner.consolidate(copied, name, tmp_path)
 
 
 def test_what_is_no_log_and_no_executor(log, tmp_path):
-    with pytest.raises(InputError, match="'ml-100k' is no log; read one with perflaw.datasets.load"):
-        sweeps.run("tiny", "ml-100k", tmp_path)
+    with pytest.raises(InputError, match="'ml-100k' is no log; read one with perflaw.logs.datasets.load"):
+        runner.run("tiny", "ml-100k", tmp_path)
     with pytest.raises(InputError, match="'here' is no executor"):
-        sweeps.run("tiny", log, tmp_path, "here")
+        runner.run("tiny", log, tmp_path, "here")
     with pytest.raises(InputError, match="0 workers cannot do anything"):
-        sweeps.processes(0)
+        runner.processes(0)
 
 
 @pytest.mark.slow
 def test_a_script_needs_no_guard(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from perflaw import datasets, sweeps\nprint('once')\n"
+        "from perflaw.logs import datasets\nfrom perflaw.models.sweeps import runner\nprint('once')\n"
         "grid = {'settings': {'epochs': 1, 'd_emb': 8, 'max_seq_len': 10}, 'grid': {'seed': [0, 1]}}\n"
-        "print(*sweeps.run(grid, datasets.load('synthetic').sample_users(0.05), 'runs', sweeps.processes(2), progress=False)['status'], sep=',')\n"
+        "print(*runner.run(grid, datasets.load('synthetic').sample_users(0.05), 'runs', runner.processes(2), progress=False)['status'], sep=',')\n"
     )
     told = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert told == "once\nepochs used up,epochs used up\n"
@@ -809,17 +813,17 @@ def test_a_script_needs_no_guard(tmp_path):
 
 def test_a_folder_of_failures_is_a_table(log, tmp_path):
     sweep({"settings": SETTINGS | {"n_layers": 10**9}, "grid": {"seed": [0, 1]}}, log, tmp_path)
-    table = sweeps.load(tmp_path)
+    table = runner.load(tmp_path)
     assert len(table) == 2 and table[["done_epochs", "seconds", "training_loss", "clip"]].dtypes.eq(float).all()
-    path = sweeps.consolidate(tmp_path, "failed", tmp_path)
+    path = runner.consolidate(tmp_path, "failed", tmp_path)
     with pytest.raises(InputError, match="cannot be repeated: it has no column NDCG@10"):
-        sweeps.verify(path)
+        runner.verify(path)
 
 
 def test_cells_are_means_over_seeds(log, tmp_path):
     grid = {"settings": SETTINGS, "grid": [{"d_emb": [4, 8], "seed": [0, 1, 2]}, {"d_emb": 8, "truncate": 5}, {"n_layers": 2, "learning_rate": [0.01, 1e30]}]}
     table = sweep(grid, log, tmp_path)
-    cells = sweeps.cells(table)
+    cells = runner.cells(table)
     assert list(zip(cells["n_layers"], cells["d_emb"], cells["seeds"])) == [(1, 4, 3), (1, 8, 3), (2, 8, 1)]
     values = table["NDCG@10"][:3]
     assert cells.loc[0, ["NDCG@10", "sd"]].tolist() == pytest.approx([np.mean(values), np.std(values, ddof=1)])
@@ -834,13 +838,13 @@ def consolidated(log, tmp_path_factory):
     folder = tmp_path_factory.mktemp("consolidated")
     rates = {"learning_rate": [1e-3 / 3, 0.1 + 0.2, 10**-2.5], "dropout": 1 / 7, "clip": [None, 1 / 3]}
     sweep(GRID | {"grid": [*GRID["grid"], rates, {"sample_users": 1 / 3, "data_seed": 4}, {"loss": "bce", "patience": None}]}, log, folder)
-    return sweeps.consolidate(folder, "small", folder / "tables")
+    return runner.consolidate(folder, "small", folder / "tables")
 
 
 def test_a_table_is_read_as_it_was(consolidated):
-    table, was = sweeps.read(consolidated), sweeps.load(consolidated.parent.parent)
+    table, was = runner.read(consolidated), runner.load(consolidated.parent.parent)
     assert consolidated.name == "small.csv" and list(table) == list(was)
-    exact = list(was.select_dtypes(exclude="float").columns.union([*training.Config.__dataclass_fields__, *sweeps.INTERVENTIONS]))
+    exact = list(was.select_dtypes(exclude="float").columns.union([*trainer.Config.__dataclass_fields__, *runner.INTERVENTIONS]))
     pd.testing.assert_frame_equal(table[exact], was[exact], check_dtype=False)
     pd.testing.assert_frame_equal(table, was, check_dtype=False, rtol=5e-6)
     assert (table["NDCG@10"] == was["NDCG@10"].map(lambda value: float(f"{value:.6g}"))).all()
@@ -850,39 +854,39 @@ def test_counts_stay_exact(copied):
     """Also where only some of the runs have them."""
     path = min(copied.glob("*.json"))
     path.write_text(json.dumps(json.loads(path.read_text()) | {"parameters": {"embedding": 1, "other": 123_456_789}}))
-    table = sweeps.read(sweeps.consolidate(copied, "counts", copied / "tables"))
+    table = runner.read(runner.consolidate(copied, "counts", copied / "tables"))
     assert table["parameters other"].dropna().tolist() == [123_456_789]
 
 
 def test_runs_can_be_done_again(log, consolidated):
-    found = sweeps.verify(consolidated, 99, log, progress=False)
+    found = runner.verify(consolidated, 99, log, progress=False)
     assert len(found) == 17 and found["equal"].all() and found["within"].all() and (found["was"] == found["now"].round(12)).mean() < 1
-    few = sweeps.verify(consolidated, 2, log, progress=False)
+    few = runner.verify(consolidated, 2, log, progress=False)
     assert len(few) == 2 and set(few["key"]) < set(found["key"])
-    assert set(sweeps.verify(consolidated, 2, log, seed=1, progress=False)["key"]) != set(few["key"])
+    assert set(runner.verify(consolidated, 2, log, seed=1, progress=False)["key"]) != set(few["key"])
 
 
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda name: {"synthetic": log}[name])
-    assert sweeps.verify(consolidated, 1, progress=False)["equal"].all()
+    assert runner.verify(consolidated, 1, progress=False)["equal"].all()
 
 
 def test_another_log_is_another_run(log, consolidated):
     with pytest.raises(InputError, match=r"was not trained on this synthetic \(its hash is another\); it would now be [0-9a-f]{16}"):
-        sweeps.verify(consolidated, 1, log.sample_users(0.9))
+        runner.verify(consolidated, 1, log.sample_users(0.9))
     order = list(reversed(range(log.n_users)))
-    turned = interactions.from_histories([log.history(u) for u in order], [log.timestamps[log.offsets[u] : log.offsets[u + 1]] for u in order])
+    turned = interaction_log.from_histories([log.history(u) for u in order], [log.timestamps[log.offsets[u] : log.offsets[u + 1]] for u in order])
     assert turned.hash == log.hash
     with pytest.raises(InputError, match=r"\(its configuration, or the order of users or items, is another\)"):
-        sweeps.verify(consolidated, 1, turned)
+        runner.verify(consolidated, 1, turned)
 
 
 def test_what_differs_is_told(log, consolidated, tmp_path):
-    frame = sweeps.read(consolidated).query("`NDCG@10` > 0")
+    frame = runner.read(consolidated).query("`NDCG@10` > 0")
     frame.assign(**{"NDCG@10": 1.04 * frame["NDCG@10"]}).to_csv(tmp_path / "near.csv", index=False)
-    near = sweeps.verify(tmp_path / "near.csv", 2, log, progress=False)
+    near = runner.verify(tmp_path / "near.csv", 2, log, progress=False)
     assert near["within"].all() and not near["equal"].any()
-    assert not sweeps.verify(tmp_path / "near.csv", 2, log, tolerance=0.01, progress=False)["within"].any()
+    assert not runner.verify(tmp_path / "near.csv", 2, log, tolerance=0.01, progress=False)["within"].any()
 
 
 @pytest.mark.parametrize(
@@ -900,14 +904,14 @@ def test_a_table_that_is_none(tmp_path, text, told):
     if text is not None:
         path.write_text(text)
     with pytest.raises(InputError, match=told) as error:
-        sweeps.verify(path)
+        runner.verify(path)
     assert "\n" not in str(error.value)
 
 
 def test_names_that_look_like_numbers_stay_names(copied):
     path = copied / "names.csv"
-    sweeps.load(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(path, index=False)
-    table = sweeps.read(path)
+    runner.load(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(path, index=False)
+    table = runner.read(path)
     assert table.loc[0, ["key", "log"]].tolist() == ["12345678901234e1", "007"]
 
 
@@ -936,7 +940,7 @@ def cluster(tmp_path):
 @pytest.mark.slow
 def test_a_cluster_of_which_a_worker_is_killed(log, undisturbed, cluster, tmp_path):
     address, workers = cluster
-    executor = cli.executor_at(address, None, 1, "cpu")
+    executor = main.executor_at(address, None, 1, "cpu")
     executor._client.wait_for_workers(2, timeout=60)
     folder = tmp_path / "runs"
     with ThreadPoolExecutor(1) as beside:
@@ -955,14 +959,14 @@ def test_a_cluster_of_which_a_worker_is_killed(log, undisturbed, cluster, tmp_pa
 
 
 def run(*arguments):
-    return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
 def shop(log, tmp_path_factory):
     """The log as a file, and a grid."""
     folder = tmp_path_factory.mktemp("shop")
-    interactions.write_log(log, folder / "shop.csv")
+    interaction_log.write_log(log, folder / "shop.csv")
     (folder / "grid.yaml").write_text(json.dumps(SEEDS))
     return folder
 
@@ -1074,7 +1078,7 @@ def test_ctrl_c(shop, tmp_path, where, moment):
 
 def test_runs_of_a_setting():
     runs = pd.DataFrame({"log": ["a", "a", "b"], "d_emb": [8, 16, 8], "clip": [np.nan, 1.0, np.nan], "truncate": [np.nan, np.nan, 10.0]})
-    assert list(sweeps.having(runs, {"d_emb": 8}).index) == [0, 2] and list(sweeps.having(runs, {"clip": None, "log": "a"}).index) == [0]
-    assert list(sweeps.having(runs, {"truncate": 10}).index) == [2] and len(sweeps.having(runs, {})) == 3
+    assert list(runner.having(runs, {"d_emb": 8}).index) == [0, 2] and list(runner.having(runs, {"clip": None, "log": "a"}).index) == [0]
+    assert list(runner.having(runs, {"truncate": 10}).index) == [2] and len(runner.having(runs, {})) == 3
     with pytest.raises(InputError, match="a run has no 'width'"):
-        sweeps.having(runs, {"width": 8})
+        runner.having(runs, {"width": 8})

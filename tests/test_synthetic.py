@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from perflaw import InputError
-from perflaw.interactions import leave_one_out
-from perflaw.synthetic import Process, same_rate, same_size
+from perflaw.errors import InputError
+from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.synthetic import Process, same_rate, same_size
 
 PROCESSES = [
     Process(n_items=53, n_interests=5, skew=0.8, stay=0.6, repeat=0.2, noise=0.3),  # interests of unequal size

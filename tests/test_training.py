@@ -10,15 +10,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from perflaw import InputError, datasets, models, ranking, synthetic, training
-from perflaw.interactions import from_histories, leave_one_out
-from perflaw.training import Batches, config
+from perflaw.errors import InputError
+from perflaw.logs import datasets, synthetic
+from perflaw.models import backbones, ranking
+from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.models.training.trainer import Batches, config
 
 SMALL = dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=20, batch_size=64, epochs=3)
 
 
 def small(backbone):
-    return SMALL | dict(backbone=backbone, n_heads=1 if backbone in models.RECURRENT else 2)
+    return SMALL | dict(backbone=backbone, n_heads=1 if backbone in backbones.RECURRENT else 2)
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +43,9 @@ def tensors(v=30, t=50, d=8, seed=0):
 
 @pytest.mark.parametrize("chunk", [1 << 21, 30 * 7])
 def test_softmax_is_cross_entropy(chunk, monkeypatch):
-    monkeypatch.setitem(training.CHUNK, "cpu", chunk)
+    monkeypatch.setitem(trainer.CHUNK, "cpu", chunk)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
-    ours = training.softmax_loss(hidden, table, targets, weight)
+    ours = trainer.softmax_loss(hidden, table, targets, weight)
     theirs = (weight * F.cross_entropy(hidden @ table.T, targets, reduction="none")).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     for mine, other in zip(torch.autograd.grad(3 * ours, (hidden, table)), torch.autograd.grad(3 * theirs, (hidden, table))):
@@ -50,11 +53,11 @@ def test_softmax_is_cross_entropy(chunk, monkeypatch):
 
 
 def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
-    monkeypatch.setattr(training, "GROUP", 20)
+    monkeypatch.setattr(trainer, "GROUP", 20)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
     columns = torch.randint(30, (3, 9), generator=torch.Generator().manual_seed(5))
     log_expected = torch.linspace(-1, 1, 27).view(3, 9)
-    ours = training.sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected)
+    ours = trainer.sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected)
     theirs = 0
     for group, part in enumerate((slice(0, 20), slice(20, 40), slice(40, 50))):
         scores = hidden[part] @ table[columns[group]].T - log_expected[group]
@@ -69,7 +72,7 @@ def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
 def test_the_sampled_sum_is_unbiased(split):
     """Over many draws, Σ exp(score) / (k q) over negatives is Σ exp(score) over all items."""
     batches = Batches(split, 20, 64)
-    chance = training.Chance(config(**SMALL), batches)
+    chance = trainer.Chance(config(**SMALL), batches)
     scores = torch.randn(split.log.n_items, generator=torch.Generator().manual_seed(0))
     estimates = []
     for _ in range(400):
@@ -83,7 +86,7 @@ def test_binary_cross_entropy():
     hidden, table, targets, weight = tensors()
     negatives = torch.randint(30, (50, 3))
     negatives[:9, 1] = targets[:9]
-    ours = training.bce_loss(hidden, table, targets, weight, negatives)
+    ours = trainer.bce_loss(hidden, table, targets, weight, negatives)
     positive = (hidden * table[targets]).sum(1)
     negative = torch.einsum("td,tkd->tk", hidden, table[negatives])
     theirs = F.binary_cross_entropy_with_logits(positive, torch.ones_like(positive), reduction="none")
@@ -119,10 +122,10 @@ def test_batches_are_alike_and_nearly_full(split):
 
 
 @pytest.mark.parametrize("loss, negatives", [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)])
-@pytest.mark.parametrize("backbone", models.BACKBONES)
+@pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives):
     c = config(**small(backbone) | dict(loss=loss, negatives=negatives, epochs=25, learning_rate=5e-3, patience=None, validate_every=5))
-    fitted = training.fit(c, split, progress=False)
+    fitted = trainer.fit(c, split, progress=False)
     floor = ranking.ndcg(ranking.ranks(ranking.most_popular(split), split, split.validation))
     assert fitted.curve[-1]["loss"] < fitted.curve[0]["loss"] and fitted.status == "epochs used up"
     assert max(point["NDCG@10"] for point in fitted.curve) > 1.3 * floor
@@ -133,54 +136,54 @@ def test_a_model_comes_near_the_best_that_is_possible():
     """The process's own transition probabilities are the ceiling of what can be learned."""
     drawn = synthetic.Process(n_items=100, n_interests=5).sample(2_000, 30)
     c = config(loss="softmax", n_layers=1, d_emb=32, max_seq_len=30, epochs=40, learning_rate=3e-3, patience=3)
-    record = training.train(c, drawn.log, progress=False)
+    record = trainer.train(c, drawn.log, progress=False)
     test = record["metrics"]["test"]
     assert drawn.truth.hit_rate - 0.05 < test["HR@10"] < drawn.truth.hit_rate + 3 * test["HR@10 se"]
     assert drawn.truth.entropy_rate - 3 * test["log-loss se"] < test["log-loss"] < drawn.truth.entropy_rate + 0.25
 
 
 def test_the_same_seed_gives_the_same_numbers(split):
-    a, b, c = (training.fit(config(**SMALL, seed=seed), split, progress=False) for seed in (1, 1, 2))
+    a, b, c = (trainer.fit(config(**SMALL, seed=seed), split, progress=False) for seed in (1, 1, 2))
     assert a.curve == b.curve and all(torch.equal(a.weights[name], b.weights[name]) for name in a.weights)
     assert a.curve != c.curve
 
 
 def test_the_best_weights_are_kept(split):
     c = config(**SMALL | dict(loss="softmax", epochs=60, learning_rate=0.02, patience=2))
-    fitted = training.fit(c, split, progress=False)
+    fitted = trainer.fit(c, split, progress=False)
     assert fitted.status == "converged" and len(fitted.curve) < 60
     values = [point["NDCG@10"] for point in fitted.curve]
     assert len(values) - 1 - int(np.argmax(values)) == 2
-    ranks = ranking.rank(training.scorer(fitted.weights, c), split, split.validation).ranks
+    ranks = ranking.rank(trainer.scorer(fitted.weights, c), split, split.validation).ranks
     assert ranking.ndcg(ranks) == max(values)
 
 
 def test_the_learning_rate():
     c = config(**SMALL, warmup_steps=10, final_rate=0.1)
-    rates = [training._rate(c, 110, step) for step in range(111)]
+    rates = [trainer._rate(c, 110, step) for step in range(111)]
     assert rates[0] == pytest.approx(1 / 11) and rates[10] == 1 and rates[60] == pytest.approx(0.55) and rates[110] == pytest.approx(0.1)
 
 
 def test_dropout_is_a_share_and_keeps_the_mean(split):
-    chance = training.Chance(config(**SMALL, dropout=0.3), Batches(split, 20, 64))
+    chance = trainer.Chance(config(**SMALL, dropout=0.3), Batches(split, 20, 64))
     x = chance.drop(torch.ones(1001, 1001))
     assert (x == 0).float().mean().item() == pytest.approx(0.3, abs=0.003) and x.mean().item() == pytest.approx(1, abs=0.004)
 
 
 def test_bfloat16_learns_too(split):
     c = config(**SMALL | dict(loss="softmax", epochs=10, learning_rate=5e-3))
-    exact, rough = (training.fit(replace(c, precision=precision), split, progress=False) for precision in ("fp32", "bf16"))
+    exact, rough = (trainer.fit(replace(c, precision=precision), split, progress=False) for precision in ("fp32", "bf16"))
     assert rough.curve[-1]["loss"] == pytest.approx(exact.curve[-1]["loss"], rel=0.02)
 
 
 @pytest.mark.parametrize("batch_size", [64, 1000])
-@pytest.mark.parametrize("loss", training.LOSSES)
+@pytest.mark.parametrize("loss", trainer.LOSSES)
 def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
     """In the middle of an epoch, and in its last step, after which only the scores show it."""
     c = config(**SMALL | dict(loss=loss, negatives=8, learning_rate=1e30, epochs=5, batch_size=batch_size))
-    record = training.train(c, split, tmp_path, progress=False)
+    record = trainer.train(c, split, tmp_path, progress=False)
     assert record["status"].startswith("diverged in epoch 1: the ") and "metrics" not in record
-    assert training.read_record(tmp_path / f"{record['key']}.json")["status"] == record["status"]
+    assert trainer.read_record(tmp_path / f"{record['key']}.json")["status"] == record["status"]
 
 
 # ---------------------------------------------------------------- stacks
@@ -193,22 +196,22 @@ STACK += [dict(seed=5, patience=1, learning_rate=1.0), dict(seed=6, warmup_steps
 def test_a_stack_is_bit_equal_to_single_runs(split):
     """Of 8, of 7 and of 1; one of them stops early."""
     configs = [config(**SMALL | dict(loss="softmax", epochs=8, patience=8) | values) for values in STACK]
-    alone = [training.fit(c, split, progress=False) for c in configs]
+    alone = [trainer.fit(c, split, progress=False) for c in configs]
     assert alone[5].status == "converged" and {f.status for f in alone[:5]} == {"epochs used up"}
     for members in (configs, configs[1:], configs[:1]):
-        for c, fitted in zip(members, training.fit_stack(members, split, progress=False)):
+        for c, fitted in zip(members, trainer.fit_stack(members, split, progress=False)):
             single = alone[configs.index(c)]
             assert fitted.curve == single.curve and fitted.status == single.status
             assert all(torch.equal(fitted.weights[name], single.weights[name]) for name in single.weights)
 
 
 @pytest.mark.parametrize("loss, negatives", [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)])
-@pytest.mark.parametrize("backbone", models.BACKBONES)
+@pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
     """The computation that a GPU does, done here: the same up to rounding."""
     configs = [config(**small(backbone) | dict(loss=loss, negatives=negatives, epochs=2) | values) for values in STACK[:4]]
-    for c, fitted in zip(configs, training.fit_stack(configs, split, progress=False, batched=True)):
-        single = training.fit(c, split, progress=False)
+    for c, fitted in zip(configs, trainer.fit_stack(configs, split, progress=False, batched=True)):
+        single = trainer.fit(c, split, progress=False)
         for name in single.weights:
             assert torch.allclose(fitted.weights[name], single.weights[name], atol=2e-3), name
         assert fitted.curve[0]["loss"] == pytest.approx(single.curve[0]["loss"], rel=1e-4)
@@ -216,40 +219,40 @@ def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
 
 def test_a_member_that_diverges_leaves_the_others_alone(split):
     good = config(**SMALL | dict(backbone="hstu", batch_size=1000))
-    alone = training.fit(good, split, progress=False)
-    first, second = training.fit_stack([replace(good, learning_rate=1e30), good], split, progress=False)
+    alone = trainer.fit(good, split, progress=False)
+    first, second = trainer.fit_stack([replace(good, learning_rate=1e30), good], split, progress=False)
     assert first.status.startswith("diverged") and second.curve == alone.curve
     with pytest.raises(InputError, match="a stack needs a configuration"):
-        training.fit_stack([], split)
+        trainer.fit_stack([], split)
 
 
 def test_different_shapes_are_no_stack(split):
     with pytest.raises(InputError, match="differ in n_layers, d_emb cannot be trained as one stack"):
-        training.fit_stack([config(**SMALL), config(**SMALL | dict(n_layers=1, d_emb=8))], split)
+        trainer.fit_stack([config(**SMALL), config(**SMALL | dict(n_layers=1, d_emb=8))], split)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
-@pytest.mark.parametrize("backbone", models.BACKBONES)
+@pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
     c = config(**small(backbone) | dict(loss="softmax", dropout=0.0, epochs=10, learning_rate=5e-3, patience=None))
-    here, there = (training.train(c, split, device=device, progress=False) for device in ("cpu", "cuda"))
+    here, there = (trainer.train(c, split, device=device, progress=False) for device in ("cpu", "cuda"))
     assert there["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=1e-2)
-    rough = training.train(replace(c, precision="bf16"), split, device="cuda", progress=False)
+    rough = trainer.train(replace(c, precision="bf16"), split, device="cuda", progress=False)
     assert rough["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=5e-2)
-    stack = training.fit_stack([replace(c, seed=seed) for seed in range(3)], split, "cuda", progress=False)
+    stack = trainer.fit_stack([replace(c, seed=seed) for seed in range(3)], split, "cuda", progress=False)
     assert stack[0].curve[-1]["loss"] == pytest.approx(there["curve"][-1]["loss"], rel=1e-2)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
-@pytest.mark.parametrize("loss", training.LOSSES)
+@pytest.mark.parametrize("loss", trainer.LOSSES)
 def test_a_captured_step_draws_anew(split, loss):
     """Dropout and negatives of a replayed graph are as good as those of a CPU, also in a stack from which members drop out."""
     c = config(**SMALL | dict(loss=loss, dropout=0.3, negatives=64, negatives_seen=False, epochs=12, learning_rate=5e-3, patience=None, clip=1.0))
     stack = [replace(c, seed=seed) for seed in range(5)]
-    here = training.fit_stack(stack, split, progress=False)
-    there = training.fit_stack([*stack, replace(c, seed=5, patience=1)], split, "cuda", progress=False)
+    here = trainer.fit_stack(stack, split, progress=False)
+    there = trainer.fit_stack([*stack, replace(c, seed=5, patience=1)], split, "cuda", progress=False)
     here, there = (np.array([run.curve[-1]["loss"] for run in runs[:5]]) for runs in (here, there))
     assert abs(here.mean() - there.mean()) < 4 * np.sqrt((here.var(ddof=1) + there.var(ddof=1)) / 5) + 0.01 * here.mean()
 
@@ -259,7 +262,7 @@ def test_a_captured_step_draws_anew(split, loss):
 
 def test_a_record_says_all(split, tmp_path):
     c = config(**SMALL)
-    record = training.train(c, split, tmp_path, progress=False)
+    record = trainer.train(c, split, tmp_path, progress=False)
     path = tmp_path / f"{record['key']}.json"
     assert list(tmp_path.iterdir()) == [path] and json.loads(path.read_text()) == record
     assert record["configuration"] == asdict(c) and record["data_hash"] == split.log.hash and record["split"]["hash"] == split.hash
@@ -275,23 +278,23 @@ def test_a_record_says_all(split, tmp_path):
 
 def test_where_nothing_repeats_there_are_two_rules(split):
     movies = from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(80)])
-    record = training.train(config(**SMALL), movies, progress=False)
+    record = trainer.train(config(**SMALL), movies, progress=False)
     assert list(record["ranks"]) == ["test", "test, history removed"] and not record["repeats"]
     assert record["metrics"]["test, history removed"]["NDCG@50"] >= record["metrics"]["test"]["NDCG@50"]
 
 
 def test_what_has_a_record_is_not_trained_again(split, tmp_path, monkeypatch):
-    first = training.train(config(**SMALL), split, tmp_path, progress=False)
-    monkeypatch.setattr(training, "fit_stack", None)
-    assert training.train(config(**SMALL), split, tmp_path, progress=False) == first
+    first = trainer.train(config(**SMALL), split, tmp_path, progress=False)
+    monkeypatch.setattr(trainer, "fit_stack", None)
+    assert trainer.train(config(**SMALL), split, tmp_path, progress=False) == first
 
 
 def test_the_key_is_of_what_decides_the_result(split):
-    base = training.key(config(**SMALL), split)
-    assert len(base) == 16 and base == training.key(config(**SMALL), split)
+    base = trainer.key(config(**SMALL), split)
+    assert len(base) == 16 and base == trainer.key(config(**SMALL), split)
     other = leave_one_out(split.log.sample_users(0.9))
     cut = replace(split, train=split.train.last(5))
-    keys = {base, *(training.key(config(**SMALL | dict(seed=9)), s) for s in (split, other, cut))}
+    keys = {base, *(trainer.key(config(**SMALL | dict(seed=9)), s) for s in (split, other, cut))}
     assert len(keys) == 4
 
 
@@ -299,16 +302,16 @@ def test_records_do_not_mix_orders_of_users():
     """The same log by its hash; but ranks are by user, in order, and the first weights by item."""
     histories = [[f"{u}{i}" for i in range(4 + u)] for u in range(5)]
     one, other = (leave_one_out(from_histories(h)) for h in (histories, histories[::-1]))
-    assert one.log.hash == other.log.hash and training.key(config(**SMALL), one) != training.key(config(**SMALL), other)
+    assert one.log.hash == other.log.hash and trainer.key(config(**SMALL), one) != trainer.key(config(**SMALL), other)
 
 
 def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.os, "replace", interrupted)
+    monkeypatch.setattr(trainer.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        training.train(config(**SMALL), split, tmp_path, progress=False)
+        trainer.train(config(**SMALL), split, tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -323,20 +326,20 @@ def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
     ],
 )
 def test_a_damaged_record_is_told(split, tmp_path, text, told):
-    path = tmp_path / f"{training.key(config(**SMALL), split)}.json"
+    path = tmp_path / f"{trainer.key(config(**SMALL), split)}.json"
     path.write_text(text.replace("KEY", path.stem))
     before = path.read_text()
     with pytest.raises(InputError, match=told):
-        training.train(config(**SMALL), split, tmp_path)
+        trainer.train(config(**SMALL), split, tmp_path)
     assert path.read_text() == before
 
 
 def test_a_folder_that_cannot_be_used_is_told_before_training(split, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "fit_stack", None)
+    monkeypatch.setattr(trainer, "fit_stack", None)
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="records cannot be kept in .*; name another folder"):
-            training.train(config(**SMALL), split, folder)
+            trainer.train(config(**SMALL), split, folder)
 
 
 def test_equal_configurations_are_the_same():
@@ -345,9 +348,9 @@ def test_equal_configurations_are_the_same():
 
 
 def test_weights_of_another_width_are_refused(split):
-    fitted = training.fit(config(**SMALL | dict(epochs=1)), split, progress=False)
+    fitted = trainer.fit(config(**SMALL | dict(epochs=1)), split, progress=False)
     with pytest.raises(InputError, match="these weights have d_emb = 16, and the configuration 32"):
-        training.scorer(fitted.weights, config(**SMALL | dict(d_emb=32)))
+        trainer.scorer(fitted.weights, config(**SMALL | dict(d_emb=32)))
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9")])
@@ -355,12 +358,12 @@ def test_out_of_memory_is_a_record(split, tmp_path, monkeypatch, error):
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(training, "fit_stack", fails)
-    record = training.train(config(**SMALL), split, tmp_path, progress=False)
+    monkeypatch.setattr(trainer, "fit_stack", fails)
+    record = trainer.train(config(**SMALL), split, tmp_path, progress=False)
     assert record["status"].startswith("out of memory: ") and "metrics" not in record
-    assert training.read_record(tmp_path / f"{record['key']}.json") == record
+    assert trainer.read_record(tmp_path / f"{record['key']}.json") == record
     monkeypatch.undo()
-    assert training.train(config(**SMALL), split, tmp_path, progress=False)["status"] == "epochs used up"  # it is tried again
+    assert trainer.train(config(**SMALL), split, tmp_path, progress=False)["status"] == "epochs used up"  # it is tried again
 
 
 @pytest.mark.parametrize(
@@ -394,29 +397,29 @@ def test_data_that_cannot_be_trained_on(split):
     c = config(**SMALL)
     none = np.full_like(split.validation, -1)
     with pytest.raises(InputError, match="has no validation targets"):
-        training.train(c, replace(split, validation=none))
+        trainer.train(c, replace(split, validation=none))
     with pytest.raises(InputError, match="no user has two interactions in its training part"):
-        training.train(c, from_histories([list("abc"), list("bca")]))
+        trainer.train(c, from_histories([list("abc"), list("bca")]))
     with pytest.raises(InputError, match="1000000000 layers of d = 16 on 200 items need .* GiB"):
-        training.train(config(**SMALL | dict(n_layers=10**9)), split)
+        trainer.train(config(**SMALL | dict(n_layers=10**9)), split)
     with pytest.raises(InputError, match="device 'tpu' is not usable"):
-        training.train(c, split, device="tpu")
+        trainer.train(c, split, device="tpu")
     with pytest.raises(InputError, match="device cuda:99: this machine has"):
-        training.train(c, split, device="cuda:99")
+        trainer.train(c, split, device="cuda:99")
     with pytest.raises(InputError, match="has no timestamps, and time_bias needs them"):
-        training.train(config(**SMALL | dict(backbone="hstu", time_bias=True)), from_histories([list("abcd")] * 3))
+        trainer.train(config(**SMALL | dict(backbone="hstu", time_bias=True)), from_histories([list("abcd")] * 3))
 
 
 @pytest.mark.slow
 def test_a_million_items_fit_in_four_gigabytes():
     code = """
 import resource, sys, numpy as np, torch
-from perflaw import training
-from perflaw.interactions import from_histories
+from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import from_histories
 torch.set_num_threads(1)
 histories = np.arange(1_000_000).reshape(50, -1)
-c = training.config(d_emb=64, max_seq_len=20, loss="sampled_softmax", negatives=256, epochs=2, batch_size=25)
-record = training.train(c, from_histories(histories), progress=False)
+c = trainer.config(d_emb=64, max_seq_len=20, loss="sampled_softmax", negatives=256, epochs=2, batch_size=25)
+record = trainer.train(c, from_histories(histories), progress=False)
 print(record["items"], record["status"], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
@@ -428,5 +431,5 @@ print(record["items"], record["status"], resource.getrusage(resource.RUSAGE_SELF
 def test_a_published_row_in_minutes():
     """A few epochs of the row `beauty-sampled` of data/published_rows.csv come three quarters of the way."""
     c = config(loss="sampled_softmax", negatives=512, max_seq_len=50, dropout=0.5, learning_rate=3e-3, epochs=8, validate_every=4)
-    record = training.train(c, datasets.load("amazon-beauty"), progress=False)
+    record = trainer.train(c, datasets.load("amazon-beauty"), progress=False)
     assert record["metrics"]["test, history removed"]["NDCG@10"] > 0.75 * 0.0531

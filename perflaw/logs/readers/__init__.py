@@ -10,7 +10,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers import files, frames, json_lines, text
 from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Findings, ReadOptions
 from perflaw.logs.readers.sniffing import read_sample

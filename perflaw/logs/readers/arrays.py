@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import WHITE, Columns, Findings, ReadOptions, clip, is_missing
 from perflaw.logs.readers.times import Clock, clock_of_numbers, clock_of_texts
 

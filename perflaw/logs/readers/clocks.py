@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, clip, is_missing
 from perflaw.logs.readers.times import (
     LAST,

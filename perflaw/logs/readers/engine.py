@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers import clocks
 from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
 from perflaw.logs.readers.options import (

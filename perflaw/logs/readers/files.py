@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import require
 
 EXPORT = "export the table as CSV or Parquet, and name that file"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, require

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, sort_rows
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, join_names

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perflaw import InputError
+from perflaw.errors import InputError
 
 LAYOUTS = ("parquet", "table", "sequences", "json")
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import WHITE, clip
 
 SPACES = " "  # split at runs of spaces

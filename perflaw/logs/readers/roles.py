@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import ROLES, Findings, ReadOptions, clip, join_names
 from perflaw.logs.readers.times import DAY, Resolution
 

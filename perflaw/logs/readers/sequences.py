@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import RawRows
 from perflaw.logs.readers.options import Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import LISTS, LIST_WORDS, Roles, plain_name, role_of

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import Findings, ReadOptions, clip, is_missing
 from perflaw.logs.readers.records import (
     FOOTER,
@@ -305,14 +305,16 @@ def _has_header(rows, label, options) -> bool:
         k for k, kind in enumerate(kinds) if body and all(_kind(row[k]) not in (kind, None) for row in body)
     ]
     counted = [str(k) for k in range(len(first))]
-    looks_counted = len(first) > 2 and first in (counted, [str(k + 1) for k in range(len(first))])
-    if any(kinds[k] == "number" for k in differs) or (looks_counted and body):
+    looks_counted = 2 < len(first) < 5 and first in (counted, [str(k + 1) for k in range(len(first))])
+    above_words = [k for k in differs if kinds[k] == "number"]
+    alone = len(body) < 2 and len(above_words) < len(first)  # one row says little
+    if (above_words and not alone) or (looks_counted and body):
         raise InputError(
             f"{label}: the first line ({clip(', '.join(first))}) is numbers, perhaps the names of "
             "columns; say which with header=True or header=False, and name the columns with "
             "user=, item= and time="
         )
-    if "number" in kinds and not differs:
+    if "number" in kinds and (not differs or (above_words and alone)):
         return False
     raise InputError(
         f"{label}: the first line ({clip(', '.join(first))}) may be a header or a row; say which "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers import engine, whole_numbers
 from perflaw.logs.readers.arrays import RawRows, sort_rows
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import EPOCHS, ORDER, UNITS, Findings, ReadOptions, clip
 
 FIRST = 1e8  # seconds: a number below is no Unix time (1973)
@@ -28,7 +28,7 @@ ISO = re.compile(
     r" *(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
 )
 TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?")
-WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
+WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,18})")
 DECIMAL = re.compile(r"-?(\d{1,15})\.(\d{1,9})")
 DIGITS = {8: "yyyymmdd", 10: "yyyymmddHH", 12: "yyyymmddHHMM", 14: "yyyymmddHHMMSS"}
 DIGITS |= {17: "yyyymmddHHMMSSmmm"}
@@ -240,7 +240,7 @@ def clock_of_texts(
 
 
 def _clock_of_distinct(texts, counts, options, findings, where) -> Clock:
-    whole = np.array([WHOLE.fullmatch(text) is not None for text in texts])
+    whole = np.array([_is_whole(text) for text in texts])
     if whole.all():
         return clock_of_numbers(np.array(texts, dtype=np.int64), options, findings, where)
     numbers = np.array([_is_plain_number(text) for text in texts])
@@ -260,6 +260,10 @@ def _clock_of_distinct(texts, counts, options, findings, where) -> Clock:
     if most is numbers:
         return _clock_of_decimals(texts, options, findings, where)
     return _clock_of_dates(texts, options, findings, where)
+
+
+def _is_whole(text: str) -> bool:
+    return WHOLE.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
 
 
 def _is_plain_number(text: str) -> bool:

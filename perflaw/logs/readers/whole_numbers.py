@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw import InputError
+from perflaw.errors import InputError
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions
 from perflaw.logs.readers.roles import Roles
 from perflaw.logs.readers.sniffing import Table
