@@ -2,7 +2,8 @@
 
 `train` is the whole story: fit with early stopping on validation, rank once on test, write one JSON
 file. The same configuration, data, seed, machine and number of threads give the same numbers; on a GPU, which adds
-gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end.
+gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end. A run that takes
+long keeps a checkpoint beside its record-to-be (`checkpoints`), and goes on from it.
 
 Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
 same throughout, hardly anything is padding, and nothing is done history by history.
@@ -33,7 +34,7 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from tqdm import tqdm
 
-from perflaw import InputError, models, quality, ranking
+from perflaw import InputError, checkpoints, models, quality, ranking
 from perflaw.interactions import InteractionLog, Split, leave_one_out
 from perflaw.models import Architecture, Layout
 
@@ -325,6 +326,40 @@ class Member:
         self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
         self.seconds, self.epochs = {"training": 0.0, "validation": 0.0}, 0
 
+    def state(self) -> tuple[dict, dict[str, Tensor]]:
+        """All that `restore` needs: plain values and tensors, by name."""
+        facts = {name: getattr(self, name) for name in LASTING} | {"steps": self.schedule.last_epoch}
+        tensors = {f"weights/{name}": weight for name, weight in self.weights.items()} | {"generator": self.chance.generator.get_state()}
+        if self.curve:
+            tensors |= {f"kept/{name}": weight for name, weight in self.kept.items()}
+        moments = self.optimizer.state_dict()["state"]
+        return facts, tensors | {f"moments/{i}/{name}": moment for i, state in moments.items() for name, moment in state.items()}
+
+    def restore(self, checkpoint: checkpoints.Checkpoint):
+        """Be where the run was when that was written."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        for name in LASTING:
+            setattr(self, name, facts[name])
+        device = self.weights["items"].device
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(tensors[f"weights/{name}"])
+        if self.curve:
+            self.kept = {name: tensors[f"kept/{name}"].to(device) for name in self.weights}
+        moments = {}
+        for name, tensor in tensors.items():
+            if name.startswith("moments/"):
+                _, i, kind = name.split("/")
+                moments.setdefault(int(i), {})[kind] = tensor
+        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.chance.generator.set_state(tensors["generator"])
+        self.schedule.last_epoch = facts["steps"]
+        for group, rate, share in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * share(facts["steps"]))
+            else:
+                group["lr"] = rate * share(facts["steps"])
+
     def update(self):
         """Take a step along the gradient, and forget it."""
         if self.config.clip is not None:
@@ -363,6 +398,9 @@ class Member:
         return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens)
 
 
+LASTING = ("best", "since", "curve", "seconds", "epochs")  # plain values of a Member that a checkpoint keeps
+
+
 class Stack:
     """The chance of several members at once, each its own."""
 
@@ -398,6 +436,7 @@ def fit_stack(
     progress: bool | dict = True,
     batched: bool | None = None,
     on_end: Callable[[int, Fitted], None] = lambda i, fitted: None,
+    keeper: checkpoints.Keeper | None = None,
 ) -> list[Fitted]:
     """Train several configurations that differ in MAY_DIFFER only, step by step together.
 
@@ -405,7 +444,8 @@ def fit_stack(
     CPU, which gains nothing from that, each member takes its step in turn. A member has its own
     weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
     others, who may end before it. When member i ends, on_end(i, what came of it) is called. progress may be a dict of
-    options of the progress bar. Raises InputError for configurations of different shapes.
+    options of the progress bar. keeper: keeps checkpoints, and has those to go on from. Raises InputError for configurations of
+    different shapes.
     """
     if not configs:
         raise InputError("a stack needs a configuration")
@@ -419,33 +459,49 @@ def fit_stack(
     on_gpu = torch.device(device).type == "cuda"
     step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
     captured, captured_of = None, 0
+    keeper = keeper or checkpoints.Keeper()
+    place, partial = keeper.resume(members)
     total = sum(config.epochs for config in configs) * batches.tokens
+    done = len(members) * batches.tokens * (place.epoch - 1 + place.batch / batches.batches)
     bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress})
-    with tqdm(total=total, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
-        for epoch in range(1, max(config.epochs for config in configs) + 1):
+    with tqdm(total=total, initial=done, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
+        for epoch in range(place.epoch, max(config.epochs for config in configs) + 1):
             training = [member for member in members if not member.status]
             if not training:
                 break
-            start, losses = time.perf_counter(), torch.zeros(len(training), device=device)
+            start, losses = time.perf_counter() - place.seconds * len(training), torch.zeros(len(training), device=device)
+            if partial:
+                losses, partial = torch.stack(partial).to(device), []
             dealt = list(zip(*(batches.deal(member.config.seed, epoch) for member in training)))
             if on_gpu and len(training) != captured_of and len(dealt) > WARM_UP:
                 captured, captured_of = None, len(training)
-            for i, whose in enumerate(dealt):
+            for i, whose in enumerate(dealt[place.batch :], place.batch):
                 if on_gpu and captured is None and i == WARM_UP:
                     captured = capture(training, batches, step)
                 losses += (captured or step)(training, batches, whose)
                 for member in training:
                     member.schedule.step()
                 bar.update(min(len(training) * batches.tokens / batches.batches, total - bar.n))  # a sum of shares may end a hair above
+                if i + 1 < len(dealt) and keeper.due():
+                    seconds = (time.perf_counter() - start) / len(training)
+                    keeper.save(dict(_numbered(members)), checkpoints.Place(epoch, i + 1, seconds), losses)
+            place = checkpoints.Place(epoch + 1)
             losses = (losses / batches.batches).tolist()
             seconds = (time.perf_counter() - start) / len(training)
             for member, loss in zip(training, losses):
                 member.end_epoch(epoch, loss, seconds)
                 if member.status:
                     on_end(members.index(member), member.fitted(batches.tokens))
+            if keeper.due():
+                keeper.save(dict(_numbered(members)), place, torch.zeros(len(members)))
             validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
             bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training))
     return [member.fitted(batches.tokens) for member in members]
+
+
+def _numbered(members):
+    """The members that still train, each with its number."""
+    return [(i, member) for i, member in enumerate(members) if not member.status]
 
 
 def step_in_turn(members, batches, whose) -> Tensor:
@@ -605,19 +661,26 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
 def train_stack(configs: list[Config], data, folder=None, device="cpu", progress=True) -> list[dict]:
     """`train` of several configurations that `fit_stack` can train together; each record is written when its run ends.
 
-    A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
+    A run that was stopped goes on from its checkpoint in the folder. A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
     """
     split = _split(data)
     for config in configs:
         check(config, split, device)
     if folder is not None:
         check_folder(Path(folder))
-    records = [known(key(config, split), folder) for config in configs]
+    keys = [key(config, split) for config in configs]
+    records = [known(one, folder) for one in keys]
     missing = [i for i, record in enumerate(records) if record is None]
+    for i, record in enumerate(records):
+        if record is not None:
+            checkpoints.remove(folder, keys[i])
+    found = [checkpoints.load(folder, keys[i], device) for i in missing]
+    groups = [[missing[place] for place in group] for group in checkpoints.in_step(found)]
+    found = dict(zip(missing, found))
     start = time.perf_counter()
 
-    def judge(place, fitted):
-        i = missing[place]
+    def judge(group, place, fitted):
+        i = group[place]
         told = {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
         told |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": dict(fitted.seconds)}
         if not fitted.status.startswith("diverged"):
@@ -626,11 +689,13 @@ def train_stack(configs: list[Config], data, folder=None, device="cpu", progress
             told["seconds"]["test"] = time.perf_counter() - before
         told["seconds"]["all"] = sum(told["seconds"].values())
         records[i] = keep_record(configs[i], split, told, folder, device)
+        checkpoints.remove(folder, keys[i])
 
     reason = ""
     try:
-        if missing:
-            fit_stack([configs[i] for i in missing], split, device, progress, on_end=judge)
+        for group in groups:
+            keeper = checkpoints.Keeper(folder, [keys[i] for i in group], device, [found.pop(i) for i in group])
+            fit_stack([configs[i] for i in group], split, device, progress, on_end=functools.partial(judge, group), keeper=keeper)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)):
             raise
