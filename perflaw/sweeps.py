@@ -531,6 +531,7 @@ def _frame(rows):
 
 
 PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
+LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
 
 
 def row(record: dict) -> dict:
@@ -540,7 +541,8 @@ def row(record: dict) -> dict:
     part, targets; every setting of the configuration, and of those `epochs` is the most that it may take; status, done_epochs, best_epoch,
     training_loss (at the best epoch); `parameters` and by group; `entropy NAME`; seconds (in all) and by phase,
     tokens_per_second; metrics on test (`NDCG@10`, `NDCG@10 se`, …, items of the training part removed where nothing repeats), with all
-    of the history removed (`removed NDCG@10`) and on validation (`validation NDCG@10`); device, threads, versions, commit, finished.
+    of the history removed (`removed NDCG@10`) and on validation (`validation NDCG@10`), and the same, and the epoch, of the weights of the
+    least log-loss on validation instead of the best NDCG@10 there (`least-loss removed NDCG@10`, `least-loss epoch`); device, threads, versions, commit, finished.
     """
     split = record["split"]
     steps = split.get("interventions", [])
@@ -568,6 +570,9 @@ def row(record: dict) -> dict:
     told |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
     for part, prefix in PREFIXES.items():
         told |= {prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()}
+    if least := record.get("least validation loss"):
+        told |= {f"{LEAST}epoch": least["epoch"], f"{LEAST}temperature": least["metrics"]["temperature"]}
+        told |= {LEAST + prefix + name: value for part, prefix in PREFIXES.items() for name, value in least["metrics"].get(part, {}).items()}
     environment = record["environment"]
     if told["positions"] is None and told["tokens_per_second"]:  # an early record, which holds them in its rate only
         told["positions"] = round(told["tokens_per_second"] * seconds["training"] / told["done_epochs"])

@@ -86,12 +86,14 @@ LOSSES = ("bce", "softmax", "sampled_softmax")
 
 
 class Fitted(NamedTuple):
-    weights: models.Weights  # the best by validation
-    curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 on validation
+    weights: models.Weights  # the best by validation NDCG@10
+    curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 and log-loss (temperature 1) on validation
     status: str  # "converged" (no better one came), "epochs used up", or "diverged in epoch …"
     seconds: dict[str, float]  # training, validation
     epochs: int
     tokens: int  # positions trained on, padding not counted
+    least: models.Weights  # those of the least log-loss on validation
+    least_epoch: int | None  # and when that was; None before any validation
 
 
 # ---------------------------------------------------------------- batches
@@ -324,14 +326,17 @@ class Member:
         rate = functools.partial(_rate, config, config.epochs * batches.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
+        self.best_epoch, self.least_loss, self.least, self.least_epoch = None, math.inf, self.weights, None
         self.seconds, self.epochs = {"training": 0.0, "validation": 0.0}, 0
 
     def state(self) -> tuple[dict, dict[str, Tensor]]:
         """All that `restore` needs: plain values and tensors, by name."""
         facts = {name: getattr(self, name) for name in LASTING} | {"steps": self.schedule.last_epoch}
         tensors = {f"weights/{name}": weight for name, weight in self.weights.items()} | {"generator": self.chance.generator.get_state()}
-        if self.curve:
+        if self.best_epoch:
             tensors |= {f"kept/{name}": weight for name, weight in self.kept.items()}
+        if self.least_epoch not in (None, self.best_epoch):
+            tensors |= {f"least/{name}": weight for name, weight in self.least.items()}
         moments = self.optimizer.state_dict()["state"]
         return facts, tensors | {f"moments/{i}/{name}": moment for i, state in moments.items() for name, moment in state.items()}
 
@@ -344,8 +349,10 @@ class Member:
         with torch.no_grad():
             for name, weight in self.weights.items():
                 weight.copy_(tensors[f"weights/{name}"])
-        if self.curve:
+        if self.best_epoch:
             self.kept = {name: tensors[f"kept/{name}"].to(device) for name in self.weights}
+        if self.least_epoch:
+            self.least = self.kept if self.least_epoch == self.best_epoch else {name: tensors[f"least/{name}"].to(device) for name in self.weights}
         moments = {}
         for name, tensor in tensors.items():
             if name.startswith("moments/"):
@@ -368,7 +375,11 @@ class Member:
         self.optimizer.zero_grad()
 
     def end_epoch(self, epoch: int, loss: float, seconds: float):
-        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch."""
+        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch.
+
+        Beside the weights of the best NDCG@10, which alone decides when training ends, those of the least log-loss are kept. It is taken
+        at temperature 1 under every loss: binary cross-entropy with uniform negatives makes scores log-probabilities too, up to a constant.
+        """
         config, self.epochs = self.config, epoch
         self.seconds["training"] += seconds
         if not math.isfinite(loss):
@@ -377,16 +388,20 @@ class Member:
         if epoch % config.validate_every == 0 or epoch == config.epochs:
             start = time.perf_counter()
             try:
-                ranks = ranking.rank(scorer(self.weights, config), self.split, self.split.validation).ranks
+                ranked = ranking.rank(scorer(self.weights, config), self.split, self.split.validation)
             except FloatingPointError as error:
                 self.status = f"diverged in epoch {epoch}: {error}"
                 return
             self.seconds["validation"] += time.perf_counter() - start
-            self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
+            ranks, log_loss = ranked.ranks, float(ranked.losses.mean())
+            self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks), "log-loss": log_loss if math.isfinite(log_loss) else None})
             self.since += 1
-            if self.curve[-1]["NDCG@10"] > self.best:
-                self.best, self.since = self.curve[-1]["NDCG@10"], 0
-                self.kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+            better, less = self.curve[-1]["NDCG@10"] > self.best, log_loss < self.least_loss
+            copy = {name: weight.detach().clone() for name, weight in self.weights.items()} if better or less else {}
+            if better:
+                self.best, self.since, self.kept, self.best_epoch = self.curve[-1]["NDCG@10"], 0, copy, epoch
+            if less:
+                self.least_loss, self.least, self.least_epoch = log_loss, copy, epoch
         if self.since == config.patience:
             self.status = "converged"
         elif epoch == config.epochs:
@@ -394,11 +409,11 @@ class Member:
 
     def fitted(self, tokens: int) -> Fitted:
         """What came of it, with so many tokens an epoch."""
-        weights = {name: weight.detach() for name, weight in self.kept.items()}
-        return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens)
+        weights, least = ({name: weight.detach() for name, weight in kept.items()} for kept in (self.kept, self.least))
+        return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens, least, self.least_epoch)
 
 
-LASTING = ("best", "since", "curve", "seconds", "epochs")  # plain values of a Member that a checkpoint keeps
+LASTING = ("best", "best_epoch", "least_loss", "least_epoch", "since", "curve", "seconds", "epochs")  # plain values of a Member that a checkpoint keeps
 
 
 class Stack:
@@ -606,6 +621,17 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     return told, ranks
 
 
+def least_loss(fitted: Fitted, config: Config, split: Split, best: dict) -> dict:
+    """What a record says of the weights of the least validation loss: their epoch, metrics and ranks.
+
+    best: the metrics of the weights of the best validation NDCG@10. Where they are of the same epoch, they are these too, and there are no ranks.
+    """
+    if fitted.least_epoch in (None, max(fitted.curve, key=lambda at: at["NDCG@10"])["epoch"]):
+        return {"epoch": fitted.least_epoch, "metrics": best}
+    metrics, ranks = evaluate(fitted._replace(weights=fitted.least), config, split)
+    return {"epoch": fitted.least_epoch, "metrics": metrics, "ranks": ranks}
+
+
 def check(config: Config, split: Split, device: str):
     """Raise InputError for what would fail later, in one line."""
     check_device(device)
@@ -652,7 +678,8 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
     data is a log, which is split by leave-one-out, or a split. With a folder the record is
     written to `folder/KEY.json`, complete or not at all, and read from there if it exists. A run that
     diverges or runs out of memory is a record too; its `status` says so and it has no metrics (and a
-    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target.
+    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target. `metrics` are of the
+    weights of the best validation NDCG@10; `least validation loss` has those of the weights of the least log-loss on validation.
     Raises InputError for a configuration or data that cannot be trained, and a folder that cannot be written to.
     """
     return train_stack([config], data, folder, device, progress)[0]
@@ -686,6 +713,7 @@ def train_stack(configs: list[Config], data, folder=None, device="cpu", progress
         if not fitted.status.startswith("diverged"):
             before = time.perf_counter()
             told["metrics"], told["ranks"] = evaluate(fitted, configs[i], split)
+            told["least validation loss"] = least_loss(fitted, configs[i], split, told["metrics"])
             told["seconds"]["test"] = time.perf_counter() - before
         told["seconds"]["all"] = sum(told["seconds"].values())
         records[i] = keep_record(configs[i], split, told, folder, device)
