@@ -747,7 +747,7 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
         "log": split.log.name,
         "configuration": asdict(config),
         "data_hash": split.log.hash,
-        "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions]},
+        "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions], **_sample_of(split)},
         "order": split.log.order,
         **sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
@@ -760,6 +760,10 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
     if folder is not None:
         write_record(record, Path(folder) / f"{record['key']}.json")
     return record
+
+
+def _sample_of(split):
+    return {"sample": list(split.sample)} if split.sample else {}
 
 
 def sizes(split: Split, max_seq_len: int) -> dict:
@@ -792,13 +796,15 @@ def key(config: Config, split: Split) -> str:
 
     The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
     """
-    return _digest(SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order)
+    sample = [split.sample] if split.sample else []  # what came later is of the key only where it is not its default
+    return _digest(SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order, *sample)
 
 
 def key_of(record: dict) -> str:
     """The key that a record should have, of what it says it is of."""
     split = record["split"]
-    return _digest(record["schema"], record["configuration"], record["data_hash"], split["rule"], split["hash"], record["order"])
+    sample = [split["sample"]] if split.get("sample") else []
+    return _digest(record["schema"], record["configuration"], record["data_hash"], split["rule"], split["hash"], record["order"], *sample)
 
 
 def _digest(*told):

@@ -732,6 +732,66 @@ def test_where_nothing_repeats_the_other_rule_has_columns_too(tmp_path):
     assert (table["removed NDCG@50"] >= table["NDCG@50"]).all() and not table["repeats"].any()
 
 
+def test_a_table_has_both_checkpoints(log, done):
+    table = sweeps.load(done)
+    assert (table["least-loss epoch"] <= table["done_epochs"]).all()
+    same = table["least-loss epoch"] == table["best_epoch"]
+    assert (table["least-loss NDCG@10"] == table["NDCG@10"])[same].all()
+    assert (table["least-loss validation NDCG@10"] <= table["validation NDCG@10"]).all()
+
+
+SAMPLES = {"settings": SETTINGS, "grid": {"sample_log": [0.25, 0.5, 1], "data_seed": [0, 1]}}
+
+
+def test_a_sample_of_a_log_is_a_smaller_log(log):
+    points = sweeps.expand(SAMPLES)
+    splits = [sweeps.split_of(log, point.data) for point in points]
+    assert [(point.data.sample, point.data.seed) for point in points] == [(0.25, 0), (0.25, 1), (0.5, 0), (0.5, 1), (1, 0)]
+    assert [split.log.n_users for split in splits] == [20, 20, 40, 40, 80]
+    for split in splits:
+        assert (split.log.item_counts > 0).all()  # items of its own
+        assert (split.test >= 0).sum() <= split.log.n_users
+    quarter, other, half = (set(split.log.user_ids) for split in splits[:3])
+    assert quarter < half
+    assert quarter != other
+    assert splits[-1].sample is None
+    assert splits[0].sample == (0.25, 0, log.hash)
+
+
+def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
+    split, config = interactions.leave_one_out(log), training.config(**SETTINGS)
+    before = training._digest(training.SCHEMA, vars(config), log.hash, split.rule, split.hash, split.log.order)
+    assert training.key(config, split) == before
+    assert training.key(config, sweeps.split_of(log, sweeps.expand({"grid": {"sample_log": 1}})[0].data)) == before
+    part = sweeps.split_of(log, sweeps.Data(sample=0.5))
+    assert training.key(config, part) != training.key(config, replace(part, sample=None))
+
+
+def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
+    table = sweep(SAMPLES, log, tmp_path)
+    assert table["sample_log"].fillna(1).tolist() == [0.25, 0.25, 0.5, 0.5, 1]
+    assert table["data_seed"].tolist() == [0, 1, 0, 1, 0]
+    assert table["data_hash"].nunique() == 5
+    assert sweeps.having(table, SETTINGS)["sample_log"].isna().all()
+    assert len(sweeps.having(table, SETTINGS | {"sample_log": 1})) == 1
+    assert len(sweeps.having(table, SETTINGS | {"sample_log": 0.5})) == 2
+    assert sweeps.having(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
+    assert sweeps.cells(table)["seeds"].tolist() == [1]
+    assert all(training.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json"))
+    assert sweeps.verify(sweeps.consolidate(tmp_path, "samples", tmp_path / "tables"), 9, log, progress=False)["equal"].all()
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, True, "half", float("nan")])
+def test_a_sample_that_cannot_be(share):
+    with pytest.raises(InputError, match="sample_log = .* is not usable; use a share of the users, above 0 and at most 1"):
+        sweeps.expand({"grid": {"sample_log": [share]}})
+
+
+def test_a_sample_without_targets_is_told(log):
+    with pytest.raises(InputError):
+        sweeps.run({"settings": SETTINGS | {"sample_log": 0.001}}, interactions.from_histories([[1, 2]] * 99 + [[1, 2, 3, 4]]), "nowhere", progress=False)
+
+
 def test_a_folder_without_records(tmp_path):
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError, match="has no run records; `perflaw sweep` and `perflaw train` make some"):
@@ -865,6 +925,22 @@ def test_runs_can_be_done_again(log, consolidated):
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda name: {"synthetic": log}[name])
     assert sweeps.verify(consolidated, 1, progress=False)["equal"].all()
+
+
+@pytest.mark.parametrize("name", sorted({name for path in sweeps.SWEEPS.glob("*.csv") for name in sweeps.read(path)["log"] if name in datasets.local()}) or [None])
+def test_the_keys_of_all_recorded_runs_are_what_they_were(name):
+    if name is None:
+        pytest.skip("PERFLAW_DATA names no folder with a log of data/sweeps")
+    log = datasets.load(name)
+    for path in sweeps.SWEEPS.glob("*.csv"):
+        for _, was in sweeps.read(path).query("log == @name").iterrows():
+            point = sweeps.point_of(was)
+            assert training.key(point.config, sweeps.split_of(log, point.data)) == was["key"]
+
+
+def test_a_table_from_before_samples_can_be_repeated(log, consolidated, tmp_path):
+    sweeps.read(consolidated).drop(columns="sample_log").to_csv(tmp_path / "old.csv", index=False)
+    assert sweeps.verify(tmp_path / "old.csv", 2, log, progress=False)["equal"].all()
 
 
 def test_another_log_is_another_run(log, consolidated):
