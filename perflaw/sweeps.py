@@ -303,7 +303,7 @@ def work(log: InteractionLog, data: Data, configs: Sequence[Config], folder, dev
         torch.set_num_threads(threads)
     split = split_of(log, data)
     try:
-        return training.train_stack(configs, split, folder, device, (_bar_options or True) if progress else False)
+        return training.train_stack(configs, split, folder, device, (_bar_options or True) if progress is True else progress)
     except training.Unwritable:
         raise
     except Exception as error:  # a run that cannot be done must not end the others
@@ -364,7 +364,7 @@ def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     make = executor if callable(executor) else None
     pool = make() if make else executor or _Here()
     at_once = getattr(pool, "_max_workers", None) or len(planned.jobs)
-    bars = progress and sys.stderr.isatty() and (make is not None or executor is None)
+    bars = progress and (make is not None or executor is None) and (True if sys.stderr.isatty() else training.LINES)
     queue, suspects, running = list(planned.jobs) if seconds is None else sorted(planned.jobs), [], {}
     bar = _Bar(planned, at_once, out.name, progress, seconds)
 

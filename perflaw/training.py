@@ -35,6 +35,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from perflaw import InputError, checkpoints, models, quality, ranking
+from perflaw.heartbeat import Heartbeat
 from perflaw.interactions import InteractionLog, Split, leave_one_out
 from perflaw.models import Architecture, Layout
 
@@ -459,7 +460,7 @@ def fit_stack(
     CPU, which gains nothing from that, each member takes its step in turn. A member has its own
     weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
     others, who may end before it. When member i ends, on_end(i, what came of it) is called. progress may be a dict of
-    options of the progress bar. keeper: keeps checkpoints, and has those to go on from. Raises InputError for configurations of
+    options of the progress bar, or LINES: a line a minute. keeper: keeps checkpoints, and has those to go on from. Raises InputError for configurations of
     different shapes.
     """
     if not configs:
@@ -478,7 +479,8 @@ def fit_stack(
     place, partial = keeper.resume(members)
     total = sum(config.epochs for config in configs) * batches.tokens
     done = len(members) * batches.tokens * (place.epoch - 1 + place.batch / batches.batches)
-    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress})
+    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress or progress == LINES})
+    beats = Heartbeat(_label(configs, split.log.name), total, done, progress == LINES)
     with tqdm(total=total, initial=done, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
         for epoch in range(place.epoch, max(config.epochs for config in configs) + 1):
             training = [member for member in members if not member.status]
@@ -497,6 +499,9 @@ def fit_stack(
                 for member in training:
                     member.schedule.step()
                 bar.update(min(len(training) * batches.tokens / batches.batches, total - bar.n))  # a sum of shares may end a hair above
+                done += len(training) * batches.tokens / batches.batches
+                best = f"NDCG@10 {training[0].best:.4f}" if training[0].curve else "not validated yet"
+                beats.beat(f"epoch {epoch} of at most {configs[0].epochs}, batch {i + 1} of {len(dealt)}; {best}", done)
                 if i + 1 < len(dealt) and keeper.due():
                     seconds = (time.perf_counter() - start) / len(training)
                     keeper.save(dict(_numbered(members)), checkpoints.Place(epoch, i + 1, seconds), losses)
@@ -512,6 +517,16 @@ def fit_stack(
             validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
             bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training))
     return [member.fitted(batches.tokens) for member in members]
+
+
+LINES = "lines"  # in place of a progress bar, where nobody watches
+
+
+def _label(configs, log):
+    """What a line of progress calls a stack."""
+    first, others = configs[0], len(configs) - 1
+    told = f"{log}, {first.backbone}, N {first.n_layers}, d {first.d_emb}, L {first.max_seq_len}, seed {first.seed}"
+    return told + (f" and {others} more" if others else "")
 
 
 def _numbered(members):

@@ -28,7 +28,7 @@ import torch
 import tqdm
 from click.testing import CliRunner
 
-from perflaw import InputError, cli, costs, datasets, interactions, sweeps, synthetic, training
+from perflaw import InputError, cli, costs, datasets, heartbeat, interactions, sweeps, synthetic, training
 
 SETTINGS = dict(n_layers=1, d_emb=8, max_seq_len=20, batch_size=32, loss="softmax", epochs=2)
 GRID = {"settings": SETTINGS, "grid": [{"seed": [0, 1, 2], "dropout": [0.1, 0.3]}, {"sample_users": 0.5, "data_seed": [0, 1]}, {"split": "global time", "truncate": 5}]}
@@ -316,6 +316,39 @@ def test_the_table_is_in_the_order_of_the_grid(log, tmp_path):
     grid = {"settings": SETTINGS, "grid": {"n_layers": [1, 3, 2], "d_emb": [16, 4]}}
     table = sweep(grid, log, tmp_path, executor=functools.partial(ThreadPoolExecutor, 2))
     assert list(zip(table["n_layers"], table["d_emb"])) == [(1, 16), (1, 4), (3, 16), (3, 4), (2, 16), (2, 4)]
+
+
+def test_a_sweep_in_the_background_writes_lines(log, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(heartbeat, "EVERY", 0)
+    sweeps.run({"settings": SETTINGS, "grid": {"seed": [0, 1]}}, log, tmp_path)
+    rate = r"[\d,]+ positions a second, at most 0\d:\d\d left"
+    lines = re.findall(rf"\d\d:\d\d:\d\d synthetic, sasrec, N 1, d 8, L 20, seed 0: epoch (\d) of at most 2, batch (\d) of 3; (.*); {rate}", capfd.readouterr().err)
+    assert [line[:2] for line in lines] == [("1", "1"), ("1", "2"), ("1", "3"), ("2", "1"), ("2", "2"), ("2", "3")]
+    assert lines[0][2] == "not validated yet"
+    assert re.fullmatch(r"NDCG@10 0\.\d{4}", lines[3][2])
+
+
+def test_workers_write_lines_too(log, tmp_path, monkeypatch):
+    """Of processes, each tells of its own run; a bar only where somebody watches."""
+    asked, real = [], sweeps.work
+    monkeypatch.setattr(sweeps, "work", lambda *arguments: asked.append(arguments[-1]) or real(*arguments))
+    with ThreadPoolExecutor(1) as pool:
+        sweeps.run({"settings": SETTINGS}, log, tmp_path, lambda: pool)
+    assert asked == [training.LINES]
+
+
+def test_a_line_a_minute(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(heartbeat.time, "perf_counter", lambda: clock[0])
+    beats = heartbeat.Heartbeat("a run", 1_000_000, done=400_000)
+    for second in range(0, 121):
+        clock[0] = float(second)
+        beats.beat(f"second {second}", 400_000 + 1_000 * second)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" ")[2] for line in lines] == [
+        "a run: second 60; 1,000 positions a second, at most 09:00 left",
+        "a run: second 120; 1,000 positions a second, at most 08:00 left",
+    ]
 
 
 def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
@@ -787,9 +820,10 @@ def test_a_sample_that_cannot_be(share):
         sweeps.expand({"grid": {"sample_log": [share]}})
 
 
-def test_a_sample_without_targets_is_told(log):
-    with pytest.raises(InputError):
-        sweeps.run({"settings": SETTINGS | {"sample_log": 0.001}}, interactions.from_histories([[1, 2]] * 99 + [[1, 2, 3, 4]]), "nowhere", progress=False)
+def test_a_sample_without_targets_is_told(tmp_path, untrained):
+    mostly_short = interactions.from_histories([[1, 2]] * 99 + [[1, 2, 3, 4, 5]])
+    with pytest.raises(InputError, match="cannot be split: no user has three interactions"):
+        sweeps.run({"settings": SETTINGS | {"sample_log": 0.01}}, mostly_short, tmp_path, progress=False)
 
 
 def test_a_folder_without_records(tmp_path):
