@@ -33,6 +33,7 @@ from perflaw.errors import InputError
 from perflaw.logs import datasets, interaction_log, synthetic
 from perflaw.models.sweeps import cost_model, runner
 from perflaw.models.training import trainer
+from perflaw.models.training import heartbeat
 
 SETTINGS = dict(n_layers=1, d_emb=8, max_seq_len=20, batch_size=32, loss="softmax", epochs=2)
 GRID = {"settings": SETTINGS, "grid": [{"seed": [0, 1, 2], "dropout": [0.1, 0.3]}, {"sample_users": 0.5, "data_seed": [0, 1]}, {"split": "global time", "truncate": 5}]}
@@ -320,6 +321,39 @@ def test_the_table_is_in_the_order_of_the_grid(log, tmp_path):
     grid = {"settings": SETTINGS, "grid": {"n_layers": [1, 3, 2], "d_emb": [16, 4]}}
     table = sweep(grid, log, tmp_path, executor=functools.partial(ThreadPoolExecutor, 2))
     assert list(zip(table["n_layers"], table["d_emb"])) == [(1, 16), (1, 4), (3, 16), (3, 4), (2, 16), (2, 4)]
+
+
+def test_a_sweep_in_the_background_writes_lines(log, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(heartbeat, "EVERY", 0)
+    runner.run({"settings": SETTINGS, "grid": {"seed": [0, 1]}}, log, tmp_path)
+    rate = r"[\d,]+ positions a second, at most 0\d:\d\d left"
+    lines = re.findall(rf"\d\d:\d\d:\d\d synthetic, sasrec, N 1, d 8, L 20, seed 0: epoch (\d) of at most 2, batch (\d) of 3; (.*); {rate}", capfd.readouterr().err)
+    assert [line[:2] for line in lines] == [("1", "1"), ("1", "2"), ("1", "3"), ("2", "1"), ("2", "2"), ("2", "3")]
+    assert lines[0][2] == "not validated yet"
+    assert re.fullmatch(r"NDCG@10 0\.\d{4}", lines[3][2])
+
+
+def test_workers_write_lines_too(log, tmp_path, monkeypatch):
+    """Of processes, each tells of its own run; a bar only where somebody watches."""
+    asked, real = [], runner.work
+    monkeypatch.setattr(runner, "work", lambda *arguments: asked.append(arguments[-1]) or real(*arguments))
+    with ThreadPoolExecutor(1) as pool:
+        runner.run({"settings": SETTINGS}, log, tmp_path, lambda: pool)
+    assert asked == [trainer.LINES]
+
+
+def test_a_line_a_minute(monkeypatch, capsys):
+    clock = [0.0]
+    monkeypatch.setattr(heartbeat.time, "perf_counter", lambda: clock[0])
+    beats = heartbeat.Heartbeat("a run", 1_000_000, done=400_000)
+    for second in range(0, 121):
+        clock[0] = float(second)
+        beats.beat(f"second {second}", 400_000 + 1_000 * second)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(" ")[2] for line in lines] == [
+        "a run: second 60; 1,000 positions a second, at most 09:00 left",
+        "a run: second 120; 1,000 positions a second, at most 08:00 left",
+    ]
 
 
 def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
@@ -736,6 +770,67 @@ def test_where_nothing_repeats_the_other_rule_has_columns_too(tmp_path):
     assert (table["removed NDCG@50"] >= table["NDCG@50"]).all() and not table["repeats"].any()
 
 
+def test_a_table_has_both_checkpoints(log, done):
+    table = runner.load(done)
+    assert (table["least-loss epoch"] <= table["done_epochs"]).all()
+    same = table["least-loss epoch"] == table["best_epoch"]
+    assert (table["least-loss NDCG@10"] == table["NDCG@10"])[same].all()
+    assert (table["least-loss validation NDCG@10"] <= table["validation NDCG@10"]).all()
+
+
+SAMPLES = {"settings": SETTINGS, "grid": {"sample_log": [0.25, 0.5, 1], "data_seed": [0, 1]}}
+
+
+def test_a_sample_of_a_log_is_a_smaller_log(log):
+    points = runner.expand(SAMPLES)
+    splits = [runner.split_of(log, point.data) for point in points]
+    assert [(point.data.sample, point.data.seed) for point in points] == [(0.25, 0), (0.25, 1), (0.5, 0), (0.5, 1), (1, 0)]
+    assert [split.log.n_users for split in splits] == [20, 20, 40, 40, 80]
+    for split in splits:
+        assert (split.log.item_counts > 0).all()  # items of its own
+        assert (split.test >= 0).sum() <= split.log.n_users
+    quarter, other, half = (set(split.log.user_ids) for split in splits[:3])
+    assert quarter < half
+    assert quarter != other
+    assert splits[-1].sample is None
+    assert splits[0].sample == (0.25, 0, log.hash)
+
+
+def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
+    split, config = interaction_log.leave_one_out(log), trainer.config(**SETTINGS)
+    before = trainer._digest(trainer.SCHEMA, vars(config), log.hash, split.rule, split.hash, split.log.order)
+    assert trainer.key(config, split) == before
+    assert trainer.key(config, runner.split_of(log, runner.expand({"grid": {"sample_log": 1}})[0].data)) == before
+    part = runner.split_of(log, runner.Data(sample=0.5))
+    assert trainer.key(config, part) != trainer.key(config, replace(part, sample=None))
+
+
+def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
+    table = sweep(SAMPLES, log, tmp_path)
+    assert table["sample_log"].fillna(1).tolist() == [0.25, 0.25, 0.5, 0.5, 1]
+    assert table["data_seed"].tolist() == [0, 1, 0, 1, 0]
+    assert table["data_hash"].nunique() == 5
+    assert runner.having(table, SETTINGS)["sample_log"].isna().all()
+    assert len(runner.having(table, SETTINGS | {"sample_log": 1})) == 1
+    assert len(runner.having(table, SETTINGS | {"sample_log": 0.5})) == 2
+    assert runner.having(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
+    assert runner.cells(table)["seeds"].tolist() == [1]
+    assert all(trainer.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json"))
+    assert runner.verify(runner.consolidate(tmp_path, "samples", tmp_path / "tables"), 9, log, progress=False)["equal"].all()
+
+
+@pytest.mark.parametrize("share", [0, -1, 1.5, True, "half", float("nan")])
+def test_a_sample_that_cannot_be(share):
+    with pytest.raises(InputError, match="sample_log = .* is not usable; use a share of the users, above 0 and at most 1"):
+        runner.expand({"grid": {"sample_log": [share]}})
+
+
+def test_a_sample_without_targets_is_told(tmp_path, untrained):
+    mostly_short = interaction_log.from_histories([[1, 2]] * 99 + [[1, 2, 3, 4, 5]])
+    with pytest.raises(InputError, match="cannot be split: no user has three interactions"):
+        runner.run({"settings": SETTINGS | {"sample_log": 0.01}}, mostly_short, tmp_path, progress=False)
+
+
 def test_a_folder_without_records(tmp_path):
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(InputError, match="has no run records; `perflaw sweep` and `perflaw train` make some"):
@@ -869,6 +964,22 @@ def test_runs_can_be_done_again(log, consolidated):
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     monkeypatch.setattr(datasets, "load", lambda name: {"synthetic": log}[name])
     assert runner.verify(consolidated, 1, progress=False)["equal"].all()
+
+
+@pytest.mark.parametrize("name", sorted({name for path in runner.SWEEPS.glob("*.csv") for name in runner.read(path)["log"] if name in datasets.local()}) or [None])
+def test_the_keys_of_all_recorded_runs_are_what_they_were(name):
+    if name is None:
+        pytest.skip("PERFLAW_DATA names no folder with a log of data/sweeps")
+    log = datasets.load(name)
+    for path in runner.SWEEPS.glob("*.csv"):
+        for _, was in runner.read(path).query("log == @name").iterrows():
+            point = runner.point_of(was)
+            assert trainer.key(point.config, runner.split_of(log, point.data)) == was["key"]
+
+
+def test_a_table_from_before_samples_can_be_repeated(log, consolidated, tmp_path):
+    runner.read(consolidated).drop(columns="sample_log").to_csv(tmp_path / "old.csv", index=False)
+    assert runner.verify(tmp_path / "old.csv", 2, log, progress=False)["equal"].all()
 
 
 def test_another_log_is_another_run(log, consolidated):

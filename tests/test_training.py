@@ -158,6 +158,35 @@ def test_the_best_weights_are_kept(split):
     assert ranking.ndcg(ranks) == max(values)
 
 
+def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
+    c = config(**SMALL | dict(epochs=40, patience=6, learning_rate=0.02, loss="softmax"))
+    fitted = trainer.fit(c, split, progress=False)
+    losses = {point["epoch"]: point["log-loss"] for point in fitted.curve}
+    assert fitted.least_epoch == min(losses, key=losses.get)
+    assert fitted.least_epoch < max(fitted.curve, key=lambda point: point["NDCG@10"])["epoch"]
+    found = ranking.rank(trainer.scorer(fitted.least, c), split, split.validation).losses.mean()
+    assert found == losses[fitted.least_epoch]
+
+
+def test_a_record_has_both_checkpoints(split):
+    c = config(**SMALL | dict(epochs=40, patience=6, learning_rate=0.02, loss="softmax"))
+    record = trainer.train(c, split, progress=False)
+    least = record["least validation loss"]
+    assert least["metrics"]["validation"]["log-loss"] == min(point["log-loss"] for point in record["curve"])
+    assert record["metrics"]["validation"]["log-loss"] > least["metrics"]["validation"]["log-loss"]
+    assert record["metrics"]["validation"]["NDCG@10"] == max(point["NDCG@10"] for point in record["curve"])
+    assert least["metrics"].keys() == record["metrics"].keys()
+    assert ranking.ndcg(np.array(least["ranks"]["test"])) == least["metrics"]["test"]["NDCG@10"]
+
+
+def test_one_epoch_that_is_best_by_both_is_evaluated_once(split, monkeypatch):
+    calls, real = [], trainer.evaluate
+    monkeypatch.setattr(training, "evaluate", lambda *arguments: calls.append(1) or real(*arguments))
+    record = trainer.train(config(**SMALL | dict(epochs=1)), split, progress=False)
+    assert record["least validation loss"] == {"epoch": 1, "metrics": record["metrics"]}
+    assert len(calls) == 1
+
+
 def test_the_learning_rate():
     c = config(**SMALL, warmup_steps=10, final_rate=0.1)
     rates = [trainer._rate(c, 110, step) for step in range(111)]

@@ -312,6 +312,7 @@ class Split:
     test: np.ndarray  # (log.n_users,) likewise
     rule: str  # how it was split and what was done to the training part, in words
     interventions: tuple[tuple[str, float, int], ...] = ()  # on the training part: name, strength, seed
+    sample: tuple[float, int, str] | None = None  # where the log is a share of the users of another: share, seed, hash of that other
 
     @cached_property
     def hash(self) -> str:

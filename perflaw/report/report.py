@@ -177,6 +177,7 @@ def judge(runs: pd.DataFrame, floor: dict | None = None, level: float = 0.9, pri
     floor: HR@10 and NDCG@10 of ranking by popularity. `reasons` says why nothing is claimed, should that be; `says` is the whole in sentences.
     """
     fitting.check_level(level)
+    runs = runner.whole_log(runs)
     done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
     share = done["tokens"] / done["tokens"].max()
     whole = done[share == 1]

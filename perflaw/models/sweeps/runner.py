@@ -25,7 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,7 +50,8 @@ GRIDS = HOME / "data" / "grids"
 SWEEPS = GRIDS.parent / "sweeps"
 RULES = {"leave one out": leave_one_out, "global time": global_time}
 NOTHING = dict.fromkeys(INTERVENTIONS, 0) | {"sample_users": 1, "sample_time": 1, "truncate": None, "k_core": 1}  # strengths that change nothing
-DEFAULTS = asdict(Config()) | {"split": "leave one out", "data_seed": 0} | NOTHING  # what a run has
+DEFAULTS = asdict(Config()) | {"split": "leave one out", "data_seed": 0, "sample_log": 1} | NOTHING  # what a run has
+LATER = ("sample_log",)  # of them those that tables from before do not have
 STACK = 8  # runs that train together on a GPU
 
 
@@ -59,7 +60,8 @@ class Data(NamedTuple):
 
     rule: str = "leave one out"
     steps: tuple[tuple[str, float], ...] = ()  # interventions on the training part, and their strengths
-    seed: int = 0  # of the interventions
+    seed: int = 0  # of the interventions, and of the sample
+    sample: float = 1.0  # share of the users of the log, with items and targets of their own, that is split and trained on
 
 
 class Point(NamedTuple):
@@ -105,7 +107,8 @@ def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
     """The runs of a grid, in its order, each once.
 
     * settings: what all runs have. Any name of `training.Config`; `split` (leave one out, or global time);
-      an intervention on the training part by its name, with its strength (sample_users: 0.5); `data_seed`, of those.
+      an intervention on the training part by its name, with its strength (sample_users: 0.5); `sample_log`, a share of the users
+      that is taken before the split, so that it is a smaller log with items and test users of its own; `data_seed`, of those.
     * grid: names and lists of values, of which every combination is a run; or a list of several such products.
     * overrides: a list of {where: {name: value or list}, set: {name: value}}: runs that have those values get these.
     * about: a text.
@@ -164,31 +167,36 @@ def _known(values):
 def _point(values) -> Point:
     """A run from plain values by name."""
     values = DEFAULTS | _known(values)
-    rule, seed = values.pop("split"), values.pop("data_seed")
+    rule, seed, sample = values.pop("split"), values.pop("data_seed"), values.pop("sample_log")
     if rule not in list(RULES):
         raise InputError(f"there is no split {rule!r}; use one of {', '.join(RULES)}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
+    sample = 1 if sample is None else sample
+    if not isinstance(sample, (int, float)) or isinstance(sample, bool) or not 0 < sample <= 1:
+        raise InputError(f"sample_log = {sample!r} is not usable; use a share of the users, above 0 and at most 1")
     steps = {name: values.pop(name) for name in INTERVENTIONS}
     for name, strength in steps.items():
         if strength is not None and (not isinstance(strength, (int, float)) or isinstance(strength, bool) or not math.isfinite(strength)):
             raise InputError(f"{name} = {strength!r} is not usable; use a number")
     done = tuple((name, float(strength)) for name, strength in steps.items() if strength not in (None, NOTHING[name]))
-    return Point(trainer.config(**values), Data(rule, done, seed if done else 0))
+    return Point(trainer.config(**values), Data(rule, done, seed if done or sample != 1 else 0, float(sample)))
 
 
 _in_hand: tuple[tuple, dict[Data, Split]] = (), {}  # a log, and its splits: entropies and hashes hang on them
 
 
 def split_of(log: InteractionLog, data: Data) -> Split:
-    """A log split, and the interventions done; kept, as runs share them."""
+    """A log, or the sample of its users, split, and the interventions done; kept, as runs share them."""
     global _in_hand
     this, (log_in_hand, splits) = (log.name, log.hash, log.order), _in_hand
     if this != log_in_hand:
         splits = {}
         _in_hand = this, splits
     if data not in splits:
-        split = RULES[data.rule](log)
+        split = RULES[data.rule](log if data.sample == 1 else log.sample_users(data.sample, data.seed))
+        if data.sample != 1:
+            split = replace(split, sample=(data.sample, data.seed, log.hash))
         for name, strength in data.steps:
             split = perturbations.apply(split, name, strength, data.seed)
         splits[data] = split
@@ -240,7 +248,7 @@ def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu",
 
 def _described(point, split):
     """What is known of a run before it starts, as in `row`."""
-    told = {"split": point.data.rule, **dict.fromkeys(INTERVENTIONS), **dict(point.data.steps), "data_seed": point.data.seed}
+    told = {"split": point.data.rule, "sample_log": None if point.data.sample == 1 else point.data.sample, **dict.fromkeys(INTERVENTIONS), **dict(point.data.steps), "data_seed": point.data.seed}
     told |= trainer.sizes(split, point.config.max_seq_len)
     return told | {f"{part}_targets": count for part, count in told.pop("targets").items()} | asdict(point.config)
 
@@ -299,7 +307,7 @@ def work(log: InteractionLog, data: Data, configs: Sequence[Config], folder, dev
         torch.set_num_threads(threads)
     split = split_of(log, data)
     try:
-        return trainer.train_stack(configs, split, folder, device, (_bar_options or True) if progress else False)
+        return trainer.train_stack(configs, split, folder, device, (_bar_options or True) if progress is True else progress)
     except trainer.Unwritable:
         raise
     except Exception as error:  # a run that cannot be done must not end the others
@@ -355,12 +363,12 @@ def run(
 def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     start = time.perf_counter()
     planned = plan(grid, log, out, device, stack)
-    points, frame, keys = planned.points, planned.frame, list(planned.frame["key"])
+    points, keys = planned.points, list(planned.frame["key"])
     _set_aside(out, [keys[i] for job in planned.jobs for i in job])
     make = executor if callable(executor) else None
     pool = make() if make else executor or _Here()
     at_once = getattr(pool, "_max_workers", None) or len(planned.jobs)
-    bars = progress and sys.stderr.isatty() and (make is not None or executor is None)
+    bars = progress and (make is not None or executor is None) and (True if sys.stderr.isatty() else trainer.LINES)
     queue, suspects, running = list(planned.jobs) if seconds is None else sorted(planned.jobs), [], {}
     bar = _Bar(planned, at_once, out.name, progress, seconds)
 
@@ -535,27 +543,31 @@ def _frame(rows):
 
 
 PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
+LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
 
 
 def row(record: dict) -> dict:
     """A run record in plain columns.
 
-    key, log, data_hash; split and, by name, the strength of each intervention, data_seed; tokens, users, items of the training
+    key, log, data_hash (of the sample, where there is one); split; sample_log, the share of the log's users that was taken before the split
+    (empty: all); by name, the strength of each intervention, data_seed; tokens, users, items of the training
     part, targets; every setting of the configuration, and of those `epochs` is the most that it may take; status, done_epochs, best_epoch,
     training_loss (at the best epoch); `parameters` and by group; `entropy NAME`; seconds (in all) and by phase,
     tokens_per_second; metrics on test (`NDCG@10`, `NDCG@10 se`, …, items of the training part removed where nothing repeats), with all
-    of the history removed (`removed NDCG@10`) and on validation (`validation NDCG@10`); device, threads, versions, commit, finished.
+    of the history removed (`removed NDCG@10`) and on validation (`validation NDCG@10`), and the same, and the epoch, of the weights of the
+    least log-loss on validation instead of the best NDCG@10 there (`least-loss removed NDCG@10`, `least-loss epoch`); device, threads, versions, commit, finished.
     """
     split = record["split"]
-    steps = split.get("interventions", [])
+    steps, sample = split.get("interventions", []), split.get("sample")
     told = {
         "key": record["key"],
         "log": record["log"],
         "data_hash": record["data_hash"],
         "split": split["rule"].split("; of the training part")[0].split(", cut at")[0],
+        "sample_log": sample[0] if sample else None,
         **dict.fromkeys(INTERVENTIONS),
         **{name: strength for name, strength, _ in steps},
-        "data_seed": steps[0][2] if steps else 0,
+        "data_seed": steps[0][2] if steps else sample[1] if sample else 0,
         **{name: record.get(name) for name in ("tokens", "users", "items", "positions", "repeats", "attention_length")},
         **{f"{part}_targets": count for part, count in record.get("targets", {}).items()},
         **record["configuration"],
@@ -572,14 +584,30 @@ def row(record: dict) -> dict:
     told |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
     for part, prefix in PREFIXES.items():
         told |= {prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()}
+    if least := record.get("least validation loss"):
+        told |= {f"{LEAST}epoch": least["epoch"], f"{LEAST}temperature": least["metrics"]["temperature"]}
+        told |= {LEAST + prefix + name: value for part, prefix in PREFIXES.items() for name, value in least["metrics"].get(part, {}).items()}
     environment = record["environment"]
     if told["positions"] is None and told["tokens_per_second"]:  # an early record, which holds them in its rate only
         told["positions"] = round(told["tokens_per_second"] * seconds["training"] / told["done_epochs"])
     return told | {name: environment[name] for name in ("device", "threads", "python", "torch", "numpy", "commit")} | {"finished": record["finished"]}
 
 
+def whole_log(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those runs whose log is no sample of another's users."""
+    return runs[runs["sample_log"].isna()] if "sample_log" in runs else runs
+
+
 def having(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
-    """Those runs that have the given values of settings by name, such as a grid's `settings`; and `log`."""
+    """Those runs that have the given values of settings by name, such as a grid's `settings`; and `log`.
+
+    Runs on a sample of a log's users are left out unless `sample_log` is one of the settings.
+    """
+    if settings.get("sample_log") in (None, 1):
+        runs = whole_log(runs)
+    settings = {name: value for name, value in settings.items() if name != "sample_log" or value not in (None, 1)}
+    if any(name in LATER and name not in runs for name in settings):
+        return runs[:0]
     mask = pd.Series(True, runs.index)
     _known({name: value for name, value in settings.items() if name != "log"})
     for name, value in settings.items():
@@ -591,11 +619,12 @@ def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """A metric by cell: its mean over runs that differ in the seed alone, their standard deviation (sd) and number (seeds).
 
     Columns: log, n_layers, d_emb, and whatever else of data and configuration differs between the runs of a log; the metric, sd,
-    seeds. Runs on changed training parts are left out, and those without the metric (diverged, failed). Raises InputError
+    seeds. Runs on changed training parts and on samples of a log's users are left out, and those without the metric (diverged, failed). Raises InputError
     for a metric that the table has not.
     """
     if metric not in runs:
         raise InputError(f"the runs have no {metric!r}; they have {', '.join(runs.columns[runs.columns.str.startswith(('HR', 'NDCG', 'MRR', 'log-loss'))])}")
+    runs = whole_log(runs)
     plain = runs[runs[[name for name in INTERVENTIONS if name in runs]].isna().all(axis=1) & runs[metric].notna()]
     same = [name for name in ("data_hash", "split", *Config.__dataclass_fields__) if name in runs and name not in ("n_layers", "d_emb", "seed")]
     varies = [name for name in same if (plain.groupby("log")[name].nunique(dropna=False) > 1).any()]
@@ -649,7 +678,7 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     from perflaw.logs import datasets
 
     frame = read(name)
-    if missing := [column for column in (*DEFAULTS, "data_hash", "threads", "NDCG@10") if column not in frame]:
+    if missing := [column for column in (*DEFAULTS, "data_hash", "threads", "NDCG@10") if column not in frame and column not in LATER]:
         raise InputError(f"{name} cannot be repeated: it has no column {missing[0]}")
     kept = frame[frame["NDCG@10"].notna()]
     if kept.empty:
@@ -660,10 +689,7 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     load_log, rows = functools.lru_cache(datasets.load), []
     for _, was in chosen.iterrows():
         whose = log or _named(load_log, was["log"])
-        values = {name: was[name] for name in Config.__dataclass_fields__}
-        values = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
-        steps = {name: None if pd.isna(was[name]) else float(was[name]) for name in INTERVENTIONS}
-        point = _point(values | steps | {"split": was["split"], "data_seed": int(was["data_seed"])})
+        point = point_of(was)
         split = split_of(whose, point.data)
         if (key := trainer.key(point.config, split)) != was["key"]:
             why = "its hash is another" if split.log.hash != was["data_hash"] else "its configuration, or the order of users or items, is another"
@@ -674,6 +700,14 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
         equal = float(f"{now:.6g}") == was["NDCG@10"]
         rows.append((key, *was[["log", "n_layers", "d_emb", "seed", "NDCG@10"]], now, equal or abs(now - was["NDCG@10"]) <= tolerance * was["NDCG@10"], equal))
     return pd.DataFrame(rows, columns=["key", "log", "n_layers", "d_emb", "seed", "was", "now", "within", "equal"])
+
+
+def point_of(was: Mapping) -> Point:
+    """The run that a row of a table is of."""
+    values = {name: was[name] for name in Config.__dataclass_fields__}
+    values = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
+    steps = {name: float(was[name]) for name in (*LATER, *INTERVENTIONS) if not pd.isna(was.get(name))}
+    return _point(values | steps | {"split": was["split"], "data_seed": int(was["data_seed"])})
 
 
 def _named(load, name):

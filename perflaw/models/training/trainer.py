@@ -2,7 +2,8 @@
 
 `train` is the whole story: fit with early stopping on validation, rank once on test, write one JSON
 file. The same configuration, data, seed, machine and number of threads give the same numbers; on a GPU, which adds
-gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end.
+gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end. A run that takes
+long keeps a checkpoint beside its record-to-be (`checkpoints`), and goes on from it.
 
 Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
 same throughout, hardly anything is padding, and nothing is done history by history.
@@ -38,6 +39,8 @@ from perflaw.logs import measures
 from perflaw.models import backbones, ranking
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 from perflaw.models.backbones import Architecture, Layout
+from perflaw.models.training import checkpoints
+from perflaw.models.training.heartbeat import Heartbeat
 
 SCHEMA = 1  # of the run record: another number, another key
 CHUNK = {"cpu": 1 << 21, "cuda": 1 << 26}  # scores of all items held at a time by the output layer: on a CPU they stay in the cache
@@ -87,12 +90,14 @@ LOSSES = ("bce", "softmax", "sampled_softmax")
 
 
 class Fitted(NamedTuple):
-    weights: backbones.Weights  # the best by validation
-    curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 on validation
+    weights: backbones.Weights  # the best by validation NDCG@10
+    curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 and log-loss (temperature 1) on validation
     status: str  # "converged" (no better one came), "epochs used up", or "diverged in epoch …"
     seconds: dict[str, float]  # training, validation
     epochs: int
     tokens: int  # positions trained on, padding not counted
+    least: backbones.Weights  # those of the least log-loss on validation
+    least_epoch: int | None  # and when that was; None before any validation
 
 
 # ---------------------------------------------------------------- batches
@@ -325,7 +330,46 @@ class Member:
         rate = functools.partial(_rate, config, config.epochs * batches.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
+        self.best_epoch, self.least_loss, self.least, self.least_epoch = None, math.inf, self.weights, None
         self.seconds, self.epochs = {"training": 0.0, "validation": 0.0}, 0
+
+    def state(self) -> tuple[dict, dict[str, Tensor]]:
+        """All that `restore` needs: plain values and tensors, by name."""
+        facts = {name: getattr(self, name) for name in LASTING} | {"steps": self.schedule.last_epoch}
+        tensors = {f"weights/{name}": weight for name, weight in self.weights.items()} | {"generator": self.chance.generator.get_state()}
+        if self.best_epoch:
+            tensors |= {f"kept/{name}": weight for name, weight in self.kept.items()}
+        if self.least_epoch not in (None, self.best_epoch):
+            tensors |= {f"least/{name}": weight for name, weight in self.least.items()}
+        moments = self.optimizer.state_dict()["state"]
+        return facts, tensors | {f"moments/{i}/{name}": moment for i, state in moments.items() for name, moment in state.items()}
+
+    def restore(self, checkpoint: checkpoints.Checkpoint):
+        """Be where the run was when that was written."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        for name in LASTING:
+            setattr(self, name, facts[name])
+        device = self.weights["items"].device
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(tensors[f"weights/{name}"])
+        if self.best_epoch:
+            self.kept = {name: tensors[f"kept/{name}"].to(device) for name in self.weights}
+        if self.least_epoch:
+            self.least = self.kept if self.least_epoch == self.best_epoch else {name: tensors[f"least/{name}"].to(device) for name in self.weights}
+        moments = {}
+        for name, tensor in tensors.items():
+            if name.startswith("moments/"):
+                _, i, kind = name.split("/")
+                moments.setdefault(int(i), {})[kind] = tensor
+        self.optimizer.load_state_dict({"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]})
+        self.chance.generator.set_state(tensors["generator"])
+        self.schedule.last_epoch = facts["steps"]
+        for group, rate, share in zip(self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * share(facts["steps"]))
+            else:
+                group["lr"] = rate * share(facts["steps"])
 
     def update(self):
         """Take a step along the gradient, and forget it."""
@@ -335,7 +379,11 @@ class Member:
         self.optimizer.zero_grad()
 
     def end_epoch(self, epoch: int, loss: float, seconds: float):
-        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch."""
+        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch.
+
+        Beside the weights of the best NDCG@10, which alone decides when training ends, those of the least log-loss are kept. It is taken
+        at temperature 1 under every loss: binary cross-entropy with uniform negatives makes scores log-probabilities too, up to a constant.
+        """
         config, self.epochs = self.config, epoch
         self.seconds["training"] += seconds
         if not math.isfinite(loss):
@@ -344,16 +392,20 @@ class Member:
         if epoch % config.validate_every == 0 or epoch == config.epochs:
             start = time.perf_counter()
             try:
-                ranks = ranking.rank(scorer(self.weights, config), self.split, self.split.validation).ranks
+                ranked = ranking.rank(scorer(self.weights, config), self.split, self.split.validation)
             except FloatingPointError as error:
                 self.status = f"diverged in epoch {epoch}: {error}"
                 return
             self.seconds["validation"] += time.perf_counter() - start
-            self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
+            ranks, log_loss = ranked.ranks, float(ranked.losses.mean())
+            self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks), "log-loss": log_loss if math.isfinite(log_loss) else None})
             self.since += 1
-            if self.curve[-1]["NDCG@10"] > self.best:
-                self.best, self.since = self.curve[-1]["NDCG@10"], 0
-                self.kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+            better, less = self.curve[-1]["NDCG@10"] > self.best, log_loss < self.least_loss
+            copy = {name: weight.detach().clone() for name, weight in self.weights.items()} if better or less else {}
+            if better:
+                self.best, self.since, self.kept, self.best_epoch = self.curve[-1]["NDCG@10"], 0, copy, epoch
+            if less:
+                self.least_loss, self.least, self.least_epoch = log_loss, copy, epoch
         if self.since == config.patience:
             self.status = "converged"
         elif epoch == config.epochs:
@@ -361,8 +413,11 @@ class Member:
 
     def fitted(self, tokens: int) -> Fitted:
         """What came of it, with so many tokens an epoch."""
-        weights = {name: weight.detach() for name, weight in self.kept.items()}
-        return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens)
+        weights, least = ({name: weight.detach() for name, weight in kept.items()} for kept in (self.kept, self.least))
+        return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens, least, self.least_epoch)
+
+
+LASTING = ("best", "best_epoch", "least_loss", "least_epoch", "since", "curve", "seconds", "epochs")  # plain values of a Member that a checkpoint keeps
 
 
 class Stack:
@@ -400,6 +455,7 @@ def fit_stack(
     progress: bool | dict = True,
     batched: bool | None = None,
     on_end: Callable[[int, Fitted], None] = lambda i, fitted: None,
+    keeper: checkpoints.Keeper | None = None,
 ) -> list[Fitted]:
     """Train several configurations that differ in MAY_DIFFER only, step by step together.
 
@@ -407,7 +463,8 @@ def fit_stack(
     CPU, which gains nothing from that, each member takes its step in turn. A member has its own
     weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
     others, who may end before it. When member i ends, on_end(i, what came of it) is called. progress may be a dict of
-    options of the progress bar. Raises InputError for configurations of different shapes.
+    options of the progress bar, or LINES: a line a minute. keeper: keeps checkpoints, and has those to go on from. Raises InputError for configurations of
+    different shapes.
     """
     if not configs:
         raise InputError("a stack needs a configuration")
@@ -421,33 +478,63 @@ def fit_stack(
     on_gpu = torch.device(device).type == "cuda"
     step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
     captured, captured_of = None, 0
+    keeper = keeper or checkpoints.Keeper()
+    place, partial = keeper.resume(members)
     total = sum(config.epochs for config in configs) * batches.tokens
-    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress})
-    with tqdm(total=total, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
-        for epoch in range(1, max(config.epochs for config in configs) + 1):
+    done = len(members) * batches.tokens * (place.epoch - 1 + place.batch / batches.batches)
+    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress or progress == LINES})
+    beats = Heartbeat(_label(configs, split.log.name), total, done, progress == LINES)
+    with tqdm(total=total, initial=done, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
+        for epoch in range(place.epoch, max(config.epochs for config in configs) + 1):
             training = [member for member in members if not member.status]
             if not training:
                 break
-            start, losses = time.perf_counter(), torch.zeros(len(training), device=device)
+            start, losses = time.perf_counter() - place.seconds * len(training), torch.zeros(len(training), device=device)
+            if partial:
+                losses, partial = torch.stack(partial).to(device), []
             dealt = list(zip(*(batches.deal(member.config.seed, epoch) for member in training)))
             if on_gpu and len(training) != captured_of and len(dealt) > WARM_UP:
                 captured, captured_of = None, len(training)
-            for i, whose in enumerate(dealt):
+            for i, whose in enumerate(dealt[place.batch :], place.batch):
                 if on_gpu and captured is None and i == WARM_UP:
                     captured = capture(training, batches, step)
                 losses += (captured or step)(training, batches, whose)
                 for member in training:
                     member.schedule.step()
                 bar.update(min(len(training) * batches.tokens / batches.batches, total - bar.n))  # a sum of shares may end a hair above
+                done += len(training) * batches.tokens / batches.batches
+                best = f"NDCG@10 {training[0].best:.4f}" if training[0].curve else "not validated yet"
+                beats.beat(f"epoch {epoch} of at most {configs[0].epochs}, batch {i + 1} of {len(dealt)}; {best}", done)
+                if i + 1 < len(dealt) and keeper.due():
+                    seconds = (time.perf_counter() - start) / len(training)
+                    keeper.save(dict(_numbered(members)), checkpoints.Place(epoch, i + 1, seconds), losses)
+            place = checkpoints.Place(epoch + 1)
             losses = (losses / batches.batches).tolist()
             seconds = (time.perf_counter() - start) / len(training)
             for member, loss in zip(training, losses):
                 member.end_epoch(epoch, loss, seconds)
                 if member.status:
                     on_end(members.index(member), member.fitted(batches.tokens))
+            if keeper.due():
+                keeper.save(dict(_numbered(members)), place, torch.zeros(len(members)))
             validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
             bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training))
     return [member.fitted(batches.tokens) for member in members]
+
+
+LINES = "lines"  # in place of a progress bar, where nobody watches
+
+
+def _label(configs, log):
+    """What a line of progress calls a stack."""
+    first, others = configs[0], len(configs) - 1
+    told = f"{log}, {first.backbone}, N {first.n_layers}, d {first.d_emb}, L {first.max_seq_len}, seed {first.seed}"
+    return told + (f" and {others} more" if others else "")
+
+
+def _numbered(members):
+    """The members that still train, each with its number."""
+    return [(i, member) for i, member in enumerate(members) if not member.status]
 
 
 def step_in_turn(members, batches, whose) -> Tensor:
@@ -552,6 +639,17 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     return told, ranks
 
 
+def least_loss(fitted: Fitted, config: Config, split: Split, best: dict) -> dict:
+    """What a record says of the weights of the least validation loss: their epoch, metrics and ranks.
+
+    best: the metrics of the weights of the best validation NDCG@10. Where they are of the same epoch, they are these too, and there are no ranks.
+    """
+    if fitted.least_epoch in (None, max(fitted.curve, key=lambda at: at["NDCG@10"])["epoch"]):
+        return {"epoch": fitted.least_epoch, "metrics": best}
+    metrics, ranks = evaluate(fitted._replace(weights=fitted.least), config, split)
+    return {"epoch": fitted.least_epoch, "metrics": metrics, "ranks": ranks}
+
+
 def check(config: Config, split: Split, device: str):
     """Raise InputError for what would fail later, in one line."""
     check_device(device)
@@ -598,7 +696,8 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
     data is a log, which is split by leave-one-out, or a split. With a folder the record is
     written to `folder/KEY.json`, complete or not at all, and read from there if it exists. A run that
     diverges or runs out of memory is a record too; its `status` says so and it has no metrics (and a
-    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target.
+    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target. `metrics` are of the
+    weights of the best validation NDCG@10; `least validation loss` has those of the weights of the least log-loss on validation.
     Raises InputError for a configuration or data that cannot be trained, and a folder that cannot be written to.
     """
     return train_stack([config], data, folder, device, progress)[0]
@@ -607,32 +706,42 @@ def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLik
 def train_stack(configs: list[Config], data, folder=None, device="cpu", progress=True) -> list[dict]:
     """`train` of several configurations that `fit_stack` can train together; each record is written when its run ends.
 
-    A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
+    A run that was stopped goes on from its checkpoint in the folder. A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
     """
     split = _split(data)
     for config in configs:
         check(config, split, device)
     if folder is not None:
         check_folder(Path(folder))
-    records = [known(key(config, split), folder) for config in configs]
+    keys = [key(config, split) for config in configs]
+    records = [known(one, folder) for one in keys]
     missing = [i for i, record in enumerate(records) if record is None]
+    for i, record in enumerate(records):
+        if record is not None:
+            checkpoints.remove(folder, keys[i])
+    found = [checkpoints.load(folder, keys[i], device) for i in missing]
+    groups = [[missing[place] for place in group] for group in checkpoints.in_step(found)]
+    found = dict(zip(missing, found))
     start = time.perf_counter()
 
-    def judge(place, fitted):
-        i = missing[place]
+    def judge(group, place, fitted):
+        i = group[place]
         told = {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
         told |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": dict(fitted.seconds)}
         if not fitted.status.startswith("diverged"):
             before = time.perf_counter()
             told["metrics"], told["ranks"] = evaluate(fitted, configs[i], split)
+            told["least validation loss"] = least_loss(fitted, configs[i], split, told["metrics"])
             told["seconds"]["test"] = time.perf_counter() - before
         told["seconds"]["all"] = sum(told["seconds"].values())
         records[i] = keep_record(configs[i], split, told, folder, device)
+        checkpoints.remove(folder, keys[i])
 
     reason = ""
     try:
-        if missing:
-            fit_stack([configs[i] for i in missing], split, device, progress, on_end=judge)
+        for group in groups:
+            keeper = checkpoints.Keeper(folder, [keys[i] for i in group], device, [found.pop(i) for i in group])
+            fit_stack([configs[i] for i in group], split, device, progress, on_end=functools.partial(judge, group), keeper=keeper)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)):
             raise
@@ -656,7 +765,7 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
         "log": split.log.name,
         "configuration": asdict(config),
         "data_hash": split.log.hash,
-        "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions]},
+        "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions], **_sample_of(split)},
         "order": split.log.order,
         **sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
@@ -669,6 +778,10 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
     if folder is not None:
         write_record(record, Path(folder) / f"{record['key']}.json")
     return record
+
+
+def _sample_of(split):
+    return {"sample": list(split.sample)} if split.sample else {}
 
 
 def sizes(split: Split, max_seq_len: int) -> dict:
@@ -701,13 +814,15 @@ def key(config: Config, split: Split) -> str:
 
     The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
     """
-    return _digest(SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order)
+    sample = [split.sample] if split.sample else []  # what came later is of the key only where it is not its default
+    return _digest(SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order, *sample)
 
 
 def key_of(record: dict) -> str:
     """The key that a record should have, of what it says it is of."""
     split = record["split"]
-    return _digest(record["schema"], record["configuration"], record["data_hash"], split["rule"], split["hash"], record["order"])
+    sample = [split["sample"]] if split.get("sample") else []
+    return _digest(record["schema"], record["configuration"], record["data_hash"], split["rule"], split["hash"], record["order"], *sample)
 
 
 def _digest(*told):

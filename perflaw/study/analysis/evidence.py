@@ -68,9 +68,9 @@ def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> p
 
 
 def kept() -> pd.DataFrame:
-    """All runs of data/sweeps on real logs, each once."""
+    """All runs of data/sweeps on real logs and all of their users, each once."""
     runs = pd.concat([runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True)
-    return runs[~runs["log"].str.startswith("synthetic")].drop_duplicates("key", ignore_index=True)
+    return runner.whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates("key", ignore_index=True)
 
 
 def study() -> pd.DataFrame:
