@@ -21,15 +21,30 @@ from perflaw.logs.interaction_log import from_histories, leave_one_out
 FORK = multiprocessing.get_context("forkserver")
 KINDS = {
     "sasrec, bce": dict(loss="bce", dropout=0.2),
-    "llama, softmax": dict(backbone="llama", loss="softmax", dropout=0.2, final_rate=0.1, warmup_steps=5, validate_every=2, clip=1.0, weight_decay=0.1),
-    "gru, sampled softmax": dict(backbone="gru", n_heads=1, loss="sampled_softmax", negatives=16, patience=2),
+    "llama, softmax": dict(
+        backbone="llama",
+        loss="softmax",
+        dropout=0.2,
+        final_rate=0.1,
+        warmup_steps=5,
+        validate_every=2,
+        clip=1.0,
+        weight_decay=0.1,
+    ),
+    "gru, sampled softmax": dict(
+        backbone="gru", n_heads=1, loss="sampled_softmax", negatives=16, patience=2
+    ),
     "hstu, bfloat16": dict(backbone="hstu", loss="softmax", precision="bf16", dropout=0.1),
 }
 STEPS = 6 * 5  # of a run: epochs times batches
 
 
 def config(kind="sasrec, bce", **values):
-    return trainer.config(**dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=12, batch_size=20, epochs=6) | KINDS[kind] | values)
+    return trainer.config(
+        **dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=12, batch_size=20, epochs=6)
+        | KINDS[kind]
+        | values
+    )
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +61,11 @@ def often(monkeypatch):
 
 def lasting(record):
     """A record without times."""
-    return {name: value for name, value in record.items() if name not in ("seconds", "tokens_per_second", "finished", "environment")}
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in ("seconds", "tokens_per_second", "finished", "environment")
+    }
 
 
 def stop_at(monkeypatch, step):
@@ -72,7 +91,11 @@ def stopped(monkeypatch, c, split, folder, step):
 def test_a_stopped_run_ends_as_if_it_had_not_been(split, tmp_path, monkeypatch, often, kind):
     c = config(kind)
     whole = trainer.train(c, split, None, progress=False)
-    for step in (3, 8, 9):  # 3 in all, then 11, then 20 batches: within epochs, and at the end of one
+    for step in (
+        3,
+        8,
+        9,
+    ):  # 3 in all, then 11, then 20 batches: within epochs, and at the end of one
         stopped(monkeypatch, c, split, tmp_path, step)
     record = trainer.train(c, split, tmp_path, progress=False)
     assert lasting(record) == lasting(whole)
@@ -83,7 +106,9 @@ def test_nothing_is_done_twice(split, tmp_path, monkeypatch, often):
     c, steps = config(), []
     stopped(monkeypatch, c, split, tmp_path, 17)
     real = trainer.step_in_turn
-    monkeypatch.setattr(trainer, "step_in_turn", lambda *arguments: steps.append(1) or real(*arguments))
+    monkeypatch.setattr(
+        trainer, "step_in_turn", lambda *arguments: steps.append(1) or real(*arguments)
+    )
     record = trainer.train(c, split, tmp_path, progress=False)
     assert len(steps) == STEPS - 17
     assert record["epochs"] == 6
@@ -121,7 +146,10 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
     path = stopped(monkeypatch, c, split, tmp_path, 14)
     found = checkpoints.load(tmp_path, path.name.split(".")[1], "cpu")
     assert found.place[:2] == (3, 4)
-    long = found._replace(place=found.place._replace(seconds=1000.0), facts=found.facts | {"seconds": {"training": 5000.0, "validation": 70.0}})
+    long = found._replace(
+        place=found.place._replace(seconds=1000.0),
+        facts=found.facts | {"seconds": {"training": 5000.0, "validation": 70.0}},
+    )
     checkpoints.save(tmp_path, trainer.key(c, split), "cpu", long)
     seconds = trainer.train(c, split, tmp_path, progress=False)["seconds"]
     assert 6000 < seconds["training"] < 6100
@@ -129,7 +157,9 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
 
 
 def test_a_stack_goes_on_too(split, tmp_path, monkeypatch, often):
-    configs = [config(seed=seed, patience=patience) for seed, patience in ((0, None), (1, 1), (2, 3))]
+    configs = [
+        config(seed=seed, patience=patience) for seed, patience in ((0, None), (1, 1), (2, 3))
+    ]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, 12)
@@ -143,7 +173,11 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
     stopped(monkeypatch, configs[1], split, tmp_path, 12)
     sizes, real = [], trainer.fit_stack
-    monkeypatch.setattr(trainer, "fit_stack", lambda group, *rest, **options: sizes.append(len(group)) or real(group, *rest, **options))
+    monkeypatch.setattr(
+        trainer,
+        "fit_stack",
+        lambda group, *rest, **options: sizes.append(len(group)) or real(group, *rest, **options),
+    )
     records = trainer.train_stack(configs, split, tmp_path, progress=False)
     assert sizes == [2, 1]
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]
@@ -194,7 +228,13 @@ def bare(path):
 
 @pytest.mark.parametrize(
     "damage, told",
-    [(cut, "cannot be read"), (empty, "cannot be read"), (flip, "content was changed"), (no_run, "cannot be read"), (bare, "cannot be read")],
+    [
+        (cut, "cannot be read"),
+        (empty, "cannot be read"),
+        (flip, "content was changed"),
+        (no_run, "cannot be read"),
+        (bare, "cannot be read"),
+    ],
 )
 def test_a_damaged_checkpoint_is_set_aside(split, tmp_path, monkeypatch, often, damage, told):
     c = config()
@@ -213,7 +253,9 @@ def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, 
     c, other = config(), config(seed=1)
     path = stopped(monkeypatch, c, split, tmp_path, 14)
     os.replace(path, checkpoints.path_of(tmp_path, trainer.key(other, split)))
-    with pytest.warns(UserWarning, match=f"its key is {trainer.key(c, split)}, not {trainer.key(other, split)}"):
+    with pytest.warns(
+        UserWarning, match=f"its key is {trainer.key(c, split)}, not {trainer.key(other, split)}"
+    ):
         trainer.train(other, split, tmp_path, progress=False)
 
 
@@ -224,7 +266,9 @@ def test_a_checkpoint_of_another_version_is_set_aside(split, tmp_path, monkeypat
         told = json.loads(file.metadata()["run"])
     told["maker"]["PyTorch"] = "1.0"
     save_file(load_file(path), path, {"run": json.dumps(told)})
-    with pytest.warns(UserWarning, match=r"its PyTorch is 1\.0, not .*; it is now .*, and the run starts anew"):
+    with pytest.warns(
+        UserWarning, match=r"its PyTorch is 1\.0, not .*; it is now .*, and the run starts anew"
+    ):
         trainer.train(c, split, tmp_path, progress=False)
 
 
@@ -236,7 +280,9 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(split, tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(checkpoints, "save_file", full)
-    with pytest.warns(UserWarning, match="no checkpoint could be written to .* No space left on device"):
+    with pytest.warns(
+        UserWarning, match="no checkpoint could be written to .* No space left on device"
+    ):
         record = trainer.train(c, split, tmp_path, progress=False)
     assert lasting(record) == lasting(whole)
     assert not list(tmp_path.glob("*.part"))
@@ -253,9 +299,20 @@ def dies(c, split, folder, where, step):
     """Train in a process that kills itself: before a step, in validation, in a write, or between the record and the end."""
     checkpoints.SECONDS, checkpoints.SHARE = 0, np.inf
     torch.set_num_threads(1)
-    module, name = {"step": (trainer, "step_in_turn"), "validation": (ranking, "rank"), "write": (os, "replace"), "end": (checkpoints, "remove")}[where]
+    module, name = {
+        "step": (trainer, "step_in_turn"),
+        "validation": (ranking, "rank"),
+        "write": (os, "replace"),
+        "end": (checkpoints, "remove"),
+    }[where]
     real, count = getattr(module, name), iter(range(10_000))
-    setattr(module, name, lambda *arguments, **options: kill() if next(count) == step else real(*arguments, **options))
+    setattr(
+        module,
+        name,
+        lambda *arguments, **options: (
+            kill() if next(count) == step else real(*arguments, **options)
+        ),
+    )
     trainer.train(c, split, folder, progress=False)
 
 
@@ -265,7 +322,15 @@ def test_ten_kills_end_in_the_record_of_an_undisturbed_run(split, tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     whole = trainer.train(c, split, None, progress=False)
-    kills = [("step", 1), ("write", 4), ("validation", 1), *(("step", chance.randrange(2, 15)) for _ in range(4)), ("write", 9), ("validation", 2), ("step", 3)]
+    kills = [
+        ("step", 1),
+        ("write", 4),
+        ("validation", 1),
+        *(("step", chance.randrange(2, 15)) for _ in range(4)),
+        ("write", 9),
+        ("validation", 2),
+        ("step", 3),
+    ]
     for where, step in kills:
         child = FORK.Process(target=dies, args=(c, split, tmp_path, where, step))
         child.start()
@@ -313,7 +378,9 @@ def test_a_stopped_run_goes_on_on_a_gpu(split, tmp_path, monkeypatch, often, kin
 
 
 def test_histories_without_repeats_go_on(tmp_path, monkeypatch, often):
-    movies = leave_one_out(from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(100)]))
+    movies = leave_one_out(
+        from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(100)])
+    )
     c = config("llama, softmax")
     whole = trainer.train(c, movies, None, progress=False)
     stopped(monkeypatch, c, movies, tmp_path, 11)

@@ -22,7 +22,9 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.logs.readers import reading
 
-BLOCK = 1 << 16  # interactions worked on at a time: memory stays near that of the log, and `_pairs` within 64 bits
+BLOCK = (
+    1 << 16
+)  # interactions worked on at a time: memory stays near that of the log, and `_pairs` within 64 bits
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -35,9 +37,13 @@ class InteractionLog:
 
     items: np.ndarray  # (tokens,) int32, codes 0 … n_items − 1
     offsets: np.ndarray  # (n_users + 1,) int64; user u has items[offsets[u] : offsets[u + 1]]
-    timestamps: np.ndarray | None  # (tokens,) float64 seconds since 1970 UTC; None where there is no clock
+    timestamps: (
+        np.ndarray | None
+    )  # (tokens,) float64 seconds since 1970 UTC; None where there is no clock
     user_ids: np.ndarray  # (n_users,) as in the file
-    item_ids: np.ndarray  # (n_items,) the vocabulary: what each code stands for, whether it still occurs or not
+    item_ids: (
+        np.ndarray
+    )  # (n_items,) the vocabulary: what each code stands for, whether it still occurs or not
     name: str = "log"
     notes: tuple[str, ...] = ()  # what was guessed when it was read
 
@@ -95,7 +101,9 @@ class InteractionLog:
         all that is looked at and yet not interchangeable, one log can have two hashes.
         Different logs never share one.)
         """
-        digest = hashlib.sha256(f"{self.n_users} {self.tokens} {self.timestamps is not None}\n".encode())
+        digest = hashlib.sha256(
+            f"{self.n_users} {self.tokens} {self.timestamps is not None}\n".encode()
+        )
         _digest_histories(digest, self, *_canonical(self))
         return digest.hexdigest()
 
@@ -116,7 +124,10 @@ class InteractionLog:
         """
         lengths, occurring = self.lengths, int(np.count_nonzero(self.item_counts))
         repeated = int(self.repeats.sum())
-        quantiles = {f"length_q{100 * q:02.0f}": float(v) for q, v in zip(QUANTILES, np.quantile(lengths, QUANTILES))}
+        quantiles = {
+            f"length_q{100 * q:02.0f}": float(v)
+            for q, v in zip(QUANTILES, np.quantile(lengths, QUANTILES))
+        }
         told = {
             "users": self.n_users,
             "items": occurring,
@@ -144,7 +155,9 @@ class InteractionLog:
 
     def min_length(self, n: int) -> InteractionLog:
         """Users with at least n interactions."""
-        return self.keep(np.repeat(self.lengths >= n, self.lengths), f"no user has {n} interactions")
+        return self.keep(
+            np.repeat(self.lengths >= n, self.lengths), f"no user has {n} interactions"
+        )
 
     def k_core(self, k: int) -> InteractionLog:
         """The largest part in which every user and every item has at least k interactions."""
@@ -166,7 +179,9 @@ class InteractionLog:
     def sample_users(self, share: float, seed: int = 0) -> InteractionLog:
         """A share of the users, chosen at random; with the same seed a smaller share is part of a larger one."""
         chosen = np.zeros(self.n_users, bool)
-        chosen[np.random.default_rng(seed).permutation(self.n_users)[: _count(share, self.n_users)]] = True
+        chosen[
+            np.random.default_rng(seed).permutation(self.n_users)[: _count(share, self.n_users)]
+        ] = True
         return self.keep(np.repeat(chosen, self.lengths))
 
     def sample_tokens(self, share: float, seed: int = 0) -> InteractionLog:
@@ -186,7 +201,9 @@ class InteractionLog:
         start = self.tokens - kept
         if seed is not None:
             start = int(np.random.default_rng(seed).integers(start + 1))
-        return self.keep((self.timestamps >= times[start]) & (self.timestamps <= times[start + kept - 1]))
+        return self.keep(
+            (self.timestamps >= times[start]) & (self.timestamps <= times[start + kept - 1])
+        )
 
     def reverse_ties(self) -> InteractionLog:
         """The log under the opposite tie rule: interactions of a user at one time in the reverse of the file's order."""
@@ -256,7 +273,13 @@ def read_log(
     if name is None:
         name = "log" if isinstance(source, pd.DataFrame) else Path(source).name.split(".")[0]
     return InteractionLog(
-        columns.items, columns.offsets, columns.timestamps, columns.user_ids, columns.item_ids, name, columns.notes
+        columns.items,
+        columns.offsets,
+        columns.timestamps,
+        columns.user_ids,
+        columns.item_ids,
+        name,
+        columns.notes,
     )
 
 
@@ -270,10 +293,16 @@ def from_histories(histories, timestamps=None, name: str = "log") -> Interaction
         timestamps = np.concatenate([np.asarray(times, np.float64) for times in timestamps])
         within = np.ones(len(codes), bool)
         within[_offsets(lengths)[:-1]] = False
-        if len(timestamps) != len(codes) or not np.isfinite(timestamps).all() or (np.diff(timestamps) < 0)[within[1:]].any():
+        if (
+            len(timestamps) != len(codes)
+            or not np.isfinite(timestamps).all()
+            or (np.diff(timestamps) < 0)[within[1:]].any()
+        ):
             raise InputError("timestamps: one for each item, in order within each history")
     users = np.arange(len(lengths))
-    return InteractionLog(codes.astype(np.int32), _offsets(lengths), timestamps, users, item_ids, name)
+    return InteractionLog(
+        codes.astype(np.int32), _offsets(lengths), timestamps, users, item_ids, name
+    )
 
 
 def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
@@ -308,11 +337,17 @@ class Split:
 
     log: InteractionLog
     train: InteractionLog
-    validation: np.ndarray  # (log.n_users,) int64, the target's position in log.items; −1: the user has none
+    validation: (
+        np.ndarray
+    )  # (log.n_users,) int64, the target's position in log.items; −1: the user has none
     test: np.ndarray  # (log.n_users,) likewise
     rule: str  # how it was split and what was done to the training part, in words
-    interventions: tuple[tuple[str, float, int], ...] = ()  # on the training part: name, strength, seed
-    sample: tuple[float, int, str] | None = None  # where the log is a share of the users of another: share, seed, hash of that other
+    interventions: tuple[
+        tuple[str, float, int], ...
+    ] = ()  # on the training part: name, strength, seed
+    sample: tuple[float, int, str] | None = (
+        None  # where the log is a share of the users of another: share, seed, hash of that other
+    )
 
     @cached_property
     def hash(self) -> str:
@@ -321,7 +356,9 @@ class Split:
         digest = hashlib.sha256(f"{self.rule}\n{self.log.n_items}\n".encode())
         _digest_histories(digest, self.log, order, codes)
         for targets in (self.validation, self.test):
-            digest.update(np.where(targets < 0, -1, targets - self.log.offsets[:-1])[order].astype("<i8"))
+            digest.update(
+                np.where(targets < 0, -1, targets - self.log.offsets[:-1])[order].astype("<i8")
+            )
         colours = _user_colours(self.train, _mixed(codes))
         _digest_histories(digest, self.train, np.argsort(colours, kind="stable"), codes)
         return digest.hexdigest()
@@ -339,7 +376,9 @@ class Split:
             user = np.flatnonzero(self.test >= 0)
             before, here = log.timestamps[test - 1], log.timestamps[test]
             after = log.timestamps[np.minimum(test + 1, log.tokens - 1)]
-            tied = float(np.mean((before == here) | ((after == here) & (test + 1 < log.offsets[user + 1]))))
+            tied = float(
+                np.mean((before == here) | ((after == here) & (test + 1 < log.offsets[user + 1])))
+            )
         return {
             "train_users": self.train.n_users,
             "train_tokens": self.train.tokens,
@@ -377,18 +416,30 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
     Raises InputError where there is no clock, or where a part is empty.
     """
     if not (0 < validation and 0 < test and validation + test < 1):
-        raise InputError(f"the shares {validation} and {test} of a global-time split must be above 0 and below 1 together")
+        raise InputError(
+            f"the shares {validation} and {test} of a global-time split must be above 0 and below 1 together"
+        )
     log = log.compact()
     times = log.clock("a global-time split")
     cuts = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
     if cuts[0] == cuts[1]:
-        raise InputError(f"{log.name} cannot be split by time: both cuts fall on {np.datetime64(int(cuts[0]), 's')}")
+        raise InputError(
+            f"{log.name} cannot be split by time: both cuts fall on {np.datetime64(int(cuts[0]), 's')}"
+        )
     starts, ends = log.offsets[:-1], log.offsets[1:]
-    first = [starts + np.add.reduceat(times < cut, starts, dtype=np.int64) for cut in cuts]  # positions from the cut on
-    targets = [np.where((at > starts) & (at < until), at, -1) for at, until in zip(first, (first[1], ends))]
-    train = log.keep(times < cuts[0], f"{log.name} cannot be split by time: nothing is before the first cut")
+    first = [
+        starts + np.add.reduceat(times < cut, starts, dtype=np.int64) for cut in cuts
+    ]  # positions from the cut on
+    targets = [
+        np.where((at > starts) & (at < until), at, -1) for at, until in zip(first, (first[1], ends))
+    ]
+    train = log.keep(
+        times < cuts[0], f"{log.name} cannot be split by time: nothing is before the first cut"
+    )
     if not all((part >= 0).any() for part in targets):
-        raise InputError(f"{log.name} cannot be split by time: no user has interactions on both sides of a cut")
+        raise InputError(
+            f"{log.name} cannot be split by time: no user has interactions on both sides of a cut"
+        )
     days = [str(np.datetime64(int(cut), "s")) for cut in cuts]
     return Split(log, train, *targets, f"global time, cut at {days[0]} and {days[1]}")
 
@@ -408,11 +459,20 @@ def _pairs(log):
     """In blocks: start, stop, the order of interactions by user, item and time, and where the pair is that before."""
     for first, until in _blocks(log.offsets):
         start, stop = log.offsets[first], log.offsets[until]
-        users = np.repeat(np.arange(until - first, dtype=np.uint64), np.diff(log.offsets[first : until + 1]))
+        users = np.repeat(
+            np.arange(until - first, dtype=np.uint64), np.diff(log.offsets[first : until + 1])
+        )
         pair = users * np.uint64(log.n_items) + log.items[start:stop].astype(np.uint64)
         bits = np.uint64(int(stop - start).bit_length())
-        keys = np.sort((pair << bits) | np.arange(stop - start, dtype=np.uint64))  # one number each: a fast, stable sort
-        yield start, stop, (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64), np.diff(keys >> bits) == 0
+        keys = np.sort(
+            (pair << bits) | np.arange(stop - start, dtype=np.uint64)
+        )  # one number each: a fast, stable sort
+        yield (
+            start,
+            stop,
+            (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64),
+            np.diff(keys >> bits) == 0,
+        )
 
 
 def _tied(log):
@@ -423,7 +483,8 @@ def _tied(log):
 
 def _duplicates(log):
     return sum(
-        int(np.sum(same & (np.diff(log.timestamps[start:stop][order]) == 0))) for start, stop, order, same in _pairs(log)
+        int(np.sum(same & (np.diff(log.timestamps[start:stop][order]) == 0)))
+        for start, stop, order, same in _pairs(log)
     )
 
 

@@ -39,27 +39,40 @@ NAMES = {  # of columns, without case and punctuation; the first that is there i
     "article articleid asin parentasin sku stockcode venue venueid poi poiid location locationid business businessid",
     "time": "timestamp time ts datetime date unixreviewtime unixtimestamp eventtime createdat utctime invoicedate",
 }
-ENDING = re.compile(r"[_ .-](?:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")  # a word that ends the name of a column that tells a time, if no other ends so
+ENDING = re.compile(
+    r"[_ .-](?:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$"
+)  # a word that ends the name of a column that tells a time, if no other ends so
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 ORDER = "order"  # the unit of numbers that are no clock times
-FIRST, LAST = 1e8, 4_102_444_800  # seconds: a number below is no Unix time (1973); a later time (2100) is a mistake
+FIRST, LAST = (
+    1e8,
+    4_102_444_800,
+)  # seconds: a number below is no Unix time (1973); a later time (2100) is a mistake
 
 
 class Columns(NamedTuple):
     """What a file holds, sorted by user, then time, then place in the file."""
 
-    user_ids: np.ndarray  # (n_users,) in their order: int64, or str objects in the order of their characters
+    user_ids: (
+        np.ndarray
+    )  # (n_users,) in their order: int64, or str objects in the order of their characters
     offsets: np.ndarray  # (n_users + 1,) int64; user u has rows offsets[u] to offsets[u + 1]
     item_ids: np.ndarray  # (n_items,) in order of first appearance in `items`
     items: np.ndarray  # (rows,) int32, positions in item_ids
-    timestamps: np.ndarray | None  # (rows,) float64 seconds since 1970 UTC; None where there is no clock
+    timestamps: (
+        np.ndarray | None
+    )  # (rows,) float64 seconds since 1970 UTC; None where there is no clock
     notes: tuple[str, ...]  # what was guessed, a sentence each
 
 
-def read(source, user=None, item=None, time=None, layout=None, delimiter=None, header=None, unit=None) -> Columns:
+def read(
+    source, user=None, item=None, time=None, layout=None, delimiter=None, header=None, unit=None
+) -> Columns:
     """Read a file or a DataFrame; `interactions.read_log` documents the arguments."""
     if unit is not None and unit not in (*UNITS, ORDER):
-        raise InputError(f"there is no unit {unit!r} of times; there are {', '.join((*UNITS, ORDER))}")
+        raise InputError(
+            f"there is no unit {unit!r} of times; there are {', '.join((*UNITS, ORDER))}"
+        )
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"there is no layout {layout!r}; there are {', '.join(LAYOUTS)}")
     notes: list[str] = []
@@ -83,13 +96,18 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
             _refuse_unused(f"{label} is Parquet, which", delimiter=delimiter, header=header)
             with _engine(label) as engine:
                 relation = f"read_parquet({_quoted(plain)}, file_row_number=true)"
-                columns = [row[0] for row in engine.execute(f"describe select * from {relation}").fetchall()]
+                columns = [
+                    row[0]
+                    for row in engine.execute(f"describe select * from {relation}").fetchall()
+                ]
                 chosen = _choose(label, columns[:-1], named, notes)
                 _load(engine, relation, chosen, place="file_row_number")
                 return _sorted(engine, label, unit, notes, chosen.get("time"))
         sample, encoding = _sample(plain, label)
         if layout == "sequences" or (layout is None and _is_sequences(sample, delimiter, named)):
-            _refuse_unused(f"{label}, a line a user,", delimiter=delimiter, header=header, **named, unit=unit)
+            _refuse_unused(
+                f"{label}, a line a user,", delimiter=delimiter, header=header, **named, unit=unit
+            )
             notes.append("layout: one user a line, then the items in order")
             with _engine(label) as engine:
                 _load_sequences(engine, plain, encoding, label)
@@ -101,7 +119,14 @@ def read(source, user=None, item=None, time=None, layout=None, delimiter=None, h
         with _engine(label) as engine:
             _load(engine, table.relation(plain, encoding), chosen)
             _refuse_second_header(engine, table, label)
-            return _sorted(engine, label, unit, notes, chosen.get("time"), where="row {:,} after the header" if table.header else "row {:,}")
+            return _sorted(
+                engine,
+                label,
+                unit,
+                notes,
+                chosen.get("time"),
+                where="row {:,} after the header" if table.header else "row {:,}",
+            )
 
 
 # ---------------------------------------------------------------- files
@@ -111,7 +136,9 @@ def _existing(source) -> Path:
     try:
         path = Path(source)
     except TypeError:
-        raise InputError(f"a log is read from a path or a DataFrame, not from a {type(source).__name__}") from None
+        raise InputError(
+            f"a log is read from a path or a DataFrame, not from a {type(source).__name__}"
+        ) from None
     if not path.exists():
         raise InputError(f"{path} does not exist: check the path")
     if path.is_dir():
@@ -120,7 +147,9 @@ def _existing(source) -> Path:
         with open(path, "rb") as file:
             empty = not file.read(1)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): check its permissions"
+        ) from None
     if empty:
         raise InputError(f"{path} is empty: fetch or write it again")
     return path
@@ -147,7 +176,9 @@ def _decompressed(path: Path, scratch: str) -> Path:
             with gzip.open(path) as packed, open(plain, "wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
         except (EOFError, OSError, ValueError, zlib.error) as error:
-            raise InputError(f"{path} is not a whole gzip file ({error}): fetch or pack it again") from None
+            raise InputError(
+                f"{path} is not a whole gzip file ({error}): fetch or pack it again"
+            ) from None
         return plain
     if _starts(path, b"\x28\xb5\x2f\xfd"):
         try:
@@ -160,7 +191,9 @@ def _decompressed(path: Path, scratch: str) -> Path:
             if not frame.eof:
                 raise zstandard.ZstdError("it ends early")
         except zstandard.ZstdError as error:
-            raise InputError(f"{path} is not a whole zstd file ({error}): fetch or pack it again") from None
+            raise InputError(
+                f"{path} is not a whole zstd file ({error}): fetch or pack it again"
+            ) from None
         return plain
     return path
 
@@ -172,9 +205,15 @@ def _sample(path: Path, label: str) -> tuple[list[str], str]:
         whole = not file.read(1)
     encoding = "utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
     if encoding == "utf-8" and b"\0" in head:
-        raise InputError(f"{label} is neither text nor Parquet: give a log in one of the layouts of `perflaw log --help`")
+        raise InputError(
+            f"{label} is neither text nor Parquet: give a log in one of the layouts of `perflaw log --help`"
+        )
     cut = len(head) if whole else max(head.rfind(b"\n") + 1, 1)
-    text = head[: cut - cut % 2 if encoding == "utf-16" else cut].decode(encoding, errors="replace").lstrip("\ufeff")
+    text = (
+        head[: cut - cut % 2 if encoding == "utf-16" else cut]
+        .decode(encoding, errors="replace")
+        .lstrip("\ufeff")
+    )
     lines = [line for line in re.split(r"\r\n|\n|\r", text) if line.strip()]
     if not lines:
         raise InputError(f"{label} holds nothing but blank lines: fetch or write it again")
@@ -194,16 +233,22 @@ class _Table:
         first = self.rows[0]
         if len(first) < 2:
             guess = _guess_delimiter(sample, label)
-            raise InputError(f"{label} has one column when split at {self.delimiter!r}; it seems to be split at {guess!r}")
+            raise InputError(
+                f"{label} has one column when split at {self.delimiter!r}; it seems to be split at {guess!r}"
+            )
         if delimiter is None:
             notes.append(f"columns: split at {self.delimiter!r}")
         self.header = self._has_header(first) if header is None else header
-        names = [name.strip().split(":")[0] if ":" in name else name.strip() for name in first]  # RecBole's name:type
+        names = [
+            name.strip().split(":")[0] if ":" in name else name.strip() for name in first
+        ]  # RecBole's name:type
         self.columns = names if self.header else [str(i) for i in range(1, len(first) + 1)]
         _unique(label, self.columns)
 
     def _has_header(self, first):
-        if any(_role(name) for name in first) or any(name in first for name in self.named.values() if name and not name.isdigit()):  # a number is a place
+        if any(_role(name) for name in first) or any(
+            name in first for name in self.named.values() if name and not name.isdigit()
+        ):  # a number is a place
             return True
         if any(_is_number(field) for field in first):
             return False
@@ -232,7 +277,9 @@ class _Table:
             raise InputError(
                 f"{self.label} has {width} columns and no header: name them by number, as in user=1, item=2, time=4"
             )
-        told = ["user, item"] + [{time: "time"}.get(i, "rating (not used)") for i in range(3, width + 1)]
+        told = ["user, item"] + [
+            {time: "time"}.get(i, "rating (not used)") for i in range(3, width + 1)
+        ]
         notes.append(f"no header; columns taken as {', '.join(told)}")
         return {"user": "1", "item": "2", "time": str(time) if time else None}
 
@@ -251,7 +298,9 @@ def _guess_delimiter(sample, label):
             return delimiter
     best = max(DELIMITERS, key=lambda d: sum(n > 1 for n in counts[d]))
     if max(counts[best]) < 2:
-        raise InputError(f"{label} has one column; a log needs users and items, split at a tab, comma, ';', '|', '::' or space, or at what delimiter= says")
+        raise InputError(
+            f"{label} has one column; a log needs users and items, split at a tab, comma, ';', '|', '::' or space, or at what delimiter= says"
+        )
     return best
 
 
@@ -261,8 +310,14 @@ def _is_sequences(sample, delimiter, named) -> bool:
         return False
     rows = [line.split() for line in sample]
     widths = {len(row) for row in rows}
-    whole = all(" " in line and not set("\t,;|") & set(line) and "::" not in line for line in sample)
-    if not whole or (len(widths) == 1 and min(widths) < 5) or any(_role(field) for field in rows[0]):
+    whole = all(
+        " " in line and not set("\t,;|") & set(line) and "::" not in line for line in sample
+    )
+    if (
+        not whole
+        or (len(widths) == 1 and min(widths) < 5)
+        or any(_role(field) for field in rows[0])
+    ):
         return False
     return len({row[0] for row in rows}) == len(rows)
 
@@ -272,13 +327,17 @@ def _load_sequences(engine, path, encoding, label):
         f"read_csv({_quoted(path)}, auto_detect=false, columns={{'line': 'VARCHAR'}}, header=false, delim='\x01', "
         f"quote='', escape='', encoding='{encoding}')"
     )
-    engine.execute(f"create temp table lines as select regexp_split_to_array(trim(line), '\\s+') as fields from {lines}")
+    engine.execute(
+        f"create temp table lines as select regexp_split_to_array(trim(line), '\\s+') as fields from {lines}"
+    )
     if short := engine.execute("select min(rowid) from lines where len(fields) < 2").fetchone()[0]:
         raise InputError(f"{label}, line {short + 1}: a user without items: remove the line")
     twice = "select fields[1], min(rowid), max(rowid) from lines group by 1 having count(*) > 1 order by 2 limit 1"
     if found := engine.execute(twice).fetchone():
         user, first, second = found
-        raise InputError(f"{label}: user {user} has two lines, {first + 1} and {second + 1}: join them")
+        raise InputError(
+            f"{label}: user {user} has two lines, {first + 1} and {second + 1}: join them"
+        )
     engine.execute(
         "create temp table rows as select fields[1] as user, unnest(fields[2:]) as item, null::bigint as time "
         "from lines order by lines.rowid"
@@ -322,7 +381,9 @@ def _whole_numbers(path, table, chosen, unit, notes) -> Columns | None:
         return None
     try:
         rows = {"header": None, "names": table.columns, "skiprows": int(table.header)}
-        with np.errstate(invalid="ignore"):  # it tries numbers that are not whole, then refuses them
+        with np.errstate(
+            invalid="ignore"
+        ):  # it tries numbers that are not whole, then refuses them
             frame = pd.read_csv(path, sep=table.delimiter, dtype=np.int64, na_filter=False, **rows)
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         return None
@@ -358,7 +419,11 @@ def _digits(x):
     low, high = int(x.min()), int(x.max())
     size = np.abs(x) if low < 0 else x
     powers = [10**k for k in range(1, 19) if 10**k <= max(high, -low)]
-    return len(x) + int(np.count_nonzero(x < 0)) * (low < 0) + sum(int(np.count_nonzero(size >= power)) for power in powers)
+    return (
+        len(x)
+        + int(np.count_nonzero(x < 0)) * (low < 0)
+        + sum(int(np.count_nonzero(size >= power)) for power in powers)
+    )
 
 
 def _order(users, times):
@@ -393,28 +458,40 @@ def _choose(label, columns, named, notes):
     for role, names in NAMES.items():
         if (name := named[role]) is not None:
             if (name := str(name)) not in columns:
-                raise InputError(f"{label} has no column {name!r} for {role}; it has {', '.join(columns)}")
+                raise InputError(
+                    f"{label} has no column {name!r} for {role}; it has {', '.join(columns)}"
+                )
             chosen[role] = name
         elif found := [c for known in names.split() for c in columns if _plain(c) == known]:
             chosen[role] = found[0]
             notes.append(f"{role}: column {found[0]!r}, by its name")
-        elif role == "time" and len(found := [c for c in columns if ENDING.search(c) and c not in chosen.values()]) == 1:
+        elif (
+            role == "time"
+            and len(found := [c for c in columns if ENDING.search(c) and c not in chosen.values()])
+            == 1
+        ):
             chosen[role] = found[0]
             notes.append(f"time: column {found[0]!r}, by the end of its name")
         elif role != "time":
-            raise InputError(f"{label}: which column holds the {role}? With {role}= name one of {', '.join(columns)}")
+            raise InputError(
+                f"{label}: which column holds the {role}? With {role}= name one of {', '.join(columns)}"
+            )
         else:
             unused = [c for c in columns if c not in chosen.values()]
             told = f" (a time may be named; not used: {', '.join(unused)})" if unused else ""
             notes.append(f"time: none; the order of rows is the order of each history{told}")
     if len(set(chosen.values())) < len(chosen):
-        raise InputError(f"{label}: one column cannot be two of {', '.join(f'{r}={c}' for r, c in chosen.items())}; name another")
+        raise InputError(
+            f"{label}: one column cannot be two of {', '.join(f'{r}={c}' for r, c in chosen.items())}; name another"
+        )
     return chosen
 
 
 def _load(engine, relation, chosen, place=None):
     """Make the view `raw`: user, item, time and place, the number of the row from 0; `place` is the relation's own, if any."""
-    kinds = {row[0]: row[1] for row in engine.execute(f"describe select * from {relation}").fetchall()}
+    kinds = {
+        row[0]: row[1] for row in engine.execute(f"describe select * from {relation}").fetchall()
+    }
     picked = ", ".join(f"{_column(chosen, role, kinds)} as {role}" for role in NAMES)
     if place is None:
         engine.execute(f"create temp table rows as select {picked} from {relation}")
@@ -435,14 +512,20 @@ def _refuse_second_header(engine, table, label):
     if not table.header:
         return
     names = [name for name, kind in zip(table.columns, table.rows[0]) if name]
-    again = engine.execute("select min(place) from raw where user in $1 and item in $1", [names]).fetchone()[0]
+    again = engine.execute(
+        "select min(place) from raw where user in $1 and item in $1", [names]
+    ).fetchone()[0]
     if again is not None:
-        raise InputError(f"{label}, row {again + 1} after the header: the header again; remove the line")
+        raise InputError(
+            f"{label}, row {again + 1} after the header: the header again; remove the line"
+        )
 
 
 def _sorted(engine, label, unit, notes, clock=None, where="row {:,}") -> Columns:
     """Validate the view `raw`, sort it and bring it into arrays; clock: the column of times, if there is one."""
-    rows, *filled = engine.execute("select count(*), count(user), count(item), count(time) from raw").fetchone()
+    rows, *filled = engine.execute(
+        "select count(*), count(user), count(item), count(time) from raw"
+    ).fetchone()
     if not rows:
         raise InputError(f"{label} has a header and no rows: fetch or write it again")
 
@@ -450,7 +533,10 @@ def _sorted(engine, label, unit, notes, clock=None, where="row {:,}") -> Columns
         number, *values = engine.execute(
             f"select place + 1, user, item, time from raw where {condition} order by place limit 1"
         ).fetchone()
-        raise InputError(f"{label}, {where.format(number)}: " + told.format(**dict(zip(("user", "item", "time"), values))))
+        raise InputError(
+            f"{label}, {where.format(number)}: "
+            + told.format(**dict(zip(("user", "item", "time"), values)))
+        )
 
     for role, count in zip(("user", "item"), filled):
         if count < rows:
@@ -458,18 +544,34 @@ def _sorted(engine, label, unit, notes, clock=None, where="row {:,}") -> Columns
     if 0 < filled[2] < rows:
         fail("time is null", "no time; fill it in or remove the row")
     if clock is not None and not filled[2]:
-        raise InputError(f"{label}: the column of times, {clock!r}, is blank; fill it in, or remove it if the order of rows is the order of each history")
+        raise InputError(
+            f"{label}: the column of times, {clock!r}, is blank; fill it in, or remove it if the order of rows is the order of each history"
+        )
     users = _identifiers(engine, "user", fail)
     items = _identifiers(engine, "item", fail)
     time, unit = _clock(engine, unit, notes, fail) if filled[2] else (None, ORDER)
 
-    wanted = {"user": users.code, "item": items.code} | ({"time": time} if time and unit != ORDER else {})
+    wanted = {"user": users.code, "item": items.code} | (
+        {"time": time} if time and unit != ORDER else {}
+    )
     by = ", ".join([users.code, *([time] if time else []), "place"])
-    found = _fetched(engine, f"select {', '.join(f'{sql} as {name}' for name, sql in wanted.items())} from raw order by {by}", rows, unit)
+    found = _fetched(
+        engine,
+        f"select {', '.join(f'{sql} as {name}' for name, sql in wanted.items())} from raw order by {by}",
+        rows,
+        unit,
+    )
     starts = np.flatnonzero(np.concatenate([[True], found["user"][1:] != found["user"][:-1]]))
     user_ids = users.shown(found.pop("user")[starts])
     codes, seen = pd.factorize(found["item"])
-    return Columns(user_ids, np.append(starts, rows), items.shown(seen), codes.astype(np.int32), found.get("time"), tuple(notes))
+    return Columns(
+        user_ids,
+        np.append(starts, rows),
+        items.shown(seen),
+        codes.astype(np.int32),
+        found.get("time"),
+        tuple(notes),
+    )
 
 
 def _fetched(engine, query, rows, unit):
@@ -496,30 +598,61 @@ class _Ids(NamedTuple):
 
 def _identifiers(engine, role, fail) -> _Ids:
     kind = engine.execute(f"select typeof({role}) from raw limit 1").fetchone()[0]
-    if kind in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"):
+    if kind in (
+        "TINYINT",
+        "SMALLINT",
+        "INTEGER",
+        "BIGINT",
+        "UTINYINT",
+        "USMALLINT",
+        "UINTEGER",
+        "UBIGINT",
+    ):
         return _Ids(role)
     if kind in ("FLOAT", "DOUBLE"):
-        if engine.execute(f"select bool_or(not isfinite({role}) or {role} <> floor({role})) from raw").fetchone()[0]:
-            fail(f"not isfinite({role}) or {role} <> floor({role})", f"the {role} {{{role}}} is a number but not a whole one; mend it, or write ids as text")
+        if engine.execute(
+            f"select bool_or(not isfinite({role}) or {role} <> floor({role})) from raw"
+        ).fetchone()[0]:
+            fail(
+                f"not isfinite({role}) or {role} <> floor({role})",
+                f"the {role} {{{role}}} is a number but not a whole one; mend it, or write ids as text",
+            )
         if engine.execute(f"select max(abs({role})) from raw").fetchone()[0] > 2.0**53:
-            fail(f"abs({role}) > 2::double ** 53", f"the {role} {{{role}}} is a decimal number too large to be exact; write ids as text")
+            fail(
+                f"abs({role}) > 2::double ** 53",
+                f"the {role} {{{role}}} is a decimal number too large to be exact; write ids as text",
+            )
         return _Ids(f"{role}::bigint")
-    if kind.startswith(("TIMESTAMP", "DATE", "TIME", "INTERVAL", "STRUCT", "MAP", "BOOLEAN")) or kind.endswith("]"):
-        fail("true", f"the {role} column holds {kind.lower()} values; an id is a whole number or text; name another column")
+    if kind.startswith(
+        ("TIMESTAMP", "DATE", "TIME", "INTERVAL", "STRUCT", "MAP", "BOOLEAN")
+    ) or kind.endswith("]"):
+        fail(
+            "true",
+            f"the {role} column holds {kind.lower()} values; an id is a whole number or text; name another column",
+        )
     text = role if kind == "VARCHAR" else f"{role}::varchar"
     differs = f"try_cast({text} as bigint)::varchar is distinct from {text}"
-    if not engine.execute(f"select count(*) from (select 1 from raw where {differs} limit 1)").fetchone()[0]:
+    if not engine.execute(
+        f"select count(*) from (select 1 from raw where {differs} limit 1)"
+    ).fetchone()[0]:
         return _Ids(f"{text}::bigint")
     if engine.execute(f"select bool_or(contains({text}, chr(0))) from raw").fetchone()[0]:
-        fail(f"contains({text}, chr(0))", f"a zero byte in the {role}; the file may be damaged: fetch or write it again")
+        fail(
+            f"contains({text}, chr(0))",
+            f"a zero byte in the {role}; the file may be damaged: fetch or write it again",
+        )
     engine.execute(f"create type {role}s as enum (select distinct {text} from raw order by 1)")
-    names = engine.execute(f"select unnest(enum_range(null::{role}s))::varchar as name").fetchnumpy()["name"]
+    names = engine.execute(
+        f"select unnest(enum_range(null::{role}s))::varchar as name"
+    ).fetchnumpy()["name"]
     return _Ids(f"enum_code({text}::{role}s)", _unmasked(names))
 
 
 def _clock(engine, unit, notes, fail) -> tuple[str, str]:
     """SQL for the times of `raw` in a form that sorts exactly, and their unit."""
-    kind = engine.execute("select typeof(time) from raw where time is not null limit 1").fetchone()[0]
+    kind = engine.execute("select typeof(time) from raw where time is not null limit 1").fetchone()[
+        0
+    ]
     time = "time"
     if kind == "VARCHAR":
         readings = {  # a date without a zone is in UTC, which is the engine's
@@ -527,34 +660,61 @@ def _clock(engine, unit, notes, fail) -> tuple[str, str]:
             "DOUBLE": "try_cast(time as double) is not null",
             "TIMESTAMP": "try_cast(time as timestamptz) is not null",
         }
-        counts = engine.execute(f"select {', '.join(f'count_if({fits})' for fits in readings.values())} from raw").fetchone()
+        counts = engine.execute(
+            f"select {', '.join(f'count_if({fits})' for fits in readings.values())} from raw"
+        ).fetchone()
         kind = max(zip(counts, range(3, 0, -1), readings))[2]
         if not max(counts):
-            fail("time is not null", "the time {time!r} is no number and no ISO 8601 date, nor is any other; write dates as 2020-07-31, or name another column with time=")
+            fail(
+                "time is not null",
+                "the time {time!r} is no number and no ISO 8601 date, nor is any other; write dates as 2020-07-31, or name another column with time=",
+            )
         if max(counts) < engine.execute("select count(*) from raw").fetchone()[0]:
-            fail(f"not ({readings[kind]})", "the time {time!r} is no number and no ISO 8601 date, as most others are; mend it")
+            fail(
+                f"not ({readings[kind]})",
+                "the time {time!r} is no number and no ISO 8601 date, as most others are; mend it",
+            )
         time = "time::timestamptz" if kind == "TIMESTAMP" else f"time::{kind}"
     if kind.startswith("TIMESTAMP") or kind == "DATE":
         if unit not in (None, ORDER):
-            raise InputError(f"unit={unit!r} is for numbers, and these times are dates; leave it out")
-        low, high = engine.execute(f"select min(epoch({time})), max(epoch({time})) from raw").fetchone()
+            raise InputError(
+                f"unit={unit!r} is for numbers, and these times are dates; leave it out"
+            )
+        low, high = engine.execute(
+            f"select min(epoch({time})), max(epoch({time})) from raw"
+        ).fetchone()
         if high > LAST:
             fail(f"epoch({time}) > {LAST}", "the time {time} is after the year 2100; mend it")
         if low < 0 and unit is None:
-            fail(f"epoch({time}) < 0", "the time {time} is before 1970; if that is meant, pass unit='order'")
+            fail(
+                f"epoch({time}) < 0",
+                "the time {time} is before 1970; if that is meant, pass unit='order'",
+            )
         step = "ns" if kind == "TIMESTAMP_NS" else "us"
         return f"epoch_{step}({time})", unit or step
-    if kind in ("FLOAT", "DOUBLE") and engine.execute(f"select bool_or(not isfinite({time})) from raw").fetchone()[0]:
+    if (
+        kind in ("FLOAT", "DOUBLE")
+        and engine.execute(f"select bool_or(not isfinite({time})) from raw").fetchone()[0]
+    ):
         fail(f"not isfinite({time})", "the time {time} is no number; fill it in or remove the row")
     low, high = engine.execute(f"select min({time}), max({time}) from raw").fetchone()
     if found := _unit_of_numbers(low, high, unit, notes):
         return time, found
     if low < 0:
-        fail(f"{time} < 0", "the time {time} is negative; mend it, or pass unit='order' if times are no clock times")
+        fail(
+            f"{time} < 0",
+            "the time {time} is negative; mend it, or pass unit='order' if times are no clock times",
+        )
     if unit is None and _unit(low) != (unit := _unit(high)):
         odd = f"{time} < {FIRST * UNITS[unit]:.0f}"
-        fail(odd, f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit with unit=")
-    fail(f"{time} > {LAST * UNITS[unit]}", f"the time {{time}} is after the year 2100 in {unit}; mend it, or name the unit with unit=")
+        fail(
+            odd,
+            f"the time {{time}}, where others are like {high:.0f}, in {unit}; mend it, or name the unit with unit=",
+        )
+    fail(
+        f"{time} > {LAST * UNITS[unit]}",
+        f"the time {{time}} is after the year 2100 in {unit}; mend it, or name the unit with unit=",
+    )
 
 
 def _unit_of_numbers(low, high, unit, notes):
@@ -565,7 +725,9 @@ def _unit_of_numbers(low, high, unit, notes):
         return None
     if unit is None:
         if high < FIRST:
-            notes.append(f"times: {low:g} to {high:g} are no Unix times; they order each history, and no clock is kept")
+            notes.append(
+                f"times: {low:g} to {high:g} are no Unix times; they order each history, and no clock is kept"
+            )
             return ORDER
         unit = _unit(high)
         if _unit(low) != unit:
@@ -592,7 +754,13 @@ def _seconds(values, unit):
 def _engine(label) -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB, with temporary files of its own; its complaints about a file become one line."""
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
-        engine = duckdb.connect(config={"temp_directory": scratch, "memory_limit": MEMORY, "preserve_insertion_order": True})
+        engine = duckdb.connect(
+            config={
+                "temp_directory": scratch,
+                "memory_limit": MEMORY,
+                "preserve_insertion_order": True,
+            }
+        )
         try:
             engine.execute("set TimeZone = 'UTC'")
             yield engine
@@ -613,7 +781,9 @@ def _told(error, label):
     elif "not utf-8" in text:
         told = "not UTF-8 text; convert it, as with iconv -f latin1 -t utf8"
     elif "invalid state" in text:
-        told = "its lines end in different ways (\\r\\n and \\n) or its quotes do not match; mend them"
+        told = (
+            "its lines end in different ways (\\r\\n and \\n) or its quotes do not match; mend them"
+        )
     elif isinstance(error, duckdb.OutOfMemoryException):
         told = f"too little memory or temporary disk space to sort it ({text.splitlines()[0]})"
     else:
@@ -628,4 +798,8 @@ def _quoted(text):
 
 def _unmasked(array):
     """DuckDB hands columns over as masked arrays where they might hold nulls; these hold none."""
-    return np.asarray(getattr(array, "data", array)) if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
+    return (
+        np.asarray(getattr(array, "data", array))
+        if isinstance(array, np.ma.MaskedArray)
+        else np.asarray(array)
+    )

@@ -61,7 +61,14 @@ def load(folder: str | os.PathLike | None, key: str, device: str) -> Checkpoint 
             told = json.loads((file.metadata() or {})["run"])
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118, it is no mapping
         wanted = _maker(key, device)
-        why = next((f"its {name} is {told['maker'].get(name)}, not {value}" for name, value in wanted.items() if told["maker"].get(name) != value), "")
+        why = next(
+            (
+                f"its {name} is {told['maker'].get(name)}, not {value}"
+                for name, value in wanted.items()
+                if told["maker"].get(name) != value
+            ),
+            "",
+        )
         if not why and _checksum(tensors) != told["checksum"]:
             why = "its content was changed"
         if not why:
@@ -70,15 +77,25 @@ def load(folder: str | os.PathLike | None, key: str, device: str) -> Checkpoint 
         why = f"it cannot be read ({type(error).__name__})"
     aside = path.with_suffix(".broken")
     os.replace(path, aside)
-    warnings.warn(f"the checkpoint {path} is not usable: {why}; it is now {aside.name}, and the run starts anew", stacklevel=2)
+    warnings.warn(
+        f"the checkpoint {path} is not usable: {why}; it is now {aside.name}, and the run starts anew",
+        stacklevel=2,
+    )
     return None
 
 
 def save(folder: str | os.PathLike, key: str, device: str, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, complete or not at all; raises OSError where that fails."""
     path = path_of(folder, key)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
-    told = {"maker": _maker(key, device), "place": checkpoint.place, "facts": checkpoint.facts, "checksum": _checksum(tensors)}
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()
+    }
+    told = {
+        "maker": _maker(key, device),
+        "place": checkpoint.place,
+        "facts": checkpoint.facts,
+        "checksum": _checksum(tensors),
+    }
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{key}.", suffix=".part")
     os.close(handle)
     try:
@@ -100,7 +117,13 @@ def remove(folder: str | os.PathLike | None, key: str) -> None:
 class Keeper:
     """Keeps the checkpoints of runs that train in step; without a folder it keeps none."""
 
-    def __init__(self, folder=None, keys: Sequence[str] = (), device: str = "cpu", found: Sequence[Checkpoint | None] = ()):
+    def __init__(
+        self,
+        folder=None,
+        keys: Sequence[str] = (),
+        device: str = "cpu",
+        found: Sequence[Checkpoint | None] = (),
+    ):
         self.folder, self.keys, self.device, self.found = folder, keys, device, found
         self.last, self.wait = time.perf_counter(), SECONDS
 
@@ -123,9 +146,17 @@ class Keeper:
         for (i, member), loss in zip(members.items(), losses):
             facts, tensors = member.state()
             try:
-                save(self.folder, self.keys[i], self.device, Checkpoint(place, facts, tensors | {"loss": loss.clone()}))
+                save(
+                    self.folder,
+                    self.keys[i],
+                    self.device,
+                    Checkpoint(place, facts, tensors | {"loss": loss.clone()}),
+                )
             except OSError as error:
-                warnings.warn(f"no checkpoint could be written to {self.folder} ({error}); the run goes on without", stacklevel=2)
+                warnings.warn(
+                    f"no checkpoint could be written to {self.folder} ({error}); the run goes on without",
+                    stacklevel=2,
+                )
         self.last = time.perf_counter()
         self.wait = max(SECONDS, (self.last - start) / SHARE)
 
@@ -141,11 +172,19 @@ def in_step(found: Sequence[Checkpoint | None]) -> list[list[int]]:
 def _maker(key, device):
     """What has to be the same when a run goes on."""
     kind = torch.device(device).type
-    return {"version": VERSION, "key": key, "PyTorch": torch.__version__, "device": kind, "number of threads": torch.get_num_threads() if kind == "cpu" else None}
+    return {
+        "version": VERSION,
+        "key": key,
+        "PyTorch": torch.__version__,
+        "device": kind,
+        "number of threads": torch.get_num_threads() if kind == "cpu" else None,
+    }
 
 
 def _checksum(tensors):
     total = 0
     for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy(), zlib.crc32(name.encode(), total))
+        total = zlib.crc32(
+            tensors[name].reshape(-1).view(torch.uint8).numpy(), zlib.crc32(name.encode(), total)
+        )
     return total

@@ -26,6 +26,13 @@ class Heartbeat:
         if not self.on or now - self.last < EVERY:
             return
         pace = (done - self.at) / (now - self.last)
-        left = f"at most {tqdm.format_interval((self.total - done) / pace)} left" if pace > 0 else "time left unknown"
+        left = (
+            f"at most {tqdm.format_interval((self.total - done) / pace)} left"
+            if pace > 0
+            else "time left unknown"
+        )
         self.last, self.at = now, done
-        tqdm.write(f"{time.strftime('%H:%M:%S')} {self.label}: {where}; {pace:,.0f} positions a second, {left}", file=sys.stderr)
+        tqdm.write(
+            f"{time.strftime('%H:%M:%S')} {self.label}: {where}; {pace:,.0f} positions a second, {left}",
+            file=sys.stderr,
+        )
