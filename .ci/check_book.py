@@ -29,7 +29,14 @@ def main():
     for page in pages:
         found = re.findall(LOADED[page.suffix], page.read_text(encoding="utf-8"))
         wrong += [f"{page}: {reference}" for reference in found]
-    print("\n".join([*wrong, f"{len(notebooks)} notebooks and {len(pages)} pages checked, {len(wrong)} faults"]))
+    print(
+        "\n".join(
+            [
+                *wrong,
+                f"{len(notebooks)} notebooks and {len(pages)} pages checked, {len(wrong)} faults",
+            ]
+        )
+    )
     return len(wrong) + (not notebooks) + (not pages)
 
 

@@ -19,8 +19,15 @@ GRID = {"settings": runner.read_grid("quality")["settings"], "grid": {"seed": [0
 
 def main(folder="runs/controls"):
     process = synthetic.Process()
-    logs = {f"size {size}": made.log for size, made in zip(SIZES, synthetic.same_rate(process.with_rate(data_measures.RATE), SIZES))}
-    logs |= {f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))}
+    logs = {
+        f"size {size}": made.log
+        for size, made in zip(
+            SIZES, synthetic.same_rate(process.with_rate(data_measures.RATE), SIZES)
+        )
+    }
+    logs |= {
+        f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))
+    }
     for name, log in logs.items():
         runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, runner.processes(2))
     path = runner.SWEEPS / "controls.csv"

@@ -38,7 +38,9 @@ def averaged(scorers):
 def trained(name, d, seed):
     """A model of `survey`, N = 2; with one thread."""
     torch.set_num_threads(1)
-    config = trainer.config(**runner.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed)
+    config = trainer.config(
+        **runner.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed
+    )
     return config, trainer.fit(config, datasets.load(name), progress=False).weights
 
 
@@ -47,18 +49,34 @@ def main(names):
     for name in names:
         split = leave_one_out(datasets.load(name))
         asked = [(d, seed) for d, seeds in MEMBERS.items() for seed in range(seeds)][::-1]
-        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        with concurrent.futures.ProcessPoolExecutor(
+            2, multiprocessing.get_context("spawn")
+        ) as pool:
             jobs = [pool.submit(trained, name, d, seed) for d, seed in asked]
             done = dict(zip(asked, (job.result() for job in tqdm(jobs, desc=name))))
         for d, seeds in MEMBERS.items():
             for k in (k for k in (1, 2, 4, 8) if k <= seeds):
                 for group in range(seeds // k):
                     chosen = [done[d, seed] for seed in range(group * k, group * k + k)]
-                    scorer = averaged([trainer.scorer(weights, config) for config, weights in chosen])
+                    scorer = averaged(
+                        [trainer.scorer(weights, config) for config, weights in chosen]
+                    )
                     ranks = ranking.rank(scorer, split, split.test).ranks
                     size = k * sum(backbones.parameters(chosen[0][0], split.log.n_items).values())
-                    rows.append({"log": name, "members": k, "d_emb": d, "group": group, "parameters": size, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
-        pd.DataFrame(rows).drop_duplicates(["log", "members", "d_emb", "group"], keep="last").to_csv(PATH, index=False, float_format="%.6g", lineterminator="\n")
+                    rows.append(
+                        {
+                            "log": name,
+                            "members": k,
+                            "d_emb": d,
+                            "group": group,
+                            "parameters": size,
+                            "HR@10": ranking.hit_rate(ranks),
+                            "NDCG@10": ranking.ndcg(ranks),
+                        }
+                    )
+        pd.DataFrame(rows).drop_duplicates(
+            ["log", "members", "d_emb", "group"], keep="last"
+        ).to_csv(PATH, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":

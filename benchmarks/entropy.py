@@ -43,7 +43,11 @@ def drawn_log(tokens=1_000_000, n_items=3416, repeats=False, seed=0):
         lengths = lengths[:6040]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     if not repeats:
-        return Log(np.concatenate([rng.permutation(n_items)[:n] for n in lengths]).astype(np.int32), offsets, n_items)
+        return Log(
+            np.concatenate([rng.permutation(n_items)[:n] for n in lengths]).astype(np.int32),
+            offsets,
+            n_items,
+        )
     offsets = offsets[offsets <= tokens]
     items = np.empty(offsets[-1], np.int32)
     for start in range(0, len(items), 1_000_000):
@@ -61,7 +65,10 @@ def movielens():
     import duckdb
 
     table = duckdb.read_parquet(str(path)).fetchnumpy()
-    items, offsets = table["item"].astype(np.int32), np.concatenate([[0], np.cumsum(np.bincount(table["user"]))])
+    items, offsets = (
+        table["item"].astype(np.int32),
+        np.concatenate([[0], np.cumsum(np.bincount(table["user"]))]),
+    )
     return Log(items, offsets, int(items.max()) + 1), "MovieLens-1M"
 
 
@@ -103,7 +110,8 @@ def plain_apen(series, m, r):
     def phi(k):
         templates = [[series[j] for j in range(i, i + k)] for i in range(len(series) - k + 1)]
         shares = [
-            sum(1 for other in templates if max(abs(a - b) for a, b in zip(one, other)) <= r) / len(templates)
+            sum(1 for other in templates if max(abs(a - b) for a, b in zip(one, other)) <= r)
+            / len(templates)
             for one in templates
         ]
         return sum(math.log(share) for share in shares) / len(templates)
@@ -140,11 +148,15 @@ def time_by_user():
     by_length = np.argsort(lengths, kind="stable")
     sample = by_length[(np.linspace(0.02, 0.98, 17) * len(lengths)).astype(int)]
     histories = {u: log.items[log.offsets[u] : log.offsets[u + 1]] for u in range(len(lengths))}
-    plain_time, values = seconds(lambda: [plain_apen(histories[u].tolist(), 2, 0) for u in sample], 1)
+    plain_time, values = seconds(
+        lambda: [plain_apen(histories[u].tolist(), 2, 0) for u in sample], 1
+    )
     assert np.allclose(values, ours.values[sample], atol=1e-12)
     plain_time *= (lengths.astype(float) ** 2).sum() / (lengths[sample].astype(float) ** 2).sum()
 
-    print(f"\n### Symbolic ApEn of every history, m = 2: {name}, {len(lengths):,} users, {len(log.items):,} tokens\n")
+    print(
+        f"\n### Symbolic ApEn of every history, m = 2: {name}, {len(lengths):,} users, {len(log.items):,} tokens\n"
+    )
     row("code", "seconds", f"ours, {threads} threads, is faster by", "ours, 1 thread, by")
     row("---", "---:", "---:", "---:")
     row(f"perflaw, {threads} threads", f"{many:.5f}", "", "")
@@ -153,7 +165,10 @@ def time_by_user():
     if antropy:
         antropy.app_entropy(histories[0].astype(float), 2, tolerance=0.5)
         rest, values = seconds(
-            lambda: [antropy.app_entropy(h.astype(float), 2, tolerance=0.5) for h in histories.values()], 1
+            lambda: [
+                antropy.app_entropy(h.astype(float), 2, tolerance=0.5) for h in histories.values()
+            ],
+            1,
         )
         assert np.allclose(values, ours.values, atol=1e-9)
         name = f"antropy {version('antropy')}, a loop over users"
@@ -173,7 +188,9 @@ def time_numeric():
     r = 0.2 * x.std()
     approximate.apen(x, 2, r)
     ours, value = with_threads(1, lambda: approximate.apen(x, 2, r))
-    print("\n### Numeric ApEn of one series of 10,000 normal numbers, m = 2, r = 0.2 std, 1 thread\n")
+    print(
+        "\n### Numeric ApEn of one series of 10,000 normal numbers, m = 2, r = 0.2 std, 1 thread\n"
+    )
     row("code", "seconds", "value", "ours is faster by")
     row("---", "---:", "---:", "---:")
     row("perflaw", f"{ours:.4f}", f"{value:.12f}", "")
@@ -189,7 +206,12 @@ def time_numeric():
             continue
         call(library)
         taken, theirs = seconds(lambda: call(library), 2)
-        row(f"{name} {version(name)}", f"{taken:.3f}", f"{float(theirs):.12f}", f"{taken / ours:.0f}")
+        row(
+            f"{name} {version(name)}",
+            f"{taken:.3f}",
+            f"{float(theirs):.12f}",
+            f"{taken / ours:.0f}",
+        )
 
 
 def grow_once(what, tokens):
@@ -204,22 +226,37 @@ def grow_once(what, tokens):
     before = kilobytes("VmRSS")
     taken, value = seconds(lambda: GROWTH[what](log), 1)
     n = len(log.items)
-    print(json.dumps({"ns": 1e9 * taken / n, "bytes": 1024 * (kilobytes("VmHWM") - before) / n, "tokens": n}))
+    print(
+        json.dumps(
+            {"ns": 1e9 * taken / n, "bytes": 1024 * (kilobytes("VmHWM") - before) / n, "tokens": n}
+        )
+    )
 
 
 def time_growth(full):
     print(f"\n### Growth, m = 2, 30,000 items with repeats, {approximate.THREADS} threads\n")
     print("Each figure is the median of the first calls of three fresh processes.\n")
-    row("measure", "tokens", "ns a token", "times the first", "added peak memory, in logs of 12 bytes a token")
+    row(
+        "measure",
+        "tokens",
+        "ns a token",
+        "times the first",
+        "added peak memory, in logs of 12 bytes a token",
+    )
     row("---", "---:", "---:", "---:", "---:")
     for what in GROWTH:
         first = None
         for tokens in (10**6, 10**7, 10**8)[: 3 if full else 2]:
             command = [sys.executable, __file__, "--grow", what, str(tokens)]
-            runs = [json.loads(subprocess.run(command, capture_output=True, check=True).stdout) for _ in range(3)]
+            runs = [
+                json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+                for _ in range(3)
+            ]
             ns, size = (float(np.median([run[key] for run in runs])) for key in ("ns", "bytes"))
             first = first or ns
-            row(what, f"{runs[0]['tokens']:,}", f"{ns:.1f}", f"{ns / first:.2f}", f"{size / 12:.2f}")
+            row(
+                what, f"{runs[0]['tokens']:,}", f"{ns:.1f}", f"{ns / first:.2f}", f"{size / 12:.2f}"
+            )
 
 
 def time_lempel_ziv():
@@ -242,7 +279,9 @@ def time_lempel_ziv():
         plain, value = seconds(lambda: plain_lempel_ziv(x), 1)
         assert math.isclose(value, approximate.lempel_ziv_entropy(x), rel_tol=1e-12)
         ratio = f"{plain / ours[n]:,.0f}" if n in ours else ""
-        row("every substring looked for", f"{n:,}", f"{plain:.2f}", f"{1e9 * plain / n:,.0f}", ratio)
+        row(
+            "every substring looked for", f"{n:,}", f"{plain:.2f}", f"{1e9 * plain / n:,.0f}", ratio
+        )
     log, name = movielens()
     approximate.lempel_ziv_by_user(log)
     taken, _ = seconds(lambda: approximate.lempel_ziv_by_user(log))
@@ -292,14 +331,21 @@ def compare_corrections():
                 stationary = stationary @ p
             rate = -np.sum(stationary[:, None] * p * np.log(np.maximum(p, 1e-300)))
             for n in (1000, 10_000, 100_000):
-                logs = [Log(walk(p, n, rng), np.array([0, n]), k) for _ in range(100_000 // n if n > 5000 else 10)]
+                logs = [
+                    Log(walk(p, n, rng), np.array([0, n]), k)
+                    for _ in range(100_000 // n if n > 5000 else 10)
+                ]
                 once = approximate.share_seen_once(logs[0])
                 group = 0 if once < 0.2 else 1 if once < 0.5 else 2
                 for name in approximate.CORRECTIONS:
                     off = [approximate.conditional_entropy(log, 1, name) - rate for log in logs]
                     errors[name, group].append(math.sqrt(np.mean(np.square(off))))
-    print("\n### Corrected conditional entropies of 15 Markov chains, 30 to 2,000 states, 1,000 to 100,000 tokens\n")
-    print("Root mean square error in nats, averaged over chains and lengths, by the share of transitions seen once:\n")
+    print(
+        "\n### Corrected conditional entropies of 15 Markov chains, 30 to 2,000 states, 1,000 to 100,000 tokens\n"
+    )
+    print(
+        "Root mean square error in nats, averaged over chains and lengths, by the share of transitions seen once:\n"
+    )
     labels = enumerate(("< 20 %", "20 to 50 %", "> 50 %"))
     row("correction", *(f"{label} ({len(errors['none', group])} cells)" for group, label in labels))
     row("---", "---:", "---:", "---:")
@@ -315,7 +361,9 @@ def main():
     if options.grow:
         grow_once(options.grow[0], int(options.grow[1]))
         return
-    print(f"Python {platform.python_version()}, numpy {np.__version__}, numba {version('numba')}, {platform.machine()}")
+    print(
+        f"Python {platform.python_version()}, numpy {np.__version__}, numba {version('numba')}, {platform.machine()}"
+    )
     time_by_user()
     time_numeric()
     time_growth(options.full)

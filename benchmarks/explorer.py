@@ -49,26 +49,58 @@ document.body.innerHTML = `<pre id="times">${JSON.stringify({ first, moved })}</
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--chromium", default=next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None))
+    parser.add_argument(
+        "--chromium",
+        default=next(
+            filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+        ),
+    )
     options = parser.parse_args()
     runs = evidence.kept()
-    table = pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)], ignore_index=True)
-    data = explorer.record(table, explorer.fits(table), explorer.errors(table), explorer.data_slopes(runs))
+    table = pd.concat(
+        [explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)],
+        ignore_index=True,
+    )
+    data = explorer.record(
+        table, explorer.fits(table), explorer.errors(table), explorer.data_slopes(runs)
+    )
     static = explorer.HOME / "book" / "_static"
-    sizes = {"script": (static / "explorer.js").read_text(), "style": (static / "explorer.css").read_text(), "markup": explorer.markup(), "data": explorer.embed(data)}
+    sizes = {
+        "script": (static / "explorer.js").read_text(),
+        "style": (static / "explorer.css").read_text(),
+        "markup": explorer.markup(),
+        "data": explorer.embed(data),
+    }
     sizes = {name: len(text.encode()) / 1000 for name, text in sizes.items()}
-    print(f"{platform.processor() or platform.machine()}; {sum(len(one['metrics']) for one in data['surfaces'])} surfaces\n\n| part | KB |\n|---|---:|")
-    print("\n".join(f"| {name} | {size:.1f} |" for name, size in [*sizes.items(), ("together", sum(sizes.values()))]))
+    print(
+        f"{platform.processor() or platform.machine()}; {sum(len(one['metrics']) for one in data['surfaces'])} surfaces\n\n| part | KB |\n|---|---:|"
+    )
+    print(
+        "\n".join(
+            f"| {name} | {size:.1f} |"
+            for name, size in [*sizes.items(), ("together", sum(sizes.values()))]
+        )
+    )
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "explorer.html"
         page.write_text(explorer.standalone(data, extra=TIMED), encoding="utf-8")
-        command = [options.chromium, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900", "--dump-dom", page.as_uri()]
+        command = [
+            options.chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--window-size=1280,900",
+            "--dump-dom",
+            page.as_uri(),
+        ]
         dom = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     times = json.loads(re.search(r'<pre id="times">(.*?)</pre>', dom)[1])
     print("\n| redraw | n | median, ms | 95 % | largest |\n|---|---:|---:|---:|---:|")
     for name, label in (("moved", "a slider moved"), ("first", "another law")):
         told = np.array(times[name])
-        print(f"| {label} | {len(told)} | {np.median(told):.1f} | {np.quantile(told, 0.95):.1f} | {told.max():.1f} |")
+        print(
+            f"| {label} | {len(told)} | {np.median(told):.1f} | {np.quantile(told, 0.95):.1f} | {told.max():.1f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -25,14 +25,21 @@ def best_of(task, repeats=3):
 
 def main():
     points = published.surfaces()
-    surfaces = [(surface, surface["value"]) for _, surface in points.groupby(published.SURFACE, sort=False)]
+    surfaces = [
+        (surface, surface["value"]) for _, surface in points.groupby(published.SURFACE, sort=False)
+    ]
     law = families.performance()
 
-    recipe_time, recipe = best_of(lambda: [replication.authors_recipe(*surface)["r2"] for surface in surfaces])
+    recipe_time, recipe = best_of(
+        lambda: [replication.authors_recipe(*surface)["r2"] for surface in surfaces]
+    )
     search_time, fits = best_of(lambda: fitting.fit_surfaces(law, points, published.SURFACE))
     alone_time, _ = best_of(lambda: [fitting.fit(law, *surface) for surface in surfaces])
     rivals_time, _ = best_of(
-        lambda: [fitting.fit_surfaces(rival, points, published.SURFACE) for rival in families.rivals().values()]
+        lambda: [
+            fitting.fit_surfaces(rival, points, published.SURFACE)
+            for rival in families.rivals().values()
+        ]
     )
     bootstrap_time, _ = best_of(lambda: next(iter(fits.values())).bootstrap(1000))
     lower = sum(fit.r2 < r2 - 1e-6 for fit, r2 in zip(fits.values(), recipe))
@@ -45,8 +52,12 @@ def main():
     print(f"| our global search, 20 surfaces one by one | {alone_time:.3f} |")
     print(f"| all {len(families.rivals())} laws on 20 surfaces | {rivals_time:.3f} |")
     print(f"| 1,000 bootstrap fits of one surface | {bootstrap_time:.3f} |")
-    print(f"\nthe recipe is within 0.001 of our R2 on {reached} of {len(fits)} surfaces; we are lower on {lower}")
-    print(f"global search against the authors' recipe: {recipe_time / search_time:.1f} times as fast")
+    print(
+        f"\nthe recipe is within 0.001 of our R2 on {reached} of {len(fits)} surfaces; we are lower on {lower}"
+    )
+    print(
+        f"global search against the authors' recipe: {recipe_time / search_time:.1f} times as fast"
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,10 @@ def main():
                 if seen == "training" or ranking.removes_seen(split):
                     ranks = ranking.rank(scorer, split, split.test, seen=seen).ranks
                     prefix = "removed " if seen == "history" else ""
-                    told |= {f"{prefix}HR@10": ranking.hit_rate(ranks), f"{prefix}NDCG@10": ranking.ndcg(ranks)}
+                    told |= {
+                        f"{prefix}HR@10": ranking.hit_rate(ranks),
+                        f"{prefix}NDCG@10": ranking.ndcg(ranks),
+                    }
             rows.append({"log": name, "recommender": recommender} | told)
             print(*rows[-1].values(), flush=True)
     path = measures.FOLDER.parent / "floors.csv"

@@ -26,9 +26,17 @@ GRIDS = ("survey", "laptop")
 
 def surfaces() -> dict[tuple, pd.DataFrame]:
     """Runs of SASRec of the grids GRIDS by log and loss, which differ in layers, dimension, seed and share of the users alone."""
-    runs = pd.concat([runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True).drop_duplicates("key")
+    runs = pd.concat(
+        [runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True
+    ).drop_duplicates("key")
     others = [name for name in INTERVENTIONS if name != "sample_users"]
-    runs = runs[runs[others].isna().all(axis=1) & (runs["backbone"] == "sasrec") & (runs["split"] == "leave one out") & ~runs["shared_layers"].astype(bool) & (runs["NDCG@10"] > 0)]
+    runs = runs[
+        runs[others].isna().all(axis=1)
+        & (runs["backbone"] == "sasrec")
+        & (runs["split"] == "leave one out")
+        & ~runs["shared_layers"].astype(bool)
+        & (runs["NDCG@10"] > 0)
+    ]
     found = {}
     for grid in GRIDS:
         settings = runner.read_grid(grid)["settings"]
@@ -45,12 +53,17 @@ def learn(tables: list[pd.DataFrame], rounds: int = 8) -> dict:
     prior = dict(START)
     for _ in range(rounds):
         found = [forecast.Forecast(runs, metric, prior) for runs in tables for metric in METRICS]
-        moments = {name: [one.moments(name) for one in found] for name in (*forecast.COEFFICIENTS, "p", "k")}
+        moments = {
+            name: [one.moments(name) for one in found]
+            for name in (*forecast.COEFFICIENTS, "p", "k")
+        }
         for name, told in moments.items():
             mean, variance = np.array(told).T
             first, sd = START[name]
             middle = (WEIGHT * first + weight @ mean) / (WEIGHT + weight.sum())
-            spread = WEIGHT * (sd**2 + (first - middle) ** 2) + weight @ ((mean - middle) ** 2 + variance)
+            spread = WEIGHT * (sd**2 + (first - middle) ** 2) + weight @ (
+                (mean - middle) ** 2 + variance
+            )
             prior[name] = float(middle), float(np.sqrt(spread / (WEIGHT + weight.sum())))
     return prior
 
@@ -75,13 +88,43 @@ def tested(tables: dict[tuple, pd.DataFrame], level: float = 0.9) -> pd.DataFram
             cells = whole.groupby(["n_layers", "d_emb"])[metric].agg(["mean", "var", "size"])
             noise = np.sqrt((cells["var"] / cells["mean"] ** 2).mean())
             for pilot, seen, hidden in pilots(runs):
-                known = runs[seen & (runs["tokens"] == runs.loc[seen, "tokens"].max())].groupby(["n_layers", "d_emb"])[metric].mean()
+                known = (
+                    runs[seen & (runs["tokens"] == runs.loc[seen, "tokens"].max())]
+                    .groupby(["n_layers", "d_emb"])[metric]
+                    .mean()
+                )
                 told = forecast.Forecast(runs[seen].reset_index(drop=True), metric, prior)
-                found = runs[hidden].groupby(["n_layers", "d_emb", "tokens"])[metric].agg(value="mean", seeds="size").reset_index()
-                found = found.join(told.interval(found, level)).assign(log=key[0], loss=key[1], metric=metric, pilot=pilot, runs=int(seen.sum()), noise=noise, unchanged=known.max())
-                each = runs[hidden].merge(found, on=["n_layers", "d_emb", "tokens"], suffixes=("", " of"))
-                inside = each[metric].between(each["low"], each["high"]).groupby([each["n_layers"], each["d_emb"]]).mean()
-                rows.append(found.assign(covered=inside.reindex(pd.MultiIndex.from_frame(found[["n_layers", "d_emb"]])).to_numpy()))
+                found = (
+                    runs[hidden]
+                    .groupby(["n_layers", "d_emb", "tokens"])[metric]
+                    .agg(value="mean", seeds="size")
+                    .reset_index()
+                )
+                found = found.join(told.interval(found, level)).assign(
+                    log=key[0],
+                    loss=key[1],
+                    metric=metric,
+                    pilot=pilot,
+                    runs=int(seen.sum()),
+                    noise=noise,
+                    unchanged=known.max(),
+                )
+                each = runs[hidden].merge(
+                    found, on=["n_layers", "d_emb", "tokens"], suffixes=("", " of")
+                )
+                inside = (
+                    each[metric]
+                    .between(each["low"], each["high"])
+                    .groupby([each["n_layers"], each["d_emb"]])
+                    .mean()
+                )
+                rows.append(
+                    found.assign(
+                        covered=inside.reindex(
+                            pd.MultiIndex.from_frame(found[["n_layers", "d_emb"]])
+                        ).to_numpy()
+                    )
+                )
     found = pd.concat(rows, ignore_index=True)
     found["error"] = 100 * (found["predicted"] / found["value"] - 1)
     found["noises"] = found["error"].abs() / (100 * found["noise"] / np.sqrt(found["seeds"]))
@@ -92,14 +135,53 @@ def main():
     tables = surfaces()
     prior = learn(list(tables.values()))
     for name, value in prior.items():
-        print(f'    "{name}": ' + (f"({value[0]:.3g}, {value[1]:.2g})" if isinstance(value, tuple) else f"{value:g}") + ",")
+        print(
+            f'    "{name}": '
+            + (f"({value[0]:.3g}, {value[1]:.2g})" if isinstance(value, tuple) else f"{value:g}")
+            + ","
+        )
     found = tested(tables)
     found["hit"] = (found["error"].abs() <= 5) | (found["noises"] <= 1.5)
     found["lenient"] = (found["error"].abs() <= 5) | (found["error"].abs() <= 150 * found["noise"])
-    shown = found.assign(error=found["error"].abs()).groupby(["pilot", "log", "loss", "metric"], sort=False)
-    columns = ["log", "loss", "pilot", "runs", "metric", "n_layers", "d_emb", "tokens", "value", "seeds", "noise", "predicted", "low", "high", "covered", "hit", "unchanged"]
-    found[columns].to_csv(HOME / "data" / "forecasts.csv", index=False, float_format="%.6g", lineterminator="\n")
-    print(shown.agg(runs=("runs", "first"), cells=("error", "size"), error=("error", "mean"), most=("error", "max"), noise=("noise", "first"), hit=("hit", "mean"), lenient=("lenient", "mean"), covered=("covered", "mean")).round(3).to_string())
+    shown = found.assign(error=found["error"].abs()).groupby(
+        ["pilot", "log", "loss", "metric"], sort=False
+    )
+    columns = [
+        "log",
+        "loss",
+        "pilot",
+        "runs",
+        "metric",
+        "n_layers",
+        "d_emb",
+        "tokens",
+        "value",
+        "seeds",
+        "noise",
+        "predicted",
+        "low",
+        "high",
+        "covered",
+        "hit",
+        "unchanged",
+    ]
+    found[columns].to_csv(
+        HOME / "data" / "forecasts.csv", index=False, float_format="%.6g", lineterminator="\n"
+    )
+    print(
+        shown.agg(
+            runs=("runs", "first"),
+            cells=("error", "size"),
+            error=("error", "mean"),
+            most=("error", "max"),
+            noise=("noise", "first"),
+            hit=("hit", "mean"),
+            lenient=("lenient", "mean"),
+            covered=("covered", "mean"),
+        )
+        .round(3)
+        .to_string()
+    )
     return found
 
 

@@ -31,7 +31,12 @@ def rate(configs, split, device, steps, captured=True):
     batches = trainer.Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
     members = [trainer.Member(config, split, batches) for config in configs]
     step = trainer.step_batched if device != "cpu" else trainer.step_in_turn
-    dealt = [[who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][: steps + trainer.WARM_UP] for config in configs]
+    dealt = [
+        [who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][
+            : steps + trainer.WARM_UP
+        ]
+        for config in configs
+    ]
     dealt = list(zip(*dealt))
     for whose in dealt[: trainer.WARM_UP]:
         step(members, batches, whose)
@@ -62,7 +67,14 @@ def peak(device):
 
 def compare_stacks(split, device, steps, sizes):
     best = peak(device)
-    head(f"Positions a second, bfloat16, 2 layers, full cross-entropy; peak {best / 1e12:.1f} TFLOP/s", "d", "1 run", f"stack of {MEMBERS}", "times", "share of peak")
+    head(
+        f"Positions a second, bfloat16, 2 layers, full cross-entropy; peak {best / 1e12:.1f} TFLOP/s",
+        "d",
+        "1 run",
+        f"stack of {MEMBERS}",
+        "times",
+        "share of peak",
+    )
     for d in sizes:
         config = trainer.config(d_emb=d, loss="softmax", precision="bf16")
         one = rate([config], split, device, steps)
@@ -72,7 +84,13 @@ def compare_stacks(split, device, steps, sizes):
 
 
 def compare_captured(split, device, steps):
-    head("Deep and narrow: 32 layers, d = 25, LLaMA-style, bfloat16, positions a second", "runs", "eager", "captured", "times")
+    head(
+        "Deep and narrow: 32 layers, d = 25, LLaMA-style, bfloat16, positions a second",
+        "runs",
+        "eager",
+        "captured",
+        "times",
+    )
     config = trainer.config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
     for members in (1, MEMBERS):
         configs = [replace(config, seed=seed) for seed in range(members)]
@@ -81,15 +99,37 @@ def compare_captured(split, device, steps):
 
 
 def compare_learning(split, device, epochs):
-    base = trainer.config(d_emb=32, loss="softmax", learning_rate=3e-3, epochs=epochs, patience=None, validate_every=epochs, max_seq_len=100)
+    base = trainer.config(
+        d_emb=32,
+        loss="softmax",
+        learning_rate=3e-3,
+        epochs=epochs,
+        patience=None,
+        validate_every=epochs,
+        max_seq_len=100,
+    )
     configs = [replace(base, seed=seed) for seed in range(MEMBERS)]
-    single = np.array([trainer.fit(config, split, device, progress=False).curve[-1]["NDCG@10"] for config in configs])
-    stack = trainer.fit_stack([replace(config, precision="bf16") for config in configs], split, device, progress=False)
+    single = np.array(
+        [
+            trainer.fit(config, split, device, progress=False).curve[-1]["NDCG@10"]
+            for config in configs
+        ]
+    )
+    stack = trainer.fit_stack(
+        [replace(config, precision="bf16") for config in configs], split, device, progress=False
+    )
     stack = np.array([fitted.curve[-1]["NDCG@10"] for fitted in stack])
-    head(f"{MEMBERS} seeds, {epochs} epochs: validation NDCG@10", "", "mean", "standard deviation of seeds")
+    head(
+        f"{MEMBERS} seeds, {epochs} epochs: validation NDCG@10",
+        "",
+        "mean",
+        "standard deviation of seeds",
+    )
     row("single runs, fp32", f"{single.mean():.4f}", f"{single.std(ddof=1):.4f}")
     row("stack, bfloat16", f"{stack.mean():.4f}", f"{stack.std(ddof=1):.4f}")
-    print(f"\nThe means differ by {abs(stack.mean() - single.mean()) / single.std(ddof=1):.2f} standard deviations.")
+    print(
+        f"\nThe means differ by {abs(stack.mean() - single.mean()) / single.std(ddof=1):.2f} standard deviations."
+    )
 
 
 def main():
@@ -97,9 +137,13 @@ def main():
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--quick", action="store_true", help="few steps and sizes: does it run?")
     options = parser.parse_args()
-    split = leave_one_out(datasets.load("ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local() else "synthetic"))
+    split = leave_one_out(
+        datasets.load("ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local() else "synthetic")
+    )
     trainer.check(trainer.config(), split, options.device)
-    print(f"torch {torch.__version__}, {trainer.environment(options.device)['device']}, {split.log.name}")
+    print(
+        f"torch {torch.__version__}, {trainer.environment(options.device)['device']}, {split.log.name}"
+    )
     steps = 2 if options.quick else 40
     compare_stacks(split, options.device, steps, (16,) if options.quick else (16, 32, 64, 128))
     compare_captured(split, options.device, steps)

@@ -15,9 +15,15 @@ from perflaw.study.paper import published
 def main():
     points = published.surfaces()
     cells = pd.concat(
-        [fitting.held_out_surfaces(families.rivals(), points, published.SURFACE), mixed.held_out(points)], ignore_index=True
+        [
+            fitting.held_out_surfaces(families.rivals(), points, published.SURFACE),
+            mixed.held_out(points),
+        ],
+        ignore_index=True,
     )
-    by_log = fitting.mean_errors(cells, published.SURFACE, keep=["dataset"]).rename(columns={"dataset": "log"})
+    by_log = fitting.mean_errors(cells, published.SURFACE, keep=["dataset"]).rename(
+        columns={"dataset": "log"}
+    )
     overall = fitting.mean_errors(cells, published.SURFACE).assign(log="all")
     table = pd.concat([by_log, overall], ignore_index=True)[["law", "split", "log", "mape"]]
     table.round(4).to_csv(published.FOLDER / "held_out_errors.csv", index=False)

@@ -10,9 +10,19 @@ def main():
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
     measures.FOLDER.mkdir(exist_ok=True)
-    for name in ("summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"):
+    for name in (
+        "summaries",
+        "splits",
+        "curves",
+        "entropies",
+        "by_length",
+        "numbering",
+        "sensitivity",
+    ):
         table = getattr(measures, name)(logs)
-        table.to_csv(measures.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+        table.to_csv(
+            measures.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n"
+        )
         print(f"{measures.FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
 
 

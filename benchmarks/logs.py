@@ -55,8 +55,16 @@ def measure_ours(path):
     marks.append(time.perf_counter())
     split = leave_one_out(log)
     marks.append(time.perf_counter())
-    arrays = sum(a.nbytes for a in (log.items, log.offsets, log.timestamps, log.user_ids, log.item_ids))
-    return {"seconds": np.diff(marks).tolist(), "arrays": arrays, "peak": peak(), "rows": log.tokens, "train": split.train.tokens}
+    arrays = sum(
+        a.nbytes for a in (log.items, log.offsets, log.timestamps, log.user_ids, log.item_ids)
+    )
+    return {
+        "seconds": np.diff(marks).tolist(),
+        "arrays": arrays,
+        "peak": peak(),
+        "rows": log.tokens,
+        "train": split.train.tokens,
+    }
 
 
 def measure_engine(engine, path):
@@ -96,7 +104,14 @@ def peak():
 
 def alone(*arguments):
     """One measurement in a process of its own."""
-    return json.loads(subprocess.run([sys.executable, __file__, "--one", *arguments], check=True, capture_output=True, text=True).stdout)
+    return json.loads(
+        subprocess.run(
+            [sys.executable, __file__, "--one", *arguments],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    )
 
 
 def text_against_pandas(folder):
@@ -109,7 +124,9 @@ def text_against_pandas(folder):
     if not path.exists():
         path = Path(folder) / "rows.txt"
         rng = np.random.default_rng(0)
-        rows = np.column_stack([np.repeat(np.arange(1, 6_001), 166), rng.integers(1, 3_417, 6_000 * 166)])
+        rows = np.column_stack(
+            [np.repeat(np.arange(1, 6_001), 166), rng.integers(1, 3_417, 6_000 * 166)]
+        )
         np.savetxt(path, rows, fmt="%d")
     seconds = {"ours": [], "pandas": []}
     for _ in range(7):
@@ -117,7 +134,9 @@ def text_against_pandas(folder):
         read_log(path)
         seconds["ours"].append(time.perf_counter() - start)
         start = time.perf_counter()
-        pd.read_csv(path, sep=" ", header=None, names=["user", "item"]).sort_values("user", kind="stable")
+        pd.read_csv(path, sep=" ", header=None, names=["user", "item"]).sort_values(
+            "user", kind="stable"
+        )
         seconds["pandas"].append(time.perf_counter() - start)
     return path.name, min(seconds["ours"]), min(seconds["pandas"])
 
@@ -128,7 +147,11 @@ def main():
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        print(json.dumps(measure_ours(given.one[0]) if len(given.one) == 1 else measure_engine(*given.one)))
+        print(
+            json.dumps(
+                measure_ours(given.one[0]) if len(given.one) == 1 else measure_engine(*given.one)
+            )
+        )
         return
     sizes = [10**6, 10**7] + [10**8] * given.full
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
@@ -136,7 +159,9 @@ def main():
         paths = {rows: f"{folder}/{rows}.parquet" for rows in sizes}
         for rows, path in paths.items():
             generate(path, rows)
-        print(f"| rows | {' | '.join(f'{step}, ns a row' for step in STEPS)} | together | peak, GB (times the arrays) |")
+        print(
+            f"| rows | {' | '.join(f'{step}, ns a row' for step in STEPS)} | together | peak, GB (times the arrays) |"
+        )
         print("|---:" * (len(STEPS) + 3) + "|")
         found = {}
         for rows, path in paths.items():
@@ -144,10 +169,16 @@ def main():
             run = found[rows] = min(runs, key=lambda run: sum(run["seconds"]))
             each = [1e9 * s / rows for s in run["seconds"]]
             shares = " | ".join(f"{ns:.0f} ({ns / sum(each):.0%})" for ns in each)
-            print(f"| {rows:,} | {shares} | {sum(each):.0f} | {run['peak'] / 1e9:.1f} ({run['peak'] / run['arrays']:.1f}) |")
+            print(
+                f"| {rows:,} | {shares} | {sum(each):.0f} | {run['peak'] / 1e9:.1f} ({run['peak'] / run['arrays']:.1f}) |"
+            )
         first, last = (sum(found[rows]["seconds"]) / rows for rows in (sizes[0], sizes[-1]))
-        print(f"\n{sizes[-1]:,} rows against {sizes[0]:,}: {last / first:.2f} times the time a row\n")
-        print(f"| read and sort | {' | '.join(f'{rows:,} rows, ns a row' for rows in sizes)} | peak, times the arrays |")
+        print(
+            f"\n{sizes[-1]:,} rows against {sizes[0]:,}: {last / first:.2f} times the time a row\n"
+        )
+        print(
+            f"| read and sort | {' | '.join(f'{rows:,} rows, ns a row' for rows in sizes)} | peak, times the arrays |"
+        )
         print("|---" + "|---:" * (len(sizes) + 1) + "|")
         for engine in ENGINES:
             needs = {"numpy": ["pyarrow"], "pandas": ["pyarrow"]}.get(engine, [engine])
@@ -156,9 +187,13 @@ def main():
                 continue
             runs = {rows: alone(engine, path) for rows, path in paths.items()}
             told = " | ".join(f"{1e9 * run['seconds'] / rows:.0f}" for rows, run in runs.items())
-            print(f"| {engine} | {told} | {runs[sizes[-1]]['peak'] / found[sizes[-1]]['arrays']:.1f} |")
+            print(
+                f"| {engine} | {told} | {runs[sizes[-1]]['peak'] / found[sizes[-1]]['arrays']:.1f} |"
+            )
         name, ours, pandas = text_against_pandas(folder)
-        print(f"\n{name}: {ours:.3f} s; pandas.read_csv and sort {pandas:.3f} s: {ours / pandas:.2f} times its time")
+        print(
+            f"\n{name}: {ours:.3f} s; pandas.read_csv and sort {pandas:.3f} s: {ours / pandas:.2f} times its time"
+        )
 
 
 if __name__ == "__main__":

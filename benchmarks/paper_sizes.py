@@ -20,16 +20,37 @@ from perflaw.logs.interaction_log import leave_one_out
 
 
 def main(folder):
-    split, settings, rows = leave_one_out(datasets.load("ml-1m")), runner.read_grid("paper")["settings"], []
+    split, settings, rows = (
+        leave_one_out(datasets.load("ml-1m")),
+        runner.read_grid("paper")["settings"],
+        [],
+    )
     for path in sorted(Path(folder).glob("*.json")):
         record = trainer.read_record(path)
         config = record["configuration"]
-        if "metrics" not in record or any(config[name] != value for name, value in settings.items()) or record["split"]["hash"] != split.hash:
+        if (
+            "metrics" not in record
+            or any(config[name] != value for name, value in settings.items())
+            or record["split"]["hash"] != split.hash
+        ):
             continue
-        told = ranking.sampled(ranking.from_ranks(np.array(record["ranks"]["test, history removed"]), split, "history"), 2_499, cutoffs=(10,))
-        rows.append({**{name: config[name] for name in ("n_layers", "d_emb", "max_seq_len", "seed")}, **dict(zip(("HR@10", "NDCG@10"), told.values()))})
+        told = ranking.sampled(
+            ranking.from_ranks(
+                np.array(record["ranks"]["test, history removed"]), split, "history"
+            ),
+            2_499,
+            cutoffs=(10,),
+        )
+        rows.append(
+            {
+                **{name: config[name] for name in ("n_layers", "d_emb", "max_seq_len", "seed")},
+                **dict(zip(("HR@10", "NDCG@10"), told.values())),
+            }
+        )
     table = pd.DataFrame(rows).sort_values(["max_seq_len", "n_layers", "d_emb", "seed"])
-    table.to_csv(HOME / "data" / "paper_sizes.csv", index=False, float_format="%.6g", lineterminator="\n")
+    table.to_csv(
+        HOME / "data" / "paper_sizes.csv", index=False, float_format="%.6g", lineterminator="\n"
+    )
     print(table.groupby(["n_layers", "d_emb"])["NDCG@10"].mean().unstack().round(4))
 
 

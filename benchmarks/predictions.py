@@ -20,14 +20,23 @@ from perflaw.models.sweeps import runner
 from perflaw.study.analysis import evidence
 
 DATA = Path(__file__).parent.parent / "data"
-SMALL = {"survey": evidence.SMALL, "paper": (12, 75)}  # N and d up to which a grid is its small half
+SMALL = {
+    "survey": evidence.SMALL,
+    "paper": (12, 75),
+}  # N and d up to which a grid is its small half
 
 
 def main(folder, grid="survey"):
     path = DATA / ("predictions.csv" if grid == "survey" else f"predictions-{grid}.csv")
-    runs = pd.concat([runner.load(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))], ignore_index=True)
+    runs = pd.concat(
+        [runner.load(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
+        ignore_index=True,
+    )
     table = evidence.surfaces(runner.having(runs, runner.read_grid(grid)["settings"]))
-    cells = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand(grid)}), columns=list(families.AXES))
+    cells = pd.DataFrame(
+        sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand(grid)}),
+        columns=list(families.AXES),
+    )
     is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731
     told = {at: pd.read_csv(at) for at in (DATA / "predictions.csv", path) if at.exists()}
     known = pd.concat([*told.values(), pd.DataFrame({"dataset": []})])["dataset"].unique()
@@ -36,13 +45,18 @@ def main(folder, grid="survey"):
     for name in sorted(early):
         print(f"{name}: large cells are already trained; what is said of them now is no prediction")
     new = new[~new["dataset"].isin(early)]
-    new = new[new.groupby(["dataset", "metric", "max_seq_len"])["metric"].transform("size") >= is_small(cells).sum() - 1]
+    new = new[
+        new.groupby(["dataset", "metric", "max_seq_len"])["metric"].transform("size")
+        >= is_small(cells).sum() - 1
+    ]
     if new.empty:
         sys.exit("no surface has its small half, and no predictions yet")
     before = evidence.surfaces(evidence.study())
     before = before[before["dataset"].isin(known) & is_small(before, evidence.SMALL)]
     found = evidence.foretell(pd.concat([before, new]), cells[~is_small(cells)])
-    found = found[found["dataset"].isin(new["dataset"])].assign(written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    found = found[found["dataset"].isin(new["dataset"])].assign(
+        written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    )
     for column in ("predicted", "low", "high"):
         found[column] = [float(f"{value:.6g}") for value in found[column]]
     pd.concat([told.get(path), found]).to_csv(path, index=False, lineterminator="\n")

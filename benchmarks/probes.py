@@ -24,7 +24,15 @@ def main(names):
             split = runner.split_of(log, data)
             markov = ranking.rank(baselines.markov(split), split, split.validation).ranks
             steps = dict(data.steps)
-            rows.append({"log": log.name, **{step: steps.get(step) for step in INTERVENTIONS}, "data_seed": data.seed, "probe: Markov's NDCG@10": ranking.ndcg(markov), "probe: bigram's cross-entropy": measures.cross_entropy(split)})
+            rows.append(
+                {
+                    "log": log.name,
+                    **{step: steps.get(step) for step in INTERVENTIONS},
+                    "data_seed": data.seed,
+                    "probe: Markov's NDCG@10": ranking.ndcg(markov),
+                    "probe: bigram's cross-entropy": measures.cross_entropy(split),
+                }
+            )
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 

@@ -23,21 +23,87 @@ from perflaw.logs.interaction_log import leave_one_out
 
 ROOT = Path(__file__).parents[1]
 TABLE, PROTOCOLS = ROOT / "data" / "published_rows.csv", ROOT / "data" / "protocols.csv"
-PAPER = dict(loss="bce", learning_rate=3e-4, final_rate=1 / 30, warmup_steps=1000, beta_2=0.95, weight_decay=0.1, clip=1.0, dropout=0.0, epochs=40, patience=None)
+PAPER = dict(
+    loss="bce",
+    learning_rate=3e-4,
+    final_rate=1 / 30,
+    warmup_steps=1000,
+    beta_2=0.95,
+    weight_decay=0.1,
+    clip=1.0,
+    dropout=0.0,
+    epochs=40,
+    patience=None,
+)
 SASREC = dict(n_layers=2, d_emb=64, n_heads=1, dropout=0.1, max_seq_len=200, validate_every=2)
-HSTU = dict(backbone="hstu", loss="softmax", d_emb=50, dropout=0.2, precision="bf16", learning_rate=2e-3, final_rate=0.05, epochs=80, patience=None, validate_every=5)
+HSTU = dict(
+    backbone="hstu",
+    loss="softmax",
+    d_emb=50,
+    dropout=0.2,
+    precision="bf16",
+    learning_rate=2e-3,
+    final_rate=0.05,
+    epochs=80,
+    patience=None,
+    validate_every=5,
+)
 TURNING = "Klenitskiy and Vasilev 2023"
 AUTHORS = "the paper, recovered from its figure"
 REMOVED, SAMPLED = "all items, history removed", "1 of 2,500 sampled"
 
 ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuration)
-    "sasrec-bce": ("ml-1m-sasrec", 0.2500, 0.1341, TURNING, REMOVED, SASREC | dict(patience=10, epochs=400)),
-    "sasrec-softmax": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING, REMOVED, SASREC | dict(loss="softmax", precision="bf16", patience=5)),
-    "sasrec-sampled": ("ml-1m-sasrec", 0.3152, 0.1821, TURNING + " (full cross-entropy)", REMOVED, SASREC | dict(loss="sampled_softmax", negatives=512, patience=5)),
-    "beauty-sampled": ("amazon-beauty", 0.0921, 0.0531, "HSTU's repository", REMOVED, dict(loss="sampled_softmax", negatives=512, d_emb=64, max_seq_len=50, dropout=0.5, patience=5)),
+    "sasrec-bce": (
+        "ml-1m-sasrec",
+        0.2500,
+        0.1341,
+        TURNING,
+        REMOVED,
+        SASREC | dict(patience=10, epochs=400),
+    ),
+    "sasrec-softmax": (
+        "ml-1m-sasrec",
+        0.3152,
+        0.1821,
+        TURNING,
+        REMOVED,
+        SASREC | dict(loss="softmax", precision="bf16", patience=5),
+    ),
+    "sasrec-sampled": (
+        "ml-1m-sasrec",
+        0.3152,
+        0.1821,
+        TURNING + " (full cross-entropy)",
+        REMOVED,
+        SASREC | dict(loss="sampled_softmax", negatives=512, patience=5),
+    ),
+    "beauty-sampled": (
+        "amazon-beauty",
+        0.0921,
+        0.0531,
+        "HSTU's repository",
+        REMOVED,
+        dict(
+            loss="sampled_softmax", negatives=512, d_emb=64, max_seq_len=50, dropout=0.5, patience=5
+        ),
+    ),
     "hstu": ("ml-1m", 0.2980, 0.1686, "RecTools, no bias by time", REMOVED, HSTU),
-    "llama-paper": ("ml-1m-sasrec", 0.3070, 0.1732, AUTHORS, SAMPLED, PAPER | dict(backbone="llama", n_layers=8, d_emb=50, max_seq_len=100, batch_size=8)),
-    "hstu-large": ("ml-1m", 0.3294, 0.1893, "HSTU's repository", REMOVED, HSTU | dict(n_layers=8, n_heads=2)),
+    "llama-paper": (
+        "ml-1m-sasrec",
+        0.3070,
+        0.1732,
+        AUTHORS,
+        SAMPLED,
+        PAPER | dict(backbone="llama", n_layers=8, d_emb=50, max_seq_len=100, batch_size=8),
+    ),
+    "hstu-large": (
+        "ml-1m",
+        0.3294,
+        0.1893,
+        "HSTU's repository",
+        REMOVED,
+        HSTU | dict(n_layers=8, n_heads=2),
+    ),
 }
 
 
@@ -51,8 +117,15 @@ def row(name, record, split):
     """A line of the table from a run record."""
     log, hr, ndcg, source, protocol, _ = ROWS[name]
     ranks = np.array(record["ranks"]["test, history removed"])
-    told = ranking.sampled(ranking.from_ranks(ranks, split, "history"), 2_499) if protocol == SAMPLED else record["metrics"]["test, history removed"]
-    measured = [next(value for key, value in told.items() if key.startswith(metric)) for metric in ("HR@10", "NDCG@10")]
+    told = (
+        ranking.sampled(ranking.from_ranks(ranks, split, "history"), 2_499)
+        if protocol == SAMPLED
+        else record["metrics"]["test, history removed"]
+    )
+    measured = [
+        next(value for key, value in told.items() if key.startswith(metric))
+        for metric in ("HR@10", "NDCG@10")
+    ]
     return {
         "name": name,
         "model": record["configuration"]["backbone"],
@@ -87,7 +160,14 @@ def main():
     if not options.list:
         for name in options.names or ROWS:
             record = measure(name, options.runs, options.device)
-            print(name, record["status"], f"NDCG@10 {record['metrics']['test']['NDCG@10']:.4f}" if "metrics" in record else "", flush=True)
+            print(
+                name,
+                record["status"],
+                f"NDCG@10 {record['metrics']['test']['NDCG@10']:.4f}"
+                if "metrics" in record
+                else "",
+                flush=True,
+            )
     rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
         split = leave_one_out(datasets.load(log))
@@ -97,13 +177,22 @@ def main():
             continue
         record = trainer.read_record(path)
         rows.append(row(name, record, split))
-        told = ranking.protocols(*(ranking.from_ranks(record["ranks"][part], split, seen) for part, seen in ranking.RULES.items()))
+        told = ranking.protocols(
+            *(
+                ranking.from_ranks(record["ranks"][part], split, seen)
+                for part, seen in ranking.RULES.items()
+            )
+        )
         tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))
-        print(f"{name}: HR@10 {rows[-1]['measured_hr']:.4f} ({rows[-1]['published_hr']:.4f}), NDCG@10 {rows[-1]['measured_ndcg']:.4f} ({rows[-1]['published_ndcg']:.4f})")
+        print(
+            f"{name}: HR@10 {rows[-1]['measured_hr']:.4f} ({rows[-1]['published_hr']:.4f}), NDCG@10 {rows[-1]['measured_ndcg']:.4f} ({rows[-1]['published_ndcg']:.4f})"
+        )
     if rows:
         pd.DataFrame(rows).to_csv(TABLE, index=False, float_format="%.6g", lineterminator="\n")
         columns = ["name", "log", "loss", "protocol", "HR@10", "NDCG@10"]
-        pd.concat(tables)[columns].to_csv(PROTOCOLS, index=False, float_format="%.6g", lineterminator="\n")
+        pd.concat(tables)[columns].to_csv(
+            PROTOCOLS, index=False, float_format="%.6g", lineterminator="\n"
+        )
 
 
 if __name__ == "__main__":

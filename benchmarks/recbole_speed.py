@@ -13,13 +13,22 @@ import time
 
 import torch
 
-FIELDS = {"USER_ID_FIELD": "user", "ITEM_ID_FIELD": "item", "TIME_FIELD": "time", "load_col": {"inter": ["user", "item", "time"]}}
+FIELDS = {
+    "USER_ID_FIELD": "user",
+    "ITEM_ID_FIELD": "item",
+    "TIME_FIELD": "time",
+    "load_col": {"inter": ["user", "item", "time"]},
+}
 SPLIT = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "mode": "full"}
 
 
 def main():
-    folder, threads, batch, dropout, groups, steps, length, d, layers = (float(x) if "." in x else x for x in sys.argv[1:])
-    threads, batch, groups, steps, length, d, layers = map(int, (threads, batch, groups, steps, length, d, layers))
+    folder, threads, batch, dropout, groups, steps, length, d, layers = (
+        float(x) if "." in x else x for x in sys.argv[1:]
+    )
+    threads, batch, groups, steps, length, d, layers = map(
+        int, (threads, batch, groups, steps, length, d, layers)
+    )
     os.chdir(folder)  # RecBole writes where it runs
     told = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
@@ -27,10 +36,30 @@ def main():
         from recbole.data import create_dataset, data_preparation
         from recbole.utils import get_model, get_trainer, init_seed
 
-        sizes = {"n_layers": layers, "n_heads": 1, "hidden_size": d, "inner_size": d, "hidden_act": "relu"}
-        sizes |= {"hidden_dropout_prob": dropout, "attn_dropout_prob": dropout, "MAX_ITEM_LIST_LENGTH": length}
-        training = {"loss_type": "BPR", "train_batch_size": batch, "use_gpu": False, "show_progress": False}
-        values = {"data_path": folder, "eval_args": SPLIT, "checkpoint_dir": folder} | FIELDS | sizes | training
+        sizes = {
+            "n_layers": layers,
+            "n_heads": 1,
+            "hidden_size": d,
+            "inner_size": d,
+            "hidden_act": "relu",
+        }
+        sizes |= {
+            "hidden_dropout_prob": dropout,
+            "attn_dropout_prob": dropout,
+            "MAX_ITEM_LIST_LENGTH": length,
+        }
+        training = {
+            "loss_type": "BPR",
+            "train_batch_size": batch,
+            "use_gpu": False,
+            "show_progress": False,
+        }
+        values = (
+            {"data_path": folder, "eval_args": SPLIT, "checkpoint_dir": folder}
+            | FIELDS
+            | sizes
+            | training
+        )
         sys.argv[1:] = []  # which RecBole would read as its own
         config = Config("SASRec", "log", config_dict=values)
         init_seed(config["seed"], config["reproducibility"])

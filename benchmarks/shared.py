@@ -17,17 +17,30 @@ from perflaw.models.training import trainer
 
 
 def main(folder):
-    wanted = runner.read_grid("survey")["settings"] | {"backbone": "sasrec", "shared_layers": False, "seed": 0}
+    wanted = runner.read_grid("survey")["settings"] | {
+        "backbone": "sasrec",
+        "shared_layers": False,
+        "seed": 0,
+    }
     print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
     logs = {}
     for path in sorted(Path(folder).rglob("*.json")):
         record = trainer.read_record(path)
-        if "ranks" in record and not record["split"]["interventions"] and record["split"]["rule"] == "leave one out" and all(record["configuration"][name] == value for name, value in wanted.items()):
-            logs.setdefault((record["log"], record["data_hash"]), []).append(ranking.gains(np.array(record["ranks"]["test"])))
+        if (
+            "ranks" in record
+            and not record["split"]["interventions"]
+            and record["split"]["rule"] == "leave one out"
+            and all(record["configuration"][name] == value for name, value in wanted.items())
+        ):
+            logs.setdefault((record["log"], record["data_hash"]), []).append(
+                ranking.gains(np.array(record["ranks"]["test"]))
+            )
     for (log, _), gains in logs.items():
         if len(gains) > 2:
             told = [np.corrcoef(*pair)[0, 1] for pair in itertools.combinations(gains, 2)]
-            print(f"| {log} | {len(gains)} | {np.mean(told):.2f} | {np.min(told):.2f} | {np.max(told):.2f} |")
+            print(
+                f"| {log} | {len(gains)} | {np.mean(told):.2f} | {np.min(told):.2f} | {np.max(told):.2f} |"
+            )
 
 
 if __name__ == "__main__":

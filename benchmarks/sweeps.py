@@ -21,7 +21,13 @@ from perflaw.models.sweeps import cost_model, runner
 from perflaw.models.training import trainer
 
 GRID = {
-    "settings": {"loss": "softmax", "max_seq_len": 50, "learning_rate": 0.005, "epochs": 8, "patience": None},
+    "settings": {
+        "loss": "softmax",
+        "max_seq_len": 50,
+        "learning_rate": 0.005,
+        "epochs": 8,
+        "patience": None,
+    },
     "grid": {"n_layers": [1, 2, 3, 4], "d_emb": [8, 16, 32, 64], "seed": [0, 1]},
 }
 
@@ -38,25 +44,52 @@ def main():
     parser.add_argument("--records", default=10_000, type=int)
     options = parser.parse_args()
     log = datasets.load(options.log)
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n")
+    print(
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n"
+    )
     print("| workers | seconds | runs an hour | in training and ranking |\n|---|---:|---:|---:|")
     rates = {}
     with tempfile.TemporaryDirectory() as scratch:
         torch.set_num_threads(1)
-        runner.run({"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False)  # compiles and caches
+        runner.run(
+            {"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False
+        )  # compiles and caches
         for workers in (1, os.cpu_count()):
             folder = Path(scratch) / str(workers)
             pool = runner.processes(workers)()
-            list(pool.map(runner.work, *zip(*[(log, runner.Data(), [runner.expand({"settings": {"epochs": 1}})[0].config], folder / "warm")] * workers)))
-            seconds, table = timed(lambda: runner.run(GRID, log, folder / "runs", pool, progress=False))
+            list(
+                pool.map(
+                    runner.work,
+                    *zip(
+                        *[
+                            (
+                                log,
+                                runner.Data(),
+                                [runner.expand({"settings": {"epochs": 1}})[0].config],
+                                folder / "warm",
+                            )
+                        ]
+                        * workers
+                    ),
+                )
+            )
+            seconds, table = timed(
+                lambda: runner.run(GRID, log, folder / "runs", pool, progress=False)
+            )
             pool.shutdown()
             phases = table[["seconds training", "seconds validation", "seconds test"]].sum().sum()
             rates[workers] = 3600 * len(table) / seconds
-            print(f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} | {phases / seconds / workers:.1%} |")
+            print(
+                f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} | {phases / seconds / workers:.1%} |"
+            )
         sequence = list(rates.values())
         errors = 100 * (cost_model.held_out(table)["predicted"] / table["seconds"] - 1).abs()
-        print(f"\nthe cost model, on a fifth of the runs at a time learnt from the others: median error {errors.median():.0f} %, largest {errors.max():.0f} %")
-        print(f"{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times the runs an hour of one\n")
+        print(
+            f"\nthe cost model, on a fifth of the runs at a time learnt from the others: median error {errors.median():.0f} %, largest {errors.max():.0f} %"
+        )
+        print(
+            f"{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times the runs an hour of one\n"
+        )
 
         folder, copies = Path(scratch) / "1" / "runs", Path(scratch) / "many"
         copies.mkdir()

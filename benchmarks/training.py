@@ -131,8 +131,12 @@ class PlainSASRec(nn.Module):
         self.positions = nn.Embedding(max_seq_len + 1, d_emb, padding_idx=0)
         self.drop = nn.Dropout(dropout)
         for name in ("norm_1", "norm_2"):
-            setattr(self, name, nn.ModuleList(nn.LayerNorm(d_emb, eps=1e-8) for _ in range(n_layers)))
-        self.attention = nn.ModuleList(nn.MultiheadAttention(d_emb, 1, dropout) for _ in range(n_layers))
+            setattr(
+                self, name, nn.ModuleList(nn.LayerNorm(d_emb, eps=1e-8) for _ in range(n_layers))
+            )
+        self.attention = nn.ModuleList(
+            nn.MultiheadAttention(d_emb, 1, dropout) for _ in range(n_layers)
+        )
         self.feed_forward = nn.ModuleList(FeedForward(d_emb, dropout) for _ in range(n_layers))
         self.norm = nn.LayerNorm(d_emb, eps=1e-8)
 
@@ -141,7 +145,9 @@ class PlainSASRec(nn.Module):
         x = self.items(histories) * self.items.embedding_dim**0.5
         x = self.drop(x + self.positions(torch.arange(1, length + 1) * (histories != 0)))
         ahead = ~torch.tril(torch.ones(length, length, dtype=torch.bool))
-        for norm_1, attention, norm_2, feed_forward in zip(self.norm_1, self.attention, self.norm_2, self.feed_forward):
+        for norm_1, attention, norm_2, feed_forward in zip(
+            self.norm_1, self.attention, self.norm_2, self.feed_forward
+        ):
             x = x.transpose(0, 1)
             query = norm_1(x)
             mixed, _ = attention(query, x, x, attn_mask=ahead)
@@ -181,10 +187,14 @@ class Plain:
         return item
 
     def __call__(self):
-        seen, targets, negatives = (torch.from_numpy(np.stack(part)) for part in zip(*(self.sample() for _ in range(ROWS))))
+        seen, targets, negatives = (
+            torch.from_numpy(np.stack(part)) for part in zip(*(self.sample() for _ in range(ROWS)))
+        )
         hidden, real = self.model(seen), targets != 0
         if self.loss == "bce":
-            own, other = ((hidden * self.model.items(items)).sum(-1)[real] for items in (targets, negatives))
+            own, other = (
+                (hidden * self.model.items(items)).sum(-1)[real] for items in (targets, negatives)
+            )
             loss = F.binary_cross_entropy_with_logits(own, torch.ones_like(own))
             loss = loss + F.binary_cross_entropy_with_logits(other, torch.zeros_like(other))
         else:
@@ -198,10 +208,14 @@ class Plain:
 # ---------------------------------------------------------------- races
 
 LOSSES = {
-    "perflaw's model and batches, F.cross_entropy": lambda split: Ours(split, loss="softmax", loss_of=all_scores),
+    "perflaw's model and batches, F.cross_entropy": lambda split: Ours(
+        split, loss="softmax", loss_of=all_scores
+    ),
     "plain implementation, F.cross_entropy": lambda split: Plain(split, "softmax"),
     "perflaw, softmax": lambda split: Ours(split, loss="softmax"),
-    "perflaw, sampled softmax, 512 shared negatives": lambda split: Ours(split, loss="sampled_softmax", negatives=512),
+    "perflaw, sampled softmax, 512 shared negatives": lambda split: Ours(
+        split, loss="sampled_softmax", negatives=512
+    ),
 }
 CODES = {"perflaw": Ours, "plain implementation": lambda split: Plain(split, "bce")} | LOSSES
 
@@ -226,13 +240,24 @@ def race(command):
     """Positions a second of the whole machine, in each of the two ways; command is a function of the number of threads."""
     told = {}
     for way, (processes, threads) in WAYS.items():
-        environment = os.environ | {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        environment = os.environ | {
+            "OMP_NUM_THREADS": str(threads),
+            "MKL_NUM_THREADS": str(threads),
+        }
         with contextlib.ExitStack() as stack:
             runs = []
             for _ in range(processes):
                 errors = stack.enter_context(tempfile.TemporaryFile("w+"))
-                pipes = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
-                runs.append((stack.enter_context(subprocess.Popen(command(threads), **pipes)), errors))
+                pipes = dict(
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    env=environment,
+                )
+                runs.append(
+                    (stack.enter_context(subprocess.Popen(command(threads), **pipes)), errors)
+                )
             for run, errors in runs:
                 if run.stdout.readline() != "ready\n":
                     errors.seek(0)
@@ -245,7 +270,14 @@ def race(command):
 
 
 def race_ours(code, groups, steps):
-    return race(lambda threads: [sys.executable, __file__, "--part", json.dumps([code, threads, groups, steps])])
+    return race(
+        lambda threads: [
+            sys.executable,
+            __file__,
+            "--part",
+            json.dumps([code, threads, groups, steps]),
+        ]
+    )
 
 
 def race_recbole(python, groups):
@@ -256,11 +288,28 @@ def race_recbole(python, groups):
         with open(Path(folder, "log", "log.inter"), "w") as file:
             print("user:token\titem:token\ttime:float", file=file)
             for user in range(0, log.n_users, RECBOLE_USERS):
-                file.writelines(f"{user}\t{item}\t{at}\n" for at, item in enumerate(log.history(user)))
+                file.writelines(
+                    f"{user}\t{item}\t{at}\n" for at, item in enumerate(log.history(user))
+                )
         sizes = [SIZES[name] for name in ("max_seq_len", "d_emb", "n_layers")]
 
         def command(batch, threads):
-            return [python, str(script), *map(str, (folder, threads, batch, SIZES["dropout"], groups, RECBOLE_STEPS[batch], *sizes))]
+            return [
+                python,
+                str(script),
+                *map(
+                    str,
+                    (
+                        folder,
+                        threads,
+                        batch,
+                        SIZES["dropout"],
+                        groups,
+                        RECBOLE_STEPS[batch],
+                        *sizes,
+                    ),
+                ),
+            ]
 
         told = {batch: race(functools.partial(command, batch)) for batch in RECBOLE_STEPS}
     batch = max(told, key=lambda batch: max(told[batch].values()))
@@ -292,14 +341,26 @@ def compare_codes(python, groups, steps):
         row(f"{which}: targets", *told(recbole), f"{best / max(recbole.values()):,.0f}")
         row(f"{which}: positions, padding too", *told(padded), f"{best / max(padded.values()):.1f}")
         ratios.append(f"{best / max(recbole.values()):,.0f} times RecBole")
-    print("\nNon-padding positions trained on a second, on the whole machine. RecBole makes each prefix of a history a")
-    print(f"sample of its own, padded to {SIZES['max_seq_len']}, and trains on its last position only: the first of its rows counts those")
-    print(f"targets, the second all positions that it computes. It is given one user in {RECBOLE_USERS}, and has no BCE: BPR is the nearest.")
+    print(
+        "\nNon-padding positions trained on a second, on the whole machine. RecBole makes each prefix of a history a"
+    )
+    print(
+        f"sample of its own, padded to {SIZES['max_seq_len']}, and trains on its last position only: the first of its rows counts those"
+    )
+    print(
+        f"targets, the second all positions that it computes. It is given one user in {RECBOLE_USERS}, and has no BCE: BPR is the nearest."
+    )
     return ratios
 
 
 def compare_losses(groups, steps):
-    head(f"Cross-entropy over all {movielens().n_items:,} items, and sampled", "code", *WAYS, "the better", "times the first row")
+    head(
+        f"Cross-entropy over all {movielens().n_items:,} items, and sampled",
+        "code",
+        *WAYS,
+        "the better",
+        "times the first row",
+    )
     first = None
     for name in LOSSES:
         rates = race_ours(name, groups, max(1, steps // 4))
@@ -311,7 +372,14 @@ def compare_stacks(epochs):
     """Eight seeds on the synthetic log: one after another, as a stack, and as a stack computed at once."""
     split = leave_one_out(datasets.load("synthetic"))
     sizes = dict(max_seq_len=50, epochs=epochs, patience=None, validate_every=epochs)
-    head(f"A stack of 8 seeds, synthetic log, {epochs} epochs, {CORES} threads", "d", "one after another, s", "stack, s", "computed at once, s", "one after another / stack")
+    head(
+        f"A stack of 8 seeds, synthetic log, {epochs} epochs, {CORES} threads",
+        "d",
+        "one after another, s",
+        "stack, s",
+        "computed at once, s",
+        "one after another / stack",
+    )
     for d in (16, 64):
         configs = [trainer.config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
         ways = (
@@ -325,8 +393,19 @@ def compare_stacks(epochs):
 
 # ---------------------------------------------------------------- growth
 
-PRODUCTS = ("mm", "bmm", "addmm", "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
-LOOK_UPS = ("embedding", "index", "index_select", "searchsorted")  # read no more of a table than they return
+PRODUCTS = (
+    "mm",
+    "bmm",
+    "addmm",
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention_for_cpu_backward",
+)
+LOOK_UPS = (
+    "embedding",
+    "index",
+    "index_select",
+    "searchsorted",
+)  # read no more of a table than they return
 POSITIONS = 12_800  # in a batch
 REFERENCE = dict(n_layers=2, d_emb=64, max_seq_len=100, n_items=3_000)
 AXES = {
@@ -387,7 +466,9 @@ def full_histories(n_items, length, rows, batches=3):
 def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
     """Of a step: positions, seconds, and the operations, bytes and FLOPs that are in it."""
     rows = positions // sizes["max_seq_len"]
-    step = Ours(full_histories(n_items, sizes["max_seq_len"], rows), rows, backbone=backbone, **sizes)
+    step = Ours(
+        full_histories(n_items, sizes["max_seq_len"], rows), rows, backbone=backbone, **sizes
+    )
     taken = seconds(step, repeats)
     with Count(step.member.weights["items"].shape) as count:
         tokens = step()
@@ -405,40 +486,93 @@ def compare_growth(repeats, axes):
         x, y = torch.randn(2, n_items, REFERENCE["d_emb"])
         bandwidths[n_items] = 3 * x.nbytes / seconds(lambda: torch.add(x, y, out=x), 31)
     for backbone in ("sasrec", "llama"):
-        _, least, count, _ = measure_cell(backbone, 3 * repeats, **REFERENCE | {"max_seq_len": 2}, positions=4)
+        _, least, count, _ = measure_cell(
+            backbone, 3 * repeats, **REFERENCE | {"max_seq_len": 2}, positions=4
+        )
         call = least / count.calls
         title = f"Time of a token: {backbone}, BCE-1, 1 thread, batches of {POSITIONS:,} positions, drawn histories without padding"
-        head(title, "N", "d", "length", "items", "ns a token", "products", "activations", "tables", "calls", "measured / sum", "measured / FLOPs", "what binds")
+        head(
+            title,
+            "N",
+            "d",
+            "length",
+            "items",
+            "ns a token",
+            "products",
+            "activations",
+            "tables",
+            "calls",
+            "measured / sum",
+            "measured / FLOPs",
+            "what binds",
+        )
         first = None
         for axis, values in ({"": [None]} | axes).items():
             for value in values:
                 cell = REFERENCE | ({axis: value} if axis else {})
                 tokens, taken, count, flops = measure_cell(backbone, repeats, **cell)
-                parts = {"products": flops / products[cell["d_emb"]], "tables": count.tables / bandwidths[cell["n_items"]], "calls": count.calls * call}
+                parts = {
+                    "products": flops / products[cell["d_emb"]],
+                    "tables": count.tables / bandwidths[cell["n_items"]],
+                    "calls": count.calls * call,
+                }
                 if first is None:
                     price, first = (taken - sum(parts.values())) / count.activations, taken / flops
                 parts["activations"] = price * count.activations
-                ns = (f"{1e9 * x / tokens:,.0f}" for x in (taken, *(parts[name] for name in ("products", "activations", "tables", "calls"))))
+                ns = (
+                    f"{1e9 * x / tokens:,.0f}"
+                    for x in (
+                        taken,
+                        *(parts[name] for name in ("products", "activations", "tables", "calls")),
+                    )
+                )
                 ratios = taken / sum(parts.values()), taken / flops / first
                 binds = max(parts, key=parts.get)
-                row(*(f"{size:,}" for size in cell.values()), *ns, *(f"{ratio:.2f}" for ratio in ratios), binds)
-                told = {"backbone": backbone, "grows": axis, **cell, "ns": 1e9 * taken / tokens, **{name: 1e9 * part / tokens for name, part in parts.items()}}
+                row(
+                    *(f"{size:,}" for size in cell.values()),
+                    *ns,
+                    *(f"{ratio:.2f}" for ratio in ratios),
+                    binds,
+                )
+                told = {
+                    "backbone": backbone,
+                    "grows": axis,
+                    **cell,
+                    "ns": 1e9 * taken / tokens,
+                    **{name: 1e9 * part / tokens for name, part in parts.items()},
+                }
                 rows.append(told | {"by_sum": ratios[0], "by_flops": ratios[1], "binds": binds})
-        print(f"\nThe first row is the reference: it sets 1, and the price of a byte of activations (1 / {1e-9 / price:.1f} GB/s).")
+        print(
+            f"\nThe first row is the reference: it sets 1, and the price of a byte of activations (1 / {1e-9 / price:.1f} GB/s)."
+        )
         print(f"A call costs {1e6 * call:.1f} µs, that of a step of 4 positions.")
     rates = ", ".join(f"{rate / 1e9:.0f} at d {d}" for d, rate in products.items())
-    speeds = ", ".join(f"{rate / 1e9:.0f} at {n_items:,} items" for n_items, rate in bandwidths.items())
-    print(f"\nproducts: FLOPs of `laws.flops_per_token` at the measured rate of (positions, d) by (d, d), GFLOP/s: {rates}.")
-    print("activations: bytes that all other operations read and write. tables: the same of the items' embeddings, gradients and")
-    print(f"moments, at the measured rate of adding two tables, GB/s: {speeds}. measured / sum: against the sum of the four;")
-    print("measured / FLOPs: against the reference scaled by FLOPs alone. What binds is the largest of the four.")
+    speeds = ", ".join(
+        f"{rate / 1e9:.0f} at {n_items:,} items" for n_items, rate in bandwidths.items()
+    )
+    print(
+        f"\nproducts: FLOPs of `laws.flops_per_token` at the measured rate of (positions, d) by (d, d), GFLOP/s: {rates}."
+    )
+    print(
+        "activations: bytes that all other operations read and write. tables: the same of the items' embeddings, gradients and"
+    )
+    print(
+        f"moments, at the measured rate of adding two tables, GB/s: {speeds}. measured / sum: against the sum of the four;"
+    )
+    print(
+        "measured / FLOPs: against the reference scaled by FLOPs alone. What binds is the largest of the four."
+    )
     return pd.DataFrame(rows)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few steps and cells: does it run?")
-    parser.add_argument("--recbole", default=os.environ.get("RECBOLE_PYTHON"), help="the interpreter that has RecBole")
+    parser.add_argument(
+        "--recbole",
+        default=os.environ.get("RECBOLE_PYTHON"),
+        help="the interpreter that has RecBole",
+    )
     parser.add_argument("--part", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.part:
@@ -446,14 +580,18 @@ def main():
         return
     groups, steps, repeats = (3, 4, 3) if options.quick else (7, 24, 7)
     axes = {axis: values[-1:] for axis, values in AXES.items()} if options.quick else AXES
-    print(f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {CORES} cores")
+    print(
+        f"Python {platform.python_version()}, torch {version('torch')}, {platform.machine()}, {CORES} cores"
+    )
     ratios = compare_codes(options.recbole, groups, steps)
     compare_losses(groups, steps)
     compare_stacks(1 if options.quick else 3)
     growth = compare_growth(repeats, axes)
     if not options.quick:
         growth.to_csv(GROWTH, index=False, float_format="%.4g", lineterminator="\n")
-    print(f"\nSASRec d 64, 2 blocks, length 200, BCE-1: {', '.join(ratios)} (non-padding tokens per second, CPU, one run)")
+    print(
+        f"\nSASRec d 64, 2 blocks, length 200, BCE-1: {', '.join(ratios)} (non-padding tokens per second, CPU, one run)"
+    )
 
 
 if __name__ == "__main__":

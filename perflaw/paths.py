@@ -14,7 +14,11 @@ def _home() -> Path:
     if whole := [folder for folder in (checkout, here) if _is_study(folder)]:
         return whole[0]
     try:
-        installed = [Path(file.locate()).resolve().parent for file in files("perflaw") or () if file.parts[-2:] == ("perflaw", "_config.yml")]
+        installed = [
+            Path(file.locate()).resolve().parent
+            for file in files("perflaw") or ()
+            if file.parts[-2:] == ("perflaw", "_config.yml")
+        ]
     except PackageNotFoundError:
         installed = []
     return next(filter(_is_study, (*installed, checkout / "share" / "perflaw")), checkout)

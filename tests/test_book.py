@@ -52,7 +52,9 @@ def toy(tmp_path):
         "sphinx: {config: {mathjax_path: none.js, html_static_path: [static]}}\n"
     )
     (tmp_path / "book" / "_static" / "extra.js").write_text("")
-    (tmp_path / "book" / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n- file: executed/one\n")
+    (tmp_path / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n- file: executed/one\n"
+    )
     (tmp_path / "book" / "index.md").write_text(
         "# Toy\n\n:::{figure} figures/one.svg\nOne.\n:::\n\n```{include} _runtime.md\n```\n"
     )
@@ -87,7 +89,9 @@ def printed(root, notebook, name="default"):
     """What an executed notebook printed."""
     path = root / "book" / "_build" / name / "source" / "executed" / f"{notebook}.ipynb"
     cells = nbformat.read(path, as_version=4).cells
-    return "".join(output.text for cell in cells for output in cell.get("outputs", []) if "text" in output).strip()
+    return "".join(
+        output.text for cell in cells for output in cell.get("outputs", []) if "text" in output
+    ).strip()
 
 
 # Parameters
@@ -136,7 +140,14 @@ def test_values_are_read_as_the_declared_type(value, kind, expected):
 
 @pytest.mark.parametrize(
     ("value", "kind"),
-    [(True, "int"), (1.0, "int"), ("1.5", "int"), (True, "float"), ("high", "float"), (None, "float")]
+    [
+        (True, "int"),
+        (1.0, "int"),
+        ("1.5", "int"),
+        (True, "float"),
+        ("high", "float"),
+        (None, "float"),
+    ]
     + [(5, "str"), (1, "bool"), ("3", "list"), (["a"], "list[int]"), ("[", "list")],
 )
 def test_values_of_another_type_are_refused(value, kind):
@@ -301,7 +312,16 @@ def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrend
         assert '"output_type": "error"' not in text
         assert str(toy) not in text
         made_by = builder.record(path)
-        assert {"hash", "parameters", "started", "seconds", "outputs", "python", "platform", "cores"} < set(made_by)
+        assert {
+            "hash",
+            "parameters",
+            "started",
+            "seconds",
+            "outputs",
+            "python",
+            "platform",
+            "cores",
+        } < set(made_by)
         assert {"numpy", "scipy", "papermill"} <= set(made_by["versions"])
     table = (source / "_runtime.md").read_text()
     assert "| `one` |" in table and "| numpy |" in table and "| cores |" in table
@@ -315,12 +335,19 @@ def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered):
     before = made(toy)
     source = toy / "notebooks" / "one.ipynb"
     good = source.read_text()
-    write_notebook(toy, "one", WRITE.format("bad") + "\nraise ValueError('too\\nbad')", "level: float = 0.9")
-    with pytest.raises(builder.BuildError, match=r"^one.ipynb, code cell 2: ValueError: too bad \(.*failed/one.ipynb\)$"):
+    write_notebook(
+        toy, "one", WRITE.format("bad") + "\nraise ValueError('too\\nbad')", "level: float = 0.9"
+    )
+    with pytest.raises(
+        builder.BuildError,
+        match=r"^one.ipynb, code cell 2: ValueError: too bad \(.*failed/one.ipynb\)$",
+    ):
         builder.build(toy)
     home = toy / "book" / "_build" / "default"
     assert made(toy) == before
-    assert (home / "html" / "index.html").is_file() and (home / "source" / "figures" / "one.svg").is_file()
+    assert (home / "html" / "index.html").is_file() and (
+        home / "source" / "figures" / "one.svg"
+    ).is_file()
     assert (home / "failed" / "one.ipynb").is_file() and not (home / "scratch").exists()
 
     source.write_text(good)
@@ -337,7 +364,9 @@ def test_a_dead_kernel_is_one_line(toy, unrendered):
 def test_an_interrupt_leaves_nothing_running_and_exits_130(toy):
     beat = toy / "beat"
     write_notebook(
-        toy, "one", f"import pathlib, time\nwhile True:\n    pathlib.Path({str(beat)!r}).touch()\n    time.sleep(0.1)"
+        toy,
+        "one",
+        f"import pathlib, time\nwhile True:\n    pathlib.Path({str(beat)!r}).touch()\n    time.sleep(0.1)",
     )
     run = subprocess.Popen(
         [sys.executable, "-P", "-c", INTERRUPTIBLE, "book"],
@@ -394,11 +423,22 @@ def test_a_page_is_finished():
     pair = '<img alt="The same." class="narrow" src="a-narrow.svg" />\n<figure class="align-default" id="a">\n<img alt="A curve." class="wide" src="a.svg" />\n'
     maths = '(<span class="math notranslate nohighlight">\\(x &lt; 1\\)</span>),'
     assert builder.finish(f"{heavy}<p>No maths.</p>") == "<p>No maths.</p>"
-    assert builder.finish(f"{heavy}{maths}") == f'{heavy[heavy.index("<script defer") :]}<span class="unbroken">{maths}</span>'
+    assert (
+        builder.finish(f"{heavy}{maths}")
+        == f'{heavy[heavy.index("<script defer") :]}<span class="unbroken">{maths}</span>'
+    )
     picture = '<picture><source media="(max-width: 699.98px)" srcset="a-narrow.svg" /><img alt="A curve." class="wide" src="a.svg" /></picture>'
     assert builder.finish(pair) == f'<figure class="align-default" id="a">\n{picture}\n'
-    assert builder.finish('<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">') == '<div class="citation-list"><div class="citation">'
-    assert builder.finish('<th class="col_heading level0 col0" >') == '<th scope="col" class="col_heading level0 col0" >'
+    assert (
+        builder.finish(
+            '<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">'
+        )
+        == '<div class="citation-list"><div class="citation">'
+    )
+    assert (
+        builder.finish('<th class="col_heading level0 col0" >')
+        == '<th scope="col" class="col_heading level0 col0" >'
+    )
 
 
 # The command
@@ -414,14 +454,18 @@ def command(toy, unrendered, monkeypatch):
 def test_command_builds_the_book_and_prints_its_index(command, toy):
     result = command("book")
     assert result.exit_code == 0
-    assert result.output.splitlines()[-1] == str(toy / "book" / "_build" / "default" / "html" / "index.html")
+    assert result.output.splitlines()[-1] == str(
+        toy / "book" / "_build" / "default" / "html" / "index.html"
+    )
 
 
 def test_command_takes_a_file_pairs_and_a_name(command, toy):
     (toy / "my.yaml").write_text("level: 0.8\nlabel: y\n")
     assert command("book", "--params", "my.yaml").exit_code == 0
     assert printed(toy, "one", "my") == "0.8 y"
-    assert command("book", "--params", "my.yaml", "-p", "label", "5", "--name", "other").exit_code == 0
+    assert (
+        command("book", "--params", "my.yaml", "-p", "label", "5", "--name", "other").exit_code == 0
+    )
     assert printed(toy, "one", "other") == "0.8 5"
     assert command("book", "-p", "n", "-1").exit_code == 0
     assert printed(toy, "two", "n--1") == "-1"
@@ -450,7 +494,10 @@ def test_command_reports_a_failing_cell(command, toy):
 
 
 def test_command_has_a_version():
-    assert re.fullmatch(r"perflaw, version \S+\n|main, version \S+\n", CliRunner().invoke(main, ["--version"]).output)
+    assert re.fullmatch(
+        r"perflaw, version \S+\n|main, version \S+\n",
+        CliRunner().invoke(main, ["--version"]).output,
+    )
 
 
 def test_two_builds_of_one_book_do_not_meet(toy):
@@ -469,11 +516,19 @@ def test_a_notebook_that_is_none_is_named(toy):
         builder.build(toy, {"n": 4}, "mine")
 
 
-@pytest.mark.parametrize("notebook", sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "notebook",
+    sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb")),
+    ids=lambda path: path.stem,
+)
 def test_no_notebook_gives_a_parameter_another_value(notebook):
     """A parameter that a loop variable replaces is ignored in silence from there on."""
     cells = [cell for cell in nbformat.read(notebook, 4).cells if cell.cell_type == "code"]
-    bound = lambda cell: {node.id for node in own_scope(ast.parse(cell.source)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}  # noqa: E731
+    bound = lambda cell: {
+        node.id
+        for node in own_scope(ast.parse(cell.source))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }  # noqa: E731
     given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     names = set().union(*map(bound, given))
     assert names == {parameter.name for parameter in builder.parameters_of(notebook)}
@@ -485,5 +540,15 @@ def own_scope(node):
     """Nodes whose names belong to the notebook: not those of functions and comprehensions."""
     yield node
     for child in ast.iter_child_nodes(node):
-        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        if not isinstance(
+            child,
+            (
+                ast.FunctionDef,
+                ast.Lambda,
+                ast.ListComp,
+                ast.SetComp,
+                ast.DictComp,
+                ast.GeneratorExp,
+            ),
+        ):
             yield from own_scope(child)

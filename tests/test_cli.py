@@ -45,7 +45,19 @@ def test_fit_then_predict(csv, tmp_path):
 
 def test_predict_reads_points_from_a_file(csv, tmp_path):
     law, points = tmp_path / "law.json", tmp_path / "points.csv"
-    run("fit", csv, "--law", "log_quadratic", "-o", "interaction", "true", "--loss", "huber", "--out", law)
+    run(
+        "fit",
+        csv,
+        "--law",
+        "log_quadratic",
+        "-o",
+        "interaction",
+        "true",
+        "--loss",
+        "huber",
+        "--out",
+        law,
+    )
     points.write_text("name,n_layers,d_emb\na,4,25\nb,32,100\n")
     predicted = run("predict", law, points, "--level", "0.5")
     assert predicted.exit_code == 0, predicted.output
@@ -53,7 +65,11 @@ def test_predict_reads_points_from_a_file(csv, tmp_path):
 
 
 def test_fit_names_what_a_consensus_leaves_out(tmp_path):
-    points = simulation.GRID.assign(value=0.3 - 0.02 * (np.log(simulation.GRID["n_layers"]) - 2.5) ** 2 + 1e-3 * np.random.default_rng(0).normal(size=24))
+    points = simulation.GRID.assign(
+        value=0.3
+        - 0.02 * (np.log(simulation.GRID["n_layers"]) - 2.5) ** 2
+        + 1e-3 * np.random.default_rng(0).normal(size=24)
+    )
     points.loc[7, "value"] = 0.02
     points.to_csv(tmp_path / "runs.csv", index=False)
     told = run("fit", tmp_path / "runs.csv", "--law", "log_quadratic", "--loss", "consensus").output
@@ -68,9 +84,15 @@ def test_options_of_a_law(csv):
 
 def test_predict_says_when_the_fit_was_not_sound(tmp_path):
     runs = tmp_path / "runs.csv"
-    runs.write_text("n_layers,d_emb,value\n" + "".join(f"{n},{n},{0.1 + 0.01 * i}\n" for i, n in enumerate((2, 4, 8, 16, 32, 64, 128))))
+    runs.write_text(
+        "n_layers,d_emb,value\n"
+        + "".join(f"{n},{n},{0.1 + 0.01 * i}\n" for i, n in enumerate((2, 4, 8, 16, 32, 64, 128)))
+    )
     assert run("fit", runs, "--law", "log_linear", "--out", tmp_path / "law.json").exit_code == 0
-    assert "not identified: a_N, a_d" in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=64").output
+    assert (
+        "not identified: a_N, a_d"
+        in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=64").output
+    )
 
 
 def test_runs_without_noise_can_be_fitted(tmp_path):
@@ -117,7 +139,9 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     ],
 )
 def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
-    files = {name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")} | {"CSV": csv}
+    files = {
+        name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")
+    } | {"CSV": csv}
     published.surfaces().to_csv(files["ALL"], index=False)
     files["EMPTY"].write_text("")
     files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
@@ -138,7 +162,12 @@ def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
 
 def test_log_says_what_it_is_and_what_would_be_done(tmp_path):
     path = tmp_path / "shop.csv"
-    path.write_text("who,what,when\n" + "".join(f"u{u},i{(u + t) % 7},{1_600_000_000 + 3600 * t}\n" for u in range(20) for t in range(9)))
+    path.write_text(
+        "who,what,when\n"
+        + "".join(
+            f"u{u},i{(u + t) % 7},{1_600_000_000 + 3600 * t}\n" for u in range(20) for t in range(9)
+        )
+    )
     told = run("log", path, "--user", "who", "--item", "what", "--time", "when")
     assert told.exit_code == 0, told.output
     for line in (
@@ -168,8 +197,14 @@ def test_log_that_cannot_be_split(tmp_path):
     path.write_text("user,item,time\nu,a,1600000000\nu,b,1600000000\n")
     told = run("log", path)
     assert told.exit_code == 0 and "short: 1 users, 2 items, 2 interactions" in told.output
-    assert "leave one out: not possible; short cannot be split: no user has three interactions" in told.output
-    assert "global time: not possible; short cannot be split by time" in told.output and "floor" not in told.output
+    assert (
+        "leave one out: not possible; short cannot be split: no user has three interactions"
+        in told.output
+    )
+    assert (
+        "global time: not possible; short cannot be split by time" in told.output
+        and "floor" not in told.output
+    )
 
 
 def test_log_of_the_synthetic_default():
@@ -181,7 +216,11 @@ def test_log_of_the_synthetic_default():
     "content, arguments, told",
     [
         ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the header has 2"),
-        ("a\tb\nc\td\n", ["--no-header", "--delimiter", "\\t", "--user", "9", "--item", "2"], "has no column '9' for user; it has 1, 2"),
+        (
+            "a\tb\nc\td\n",
+            ["--no-header", "--delimiter", "\\t", "--user", "9", "--item", "2"],
+            "has no column '9' for user; it has 1, 2",
+        ),
     ],
 )
 def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
@@ -198,7 +237,18 @@ def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
 def test_entropy_prints_every_measure_with_its_meaning():
     told = run("entropy", "synthetic")
     assert told.exit_code == 0, told.output
-    for name in ("shannon", "apen signed", "apen absolute", "sample", "pooled", "plug-in", "conditional", "lempel-ziv", "compression", "accuracy limit"):
+    for name in (
+        "shannon",
+        "apen signed",
+        "apen absolute",
+        "sample",
+        "pooled",
+        "plug-in",
+        "conditional",
+        "lempel-ziv",
+        "compression",
+        "accuracy limit",
+    ):
         assert re.search(rf"^{name} +-?\d+\.\d{{4}}   \w", told.output, re.MULTILINE), name
     assert "D' = D / conditional = " in told.output and "(the paper)" in told.output
     pooled = run("entropy", "synthetic", "--pooled").output
@@ -207,21 +257,32 @@ def test_entropy_prints_every_measure_with_its_meaning():
 
 def test_entropy_says_what_is_undefined(tmp_path):
     path = tmp_path / "short.csv"
-    path.write_text("user,item\n" + "".join(f"u{u},i{i}\n" for u in range(5) for i in range(u % 2 + 1)))
+    path.write_text(
+        "user,item\n" + "".join(f"u{u},i{i}\n" for u in range(5) for i in range(u % 2 + 1))
+    )
     told = run("entropy", path, "--m", "4")
     assert told.exit_code == 0, told.output
-    assert re.search(r"^apen signed +undefined   every history is too short: the longest has 2", told.output, re.MULTILINE)
+    assert re.search(
+        r"^apen signed +undefined   every history is too short: the longest has 2",
+        told.output,
+        re.MULTILINE,
+    )
     assert "5 users have too few interactions for m = 4" in told.output
     path.write_text("user,item\nu,a\nu,a\nu,a\n")
     told = run("entropy", path).output
-    assert "D' = D / conditional is undefined, as that is 0" in told and "D' = D / apen absolute is undefined" in told
+    assert (
+        "D' = D / conditional is undefined, as that is 0" in told
+        and "D' = D / apen absolute is undefined" in told
+    )
 
 
 def test_entropy_of_a_numbering():
     told = run("entropy", "synthetic", "--r", "100", "--last", "50").output
     assert "m = 2, r = 100, last 50 on item numbers" in told
     numbered = float(re.search(r"apen absolute +(\S+)", told)[1])
-    assert numbered > 5 * float(re.search(r"apen absolute +(\S+)", run("entropy", "synthetic", "--last", "50").output)[1])
+    assert numbered > 5 * float(
+        re.search(r"apen absolute +(\S+)", run("entropy", "synthetic", "--last", "50").output)[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -242,16 +303,38 @@ def test_entropy_refuses_in_one_line(options, told):
 
 # ---------------------------------------------------------------- perflaw train
 
-QUICK = ["-o", "d_emb", "8", "-o", "n_layers", "1", "-o", "max_seq_len", "10", "-o", "epochs", "1", "--threads", "1"]
+QUICK = [
+    "-o",
+    "d_emb",
+    "8",
+    "-o",
+    "n_layers",
+    "1",
+    "-o",
+    "max_seq_len",
+    "10",
+    "-o",
+    "epochs",
+    "1",
+    "--threads",
+    "1",
+]
 
 
 def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text("user,item\n" + "".join(f"u{u},i{(u * 7 + 3 * i) % 40}\n" for u in range(60) for i in range(9)))
+    path.write_text(
+        "user,item\n"
+        + "".join(f"u{u},i{(u * 7 + 3 * i) % 40}\n" for u in range(60) for i in range(9))
+    )
     first = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
-    assert f"{record.name}: epochs used up" in first.output and "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout and "\n  the validation item too: HR@10 0." in first.stdout
+    assert (
+        f"{record.name}: epochs used up" in first.output
+        and "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
+        and "\n  the validation item too: HR@10 0." in first.stdout
+    )
     before = record.stat().st_mtime_ns
     again = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert again.exit_code == 0 and record.stat().st_mtime_ns == before
@@ -260,19 +343,39 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
 
 def test_train_on_a_log_with_one_user_to_test(tmp_path):
     path = tmp_path / "log.csv"
-    path.write_text("user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n")
+    path.write_text(
+        "user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n"
+    )
     result = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert result.exit_code == 0 and "(se unknown, of one user)" in result.output
 
 
 def test_train_lists_its_settings():
     told = run("train", "--settings").output
-    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE) and re.search(r"^clip +None$", told, re.MULTILINE)
+    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE) and re.search(
+        r"^clip +None$", told, re.MULTILINE
+    )
 
 
 def test_a_run_that_diverges_is_told_and_kept(tmp_path):
-    result = run("train", "synthetic", "--out", tmp_path, *QUICK, "-o", "learning_rate", "1e30", "-o", "loss", "softmax")
-    assert result.exit_code == 1 and "diverged in epoch 1" in result.output and len(list(tmp_path.iterdir())) == 1
+    result = run(
+        "train",
+        "synthetic",
+        "--out",
+        tmp_path,
+        *QUICK,
+        "-o",
+        "learning_rate",
+        "1e30",
+        "-o",
+        "loss",
+        "softmax",
+    )
+    assert (
+        result.exit_code == 1
+        and "diverged in epoch 1" in result.output
+        and len(list(tmp_path.iterdir())) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -301,13 +404,41 @@ def installed(tmp_path_factory):
     pytest.importorskip("pip")
     place = tmp_path_factory.mktemp("installed")
     source = place / "source"
-    shutil.copytree(HOME, source, ignore=shutil.ignore_patterns(".*", "_build", "runs", "build", "*.egg-info", "tests", "__pycache__"))
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", place / "site", source], check=True, capture_output=True)
+    shutil.copytree(
+        HOME,
+        source,
+        ignore=shutil.ignore_patterns(
+            ".*", "_build", "runs", "build", "*.egg-info", "tests", "__pycache__"
+        ),
+    )
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-deps",
+            "--no-build-isolation",
+            "--target",
+            place / "site",
+            source,
+        ],
+        check=True,
+        capture_output=True,
+    )
     shutil.rmtree(source)
 
     def call(*arguments, cwd=place):
-        command = [sys.executable, "-c", "from perflaw.cli.main import main; main()", *map(str, arguments)]
-        surroundings = {name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"} | {"PYTHONPATH": str(place / "site")}
+        command = [
+            sys.executable,
+            "-c",
+            "from perflaw.cli.main import main; main()",
+            *map(str, arguments),
+        ]
+        surroundings = {
+            name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"
+        } | {"PYTHONPATH": str(place / "site")}
         return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True)
 
     return call
@@ -323,9 +454,23 @@ def test_an_installation_without_the_repository_has_its_presets_and_its_data(ins
 def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_path):
     made = installed("study", tmp_path / "copy")
     assert made.returncode == 0 and "perflaw book" in made.stdout, made.stderr
-    tracked = {path.relative_to(HOME) for name in builder.STUDY for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name]) if path.is_file()}
-    tracked = {path for path in tracked if not {"_build", ".ipynb_checkpoints"} & set(path.parts) and path.parts[:2] not in {("notebooks", "figures"), ("notebooks", "tables")}}
-    assert {path.relative_to(tmp_path / "copy") for path in (tmp_path / "copy").rglob("*") if path.is_file()} == tracked
+    tracked = {
+        path.relative_to(HOME)
+        for name in builder.STUDY
+        for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name])
+        if path.is_file()
+    }
+    tracked = {
+        path
+        for path in tracked
+        if not {"_build", ".ipynb_checkpoints"} & set(path.parts)
+        and path.parts[:2] not in {("notebooks", "figures"), ("notebooks", "tables")}
+    }
+    assert {
+        path.relative_to(tmp_path / "copy")
+        for path in (tmp_path / "copy").rglob("*")
+        if path.is_file()
+    } == tracked
     for table in (tmp_path / "copy" / "data" / "sweeps").glob("*.csv"):
         table.unlink()
     refused = installed("verify", "laptop", cwd=tmp_path / "copy")
@@ -334,35 +479,70 @@ def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_pa
 
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
     told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
-    assert "rows differ in sample_users (none, 0.5, 0.125); keep those of one value with --where" in told.replace("0.25", "0.125")
-    assert "converged" in run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10", "--where", "sample_users.isna()").output
+    assert (
+        "rows differ in sample_users (none, 0.5, 0.125); keep those of one value with --where"
+        in told.replace("0.25", "0.125")
+    )
+    assert (
+        "converged"
+        in run(
+            "fit",
+            HOME / "data" / "sweeps" / "laptop.csv",
+            "--metric",
+            "NDCG@10",
+            "--where",
+            "sample_users.isna()",
+        ).output
+    )
 
 
 def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
-    rows = [(n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)]
-    table = lambda header, shown: (tmp_path / "t.csv").write_text("\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n")  # noqa: E731
+    rows = [
+        (n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)
+    ]
+    table = lambda header, shown: (tmp_path / "t.csv").write_text(
+        "\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n"
+    )  # noqa: E731
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
-    assert "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output
+    assert (
+        "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output
+    )
     table("n_layers,d_emb,value,value", [(*row, row[2]) for row in rows])
     assert "has the column 'value' twice" in run("fit", tmp_path / "t.csv").output
     table("n_layers, d_emb, value", rows)
     assert "converged" in run("fit", tmp_path / "t.csv").output
     assert "is no condition" in run("fit", tmp_path / "t.csv", "--where", "n_layers").output
-    assert "is there, and is no fitted law" in run("fit", tmp_path / "t.csv", "--out", tmp_path / "t.csv").output
+    assert (
+        "is there, and is no fitted law"
+        in run("fit", tmp_path / "t.csv", "--out", tmp_path / "t.csv").output
+    )
     table("n_layers,d_emb,value", [(n, d, "" if (n, d) == (1, 8) else v) for n, d, v in rows])
-    assert "1 of 16 rows have no value; leave them out with --where" in run("fit", tmp_path / "t.csv").output
-    table("n_layers,d_emb,value,backbone", [(*row, "gru" if row[0] > 2 else "sasrec") for row in rows])
+    assert (
+        "1 of 16 rows have no value; leave them out with --where"
+        in run("fit", tmp_path / "t.csv").output
+    )
+    table(
+        "n_layers,d_emb,value,backbone", [(*row, "gru" if row[0] > 2 else "sasrec") for row in rows]
+    )
     assert "rows differ in backbone (sasrec, gru)" in run("fit", tmp_path / "t.csv").output
 
 
 def test_errors_speak_of_options(tmp_path):
     (tmp_path / "log.csv").write_text("a,when,n\nx,1,2\n")
-    assert "With --user name one of a, when, n" in run("log", tmp_path / "log.csv", "--header").output
+    assert (
+        "With --user name one of a, when, n" in run("log", tmp_path / "log.csv", "--header").output
+    )
     odd = tmp_path / "item=1,user=2.csv"
     assert f"{odd} does not exist" in run("log", odd).output
     (tmp_path / "places.csv").write_text("2,1,1600000000\n0,9,1600000000\n0,8,1600003600\n")
-    assert "places: 2 users, 3 items, 3 interactions" in run("log", tmp_path / "places.csv", "--user", 1, "--item", 2).output
-    assert "--item says how to read a log; name it with --log" in run("verify", "controls", "--item", "x").output
+    assert (
+        "places: 2 users, 3 items, 3 interactions"
+        in run("log", tmp_path / "places.csv", "--user", 1, "--item", 2).output
+    )
+    assert (
+        "--item says how to read a log; name it with --log"
+        in run("verify", "controls", "--item", "x").output
+    )
 
 
 def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
@@ -376,6 +556,11 @@ def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
 
 def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
     path = tmp_path / "runs.csv"
-    published.surfaces().query(ONE).assign(value=lambda rows: 0.3 - 0.05 * np.log(rows["d_emb"])).to_csv(path, index=False)
+    published.surfaces().query(ONE).assign(
+        value=lambda rows: 0.3 - 0.05 * np.log(rows["d_emb"])
+    ).to_csv(path, index=False)
     run("fit", path, "--law", "log_linear", "--out", tmp_path / "law.json")
-    assert "1 of these are below 0" in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
+    assert (
+        "1 of these are below 0"
+        in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
+    )

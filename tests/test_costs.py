@@ -6,7 +6,9 @@ import pytest
 from perflaw.logs import synthetic
 from perflaw.models.sweeps import cost_model, runner
 
-SETTINGS = dict(n_layers=2, d_emb=16, max_seq_len=20, batch_size=32, loss="softmax", epochs=20, patience=3)
+SETTINGS = dict(
+    n_layers=2, d_emb=16, max_seq_len=20, batch_size=32, loss="softmax", epochs=20, patience=3
+)
 AXES = dict(n_layers=[1, 2, 4, 8], d_emb=[4, 8, 16, 64], epochs=[5, 10, 40])
 
 
@@ -17,13 +19,17 @@ def log():
 
 @pytest.fixture
 def planned(log, tmp_path):
-    return lambda grid=AXES, **settings: runner.plan({"settings": SETTINGS | settings, "grid": grid}, log, tmp_path).frame
+    return lambda grid=AXES, **settings: (
+        runner.plan({"settings": SETTINGS | settings, "grid": grid}, log, tmp_path).frame
+    )
 
 
 def done(frame, scale=1.0, epochs=7):
     """As if all had run for so many epochs, at `scale` times the seconds that a server's core takes."""
     epochs = np.broadcast_to(epochs, len(frame))
-    return frame.assign(done_epochs=epochs, seconds=scale * cost_model.Model().seconds(frame, epochs))
+    return frame.assign(
+        done_epochs=epochs, seconds=scale * cost_model.Model().seconds(frame, epochs)
+    )
 
 
 @pytest.mark.parametrize("loss", ["bce", "softmax", "sampled_softmax"])
@@ -42,7 +48,13 @@ def test_more_takes_longer(planned, name, learnt):
     noise = np.exp(np.random.default_rng(0).normal(0, 0.3, len(frame)))
     model = cost_model.Model(done(frame, 2 * noise)) if learnt else cost_model.Model()
     epochs = 5 if learnt else None
-    less, more = (model.seconds(frame.assign(**{name: factor * frame[name]}), epochs and factor ** (name == "epochs") * epochs) for factor in (1, 2))
+    less, more = (
+        model.seconds(
+            frame.assign(**{name: factor * frame[name]}),
+            epochs and factor ** (name == "epochs") * epochs,
+        )
+        for factor in (1, 2)
+    )
     assert (more > less).all()
 
 
@@ -50,7 +62,9 @@ def test_the_pace_of_the_machine(planned):
     frame = planned()
     for scale in (3.0, 0.01):
         model = cost_model.Model(done(frame, scale))
-        np.testing.assert_allclose(model.seconds(frame, 9), scale * cost_model.Model().seconds(frame, 9))
+        np.testing.assert_allclose(
+            model.seconds(frame, 9), scale * cost_model.Model().seconds(frame, 9)
+        )
     one = cost_model.Model(done(frame[:1], 3.0))  # the first run says it already
     np.testing.assert_allclose(one.seconds(frame, 9), 3 * cost_model.Model().seconds(frame, 9))
 
@@ -59,7 +73,9 @@ def test_the_pace_of_the_machine(planned):
 def test_what_is_slow_on_a_machine_is_learnt_from_small_runs(planned, kind, off):
     """One kind of work takes five times as long as on a server's core; large runs show how well that is known."""
     frame, large = planned(), planned({"n_layers": [16, 32], "d_emb": [32, 64]})
-    paces = 1e-9 * np.array([pace * (5 if name == kind else 1) for name, pace in cost_model.PACES.items()])
+    paces = 1e-9 * np.array(
+        [pace * (5 if name == kind else 1) for name, pace in cost_model.PACES.items()]
+    )
     takes = lambda runs: cost_model.work(runs, np.full(len(runs), 7.0)).to_numpy() @ paces  # noqa: E731
     model = cost_model.Model(frame.assign(done_epochs=7.0, seconds=takes(frame)))
     np.testing.assert_allclose(model.seconds(large, 7.0), takes(large), rtol=0.1)
@@ -72,7 +88,9 @@ def test_runs_that_came_to_nothing_are_left_out(planned):
     odd.loc[:1, "done_epochs"], odd.loc[1, "seconds"] = np.nan, np.nan
     odd.loc[2, "attention_length"] = np.nan  # a record of long ago, which does not say it
     odd.loc[[0, 2], "seconds"] = 1e6
-    np.testing.assert_allclose(cost_model.Model(odd).seconds(frame, 9), cost_model.Model(frame[3:]).seconds(frame, 9))
+    np.testing.assert_allclose(
+        cost_model.Model(odd).seconds(frame, 9), cost_model.Model(frame[3:]).seconds(frame, 9)
+    )
 
 
 def test_epochs_are_learnt_and_never_above_the_limit(planned):
@@ -89,7 +107,9 @@ def test_epochs_are_learnt_and_never_above_the_limit(planned):
 def test_what_is_held_out_is_predicted_from_the_others(planned):
     frame = done(planned({"n_layers": [1, 2, 4, 8], "d_emb": [4, 8, 16, 64]}), 3.0)
     found = cost_model.held_out(frame)
-    np.testing.assert_allclose(found[["predicted", "predicted, epochs known"]], np.column_stack([frame["seconds"]] * 2))
+    np.testing.assert_allclose(
+        found[["predicted", "predicted, epochs known"]], np.column_stack([frame["seconds"]] * 2)
+    )
     np.testing.assert_allclose(found["epochs predicted"], 7)
     frame.loc[5, ["seconds", "done_epochs"]] = 1e6, 20
     odd = cost_model.held_out(frame).loc[5]

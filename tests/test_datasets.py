@@ -35,7 +35,9 @@ def publisher(tmp_path, monkeypatch):
             self.send_response(200)
             self.send_header("Content-Length", str(len(Published.body)))
             self.end_headers()
-            self.wfile.write(Published.body[: len(Published.body) // 2] if Published.short else Published.body)
+            self.wfile.write(
+                Published.body[: len(Published.body) // 2] if Published.short else Published.body
+            )
 
         def log_message(self, *arguments):
             pass
@@ -101,13 +103,17 @@ def test_without_the_internet(publisher, tmp_path, monkeypatch):
     assert cached(tmp_path) == []
 
 
-@pytest.mark.parametrize("body", [archive("../../ratings.dat"), archive("/etc/ratings.dat"), b"PK not a zip"])
+@pytest.mark.parametrize(
+    "body", [archive("../../ratings.dat"), archive("/etc/ratings.dat"), b"PK not a zip"]
+)
 def test_archives_that_do_not_hold_the_log(publisher, tmp_path, monkeypatch, body):
     publisher.body = body
     source = datasets.SOURCES["ml-x"]._replace(checksum="md5:" + hashlib.md5(body).hexdigest())
     monkeypatch.setattr(datasets, "SOURCES", {"ml-x": source})
     refused("does not hold ml-x/ratings.dat")
-    assert cached(tmp_path) == ["ml.zip"]  # the archive is as published; nothing was written from it
+    assert cached(tmp_path) == [
+        "ml.zip"
+    ]  # the archive is as published; nothing was written from it
     assert not (tmp_path / "ratings.dat").exists() and not os.path.exists("/etc/ratings.dat")
 
 
@@ -138,7 +144,11 @@ def folder(tmp_path, monkeypatch):
 
 def test_names_of_a_folder(folder):
     assert datasets.names() == ["synthetic", "shop", "shop.tsv.gz", "u"]
-    assert datasets.load("shop").hash == datasets.load("shop.csv").hash == datasets.load(folder / "shop.csv").hash
+    assert (
+        datasets.load("shop").hash
+        == datasets.load("shop.csv").hash
+        == datasets.load(folder / "shop.csv").hash
+    )
     assert datasets.load("u").name == "u"
 
 
@@ -156,7 +166,10 @@ def test_synthetic_is_always_there(monkeypatch):
 
 def test_unknown_names(folder):
     for name, told in (
-        ("nonesuch", "there is no log 'nonesuch': name a file, or one of synthetic, ml-100k, ml-1m; the folder PERFLAW_DATA has shop"),
+        (
+            "nonesuch",
+            "there is no log 'nonesuch': name a file, or one of synthetic, ml-100k, ml-1m; the folder PERFLAW_DATA has shop",
+        ),
         ("nonesuch.csv", "nonesuch.csv does not exist"),
         (str(folder), "is a folder"),
     ):

@@ -28,7 +28,9 @@ def log_of(*histories, n_items=None):
 
 
 def random_log(rng, users=50, longest=60, n_items=8):
-    return log_of(*(rng.integers(0, n_items, rng.integers(0, longest)) for _ in range(users)), n_items=n_items)
+    return log_of(
+        *(rng.integers(0, n_items, rng.integers(0, longest)) for _ in range(users)), n_items=n_items
+    )
 
 
 def histories(log):
@@ -70,7 +72,9 @@ def cubic_lempel_ziv(x):
     total = 0
     for i in range(len(x)):
         length = 1
-        while i + length <= len(x) and any(x[j : j + length] == x[i : i + length] for j in range(i - length + 1)):
+        while i + length <= len(x) and any(
+            x[j : j + length] == x[i : i + length] for j in range(i - length + 1)
+        ):
             length += 1
         total += length
     return len(x) * math.log(len(x)) / total
@@ -97,13 +101,18 @@ def test_published_values(sequence, m, r, value):
 def test_published_values_of_series():
     wave = np.cos(np.linspace(0, 30, 100))
     assert approximate.apen(wave, 2, 0.2 * wave.std()) == pytest.approx(0.174226141, abs=5e-10)
-    assert approximate.apen(wave, 2, 0.2 * wave.std(ddof=1)) == pytest.approx(0.173648979, abs=5e-10)
+    assert approximate.apen(wave, 2, 0.2 * wave.std(ddof=1)) == pytest.approx(
+        0.173648979, abs=5e-10
+    )
     noise = np.random.default_rng(42).random(1000)
-    assert approximate.apen(noise, 2, 0.2 * noise.std()) == pytest.approx(1.8177169675974412, abs=1e-12)
+    assert approximate.apen(noise, 2, 0.2 * noise.std()) == pytest.approx(
+        1.8177169675974412, abs=1e-12
+    )
 
 
 @pytest.mark.parametrize(
-    "bits, m, expected", [(BITS, 3, (0.190954, 10.043859, 0.261961)), (PI, 2, (0.665393, 5.550792, 0.235301))]
+    "bits, m, expected",
+    [(BITS, 3, (0.190954, 10.043859, 0.261961)), (PI, 2, (0.665393, 5.550792, 0.235301))],
 )
 def test_published_values_of_the_circular_statistic(bits, m, expected):
     assert approximate.nist_apen(bits, m) == pytest.approx(expected, abs=5e-7)
@@ -150,18 +159,26 @@ def test_apen_of_real_numbers_follows_the_definition(m):
     rng = np.random.default_rng(m)
     for scale in (0.05, 0.3, 1, 5):
         x = rng.standard_normal(60)
-        assert approximate.apen(x, m, scale) == pytest.approx(pincus(x.tolist(), m, scale), abs=1e-12)
+        assert approximate.apen(x, m, scale) == pytest.approx(
+            pincus(x.tolist(), m, scale), abs=1e-12
+        )
 
 
 def test_a_distance_of_exactly_r_matches():
-    assert approximate.apen([0, 1, 0, 2, 1], 1, 1) == pytest.approx(pincus([0, 1, 0, 2, 1], 1, 1), abs=1e-15)
+    assert approximate.apen([0, 1, 0, 2, 1], 1, 1) == pytest.approx(
+        pincus([0, 1, 0, 2, 1], 1, 1), abs=1e-15
+    )
     assert approximate.apen([0, 1] * 9, 2, 1) == 0
 
 
 @pytest.mark.parametrize("library", ["antropy", "EntropyHub", "neurokit2", "tsfresh"])
 def test_libraries_agree(library):
     rng = np.random.default_rng(0)
-    for x in (rng.standard_normal(300), np.cumsum(rng.standard_normal(300)), rng.integers(0, 5, 300).astype(float)):
+    for x in (
+        rng.standard_normal(300),
+        np.cumsum(rng.standard_normal(300)),
+        rng.integers(0, 5, 300).astype(float),
+    ):
         r = 0.2 * x.std()
         ours = approximate.apen(x, 2, r)
         if library == "tsfresh":
@@ -202,7 +219,9 @@ def test_symbols_may_be_anything_and_their_names_do_not_matter():
 
 def test_shift_and_scale_do_not_matter():
     x = np.random.default_rng(0).standard_normal(400)
-    assert approximate.apen(8 * x + 16, 2, 8 * 0.25) == pytest.approx(approximate.apen(x, 2, 0.25), abs=1e-9)
+    assert approximate.apen(8 * x + 16, 2, 8 * 0.25) == pytest.approx(
+        approximate.apen(x, 2, 0.25), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("m", [1, 2, 4])
@@ -219,7 +238,9 @@ def test_without_repeats_apen_is_a_function_of_the_length(m):
         distinct = np.random.default_rng(n).permutation(n)
         expected = math.log((n - m) / (n - m + 1))
         assert approximate.apen(distinct, m) == pytest.approx(expected, abs=1e-14)
-        assert approximate.apen(distinct, m, 0.5) == pytest.approx(expected, abs=1e-12)  # not by the short cut
+        assert approximate.apen(distinct, m, 0.5) == pytest.approx(
+            expected, abs=1e-12
+        )  # not by the short cut
         assert approximate.apen_of_distinct(n, m) == pytest.approx(expected, abs=1e-15)
     assert np.all(approximate.apen_of_distinct(np.array([m + 1, 20]), m) < 0)
     assert abs(approximate.apen_of_distinct(50)) == pytest.approx(0.020619, abs=5e-7)
@@ -239,7 +260,9 @@ def test_repeats_only_among_short_templates():
 def test_by_user_is_each_history_alone(r, last):
     log = random_log(np.random.default_rng(0))
     measures = [(approximate.lempel_ziv_by_user, approximate.lempel_ziv_entropy, {}, 2)]
-    measures += [(approximate.apen_by_user, approximate.apen, {"m": m, "r": r}, m + 1) for m in (1, 2, 3)]
+    measures += [
+        (approximate.apen_by_user, approximate.apen, {"m": m, "r": r}, m + 1) for m in (1, 2, 3)
+    ]
     for by_user, alone, options, needed in measures:
         parts = [h[-last:] if last else h for h in histories(log)]
         expected = np.array([alone(h, **options) if len(h) >= needed else np.nan for h in parts])
@@ -261,9 +284,13 @@ def test_mean_and_mean_of_absolute_values_differ():
 
 def test_a_tolerance_reads_the_numbering():
     log = random_log(np.random.default_rng(1), n_items=300)
-    renumbered = log._replace(items=np.random.default_rng(2).permutation(300)[log.items].astype(np.int32))
+    renumbered = log._replace(
+        items=np.random.default_rng(2).permutation(300)[log.items].astype(np.int32)
+    )
     assert approximate.apen_by_user(log).mean == approximate.apen_by_user(renumbered).mean
-    assert approximate.apen_by_user(log, r=30).mean != approximate.apen_by_user(renumbered, r=30).mean
+    assert (
+        approximate.apen_by_user(log, r=30).mean != approximate.apen_by_user(renumbered, r=30).mean
+    )
 
 
 def test_long_and_short_histories_together():
@@ -289,7 +316,11 @@ def test_threads_and_blocks_change_nothing(monkeypatch):
             np.nan_to_num(approximate.lempel_ziv_by_user(log).values).tolist(),
             [approximate.apen(series, 2, r) for r in (0.001, 0.02)],
             [approximate.apen_pooled(log, m) for m in (1, 2, 9)],
-            [approximate.conditional_entropy(log, m, tokens=tokens) for m in (1, 2) for tokens in (None, 5000)],
+            [
+                approximate.conditional_entropy(log, m, tokens=tokens)
+                for m in (1, 2)
+                for tokens in (None, 5000)
+            ],
         ]
 
     monkeypatch.setattr(approximate, "THREADS", 1)
@@ -321,7 +352,9 @@ def test_grams_that_do_not_fit_into_64_bits():
         assert (3_000_000 ** (m + 1) > 2**64) == (m >= 2)
         assert approximate.apen_pooled(spread, m) == approximate.apen_pooled(log, m)
         draw = {"correction": "none", "tokens": 500, "seed": 3}
-        assert approximate.conditional_entropy(spread, m, **draw) == approximate.conditional_entropy(log, m, **draw)
+        assert approximate.conditional_entropy(
+            spread, m, **draw
+        ) == approximate.conditional_entropy(log, m, **draw)
     largest = log_of([2**16 - 1, 0, 2**16 - 1, 1] * 20, n_items=2**16)  # just fits with m = 3
     assert approximate.apen_pooled(largest, 3) == 0
 
@@ -342,7 +375,9 @@ def test_users_may_come_in_any_order_and_items_have_any_number():
     for name in approximate.CORRECTIONS:
         value = approximate.conditional_entropy(log, 2, name)
         assert approximate.conditional_entropy(other, 2, name) == value
-        assert approximate.conditional_entropy(renumbered, 2, name) == pytest.approx(value, abs=1e-12)
+        assert approximate.conditional_entropy(renumbered, 2, name) == pytest.approx(
+            value, abs=1e-12
+        )
     assert approximate.shannon(renumbered) == pytest.approx(approximate.shannon(log), abs=1e-12)
 
 
@@ -376,18 +411,28 @@ def plain_run_lengths(keys, n_items, unseen):
 
 
 @pytest.mark.parametrize(
-    "n, once, twice", [(2, 2, 0), (5, 3, 1), (40, 1, 10), (300, 200, 5), (900, 3, 400), (2000, 1500, 0)]
+    "n, once, twice",
+    [(2, 2, 0), (5, 3, 1), (40, 1, 10), (300, 200, 5), (900, 3, 400), (2000, 1500, 0)],
 )
 def test_what_chao_wang_and_jost_add(n, once, twice):
     getcontext().prec = 400
-    top, bottom = (2 * twice, (n - 1) * once + 2 * twice) if twice else (2, (n - 1) * (once - 1) + 2)
+    top, bottom = (
+        (2 * twice, (n - 1) * once + 2 * twice) if twice else (2, (n - 1) * (once - 1) + 2)
+    )
     a = Decimal(top) / Decimal(bottom)
     inner = -a.ln() - sum((1 - a) ** r / r for r in range(1, n))
-    assert approximate._unseen(n, once, twice) == pytest.approx(float(once * (1 - a) ** (1 - n) * inner), rel=1e-9)
+    assert approximate._unseen(n, once, twice) == pytest.approx(
+        float(once * (1 - a) ** (1 - n) * inner), rel=1e-9
+    )
 
 
 def test_nothing_is_added_where_no_successor_is_rare():
-    assert approximate._unseen(50, 0, 3) == approximate._unseen(1, 1, 0) == approximate._unseen(50, 1, 0) == 0
+    assert (
+        approximate._unseen(50, 0, 3)
+        == approximate._unseen(1, 1, 0)
+        == approximate._unseen(50, 1, 0)
+        == 0
+    )
 
 
 def chao_shen_directly(counts):
@@ -398,7 +443,9 @@ def chao_shen_directly(counts):
 
 
 @pytest.mark.parametrize(
-    "log", [random_log(np.random.default_rng(0), users=20), log_of([0, 1, 0, 2, 0, 3, 0, 4])], ids=["drawn", "all once"]
+    "log",
+    [random_log(np.random.default_rng(0), users=20), log_of([0, 1, 0, 2, 0, 3, 0, 4])],
+    ids=["drawn", "all once"],
 )
 def test_the_other_corrections_follow_their_papers(log):
     grams = Counter(transitions(log, 1))
@@ -407,17 +454,28 @@ def test_the_other_corrections_follow_their_papers(log):
         contexts[gram[0]] += count
     total, plain = contexts.total(), approximate.apen_pooled(log, 1)
     expected = plain + (len(grams) - len(contexts)) / (2 * total)
-    assert approximate.conditional_entropy(log, 1, "miller-madow") == pytest.approx(expected, abs=1e-12)
+    assert approximate.conditional_entropy(log, 1, "miller-madow") == pytest.approx(
+        expected, abs=1e-12
+    )
     expected = chao_shen_directly(grams.values()) - chao_shen_directly(contexts.values())
     expected = max(0, min(expected, math.log(log.n_items)))
-    assert approximate.conditional_entropy(log, 1, "chao-shen") == pytest.approx(expected, abs=1e-12)
+    assert approximate.conditional_entropy(log, 1, "chao-shen") == pytest.approx(
+        expected, abs=1e-12
+    )
     euler = 0.5772156649015329
-    table = {1: -euler - math.log(2), 2: 2 - euler - math.log(2)}  # Grassberger's G(1) and G(2), then his recursion
+    table = {
+        1: -euler - math.log(2),
+        2: 2 - euler - math.log(2),
+    }  # Grassberger's G(1) and G(2), then his recursion
     for n in range(3, 400):
         table[n] = table[n - 1] if n % 2 else table[n - 2] + 2 / (n - 1)
-    expected = sum(n * math.log(n) for n in contexts.values()) - sum(c * table[c] for c in grams.values())
+    expected = sum(n * math.log(n) for n in contexts.values()) - sum(
+        c * table[c] for c in grams.values()
+    )
     expected = min(expected / total, math.log(log.n_items))
-    assert approximate.conditional_entropy(log, 1, "grassberger") == pytest.approx(expected, abs=1e-12)
+    assert approximate.conditional_entropy(log, 1, "grassberger") == pytest.approx(
+        expected, abs=1e-12
+    )
 
 
 def markov(k, n, seed, concentration=0.3):
@@ -464,9 +522,13 @@ def test_equal_tokens_make_logs_of_different_size_alike():
     x, _ = markov(60, 60_000, 0, concentration=1)
     whole, part = log_of(*np.array_split(x, 60)), log_of(*np.array_split(x[:12_000], 12))
     plain = [approximate.conditional_entropy(log, 1, "none") for log in (whole, part)]
-    alike = [approximate.conditional_entropy(log, 1, "none", tokens=10_000) for log in (whole, part)]
+    alike = [
+        approximate.conditional_entropy(log, 1, "none", tokens=10_000) for log in (whole, part)
+    ]
     assert plain[0] - plain[1] > 0.1 and abs(alike[0] - alike[1]) < 0.02
-    first, same, other = (approximate.conditional_entropy(whole, tokens=5000, seed=seed) for seed in (1, 1, 2))
+    first, same, other = (
+        approximate.conditional_entropy(whole, tokens=5000, seed=seed) for seed in (1, 1, 2)
+    )
     assert first == same != other
 
 
@@ -483,7 +545,9 @@ def test_all_tokens_drawn_is_the_whole_log():
     log = random_log(np.random.default_rng(5))
     for m in (1, 2, 3):
         every = len(transitions(log, m))
-        assert approximate.conditional_entropy(log, m, tokens=every) == approximate.conditional_entropy(log, m)
+        assert approximate.conditional_entropy(
+            log, m, tokens=every
+        ) == approximate.conditional_entropy(log, m)
 
 
 def test_shannon():
@@ -507,18 +571,26 @@ def test_lempel_ziv_agrees_with_the_cubic_code():
 
 def test_lempel_ziv_by_hand():
     # L: a 1, b 1, then "ab" ends the sequence: 3 with the end, and 2 for the last b
-    assert approximate.lempel_ziv_entropy("abab") == pytest.approx(4 * math.log(4) / (1 + 1 + 3 + 2), abs=1e-15)
+    assert approximate.lempel_ziv_entropy("abab") == pytest.approx(
+        4 * math.log(4) / (1 + 1 + 3 + 2), abs=1e-15
+    )
     assert approximate.lempel_ziv_entropy(range(50)) == pytest.approx(math.log(50), abs=1e-14)
 
 
 def test_lempel_ziv_of_a_large_alphabet_and_of_a_constant():
     rng = np.random.default_rng(0)
     x = np.tile(rng.permutation(40_000), 2)
-    matched = 40_000 * 40_001 / 2 + 80_000  # the second half is in the first, from each of its elements on
-    assert approximate.lempel_ziv_entropy(x) == pytest.approx(80_000 * math.log(80_000) / matched, rel=1e-12)
+    matched = (
+        40_000 * 40_001 / 2 + 80_000
+    )  # the second half is in the first, from each of its elements on
+    assert approximate.lempel_ziv_entropy(x) == pytest.approx(
+        80_000 * math.log(80_000) / matched, rel=1e-12
+    )
     n = 3000
     matched = sum(min(i, n - i) + 1 for i in range(n))
-    assert approximate.lempel_ziv_entropy([1] * n) == pytest.approx(n * math.log(n) / matched, rel=1e-12)
+    assert approximate.lempel_ziv_entropy([1] * n) == pytest.approx(
+        n * math.log(n) / matched, rel=1e-12
+    )
 
 
 # ---------------------------------------------------------------- compression and predictability
@@ -534,7 +606,9 @@ def test_compression_ratio_orders_what_it_should():
     wider = bytes_at_random._replace(n_items=70_000)  # four bytes each, two of them always 0
     assert 0.2 < approximate.compression_ratio(wider) < 0.5
     assert approximate.compression_ratio(skewed.tolist()) == approximate.compression_ratio(skewed)
-    again = log_of(np.tile(bytes_at_random.items, 2), n_items=256)  # beyond what a small window sees
+    again = log_of(
+        np.tile(bytes_at_random.items, 2), n_items=256
+    )  # beyond what a small window sees
     assert approximate.compression_ratio(again) < 0.52
 
 
@@ -577,7 +651,10 @@ MISTAKES = {
     "1 and '1' as objects": (lambda: approximate.apen(np.array([1, "1", 1], object)), "one type"),
     "1 and True": (lambda: approximate.apen([1, True, 1, 0]), "bool and int"),
     "text with r": (lambda: approximate.apen(["a", "b", "a", "c"], 2, 0.5), "use r = 0"),
-    "numerals with r": (lambda: approximate.apen(np.array(["1", "2", "1"], object), 1, 0.5), "use r = 0"),
+    "numerals with r": (
+        lambda: approximate.apen(np.array(["1", "2", "1"], object), 1, 0.5),
+        "use r = 0",
+    ),
     "complex with r": (lambda: approximate.apen([1j, 2j, 1j], 1, 0.5), "use r = 0"),
     "two dimensions": (lambda: approximate.apen(np.zeros((5, 2))), "2 dimensions.*flat"),
     "lists in a list": (lambda: approximate.apen([[1], [2], [1]]), "flat"),
@@ -585,27 +662,54 @@ MISTAKES = {
     "a number": (lambda: approximate.apen(7), "int.*flat list"),
     "a set": (lambda: approximate.apen({1, 2, 3}), "set has no order"),
     "a log": (lambda: approximate.apen(LOG), "by user"),
-    "sample entropy of a log with r": (lambda: approximate.sample_entropy(LOG, 2, 1), "not a log.*r = 0"),
-    "sample entropy of a log without repeats": (lambda: approximate.sample_entropy(log_of([0, 1, 2], [3, 4])), "length 2 match"),
-    "sample entropy undefined": (lambda: approximate.sample_entropy([1, 2, 3, 4, 5]), "length 2 match.*smaller m"),
-    "sample entropy infinite": (lambda: approximate.sample_entropy([1, 2, 3, 1, 2, 4]), "length 3 match.*smaller m"),
+    "sample entropy of a log with r": (
+        lambda: approximate.sample_entropy(LOG, 2, 1),
+        "not a log.*r = 0",
+    ),
+    "sample entropy of a log without repeats": (
+        lambda: approximate.sample_entropy(log_of([0, 1, 2], [3, 4])),
+        "length 2 match",
+    ),
+    "sample entropy undefined": (
+        lambda: approximate.sample_entropy([1, 2, 3, 4, 5]),
+        "length 2 match.*smaller m",
+    ),
+    "sample entropy infinite": (
+        lambda: approximate.sample_entropy([1, 2, 3, 1, 2, 4]),
+        "length 3 match.*smaller m",
+    ),
     "sample entropy too short": (lambda: approximate.sample_entropy([1, 1, 1], 2), "at least 4"),
     "circle too short": (lambda: approximate.nist_apen("01", 2), "at least 3"),
     "distinct too short": (lambda: approximate.apen_of_distinct(np.array([2, 9])), "at least 3"),
     "distinct not whole": (lambda: approximate.apen_of_distinct(9.5), "whole"),
-    "every user too short": (lambda: approximate.apen_by_user(LOG, m=5), "longest has 5 of the 6 items that m = 5 needs"),
+    "every user too short": (
+        lambda: approximate.apen_by_user(LOG, m=5),
+        "longest has 5 of the 6 items that m = 5 needs",
+    ),
     "every user cut too short": (lambda: approximate.apen_by_user(LOG, m=2, last=2), "larger last"),
     "last of 0": (lambda: approximate.apen_by_user(LOG, last=0), "last = 0"),
     "empty log": (lambda: approximate.apen_by_user(log_of([], n_items=3)), "empty"),
     "empty log pooled": (lambda: approximate.apen_pooled(log_of([], n_items=3)), "empty"),
     "pooled too short": (lambda: approximate.apen_pooled(LOG, 5), "6 items.*smaller m"),
-    "codes beyond the vocabulary": (lambda: approximate.apen_pooled(LOG._replace(n_items=2)), "0 … 1"),
-    "offsets beyond the items": (lambda: approximate.shannon(LOG._replace(offsets=np.array([0, 9]))), "offsets"),
+    "codes beyond the vocabulary": (
+        lambda: approximate.apen_pooled(LOG._replace(n_items=2)),
+        "0 … 1",
+    ),
+    "offsets beyond the items": (
+        lambda: approximate.shannon(LOG._replace(offsets=np.array([0, 9]))),
+        "offsets",
+    ),
     "no such correction": (lambda: approximate.conditional_entropy(LOG, 1, "best"), "miller-madow"),
-    "too many tokens": (lambda: approximate.conditional_entropy(LOG, 1, tokens=6), "5 transitions.*at most"),
+    "too many tokens": (
+        lambda: approximate.conditional_entropy(LOG, 1, tokens=6),
+        "5 transitions.*at most",
+    ),
     "tokens of 0": (lambda: approximate.conditional_entropy(LOG, 1, tokens=0), "tokens = 0"),
     "one element": (lambda: approximate.lempel_ziv_entropy([1]), "at least 2"),
-    "one item each": (lambda: approximate.lempel_ziv_by_user(log_of([0], [1])), "the 2 items that the Lempel-Ziv"),
+    "one item each": (
+        lambda: approximate.lempel_ziv_by_user(log_of([0], [1])),
+        "the 2 items that the Lempel-Ziv",
+    ),
     "nothing to compress": (lambda: approximate.compression_ratio([]), "empty"),
     "entropy too large": (lambda: approximate.accuracy_limit(3.0, 10), "ln 10"),
     "negative entropy": (lambda: approximate.accuracy_limit([0.5, -0.1], 10), "-0.1 nats"),
@@ -621,4 +725,7 @@ def test_mistakes_are_told_in_one_line(mistake):
         call()
     message = str(caught.value)
     assert "\n" not in message and len(message) < 200
-    assert any(verb in message for verb in ("give", "use", "drop", "convert", "draw", "build", "number the"))
+    assert any(
+        verb in message
+        for verb in ("give", "use", "drop", "convert", "draw", "build", "number the")
+    )

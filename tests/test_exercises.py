@@ -19,7 +19,9 @@ SLOW = {  # those that take more than a few seconds
     ("backbones", "one backbone is better than another"),
     ("foretold", "how sure is a law far out?"),
 }
-ADMONITION = re.compile(r"^:::\{admonition\} (.*)\n((?:^:\w+:.*\n)*)((?:^(?!:::$).*\n)*)^:::$", re.MULTILINE)
+ADMONITION = re.compile(
+    r"^:::\{admonition\} (.*)\n((?:^:\w+:.*\n)*)((?:^(?!:::$).*\n)*)^:::$", re.MULTILINE
+)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -49,11 +51,17 @@ def exercises(path):
         if title.startswith("Exercise"):
             told = re.fullmatch(r"Exercise \((.*?)\): (.*)", title)
             kind, name = told.groups() if told else ("", title)
-            yield Exercise(path.stem, kind, name, options, found[i + 1] if i + 1 < len(found) else ("", "", ""))
+            yield Exercise(
+                path.stem, kind, name, options, found[i + 1] if i + 1 < len(found) else ("", "", "")
+            )
 
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-ALL = [exercise for path in [*NOTEBOOKS, *sorted((ROOT / "book").glob("*.md"))] for exercise in exercises(path)]
+ALL = [
+    exercise
+    for path in [*NOTEBOOKS, *sorted((ROOT / "book").glob("*.md"))]
+    for exercise in exercises(path)
+]
 NAMES = [(exercise.page, exercise.title) for exercise in ALL]
 
 
@@ -64,7 +72,9 @@ def test_every_chapter_has_the_three_kinds(path):
 
 def test_every_exercise_of_a_notebook_is_found():
     text = "".join(path.read_text(encoding="utf-8") for path in NOTEBOOKS)
-    assert text.count("{admonition} Exercise") == len([exercise for exercise in ALL if exercise.page in {path.stem for path in NOTEBOOKS}])
+    assert text.count("{admonition} Exercise") == len(
+        [exercise for exercise in ALL if exercise.page in {path.stem for path in NOTEBOOKS}]
+    )
     assert len(set(NAMES)) == len(NAMES)
     assert SLOW <= set(NAMES)
 
@@ -81,7 +91,11 @@ def test_a_hidden_solution_follows_with_code_that_asserts(exercise):
 @pytest.mark.parametrize(
     "exercise",
     [
-        pytest.param(exercise, id=f"{exercise.page}: {exercise.title}", marks=[pytest.mark.slow] if (exercise.page, exercise.title) in SLOW else [])
+        pytest.param(
+            exercise,
+            id=f"{exercise.page}: {exercise.title}",
+            marks=[pytest.mark.slow] if (exercise.page, exercise.title) in SLOW else [],
+        )
         for exercise in ALL
     ],
 )
@@ -89,19 +103,37 @@ def test_a_solution_is_right(exercise, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for block in exercise.blocks:
         with contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(block, f"{exercise.page}: {exercise.title}", "exec"), {"__name__": "exercise"})
+            exec(
+                compile(block, f"{exercise.page}: {exercise.title}", "exec"),
+                {"__name__": "exercise"},
+            )
 
 
 def test_the_page_on_teaching_lists_all_exercises():
-    rows = re.findall(r"^\| \{doc\}`executed/(\w+)` \| (.*) \| (.*) \| (.*) \|$", (ROOT / "book" / "teaching.md").read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| \{doc\}`executed/(\w+)` \| (.*) \| (.*) \| (.*) \|$",
+        (ROOT / "book" / "teaching.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     listed = [(page, kind, title) for page, *titles in rows for kind, title in zip(KINDS, titles)]
-    assert sorted(listed) == sorted((exercise.page, exercise.kind, exercise.title) for exercise in ALL)
-    chapters = re.findall(r"file: executed/(\w+)", (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(
+        (exercise.page, exercise.kind, exercise.title) for exercise in ALL
+    )
+    chapters = re.findall(
+        r"file: executed/(\w+)", (ROOT / "book" / "_toc.yml").read_text(encoding="utf-8")
+    )
     assert [page for page, *_ in rows] == chapters
 
 
 def test_the_questions_of_the_page_on_teaching_each_lead_to_a_page_and_a_number():
     text = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
-    questions = re.split(r"^\d+\. \*\*", text.partition("## Questions to ask")[2].partition("## All exercises")[0], flags=re.MULTILINE)[1:]
+    questions = re.split(
+        r"^\d+\. \*\*",
+        text.partition("## Questions to ask")[2].partition("## All exercises")[0],
+        flags=re.MULTILINE,
+    )[1:]
     assert 12 <= len(questions) <= 15
-    assert all("{doc}`executed/" in question and "{glue:text}`executed/" in question for question in questions)
+    assert all(
+        "{doc}`executed/" in question and "{glue:text}`executed/" in question
+        for question in questions
+    )

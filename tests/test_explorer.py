@@ -17,10 +17,16 @@ from perflaw.study.analysis import evidence
 from perflaw.study.explorer import explorer
 from perflaw.study.paper import published
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
 PAGE = "document.body.innerHTML = '<pre id=\"told\"></pre>'; document.getElementById('told').textContent = JSON.stringify(told);"
-ASKED = [(0.0, 1.0, 1.0), (0.5, 0.3, 4.0), (1.0, 0.6, 0.3)]  # places on the sliders, and times the data
+ASKED = [
+    (0.0, 1.0, 1.0),
+    (0.5, 0.3, 4.0),
+    (1.0, 0.6, 0.3),
+]  # places on the sliders, and times the data
 COMPUTED = """
   const told = mathematics.surfacesOf(data).flatMap((surface) => Object.keys(mathematics.LAWS).filter((_, i) => surface.laws[i]).map((law) => {
     const model = mathematics.solve(data, surface, law);
@@ -50,7 +56,10 @@ def laptop():
 
 @pytest.fixture(scope="module")
 def table(runs):
-    return pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)], ignore_index=True)
+    return pd.concat(
+        [explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)],
+        ignore_index=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +76,25 @@ def slopes(runs):
 def data(table, fits, slopes):
     """What the page carries, with errors made up, which take longest."""
     rows = [dict(zip(explorer.SURFACE, key), law=law) for key, its in fits.items() for law in its]
-    judged = pd.DataFrame(rows).assign(**dict.fromkeys(("leave-one-out", "largest N", "largest d"), 12.34))
+    judged = pd.DataFrame(rows).assign(
+        **dict.fromkeys(("leave-one-out", "largest N", "largest d"), 12.34)
+    )
     return explorer.record(table, fits, judged, slopes)
 
 
 def dumped(page, path, width=1280):
     """The page as Chromium leaves it, and what it wrote into the element `told`."""
     path.write_text(page, encoding="utf-8")
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", f"--window-size={width},900", "--dump-dom", path.as_uri()]
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--virtual-time-budget=5000",
+        f"--window-size={width},900",
+        "--dump-dom",
+        path.as_uri(),
+    ]
     dom = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
     return json.loads(html.unescape(re.search(r'<pre id="told">(.*?)</pre>', dom, re.DOTALL)[1]))
 
@@ -84,17 +104,30 @@ def dumped(page, path, width=1280):
 
 def agree(told, data, fits):
     """Every number of COMPUTED is Python's, to 1e-9."""
-    effects = {(of["name"], one["metric"]): data["effects"][one["effect"]] for of in data["surfaces"] for one in of["metrics"]}
+    effects = {
+        (of["name"], one["metric"]): data["effects"][one["effect"]]
+        for of in data["surfaces"]
+        for one in of["metrics"]
+    }
     for one in told:
         key = tuple(one["key"])
         fit = fits[key][one["law"]]
         for n, d, ratio, *numbers in one["points"]:
-            np.testing.assert_allclose(numbers, explorer.predict(fit, n, d, ratio, effects[key]), rtol=1e-9, err_msg=str((*key, one["law"], n, d, ratio)))
+            np.testing.assert_allclose(
+                numbers,
+                explorer.predict(fit, n, d, ratio, effects[key]),
+                rtol=1e-9,
+                err_msg=str((*key, one["law"], n, d, ratio)),
+            )
         for axis, best, turn, good in zip(families.AXES, one["best"], one["turn"], one["good"]):
             known = explorer.turn(fit, axis)
             assert best == pytest.approx(explorer.best(fit, axis), rel=1e-9)
-            far = known > 100 * fit.points[axis].max()  # where the curve is straight but for rounding
-            assert (turn is None and not np.isfinite(known)) or turn == pytest.approx(known, rel=1e-6 if far else 1e-9)
+            far = (
+                known > 100 * fit.points[axis].max()
+            )  # where the curve is straight but for rounding
+            assert (turn is None and not np.isfinite(known)) or turn == pytest.approx(
+                known, rel=1e-6 if far else 1e-9
+            )
             assert good == pytest.approx(explorer.as_good(fit, axis), rel=1e-9)
 
 
@@ -111,7 +144,9 @@ def test_node_computes_what_python_does(data, fits, tmp_path):
     (tmp_path / "data.json").write_text(json.dumps(data))
     script = explorer.HOME / "book" / "_static" / "explorer.js"
     code = f"const data = require('./data.json'); const mathematics = require({json.dumps(str(script))}); {COMPUTED} console.log(JSON.stringify(told));"
-    told = subprocess.run(["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
     agree(json.loads(told)[::5], data, fits)
 
 
@@ -140,17 +175,32 @@ MOVED = """
 
 @browser
 def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
-    first, moved, one, back = dumped(explorer.standalone(data, extra=MOVED + PAGE), tmp_path / "page.html")
-    assert first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"} and first["spoken"] == "16 layers"
-    assert first["answer"] == pytest.approx(explorer.predict(fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"], 16, 75), rel=1e-9)
+    first, moved, one, back = dumped(
+        explorer.standalone(data, extra=MOVED + PAGE), tmp_path / "page.html"
+    )
+    assert (
+        first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"}
+        and first["spoken"] == "16 layers"
+    )
+    assert first["answer"] == pytest.approx(
+        explorer.predict(fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"], 16, 75),
+        rel=1e-9,
+    )
     assert "borrowed from" in first["text"] and first["panels"] == 2
 
     fit = fits["ml-100k, softmax", "NDCG@10"]["log-quadratic"]
     effect = explorer.data_effect(slopes, "ml-100k", "NDCG@10")
     top = [explorer.best(fit, axis) for axis in families.AXES]
-    assert moved["shown"] == {"N": "1", "d": "32", "tokens": "× 2 (196,000)", "apen": "× 4 (0.0874)"}
+    assert moved["shown"] == {
+        "N": "1",
+        "d": "32",
+        "tokens": "× 2 (196,000)",
+        "apen": "× 4 (0.0874)",
+    }
     assert moved["answer"] == pytest.approx(explorer.predict(fit, 1, 32, 0.5, effect), rel=1e-9)
-    assert moved["words"][:5] == pytest.approx([*top, *explorer.predict(fit, *top, 0.5, effect)], rel=1e-9)
+    assert moved["words"][:5] == pytest.approx(
+        [*top, *explorer.predict(fit, *top, 0.5, effect)], rel=1e-9
+    )
     assert "borrowed" not in moved["text"] and "N = 1 and d = 32" in moved["chart"]
     assert one["panels"] == 1 and one["answer"] == moved["answer"]
     assert back["shown"] == {"N": "4", "d": "32", "tokens": "× 1 (98,100)", "apen": "× 1 (0.0219)"}
@@ -175,14 +225,23 @@ def test_it_fits_a_phone(data, theme, tmp_path):
 
 def test_it_is_small(data):
     static = explorer.HOME / "book" / "_static"
-    texts = [(static / name).read_text(encoding="utf-8") for name in ("explorer.js", "explorer.css")]
-    assert sum(len(text.encode()) for text in [*texts, explorer.markup(), explorer.embed(data)]) < 60_000
+    texts = [
+        (static / name).read_text(encoding="utf-8") for name in ("explorer.js", "explorer.css")
+    ]
+    assert (
+        sum(len(text.encode()) for text in [*texts, explorer.markup(), explorer.embed(data)])
+        < 60_000
+    )
     assert not re.search(r"https?:|fetch\(|XMLHttpRequest|import\(", "".join(texts))
 
 
 def test_every_control_has_a_label_and_there_are_words_without_scripts():
     markup = explorer.markup()
-    assert len(re.findall(r"<(?:select|input)\b", markup)) == len(re.findall(r"<label><span>[^<]+</span> <(?:select|input)\b", markup)) == 8
+    assert (
+        len(re.findall(r"<(?:select|input)\b", markup))
+        == len(re.findall(r"<label><span>[^<]+</span> <(?:select|input)\b", markup))
+        == 8
+    )
     assert "<noscript>" in markup and 'role="status"' in markup
 
 
@@ -195,7 +254,10 @@ def test_a_script_cannot_end_early():
 
 def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
     table = explorer.own_surfaces(laptop)
-    assert table.groupby(explorer.SURFACE).size().to_dict() == {("ml-100k, softmax", "HR@10"): 16, ("ml-100k, softmax", "NDCG@10"): 16}
+    assert table.groupby(explorer.SURFACE).size().to_dict() == {
+        ("ml-100k, softmax", "HR@10"): 16,
+        ("ml-100k, softmax", "NDCG@10"): 16,
+    }
     means = runner.cells(laptop).set_index(list(families.AXES))["NDCG@10"]
     found = table[table["metric"] == "NDCG@10"].set_index(list(families.AXES))["value"]
     np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
@@ -203,12 +265,25 @@ def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
 
 
 def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
-    several = [laptop, laptop.assign(dropout=0.5), laptop.assign(backbone="hstu"), laptop[laptop["n_layers"] == 1].assign(backbone="llama")]
+    several = [
+        laptop,
+        laptop.assign(dropout=0.5),
+        laptop.assign(backbone="hstu"),
+        laptop[laptop["n_layers"] == 1].assign(backbone="llama"),
+    ]
     names = explorer.own_surfaces(pd.concat(several, ignore_index=True))["name"]
-    assert set(names) == {"ml-100k, softmax, dropout 0.2", "ml-100k, softmax, dropout 0.5", "ml-100k, hstu, softmax"}
-    assert explorer.own_surfaces(laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})).empty  # hardly sure of anything
+    assert set(names) == {
+        "ml-100k, softmax, dropout 0.2",
+        "ml-100k, softmax, dropout 0.5",
+        "ml-100k, hstu, softmax",
+    }
+    assert explorer.own_surfaces(
+        laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})
+    ).empty  # hardly sure of anything
     assert explorer.own_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
-    alone = pd.concat([explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(laptop[:0])])
+    alone = pd.concat(
+        [explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(laptop[:0])]
+    )
     assert (alone.dtypes[[*families.AXES, "value"]] != object).all()
 
 
@@ -223,18 +298,35 @@ def test_a_law_that_the_values_do_not_determine_is_left_out(table):
 def test_a_slope_is_recovered(laptop):
     level = laptop["d_emb"].map({8: 0.05, 16: 0.06, 32: 0.07, 64: 0.08})
     noise = np.random.default_rng(0).normal(0, 0.02, len(laptop))
-    found = explorer.data_slopes(laptop.assign(**{"NDCG@10": level * (laptop["tokens"] / 1e5) ** 0.3 * np.exp(noise)}), ["NDCG@10"]).iloc[0]
+    found = explorer.data_slopes(
+        laptop.assign(**{"NDCG@10": level * (laptop["tokens"] / 1e5) ** 0.3 * np.exp(noise)}),
+        ["NDCG@10"],
+    ).iloc[0]
     assert abs(found["slope"] - 0.3) < found["reach"] < 0.02
     assert found["runs"] == 27 and found["least"] == pytest.approx(10314 / 98114)
 
 
 def test_an_effect_says_from_where_it_is():
-    slopes = pd.DataFrame({"log": ["shop", "ml-1m"], "metric": "HR@10", "slope": [0.2, 0.3], "reach": 0.02, "runs": 20, "least": [0.1, 0.2]})
+    slopes = pd.DataFrame(
+        {
+            "log": ["shop", "ml-1m"],
+            "metric": "HR@10",
+            "slope": [0.2, 0.3],
+            "reach": 0.02,
+            "runs": 20,
+            "least": [0.1, 0.2],
+        }
+    )
     effect = lambda log: explorer.data_effect(slopes, log, "HR@10")  # noqa: E731
     assert effect("shop") == {"slope": 0.2, "reach": 0.02, "least": 0.1, "source": ""}
     assert effect("MovieLens-1M") == {"slope": 0.3, "reach": 0.02, "least": 0.2, "source": "ml-1m"}
     lent = effect("Industrial")
-    assert lent["source"] == "shop, ml-1m" and lent["slope"] == pytest.approx(0.25) and lent["reach"] > 0.1 and lent["least"] == 0.1
+    assert (
+        lent["source"] == "shop, ml-1m"
+        and lent["slope"] == pytest.approx(0.25)
+        and lent["reach"] > 0.1
+        and lent["least"] == 0.1
+    )
     assert explorer.data_effect(slopes[:1], "Industrial", "HR@10")["source"] == "shop"
     assert explorer.data_effect(slopes[:0], "Industrial", "HR@10") is None
 
@@ -247,9 +339,13 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
     told = fit.interval(pd.DataFrame({"n_layers": [20], "d_emb": [300]})).iloc[0]
     effect = explorer.data_effect(slopes, "ml-100k", "HR@10")
     same = explorer.predict(fit, 20, 300, 1.0, effect)
-    assert same == pytest.approx(tuple(told[["prediction", "low", "high"]])) and same == explorer.predict(fit, 20, 300)
+    assert same == pytest.approx(
+        tuple(told[["prediction", "low", "high"]])
+    ) and same == explorer.predict(fit, 20, 300)
     value, low, high = explorer.predict(fit, 20, 300, 2.0, effect)
-    assert value == pytest.approx(2 ** effect["slope"] * same[0]) and high - low > 2 ** effect["slope"] * (same[2] - same[1])
+    assert value == pytest.approx(2 ** effect["slope"] * same[0]) and high - low > 2 ** effect[
+        "slope"
+    ] * (same[2] - same[1])
 
 
 def test_turns_and_bests_are_those_of_planning(fits):
@@ -262,7 +358,9 @@ def test_turns_and_bests_are_those_of_planning(fits):
                     assert found == pytest.approx(known.estimate, rel=1e-5)
                 else:
                     assert not 1 < found < optimum.REACH * fit.points[axis].max()
-                assert explorer.best(fit, axis) == pytest.approx(getattr(top, axis), rel=0.03)  # its grid's step
+                assert explorer.best(fit, axis) == pytest.approx(
+                    getattr(top, axis), rel=0.03
+                )  # its grid's step
 
 
 def test_as_good_holds_the_best_and_grows_with_the_level(fits):
@@ -279,8 +377,13 @@ def test_exponents_are_packed_to_the_last_bit(data, fits):
     for of in data["surfaces"][:3]:
         fit = fits[of["name"], "HR@10"]["sum of powers"]
         reach, direction = fit.nearby()
-        told = np.frombuffer(base64.b64decode(of["metrics"][0]["laws"][explorer.LAWS.index("sum of powers")][3]), "<f8")
-        np.testing.assert_array_equal(told, [*fit.parameters[["p_N", "p_d"]], *(reach[:, None] * direction.T).ravel()])
+        told = np.frombuffer(
+            base64.b64decode(of["metrics"][0]["laws"][explorer.LAWS.index("sum of powers")][3]),
+            "<f8",
+        )
+        np.testing.assert_array_equal(
+            told, [*fit.parameters[["p_N", "p_d"]], *(reach[:, None] * direction.T).ravel()]
+        )
 
 
 def test_nearby_exponents_are_what_they_were(fits):

@@ -33,8 +33,22 @@ def judge(table, metric):
 
 
 def test_the_grid_is_complete(table):
-    axes = {"n_layers": [1, 2, 3], "d_emb": [32, 64, 128, 256], "n_heads": [1, 2, 4], "dropout": [0.1, 0.3, 0.5]}
-    assert list(table.columns) == ["log", "n_layers", "d_emb", "n_heads", "dropout", "split", "metric", "value"]
+    axes = {
+        "n_layers": [1, 2, 3],
+        "d_emb": [32, 64, 128, 256],
+        "n_heads": [1, 2, 4],
+        "dropout": [0.1, 0.3, 0.5],
+    }
+    assert list(table.columns) == [
+        "log",
+        "n_layers",
+        "d_emb",
+        "n_heads",
+        "dropout",
+        "split",
+        "metric",
+        "value",
+    ]
     assert len(table) == 2 * 2 * 2 * 108 and not table.drop(columns="value").duplicated().any()
     for axis, values in axes.items():
         assert sorted(table[axis].unique()) == values
@@ -104,9 +118,14 @@ def test_the_means_and_their_errors(changes):
 
 
 def test_the_difference_of_two_treatments_is_paired(treated, changes):
-    swing = external.summary(external.less(external.changes(treated), CHOSEN, FIXED)).set_index(["log", "metric"])
+    swing = external.summary(external.less(external.changes(treated), CHOSEN, FIXED)).set_index(
+        ["log", "metric"]
+    )
     for log, metric in swing.index:
-        apart = changes.loc[(log, metric, CHOSEN), "change"] - changes.loc[(log, metric, FIXED), "change"]
+        apart = (
+            changes.loc[(log, metric, CHOSEN), "change"]
+            - changes.loc[(log, metric, FIXED), "change"]
+        )
         assert swing.loc[(log, metric), "change"] == pytest.approx(apart)
     assert swing.loc[("MovieLens-1M", "HR@10"), "falls"] == 0
 
@@ -120,17 +139,28 @@ def test_user_error():
 
 def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
     surfaces = external.surfaces(treated)
-    assert set(surfaces.groupby(external.SURFACE).size()) == {12} and len(surfaces) == 2 * 2 * 4 * 12
+    assert (
+        set(surfaces.groupby(external.SURFACE).size()) == {12} and len(surfaces) == 2 * 2 * 4 * 12
+    )
     cell = "log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen' and n_layers == 2 and d_emb == 64"
     assert surfaces.query(cell)["value"].item() == pytest.approx(treated.query(cell)["test"].mean())
 
 
 def test_laws_on_the_surfaces(treated):
-    surfaces = external.surfaces(treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")])
-    found = fitting.judge(families.rivals(), surfaces, external.SURFACE).set_index(["law", "regularisation"])
+    surfaces = external.surfaces(
+        treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")]
+    )
+    found = fitting.judge(families.rivals(), surfaces, external.SURFACE).set_index(
+        ["law", "regularisation"]
+    )
     line = found.loc[("log-linear", CHOSEN), ["leave-one-out", "largest N", "largest d"]]
     assert line.astype(float).round(2).tolist() == [1.56, 0.76, 3.51]
-    assert found.loc[("log-linear", FIXED), "r2"] < 0.75 < 0.95 < found.loc[("Performance Law, k = 2", FIXED), "r2"]
+    assert (
+        found.loc[("log-linear", FIXED), "r2"]
+        < 0.75
+        < 0.95
+        < found.loc[("Performance Law, k = 2", FIXED), "r2"]
+    )
     # two values of N determine one number along N
     determined = {"constant", "log-linear", "power of parameters", "power of compute"}
     predicts = found["largest N"].notna().groupby("law").all()
@@ -141,17 +171,26 @@ def test_laws_on_the_surfaces(treated):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metric):
-    surfaces = external.surfaces(treated[(treated["metric"] == metric) & (treated["log"] == "MovieLens-1M")])
+    surfaces = external.surfaces(
+        treated[(treated["metric"] == metric) & (treated["log"] == "MovieLens-1M")]
+    )
     fits = fitting.fit_surfaces(families.performance(), surfaces, external.SURFACE)
-    held, tuned = (optimum.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9) for rule in (FIXED, CHOSEN))
+    held, tuned = (
+        optimum.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9)
+        for rule in (FIXED, CHOSEN)
+    )
     assert held.kind == "maximum" and 120 < held.low < held.estimate < held.high < 160
     assert tuned.estimate > 256 and tuned.low > held.high
 
 
 def test_a_law_that_only_rises_has_no_maximum(treated):
-    grid = external.surfaces(treated.query("log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen'"))
+    grid = external.surfaces(
+        treated.query("log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen'")
+    )
     wiggle = 0.01 * np.sin(grid["n_layers"] * grid["d_emb"])
-    found = optimum.turning_point(fitting.fit(families.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle), "d_emb")
+    found = optimum.turning_point(
+        fitting.fit(families.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle), "d_emb"
+    )
     assert found.kind != "maximum"
 
 

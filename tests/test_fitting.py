@@ -21,7 +21,9 @@ def surface(scenario="clean", draw=0, seed=0):
 
 def exact(scenario="clean"):
     truth = simulation.SCENARIOS[scenario].truth
-    return LAW.basis({a: GRID[a].to_numpy(float) for a in GRID}, truth.to_numpy()[3:]) @ truth.to_numpy()[:3], truth
+    return LAW.basis(
+        {a: GRID[a].to_numpy(float) for a in GRID}, truth.to_numpy()[3:]
+    ) @ truth.to_numpy()[:3], truth
 
 
 # ---------------------------------------------------------------- the fit
@@ -111,19 +113,25 @@ def test_status_tells_what_stands_in_the_way():
 
 def test_two_optima_that_fit_alike_are_told_and_decided_by_rule():
     """With three values of d left, an exponent and a weight pass through all three, in two ways."""
-    surface = published.surfaces().query("dataset == 'KuaiRand-Pure' and max_seq_len == 25 and metric == 'NDCG@10' and d_emb < 100")
+    surface = published.surfaces().query(
+        "dataset == 'KuaiRand-Pure' and max_seq_len == 25 and metric == 'NDCG@10' and d_emb < 100"
+    )
     found = fitting.fit(LAW, surface, surface["value"])
     assert found.tied and "several optima" in found.status
     assert -0.5 < found.parameters["p_d"] < 0, "the smaller exponent"
 
 
 def test_held_out_predictions_do_not_depend_on_the_grid(monkeypatch):
-    surface = published.surfaces().query("dataset == 'MovieLens-1M' and max_seq_len == 150 and metric == 'HR@10'")
+    surface = published.surfaces().query(
+        "dataset == 'MovieLens-1M' and max_seq_len == 150 and metric == 'HR@10'"
+    )
     law = families.performance_free_k()
     first = fitting.held_out(law, surface, surface["value"])
     monkeypatch.setattr(varpro, "GRID", 67)
     monkeypatch.setattr(varpro, "VALLEYS", 9)
-    assert np.allclose(first["predicted"], fitting.held_out(law, surface, surface["value"])["predicted"], rtol=2e-3)
+    assert np.allclose(
+        first["predicted"], fitting.held_out(law, surface, surface["value"])["predicted"], rtol=2e-3
+    )
 
 
 def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
@@ -131,7 +139,9 @@ def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
     values = [-1.0, -0.3, 0.0, 0.5]
     together = found.pinned("p_N", values)
     for value, rss in zip(values, together.rss):
-        assert rss == pytest.approx(fitting.solve(fitting.pinned(LAW, "p_N", value), GRID, found.y).rss[0], rel=1e-6)
+        assert rss == pytest.approx(
+            fitting.solve(fitting.pinned(LAW, "p_N", value), GRID, found.y).rss[0], rel=1e-6
+        )
 
 
 def test_a_basis_of_the_wrong_shape_is_refused():
@@ -160,7 +170,9 @@ def test_intervals_of_a_linear_law_are_the_textbook_ones():
         assert np.allclose(interval["prediction"] - interval["low"], half)
     assert list(interval["beyond"]) == [False, True]
     low, high = found.profile("a_N", 0.9)
-    assert (high - low) / 2 == pytest.approx(student.ppf(0.95, 21) * found.sigma * np.sqrt(covariance[1, 1]))
+    assert (high - low) / 2 == pytest.approx(
+        student.ppf(0.95, 21) * found.sigma * np.sqrt(covariance[1, 1])
+    )
 
 
 def test_ends_of_an_exponents_interval_use_up_what_is_allowed():
@@ -169,7 +181,9 @@ def test_ends_of_an_exponents_interval_use_up_what_is_allowed():
     low, high = found.profile("p_N")
     assert low < found.parameters["p_N"] < high
     for end in (low, high):
-        assert fitting.solve(fitting.pinned(LAW, "p_N", end), GRID, found.y).rss[0] == pytest.approx(limit, rel=1e-3)
+        assert fitting.solve(fitting.pinned(LAW, "p_N", end), GRID, found.y).rss[
+            0
+        ] == pytest.approx(limit, rel=1e-3)
 
 
 def test_an_interval_is_open_where_the_data_leave_it_open():
@@ -189,7 +203,11 @@ def test_a_wider_level_gives_a_wider_interval():
 def test_held_out_coverage_is_that_of_the_intervals(law):
     y = surface(seed=5)
     cells = fitting.held_out(law, GRID, y, level=0.7)
-    assert cells["split"].value_counts().to_dict() == {"leave-one-out": 24, "larger N": 8, "largest d": 6}
+    assert cells["split"].value_counts().to_dict() == {
+        "leave-one-out": 24,
+        "larger N": 8,
+        "largest d": 6,
+    }
     for split, mask in fitting.splits(GRID).items():
         for fold in mask[:8]:
             seen = fitting.fit(law, GRID[~fold], y[~fold])
@@ -230,7 +248,10 @@ def test_rank_counts_directions():
 
 
 def test_a_saved_law_predicts_the_same(tmp_path):
-    for law, loss in [(families.performance(k=4), "huber"), (families.log_quadratic(interaction=True), "squares")]:
+    for law, loss in [
+        (families.performance(k=4), "huber"),
+        (families.log_quadratic(interaction=True), "squares"),
+    ]:
         found = fitting.fit(law, GRID, surface(), loss)
         fitting.save(found, tmp_path / "law.json", "HR@10")
         again = fitting.load(tmp_path / "law.json")
@@ -247,11 +268,20 @@ def test_a_saved_law_predicts_the_same(tmp_path):
         (lambda record: record | {"schema": 99}, "version 99"),
         (lambda record: {}, "version none"),
         (lambda record: [1, 2], "version none"),
-        (lambda record: {k: v for k, v in record.items() if k != "points"}, "not a complete law file"),
+        (
+            lambda record: {k: v for k, v in record.items() if k != "points"},
+            "not a complete law file",
+        ),
         (lambda record: record | {"parameters": {"b": 1}}, "not a complete law file"),
         (lambda record: record | {"values": record["values"][1:]}, "differ in number"),
-        (lambda record: record | {"parameters": record["parameters"] | {"b": None}}, "a number is missing"),
-        (lambda record: record | {"law": {"family": "nonesuch", "options": {}}}, "no law is called"),
+        (
+            lambda record: record | {"parameters": record["parameters"] | {"b": None}},
+            "a number is missing",
+        ),
+        (
+            lambda record: record | {"law": {"family": "nonesuch", "options": {}}},
+            "no law is called",
+        ),
     ],
 )
 def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):
@@ -271,23 +301,53 @@ def changed(**columns):
 
 Y = np.linspace(0.2, 0.3, 24)
 BAD = {
-    "missing column": (LAW, GRID.drop(columns="d_emb"), Y, "needs the column d_emb; there are n_layers"),
-    "unknown columns": (LAW, GRID.rename(columns={"n_layers": "layers"}), Y, "needs the column n_layers"),
+    "missing column": (
+        LAW,
+        GRID.drop(columns="d_emb"),
+        Y,
+        "needs the column d_emb; there are n_layers",
+    ),
+    "unknown columns": (
+        LAW,
+        GRID.rename(columns={"n_layers": "layers"}),
+        Y,
+        "needs the column n_layers",
+    ),
     "text in a cell": (LAW, changed(d_emb=["wide"] + [50] * 23), Y, "d_emb is 'wide' in row 1"),
     "NaN on an axis": (LAW, changed(n_layers=[np.nan] + [4] * 23), Y, "n_layers is 'nan' in row 1"),
     "NaN metric": (LAW, GRID, [*Y[:-1], np.nan], "the metric is 'nan' in row 24"),
     "infinite metric": (LAW, GRID, [np.inf, *Y[1:]], "the metric is 'inf' in row 1"),
     "text metric": (LAW, GRID, ["high", *Y[1:]], "the metric is 'high' in row 1"),
-    "no layers": (LAW, changed(n_layers=[0] + [4] * 23), Y, "n_layers is 0 in row 1; it must be 1 or more"),
+    "no layers": (
+        LAW,
+        changed(n_layers=[0] + [4] * 23),
+        Y,
+        "n_layers is 0 in row 1; it must be 1 or more",
+    ),
     "negative dimension": (LAW, changed(d_emb=[-8] + [4] * 23), Y, "d_emb is -8 in row 1"),
     "too few points": (LAW, GRID[:5], Y[:5], "5 points are too few .* needs 6 or more"),
     "no points": (LAW, GRID[:0], [], "0 points are too few"),
     "all values equal": (LAW, GRID, np.full(24, 0.3), "all 24 values are 0.3"),
     "all points equal": (LAW, changed(n_layers=4, d_emb=8), Y, "n_layers is 4 in every row"),
     "one value on an axis": (LAW, changed(d_emb=64), Y, "d_emb is 64 in every row"),
-    "one value, linear law": (families.log_quadratic(), changed(n_layers=2), Y, "n_layers is 2 in every row"),
-    "repeated cell": (LAW, pd.concat([GRID[:23], GRID[:1]]), Y, "row 24 repeats an earlier cell .n_layers 4, d_emb 25"),
-    "a Series in another order": (LAW, GRID, pd.Series(Y, index=GRID.index[::-1]), "of another index than the points"),
+    "one value, linear law": (
+        families.log_quadratic(),
+        changed(n_layers=2),
+        Y,
+        "n_layers is 2 in every row",
+    ),
+    "repeated cell": (
+        LAW,
+        pd.concat([GRID[:23], GRID[:1]]),
+        Y,
+        "row 24 repeats an earlier cell .n_layers 4, d_emb 25",
+    ),
+    "a Series in another order": (
+        LAW,
+        GRID,
+        pd.Series(Y, index=GRID.index[::-1]),
+        "of another index than the points",
+    ),
     "fewer values": (LAW, GRID, Y[:-1], "24 points but 23 values"),
 }
 
@@ -331,7 +391,10 @@ def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
         diverged = clean + simulation.NOISE * simulation.MEAN * random.normal(size=len(GRID))
         bad = random.choice(len(GRID), 4, replace=False)
         diverged[bad] -= random.uniform(0.05, 0.25, 4)
-        found = {loss: fitting.fit(families.log_quadratic(), GRID, diverged, loss) for loss in fitting.LOSSES}
+        found = {
+            loss: fitting.fit(families.log_quadratic(), GRID, diverged, loss)
+            for loss in fitting.LOSSES
+        }
         off = {loss: np.abs(fit.predict(GRID) - clean).mean() for loss, fit in found.items()}
         nearer.append(off["consensus"] < off["huber"] < off["squares"])
         named = set(found["consensus"].outliers.index)
@@ -343,13 +406,27 @@ def test_a_consensus_of_what_agrees_leaves_nobody_out():
     y, _ = exact("clean")
     found = fitting.fit(LAW, GRID, y, loss="consensus")
     assert found.outliers.empty and found.dof == len(GRID) - 5
-    few = fitting.fit(families.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus")
+    few = fitting.fit(
+        families.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus"
+    )
     assert (few.weights == 1).all()  # half of four points are no majority of a law of three numbers
 
 
 def test_a_law_with_too_few_points_left_has_no_error_there():
     """Eight cells of three dimensions: without the largest, five are left, and the law has five parameters."""
-    cells = GRID[GRID["n_layers"].isin([4, 8, 12]) & GRID["d_emb"].isin([25, 50, 75])].reset_index(drop=True).drop(index=6)
-    table = cells.assign(value=0.1 + 0.001 * cells["n_layers"] - 0.01 / cells["d_emb"], dataset="a", metric="HR@10")
-    told = fitting.judge({"law": families.performance(), "line": families.log_linear()}, table, ["dataset", "metric"]).set_index("law")
-    assert np.isnan(told.loc["law", "largest d"]) and told.loc["law", "leave-one-out"] >= 0 and told.loc["line", "largest d"] >= 0
+    cells = (
+        GRID[GRID["n_layers"].isin([4, 8, 12]) & GRID["d_emb"].isin([25, 50, 75])]
+        .reset_index(drop=True)
+        .drop(index=6)
+    )
+    table = cells.assign(
+        value=0.1 + 0.001 * cells["n_layers"] - 0.01 / cells["d_emb"], dataset="a", metric="HR@10"
+    )
+    told = fitting.judge(
+        {"law": families.performance(), "line": families.log_linear()}, table, ["dataset", "metric"]
+    ).set_index("law")
+    assert (
+        np.isnan(told.loc["law", "largest d"])
+        and told.loc["law", "leave-one-out"] >= 0
+        and told.loc["line", "largest d"] >= 0
+    )

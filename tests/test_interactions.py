@@ -50,7 +50,11 @@ def test_summary_against_plain_code(seed):
     for times in histories.values():
         ties += sum(n for n in Counter(times).values() if n > 1)
     told = log.summary()
-    assert (told["users"], told["items"], told["tokens"]) == (40, len({row[1] for row in rows}), len(rows))
+    assert (told["users"], told["items"], told["tokens"]) == (
+        40,
+        len({row[1] for row in rows}),
+        len(rows),
+    )
     assert told["repeats"] == pytest.approx(np.mean(repeats)) and log.repeats.tolist() == repeats
     assert told["density"] == pytest.approx(len(seen) / (40 * told["items"]))
     assert told["ties"] == pytest.approx(ties / len(rows))
@@ -76,7 +80,13 @@ def test_work_in_blocks_changes_nothing(monkeypatch):
 
 
 def test_from_histories_refuses():
-    for histories, times in (([], None), ([[]], None), ([["a", "b"]], [[2e9, 1e9]]), ([["a"]], [[np.nan]]), ([["a"]], [[1.0, 2.0]])):
+    for histories, times in (
+        ([], None),
+        ([[]], None),
+        ([["a", "b"]], [[2e9, 1e9]]),
+        ([["a"]], [[np.nan]]),
+        ([["a"]], [[1.0, 2.0]]),
+    ):
         with pytest.raises(InputError):
             from_histories(histories, times)
 
@@ -91,7 +101,9 @@ def test_hash_does_not_see_names_or_order_of_rows(seed, clock):
     users, items = rng.permutation(log.n_users), rng.permutation(log.n_items)
     renamed = frame_of(log).replace({"item": dict(zip(log.item_ids, [f"item {i}" for i in items]))})
     renamed["user"] = users[renamed["user"]]
-    moved = pd.concat([part for _, part in renamed.groupby("user")][::-1])  # users in another order, their rows as they were
+    moved = pd.concat(
+        [part for _, part in renamed.groupby("user")][::-1]
+    )  # users in another order, their rows as they were
     assert read_log(moved).hash == log.hash == read_log(renamed).hash
 
 
@@ -118,7 +130,10 @@ def test_hash_is_the_same_everywhere():
     """Numbers written down once: a change of the hash would orphan every run record."""
     log = from_histories([["a", "b", "a"], ["b", "c"]], [[1e9, 1e9, 2e9], [1e9, 3e9]])
     assert log.hash == "ecb63e5df0fc295f77d5550cce6938e5f57917fa7f33551bffd8b13a2ce99681"
-    assert replace(log, timestamps=None).hash == "d2ec4e8110f97a69cef3d0d50a5e0aa7fa0a99fda553d41ea1ad6217ea4dc3ad"
+    assert (
+        replace(log, timestamps=None).hash
+        == "d2ec4e8110f97a69cef3d0d50a5e0aa7fa0a99fda553d41ea1ad6217ea4dc3ad"
+    )
 
 
 def test_hash_of_identical_histories():
@@ -130,7 +145,12 @@ def test_split_hash():
     log = random_log(3)
     split = leave_one_out(log)
     assert leave_one_out(replace(log)).hash == split.hash
-    assert leave_one_out(read_log(frame_of(log).iloc[::1].replace({"item": {i: f"x{i}" for i in range(99)}}))).hash == split.hash
+    assert (
+        leave_one_out(
+            read_log(frame_of(log).iloc[::1].replace({"item": {i: f"x{i}" for i in range(99)}}))
+        ).hash
+        == split.hash
+    )
     others = [
         replace(split, train=split.train.sample_tokens(0.9)).hash,
         replace(split, test=split.validation).hash,
@@ -150,7 +170,10 @@ def test_filters_against_plain_code(seed):
     assert lists(log.min_length(10)) == [history for history in lists(log) if len(history) >= 10]
     frame = frame_of(log)
     while True:
-        sizes = frame.groupby("user")["item"].transform("size"), frame.groupby("item")["user"].transform("size")
+        sizes = (
+            frame.groupby("user")["item"].transform("size"),
+            frame.groupby("item")["user"].transform("size"),
+        )
         enough = (sizes[0] >= 14) & (sizes[1] >= 14)
         if enough.all():
             break
@@ -174,7 +197,9 @@ def test_samples_are_seeded_and_nested(method):
     assert rows(small) < rows(large) < rows(log)
     assert getattr(log, method)(0.3, 5).hash == small.hash != getattr(log, method)(0.3, 6).hash
     assert getattr(log, method)(1.0).hash == log.hash
-    assert (small.n_users if method == "sample_users" else small.tokens) == round(0.3 * (log.n_users if method == "sample_users" else log.tokens))
+    assert (small.n_users if method == "sample_users" else small.tokens) == round(
+        0.3 * (log.n_users if method == "sample_users" else log.tokens)
+    )
 
 
 def test_sample_of_time():
@@ -186,7 +211,9 @@ def test_sample_of_time():
     spans = [log.sample_time(0.4, seed) for seed in range(5)]
     assert len({span.timestamps.min() for span in spans}) > 1
     for span in spans:
-        inside = (log.timestamps >= span.timestamps.min()) & (log.timestamps <= span.timestamps.max())
+        inside = (log.timestamps >= span.timestamps.min()) & (
+            log.timestamps <= span.timestamps.max()
+        )
         assert span.tokens == inside.sum() >= round(0.4 * log.tokens)
 
 
@@ -204,11 +231,17 @@ def test_reverse_ties():
         (lambda log: log.last(0), "use 1 or more"),
         (lambda log: log.sample_users(0), "above 0 and at most 1"),
         (lambda log: log.sample_tokens(1.5), "above 0 and at most 1"),
-        (lambda log: replace(log, timestamps=None).sample_time(0.5), "log has no timestamps, and a span of time needs them"),
+        (
+            lambda log: replace(log, timestamps=None).sample_time(0.5),
+            "log has no timestamps, and a span of time needs them",
+        ),
         (lambda log: leave_one_out(log.last(2)), "no user has three interactions"),
         (lambda log: global_time(replace(log, timestamps=None)), "a global-time split needs them"),
         (lambda log: global_time(log, 0.5, 0.5), "must be above 0 and below 1 together"),
-        (lambda log: global_time(replace(log, timestamps=np.full(log.tokens, 1e9))), "cannot be split by time"),
+        (
+            lambda log: global_time(replace(log, timestamps=np.full(log.tokens, 1e9))),
+            "cannot be split by time",
+        ),
     ],
 )
 def test_refused(call, told):
@@ -225,7 +258,9 @@ def test_leave_one_out():
     split = leave_one_out(log)
     assert lists(split.train) == [["a", "b"], ["a", "b"], ["b"], ["a"]]
     assert split.train.n_items == 4
-    names = lambda targets: [str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets]  # noqa: E731
+    names = lambda targets: [
+        str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets
+    ]  # noqa: E731
     assert names(split.validation) == ["c", None, "c", None]
     assert names(split.test) == ["d", None, "a", None]
     assert split.summary()["untrained"] == 0.5  # d
@@ -251,7 +286,10 @@ def test_global_time_against_plain_code(seed):
 
 
 def test_tied_targets_are_counted():
-    log = from_histories([list("abcd")] * 4, [[1e9, 2e9, 3e9, 3e9], [1e9, 2e9, 3e9, 4e9], [1e9] * 4, [1e9, 1e9, 2e9, 3e9]])
+    log = from_histories(
+        [list("abcd")] * 4,
+        [[1e9, 2e9, 3e9, 3e9], [1e9, 2e9, 3e9, 4e9], [1e9] * 4, [1e9, 1e9, 2e9, 3e9]],
+    )
     assert leave_one_out(log).summary()["tied"] == 0.5
     before = from_histories([list("abcd")] * 2, [[1e9, 2e9, 3e9, 3e9], [1e9, 2e9, 2e9, 3e9]])
     assert global_time(before, 0.2, 0.3).summary()["tied"] == 0.5
@@ -270,9 +308,17 @@ def test_most_popular_against_plain_code(repeats):
     expected = []
     for u in np.flatnonzero(split.test >= 0):
         target = split.log.items[split.test[u]]
-        seen = set() if repeats else set(split.log.items[split.log.offsets[u] : split.validation[u]].tolist())
+        seen = (
+            set()
+            if repeats
+            else set(split.log.items[split.log.offsets[u] : split.validation[u]].tolist())
+        )
         others = [counts[i] for i in range(split.log.n_items) if i != target and i not in seen]
-        expected.append(1 + sum(c > counts[target] for c in others) + sum(c == counts[target] for c in others) / 2)
+        expected.append(
+            1
+            + sum(c > counts[target] for c in others)
+            + sum(c == counts[target] for c in others) / 2
+        )
     found = ranking.ranks(ranking.most_popular(split), split, split.test)
     np.testing.assert_array_equal(found, expected)
     assert ranking.removes_seen(split) is not repeats
@@ -281,7 +327,9 @@ def test_most_popular_against_plain_code(repeats):
 def test_metrics():
     ranks = np.array([1, 2, 2.5, 11, 3])
     assert ranking.hit_rate(ranks, 10) == 0.8 and ranking.hit_rate(ranks, 2) == 0.4
-    assert ranking.ndcg(ranks, 3) == pytest.approx((1 + 1 / np.log2(3) + 1 / np.log2(3.5) + 0.5) / 5)
+    assert ranking.ndcg(ranks, 3) == pytest.approx(
+        (1 + 1 / np.log2(3) + 1 / np.log2(3.5) + 0.5) / 5
+    )
 
 
 # ---------------------------------------------------------------- real logs
@@ -308,14 +356,23 @@ def real(path):
 def test_real_logs_are_what_their_description_says(name):
     told = real(f"{name}.parquet").summary()
     users, items, tokens, mean, median, repeats = LOGS[name]
-    assert (told["users"], told["items"], told["tokens"], told["length_q50"]) == (users, items, tokens, median)
+    assert (told["users"], told["items"], told["tokens"], told["length_q50"]) == (
+        users,
+        items,
+        tokens,
+        median,
+    )
     assert told["length_mean"] == pytest.approx(mean, abs=0.51 if mean > 10 else 0.051)
     assert 100 * told["repeats"] == pytest.approx(repeats, abs=0.05)
 
 
 @pytest.mark.parametrize(
     "raw, name",
-    [("raw/ml-100k/u.data", "ml-100k"), ("raw/sasrec/ml-1m.txt", "ml-1m-sasrec"), ("raw/s3rec/Beauty.txt", "amazon-beauty")],
+    [
+        ("raw/ml-100k/u.data", "ml-100k"),
+        ("raw/sasrec/ml-1m.txt", "ml-1m-sasrec"),
+        ("raw/s3rec/Beauty.txt", "amazon-beauty"),
+    ],
 )
 def test_raw_layouts_have_the_hash_of_the_parquet(raw, name):
     one, other = real(raw), real(f"{name}.parquet")

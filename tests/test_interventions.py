@@ -37,7 +37,11 @@ def test_only_the_training_part_changes(split, name):
     for strength in STRENGTHS[name]:
         changed = perturbations.apply(split, name, strength, 1)
         train = changed.train
-        assert changed.log is split.log and changed.test is split.test and changed.validation is split.validation
+        assert (
+            changed.log is split.log
+            and changed.test is split.test
+            and changed.validation is split.validation
+        )
         assert train.n_items == split.train.n_items and train.items.dtype == np.int32
         assert train.offsets[0] == 0 and train.offsets[-1] == train.tokens == len(train.timestamps)
         assert len(train.user_ids) == train.n_users and (train.lengths > 0).all()
@@ -49,10 +53,23 @@ def test_only_the_training_part_changes(split, name):
         assert perturbations.apply(split, name, strength, 1).hash == changed.hash
 
 
-@pytest.mark.parametrize("name", ["sample_users", "duplicate_users", "shuffle_order", "replace_random", "insert_repeats", "remove_repeats"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sample_users",
+        "duplicate_users",
+        "shuffle_order",
+        "replace_random",
+        "insert_repeats",
+        "remove_repeats",
+    ],
+)
 def test_seeds_matter(split, name):
     strength = STRENGTHS[name][0]
-    assert perturbations.apply(split, name, strength, 1).hash != perturbations.apply(split, name, strength, 2).hash
+    assert (
+        perturbations.apply(split, name, strength, 1).hash
+        != perturbations.apply(split, name, strength, 2).hash
+    )
 
 
 def apply(split, name, strength, seed=3):
@@ -88,7 +105,9 @@ def test_replace_random(split):
     before, after = apply(split, "replace_random", 0.5)
     assert np.mean(before.items != after.items) == pytest.approx(0.5 * 0.99, abs=0.03)
     fresh = after.items[before.items != after.items]
-    assert np.bincount(fresh, minlength=100).min() > 0.4 * len(fresh) / 100  # drawn evenly, not by popularity
+    assert (
+        np.bincount(fresh, minlength=100).min() > 0.4 * len(fresh) / 100
+    )  # drawn evenly, not by popularity
 
 
 def test_insert_repeats(split):
@@ -96,7 +115,9 @@ def test_insert_repeats(split):
     assert after.tokens == pytest.approx(1.5 * before.tokens, rel=0.03)
     for u in range(0, before.n_users, 17):
         left = iter(after.history(u).tolist())
-        assert all(item in left for item in before.history(u).tolist())  # the old history, in order, is within the new
+        assert all(
+            item in left for item in before.history(u).tolist()
+        )  # the old history, in order, is within the new
 
 
 def test_remove_repeats(split):

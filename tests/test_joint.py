@@ -32,7 +32,9 @@ def simulated(noise=0.01, seed=0, logs=3):
                     for metric, shift in (("HR@10", 0.3), ("NDCG@10", -0.3)):
                         value = np.exp(mean + shift + noise * rng.standard_normal())
                         rows.append((f"log {g}", length, metric, n, d, value))
-    return pd.DataFrame(rows, columns=["dataset", "max_seq_len", "metric", "n_layers", "d_emb", "value"])
+    return pd.DataFrame(
+        rows, columns=["dataset", "max_seq_len", "metric", "n_layers", "d_emb", "value"]
+    )
 
 
 def test_reml_and_its_gradient_are_right(table):
@@ -47,11 +49,16 @@ def test_reml_and_its_gradient_are_right(table):
     inverse = np.linalg.inv(v)
     beta = np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ y)
     left = y - x @ beta
-    textbook = (np.linalg.slogdet(v)[1] + np.linalg.slogdet(x.T @ inverse @ x)[1] + left @ inverse @ left) / 2
+    textbook = (
+        np.linalg.slogdet(v)[1] + np.linalg.slogdet(x.T @ inverse @ x)[1] + left @ inverse @ left
+    ) / 2
     assert value == pytest.approx(textbook)
     for i in range(len(at)):
         step = 1e-5 * np.eye(len(at))[i]
-        difference = mixed._negative_reml(at + step, *arguments)[0] - mixed._negative_reml(at - step, *arguments)[0]
+        difference = (
+            mixed._negative_reml(at + step, *arguments)[0]
+            - mixed._negative_reml(at - step, *arguments)[0]
+        )
         assert slope[i] == pytest.approx(difference / 2e-5, rel=1e-4, abs=1e-5)
 
 
@@ -59,9 +66,13 @@ def test_leave_one_out_in_closed_form_is_leaving_one_out(law):
     found = law._model(law.data.frame, 0)
     y, n = law.rotated[:, 0], len(law.data)
     mean, variance = mixed.leave_one_out(found, law.variances[0], y, np.arange(n))
-    own = np.diag(found.covariance(law.variances[0]) - found.covariance(law.variances[0], noise=False))
+    own = np.diag(
+        found.covariance(law.variances[0]) - found.covariance(law.variances[0], noise=False)
+    )
     for i in (0, 57, 130, 223):
-        m, c = mixed.condition(found, law.variances[0], y, np.setdiff1d(np.arange(n), i), np.array([i]))
+        m, c = mixed.condition(
+            found, law.variances[0], y, np.setdiff1d(np.arange(n), i), np.array([i])
+        )
         assert mean[i] == pytest.approx(m[0], rel=1e-6)
         assert variance[i] == pytest.approx(c[0, 0] + own[i], rel=1e-5)
 
@@ -80,14 +91,28 @@ def test_it_recovers_a_law_that_it_contains():
 
 def test_tokens_are_an_axis():
     """A law of data, simulated: the metric rises with tokens, less and less; other scales are predicted."""
-    small = pd.concat([simulated(0.005, seed=1).assign(tokens=tokens) for tokens in (1e5, 3e5, 1e6, 3e6)])
+    small = pd.concat(
+        [simulated(0.005, seed=1).assign(tokens=tokens) for tokens in (1e5, 3e5, 1e6, 3e6)]
+    )
     x = (np.log(small["tokens"]) - np.log(1e5)) / np.log(30)
-    small = small.assign(value=small["value"] * np.exp(0.3 * x - 0.1 * x**2), tokens=small["tokens"].astype(float))
+    small = small.assign(
+        value=small["value"] * np.exp(0.3 * x - 0.1 * x**2), tokens=small["tokens"].astype(float)
+    )
     hidden = mixed.cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
     told = mixed.fit(small, hide=hidden).predict(hidden, "HR@10")
-    truth = small.merge(hidden).query("metric == 'HR@10'").sort_values([*mixed.CELL, "tokens"])["value"].to_numpy()
+    truth = (
+        small.merge(hidden)
+        .query("metric == 'HR@10'")
+        .sort_values([*mixed.CELL, "tokens"])["value"]
+        .to_numpy()
+    )
     assert np.abs(told["prediction"] / truth - 1).mean() < 0.02
-    blind = mixed.fit(small[small["tokens"] < 3e6].drop(columns="tokens").groupby([*mixed.CELL, "metric"], as_index=False)["value"].mean())
+    blind = mixed.fit(
+        small[small["tokens"] < 3e6]
+        .drop(columns="tokens")
+        .groupby([*mixed.CELL, "metric"], as_index=False)["value"]
+        .mean()
+    )
     assert np.abs(blind.predict(hidden, "HR@10")["prediction"] / truth - 1).mean() > 0.08
 
 
@@ -102,10 +127,16 @@ def test_reml_agrees_with_statsmodels():
     fixed = np.column_stack([np.eye(surface.max() + 1)[surface], u, v, u**2, v**2])
     parts = np.array([same * np.outer(u, u), same * np.outer(v, v), np.eye(len(u))])
     limits = (mixed.VARIANCE_BOUNDS,) * 3
-    two_way = mixed.Model(fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True]))
+    two_way = mixed.Model(
+        fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True])
+    )
     ours = np.exp(mixed.estimate(two_way, frame["y"].to_numpy(), np.arange(len(u))))
     model = api.mixedlm(
-        "y ~ C(group) + u + v + I(u**2) + I(v**2)", frame, groups="group", re_formula="0", vc_formula={"u": "0 + u", "v": "0 + v"}
+        "y ~ C(group) + u + v + I(u**2) + I(v**2)",
+        frame,
+        groups="group",
+        re_formula="0",
+        vc_formula={"u": "0 + u", "v": "0 + v"},
     )
     theirs = model.fit(reml=True)
     assert np.allclose(np.sqrt(ours), np.sqrt([*theirs.vcomp, theirs.scale]), rtol=0.02, atol=1e-4)
@@ -120,7 +151,9 @@ def test_a_hidden_cell_is_hidden_whole(table):
     gone = (wrecked["dataset"] == "Industrial") & (wrecked["d_emb"] == 1024)
     wrecked.loc[gone, "value"] *= np.random.default_rng(0).uniform(0.1, 5, gone.sum())
     for form in (mixed.JOINT, mixed.FORMS[6]):
-        first, second = (mixed.fit(t, form, hide=hidden).predict(hidden, "NDCG@10") for t in (table, wrecked))
+        first, second = (
+            mixed.fit(t, form, hide=hidden).predict(hidden, "NDCG@10") for t in (table, wrecked)
+        )
         assert np.allclose(first["prediction"], second["prediction"], rtol=1e-10)
         assert first["beyond"].all()
 
@@ -133,12 +166,20 @@ def test_held_out_errors_reach_what_was_promised(table):
     assert found.loc["larger N", "mape"] < 2.8
     assert found.loc["largest d", "mape"] < 3.8
     assert 0.85 < found.loc["leave-one-out", "coverage"] < 0.95
-    kept = pd.read_csv(published.FOLDER / "held_out_errors.csv").query("law == 'joint law' and log == 'all'").set_index("split")
-    assert np.allclose(kept["mape"].reindex(found.index), found["mape"], atol=0.01), "run benchmarks/held_out_errors.py"
+    kept = (
+        pd.read_csv(published.FOLDER / "held_out_errors.csv")
+        .query("law == 'joint law' and log == 'all'")
+        .set_index("split")
+    )
+    assert np.allclose(kept["mape"].reindex(found.index), found["mape"], atol=0.01), (
+        "run benchmarks/held_out_errors.py"
+    )
 
 
 def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
-    cells = mixed.held_out(table, [mixed.JOINT]).query("split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'")
+    cells = mixed.held_out(table, [mixed.JOINT]).query(
+        "split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'"
+    )
     law = mixed.fit(table, hide=cells)
     assert np.allclose(law.predict(cells, "HR@10")["prediction"], cells["predicted"], rtol=1e-8)
 
@@ -150,7 +191,9 @@ def test_the_visible_cells_choose_the_joint_law(table):
 
 
 def test_intervals_widen_beyond_what_was_seen(law):
-    inside = pd.DataFrame({"dataset": "MovieLens-1M", "max_seq_len": 200, "n_layers": [16], "d_emb": [64]})
+    inside = pd.DataFrame(
+        {"dataset": "MovieLens-1M", "max_seq_len": 200, "n_layers": [16], "d_emb": [64]}
+    )
     told = law.predict(pd.concat([inside, inside.assign(n_layers=64)]), "HR@10")
     assert list(told["beyond"]) == [False, True]
     width = np.log(told["high"] / told["low"])
@@ -165,7 +208,9 @@ def test_draws_have_the_moments_they_promise(law):
     draws = np.log(law.draws(points, "HR@10", 20000, seed=1))
     assert np.allclose(draws.mean(axis=0), mean, atol=5e-4)
     assert np.allclose(np.cov(draws.T), spread, atol=5e-2 * spread.max())
-    assert np.array_equal(law.draws(points, "HR@10", 5, seed=1), law.draws(points, "HR@10", 5, seed=1))
+    assert np.array_equal(
+        law.draws(points, "HR@10", 5, seed=1), law.draws(points, "HR@10", 5, seed=1)
+    )
 
 
 def test_one_metric_is_enough(table):
@@ -183,7 +228,9 @@ def test_claims_need_two_witnesses(table):
 
 def test_two_way_contrasts_are_the_textbook_ones():
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame([(n, d) for n in (2, 4, 8) for d in (16, 32, 64, 128)], columns=["n_layers", "d_emb"])
+    frame = pd.DataFrame(
+        [(n, d) for n in (2, 4, 8) for d in (16, 32, 64, 128)], columns=["n_layers", "d_emb"]
+    )
     frame["max_seq_len"] = 50
     y = rng.normal(size=12)
     t, dof, f = mixed._two_way(frame, "n_layers", "d_emb", y)
@@ -199,7 +246,10 @@ def test_two_way_contrasts_are_the_textbook_ones():
     "change, told",
     [
         (lambda t: t.drop(columns="metric"), "needs the column metric"),
-        (lambda t: t[(t["dataset"] == "Industrial") & (t["max_seq_len"] == 25)], "nothing to borrow from"),
+        (
+            lambda t: t[(t["dataset"] == "Industrial") & (t["max_seq_len"] == 25)],
+            "nothing to borrow from",
+        ),
         (lambda t: t.assign(value=t["value"] - 0.1), "needs it above 0"),
         (lambda t: t.assign(value=["x"] + list(t["value"][1:])), "value is 'x' in row 1"),
         (lambda t: pd.concat([t, t[:1]]), "row 449 repeats"),
@@ -216,11 +266,15 @@ def test_bad_tables_are_refused_in_one_line(table, change, told):
 def test_a_surface_hidden_altogether_is_refused(table):
     frame = mixed.cells(table).frame
     with pytest.raises(InputError, match="every cell of Industrial, L 25 is hidden"):
-        mixed.fit(table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)])
+        mixed.fit(
+            table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)]
+        )
 
 
 def test_points_the_law_cannot_know(law):
-    point = pd.DataFrame({"dataset": ["MovieLens-1M"], "max_seq_len": [200], "n_layers": [16], "d_emb": [64]})
+    point = pd.DataFrame(
+        {"dataset": ["MovieLens-1M"], "max_seq_len": [200], "n_layers": [16], "d_emb": [64]}
+    )
     for change, told in [
         ({"dataset": "Netflix"}, "no surface of Netflix, L 200"),
         ({"max_seq_len": 300}, "no surface of MovieLens-1M, L 300"),

@@ -6,8 +6,16 @@ from perflaw.errors import InputError
 from perflaw.laws import families, fitting
 from perflaw.study.paper import simulation
 
-X = {"n_layers": np.array([2.0, 8, 64]), "d_emb": np.array([16.0, 64, 1024]), "max_seq_len": np.array([50.0, 50, 50])}
-LAWS = {**families.rivals(), "kappa": families.performance_kappa(kappa=3.0), "k = 16": families.performance(k=16)}
+X = {
+    "n_layers": np.array([2.0, 8, 64]),
+    "d_emb": np.array([16.0, 64, 1024]),
+    "max_seq_len": np.array([50.0, 50, 50]),
+}
+LAWS = {
+    **families.rivals(),
+    "kappa": families.performance_kappa(kappa=3.0),
+    "k = 16": families.performance(k=16),
+}
 
 
 @pytest.mark.parametrize("function", [families.boxcox, families.bend])
@@ -32,7 +40,9 @@ def test_a_law_has_one_column_a_linear_parameter(name):
     theta = np.full((4, 2, len(law.exponents)), 0.3)
     columns = law.basis(X, theta)
     assert columns.shape[-2:] == (3, len(law.linear))
-    assert np.allclose(np.broadcast_to(columns, (4, 2, 3, len(law.linear)))[..., 0], 1), "the intercept comes first"
+    assert np.allclose(np.broadcast_to(columns, (4, 2, 3, len(law.linear)))[..., 0], 1), (
+        "the intercept comes first"
+    )
     assert len(set(law.parameters)) == len(law.parameters)
 
 
@@ -72,8 +82,12 @@ def test_parameters_and_flops_by_the_documented_formula():
     assert groups["feed_forward"] == 2 * 2 * 64 * 256
     assert groups["norm"] == 5 * 64
     weights = groups["attention"] + groups["feed_forward"]
-    attended = 2 * 2 * (2 * 64) * (101 / 2)  # scores and mixing, mean of 1 ... 100 positions, two layers
-    assert families.flops_per_token(2, 64, 100, n_scored=2) == pytest.approx(3 * (2 * weights + attended + 2 * 2 * 64))
+    attended = (
+        2 * 2 * (2 * 64) * (101 / 2)
+    )  # scores and mixing, mean of 1 ... 100 positions, two layers
+    assert families.flops_per_token(2, 64, 100, n_scored=2) == pytest.approx(
+        3 * (2 * weights + attended + 2 * 2 * 64)
+    )
 
 
 def test_adding_a_law_needs_nothing_else():
@@ -82,21 +96,34 @@ def test_adding_a_law_needs_nothing_else():
         def basis(x, theta):
             return np.stack([np.ones_like(x[axes[0]]), *(np.sqrt(x[a]) for a in axes)], axis=-1)
 
-        return families.Law("square_root", r"b + a\sqrt x", axes, ("b", "a_N", "a_d"), basis, options={"axes": axes})
+        return families.Law(
+            "square_root", r"b + a\sqrt x", axes, ("b", "a_N", "a_d"), basis, options={"axes": axes}
+        )
 
     try:
         points = simulation.GRID
-        found = fitting.fit(families.law("square_root"), points, 1 + 2 * np.sqrt(points["n_layers"]) - np.sqrt(points["d_emb"]))
+        found = fitting.fit(
+            families.law("square_root"),
+            points,
+            1 + 2 * np.sqrt(points["n_layers"]) - np.sqrt(points["d_emb"]),
+        )
         assert np.allclose(found.parameters, [1, 2, -1])
     finally:
         del families.FAMILIES["square_root"]
 
 
 def test_tokens_can_be_an_axis():
-    points = pd.DataFrame([(n, d, t) for n in (2, 4, 8) for d in (16, 32, 64) for t in (1e5, 1e6, 1e7)])
+    points = pd.DataFrame(
+        [(n, d, t) for n in (2, 4, 8) for d in (16, 32, 64) for t in (1e5, 1e6, 1e7)]
+    )
     points.columns = ["n_layers", "d_emb", "tokens"]
     law = families.law("sum_of_powers", axes=("n_layers", "d_emb", "tokens"))
-    y = 0.3 - 0.1 / points["n_layers"] ** 0.5 - 0.4 / points["d_emb"] ** 0.4 - 3 / points["tokens"] ** 0.3
+    y = (
+        0.3
+        - 0.1 / points["n_layers"] ** 0.5
+        - 0.4 / points["d_emb"] ** 0.4
+        - 3 / points["tokens"] ** 0.3
+    )
     found = fitting.fit(law, points, y)
     assert found.r2 > 1 - 1e-9
     assert found.parameters["p_D"] == pytest.approx(0.3, abs=1e-3)

@@ -15,13 +15,19 @@ from perflaw.models.backbones import Architecture, Layout
 
 ITEMS = 40
 HEADS = {name: 1 if name in backbones.RECURRENT else 2 for name in backbones.BACKBONES}
-SMALL = {name: Architecture(name, n_layers=3, d_emb=12, n_heads=HEADS[name], max_seq_len=9, dropout=0.0) for name in backbones.BACKBONES}
+SMALL = {
+    name: Architecture(name, n_layers=3, d_emb=12, n_heads=HEADS[name], max_seq_len=9, dropout=0.0)
+    for name in backbones.BACKBONES
+}
 
 
 def weights(model, seed=0):
     """New weights, with gains and biases that are not 1 and 0."""
     random = torch.Generator().manual_seed(seed + 100)
-    return {name: w + 0.3 * torch.randn(w.shape, generator=random) for name, w in backbones.new(model, ITEMS, seed).items()}
+    return {
+        name: w + 0.3 * torch.randn(w.shape, generator=random)
+        for name, w in backbones.new(model, ITEMS, seed).items()
+    }
 
 
 def history(n, seed=0):
@@ -64,8 +70,13 @@ def gated(y, p):
     """The states of torch.nn.GRU."""
     d, h, states = y.shape[1], np.zeros(y.shape[1]), []
     for x in y:
-        inward, recurrent = x @ p["inward"] + p["inward_bias"], h @ p["recurrent"] + p["recurrent_bias"]
-        reset, update = (sigmoid(inward[part] + recurrent[part]) for part in (slice(d), slice(d, 2 * d)))
+        inward, recurrent = (
+            x @ p["inward"] + p["inward_bias"],
+            h @ p["recurrent"] + p["recurrent_bias"],
+        )
+        reset, update = (
+            sigmoid(inward[part] + recurrent[part]) for part in (slice(d), slice(d, 2 * d))
+        )
         h = (1 - update) * np.tanh(inward[2 * d :] + reset * recurrent[2 * d :]) + update * h
         states.append(h)
     return np.array(states)
@@ -75,14 +86,25 @@ def selective(y, p):
     """Mamba's block, channel by channel and number of state by number of state."""
     n, d = y.shape
     u, z = np.split(y @ p["inward"], 2, axis=1)
-    u = silu(np.array([sum(u[i - back] * p["conv"][3 - back] for back in range(min(4, i + 1))) + p["conv_bias"] for i in range(n)]))
+    u = silu(
+        np.array(
+            [
+                sum(u[i - back] * p["conv"][3 - back] for back in range(min(4, i + 1)))
+                + p["conv_bias"]
+                for i in range(n)
+            ]
+        )
+    )
     delta, b, c = np.log1p(np.exp(u @ p["delta"] + p["delta_bias"])), u @ p["B"], u @ p["C"]
     out = p["D"] * u
     for channel in range(d):
         for s in range(backbones.STATES):
             h = 0.0
             for i in range(n):
-                h = np.exp(-delta[i, channel] * np.exp(p["log_A"][channel, s])) * h + delta[i, channel] * b[i, s] * u[i, channel]
+                h = (
+                    np.exp(-delta[i, channel] * np.exp(p["log_A"][channel, s])) * h
+                    + delta[i, channel] * b[i, s] * u[i, channel]
+                )
                 out[i, channel] += h * c[i, s]
     return out * silu(z) @ p["output"]
 
@@ -96,7 +118,11 @@ def plain(w, ids, model):
     if "positions" in w:
         x = x + w["positions"][:n]
     for layer in range(model.n_layers):
-        p = {name: value[0 if model.shared_layers else layer] for name, value in w.items() if name not in ("items", "positions", "norm")}
+        p = {
+            name: value[0 if model.shared_layers else layer]
+            for name, value in w.items()
+            if name not in ("items", "positions", "norm")
+        }
         y = norm(x, p["norm_1"], centred)
         if model.backbone == "mamba":
             x = x + selective(y, p)
@@ -111,15 +137,25 @@ def plain(w, ids, model):
         else:
             q, k, v = y @ p["query"], y @ p["key"], y @ p["value"]
         if model.backbone == "llama":
-            q, k = (np.array([turned(row, place, width) for place, row in enumerate(z)]) for z in (q, k))
+            q, k = (
+                np.array([turned(row, place, width) for place, row in enumerate(z)]) for z in (q, k)
+            )
         mixed = np.zeros((n, d))
         for h in range(heads):
             part = slice(h * width, (h + 1) * width)
             for i in range(n):
                 if model.backbone == "hstu":
-                    share = np.array([silu(q[i, part] @ k[j, part] + p["distance_bias"][i - j]) / model.max_seq_len for j in range(i + 1)])
+                    share = np.array(
+                        [
+                            silu(q[i, part] @ k[j, part] + p["distance_bias"][i - j])
+                            / model.max_seq_len
+                            for j in range(i + 1)
+                        ]
+                    )
                 else:
-                    share = np.exp([q[i, part] @ k[j, part] / math.sqrt(width) for j in range(i + 1)])
+                    share = np.exp(
+                        [q[i, part] @ k[j, part] / math.sqrt(width) for j in range(i + 1)]
+                    )
                     share = share / share.sum()
                 mixed[i, part] = share @ v[: i + 1, part]
         if model.backbone == "hstu":
@@ -146,7 +182,10 @@ def test_the_equations(name, shared):
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
     model = Architecture(name, 2, d, 1 if name in backbones.RECURRENT else heads, 9, 0.0)
-    w, ids = {name: value.double() for name, value in backbones.new(model, ITEMS).items()}, history(7)  # of two numbers a norm is ill-conditioned
+    w, ids = (
+        {name: value.double() for name, value in backbones.new(model, ITEMS).items()},
+        history(7),
+    )  # of two numbers a norm is ill-conditioned
     assert alone(w, ids, model).shape == (7, d) and alone(w, ids, model).isfinite().all()
     if d // heads % 2 == 0 or name != "llama":
         assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=1e-5)
@@ -176,9 +215,18 @@ def test_a_history_is_alone_in_its_row(name):
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_rectangles_in_any_order(name):
     model, w = SMALL[name], weights(SMALL[name])
-    parts = [history(rows * width, seed) for seed, (rows, width) in enumerate([(2, 4), (1, 9), (3, 1), (2, 6)])]
-    together = backbones.hidden(w, torch.cat(parts), Layout.of([(2, 4), (1, 9), (3, 1), (2, 6)]), model)
-    each = [alone(w, row, model) for part, width in zip(parts, (4, 9, 1, 6)) for row in part.split(width)]
+    parts = [
+        history(rows * width, seed)
+        for seed, (rows, width) in enumerate([(2, 4), (1, 9), (3, 1), (2, 6)])
+    ]
+    together = backbones.hidden(
+        w, torch.cat(parts), Layout.of([(2, 4), (1, 9), (3, 1), (2, 6)]), model
+    )
+    each = [
+        alone(w, row, model)
+        for part, width in zip(parts, (4, 9, 1, 6))
+        for row in part.split(width)
+    ]
     assert torch.allclose(together, torch.cat(each), atol=1e-5)
 
 
@@ -189,7 +237,9 @@ def test_nobody_looks_ahead(name):
     w["items"] = w["items"][:9].requires_grad_()
     known = backbones.hidden(w, torch.arange(9), Layout.of([(1, 9)]), model)
     for place in range(9):
-        (by,) = torch.autograd.grad(known[place] @ torch.linspace(-1, 1, 12), w["items"], retain_graph=True)
+        (by,) = torch.autograd.grad(
+            known[place] @ torch.linspace(-1, 1, 12), w["items"], retain_graph=True
+        )
         assert (by[place + 1 :] == 0).all() and (by[: place + 1] != 0).any(1).all()
 
 
@@ -205,7 +255,10 @@ def test_the_last_place_alone(name):
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_a_stack_is_its_members(name):
     model = SMALL[name]
-    each, ids = [weights(model, seed) for seed in range(3)], torch.stack([batch(10 * seed) for seed in range(3)])
+    each, ids = (
+        [weights(model, seed) for seed in range(3)],
+        torch.stack([batch(10 * seed) for seed in range(3)]),
+    )
     stack = {key: torch.stack([w[key] for w in each]) for key in each[0]}
     together = backbones.hidden(stack, ids, LAYOUT, model)
     for w, mine, out in zip(each, ids, together):
@@ -216,19 +269,34 @@ def test_rotation_tells_distances_only():
     """Scores of rotated queries and keys depend on how far apart they are."""
     model = SMALL["llama"]
     c = backbones.Context(model, Layout.of([(1, 9)]), None, None)
-    q, k = (backbones.rotate(torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c) for s in (1, 2))
+    q, k = (
+        backbones.rotate(
+            torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c
+        )
+        for s in (1, 2)
+    )
     scores = q[:, :6] @ k[:, :6].T
     for distance in range(9):
-        assert torch.allclose(scores.diagonal(distance), scores[0, distance].expand(9 - distance), atol=1e-5)
+        assert torch.allclose(
+            scores.diagonal(distance), scores[0, distance].expand(9 - distance), atol=1e-5
+        )
 
 
 def test_time_bias_reads_when_the_next_item_comes():
     model = Architecture("hstu", 2, 12, 2, 9, 0.0, time_bias=True)
     w, ids, times = weights(model), history(7), torch.arange(7) * 1000.0
-    hidden = lambda after: backbones.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, after))  # noqa: E731
+    hidden = lambda after: backbones.hidden(
+        w, ids, Layout.of([(1, 7)]), model, times=(times, after)
+    )  # noqa: E731
     soon, late = hidden(times + 1000), hidden(torch.cat([times[1:], torch.tensor([9e6])]))
     assert torch.allclose(soon[:6], late[:6]) and not torch.allclose(soon[6], late[6])
-    assert torch.allclose(backbones.hidden(w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])), soon[4:5], atol=1e-5)
+    assert torch.allclose(
+        backbones.hidden(
+            w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])
+        ),
+        soon[4:5],
+        atol=1e-5,
+    )
 
 
 # ---------------------------------------------------------------- what a model costs
@@ -239,10 +307,16 @@ def test_time_bias_reads_when_the_next_item_comes():
 def test_parameters_are_those_that_exist(name, shared):
     model = Architecture(name, 3, 24, HEADS[name], 9, shared_layers=shared)
     w = backbones.new(model, ITEMS)
-    assert sum(backbones.parameters(model, ITEMS).values()) == sum(weight.numel() for weight in w.values())
+    assert sum(backbones.parameters(model, ITEMS).values()) == sum(
+        weight.numel() for weight in w.values()
+    )
     told = families.parameters(1 if shared else 3, 24, ITEMS, name)
     counted = backbones.parameters(model, ITEMS)
-    small = {key: weight.numel() for key, weight in w.items() if key.endswith("bias") or key in ("log_A", "D")}
+    small = {
+        key: weight.numel()
+        for key, weight in w.items()
+        if key.endswith("bias") or key in ("log_A", "D")
+    }
     inside = sum(small.pop(key, 0) for key in ("up_bias", "down_bias"))
     assert counted["attention"] - told["attention"] == sum(small.values())
     assert counted["feed_forward"] - told["feed_forward"] == inside
@@ -265,25 +339,45 @@ def test_flops_are_those_that_are_counted(name):
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         hidden = backbones.hidden(w, history(length), Layout.of([(1, length)]), model)
         (hidden @ w["items"].T).sum().backward()
-    told = length * families.flops_per_token(n, d, 2 * length - 1, ITEMS, name)  # (L' + 1) / 2 = L positions attended
-    told -= {"gru": n * 2 * 3 * d**2, "mamba": 3 * length * n * (2 * backbones.TAPS + 2 * backbones.STATES) * d}.get(name, 0)
+    told = length * families.flops_per_token(
+        n, d, 2 * length - 1, ITEMS, name
+    )  # (L' + 1) / 2 = L positions attended
+    told -= {
+        "gru": n * 2 * 3 * d**2,
+        "mamba": 3 * length * n * (2 * backbones.TAPS + 2 * backbones.STATES) * d,
+    }.get(name, 0)
     assert counter.get_total_flops() == pytest.approx(told, rel=1e-9)
 
 
 def test_how_mamba_begins():
     """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; the decay is not for what sets them."""
     w = backbones.new(Architecture("mamba", 2, 16), ITEMS)
-    assert torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8)) and (w["D"] == 1).all()
+    assert (
+        torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8))
+        and (w["D"] == 1).all()
+    )
     steps = torch.nn.functional.softplus(w["delta_bias"])
-    assert torch.allclose(steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4) and torch.equal(steps[0], steps[1])
-    assert {name for name in w if not backbones.decays(name)} == {"conv_bias", "delta_bias", "log_A", "D", "norm_1", "norm"}
+    assert torch.allclose(
+        steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4
+    ) and torch.equal(steps[0], steps[1])
+    assert {name for name in w if not backbones.decays(name)} == {
+        "conv_bias",
+        "delta_bias",
+        "log_A",
+        "D",
+        "norm_1",
+        "norm",
+    }
 
 
 @pytest.mark.parametrize("name", backbones.RECURRENT)
 def test_long_histories_stay_finite(name):
     """Of steps so large that a state is forgotten at once, too."""
     model = Architecture(name, 1, 8, 1, 2000, 0.0)
-    w = {key: (100 * weight if "bias" in key else weight).requires_grad_() for key, weight in weights(model).items()}
+    w = {
+        key: (100 * weight if "bias" in key else weight).requires_grad_()
+        for key, weight in weights(model).items()
+    }
     known = alone(w, history(2000), model)
     known.square().mean().backward()
     assert known.isfinite().all() and all(weight.grad.isfinite().all() for weight in w.values())
@@ -294,7 +388,9 @@ def test_products_in_bfloat16(name):
     """The state of a recurrent backbone is kept in float32."""
     model, w = SMALL[name], weights(SMALL[name])
     with torch.autocast("cpu", torch.bfloat16):
-        rough = backbones.hidden({key: weight.requires_grad_() for key, weight in w.items()}, batch(), LAYOUT, model)
+        rough = backbones.hidden(
+            {key: weight.requires_grad_() for key, weight in w.items()}, batch(), LAYOUT, model
+        )
     rough.float().square().mean().backward()
     assert torch.allclose(rough.float(), backbones.hidden(w, batch(), LAYOUT, model), atol=0.3)
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in w.values())
@@ -302,13 +398,18 @@ def test_products_in_bfloat16(name):
 
 def test_new_weights_are_the_same_for_a_seed():
     a, b, c = (backbones.new(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
-    assert all(torch.equal(a[name], b[name]) for name in a) and not torch.equal(a["items"], c["items"])
+    assert all(torch.equal(a[name], b[name]) for name in a) and not torch.equal(
+        a["items"], c["items"]
+    )
 
 
 @pytest.mark.parametrize(
     "values, told",
     [
-        (dict(backbone="lstm"), "there is no backbone 'lstm'; use one of sasrec, llama, hstu, gru, mamba"),
+        (
+            dict(backbone="lstm"),
+            "there is no backbone 'lstm'; use one of sasrec, llama, hstu, gru, mamba",
+        ),
         (dict(backbone="gru", n_heads=2), "n_heads is of attention; gru has none; use 1"),
         (dict(backbone="mamba", n_heads=3), "n_heads is of attention; mamba has none; use 1"),
         (dict(n_layers=0), "n_layers = 0 is not usable"),

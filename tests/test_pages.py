@@ -15,14 +15,25 @@ from perflaw.logs import synthetic
 from perflaw.report import render, report
 from perflaw.study.explorer import explorer
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright, which is not installed")
-Axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe, which is not installed").Axe
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="needs Playwright, which is not installed"
+)
+Axe = pytest.importorskip(
+    "axe_playwright_python.sync_playwright", reason="needs axe, which is not installed"
+).Axe
 
 HTML = Path(__file__).parent.parent / "book" / "_build" / "default" / "html"
-PAGES = sorted(path.relative_to(HTML).as_posix() for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html")])
+PAGES = sorted(
+    path.relative_to(HTML).as_posix()
+    for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html")]
+)
 NOTEBOOKS = [name for name in PAGES if name.startswith("executed/")]
-built = pytest.mark.skipif("index.html" not in PAGES, reason="there is no book: run 'make book' first")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+built = pytest.mark.skipif(
+    "index.html" not in PAGES, reason="there is no book: run 'make book' first"
+)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 HEAVIEST = 3_000_000  # bytes
 ALIKE = ".dataframe tbody tr:nth-child(n + 3)"  # rows of numbers after the first two, which look like those
@@ -45,10 +56,17 @@ def browser():
 
 def opened(browser, place, theme, viewport):
     """A page, all of it loaded, with what it asked for and what it complained of."""
-    tab = browser.new_context(color_scheme=theme, viewport=viewport, reduced_motion="reduce").new_page()
+    tab = browser.new_context(
+        color_scheme=theme, viewport=viewport, reduced_motion="reduce"
+    ).new_page()
     asked, complaints = [], []
     tab.on("request", lambda request: asked.append(request.url))
-    tab.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if message.type in ("error", "warning") else None
+        ),
+    )
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("requestfailed", lambda request: complaints.append(f"not loaded: {request.url}"))
     tab.goto(place.as_uri())
@@ -60,9 +78,18 @@ def faults(tab):
     """What axe finds serious or critical, each rule with the first elements that break it."""
     if tab.evaluate("typeof axe") == "undefined":
         tab.evaluate(Axe().axe_script)
-    options = [{"exclude": [ALIKE]}, {"resultTypes": ["violations"], "preload": False, "selectors": False}]
-    found = tab.evaluate("(options) => axe.run(...options).then((told) => told.violations)", options)
-    return {rule["id"]: [node["html"][:200] for node in rule["nodes"][:3]] for rule in found if rule["impact"] in ("serious", "critical")}
+    options = [
+        {"exclude": [ALIKE]},
+        {"resultTypes": ["violations"], "preload": False, "selectors": False},
+    ]
+    found = tab.evaluate(
+        "(options) => axe.run(...options).then((told) => told.violations)", options
+    )
+    return {
+        rule["id"]: [node["html"][:200] for node in rule["nodes"][:3]]
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    }
 
 
 # ---------------------------------------------------------------- each page of the book
@@ -92,15 +119,29 @@ def phone(wide):
 @built
 def test_a_page_complains_of_nothing_and_loads_little_and_nothing_from_elsewhere(wide):
     assert not wide.complaints
-    files = {Path(unquote(re.sub(r"[?#].*", "", url.removeprefix("file://")))) for url in wide.asked if not url.startswith("data:")}
+    files = {
+        Path(unquote(re.sub(r"[?#].*", "", url.removeprefix("file://"))))
+        for url in wide.asked
+        if not url.startswith("data:")
+    }
     assert all(path.is_relative_to(HTML) for path in files), files
     assert len(files) > 10 and sum(path.stat().st_size for path in files) < HEAVIEST
 
 
 @built
 def test_every_picture_says_what_it_shows(wide):
-    assert wide.tab.evaluate("[...document.querySelectorAll('img, svg[role=img]')].filter((x) => !(x.alt || x.ariaLabel)).map((x) => x.outerHTML.slice(0, 200))") == []
-    assert wide.tab.evaluate("[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)") == []
+    assert (
+        wide.tab.evaluate(
+            "[...document.querySelectorAll('img, svg[role=img]')].filter((x) => !(x.alt || x.ariaLabel)).map((x) => x.outerHTML.slice(0, 200))"
+        )
+        == []
+    )
+    assert (
+        wide.tab.evaluate(
+            "[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)"
+        )
+        == []
+    )
 
 
 @functools.cache
@@ -112,7 +153,9 @@ def anchors(path):
 @built
 def test_every_link_within_the_book_leads_somewhere(wide):
     links = wide.tab.evaluate("[...document.querySelectorAll('a[href]')].map((link) => link.href)")
-    assert len(links) > 20 and not [link for link in links if not link.startswith(("file:", "https:"))]
+    assert len(links) > 20 and not [
+        link for link in links if not link.startswith(("file:", "https:"))
+    ]
     for link in {link for link in links if link.startswith("file:")}:
         place, anchor = urldefrag(link)
         path = Path(unquote(place.removeprefix("file://")).partition("?")[0])
@@ -149,7 +192,11 @@ def test_its_notebook_and_every_table_can_be_downloaded(name):
 
 @built
 def test_no_page_shows_what_its_code_complained_of():
-    assert [name for name in PAGES if 'class="output stderr' in (HTML / name).read_text(encoding="utf-8")] == []
+    assert [
+        name
+        for name in PAGES
+        if 'class="output stderr' in (HTML / name).read_text(encoding="utf-8")
+    ] == []
 
 
 @built
@@ -168,12 +215,23 @@ def test_a_word_is_found_without_a_network(browser, viewport):
 
 @built
 def test_on_paper_nothing_is_cut_and_the_dark_is_left_behind(browser):
-    seen = opened(browser, HTML / "executed" / "entropy.html", "dark", {"width": 700, "height": 900})
+    seen = opened(
+        browser, HTML / "executed" / "entropy.html", "dark", {"width": 700, "height": 900}
+    )
     seen.tab.emulate_media(media="print", color_scheme="dark")
-    assert seen.tab.evaluate("[...document.querySelectorAll('.output, pre')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 200))") == []
+    assert (
+        seen.tab.evaluate(
+            "[...document.querySelectorAll('.output, pre')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 200))"
+        )
+        == []
+    )
     dark = "[...document.querySelectorAll('article :is(p, td, th, h2, code, pre span)')].filter((x) => x.getClientRects().length && getComputedStyle(x).color.match(/\\d+/g).slice(0, 3).every((part) => part > 150))"
     assert seen.tab.evaluate(f"{dark}.map((x) => x.outerHTML.slice(0, 200))") == []
-    assert not seen.tab.locator("summary, .bd-sidebar-primary, .prev-next-footer").filter(visible=True).count()
+    assert (
+        not seen.tab.locator("summary, .bd-sidebar-primary, .prev-next-footer")
+        .filter(visible=True)
+        .count()
+    )
     seen.tab.context.close()
 
 
@@ -187,7 +245,10 @@ def alone(browser, tmp_path, text, theme):
     for viewport in (WIDE, PHONE):
         seen = opened(browser, tmp_path / "page.html", theme, viewport)
         found += [*seen.complaints, *faults(seen.tab).items()]
-        assert len(seen.asked) == 1 and seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert (
+            len(seen.asked) == 1
+            and seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        )
         seen.tab.context.close()
     return found
 
@@ -195,7 +256,11 @@ def alone(browser, tmp_path, text, theme):
 @built
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_all_can_use_the_explorer_alone(browser, tmp_path, theme):
-    data = re.search(r'id="explorer-data">(.*?)</script>', (HTML / "executed" / "explorer.html").read_text(encoding="utf-8"), re.DOTALL)[1]
+    data = re.search(
+        r'id="explorer-data">(.*?)</script>',
+        (HTML / "executed" / "explorer.html").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )[1]
     assert alone(browser, tmp_path, explorer.standalone(json.loads(data), theme), theme) == []
 
 
@@ -203,11 +268,30 @@ def test_all_can_use_the_explorer_alone(browser, tmp_path, theme):
 def reported(claims):
     """The page of a report that claims something, or nothing."""
     runs, log = runs_of(), synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
-    judged = report.judge(runs if claims else runs.head(4), floor := {"NDCG@10": 0.02, "HR@10": 0.04})
+    judged = report.judge(
+        runs if claims else runs.head(4), floor := {"NDCG@10": 0.02, "HR@10": 0.04}
+    )
     assert bool(judged["metrics"]) == claims
-    pilot = {"users": 60, "share": 0.5, "settings": {"loss": "softmax"}, "planned": 40, "minutes": 1, "workers": 2, "runs": json.loads(runs.assign(sample_users=None).to_json(orient="records"))}
+    pilot = {
+        "users": 60,
+        "share": 0.5,
+        "settings": {"loss": "softmax"},
+        "planned": 40,
+        "minutes": 1,
+        "workers": 2,
+        "runs": json.loads(runs.assign(sample_users=None).to_json(orient="records")),
+    }
     measured = {"shannon": 3.2, "conditional": None}
-    return render.page({"perflaw": "0", "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]}, "entropy": measured, "pilot": pilot, "floor": floor, "judged": judged})
+    return render.page(
+        {
+            "perflaw": "0",
+            "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]},
+            "entropy": measured,
+            "pilot": pilot,
+            "floor": floor,
+            "judged": judged,
+        }
+    )
 
 
 @pytest.mark.slow

@@ -8,7 +8,9 @@ from perflaw.study.paper.simulation import GRID
 
 
 def fitted(scenario, law=simulation.LAW, draw=0):
-    return fitting.fit(law, GRID, simulation.simulate(simulation.SCENARIOS[scenario], draw + 1, 0)[draw])
+    return fitting.fit(
+        law, GRID, simulation.simulate(simulation.SCENARIOS[scenario], draw + 1, 0)[draw]
+    )
 
 
 @pytest.mark.parametrize("k", [1.5, 2.0, 8.0])
@@ -19,14 +21,18 @@ def test_the_turning_point_is_the_closed_form(k):
         turn = optimum.turning_point(found, axis)
         p = found.parameters[exponent]
         assert turn.estimate == pytest.approx(k ** (-1 / p), rel=1e-3)
-        paper_weight = found.parameters[weight] / p  # a maximum only where the paper's weight is positive
+        paper_weight = (
+            found.parameters[weight] / p
+        )  # a maximum only where the paper's weight is positive
         assert (turn.kind == "maximum") == (paper_weight > 0)
         assert turn.low < turn.estimate < turn.high
 
 
 def test_the_interval_is_the_image_of_the_exponents():
     """x* = 2^(-1/p): on every published surface the two intervals say the same."""
-    fits = fitting.fit_surfaces(simulation.LAW, published.surfaces().query("metric == 'HR@10'"), published.SURFACE)
+    fits = fitting.fit_surfaces(
+        simulation.LAW, published.surfaces().query("metric == 'HR@10'"), published.SURFACE
+    )
     for key, found in fits.items():
         for axis, exponent in (("n_layers", "p_N"), ("d_emb", "p_d")):
             turn, (low, high) = optimum.turning_point(found, axis), found.profile(exponent)
@@ -34,12 +40,19 @@ def test_the_interval_is_the_image_of_the_exponents():
                 continue
             reach = optimum.REACH * found.points[axis].max()
             above = 2 ** (-1 / high) if high < 0 else np.inf
-            assert turn.high == pytest.approx(above if above < reach else np.inf, rel=0.01), (key, axis)
-            assert turn.low == pytest.approx(2 ** (-1 / low) if np.isfinite(low) else 1.0, rel=0.01), (key, axis)
+            assert turn.high == pytest.approx(above if above < reach else np.inf, rel=0.01), (
+                key,
+                axis,
+            )
+            assert turn.low == pytest.approx(
+                2 ** (-1 / low) if np.isfinite(low) else 1.0, rel=0.01
+            ), (key, axis)
 
 
 def test_an_interval_set_by_a_bound_is_open():
-    surface = published.surfaces().query("dataset == 'KuaiRand-Pure' and max_seq_len == 50 and metric == 'NDCG@10'")
+    surface = published.surfaces().query(
+        "dataset == 'KuaiRand-Pure' and max_seq_len == 50 and metric == 'NDCG@10'"
+    )
     found = fitting.fit(simulation.LAW, surface, surface["value"])
     assert np.isinf(found.profile("p_d")[1])
     assert optimum.turning_point(found, "d_emb").open
@@ -49,16 +62,24 @@ def test_a_parabolas_vertex_and_its_fieller_interval():
     found = fitted("clean", families.log_quadratic())
     turn = optimum.turning_point(found, "n_layers", level=0.95)
     assert turn.kind == "maximum"
-    assert turn.estimate == pytest.approx(np.exp(-found.parameters["a_N"] / (2 * found.parameters["c_N"])), rel=1e-4)
+    assert turn.estimate == pytest.approx(
+        np.exp(-found.parameters["a_N"] / (2 * found.parameters["c_N"])), rel=1e-4
+    )
     limit = fitting.allowed(found.rss, found.dof, 0.95)
     for end in (turn.low, turn.high):  # a slope of zero there costs just what is allowed
         row = np.array([0, 1, 0, 2 * np.log(end), 0])
-        held = fitting.rss_if(found.law, GRID, found.y[None], lambda theta: np.tile(row, (len(theta), 1)), 0.0)
+        held = fitting.rss_if(
+            found.law, GRID, found.y[None], lambda theta: np.tile(row, (len(theta), 1)), 0.0
+        )
         assert held[0] == pytest.approx(limit, rel=0.05)  # places are 1.9 % apart
 
 
 def test_no_turning_point_on_a_straight_rise():
-    found = fitting.fit(families.log_linear(), GRID, 0.1 + 0.01 * np.log(GRID["n_layers"]) + 0.02 * np.log(GRID["d_emb"]))
+    found = fitting.fit(
+        families.log_linear(),
+        GRID,
+        0.1 + 0.01 * np.log(GRID["n_layers"]) + 0.02 * np.log(GRID["d_emb"]),
+    )
     turn = optimum.turning_point(found, "d_emb")
     assert turn.kind == "none" and np.isnan(turn.estimate)
 
@@ -114,12 +135,19 @@ def test_an_optimum_under_a_budget_balances_what_the_axes_buy():
     assert best.value < free.value
     at = {"n_layers": np.array([best.n_layers]), "d_emb": np.array([best.d_emb])}
     theta, beta = found.parameters.to_numpy()[3:], found.parameters.to_numpy()[:3]
-    by_n, by_d = ((optimum.slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb"))
+    by_n, by_d = (
+        (optimum.slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb")
+    )
     assert by_d == pytest.approx(2 * by_n, rel=0.35)
 
 
 def test_a_rising_law_has_its_optimum_at_the_edge():
-    y = 0.1 + 0.01 * np.log(GRID["n_layers"]) + 0.02 * np.log(GRID["d_emb"]) + 1e-4 * np.sin(np.arange(24))
+    y = (
+        0.1
+        + 0.01 * np.log(GRID["n_layers"])
+        + 0.02 * np.log(GRID["d_emb"])
+        + 1e-4 * np.sin(np.arange(24))
+    )
     best = optimum.optimum(fitting.fit(families.log_linear(), GRID, y), n_draws=20)
     assert set(best.edge) == {"n_layers", "d_emb"}
 
@@ -133,8 +161,13 @@ def test_compute_budgets():
     best = optimum.optimum(clean, flops=budget, max_seq_len=100, n_draws=20)
     assert 0.9 * budget < families.flops_per_token(best.n_layers, best.d_emb, 100) <= budget
     assert best.value < optimum.optimum(clean, n_draws=20).value
-    found = fitting.fit(families.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"]))
-    assert optimum.optimum(found, flops=families.flops_per_token(8, 50, 100), n_draws=20).n_layers <= 32
+    found = fitting.fit(
+        families.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"])
+    )
+    assert (
+        optimum.optimum(found, flops=families.flops_per_token(8, 50, 100), n_draws=20).n_layers
+        <= 32
+    )
 
 
 def test_the_plan_stays_unless_it_is_sure():
@@ -151,7 +184,10 @@ def test_the_plan_stays_unless_it_is_sure():
 def test_the_runs_that_tell_most():
     mean, noise = np.array([0.0, 0.0, -3.0, -0.1]), np.full(4, 0.01)
     covariance = np.diag([0.01, 1.0, 1.0, 0.5])
-    assert optimum.next_runs(mean, covariance, noise, 2) == [1, 3]  # uncertain and perhaps best; 2 is hopeless
+    assert optimum.next_runs(mean, covariance, noise, 2) == [
+        1,
+        3,
+    ]  # uncertain and perhaps best; 2 is hopeless
 
 
 def test_the_knowledge_gradient_is_the_expected_gain():
@@ -179,20 +215,31 @@ def test_the_plan_replayed_on_the_published_surfaces():
     assert within["largest model"].max() < 10
     half = found[found["budget"] == 0.5]
     size = 12 * half["n_layers"] * half["d_emb"] ** 2
-    assert (size <= 0.5 * 12 * half["dataset"].map({"Industrial": 64 * 1024**2}).fillna(32 * 100**2) + 1).all()
+    assert (
+        size <= 0.5 * 12 * half["dataset"].map({"Industrial": 64 * 1024**2}).fillna(32 * 100**2) + 1
+    ).all()
 
 
 @pytest.mark.parametrize(
     "ask, told",
     [
-        (lambda: optimum.optimum(fitted("clean"), parameters=10), "no candidate has at most 10 parameters; the smallest has"),
+        (
+            lambda: optimum.optimum(fitted("clean"), parameters=10),
+            "no candidate has at most 10 parameters; the smallest has",
+        ),
         (lambda: optimum.optimum(fitted("clean"), flops=1e9), "needs the column max_seq_len"),
         (lambda: optimum.optimum(fitted("clean"), reach=0.5), "reach is 0.5"),
         (lambda: optimum.affordable(GRID[:0]), "no candidate to choose from"),
         (lambda: optimum.plan(np.zeros((3, 0)), np.array([])), "no candidate to choose from"),
-        (lambda: optimum.plan(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90), "between 0 and 1"),
+        (
+            lambda: optimum.plan(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90),
+            "between 0 and 1",
+        ),
         (lambda: optimum.next_runs(np.array([]), np.zeros((0, 0)), np.array([])), "no candidate"),
-        (lambda: optimum.closed_form(fitted("clean", families.log_quadratic())), "the Performance Law's"),
+        (
+            lambda: optimum.closed_form(fitted("clean", families.log_quadratic())),
+            "the Performance Law's",
+        ),
         (lambda: optimum.seeds_needed(0, 0.01), "above 0"),
     ],
 )
@@ -204,10 +251,18 @@ def test_impossible_questions_get_one_line(ask, told):
 def test_a_law_without_the_asked_axis():
     @families.family
     def layers_only():
-        return families.Law("layers_only", "b", ("n_layers",), ("b", "a"), families.log_linear(axes=("n_layers",)).basis)
+        return families.Law(
+            "layers_only",
+            "b",
+            ("n_layers",),
+            ("b", "a"),
+            families.log_linear(axes=("n_layers",)).basis,
+        )
 
     try:
-        found = fitting.fit(families.law("layers_only"), GRID[GRID["d_emb"] == 25], [1.0, 2, 3, 4, 5, 7])
+        found = fitting.fit(
+            families.law("layers_only"), GRID[GRID["d_emb"] == 25], [1.0, 2, 3, 4, 5, 7]
+        )
         with pytest.raises(InputError, match="no axis d_emb to choose"):
             optimum.optimum(found)
     finally:

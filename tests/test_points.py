@@ -19,7 +19,9 @@ def known(seed, scale=1.0):
     """A surface with values of all digits, its rows shuffled as they are drawn."""
     grid = pd.DataFrame([(n, d) for n in LAYERS for d in DIMENSIONS], columns=["n_layers", "d_emb"])
     generator = np.random.default_rng(seed)
-    return grid.assign(value=scale * (0.3 + 0.02 * generator.random(len(grid)))).sample(frac=1, random_state=seed)
+    return grid.assign(value=scale * (0.3 + 0.02 * generator.random(len(grid)))).sample(
+        frac=1, random_state=seed
+    )
 
 
 def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
@@ -28,7 +30,14 @@ def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
     for place, table in enumerate(surfaces, 1):
         axes = figure.add_subplot(1, len(surfaces), place, projection="3d", elev=elev)
         x, y = np.meshgrid(np.linspace(4, 32, 10), np.linspace(23, 102, 10))
-        axes.plot_surface(x, y, table["value"].mean() * (1 + 1e-3 * np.sin(x) + 1e-4 * y), alpha=0.7, cmap="viridis", label="Fit: R²=0.9")
+        axes.plot_surface(
+            x,
+            y,
+            table["value"].mean() * (1 + 1e-3 * np.sin(x) + 1e-4 * y),
+            alpha=0.7,
+            cmap="viridis",
+            label="Fit: R²=0.9",
+        )
         if dots:
             axes.scatter(table["n_layers"], table["d_emb"], table["value"], color="red")
         axes.set_xlabel(names[0])
@@ -71,7 +80,9 @@ def test_dots_that_are_not_the_grid_are_refused(tmp_path):
     moved = table.assign(d_emb=table["d_emb"].replace(50, 51))
     (panel,) = digitize.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
     view = digitize.calibrate(panel)
-    with pytest.raises(InputError, match="the 24 dots of a panel are not one on each of the 24 cells"):
+    with pytest.raises(
+        InputError, match="the 24 dots of a panel are not one on each of the 24 cells"
+    ):
         digitize.dots(panel, view, LAYERS, DIMENSIONS)
     assert len(digitize.dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
     (panel,) = digitize.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
@@ -81,7 +92,9 @@ def test_dots_that_are_not_the_grid_are_refused(tmp_path):
 
 def test_another_view_is_refused(tmp_path):
     (panel,) = digitize.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
-    with pytest.raises(InputError, match="not in matplotlib's default view: its grid lines are off by .* pt"):
+    with pytest.raises(
+        InputError, match="not in matplotlib's default view: its grid lines are off by .* pt"
+    ):
         digitize.calibrate(panel)
     (panel,) = digitize.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
     with pytest.raises(InputError, match="the tick labels of a panel do not match its grid lines"):
@@ -131,7 +144,9 @@ def test_files_that_are_missing_or_others(named):
     with pytest.raises(InputError, match="A_HR.pdf is not the published figure: its sha256 is not"):
         digitize.find(named)
     for folder in (named / "nowhere", named.parent):
-        with pytest.raises(InputError, match="A_HR.pdf is not there: name a folder with A_HR.pdf") as caught:
+        with pytest.raises(
+            InputError, match="A_HR.pdf is not there: name a folder with A_HR.pdf"
+        ) as caught:
             digitize.find(folder)
         assert "\n" not in str(caught.value)
 
@@ -169,11 +184,17 @@ def test_figures_are_downloaded_once(publisher, tmp_path):
 
 def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
     publisher.body = b"another file"
-    with pytest.raises(InputError, match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache"):
+    with pytest.raises(
+        InputError,
+        match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache",
+    ):
         digitize.find("download")
     assert not list((tmp_path / "cache").glob("*"))
     monkeypatch.setattr(digitize, "REPOSITORY", "http://127.0.0.1:9/")
-    with pytest.raises(InputError, match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere") as caught:
+    with pytest.raises(
+        InputError,
+        match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere",
+    ) as caught:
         digitize.find("download")
     assert "\n" not in str(caught.value)
 
@@ -198,13 +219,19 @@ def test_the_record_is_reproduced(recovered):
     assert np.abs(mine["pixel_residual_pt"] - recorded["pixel_residual_pt"]).max() < 5e-7
     compared = digitize.compare(found, recorded)
     assert (compared["rows"], compared["rows_apart"], compared["values_apart"]) == (448, 0, 0)
-    assert compared["read"] < 5e-10 and compared["residual_pt"] < 5e-7 and compared["figures"] < 5e-10
+    assert (
+        compared["read"] < 5e-10 and compared["residual_pt"] < 5e-7 and compared["figures"] < 5e-10
+    )
 
 
 def test_every_panel_is_explained(recovered):
     found, panels = recovered
     assert len(found) == 896 and len(panels) == 40
-    assert panels[["n_pt", "d_pt", "value_pt", "dot_pt"]].max(axis=None) < 1e-6 < panels["next_pt"].min()
+    assert (
+        panels[["n_pt", "d_pt", "value_pt", "dot_pt"]].max(axis=None)
+        < 1e-6
+        < panels["next_pt"].min()
+    )
     assert panels["next_pt"].min() > 2.5
     names = published.printed_fits()[["law", "metric", "dataset", "max_seq_len"]]
     ours = panels.assign(law=panels["source_pdf"].str.partition("_")[0])[names.columns]

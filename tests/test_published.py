@@ -30,7 +30,9 @@ def panels(surfaces):
     refit = []
     for panel in table.itertuples():
         surface = values[panel.dataset, panel.max_seq_len, panel.metric]
-        refit.append(fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"]).r2)
+        refit.append(
+            fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"]).r2
+        )
     return table.assign(refit_r2=refit)
 
 
@@ -81,7 +83,9 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
     )
     rivals = {name: law for name, law in families.rivals().items() if name in expected}
     cells = fitting.held_out_surfaces(rivals, surfaces, published.SURFACE)
-    found = fitting.mean_errors(cells, published.SURFACE).pivot(index="split", columns="law", values="mape")
+    found = fitting.mean_errors(cells, published.SURFACE).pivot(
+        index="split", columns="law", values="mape"
+    )
     assert (found - expected).abs().max(axis=None) < 0.02
 
 
@@ -97,12 +101,26 @@ def test_leave_one_out_intervals_cover(surfaces):
 
 def test_recorded_rows_say_what_they_are():
     rows, five = published.rows(), published.protocols()
-    assert {"model", "split", "published_hr", "published_ndcg", "measured_hr", "measured_ndcg", "source", "run"} <= set(rows)
+    assert {
+        "model",
+        "split",
+        "published_hr",
+        "published_ndcg",
+        "measured_hr",
+        "measured_ndcg",
+        "source",
+        "run",
+    } <= set(rows)
     assert rows["name"].is_unique and rows["run"].str.fullmatch("[0-9a-f]{16}").all()
     assert set(five["name"]) == set(rows["name"]) and (five.groupby("name").size() == 5).all()
     for _, row in rows.iterrows():
-        told = five[(five["name"] == row["name"]) & (five["protocol"] == row["protocol"].removesuffix(" sampled"))].iloc[0]
-        assert told["HR@10"] == pytest.approx(row["measured_hr"], rel=1e-5) and told["NDCG@10"] == pytest.approx(row["measured_ndcg"], rel=1e-5)
+        told = five[
+            (five["name"] == row["name"])
+            & (five["protocol"] == row["protocol"].removesuffix(" sampled"))
+        ].iloc[0]
+        assert told["HR@10"] == pytest.approx(row["measured_hr"], rel=1e-5) and told[
+            "NDCG@10"
+        ] == pytest.approx(row["measured_ndcg"], rel=1e-5)
     fewer = five.set_index("protocol")["HR@10"]
     assert (fewer["1 of 101"].to_numpy() > fewer["1 of 2,500"].to_numpy()).all()
 

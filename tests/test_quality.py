@@ -26,8 +26,12 @@ def test_recorded_rows_give_way_to_measured_ones(log):
     assert list(table.columns) == list(measured.columns)
 
 
-@pytest.mark.skipif(not os.environ.get("PERFLAW_DATA"), reason="PERFLAW_DATA names no folder of logs")
-@pytest.mark.parametrize("name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"])
+@pytest.mark.skipif(
+    not os.environ.get("PERFLAW_DATA"), reason="PERFLAW_DATA names no folder of logs"
+)
+@pytest.mark.parametrize(
+    "name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"]
+)
 def test_recorded_tables_are_what_the_logs_give(name):
     logs = {name: log for name, log in measures.logs().items() if name != "synthetic"}
     recorded = pd.read_csv(measures.FOLDER / f"{name}.csv")
@@ -39,7 +43,10 @@ def test_recorded_tables_are_what_the_logs_give(name):
 
 
 def test_splits_of_a_log_with_ties():
-    ties = from_histories([list("abcd"), list("dcba"), list("bdca")] * 5, [[1e9 + u, 2e9, 3e9, 3e9] for u in range(15)])
+    ties = from_histories(
+        [list("abcd"), list("dcba"), list("bdca")] * 5,
+        [[1e9 + u, 2e9, 3e9, 3e9] for u in range(15)],
+    )
     table = measures.splits({"ties": ties}).set_index("rule")
     assert table.loc["ties reversed", "moved"] == 1 and table.loc["leave one out", "tied"] == 1
     assert np.isnan(table.loc["leave one out", "moved"])
@@ -49,9 +56,13 @@ def test_splits_of_a_log_with_ties():
 
 def test_curves(log):
     curves = measures.curves({"one": log})
-    length, popularity, repeats = (curves[curves["curve"] == name] for name in ("length", "popularity", "repeats"))
+    length, popularity, repeats = (
+        curves[curves["curve"] == name] for name in ("length", "popularity", "repeats")
+    )
     assert length["y"].iloc[0] == 1 and (length["y"].diff().dropna() <= 0).all()
-    assert length["x"].iloc[-1] == log.lengths.max() and length["y"].iloc[-1] == pytest.approx(np.mean(log.lengths == log.lengths.max()))
+    assert length["x"].iloc[-1] == log.lengths.max() and length["y"].iloc[-1] == pytest.approx(
+        np.mean(log.lengths == log.lengths.max())
+    )
     assert popularity["y"].iloc[0] == log.item_counts.max() / log.tokens
     assert repeats["y"].between(0, 1).all() and len(repeats) > 3
     second = log.repeats[log.offsets[:-1] + 1].mean()
@@ -86,13 +97,17 @@ def test_entropies_of_logs(log):
     assert measures.too_short(log, m=9, last=9) == log.n_users
 
 
-@pytest.mark.parametrize("name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"])
+@pytest.mark.parametrize(
+    "name", ["summaries", "splits", "curves", "entropies", "by_length", "numbering", "sensitivity"]
+)
 def test_tables_leave_out_what_is_undefined(name, log):
     """A log too short for anything stands beside others without harm."""
     make = getattr(measures, name)
     short = from_histories([["a"], ["b"]])
     table, alone = make({"short": short, "long": log}), make({"long": log})
-    pd.testing.assert_frame_equal(table[table["log"] == "long"].reset_index(drop=True), alone, check_dtype=False)
+    pd.testing.assert_frame_equal(
+        table[table["log"] == "long"].reset_index(drop=True), alone, check_dtype=False
+    )
     if name == "entropies":
         undefined = table.set_index("log").loc["short"].isna()
         assert set(undefined[~undefined].index) == {"tokens", "shannon", "compression", "too short"}
@@ -100,8 +115,13 @@ def test_tables_leave_out_what_is_undefined(name, log):
 
 def test_by_length_of_a_log_without_repeats(log):
     table = measures.by_length({"distinct": log.keep(~log.repeats).min_length(3)})
-    low, high = approximate.apen_of_distinct(np.floor(table["length"].to_numpy()).astype(int)), approximate.apen_of_distinct(np.ceil(table["length"].to_numpy()).astype(int) + 1)
-    assert ((table["apen"] >= low - 0.02) & (table["apen"] <= high + 0.02)).all() and (table["apen"].diff().dropna() > 0).all()
+    low, high = (
+        approximate.apen_of_distinct(np.floor(table["length"].to_numpy()).astype(int)),
+        approximate.apen_of_distinct(np.ceil(table["length"].to_numpy()).astype(int) + 1),
+    )
+    assert ((table["apen"] >= low - 0.02) & (table["apen"] <= high + 0.02)).all() and (
+        table["apen"].diff().dropna() > 0
+    ).all()
 
 
 def test_numbering_matters_only_with_a_tolerance(log):
@@ -126,7 +146,16 @@ def test_the_corrected_estimate_comes_to_the_truth():
     assert error[-1] < 0.003 and error[-1] < error[0]
 
 
-@pytest.mark.parametrize("name, strength", [("replace_random", 0.3), ("insert_repeats", 0.5), ("shuffle_order", 1.0), ("truncate", 10), ("sample_users", 0.5)])
+@pytest.mark.parametrize(
+    "name, strength",
+    [
+        ("replace_random", 0.3),
+        ("insert_repeats", 0.5),
+        ("shuffle_order", 1.0),
+        ("truncate", 10),
+        ("sample_users", 0.5),
+    ],
+)
 def test_true_entropy_against_a_large_log(name, strength):
     """What the formula says is what a log large enough shows, within three standard errors of its draw."""
     train = leave_one_out(PROCESS.sample(30_000, 20, seed=2).log).train
@@ -141,18 +170,35 @@ def test_true_entropy_where_it_is_not_known():
 
 
 def test_under_interventions():
-    table = measures.under_interventions(PROCESS, {"duplicate_users": 1.0, "replace_random": 0.3}, seeds=2, n_users=300, mean_length=20)
+    table = measures.under_interventions(
+        PROCESS,
+        {"duplicate_users": 1.0, "replace_random": 0.3},
+        seeds=2,
+        n_users=300,
+        mean_length=20,
+    )
     change = table.pivot(index="intervention", columns="measure", values="change")
-    assert change.loc["duplicate_users", ["tokens", "shannon", "plug-in", "truth"]].tolist() == pytest.approx([100, 0, 0, 0], abs=1e-9)
-    assert change.loc["replace_random", "truth"] > 10 and abs(change.loc["replace_random", "tokens"]) < 1e-9
+    assert change.loc[
+        "duplicate_users", ["tokens", "shannon", "plug-in", "truth"]
+    ].tolist() == pytest.approx([100, 0, 0, 0], abs=1e-9)
+    assert (
+        change.loc["replace_random", "truth"] > 10
+        and abs(change.loc["replace_random", "tokens"]) < 1e-9
+    )
 
 
 def test_cross_entropy_comes_down_to_the_entropy_rate_and_copies_tell_it_nothing():
     process = Process(n_items=60, n_interests=6)
-    found = [measures.cross_entropy(leave_one_out(process.sample(users, 30, seed=1).log)) for users in (50, 500, 20_000)]
+    found = [
+        measures.cross_entropy(leave_one_out(process.sample(users, 30, seed=1).log))
+        for users in (50, 500, 20_000)
+    ]
     assert found[0] > found[1] > found[2] == pytest.approx(process.entropy_rate, abs=0.04)
     split = leave_one_out(process.sample(500, 30, seed=1).log)
-    copied, shuffled = (measures.cross_entropy(perturbations.apply(split, name, 1)) for name in ("duplicate_users", "shuffle_order"))
+    copied, shuffled = (
+        measures.cross_entropy(perturbations.apply(split, name, 1))
+        for name in ("duplicate_users", "shuffle_order")
+    )
     assert copied == pytest.approx(found[1], abs=0.02) and shuffled > found[1] + 0.1
 
 

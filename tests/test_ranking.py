@@ -14,13 +14,20 @@ def drawn(repeats, users=60, items=40, seed=0):
     """A log with or without repeats, histories of 3 to 12."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(3, 13, users)
-    take = (lambda n: rng.integers(items, size=n)) if repeats else (lambda n: rng.permutation(items)[:n])
+    take = (
+        (lambda n: rng.integers(items, size=n))
+        if repeats
+        else (lambda n: rng.permutation(items)[:n])
+    )
     return leave_one_out(from_histories([np.arange(items), *(take(n) for n in lengths)]))
 
 
 def scores_of(split, levels, seed=1):
     """Scores (users, items) of so few levels that ties are common."""
-    return np.random.default_rng(seed).integers(levels, size=(split.log.n_users, split.log.n_items)) / 4
+    return (
+        np.random.default_rng(seed).integers(levels, size=(split.log.n_users, split.log.n_items))
+        / 4
+    )
 
 
 def fixed(scores):
@@ -33,7 +40,10 @@ def brute_force(scores, split, targets, rule):
     log, found = split.log, []
     repeats = any(len(set(log.history(u))) < len(log.history(u)) for u in range(log.n_users))
     for user in np.flatnonzero(targets >= 0):
-        target, stop = log.items[targets[user]], split.validation[user] if rule == "training" else targets[user]
+        target, stop = (
+            log.items[targets[user]],
+            split.validation[user] if rule == "training" else targets[user],
+        )
         seen = set() if repeats else set(log.items[log.offsets[user] : stop])
         others = [i for i in range(log.n_items) if i not in seen and i != target]
         above = sum(scores[user, i] > scores[user, target] for i in others)
@@ -45,7 +55,9 @@ def brute_force(scores, split, targets, rule):
 
 @pytest.mark.parametrize("items", [1 << 15, 7])
 @pytest.mark.parametrize("repeats", [False, True])
-@pytest.mark.parametrize("part, rule", [("validation", "training"), ("test", "training"), ("test", "history")])
+@pytest.mark.parametrize(
+    "part, rule", [("validation", "training"), ("test", "training"), ("test", "history")]
+)
 def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     """In one block of items and in several."""
     monkeypatch.setattr(ranking, "ITEMS", items)
@@ -66,26 +78,43 @@ def test_scores_for_all_agree_with_scores_for_each():
     split = drawn(False)
     for targets in (split.validation, split.test):
         one = ranking.ranks(ranking.most_popular(split), split, targets)
-        assert ranking.rank(baselines.most_popular(split), split, targets).ranks.tolist() == one.tolist()
+        assert (
+            ranking.rank(baselines.most_popular(split), split, targets).ranks.tolist()
+            == one.tolist()
+        )
 
 
 def test_there_are_two_rules():
     split = drawn(False)
     with pytest.raises(InputError, match="seen = 'all' is not usable"):
         ranking.rank(baselines.most_popular(split), split, split.test, seen="all")
-    kept, removed = (ranking.rank(baselines.most_popular(split), split, split.test, seen=seen) for seen in ranking.RULES.values())
+    kept, removed = (
+        ranking.rank(baselines.most_popular(split), split, split.test, seen=seen)
+        for seen in ranking.RULES.values()
+    )
     assert (kept.ranked - removed.ranked == 1).all() and (kept.ranks >= removed.ranks).all()
     told = ranking.protocols(kept, removed).set_index("protocol")["HR@10"]
-    assert len(told) == 5 and told["all items"] <= told["all items, history removed"] <= told["1 of 2,500"] <= told["1 of 101"]
+    assert (
+        len(told) == 5
+        and told["all items"]
+        <= told["all items, history removed"]
+        <= told["1 of 2,500"]
+        <= told["1 of 101"]
+    )
     again = ranking.from_ranks(removed.ranks, split, "history")
-    assert again.ranked.tolist() == removed.ranked.tolist() and again.users.tolist() == removed.users.tolist()
+    assert (
+        again.ranked.tolist() == removed.ranked.tolist()
+        and again.users.tolist() == removed.users.tolist()
+    )
 
 
 def test_temperature_divides_the_scores():
     split = drawn(True)
     scores = scores_of(split, 9)
     warm = ranking.rank(fixed(scores), split, split.test, temperature=2.0)
-    assert np.allclose(warm.losses, ranking.rank(fixed(scores / 2), split, split.test).losses, atol=1e-6)
+    assert np.allclose(
+        warm.losses, ranking.rank(fixed(scores / 2), split, split.test).losses, atol=1e-6
+    )
 
 
 def test_scores_that_are_not_numbers():
@@ -106,16 +135,26 @@ def test_metrics_against_scikit_learn():
     relevant = np.eye(split.log.n_items)[target]
     for k in (1, 5, 10, 20):
         labels = np.arange(split.log.n_items)
-        assert told[f"HR@{k}"] == pytest.approx(metrics.top_k_accuracy_score(target, scores[found.users], k=k, labels=labels))
-        assert told[f"NDCG@{k}"] == pytest.approx(metrics.ndcg_score(relevant, scores[found.users], k=k))
-    assert told["MRR"] == pytest.approx(metrics.label_ranking_average_precision_score(relevant, scores[found.users]))
+        assert told[f"HR@{k}"] == pytest.approx(
+            metrics.top_k_accuracy_score(target, scores[found.users], k=k, labels=labels)
+        )
+        assert told[f"NDCG@{k}"] == pytest.approx(
+            metrics.ndcg_score(relevant, scores[found.users], k=k)
+        )
+    assert told["MRR"] == pytest.approx(
+        metrics.label_ranking_average_precision_score(relevant, scores[found.users])
+    )
     share = np.exp(scores[found.users])
-    assert told["log-loss"] == pytest.approx(metrics.log_loss(target, share / share.sum(1, keepdims=True), labels=labels), abs=1e-5)
+    assert told["log-loss"] == pytest.approx(
+        metrics.log_loss(target, share / share.sum(1, keepdims=True), labels=labels), abs=1e-5
+    )
 
 
 def test_coverage():
     top = np.array([[0, 1, 2], [0, 2, 3]])
-    told = ranking.metrics(Ranked(np.arange(2), np.ones(2), np.full(2, 9), np.zeros(2), top), 8, (1, 3, 5))
+    told = ranking.metrics(
+        Ranked(np.arange(2), np.ones(2), np.full(2, 9), np.zeros(2), top), 8, (1, 3, 5)
+    )
     assert told["coverage@1"] == 1 / 8 and told["coverage@3"] == 4 / 8 and "coverage@5" not in told
 
 
@@ -140,7 +179,11 @@ def test_sampled_candidates_are_what_sampling_gives_on_average(replacement):
 
 def test_sampling_all_is_full_ranking():
     split = drawn(True)
-    found = ranking.rank(fixed(np.random.default_rng(0).random((split.log.n_users, split.log.n_items))), split, split.test)
+    found = ranking.rank(
+        fixed(np.random.default_rng(0).random((split.log.n_users, split.log.n_items))),
+        split,
+        split.test,
+    )
     told = ranking.sampled(found, 10**6)
     assert told["HR@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking.hit_rate(found.ranks))
     assert told["NDCG@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking.ndcg(found.ranks))
@@ -165,7 +208,9 @@ def test_groups_hold_every_user_once_each_way():
     table = ranking.by_group(found, split, split.test)
     assert table.groupby("by")["users"].sum().tolist() == [201, 201]
     for by, rows in table.groupby("by"):
-        assert np.average(rows["NDCG@10"], weights=rows["users"]) == pytest.approx(ranking.ndcg(found.ranks))
+        assert np.average(rows["NDCG@10"], weights=rows["users"]) == pytest.approx(
+            ranking.ndcg(found.ranks)
+        )
     popular = table[table["by"] == "target popularity"]["HR@10"].to_numpy()
     assert popular[-1] > popular[0]
 
@@ -188,8 +233,12 @@ def test_first_order_markov():
 def test_item_knn_by_hand():
     split = leave_one_out(from_histories([list("abxy"), list("abyx"), list("cdxy"), list("acyx")]))
     names = split.log.item_ids.tolist()  # training parts: ab, ab, cd, ac
-    row = baselines.item_knn(split)(split.log, np.array([2]), split.log.offsets[[2]] + 1)(0, split.log.n_items).numpy()[0]
-    assert row[names.index("d")] == pytest.approx(1 / np.sqrt(2)) and row[names.index("a")] == pytest.approx(1 / np.sqrt(6))
+    row = baselines.item_knn(split)(split.log, np.array([2]), split.log.offsets[[2]] + 1)(
+        0, split.log.n_items
+    ).numpy()[0]
+    assert row[names.index("d")] == pytest.approx(1 / np.sqrt(2)) and row[
+        names.index("a")
+    ] == pytest.approx(1 / np.sqrt(6))
     assert row[names.index("c")] == 0 and row[names.index("b")] == 0
 
 
@@ -198,7 +247,11 @@ def test_recent_popularity_looks_at_the_end():
     clocked = from_histories(histories, [np.arange(22.0)] * 5)
     for log in (from_histories(histories), clocked):
         split = leave_one_out(log)
-        scores = baselines.recent_popular(split)(split.log, np.array([0]), split.test[:1])(0, split.log.n_items)[0]
+        scores = baselines.recent_popular(split)(split.log, np.array([0]), split.test[:1])(
+            0, split.log.n_items
+        )[0]
         assert split.log.item_ids[int(scores.argmax())] == "new"
-        old = baselines.most_popular(split)(split.log, np.array([0]), split.test[:1])(0, split.log.n_items)[0]
+        old = baselines.most_popular(split)(split.log, np.array([0]), split.test[:1])(
+            0, split.log.n_items
+        )[0]
         assert split.log.item_ids[int(old.argmax())] == "old"

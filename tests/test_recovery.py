@@ -32,7 +32,13 @@ def test_a_condition_costs_what_it_costs():
     y = simulation.simulate(simulation.SCENARIOS["clean"], 3, 0)
     free = fitting.solve(simulation.LAW, simulation.GRID, y).rss
     at = {"n_layers": np.array([12.0]), "d_emb": np.array([60.0])}
-    held = fitting.rss_if(simulation.LAW, simulation.GRID, y, lambda theta: simulation.LAW.basis(at, theta)[..., 0, :], 0.5)
+    held = fitting.rss_if(
+        simulation.LAW,
+        simulation.GRID,
+        y,
+        lambda theta: simulation.LAW.basis(at, theta)[..., 0, :],
+        0.5,
+    )
     assert (held > 10 * free).all()
 
 
@@ -45,4 +51,6 @@ def test_no_decline_and_no_effect_are_said_to_be_none():
     idle = simulation.negative_control("no effect of d", table, n_draws=40, seed=3)
     claimed = idle[idle["axis"] == "d_emb"].groupby("draw")["effect"].any()
     assert claimed.mean() <= 0.07
-    assert idle[idle["axis"] == "n_layers"].groupby("draw")["effect"].any().all(), "the effect of N is seen"
+    assert idle[idle["axis"] == "n_layers"].groupby("draw")["effect"].any().all(), (
+        "the effect of N is seen"
+    )

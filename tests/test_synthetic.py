@@ -10,7 +10,9 @@ from perflaw.logs.interaction_log import leave_one_out
 from perflaw.logs.synthetic import Process, same_rate, same_size
 
 PROCESSES = [
-    Process(n_items=53, n_interests=5, skew=0.8, stay=0.6, repeat=0.2, noise=0.3),  # interests of unequal size
+    Process(
+        n_items=53, n_interests=5, skew=0.8, stay=0.6, repeat=0.2, noise=0.3
+    ),  # interests of unequal size
     Process(n_items=40, n_interests=4, skew=1.2, stay=1.0, repeat=0.0, noise=0.05),
     Process(n_items=30, n_interests=1, skew=0.0, stay=0.5, repeat=0.5, noise=0.0),
     Process(n_items=24, n_interests=12, skew=2.0, stay=0.0, repeat=0.1, noise=1.0),
@@ -27,7 +29,9 @@ def test_closed_forms_against_the_transition_matrix(process):
     assert process.shannon == pytest.approx(-(pi * np.log(pi)).sum(), abs=1e-12)
     top = np.sort(p, axis=1)[:, ::-1][:, :10]
     assert process.best(10)[0] == pytest.approx(pi @ top.sum(axis=1), abs=1e-12)
-    assert process.best(10)[1] == pytest.approx(pi @ top @ (1 / np.log2(np.arange(2, 12))), abs=1e-12)
+    assert process.best(10)[1] == pytest.approx(
+        pi @ top @ (1 / np.log2(np.arange(2, 12))), abs=1e-12
+    )
     assert process.truth == (process.entropy_rate, process.shannon, *process.best())
 
 
@@ -40,7 +44,9 @@ def test_block_entropy_against_enumeration():
 
 def test_popularity_does_not_depend_on_the_knobs():
     for knobs in ({"stay": 0.1}, {"repeat": 0.6}, {"noise": 0.9}):
-        np.testing.assert_allclose(replace(PROCESSES[0], **knobs).popularity, PROCESSES[0].popularity)
+        np.testing.assert_allclose(
+            replace(PROCESSES[0], **knobs).popularity, PROCESSES[0].popularity
+        )
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -55,7 +61,9 @@ def test_logs_follow_the_process(process):
     joint = process.popularity[:, None] * process.transitions
     error = 6 * np.sqrt(joint.max() / len(pairs))
     np.testing.assert_allclose(np.sort(counts), np.sort(joint.ravel()), atol=error)
-    np.testing.assert_allclose(np.sort(log.item_counts / log.tokens), np.sort(process.popularity), atol=error + 0.002)
+    np.testing.assert_allclose(
+        np.sort(log.item_counts / log.tokens), np.sort(process.popularity), atol=error + 0.002
+    )
     plugin = -(counts[counts > 0] * np.log(counts[counts > 0])).sum() - process.shannon
     assert plugin == pytest.approx(process.entropy_rate, abs=0.01)
 
@@ -69,11 +77,23 @@ def test_first_items_are_stationary():
 
 def test_sample():
     log = Process().sample(500, mean_length=20, min_length=4, seed=2).log
-    assert log.n_users == 500 and log.lengths.min() >= 4 and log.lengths.mean() == pytest.approx(20, rel=0.1)
-    assert log.hash == Process().sample(500, 20, 4, 2).log.hash != Process().sample(500, 20, 4, 3).log.hash
-    assert all((np.diff(log.timestamps[a:b]) >= 0).all() for a, b in zip(log.offsets, log.offsets[1:]))
+    assert (
+        log.n_users == 500
+        and log.lengths.min() >= 4
+        and log.lengths.mean() == pytest.approx(20, rel=0.1)
+    )
+    assert (
+        log.hash
+        == Process().sample(500, 20, 4, 2).log.hash
+        != Process().sample(500, 20, 4, 3).log.hash
+    )
+    assert all(
+        (np.diff(log.timestamps[a:b]) >= 0).all() for a, b in zip(log.offsets, log.offsets[1:])
+    )
     assert (log.timestamps == np.floor(log.timestamps)).all()
-    assert abs(np.corrcoef(np.arange(log.n_items), log.item_counts)[0, 1]) < 0.15  # codes tell nothing of popularity
+    assert (
+        abs(np.corrcoef(np.arange(log.n_items), log.item_counts)[0, 1]) < 0.15
+    )  # codes tell nothing of popularity
     leave_one_out(log)
 
 
@@ -81,7 +101,9 @@ def test_with_rate():
     process = Process().with_rate(5.0)
     assert process.entropy_rate == pytest.approx(5.0, abs=1e-9)
     assert replace(process, noise=0.2) == Process()
-    with pytest.raises(InputError, match=r"noise can make the entropy rate 3\.673 to 5\.885 nats, not 1\.000"):
+    with pytest.raises(
+        InputError, match=r"noise can make the entropy rate 3\.673 to 5\.885 nats, not 1\.000"
+    ):
         Process().with_rate(1.0)
 
 
@@ -98,7 +120,9 @@ def test_negative_controls():
     one_size = same_size(rates=(4.0, 5.0), n_users=300, seed=1)
     (a, first), (b, second) = one_size
     assert first.entropy_rate == pytest.approx(4.0) and second.entropy_rate == pytest.approx(5.0)
-    assert a.offsets.tolist() == b.offsets.tolist() and a.timestamps.tolist() == b.timestamps.tolist()
+    assert (
+        a.offsets.tolist() == b.offsets.tolist() and a.timestamps.tolist() == b.timestamps.tolist()
+    )
     assert first.shannon == pytest.approx(second.shannon)
 
 

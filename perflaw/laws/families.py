@@ -29,7 +29,12 @@ from perflaw.errors import InputError
 
 AXES = ("n_layers", "d_emb")
 SYMBOLS = {"n_layers": "N", "d_emb": "d", "max_seq_len": "L", "tokens": "D"}
-REFERENCE = {"n_layers": 8.0, "d_emb": 64.0, "max_seq_len": 100.0, "tokens": 1e6}  # where slopes are told
+REFERENCE = {
+    "n_layers": 8.0,
+    "d_emb": 64.0,
+    "max_seq_len": 100.0,
+    "tokens": 1e6,
+}  # where slopes are told
 
 PERFORMANCE_BOUNDS = (-3.0, 3.0)  # of the exponents of the Performance Law, on every axis
 POWER_BOUNDS = (0.0, 3.0)  # of a sum of powers: diminishing returns
@@ -51,7 +56,10 @@ class Law:
     @property
     def name(self) -> str:
         options = {key: value for key, value in self.options.items() if key != "axes"}
-        told = ", ".join(f"{key} = {value:g}" if _is_number(value) else f"{key} = {value}" for key, value in options.items())
+        told = ", ".join(
+            f"{key} = {value:g}" if _is_number(value) else f"{key} = {value}"
+            for key, value in options.items()
+        )
         return f"{self.family} ({told})" if told else self.family
 
     @property
@@ -76,13 +84,21 @@ def law(name: str, **options) -> Law:
     """
     if name not in FAMILIES:
         raise InputError(f"no law is called '{name}'; there are {', '.join(FAMILIES)}")
-    accepted = {key: parameter.default for key, parameter in signature(FAMILIES[name]).parameters.items()}
+    accepted = {
+        key: parameter.default for key, parameter in signature(FAMILIES[name]).parameters.items()
+    }
     for key, value in options.items():
         if key not in accepted:
-            raise InputError(f"the law {name} has no option '{key}'; it has {', '.join(accepted) or 'none'}")
+            raise InputError(
+                f"the law {name} has no option '{key}'; it has {', '.join(accepted) or 'none'}"
+            )
         if not _same_kind(value, accepted[key]):
-            raise InputError(f"the option {key} of the law {name} cannot be {value!r}; its default is {accepted[key]!r}")
-    return FAMILIES[name](**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()})
+            raise InputError(
+                f"the option {key} of the law {name} cannot be {value!r}; its default is {accepted[key]!r}"
+            )
+    return FAMILIES[name](
+        **{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}
+    )
 
 
 def _same_kind(value, default):
@@ -152,14 +168,26 @@ def performance(axes=AXES, k: float = 2.0) -> Law:
     if k == 0:
         raise InputError("k = 0 divides by zero in the Performance Law; give another k")
     if k == 1:
-        raise InputError("with k = 1 the Performance Law's term vanishes at p = 0, towards which it is a parabola in ln x; take the law log_quadratic, or another k")
+        raise InputError(
+            "with k = 1 the Performance Law's term vanishes at p = 0, towards which it is a parabola in ln x; take the law log_quadratic, or another k"
+        )
 
     def basis(x, theta):
-        return _columns(x, *(boxcox(x[a], theta[..., i, None]) / k - np.log(x[a]) for i, a in enumerate(axes)))
+        return _columns(
+            x, *(boxcox(x[a], theta[..., i, None]) / k - np.log(x[a]) for i, a in enumerate(axes))
+        )
 
     formula = r"b + \sum_x w_x\left(\frac{1-x^{-p_x}}{k\,p_x} - \ln x\right)"
     bounds = _bounded(axes, PERFORMANCE_BOUNDS)
-    return Law("performance", formula, axes, ("b", *_named("w", axes)), basis, bounds, {"axes": axes, "k": k})
+    return Law(
+        "performance",
+        formula,
+        axes,
+        ("b", *_named("w", axes)),
+        basis,
+        bounds,
+        {"axes": axes, "k": k},
+    )
 
 
 @family
@@ -189,11 +217,15 @@ def performance_kappa(axes=AXES, kappa: float = 1.0) -> Law:
     """
 
     def basis(x, theta):
-        return _columns(x, *(np.log(x[a]) - kappa * x[a] ** -theta[..., i, None] for i, a in enumerate(axes)))
+        return _columns(
+            x, *(np.log(x[a]) - kappa * x[a] ** -theta[..., i, None] for i, a in enumerate(axes))
+        )
 
     formula = r"b + \sum_x w_x\left(\ln x - \kappa\,x^{-p_x}\right)"
     bounds, options = _bounded(axes, PERFORMANCE_BOUNDS), {"axes": axes, "kappa": kappa}
-    return Law("performance_kappa", formula, axes, ("b", *_named("w", axes)), basis, bounds, options)
+    return Law(
+        "performance_kappa", formula, axes, ("b", *_named("w", axes)), basis, bounds, options
+    )
 
 
 def paper_surface(points, w1, w2, w3, w4, w5, b, D, k=2.0):
@@ -247,7 +279,14 @@ def log_linear(axes=AXES) -> Law:
     def basis(x, theta):
         return _columns(x, *(np.log(x[a]) for a in axes))
 
-    return Law("log_linear", r"b + \sum_x a_x\ln x", axes, ("b", *_named("a", axes)), basis, options={"axes": axes})
+    return Law(
+        "log_linear",
+        r"b + \sum_x a_x\ln x",
+        axes,
+        ("b", *_named("a", axes)),
+        basis,
+        options={"axes": axes},
+    )
 
 
 @family
@@ -263,7 +302,12 @@ def log_quadratic(axes=AXES, interaction: bool = False) -> Law:
     product = r" + e\,\ln N\ln d" if interaction else ""
     formula = r"b + \sum_x \left(a_x\ln x + c_x\ln^2 x\right)" + product
     symbols = [SYMBOLS.get(axis, axis) for axis in axes]
-    linear = ("b", *_named("a", axes), *_named("c", axes), *(f"e_{symbols[j]}{symbols[i]}" for i, j in crossed))
+    linear = (
+        "b",
+        *_named("a", axes),
+        *_named("c", axes),
+        *(f"e_{symbols[j]}{symbols[i]}" for i, j in crossed),
+    )
     options = {"axes": axes} | ({"interaction": True} if interaction else {})
     return Law("log_quadratic", formula, axes, linear, basis, options=options)
 
@@ -273,11 +317,15 @@ def sum_of_powers(axes=AXES) -> Law:
     """A sum of one power law per axis (Hoffmann et al. 2022, equation 2: the Chinchilla form)."""
 
     def basis(x, theta):
-        return _columns(x, *(boxcox(_relative(x, a), theta[..., i, None]) for i, a in enumerate(axes)))
+        return _columns(
+            x, *(boxcox(_relative(x, a), theta[..., i, None]) for i, a in enumerate(axes))
+        )
 
     formula = r"b + \sum_x a_x\,\frac{1-x^{-p_x}}{p_x}"
     bounds = _bounded(axes, POWER_BOUNDS)
-    return Law("sum_of_powers", formula, axes, ("b", *_named("a", axes)), basis, bounds, {"axes": axes})
+    return Law(
+        "sum_of_powers", formula, axes, ("b", *_named("a", axes)), basis, bounds, {"axes": axes}
+    )
 
 
 @family
@@ -291,7 +339,9 @@ def parameter_power() -> Law:
     reference = weights(REFERENCE["n_layers"], REFERENCE["d_emb"])
 
     def basis(x, theta):
-        return _columns(x, boxcox(weights(x["n_layers"], x["d_emb"]) / reference, theta[..., 0, None]))
+        return _columns(
+            x, boxcox(weights(x["n_layers"], x["d_emb"]) / reference, theta[..., 0, None])
+        )
 
     formula = r"b + a\,\frac{1-P^{-p}}{p}"
     return Law("parameter_power", formula, AXES, ("b", "a_P"), basis, {"p_P": SCALE_BOUNDS})
@@ -340,14 +390,25 @@ def rivals() -> dict[str, Law]:
 
 # weights in units of d², by layer: attention, feed-forward part
 WEIGHTS = {
-    "llama": (4, 8),  # query, key, value, output; three matrices of width 8 d / 3 (SwiGLU; in eights, rounded up) or two of 4 d
+    "llama": (
+        4,
+        8,
+    ),  # query, key, value, output; three matrices of width 8 d / 3 (SwiGLU; in eights, rounded up) or two of 4 d
     "sasrec": (4, 2),  # the same; two matrices of width d
     "hstu": (5, 0),  # query, key, value, gate, output; no feed-forward part
-    "gru": (7, 2),  # in place of attention three gates, each of the input and of the state, and output; two matrices of width d
+    "gru": (
+        7,
+        2,
+    ),  # in place of attention three gates, each of the input and of the state, and output; two matrices of width d
     "mamba": (4, 0),  # in its place two into the block, steps, output; no feed-forward part
 }
-NARROW = {"mamba": 20}  # weights in units of d, by layer: 8 numbers of state written and read, 4 places of a convolution
-CARRIED = {"gru": 0, "mamba": 8}  # recurrent backbones attend to nothing; a number of state of each channel costs what an attended position does
+NARROW = {
+    "mamba": 20
+}  # weights in units of d, by layer: 8 numbers of state written and read, 4 places of a convolution
+CARRIED = {
+    "gru": 0,
+    "mamba": 8,
+}  # recurrent backbones attend to nothing; a number of state of each channel costs what an attended position does
 
 
 def parameters(n_layers, d_emb, n_items=0, backbone="llama") -> dict[str, np.ndarray]:
@@ -358,8 +419,16 @@ def parameters(n_layers, d_emb, n_items=0, backbone="llama") -> dict[str, np.nda
     """
     n, d, v = (np.asarray(value, float) for value in (n_layers, d_emb, n_items))
     attention, feed_forward = WEIGHTS[backbone]
-    mixing, norms = attention * n * d**2 + NARROW.get(backbone, 0) * n * d, 1 if backbone == "mamba" else 2
-    return {"embedding": v * d, "attention": mixing, "feed_forward": feed_forward * n * d**2, "norm": (norms * n + 1) * d}
+    mixing, norms = (
+        attention * n * d**2 + NARROW.get(backbone, 0) * n * d,
+        1 if backbone == "mamba" else 2,
+    )
+    return {
+        "embedding": v * d,
+        "attention": mixing,
+        "feed_forward": feed_forward * n * d**2,
+        "norm": (norms * n + 1) * d,
+    }
 
 
 def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1, backbone="llama"):
@@ -374,5 +443,9 @@ def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1, backbone="llama"):
     length = np.asarray(max_seq_len, float)
     positions = np.full_like(length, CARRIED[backbone]) if backbone in CARRIED else (length + 1) / 2
     n, d = np.asarray(n_layers, float), np.asarray(d_emb, float)
-    forward = 2 * (weights["attention"] + weights["feed_forward"]) + 4 * n * d * positions + 2 * d * n_scored
+    forward = (
+        2 * (weights["attention"] + weights["feed_forward"])
+        + 4 * n * d * positions
+        + 2 * d * n_scored
+    )
     return 3 * forward

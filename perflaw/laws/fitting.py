@@ -26,10 +26,25 @@ from perflaw.laws import families, varpro
 from perflaw.laws.families import Law
 
 HUBER = 1.345  # 95 % efficient where the noise is normal
-STRANGER = 2.5  # robust standard deviations from the consensus of the others at which a point has no say
+STRANGER = (
+    2.5  # robust standard deviations from the consensus of the others at which a point has no say
+)
 SUBSETS = 500  # in which a consensus is looked for
 SCHEMA = 1  # of a saved fit
-TELLING = ("log", "dataset", "metric", "backbone", "split", "loss", "max_seq_len", "dropout", "learning_rate", "sample_users", "sample_time", "truncate")  # columns that may tell why two rows are of one cell
+TELLING = (
+    "log",
+    "dataset",
+    "metric",
+    "backbone",
+    "split",
+    "loss",
+    "max_seq_len",
+    "dropout",
+    "learning_rate",
+    "sample_users",
+    "sample_time",
+    "truncate",
+)  # columns that may tell why two rows are of one cell
 
 
 # ---------------------------------------------------------------- one fit
@@ -43,7 +58,9 @@ class Fit:
     points: pd.DataFrame  # the axes of the law, one row a measured point
     y: np.ndarray
     parameters: pd.Series
-    weights: np.ndarray  # 1, or what Huber's loss left of each point; 0 of those that a consensus leaves out
+    weights: (
+        np.ndarray
+    )  # 1, or what Huber's loss left of each point; 0 of those that a consensus leaves out
     converged: bool = True
     tied: bool = False  # other exponents, elsewhere, fit equally well; the smallest were taken
 
@@ -91,7 +108,10 @@ class Fit:
     @cached_property
     def at_bound(self) -> tuple[str, ...]:
         """Exponents that ended on a bound of the search."""
-        near = {p: np.abs(np.subtract(b, self.parameters[p])).min() for p, b in self.law.exponents.items()}
+        near = {
+            p: np.abs(np.subtract(b, self.parameters[p])).min()
+            for p, b in self.law.exponents.items()
+        }
         return tuple(name for name, distance in near.items() if distance < 1e-6)
 
     @cached_property
@@ -130,7 +150,9 @@ class Fit:
         inside = (slack >= 0)[:, None]
         low = np.where(inside, centre - half, np.inf).min(axis=0)
         high = np.where(inside, centre + half, -np.inf).max(axis=0)
-        beyond = np.any([(v < self.points[a].min()) | (v > self.points[a].max()) for a, v in x.items()], axis=0)
+        beyond = np.any(
+            [(v < self.points[a].min()) | (v > self.points[a].max()) for a, v in x.items()], axis=0
+        )
         told = {"prediction": self.predict(points), "low": low, "high": high, "beyond": beyond}
         return pd.DataFrame(told, index=points.index)
 
@@ -143,7 +165,9 @@ class Fit:
         search, so that the bound, and not the data, would be the end of the interval.
         """
         if parameter not in self.law.parameters:
-            raise InputError(f"the law has no parameter '{parameter}'; it has {', '.join(self.law.parameters)}")
+            raise InputError(
+                f"the law has no parameter '{parameter}'; it has {', '.join(self.law.parameters)}"
+            )
         check_level(level)
         if parameter in self.law.exponents:
             return self._profile_exponent(parameter, level)
@@ -155,10 +179,16 @@ class Fit:
         `size` values on either side of the estimate, up to the bound, dense near the estimate.
         """
         if exponent not in self.law.exponents:
-            raise InputError(f"the law has no exponent '{exponent}'; it has {', '.join(self.law.exponents) or 'none'}")
+            raise InputError(
+                f"the law has no exponent '{exponent}'; it has {', '.join(self.law.exponents) or 'none'}"
+            )
         best, steps = self.parameters[exponent], np.linspace(0, 1, size) ** 3
-        values = np.unique([best + steps * (bound - best) for bound in self.law.exponents[exponent]])
-        return pd.DataFrame({"value": values, "ratio": self.pinned(exponent, values).rss / self.rss})
+        values = np.unique(
+            [best + steps * (bound - best) for bound in self.law.exponents[exponent]]
+        )
+        return pd.DataFrame(
+            {"value": values, "ratio": self.pinned(exponent, values).rss / self.rss}
+        )
 
     def bootstrap(self, n: int = 1000, seed: int = 0) -> pd.DataFrame:
         """Parameters of `n` fits to points drawn with replacement, one row a draw."""
@@ -194,8 +224,12 @@ class Fit:
         """The law solved at many exponents: a grid over the bounds, and a finer one around the best."""
         x, theta = _axes(self.law, self.points), self._theta[None]
         if self.law.exponents:
-            theta = np.concatenate([theta, varpro.lattice(self.law, x, varpro.GRID), self._nearby_exponents()])
-        beta, rss, _, root = varpro.least_squares(varpro.design(self.law, x, theta), self.y, self.weights)
+            theta = np.concatenate(
+                [theta, varpro.lattice(self.law, x, varpro.GRID), self._nearby_exponents()]
+            )
+        beta, rss, _, root = varpro.least_squares(
+            varpro.design(self.law, x, theta), self.y, self.weights
+        )
         return theta, beta, root, rss
 
     def nearby(self) -> tuple[np.ndarray, np.ndarray]:
@@ -205,7 +239,9 @@ class Fit:
         q = np.linalg.qr(varpro.design(self.law, x, theta) * np.sqrt(self.weights)[:, None])[0]
         slope = varpro.residual_slopes(self.law, x, theta, beta, self.weights, q)[0]
         curvature, direction = np.linalg.eigh(slope.T @ slope)
-        return 3 * np.minimum(self.sigma / np.sqrt(np.maximum(curvature, 1e-300)), np.max(high - low)), direction
+        return 3 * np.minimum(
+            self.sigma / np.sqrt(np.maximum(curvature, 1e-300)), np.max(high - low)
+        ), direction
 
     def _nearby_exponents(self):
         """A lattice over three standard errors around the best exponents, along their own axes."""
@@ -218,7 +254,9 @@ class Fit:
     def pinned(self, exponent: str, values) -> varpro.Solution:
         """The law solved anew with one exponent held at each of the values."""
         index, x = list(self.law.exponents).index(exponent), _axes(self.law, self.points)
-        return varpro.solve_pinned(self.law, x, self.y, self.weights, index, np.asarray(values, float))
+        return varpro.solve_pinned(
+            self.law, x, self.y, self.weights, index, np.asarray(values, float)
+        )
 
     def _profile_exponent(self, name, level):
         limit, best = allowed(self.rss, self.dof, level), self.parameters[name]
@@ -227,7 +265,9 @@ class Fit:
         # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
         known = np.append(column[slack >= 0], best)
         ends = []
-        for inner, bound, open_end in zip((known.min(), known.max()), self.law.exponents[name], (-np.inf, np.inf)):
+        for inner, bound, open_end in zip(
+            (known.min(), known.max()), self.law.exponents[name], (-np.inf, np.inf)
+        ):
             if self.pinned(name, [bound]).rss[0] <= limit:
                 ends.append(open_end)
                 continue
@@ -250,7 +290,10 @@ class Fit:
         moving = ~((self._theta <= bounds[:, 0]) | (self._theta >= bounds[:, 1]))
         edge = np.any(((theta <= bounds[:, 0]) | (theta >= bounds[:, 1])) & moving, axis=1)
         inside = slack >= 0
-        low, high = np.where(inside, centre - half, np.inf), np.where(inside, centre + half, -np.inf)
+        low, high = (
+            np.where(inside, centre - half, np.inf),
+            np.where(inside, centre + half, -np.inf),
+        )
         return (
             -np.inf if edge[low.argmin()] else float(low.min()),
             np.inf if edge[high.argmax()] else float(high.max()),
@@ -272,7 +315,9 @@ def fit(law: Law, points: pd.DataFrame, y: Sequence[float], loss: str = "squares
     """
     _check_points(law, points)
     if isinstance(y, pd.Series) and not y.index.equals(points.index):
-        raise InputError("the values are a Series of another index than the points; give them in the same order")
+        raise InputError(
+            "the values are a Series of another index than the points; give them in the same order"
+        )
     y = _check_values(points, y)
     if loss not in LOSSES:
         raise InputError(f"no loss is called '{loss}'; there are {', '.join(LOSSES)}")
@@ -280,7 +325,9 @@ def fit(law: Law, points: pd.DataFrame, y: Sequence[float], loss: str = "squares
     return _fits(law, points, y[None], weights)[0]
 
 
-def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str], value: str = "value") -> dict[tuple, Fit]:
+def fit_surfaces(
+    law: Law, table: pd.DataFrame, by: Sequence[str], value: str = "value"
+) -> dict[tuple, Fit]:
     """Fit `law` to each group of rows of `table`, as `fit` would; keys in order of appearance.
 
     by: the columns that name a surface; value: the column of the metric. Surfaces
@@ -288,7 +335,9 @@ def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str], value: str = 
     """
     _axes(law, table)
     if missing := [name for name in (*by, value) if name not in table]:
-        raise InputError(f"the table has no column {' and '.join(missing)}; it has {', '.join(table.columns)}")
+        raise InputError(
+            f"the table has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
+        )
     surfaces = dict(list(table.groupby(list(by), sort=False)))
     together: dict[bytes, list[tuple]] = {}
     for key, surface in surfaces.items():
@@ -307,14 +356,21 @@ def _fits(law, points, y, weights):
     points = points[list(law.axes)].reset_index(drop=True)
     told = list(law.parameters)
     rows = zip(y, np.hstack([found.beta, found.theta]), found.converged, found.tied)
-    return [Fit(law, points, v, pd.Series(p, index=told), weights, bool(c), bool(t)) for v, p, c, t in rows]
+    return [
+        Fit(law, points, v, pd.Series(p, index=told), weights, bool(c), bool(t))
+        for v, p, c, t in rows
+    ]
 
 
 def jacobian(fit: Fit) -> np.ndarray:
     """Derivatives of the fitted values by each parameter, (n points, n parameters)."""
     x, theta, beta = _axes(fit.law, fit.points), fit._theta[None], fit._beta[None]
     columns = varpro.design(fit.law, x, theta)[0]
-    return np.hstack([columns, varpro.exponent_slopes(fit.law, x, theta, beta)[0]]) if fit.law.exponents else columns
+    return (
+        np.hstack([columns, varpro.exponent_slopes(fit.law, x, theta, beta)[0]])
+        if fit.law.exponents
+        else columns
+    )
 
 
 def rank(jacobian: np.ndarray, tolerance: float = 1e-7) -> int:
@@ -397,7 +453,9 @@ def splits(points: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def held_out(law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 0.9) -> pd.DataFrame:
+def held_out(
+    law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 0.9
+) -> pd.DataFrame:
     """Predict the hidden cells of every split from the others.
 
     One row a hidden cell: split, row (of points), value, predicted, covered (whether the
@@ -414,10 +472,14 @@ def held_out(law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 
     rows = np.array([row for *_, row in asked])
     seen = (~masks).astype(float)
     if (seen.sum(axis=1) <= len(law.parameters)).any():
-        raise InputError(f"too few points are left to fit the law {law.name} when a split hides some")
+        raise InputError(
+            f"too few points are left to fit the law {law.name} when a split hides some"
+        )
     folds, which = np.unique(seen, axis=0, return_inverse=True)
     seen_fits = solve(law, points, y, folds)
-    theta, beta, rss = (part[which.ravel()] for part in (seen_fits.theta, seen_fits.beta, seen_fits.rss))
+    theta, beta, rss = (
+        part[which.ravel()] for part in (seen_fits.theta, seen_fits.beta, seen_fits.rss)
+    )
     with_cell = seen.copy()
     with_cell[np.arange(len(rows)), rows] = 1
     folds, which = np.unique(with_cell, axis=0, return_inverse=True)
@@ -444,8 +506,18 @@ def compare(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str
     rows = []
     for name, law in candidates.items():
         for key, found in fit_surfaces(law, table, by).items():
-            told = dict(parameters=found.n_free, rank=rank(jacobian(found)), r2=found.r2, aicc=found.aicc)
-            rows.append({"law": name, **dict(zip(by, key)), **told, "sigma": found.sigma, "status": found.status})
+            told = dict(
+                parameters=found.n_free, rank=rank(jacobian(found)), r2=found.r2, aicc=found.aicc
+            )
+            rows.append(
+                {
+                    "law": name,
+                    **dict(zip(by, key)),
+                    **told,
+                    "sigma": found.sigma,
+                    "status": found.status,
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -505,8 +577,14 @@ def _hidden_errors(law, surface):
     errors = {"leave-one-out": 100 * np.abs(left_out(law, surface, y) / y - 1).mean()}
     for axis, split in (("n_layers", "largest N"), ("d_emb", "largest d")):
         hidden = (surface[axis] == surface[axis].max()).to_numpy()
-        determined = (~hidden).sum() > len(law.parameters) and directions(law, surface[~hidden]) == directions(law, surface)
-        predicted = fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden]) if determined else np.nan
+        determined = (~hidden).sum() > len(law.parameters) and directions(
+            law, surface[~hidden]
+        ) == directions(law, surface)
+        predicted = (
+            fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden])
+            if determined
+            else np.nan
+        )
         errors[split] = 100 * np.abs(predicted / y[hidden] - 1).mean()
     return errors
 
@@ -517,7 +595,9 @@ def directions(law: Law, points: pd.DataFrame) -> int:
     Counted at parameters of one half, which stand for any: a property of law and points.
     """
     any_parameters = pd.Series(0.5, index=list(law.parameters))
-    return rank(jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points)))))
+    return rank(
+        jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points))))
+    )
 
 
 # ---------------------------------------------------------------- saving
@@ -530,7 +610,11 @@ def save(fit: Fit, path, metric: str = "value") -> None:
     """
     record = {
         "schema": SCHEMA,
-        "law": {"family": fit.law.family, "options": dict(fit.law.options), "bounds": dict(fit.law.exponents)},
+        "law": {
+            "family": fit.law.family,
+            "options": dict(fit.law.options),
+            "bounds": dict(fit.law.exponents),
+        },
         "metric": metric,
         "status": fit.status,
         "r2": fit.r2,
@@ -557,7 +641,9 @@ def load(path) -> Fit:
         raise InputError(f"{path} is not a law file: {error}") from None
     found = record.get("schema", "none") if isinstance(record, dict) else "none"
     if found != SCHEMA:
-        raise InputError(f"{path} is a law file of version {found}, this is version {SCHEMA}; fit it again")
+        raise InputError(
+            f"{path} is a law file of version {found}, this is version {SCHEMA}; fit it again"
+        )
     try:
         law = families.law(record["law"]["family"], **record["law"]["options"])
         bounds = {name: tuple(record["law"]["bounds"][name]) for name in law.exponents}
@@ -613,7 +699,11 @@ def _consensus_weights(law, points, y):
     return (best <= STRANGER * max(scale, 1e-9 * np.ptp(y))).astype(float)
 
 
-LOSSES = {"squares": lambda law, points, y: np.ones_like(y), "huber": _huber_weights, "consensus": _consensus_weights}
+LOSSES = {
+    "squares": lambda law, points, y: np.ones_like(y),
+    "huber": _huber_weights,
+    "consensus": _consensus_weights,
+}
 
 
 # ---------------------------------------------------------------- identification
@@ -641,18 +731,31 @@ def _check_points(law, points):
     axes = _axes(law, points)
     needed = len(law.parameters) + 1
     if len(points) < needed:
-        raise InputError(f"{len(points)} points are too few for the law {law.name}, which needs {needed} or more")
+        raise InputError(
+            f"{len(points)} points are too few for the law {law.name}, which needs {needed} or more"
+        )
     middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
     if (np.ptp(varpro.design(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
         axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
-        raise InputError(f"{axis} is {axes[axis][0]:g} in every row; the law {law.name} needs two or more values of it")
+        raise InputError(
+            f"{axis} is {axes[axis][0]:g} in every row; the law {law.name} needs two or more values of it"
+        )
     cell = [*law.axes, *(["seed"] if "seed" in points else [])]
     if (again := points.duplicated(cell)).any():
         row = int(np.flatnonzero(again)[0])
         told = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
         first = points[(points[cell] == points[cell].iloc[row]).all(axis=1)].iloc[0]
-        differ = [name for name in TELLING if name in points and not pd.Series([first[name]]).equals(pd.Series([points[name].iloc[row]]))]
-        mend = f"the two differ in {differ[0]}: keep rows of one value of it, on the command line with --where" if differ else "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
+        differ = [
+            name
+            for name in TELLING
+            if name in points
+            and not pd.Series([first[name]]).equals(pd.Series([points[name].iloc[row]]))
+        ]
+        mend = (
+            f"the two differ in {differ[0]}: keep rows of one value of it, on the command line with --where"
+            if differ
+            else "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
+        )
         raise InputError(f"row {row + 1} repeats an earlier cell ({told}); {mend}")
 
 
@@ -669,14 +772,18 @@ def _check_values(points, y) -> np.ndarray:
 def check_level(level: float) -> None:
     """Raise InputError for a level that is no share."""
     if not 0 < level < 1:
-        raise InputError(f"the level of an interval is {level:g}; it must be between 0 and 1, e.g. 0.9")
+        raise InputError(
+            f"the level of an interval is {level:g}; it must be between 0 and 1, e.g. 0.9"
+        )
 
 
 def _axes(law, points) -> dict[str, np.ndarray]:
     """The axes that the law reads, as arrays of floats, or an InputError."""
     if missing := [axis for axis in law.axes if axis not in points]:
         there = ", ".join(map(str, getattr(points, "columns", points)))
-        raise InputError(f"the law {law.name} needs the column {' and '.join(missing)}; there are {there}")
+        raise InputError(
+            f"the law {law.name} needs the column {' and '.join(missing)}; there are {there}"
+        )
     axes = {axis: numbers(points[axis], axis) for axis in law.axes}
     for axis, values in axes.items():
         if (values < 1).any():
@@ -691,5 +798,7 @@ def numbers(values: Iterable, what: str) -> np.ndarray:
     found = pd.to_numeric(values, errors="coerce").to_numpy(float)
     if not np.isfinite(found).all():
         row = int(np.flatnonzero(~np.isfinite(found))[0])
-        raise InputError(f"{what} is '{values.iloc[row]}' in row {row + 1}; it must be a finite number")
+        raise InputError(
+            f"{what} is '{values.iloc[row]}' in row {row + 1}; it must be a finite number"
+        )
     return found

@@ -54,7 +54,9 @@ class Form:
     """What a joint law may bend: the shape along the axes, curvature, a walk along d."""
 
     name: str
-    shape: Law | None = None  # along each axis instead of the logarithm, its exponents fitted for each log
+    shape: Law | None = (
+        None  # along each axis instead of the logarithm, its exponents fitted for each log
+    )
     curvature: bool = False
     walk: bool = False
 
@@ -96,27 +98,37 @@ def cells(table: pd.DataFrame) -> Cells:
     one surface, which has nothing to borrow from.
     """
     if missing := [name for name in (*CELL, "metric", "value") if name not in table]:
-        raise InputError(f"the joint law needs the column {' and '.join(missing)}; there are {', '.join(table.columns)}")
+        raise InputError(
+            f"the joint law needs the column {' and '.join(missing)}; there are {', '.join(table.columns)}"
+        )
     columns = [*CELL, *(["tokens"] if "tokens" in table else [])]
     for name in (*columns[len(PAIR) :], "value"):
         fitting.numbers(table[name], name)
     if (table["value"] <= 0).any():
         row = int(np.flatnonzero(table["value"] <= 0)[0])
-        raise InputError(f"value is {table['value'].iloc[row]:g} in row {row + 1}; the joint law needs it above 0")
+        raise InputError(
+            f"value is {table['value'].iloc[row]:g} in row {row + 1}; the joint law needs it above 0"
+        )
     if (again := table.duplicated([*columns, "metric"])).any():
         row = int(np.flatnonzero(again)[0])
         raise InputError(f"row {row + 1} repeats an earlier cell and metric; average the repeats")
     wide = table.pivot(index=columns, columns="metric", values="value")
     if wide.isna().any(axis=None):
         told = ", ".join(map(str, wide.index[wide.isna().any(axis=1)][0]))
-        raise InputError(f"the cell {told} lacks one of the metrics {', '.join(wide)}; every cell needs all of them")
+        raise InputError(
+            f"the cell {told} lacks one of the metrics {', '.join(wide)}; every cell needs all of them"
+        )
     frame = wide.reset_index()[columns]
     if len(frame.groupby(PAIR)) < 2:
-        raise InputError("there is one surface, which has nothing to borrow from; fit it alone with perflaw.laws.fitting.fit")
+        raise InputError(
+            "there is one surface, which has nothing to borrow from; fit it alone with perflaw.laws.fitting.fit"
+        )
     for axis in families.AXES:
         single = frame.groupby("dataset")[axis].nunique() < 2
         if single.any():
-            raise InputError(f"the log {single.idxmax()} has one value of {axis}; the joint law needs two or more")
+            raise InputError(
+                f"the log {single.idxmax()} has one value of {axis}; the joint law needs two or more"
+            )
     return Cells(frame, np.log(wide.to_numpy()), tuple(wide.columns))
 
 
@@ -145,7 +157,9 @@ class Model:
         return np.tensordot(scale, self.parts, 1)
 
 
-def scaled(frame: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str] = families.AXES) -> tuple[np.ndarray, ...]:
+def scaled(
+    frame: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str] = families.AXES
+) -> tuple[np.ndarray, ...]:
     """Logarithms of the axes of `frame`, scaled so that each log's grid in `reference` spans [-1, 1].
 
     An axis of which a log has a single value is 0 there.
@@ -160,7 +174,9 @@ def scaled(frame: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str] = 
     return tuple(axes)
 
 
-def model(frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.ndarray | None = None) -> Model:
+def model(
+    frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.ndarray | None = None
+) -> Model:
     """The model of the metrics' common level on the rows of `frame`.
 
     reference: the measured cells, whose grids scale the axes; level: their common level,
@@ -220,13 +236,25 @@ def _shaped(law, frame, reference, level):
     for name, rows in reference.groupby("dataset"):
         rows = rows[seen[rows.index]]
         left = pd.Series(level[rows.index], rows.index)
-        mean = (left - left.groupby(rows["max_seq_len"]).transform("mean")).groupby([rows[a] for a in families.AXES]).mean()
+        mean = (
+            (left - left.groupby(rows["max_seq_len"]).transform("mean"))
+            .groupby([rows[a] for a in families.AXES])
+            .mean()
+        )
         x = dict(zip(families.AXES, np.array(mean.index.to_list(), float).T))
         theta = varpro.solve(law, x, mean.to_numpy()[None], np.ones(len(mean))).theta[0]
-        grid = law.basis({a: reference.loc[reference["dataset"] == name, a].to_numpy(float) for a in families.AXES}, theta)
+        grid = law.basis(
+            {
+                a: reference.loc[reference["dataset"] == name, a].to_numpy(float)
+                for a in families.AXES
+            },
+            theta,
+        )
         here = (frame["dataset"] == name).to_numpy()
         columns = law.basis({a: frame.loc[here, a].to_numpy(float) for a in families.AXES}, theta)
-        shaped[:, here] = ((columns - grid.mean(axis=0)) / np.maximum(grid.std(axis=0), 1e-12))[:, 1:].T
+        shaped[:, here] = ((columns - grid.mean(axis=0)) / np.maximum(grid.std(axis=0), 1e-12))[
+            :, 1:
+        ].T
     return shaped
 
 
@@ -240,7 +268,9 @@ class JointFit:
     form: Form
     data: Cells
     seen: np.ndarray  # (n,) booleans: the cells that the fit may use
-    variances: tuple[np.ndarray, ...]  # logarithms; of the metrics' level first, then of their ratios
+    variances: tuple[
+        np.ndarray, ...
+    ]  # logarithms; of the metrics' level first, then of their ratios
 
     @property
     def rotated(self) -> np.ndarray:
@@ -250,10 +280,16 @@ class JointFit:
         """What REML found, as standard deviations: columns part, sd (per cent of the metric; the walk, in noises)."""
         found = self._model(self.data.frame, 0)
         sd = np.exp(self.variances[0] / 2)
-        size = np.where([limits == RATIO_BOUNDS for limits in found.bounds], sd, 100 * sd / np.sqrt(len(self.data.metrics)))
+        size = np.where(
+            [limits == RATIO_BOUNDS for limits in found.bounds],
+            sd,
+            100 * sd / np.sqrt(len(self.data.metrics)),
+        )
         return pd.DataFrame({"part": found.names, "sd": size})
 
-    def posterior(self, points: pd.DataFrame, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def posterior(
+        self, points: pd.DataFrame, metric: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """ln of a metric at `points` (columns of the cells): mean (m,), covariance (m, m), noise variance of a run (m,).
 
         Raises InputError for a column, a surface or a metric that the law has not seen, and
@@ -261,7 +297,9 @@ class JointFit:
         """
         points = self._known(points)
         if metric not in self.data.metrics:
-            raise InputError(f"the law knows no metric '{metric}'; it knows {', '.join(self.data.metrics)}")
+            raise InputError(
+                f"the law knows no metric '{metric}'; it knows {', '.join(self.data.metrics)}"
+            )
         weights = _rotation(len(self.data.metrics))[self.data.metrics.index(metric)]
         n, m = len(self.data), len(points)
         together = pd.concat([self.data.frame, points], ignore_index=True)
@@ -276,7 +314,9 @@ class JointFit:
             noise = noise + weight**2 * np.diag(own)[asked]
         return mean, spread, noise
 
-    def predict(self, points: pd.DataFrame, metric: str, level: float = 0.9, new_run: bool = True) -> pd.DataFrame:
+    def predict(
+        self, points: pd.DataFrame, metric: str, level: float = 0.9, new_run: bool = True
+    ) -> pd.DataFrame:
         """Columns prediction, low, high, in the metric's unit, and beyond, at `points`.
 
         For one more run there, or with new_run=False for the mean of many. The interval is
@@ -288,13 +328,19 @@ class JointFit:
         mean, spread, noise = self.posterior(points, metric)
         beyond = self.beyond(points)
         half = _reach(level, beyond, self.tail_dof) * np.sqrt(np.diag(spread) + new_run * noise)
-        columns = {"prediction": np.exp(mean), "low": np.exp(mean - half), "high": np.exp(mean + half)}
+        columns = {
+            "prediction": np.exp(mean),
+            "low": np.exp(mean - half),
+            "high": np.exp(mean + half),
+        }
         return pd.DataFrame({**columns, "beyond": beyond})
 
     def beyond(self, points: pd.DataFrame) -> np.ndarray:
         """Whether each point lies outside the range of N or d that the fit has seen of its log."""
         visible = self.data.frame[self.seen].groupby("dataset")[list(families.AXES)]
-        low, high = (visible.agg(end).reindex(points["dataset"]).to_numpy() for end in ("min", "max"))
+        low, high = (
+            visible.agg(end).reindex(points["dataset"]).to_numpy() for end in ("min", "max")
+        )
         values = points[list(families.AXES)].to_numpy(float)
         return ((values < low) | (values > high)).any(axis=1)
 
@@ -307,7 +353,9 @@ class JointFit:
         mean, spread, _ = self.posterior(points, metric)
         value, direction = np.linalg.eigh(spread)
         rng = np.random.default_rng(seed)
-        departure = (rng.standard_normal((n, len(mean))) * np.sqrt(np.clip(value, 0, None))) @ direction.T
+        departure = (
+            rng.standard_normal((n, len(mean))) * np.sqrt(np.clip(value, 0, None))
+        ) @ direction.T
         heavier = np.sqrt(self.tail_dof / rng.chisquare(self.tail_dof, n))[:, None]
         return np.exp(mean + departure * np.where(self.beyond(points), heavier, 1.0))
 
@@ -325,7 +373,9 @@ class JointFit:
         strangers = points[PAIR].merge(known, how="left", indicator=True)["_merge"] != "both"
         if strangers.any():
             told = ", L ".join(map(str, points[PAIR][strangers.to_numpy()].iloc[0]))
-            raise InputError(f"the law has seen no surface of {told}; it can only predict surfaces that it shares")
+            raise InputError(
+                f"the law has seen no surface of {told}; it can only predict surfaces that it shares"
+            )
         return points[list(self.data.frame)].reset_index(drop=True)
 
 
@@ -344,17 +394,29 @@ def fit(table: pd.DataFrame, form: Form = JOINT, hide: pd.DataFrame | None = Non
 
 
 def _fit(data, form, seen):
-    left = data.frame[seen].groupby(PAIR).size().reindex(data.frame.groupby(PAIR).size().index, fill_value=0)
+    left = (
+        data.frame[seen]
+        .groupby(PAIR)
+        .size()
+        .reindex(data.frame.groupby(PAIR).size().index, fill_value=0)
+    )
     if (left == 0).any():
         told = ", L ".join(map(str, left.index[left == 0][0]))
-        raise InputError(f"every cell of {told} is hidden; leave the law some to know the surface by")
+        raise InputError(
+            f"every cell of {told} is hidden; leave the law some to know the surface by"
+        )
     blank = JointFit(form, data, seen, ())
     columns = range(len(data.metrics))
-    found = [estimate(blank._model(data.frame, k), blank.rotated[:, k], np.flatnonzero(seen)) for k in columns]
+    found = [
+        estimate(blank._model(data.frame, k), blank.rotated[:, k], np.flatnonzero(seen))
+        for k in columns
+    ]
     return replace(blank, variances=tuple(found))
 
 
-def held_out(table: pd.DataFrame, forms: Sequence[Form] = FORMS, level: float = 0.9) -> pd.DataFrame:
+def held_out(
+    table: pd.DataFrame, forms: Sequence[Form] = FORMS, level: float = 0.9
+) -> pd.DataFrame:
     """Predict hidden cells with each form; rows as `fitting.held_out_surfaces` gives them.
 
     What is hidden is hidden whole: a left-out cell in every metric of its surface, a larger
@@ -366,7 +428,10 @@ def held_out(table: pd.DataFrame, forms: Sequence[Form] = FORMS, level: float = 
     data = cells(table)
     rotation = _rotation(len(data.metrics))
     aside, dof = _aside(data), max(1, data.frame["dataset"].nunique() - 1)
-    ratios = {k: [_predict_hidden(data, RATIO, k, *part[:2]) for part in aside] for k in range(1, len(data.metrics))}
+    ratios = {
+        k: [_predict_hidden(data, RATIO, k, *part[:2]) for part in aside]
+        for k in range(1, len(data.metrics))
+    }
     tables = []
     for form in forms:
         level_parts = [_predict_hidden(data, form, 0, *part[:2]) for part in aside]
@@ -376,7 +441,13 @@ def held_out(table: pd.DataFrame, forms: Sequence[Form] = FORMS, level: float = 
                 mean, variance = weights @ np.array(means), weights**2 @ np.array(variances)
                 reach = _reach(level, split != "leave-one-out", dof)
                 inside = np.abs(logs[hidden] - mean) <= reach * np.sqrt(variance)
-                told = {"law": form.name, "metric": metric, "split": split, "part": name, "covered": inside}
+                told = {
+                    "law": form.name,
+                    "metric": metric,
+                    "split": split,
+                    "part": name,
+                    "covered": inside,
+                }
                 values = {"value": np.exp(logs[hidden]), "predicted": np.exp(mean)}
                 tables.append(data.frame.iloc[hidden].assign(**told, **values))
     rows = pd.concat(tables, ignore_index=True)
@@ -401,7 +472,14 @@ def choose(table: pd.DataFrame, forms: Sequence[Form] = FORMS) -> pd.DataFrame:
         for form in forms:
             found = model(data.frame, data.frame, form, visible)
             mean, variance = leave_one_out(found, estimate(found, y, seen), y, seen)
-            rows.append((split, name, form.name, float(norm.logpdf(y[seen], mean, np.sqrt(variance)).mean())))
+            rows.append(
+                (
+                    split,
+                    name,
+                    form.name,
+                    float(norm.logpdf(y[seen], mean, np.sqrt(variance)).mean()),
+                )
+            )
     scores = pd.DataFrame(rows, columns=["split", "dataset", "law", "score"])
     best = scores.groupby(["split", "dataset"])["score"].transform("max")
     return scores.assign(chosen=scores["score"] == best)
@@ -410,15 +488,24 @@ def choose(table: pd.DataFrame, forms: Sequence[Form] = FORMS) -> pd.DataFrame:
 def _aside(data):
     """Rows that are hidden together, the split they serve, and the log they are of ('' for leave-one-out)."""
     order = np.random.default_rng(0).permutation(len(data))
-    parts = [(group, "leave-one-out", f"part {i + 1}") for i, group in enumerate(np.array_split(order, GROUPS))]
+    parts = [
+        (group, "leave-one-out", f"part {i + 1}")
+        for i, group in enumerate(np.array_split(order, GROUPS))
+    ]
     for name, rows in data.frame.groupby("dataset"):
         masks = fitting.splits(rows)
-        parts += [(rows.index[mask[0]], split, name) for split, mask in masks.items() if split != "leave-one-out"]
+        parts += [
+            (rows.index[mask[0]], split, name)
+            for split, mask in masks.items()
+            if split != "leave-one-out"
+        ]
     return parts
 
 
 @THREADS.wrap(limits=1)
-def leave_one_out(model: Model, variances, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def leave_one_out(
+    model: Model, variances, y: np.ndarray, seen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each of the rows `seen` given the others, in closed form."""
     inverse = np.linalg.inv(model.covariance(variances)[np.ix_(seen, seen)])
     fixed = _independent(model.fixed[seen])
@@ -459,12 +546,16 @@ def _negative_reml(variances, fixed, parts, powers, y):
     projection = inverse - weighted @ cho_solve((information, True), weighted.T)
     left = projection @ y
     value = np.log(np.diag(factor)).sum() + np.log(np.diag(information)).sum() + y @ left / 2
-    slope = scale * (parts.reshape(len(parts), -1) @ (projection - np.outer(left, left)).ravel()) / 2
+    slope = (
+        scale * (parts.reshape(len(parts), -1) @ (projection - np.outer(left, left)).ravel()) / 2
+    )
     return value, powers.T @ slope
 
 
 @THREADS.wrap(limits=1)
-def estimate(model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
+def estimate(
+    model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | None = None
+) -> np.ndarray:
     """Log-variances by REML on the rows `seen`; the search begins at `start`, or at fixed values."""
     fixed = _independent(model.fixed[seen])
     parts = np.ascontiguousarray(model.parts[:, seen][:, :, seen])
@@ -472,7 +563,9 @@ def estimate(model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | 
         start = np.array([-1.0 if limits == RATIO_BOUNDS else -7.0 for limits in model.bounds])
     options = {"ftol": 1e-7, "gtol": 1e-3, "maxiter": 300}
     arguments = (fixed, parts, model.powers, y[seen])
-    found = minimize(_negative_reml, start, arguments, "L-BFGS-B", jac=True, bounds=model.bounds, options=options)
+    found = minimize(
+        _negative_reml, start, arguments, "L-BFGS-B", jac=True, bounds=model.bounds, options=options
+    )
     return found.x
 
 
@@ -485,9 +578,15 @@ def condition(model: Model, variances, y: np.ndarray, seen: np.ndarray, asked: n
     information = np.linalg.pinv(model.fixed[seen].T @ weighted, rcond=1e-10, hermitian=True)
     effects = information @ (weighted.T @ y[seen])
     link = law[np.ix_(asked, seen)]
-    mean = model.fixed[asked] @ effects + link @ cho_solve((factor, True), y[seen] - model.fixed[seen] @ effects)
+    mean = model.fixed[asked] @ effects + link @ cho_solve(
+        (factor, True), y[seen] - model.fixed[seen] @ effects
+    )
     rest = model.fixed[asked] - link @ weighted
-    spread = law[np.ix_(asked, asked)] - link @ cho_solve((factor, True), link.T) + rest @ information @ rest.T
+    spread = (
+        law[np.ix_(asked, asked)]
+        - link @ cho_solve((factor, True), link.T)
+        + rest @ information @ rest.T
+    )
     return mean, spread
 
 
@@ -518,7 +617,9 @@ def claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     return claims_of(data.frame, found, estimate(found, y, np.arange(len(y))), y, level)
 
 
-def claims_of(frame: pd.DataFrame, found: Model, variances, y: np.ndarray, level: float) -> pd.DataFrame:
+def claims_of(
+    frame: pd.DataFrame, found: Model, variances, y: np.ndarray, level: float
+) -> pd.DataFrame:
     """`claims` for one common level `y` of the cells `frame`, its model and its log-variances."""
     everything = np.arange(len(y))
     mean, spread = condition(found, variances, y, everything, everything)
@@ -542,7 +643,9 @@ def claims_of(frame: pd.DataFrame, found: Model, variances, y: np.ndarray, level
             }
             decline = witness["law_decline"] and witness["free_decline"]
             effect = witness["law_effect"] and witness["free_effect"]
-            rows.append({"dataset": name, "axis": axis, "decline": decline, "effect": effect, **witness})
+            rows.append(
+                {"dataset": name, "axis": axis, "decline": decline, "effect": effect, **witness}
+            )
     return pd.DataFrame(rows)
 
 

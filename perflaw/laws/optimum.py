@@ -62,12 +62,19 @@ def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFra
     for key, fit in fits.items():
         for axis in fit.law.axes:
             turn, measured = turning_point(fit, axis, level), fit.points[axis]
-            told = {"surface": published.label(key), "axis": axis, **asdict(turn), "open": turn.open}
+            told = {
+                "surface": published.label(key),
+                "axis": axis,
+                **asdict(turn),
+                "open": turn.open,
+            }
             rows.append({**told, "smallest": measured.min(), "largest": measured.max()})
     return pd.DataFrame(rows)
 
 
-def turning_point(fit: Fit, axis: str, level: float = 0.95, at: dict[str, float] | None = None) -> TurningPoint:
+def turning_point(
+    fit: Fit, axis: str, level: float = 0.95, at: dict[str, float] | None = None
+) -> TurningPoint:
     """The turning point of a fitted law along `axis`, with its profile interval.
 
     at: values of the other axes, their geometric means over the measured points unless
@@ -81,14 +88,22 @@ def turning_point(fit: Fit, axis: str, level: float = 0.95, at: dict[str, float]
     law = fit.law
     for name in (axis, *(at or {})):
         if name not in law.axes:
-            raise InputError(f"the law {law.name} has no axis '{name}'; it has {', '.join(law.axes)}")
+            raise InputError(
+                f"the law {law.name} has no axis '{name}'; it has {', '.join(law.axes)}"
+            )
     fitting.check_level(level)
-    middle = {name: float(np.exp(np.log(fit.points[name]).mean())) for name in law.axes} | (at or {})
+    middle = {name: float(np.exp(np.log(fit.points[name]).mean())) for name in law.axes} | (
+        at or {}
+    )
     places = np.exp(np.linspace(0, np.log(REACH * fit.points[axis].max()), 400))
 
     def rows(values, theta):
-        x = {name: np.full(len(values), value) for name, value in middle.items()} | {axis: np.asarray(values)}
-        return varpro.design(replace(law, basis=lambda x, theta: slope(law, x, axis, theta)), x, theta)
+        x = {name: np.full(len(values), value) for name, value in middle.items()} | {
+            axis: np.asarray(values)
+        }
+        return varpro.design(
+            replace(law, basis=lambda x, theta: slope(law, x, axis, theta)), x, theta
+        )
 
     theta, beta, _, _ = fit.candidates(level)  # the first of them is the fit itself
     rise = rows(places, theta[:1])[0] @ beta[0]
@@ -107,15 +122,33 @@ def turning_point(fit: Fit, axis: str, level: float = 0.95, at: dict[str, float]
     crossings = np.exp(np.log(places[:-1]) + share * np.diff(np.log(places)))
     told = (flips.any(axis=1) & ~at_bound) | flat.any(axis=1)
     open_ends = set()
-    reached = np.concatenate([crossings[told][flips[told]], np.broadcast_to(places, flat.shape)[flat]])
+    reached = np.concatenate(
+        [crossings[told][flips[told]], np.broadcast_to(places, flat.shape)[flat]]
+    )
     for i in np.flatnonzero(~told):
         if flips[i].any():  # the exponent's bound sets it
-            open_ends.add("low" if crossings[i][flips[i]].mean() < np.nan_to_num(estimate, nan=places[200]) else "high")
+            open_ends.add(
+                "low"
+                if crossings[i][flips[i]].mean() < np.nan_to_num(estimate, nan=places[200])
+                else "high"
+            )
         else:  # it rises or falls throughout: the turn lies beyond an end of the search, or is none
             rising = rise[i, 0] > 0
-            open_ends |= {"low", "high"} if rising and kind == "minimum" else {"high" if rising or kind == "minimum" else "low"}
-    low = 1.0 if "low" in open_ends or not len(reached) or reached.min() <= places[0] else reached.min()
-    high = np.inf if "high" in open_ends or not len(reached) or reached.max() >= places[-1] else reached.max()
+            open_ends |= (
+                {"low", "high"}
+                if rising and kind == "minimum"
+                else {"high" if rising or kind == "minimum" else "low"}
+            )
+    low = (
+        1.0
+        if "low" in open_ends or not len(reached) or reached.min() <= places[0]
+        else reached.min()
+    )
+    high = (
+        np.inf
+        if "high" in open_ends or not len(reached) or reached.max() >= places[-1]
+        else reached.max()
+    )
     return TurningPoint(kind, float(estimate), float(low), float(high))
 
 
@@ -130,17 +163,31 @@ def _fits_within(fit, axis, level):
     within = slack >= 0
     own = f"p_{families.SYMBOLS.get(axis, axis)}"
     if own not in fit.law.exponents:
-        return theta[within], beta[within], triangle[within], slack[within], np.zeros(within.sum(), bool)
+        return (
+            theta[within],
+            beta[within],
+            triangle[within],
+            slack[within],
+            np.zeros(within.sum(), bool),
+        )
     bounds = fit.law.exponents[own]
     ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, fit.profile(own, level))]
     known = theta[within, list(fit.law.exponents).index(own)]
     held = np.unique(np.concatenate([np.linspace(*ends, 161), known]))
     theta = fit.pinned(own, held).theta
     x = {name: fit.points[name].to_numpy(float) for name in fit.law.axes}
-    beta, rss, _, triangle = varpro.least_squares(varpro.design(fit.law, x, theta), fit.y, fit.weights)
+    beta, rss, _, triangle = varpro.least_squares(
+        varpro.design(fit.law, x, theta), fit.y, fit.weights
+    )
     slack = fitting.allowed(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
     within = slack >= 0
-    return theta[within], beta[within], triangle[within], slack[within], np.isin(held[within], bounds)
+    return (
+        theta[within],
+        beta[within],
+        triangle[within],
+        slack[within],
+        np.isin(held[within], bounds),
+    )
 
 
 # ---------------------------------------------------------------- the optimum of one fitted law
@@ -187,8 +234,13 @@ def optimum(
         raise InputError(f"the law {fit.law.name} has no axis {' and '.join(missing)} to choose")
     if reach < 1:
         raise InputError(f"reach is {reach:g}; it must be 1 or more")
-    spans = [np.geomspace(fit.points[axis].min(), reach * fit.points[axis].max(), 81) for axis in families.AXES]
-    grid = pd.DataFrame(np.stack(np.meshgrid(*spans, indexing="ij"), -1).reshape(-1, 2), columns=list(families.AXES))
+    spans = [
+        np.geomspace(fit.points[axis].min(), reach * fit.points[axis].max(), 81)
+        for axis in families.AXES
+    ]
+    grid = pd.DataFrame(
+        np.stack(np.meshgrid(*spans, indexing="ij"), -1).reshape(-1, 2), columns=list(families.AXES)
+    )
     for axis in fit.law.axes:
         if axis not in grid:
             grid[axis] = fit.points[axis].median()
@@ -201,12 +253,23 @@ def optimum(
     linear = len(fit.law.linear)
     surfaces = fitting.predict_many(fit.law, grid, drawn[:, linear:], drawn[:, :linear])
     tops = surfaces.argmax(axis=1)
-    found = {axis: grid[axis].to_numpy()[tops] for axis in families.AXES} | {"value": surfaces[np.arange(n_draws), tops]}
-    low, high = ({name: float(np.quantile(v, q)) for name, v in found.items()} for q in ((1 - level) / 2, (1 + level) / 2))
+    found = {axis: grid[axis].to_numpy()[tops] for axis in families.AXES} | {
+        "value": surfaces[np.arange(n_draws), tops]
+    }
+    low, high = (
+        {name: float(np.quantile(v, q)) for name, v in found.items()}
+        for q in ((1 - level) / 2, (1 + level) / 2)
+    )
     place = grid.iloc[best]
-    edge = tuple(a for a, span in zip(families.AXES, spans) if place[a] <= span[0] or place[a] >= span[-1] * (1 - 1e-9))
+    edge = tuple(
+        a
+        for a, span in zip(families.AXES, spans)
+        if place[a] <= span[0] or place[a] >= span[-1] * (1 - 1e-9)
+    )
     regret = float(np.mean(surfaces[np.arange(n_draws), tops] - surfaces[:, best]))
-    return Optimum(float(place["n_layers"]), float(place["d_emb"]), float(value[best]), edge, low, high, regret)
+    return Optimum(
+        float(place["n_layers"]), float(place["d_emb"]), float(value[best]), edge, low, high, regret
+    )
 
 
 def closed_form(fit: Fit) -> dict[str, dict]:
@@ -222,11 +285,17 @@ def closed_form(fit: Fit) -> dict[str, dict]:
     for axis in fit.law.axes:
         p, w = (fit.parameters[f"{letter}_{families.SYMBOLS.get(axis, axis)}"] for letter in "pw")
         place = float(k ** (-1 / p)) if p else float("nan")
-        answer[axis] = {"estimate": place, "maximum": bool(w / p > 0) if p else False, "beyond_one": place > 1}
+        answer[axis] = {
+            "estimate": place,
+            "maximum": bool(w / p > 0) if p else False,
+            "beyond_one": place > 1,
+        }
     return answer
 
 
-def affordable(candidates: pd.DataFrame, parameters: float | None = None, flops: float | None = None) -> pd.DataFrame:
+def affordable(
+    candidates: pd.DataFrame, parameters: float | None = None, flops: float | None = None
+) -> pd.DataFrame:
     """The candidates within a budget of non-embedding parameters and of FLOPs a token.
 
     FLOPs need the column max_seq_len. Raises InputError if there is no candidate, or none
@@ -241,7 +310,9 @@ def affordable(candidates: pd.DataFrame, parameters: float | None = None, flops:
             continue
         cost = price(candidates)
         if not (cost <= budget).any():
-            raise InputError(f"no candidate has at most {budget:g} {name}; the smallest has {cost.min():g}")
+            raise InputError(
+                f"no candidate has at most {budget:g} {name}; the smallest has {cost.min():g}"
+            )
         kept &= cost <= budget
     if not kept.any():
         raise InputError("no candidate meets both budgets")
@@ -255,7 +326,9 @@ def _weights(points):
 
 def _flops(points):
     if "max_seq_len" not in points:
-        raise InputError("a budget of FLOPs needs the column max_seq_len; give it, or a budget of parameters")
+        raise InputError(
+            "a budget of FLOPs needs the column max_seq_len; give it, or a budget of parameters"
+        )
     return families.flops_per_token(points["n_layers"], points["d_emb"], points["max_seq_len"])
 
 
@@ -293,7 +366,9 @@ def plan(draws: np.ndarray, measured: np.ndarray, confidence: float = 0.9) -> Pl
         raise InputError("there is no candidate to choose from")
     seen, mean = np.isfinite(measured), draws.mean(axis=0)
     best_seen = int(np.where(seen, measured, -np.inf).argmax())
-    chance = np.where(seen, 0.0, (draws > draws[:, seen].max(axis=1, initial=-np.inf, keepdims=True)).mean(axis=0))
+    chance = np.where(
+        seen, 0.0, (draws > draws[:, seen].max(axis=1, initial=-np.inf, keepdims=True)).mean(axis=0)
+    )
     sure = np.flatnonzero(chance >= confidence)
     choice = int(sure[mean[sure].argmax()]) if len(sure) else best_seen
     told = chance[choice] if len(sure) else chance.max()
@@ -313,8 +388,12 @@ def next_runs(mean: np.ndarray, covariance: np.ndarray, noise: np.ndarray, n: in
     nodes, weights = np.polynomial.hermite_e.hermegauss(41)
     covariance, chosen = covariance.copy(), []
     for _ in range(min(n, len(mean))):
-        moves = covariance / np.sqrt(np.diag(covariance) + noise)  # column j: how a run at j may move every mean
-        best = (mean[:, None, None] + moves[:, :, None] * nodes).max(axis=0) @ weights / weights.sum()
+        moves = covariance / np.sqrt(
+            np.diag(covariance) + noise
+        )  # column j: how a run at j may move every mean
+        best = (
+            (mean[:, None, None] + moves[:, :, None] * nodes).max(axis=0) @ weights / weights.sum()
+        )
         best[chosen] = -np.inf
         j = int(best.argmax())
         chosen.append(j)
@@ -322,7 +401,9 @@ def next_runs(mean: np.ndarray, covariance: np.ndarray, noise: np.ndarray, n: in
     return chosen
 
 
-def seeds_needed(difference: float, seed_sd: float, user_sd: float = 0.0, power: float = 0.8, level: float = 0.95) -> float:
+def seeds_needed(
+    difference: float, seed_sd: float, user_sd: float = 0.0, power: float = 0.8, level: float = 0.95
+) -> float:
     """Seeds of each of two configurations that it takes to see a difference between them.
 
     All relative to the metric: difference (.03 is 3 %), seed_sd, the standard deviation
@@ -338,7 +419,13 @@ def seeds_needed(difference: float, seed_sd: float, user_sd: float = 0.0, power:
 # ---------------------------------------------------------------- the plan, replayed
 
 
-def replay(table: pd.DataFrame, budgets=(1.0, 0.5), confidence: float = 0.9, n_draws: int = 4000, seed: int = 0):
+def replay(
+    table: pd.DataFrame,
+    budgets=(1.0, 0.5),
+    confidence: float = 0.9,
+    n_draws: int = 4000,
+    seed: int = 0,
+):
     """Plan on known surfaces as if their largest N or d had not been trained.
 
     For each log in turn its cells beyond half of the largest N, or at the largest d, are
@@ -365,7 +452,9 @@ def replay(table: pd.DataFrame, budgets=(1.0, 0.5), confidence: float = 0.9, n_d
                 measured = np.where(mask[0], np.nan, truth)
                 for length, surface in log.reset_index(drop=True).groupby("max_seq_len"):
                     alone = surface[~mask[0][surface.index]]
-                    single = fitting.fit(families.log_quadratic(), alone, truth[alone.index]).predict(surface)
+                    single = fitting.fit(
+                        families.log_quadratic(), alone, truth[alone.index]
+                    ).predict(surface)
                     cost = _weights(surface)
                     for budget in budgets:
                         allowed = cost <= budget * cost.max() * (1 + 1e-9)
@@ -383,9 +472,21 @@ def replay(table: pd.DataFrame, budgets=(1.0, 0.5), confidence: float = 0.9, n_d
                             regret = np.log(best / value)
                             rows.append(
                                 {
-                                    **dict(split=split, dataset=name, max_seq_len=length, metric=metric, budget=budget, rule=rule),
+                                    **dict(
+                                        split=split,
+                                        dataset=name,
+                                        max_seq_len=length,
+                                        metric=metric,
+                                        budget=budget,
+                                        rule=rule,
+                                    ),
                                     **surface.loc[at[choice], list(families.AXES)].to_dict(),
-                                    **dict(value=value, best=best, regret=regret, noises=regret / unit[at[choice]]),
+                                    **dict(
+                                        value=value,
+                                        best=best,
+                                        regret=regret,
+                                        noises=regret / unit[at[choice]],
+                                    ),
                                 }
                             )
     return pd.DataFrame(rows)

@@ -52,23 +52,31 @@ def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
     y = np.broadcast_to(y, (batch, y.shape[-1]))
     problem, theta = _valleys(law, x, y, weights)
     bounds = np.array(list(law.exponents.values())).T
-    refined = _refine(law, x, y[problem], weights[problem] if weights.ndim == 2 else weights, theta, *bounds)
+    refined = _refine(
+        law, x, y[problem], weights[problem] if weights.ndim == 2 else weights, theta, *bounds
+    )
     return _best(refined, problem, batch)
 
 
-def solve_pinned(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray, index: int, values: np.ndarray) -> Solution:
+def solve_pinned(
+    law: Law, x: Axes, y: np.ndarray, weights: np.ndarray, index: int, values: np.ndarray
+) -> Solution:
     """One problem, y and weights (n,), solved with exponent `index` held at each of the values."""
     low, high = np.array(list(law.exponents.values())).T
     spots = np.unique(np.delete(lattice(law, x, GRID), index, axis=1), axis=0)
     theta = np.concatenate([np.insert(spots, index, value, axis=1) for value in values])
-    rss = _rss_on_lattice(design(law, x, theta), y[None], weights)[0].reshape(len(values), len(spots))
+    rss = _rss_on_lattice(design(law, x, theta), y[None], weights)[0].reshape(
+        len(values), len(spots)
+    )
     starts = np.argsort(rss, axis=1, kind="stable")[:, :VALLEYS]
     problem = np.repeat(np.arange(len(values)), starts.shape[1])
     theta = theta.reshape(len(values), len(spots), -1)[problem, starts.ravel()]
     bounds = [np.tile(bound, (len(theta), 1)) for bound in (low, high)]
     for bound in bounds:
         bound[:, index] = values[problem]
-    return _best(_refine(law, x, np.tile(y, (len(theta), 1)), weights, theta, *bounds), problem, len(values))
+    return _best(
+        _refine(law, x, np.tile(y, (len(theta), 1)), weights, theta, *bounds), problem, len(values)
+    )
 
 
 def _best(refined, problem, batch):
@@ -91,7 +99,9 @@ def design(law: Law, x: Axes, theta: np.ndarray) -> np.ndarray:
     """
     columns = law.basis(x, theta)
     if law.exponents and columns.shape[:-2] != theta.shape[:-1]:
-        raise InputError(f"the basis of {law.family} gave shape {columns.shape} for {len(theta)} rows of exponents")
+        raise InputError(
+            f"the basis of {law.family} gave shape {columns.shape} for {len(theta)} rows of exponents"
+        )
     return np.broadcast_to(columns, (len(theta), *columns.shape[-2:]))
 
 
@@ -131,7 +141,9 @@ def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
         columns = design(law, x, theta)
         columns = columns - columns.mean(axis=1, keepdims=True)
         columns = columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), 1e-300)
-        chord = np.linalg.norm(np.diff(columns, axis=0), axis=1)  # an arccosine would lose half of the digits here
+        chord = np.linalg.norm(
+            np.diff(columns, axis=0), axis=1
+        )  # an arccosine would lose half of the digits here
         turn = (2 * np.arcsin(np.minimum(chord / 2, 1))).sum(axis=1)
         travelled = np.concatenate([[0], np.cumsum(turn + turn.mean() / 2)])
         spread = np.interp(np.linspace(0, travelled[-1], size), travelled, mesh)
@@ -148,7 +160,9 @@ def exponent_slopes(law: Law, x: Axes, theta: np.ndarray, beta: np.ndarray) -> n
     return np.stack(slopes, axis=-1)
 
 
-def residual_slopes(law: Law, x: Axes, theta: np.ndarray, beta: np.ndarray, weights: np.ndarray, q: np.ndarray):
+def residual_slopes(
+    law: Law, x: Axes, theta: np.ndarray, beta: np.ndarray, weights: np.ndarray, q: np.ndarray
+):
     """Derivatives of the weighted residuals by the exponents, the linear parameters following along.
 
     q: the orthonormal columns of the weighted design (B, n, p). Returns (B, n, q).
@@ -166,7 +180,9 @@ def _valleys(law, x, y, weights):
     around = around.reshape(rss.shape)
     valley = rss <= around + TIE * np.abs(around)
     low = rss.min(axis=1, keepdims=True)
-    depth = np.where(valley, np.floor(np.maximum(rss - low, 0) / (TIE * np.abs(low) + 1e-300)), np.inf)
+    depth = np.where(
+        valley, np.floor(np.maximum(rss - low, 0) / (TIE * np.abs(low) + 1e-300)), np.inf
+    )
     size = np.broadcast_to(np.linalg.norm(theta, axis=1), depth.shape)
     lowest = np.lexsort((size, depth), axis=1)[:, :VALLEYS]
     problem, place = np.nonzero(np.take_along_axis(valley, lowest, axis=1))
@@ -194,7 +210,9 @@ def _rss_on_lattice(columns, y, weights):
         gram = (w @ pairs).reshape(-1, g, p, p) + ridge
         target = np.einsum("gnp,bn->bgp", z, w * values, optimize=True)
         beta = np.linalg.solve(gram, target[..., None])[..., 0]
-        rss[start : start + block] = np.sum(w * values**2, axis=1)[:, None] - np.sum(beta * target, axis=-1)
+        rss[start : start + block] = np.sum(w * values**2, axis=1)[:, None] - np.sum(
+            beta * target, axis=-1
+        )
     return rss
 
 
@@ -208,21 +226,36 @@ def _refine(law, x, y, weights, theta, low, high, steps=100):
             break
         now, values, own = theta[busy], y[busy], weights[busy] if weights.ndim == 2 else weights
         slope = residual_slopes(law, x, now, beta[busy], own, q[busy])
-        residual = (values - np.einsum("bnp,bp->bn", design(law, x, now), beta[busy])) * np.sqrt(own)
+        residual = (values - np.einsum("bnp,bp->bn", design(law, x, now), beta[busy])) * np.sqrt(
+            own
+        )
         gradient = np.einsum("bnq,bn->bq", slope, residual)
         stuck = ((now <= low[busy]) & (gradient >= 0)) | ((now >= high[busy]) & (gradient <= 0))
         slope, gradient = np.where(stuck[:, None], 0.0, slope), np.where(stuck, 0.0, gradient)
         curvature = np.einsum("bnq,bnr->bqr", slope, slope)
-        trial = np.clip(now - _damped_solve(curvature, gradient, damping[busy]), low[busy], high[busy])
+        trial = np.clip(
+            now - _damped_solve(curvature, gradient, damping[busy]), low[busy], high[busy]
+        )
         step = trial - now
-        promise = -np.einsum("bq,bq->b", step, 2 * gradient + np.einsum("bqr,br->bq", curvature, step))
+        promise = -np.einsum(
+            "bq,bq->b", step, 2 * gradient + np.einsum("bqr,br->bq", curvature, step)
+        )
         trial_beta, trial_rss, trial_q, _ = least_squares(design(law, x, trial), values, own)
         gain = rss[busy] - trial_rss
         better = gain > 1e-10 * rss[busy]
-        done = (np.abs(step).max(axis=1) < 1e-9) | (np.abs(gain) <= 1e-9 * rss[busy]) | (damping[busy] > 1e10)
+        done = (
+            (np.abs(step).max(axis=1) < 1e-9)
+            | (np.abs(gain) <= 1e-9 * rss[busy])
+            | (damping[busy] > 1e10)
+        )
         damping[busy] *= np.select([gain > 0.75 * promise, gain > 0.25 * promise], [0.2, 1.0], 5.0)
         keep = busy[better]
-        theta[keep], beta[keep], rss[keep], q[keep] = trial[better], trial_beta[better], trial_rss[better], trial_q[better]
+        theta[keep], beta[keep], rss[keep], q[keep] = (
+            trial[better],
+            trial_beta[better],
+            trial_rss[better],
+            trial_q[better],
+        )
         busy = busy[~done]
     converged = np.ones(len(theta), bool)
     converged[busy] = False
@@ -233,5 +266,7 @@ def _damped_solve(curvature, gradient, damping):
     """(curvature + damping * its diagonal)^-1 gradient, for each problem, in units where the diagonal is 1."""
     diagonal = np.einsum("bqq->bq", curvature)
     unit = 1 / np.sqrt(np.maximum(diagonal, 1e-7 * diagonal.max(axis=1, keepdims=True) + 1e-300))
-    scaled = curvature * unit[:, :, None] * unit[:, None, :] + damping[:, None, None] * np.eye(gradient.shape[1])
+    scaled = curvature * unit[:, :, None] * unit[:, None, :] + damping[:, None, None] * np.eye(
+        gradient.shape[1]
+    )
     return unit * np.linalg.solve(scaled, (unit * gradient)[..., None])[..., 0]

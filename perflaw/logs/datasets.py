@@ -15,11 +15,10 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
+from perflaw.logs.readers import require
 
 FOLDER = "PERFLAW_DATA"
 ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data")
@@ -36,8 +35,12 @@ class Source(NamedTuple):
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
 SOURCES = {
-    "ml-100k": Source(GROUPLENS + "ml-100k.zip", "md5:0e33842e24a9c977be4e0107933c0723", "ml-100k/u.data"),
-    "ml-1m": Source(GROUPLENS + "ml-1m.zip", "md5:c4d9eecfca2ab87c1945afe126590906", "ml-1m/ratings.dat"),
+    "ml-100k": Source(
+        GROUPLENS + "ml-100k.zip", "md5:0e33842e24a9c977be4e0107933c0723", "ml-100k/u.data"
+    ),
+    "ml-1m": Source(
+        GROUPLENS + "ml-1m.zip", "md5:c4d9eecfca2ab87c1945afe126590906", "ml-1m/ratings.dat"
+    ),
 }
 
 
@@ -56,11 +59,21 @@ def load(name: str | os.PathLike, **options) -> InteractionLog:
     if name in ("synthetic", *SOURCES):
         if given := [option for option, value in options.items() if value is not None]:
             raise InputError(f"{name} is known; {given[0]}= is for files of your own")
-        return synthetic.Process().sample().log if name == "synthetic" else read_log(_fetched(name), name=name)
+        return (
+            synthetic.Process().sample().log
+            if name == "synthetic"
+            else read_log(_fetched(name), name=name)
+        )
     if Path(name).name != name or Path(name).suffix or Path(name).exists():
         return read_log(name, **options)  # which says what is wrong with the path
-    told = f"the folder {FOLDER} has {', '.join(here)}" if here else f"{FOLDER} may name a folder of logs"
-    raise InputError(f"there is no log {name!r}: name a file, or one of synthetic, {', '.join(SOURCES)}; {told}")
+    told = (
+        f"the folder {FOLDER} has {', '.join(here)}"
+        if here
+        else f"{FOLDER} may name a folder of logs"
+    )
+    raise InputError(
+        f"there is no log {name!r}: name a file, or one of synthetic, {', '.join(SOURCES)}; {told}"
+    )
 
 
 def local() -> dict[str, Path]:
@@ -106,9 +119,13 @@ def fetch(name: str, url: str, checksum: str) -> Path:
         cache().mkdir(parents=True, exist_ok=True)
         return Path(pooch.retrieve(url, checksum, file, cache(), progressbar=True))
     except ValueError as error:  # pooch's word for a checksum that differs
-        raise InputError(f"{name}: {file} is not the published file (its checksum differs); {mend}") from error
+        raise InputError(
+            f"{name}: {file} is not the published file (its checksum differs); {mend}"
+        ) from error
     except Exception as error:  # whatever the network, the server or the disk may say
-        raise InputError(f"{name} is not here and could not be downloaded ({type(error).__name__}); {mend}") from error
+        raise InputError(
+            f"{name} is not here and could not be downloaded ({type(error).__name__}); {mend}"
+        ) from error
 
 
 def _fetched(name) -> Path:
@@ -117,17 +134,25 @@ def _fetched(name) -> Path:
     converted = cache() / f"{name}-{source.checksum[-8:]}.parquet"
     if converted.exists():
         return converted
+    duckdb = require("duckdb", f"{name} is kept as Parquet, which")
     path = fetch(name, source.url, source.checksum)
     mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache()}"
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / Path(source.member).name
         try:
-            with zipfile.ZipFile(path) as packed, packed.open(source.member) as member, open(plain, "wb") as file:
+            with (
+                zipfile.ZipFile(path) as packed,
+                packed.open(source.member) as member,
+                open(plain, "wb") as file,
+            ):
                 shutil.copyfileobj(member, file)
             write_log(read_log(plain), converted)
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
-            raise InputError(f"{name}: {path} does not hold {source.member} ({type(error).__name__}); {mend}") from None
+            raise InputError(
+                f"{name}: {path} does not hold {source.member} ({type(error).__name__}); {mend}"
+            ) from None
         except (OSError, duckdb.Error) as error:
-            raise InputError(f"{name} could not be converted in {cache()} ({error}); is the disk full?") from error
+            raise InputError(
+                f"{name} could not be converted in {cache()} ({error}); is the disk full?"
+            ) from error
     return converted
-

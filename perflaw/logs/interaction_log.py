@@ -22,7 +22,9 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.logs import readers
 
-BLOCK = 1 << 16  # interactions worked on at a time: memory stays near that of the log, and `_pairs` within 64 bits
+BLOCK = (
+    1 << 16
+)  # interactions worked on at a time: memory stays near that of the log, and `_pairs` within 64 bits
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
@@ -35,11 +37,16 @@ class InteractionLog:
 
     items: np.ndarray  # (tokens,) int32, codes 0 … n_items − 1
     offsets: np.ndarray  # (n_users + 1,) int64; user u has items[offsets[u] : offsets[u + 1]]
-    timestamps: np.ndarray | None  # (tokens,) float64 seconds since 1970 UTC; None where there is no clock
+    timestamps: (
+        np.ndarray | None
+    )  # (tokens,) float64 seconds since 1970 UTC; None where there is no clock
     user_ids: np.ndarray  # (n_users,) as in the file
-    item_ids: np.ndarray  # (n_items,) the vocabulary: what each code stands for, whether it still occurs or not
+    item_ids: (
+        np.ndarray
+    )  # (n_items,) the vocabulary: what each code stands for, whether it still occurs or not
     name: str = "log"
-    notes: tuple[str, ...] = ()  # what was guessed when it was read
+    notes: tuple[str, ...] = ()  # all there is to know about its reading, guesses among them
+    guesses: tuple[str, ...] = ()  # what was guessed when it was read
 
     def __repr__(self):
         return f"<InteractionLog {self.name}: {self.n_users:,} users, {self.n_items:,} items, {self.tokens:,} interactions>"
@@ -95,7 +102,9 @@ class InteractionLog:
         all that is looked at and yet not interchangeable, one log can have two hashes.
         Different logs never share one.)
         """
-        digest = hashlib.sha256(f"{self.n_users} {self.tokens} {self.timestamps is not None}\n".encode())
+        digest = hashlib.sha256(
+            f"{self.n_users} {self.tokens} {self.timestamps is not None}\n".encode()
+        )
         _digest_histories(digest, self, *_canonical(self))
         return digest.hexdigest()
 
@@ -116,7 +125,10 @@ class InteractionLog:
         """
         lengths, occurring = self.lengths, int(np.count_nonzero(self.item_counts))
         repeated = int(self.repeats.sum())
-        quantiles = {f"length_q{100 * q:02.0f}": float(v) for q, v in zip(QUANTILES, np.quantile(lengths, QUANTILES))}
+        quantiles = {
+            f"length_q{100 * q:02.0f}": float(v)
+            for q, v in zip(QUANTILES, np.quantile(lengths, QUANTILES))
+        }
         told = {
             "users": self.n_users,
             "items": occurring,
@@ -144,7 +156,9 @@ class InteractionLog:
 
     def min_length(self, n: int) -> InteractionLog:
         """Users with at least n interactions."""
-        return self.keep(np.repeat(self.lengths >= n, self.lengths), f"no user has {n} interactions")
+        return self.keep(
+            np.repeat(self.lengths >= n, self.lengths), f"no user has {n} interactions"
+        )
 
     def k_core(self, k: int) -> InteractionLog:
         """The largest part in which every user and every item has at least k interactions."""
@@ -166,7 +180,9 @@ class InteractionLog:
     def sample_users(self, share: float, seed: int = 0) -> InteractionLog:
         """A share of the users, chosen at random; with the same seed a smaller share is part of a larger one."""
         chosen = np.zeros(self.n_users, bool)
-        chosen[np.random.default_rng(seed).permutation(self.n_users)[: _count(share, self.n_users)]] = True
+        chosen[
+            np.random.default_rng(seed).permutation(self.n_users)[: _count(share, self.n_users)]
+        ] = True
         return self.keep(np.repeat(chosen, self.lengths))
 
     def sample_tokens(self, share: float, seed: int = 0) -> InteractionLog:
@@ -186,7 +202,9 @@ class InteractionLog:
         start = self.tokens - kept
         if seed is not None:
             start = int(np.random.default_rng(seed).integers(start + 1))
-        return self.keep((self.timestamps >= times[start]) & (self.timestamps <= times[start + kept - 1]))
+        return self.keep(
+            (self.timestamps >= times[start]) & (self.timestamps <= times[start + kept - 1])
+        )
 
     def reverse_ties(self) -> InteractionLog:
         """The log under the opposite tie rule: interactions of a user at one time in the reverse of the file's order."""
@@ -234,30 +252,89 @@ def read_log(
     delimiter: str | None = None,
     header: bool | None = None,
     unit: str | None = None,
+    time_format: str | None = None,
+    timezone: str | None = None,
+    drop_incomplete: bool = False,
+    parts: bool = False,
     name: str | None = None,
 ) -> InteractionLog:
-    """Read a log from a file or a DataFrame.
+    r"""Read a log from a file, or from a table in memory.
 
-    Files: Parquet; text with columns split at a comma, tab, `;`, `|`, `::` or spaces (CSV, TSV,
-    RecBole's .inter, MovieLens' u.data and ratings.dat, SASRec's `user item`); `user item item …`
-    a line (S3-Rec); text may be packed with gzip or zstd. What is not given is guessed, and
-    `log.notes` says how.
+    Files: text with columns split at a comma, tab, `;`, `|`, `::` or spaces (CSV, TSV, RecBole's
+    .inter, MovieLens' u.data and ratings.dat, SASRec's `user item`); `user item item …` a line
+    (S3-Rec); a list of items in each cell (HSTU, RecBole's `token_seq`); JSON lines, an
+    interaction or a user with a list of events each; Parquet. All may be packed with gzip,
+    bzip2, xz or zstd. What is not given is guessed, and `log.guesses` says how.
 
-    user, item, time: names of columns, or their numbers from 1 where there is no header.
-    layout: "parquet", "table" or "sequences" (S3-Rec). delimiter, header: of a table.
-    unit: of times that are numbers: "s", "ms", "us", "ns" since 1970 UTC, or "order" if they
-    are no clock times and only order each history. Dates are ISO 8601, in UTC unless they say.
+    Parameters
+    ----------
+    source : str, path, DataFrame, or any table with the Arrow C stream (Polars, PyArrow)
+    user, item, time : str or int, optional
+        Names of columns, or their numbers from 1 where there is no header.
+    layout : {"parquet", "table", "sequences", "json"}, optional
+        "sequences" is that of S3-Rec.
+    delimiter, header : str, bool, optional
+        Of a table of text.
+    unit : {"s", "ms", "us", "ns", "filetime", "ticks", "order"}, optional
+        Of times that are numbers: since 1970 UTC, as Windows and .NET have them, or "order" if
+        they are no clock times and only order each history.
+    time_format : str, optional
+        Of times that are text, in the fields of strptime, as in ``"%d/%m/%y %H:%M"``. Without
+        it dates are read where the year comes first.
+    timezone : str, optional
+        Of dates that do not say theirs, as in ``"Europe/Berlin"``; UTC without it.
+    drop_incomplete : bool
+        Leave out rows without a user, an item or a time, `NA` and the like among them; a note
+        says how many.
+    parts : bool
+        Is the source a folder of Parquet files that are one log?
+    name : str, optional
+        Of the log; that of the file without it.
 
-    Ids are text unless all of them are whole numbers. Each history is sorted by time;
-    interactions at the same time, and those of a log without times, keep the order of the file.
-    Raises InputError with the file, the row and the mend.
+    Returns
+    -------
+    InteractionLog
+        Each history is sorted by time; interactions at the same time, and those of a log
+        without times, keep the order of the source. Ids are text unless all of them are whole
+        numbers.
+
+    Raises
+    ------
+    InputError
+        With the source, the line and the mend, where it cannot be read in one way only.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = read_log(pd.DataFrame({"user": [7, 7], "item": ["b", "a"], "day": ["x", "y"]}))
+    >>> log
+    <InteractionLog log: 1 users, 2 items, 2 interactions>
     """
-    options = readers.ReadOptions(user, item, time, layout, delimiter, header, unit)
+    options = readers.ReadOptions(
+        user=user,
+        item=item,
+        time=time,
+        layout=layout,
+        delimiter=delimiter,
+        header=header,
+        unit=unit,
+        time_format=time_format,
+        timezone=timezone,
+        drop_incomplete=drop_incomplete,
+        parts=parts,
+    )
     columns = readers.read(source, options)
     if name is None:
-        name = "log" if isinstance(source, pd.DataFrame) else Path(source).name.split(".")[0]
+        name = Path(source).name.split(".")[0] if isinstance(source, str | os.PathLike) else "log"
     return InteractionLog(
-        columns.items, columns.offsets, columns.timestamps, columns.user_ids, columns.item_ids, name, columns.guesses + columns.notes
+        columns.items,
+        columns.offsets,
+        columns.timestamps,
+        columns.user_ids,
+        columns.item_ids,
+        name,
+        columns.guesses + columns.notes,
+        columns.guesses,
     )
 
 
@@ -271,16 +348,21 @@ def from_histories(histories, timestamps=None, name: str = "log") -> Interaction
         timestamps = np.concatenate([np.asarray(times, np.float64) for times in timestamps])
         within = np.ones(len(codes), bool)
         within[_offsets(lengths)[:-1]] = False
-        if len(timestamps) != len(codes) or not np.isfinite(timestamps).all() or (np.diff(timestamps) < 0)[within[1:]].any():
+        if (
+            len(timestamps) != len(codes)
+            or not np.isfinite(timestamps).all()
+            or (np.diff(timestamps) < 0)[within[1:]].any()
+        ):
             raise InputError("timestamps: one for each item, in order within each history")
     users = np.arange(len(lengths))
-    return InteractionLog(codes.astype(np.int32), _offsets(lengths), timestamps, users, item_ids, name)
+    return InteractionLog(
+        codes.astype(np.int32), _offsets(lengths), timestamps, users, item_ids, name
+    )
 
 
 def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
     """Write a Parquet file with columns user, item and, where there is a clock, timestamp; complete or not at all."""
-    import duckdb
-
+    duckdb = readers.require("duckdb", "writing Parquet")
     path = Path(path)
     columns = {"user": np.repeat(log.user_ids, log.lengths), "item": log.item_ids[log.items]}
     if log.timestamps is not None:
@@ -309,10 +391,17 @@ class Split:
 
     log: InteractionLog
     train: InteractionLog
-    validation: np.ndarray  # (log.n_users,) int64, the target's position in log.items; −1: the user has none
+    validation: (
+        np.ndarray
+    )  # (log.n_users,) int64, the target's position in log.items; −1: the user has none
     test: np.ndarray  # (log.n_users,) likewise
     rule: str  # how it was split and what was done to the training part, in words
-    interventions: tuple[tuple[str, float, int], ...] = ()  # on the training part: name, strength, seed
+    interventions: tuple[
+        tuple[str, float, int], ...
+    ] = ()  # on the training part: name, strength, seed
+    sample: tuple[float, int, str] | None = (
+        None  # where the log is a share of the users of another: share, seed, hash of that other
+    )
 
     @cached_property
     def hash(self) -> str:
@@ -321,7 +410,9 @@ class Split:
         digest = hashlib.sha256(f"{self.rule}\n{self.log.n_items}\n".encode())
         _digest_histories(digest, self.log, order, codes)
         for targets in (self.validation, self.test):
-            digest.update(np.where(targets < 0, -1, targets - self.log.offsets[:-1])[order].astype("<i8"))
+            digest.update(
+                np.where(targets < 0, -1, targets - self.log.offsets[:-1])[order].astype("<i8")
+            )
         colours = _user_colours(self.train, _mixed(codes))
         _digest_histories(digest, self.train, np.argsort(colours, kind="stable"), codes)
         return digest.hexdigest()
@@ -339,7 +430,9 @@ class Split:
             user = np.flatnonzero(self.test >= 0)
             before, here = log.timestamps[test - 1], log.timestamps[test]
             after = log.timestamps[np.minimum(test + 1, log.tokens - 1)]
-            tied = float(np.mean((before == here) | ((after == here) & (test + 1 < log.offsets[user + 1]))))
+            tied = float(
+                np.mean((before == here) | ((after == here) & (test + 1 < log.offsets[user + 1])))
+            )
         return {
             "train_users": self.train.n_users,
             "train_tokens": self.train.tokens,
@@ -377,18 +470,30 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
     Raises InputError where there is no clock, or where a part is empty.
     """
     if not (0 < validation and 0 < test and validation + test < 1):
-        raise InputError(f"the shares {validation} and {test} of a global-time split must be above 0 and below 1 together")
+        raise InputError(
+            f"the shares {validation} and {test} of a global-time split must be above 0 and below 1 together"
+        )
     log = log.compact()
     times = log.clock("a global-time split")
     cuts = np.quantile(times, [1 - validation - test, 1 - test], method="higher")
     if cuts[0] == cuts[1]:
-        raise InputError(f"{log.name} cannot be split by time: both cuts fall on {np.datetime64(int(cuts[0]), 's')}")
+        raise InputError(
+            f"{log.name} cannot be split by time: both cuts fall on {np.datetime64(int(cuts[0]), 's')}"
+        )
     starts, ends = log.offsets[:-1], log.offsets[1:]
-    first = [starts + np.add.reduceat(times < cut, starts, dtype=np.int64) for cut in cuts]  # positions from the cut on
-    targets = [np.where((at > starts) & (at < until), at, -1) for at, until in zip(first, (first[1], ends))]
-    train = log.keep(times < cuts[0], f"{log.name} cannot be split by time: nothing is before the first cut")
+    first = [
+        starts + np.add.reduceat(times < cut, starts, dtype=np.int64) for cut in cuts
+    ]  # positions from the cut on
+    targets = [
+        np.where((at > starts) & (at < until), at, -1) for at, until in zip(first, (first[1], ends))
+    ]
+    train = log.keep(
+        times < cuts[0], f"{log.name} cannot be split by time: nothing is before the first cut"
+    )
     if not all((part >= 0).any() for part in targets):
-        raise InputError(f"{log.name} cannot be split by time: no user has interactions on both sides of a cut")
+        raise InputError(
+            f"{log.name} cannot be split by time: no user has interactions on both sides of a cut"
+        )
     days = [str(np.datetime64(int(cut), "s")) for cut in cuts]
     return Split(log, train, *targets, f"global time, cut at {days[0]} and {days[1]}")
 
@@ -408,11 +513,20 @@ def _pairs(log):
     """In blocks: start, stop, the order of interactions by user, item and time, and where the pair is that before."""
     for first, until in _blocks(log.offsets):
         start, stop = log.offsets[first], log.offsets[until]
-        users = np.repeat(np.arange(until - first, dtype=np.uint64), np.diff(log.offsets[first : until + 1]))
+        users = np.repeat(
+            np.arange(until - first, dtype=np.uint64), np.diff(log.offsets[first : until + 1])
+        )
         pair = users * np.uint64(log.n_items) + log.items[start:stop].astype(np.uint64)
         bits = np.uint64(int(stop - start).bit_length())
-        keys = np.sort((pair << bits) | np.arange(stop - start, dtype=np.uint64))  # one number each: a fast, stable sort
-        yield start, stop, (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64), np.diff(keys >> bits) == 0
+        keys = np.sort(
+            (pair << bits) | np.arange(stop - start, dtype=np.uint64)
+        )  # one number each: a fast, stable sort
+        yield (
+            start,
+            stop,
+            (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64),
+            np.diff(keys >> bits) == 0,
+        )
 
 
 def _tied(log):
@@ -423,7 +537,8 @@ def _tied(log):
 
 def _duplicates(log):
     return sum(
-        int(np.sum(same & (np.diff(log.timestamps[start:stop][order]) == 0))) for start, stop, order, same in _pairs(log)
+        int(np.sum(same & (np.diff(log.timestamps[start:stop][order]) == 0)))
+        for start, stop, order, same in _pairs(log)
     )
 
 

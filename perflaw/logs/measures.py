@@ -20,9 +20,9 @@ from scipy.special import entr
 from perflaw.errors import InputError
 from perflaw.logs import datasets, perturbations, synthetic
 from perflaw.logs.entropy import approximate
+from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
 from perflaw.models import ranking
 from perflaw.paths import HOME
-from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
 
 FOLDER = HOME / "data" / "logs"
 
@@ -39,12 +39,16 @@ def logs(names=()) -> dict[str, InteractionLog]:
 def with_recorded(name: str, measured: pd.DataFrame) -> pd.DataFrame:
     """`measured` (a column `log`), and below it the rows of data/logs/NAME.csv about other logs."""
     recorded = pd.read_csv(FOLDER / f"{name}.csv")
-    return pd.concat([measured, recorded[~recorded["log"].isin(measured["log"])]], ignore_index=True)
+    return pd.concat(
+        [measured, recorded[~recorded["log"].isin(measured["log"])]], ignore_index=True
+    )
 
 
 def summaries(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     """One row a log: `InteractionLog.summary` and the hash."""
-    return pd.DataFrame([{"log": name, **log.summary(), "hash": log.hash} for name, log in logs.items()])
+    return pd.DataFrame(
+        [{"log": name, **log.summary(), "hash": log.hash} for name, log in logs.items()]
+    )
 
 
 def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
@@ -70,7 +74,10 @@ def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
             except InputError:
                 pass
         for rule, split in told.items():
-            parts, ranks = split.summary(), ranking.ranks(ranking.most_popular(split), split, split.test)
+            parts, ranks = (
+                split.summary(),
+                ranking.ranks(ranking.most_popular(split), split, split.test),
+            )
             rows.append(
                 {
                     "log": name,
@@ -78,7 +85,9 @@ def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
                     "train_tokens": parts["train_tokens"],
                     "targets": parts["test_targets"],
                     **{key: parts[key] for key in ("tied", "repeated", "untrained")},
-                    "moved": float(np.mean(_targets(first) != _targets(split))) if rule == "ties reversed" else None,
+                    "moved": float(np.mean(_targets(first) != _targets(split)))
+                    if rule == "ties reversed"
+                    else None,
                     "HR@10": ranking.hit_rate(ranks),
                     "NDCG@10": ranking.ndcg(ranks),
                 }
@@ -88,7 +97,9 @@ def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
 
 def _targets(split):
     """(n_users,) ids of the test targets; of users without one, the last item."""
-    return split.log.item_ids[split.log.items[np.where(split.test < 0, split.log.offsets[1:] - 1, split.test)]]
+    return split.log.item_ids[
+        split.log.items[np.where(split.test < 0, split.log.offsets[1:] - 1, split.test)]
+    ]
 
 
 def curves(logs: dict[str, InteractionLog]) -> pd.DataFrame:
@@ -107,13 +118,21 @@ def curves(logs: dict[str, InteractionLog]) -> pd.DataFrame:
         rank = _spread(len(counts))
         parts.append((name, "popularity", rank, counts[rank - 1] / log.tokens))
         place = np.arange(log.tokens) - np.repeat(log.offsets[:-1], log.lengths) + 1
-        edges = np.unique(np.append(np.geomspace(2, max(lengths[-1], 3), 20).astype(int), lengths[-1] + 1))
+        edges = np.unique(
+            np.append(np.geomspace(2, max(lengths[-1], 3), 20).astype(int), lengths[-1] + 1)
+        )
         bins = np.digitize(place, edges)
-        sizes, again = np.bincount(bins, minlength=len(edges) + 1), np.bincount(bins, log.repeats, len(edges) + 1)
+        sizes, again = (
+            np.bincount(bins, minlength=len(edges) + 1),
+            np.bincount(bins, log.repeats, len(edges) + 1),
+        )
         enough = np.flatnonzero(sizes[1:-1] >= 100) + 1
         middle = np.sqrt(edges[enough - 1] * (edges[enough] - 1.0))
         parts.append((name, "repeats", middle, again[enough] / sizes[enough]))
-    return pd.concat([pd.DataFrame({"log": log, "curve": curve, "x": x, "y": y}) for log, curve, x, y in parts], ignore_index=True)
+    return pd.concat(
+        [pd.DataFrame({"log": log, "curve": curve, "x": x, "y": y}) for log, curve, x, y in parts],
+        ignore_index=True,
+    )
 
 
 def _spread(n, points=40):
@@ -141,23 +160,68 @@ def measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measur
     m, r, last = approximate.checked(m, r, last)
     whose = f"m = {m}, r = {r:g}" + (f", last {last}" if last else "")
     whose += " on item numbers" * (r > 0)
-    by_user = lambda log: approximate.apen_by_user(in_order_of_ids(log) if r > 0 else log, m, r, last)  # noqa: E731
+    by_user = lambda log: approximate.apen_by_user(
+        in_order_of_ids(log) if r > 0 else log, m, r, last
+    )  # noqa: E731
     return [
-        Measure("shannon", "entropy of the next item, knowing popularity only", approximate.shannon),
-        Measure("apen signed", f"approximate entropy by user ({whose}), mean", lambda log: by_user(log).mean, False),
-        Measure("apen absolute", "the same, mean of absolute values: what the paper divides D by", lambda log: by_user(log).mean_absolute, False),
-        Measure("sample", f"sample entropy: −ln of how often two equal runs of {m} items, of any users, go on alike", lambda log: approximate.sample_entropy(log, m)),
-        Measure("pooled", f"entropy of the next item given the last {m}, plug-in: too low, and grows with the log", lambda log: approximate.apen_pooled(log, m)),
-        Measure("plug-in", "entropy of the next item given the last one, plug-in", lambda log: approximate.apen_pooled(log, 1)),
-        Measure("conditional", "the same, corrected for its bias: what this study divides D by", approximate.conditional_entropy),
-        Measure("lempel-ziv", "actual entropy of each history, mean", lambda log: approximate.lempel_ziv_by_user(log, last).mean, False),
-        Measure("compression", "bytes after compression over bytes before", approximate.compression_ratio),
-        Measure("accuracy limit", "share of next items that can be guessed at most at that corrected entropy (Fano)", _accuracy_limit),
+        Measure(
+            "shannon", "entropy of the next item, knowing popularity only", approximate.shannon
+        ),
+        Measure(
+            "apen signed",
+            f"approximate entropy by user ({whose}), mean",
+            lambda log: by_user(log).mean,
+            False,
+        ),
+        Measure(
+            "apen absolute",
+            "the same, mean of absolute values: what the paper divides D by",
+            lambda log: by_user(log).mean_absolute,
+            False,
+        ),
+        Measure(
+            "sample",
+            f"sample entropy: −ln of how often two equal runs of {m} items, of any users, go on alike",
+            lambda log: approximate.sample_entropy(log, m),
+        ),
+        Measure(
+            "pooled",
+            f"entropy of the next item given the last {m}, plug-in: too low, and grows with the log",
+            lambda log: approximate.apen_pooled(log, m),
+        ),
+        Measure(
+            "plug-in",
+            "entropy of the next item given the last one, plug-in",
+            lambda log: approximate.apen_pooled(log, 1),
+        ),
+        Measure(
+            "conditional",
+            "the same, corrected for its bias: what this study divides D by",
+            approximate.conditional_entropy,
+        ),
+        Measure(
+            "lempel-ziv",
+            "actual entropy of each history, mean",
+            lambda log: approximate.lempel_ziv_by_user(log, last).mean,
+            False,
+        ),
+        Measure(
+            "compression",
+            "bytes after compression over bytes before",
+            approximate.compression_ratio,
+        ),
+        Measure(
+            "accuracy limit",
+            "share of next items that can be guessed at most at that corrected entropy (Fano)",
+            _accuracy_limit,
+        ),
     ]
 
 
 def _accuracy_limit(log):
-    return approximate.accuracy_limit(approximate.conditional_entropy(log), int(np.count_nonzero(log.item_counts)))
+    return approximate.accuracy_limit(
+        approximate.conditional_entropy(log), int(np.count_nonzero(log.item_counts))
+    )
 
 
 def measured(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | InputError]:
@@ -171,14 +235,23 @@ def measured(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | In
     return told
 
 
-def entropies(logs: dict[str, InteractionLog], m: int = 2, r: float = 0.0, last: int | None = None) -> pd.DataFrame:
+def entropies(
+    logs: dict[str, InteractionLog], m: int = 2, r: float = 0.0, last: int | None = None
+) -> pd.DataFrame:
     """One row a log: all measures (nan where undefined), users too short for ApEn, share of transitions seen once."""
     rows = []
     for name, log in logs.items():
-        once = Measure("seen once", "share of transitions that occur once", approximate.share_seen_once)
+        once = Measure(
+            "seen once", "share of transitions that occur once", approximate.share_seen_once
+        )
         told = measured(log, [*measures(m, r, last), once])
-        told = {measure: math.nan if isinstance(value, InputError) else value for measure, value in told.items()}
-        rows.append({"log": name, "tokens": log.tokens, **told, "too short": too_short(log, m, last)})
+        told = {
+            measure: math.nan if isinstance(value, InputError) else value
+            for measure, value in told.items()
+        }
+        rows.append(
+            {"log": name, "tokens": log.tokens, **told, "too short": too_short(log, m, last)}
+        )
     return pd.DataFrame(rows)
 
 
@@ -195,7 +268,10 @@ def cross_entropy(split: Split) -> float:
     that mislead. Seconds on a million interactions.
     """
     train, users = split.train, np.flatnonzero(split.validation >= 0)
-    asked, before = split.log.items[split.validation[users]], split.log.items[split.validation[users] - 1]
+    asked, before = (
+        split.log.items[split.validation[users]],
+        split.log.items[split.validation[users] - 1],
+    )
     inside = np.ones(train.tokens, bool)
     inside[train.offsets[1:] - 1] = False
     first, second = train.items[:-1][inside[:-1]], train.items[1:][inside[:-1]]
@@ -220,7 +296,16 @@ def worked_example(sequence: str, m: int = 1) -> pd.DataFrame:
         templates = [sequence[i : i + length] for i in range(len(sequence) - length + 1)]
         for i, template in enumerate(templates, 1):
             share = templates.count(template) / len(templates)
-            rows.append({"length": length, "i": i, "template": template, "matches": templates.count(template), "of": len(templates), "ln C": math.log(share)})
+            rows.append(
+                {
+                    "length": length,
+                    "i": i,
+                    "template": template,
+                    "matches": templates.count(template),
+                    "of": len(templates),
+                    "ln C": math.log(share),
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -236,11 +321,20 @@ def by_length(logs: dict[str, InteractionLog], m: int = 2) -> pd.DataFrame:
             inside = (log.lengths >= low) & (log.lengths < high)
             if inside.sum() >= 5:
                 length = float(np.exp(np.log(log.lengths[inside]).mean()))
-                rows.append({"log": name, "length": length, "apen": float(values[inside].mean()), "users": int(inside.sum())})
+                rows.append(
+                    {
+                        "log": name,
+                        "length": length,
+                        "apen": float(values[inside].mean()),
+                        "users": int(inside.sum()),
+                    }
+                )
     return pd.DataFrame(rows)
 
 
-def sensitivity(logs: dict[str, InteractionLog], orders=(1, 2, 4, 8), lengths=(25, 50, 100, 200)) -> pd.DataFrame:
+def sensitivity(
+    logs: dict[str, InteractionLog], orders=(1, 2, 4, 8), lengths=(25, 50, 100, 200)
+) -> pd.DataFrame:
     """Symbolic ApEn by user for each m and L: columns log, m, last, mean, mean_absolute, too_short."""
     rows = []
     for (name, log), m, last in itertools.product(logs.items(), orders, lengths):
@@ -248,7 +342,16 @@ def sensitivity(logs: dict[str, InteractionLog], orders=(1, 2, 4, 8), lengths=(2
             found = approximate.apen_by_user(log, m, last=last)
         except InputError:
             continue
-        rows.append({"log": name, "m": m, "last": last, "mean": found.mean, "mean_absolute": found.mean_absolute, "too_short": found.too_short})
+        rows.append(
+            {
+                "log": name,
+                "m": m,
+                "last": last,
+                "mean": found.mean,
+                "mean_absolute": found.mean_absolute,
+                "too_short": found.too_short,
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -260,7 +363,13 @@ def in_order_of_ids(log: InteractionLog) -> InteractionLog:
     return replace(log, items=ranks[log.items], item_ids=log.item_ids[order])
 
 
-def numbering(logs: dict[str, InteractionLog], tolerances=(0, 1, 2, 100), last: int = 50, m: int = 2, seeds: int = 5) -> pd.DataFrame:
+def numbering(
+    logs: dict[str, InteractionLog],
+    tolerances=(0, 1, 2, 100),
+    last: int = 50,
+    m: int = 2,
+    seeds: int = 5,
+) -> pd.DataFrame:
     """ApEn by user on item numbers (mean of absolute values) for each r: as numbered, and renumbered at random.
 
     As numbered: in the order of their ids. Columns log, r, as_numbered, renumbered_low,
@@ -270,17 +379,38 @@ def numbering(logs: dict[str, InteractionLog], tolerances=(0, 1, 2, 100), last: 
     for (name, log), r in itertools.product(logs.items(), tolerances):
         if log.lengths.max() <= m:
             continue
-        orders = [np.random.default_rng(seed).permutation(log.n_items).astype(np.int32) for seed in range(seeds)]
-        numberings = [in_order_of_ids(log), *(replace(log, items=order[log.items]) for order in orders)]
-        found = [approximate.apen_by_user(numbered, m, r, last).mean_absolute for numbered in numberings]
-        rows.append({"log": name, "r": r, "as_numbered": found[0], "renumbered_low": min(found[1:]), "renumbered_high": max(found[1:])})
+        orders = [
+            np.random.default_rng(seed).permutation(log.n_items).astype(np.int32)
+            for seed in range(seeds)
+        ]
+        numberings = [
+            in_order_of_ids(log),
+            *(replace(log, items=order[log.items]) for order in orders),
+        ]
+        found = [
+            approximate.apen_by_user(numbered, m, r, last).mean_absolute for numbered in numberings
+        ]
+        rows.append(
+            {
+                "log": name,
+                "r": r,
+                "as_numbered": found[0],
+                "renumbered_low": min(found[1:]),
+                "renumbered_high": max(found[1:]),
+            }
+        )
     return pd.DataFrame(rows)
 
 
 # ---------------------------------------------------------------- against a known truth
 
 
-def ruler(process: synthetic.Process, users=(30, 100, 300, 1_000, 3_000, 10_000, 30_000), mean_length: int = 50, seed: int = 0) -> pd.DataFrame:
+def ruler(
+    process: synthetic.Process,
+    users=(30, 100, 300, 1_000, 3_000, 10_000, 30_000),
+    mean_length: int = 50,
+    seed: int = 0,
+) -> pd.DataFrame:
     """What estimators say of logs of one process as they grow: columns tokens, measure, value."""
     rows = []
     for n_users in users:
@@ -293,7 +423,9 @@ def ruler(process: synthetic.Process, users=(30, 100, 300, 1_000, 3_000, 10_000,
             "Lempel-Ziv by user": approximate.lempel_ziv_by_user(log).mean,
             "ApEn by user, absolute": approximate.apen_by_user(log).mean_absolute,
         }
-        rows += [{"tokens": log.tokens, "measure": name, "value": value} for name, value in found.items()]
+        rows += [
+            {"tokens": log.tokens, "measure": name, "value": value} for name, value in found.items()
+        ]
     return pd.DataFrame(rows)
 
 
@@ -310,7 +442,9 @@ STRENGTHS = {  # of interventions, in the order in which they are shown
 }
 
 
-def under_interventions(process: synthetic.Process, strengths=STRENGTHS, seeds: int = 3, m: int = 2, **size) -> pd.DataFrame:
+def under_interventions(
+    process: synthetic.Process, strengths=STRENGTHS, seeds: int = 3, m: int = 2, **size
+) -> pd.DataFrame:
     """How interventions on the training part change each measure, in per cent, over logs drawn with different seeds.
 
     Columns intervention, strength, measure, change (mean), sd (between seeds). The measure
@@ -320,18 +454,30 @@ def under_interventions(process: synthetic.Process, strengths=STRENGTHS, seeds: 
     changes = []
     for seed in range(seeds):
         split = leave_one_out(process.sample(seed=seed, **size).log)
-        before = {measure.name: measure.of(split.train) for measure in kept} | {"tokens": split.train.tokens}
+        before = {measure.name: measure.of(split.train) for measure in kept} | {
+            "tokens": split.train.tokens
+        }
         for name, strength in strengths.items():
             train = perturbations.apply(split, name, strength, seed).train
             after = {measure.name: measure.of(train) for measure in kept} | {"tokens": train.tokens}
             changed = {key: 100 * (after[key] - before[key]) / abs(before[key]) for key in before}
-            changed["truth"] = 100 * (true_entropy(process, name, strength, split.train.lengths) / process.entropy_rate - 1)
-            changes += [{"intervention": name, "strength": strength, "measure": key, "change": value} for key, value in changed.items()]
-    grouped = pd.DataFrame(changes).groupby(["intervention", "strength", "measure"], sort=False)["change"]
+            changed["truth"] = 100 * (
+                true_entropy(process, name, strength, split.train.lengths) / process.entropy_rate
+                - 1
+            )
+            changes += [
+                {"intervention": name, "strength": strength, "measure": key, "change": value}
+                for key, value in changed.items()
+            ]
+    grouped = pd.DataFrame(changes).groupby(["intervention", "strength", "measure"], sort=False)[
+        "change"
+    ]
     return grouped.agg(change="mean", sd="std").reset_index()
 
 
-def true_entropy(process: synthetic.Process, intervention: str, strength: float, lengths: np.ndarray) -> float:
+def true_entropy(
+    process: synthetic.Process, intervention: str, strength: float, lengths: np.ndarray
+) -> float:
     r"""The exact entropy (nats) of an item given the one before, after an intervention on a log of the process.
 
     nan where it is not known in closed form. With J = diag(π) P the joint probability of two
@@ -346,14 +492,20 @@ def true_entropy(process: synthetic.Process, intervention: str, strength: float,
         return math.nan
     if intervention == "replace_random":
         u, q = np.full(len(pi), 1 / len(pi)), strength
-        joint = (1 - q) ** 2 * joint + q * (1 - q) * (np.outer(pi, u) + np.outer(u, pi)) + q**2 * np.outer(u, u)
+        joint = (
+            (1 - q) ** 2 * joint
+            + q * (1 - q) * (np.outer(pi, u) + np.outer(u, pi))
+            + q**2 * np.outer(u, u)
+        )
     elif intervention == "insert_repeats":
         repeats = strength * np.sum(lengths) / np.sum(lengths - 1)
         joint = (repeats * np.diag(pi) + joint) / (1 + repeats)
     elif intervention == "shuffle_order":
         if strength != 1:
             return math.nan
-        weights = np.array([np.sum(1 - k / lengths[lengths > k]) for k in range(1, lengths.max())]) / np.sum(lengths - 1)
+        weights = np.array(
+            [np.sum(1 - k / lengths[lengths > k]) for k in range(1, lengths.max())]
+        ) / np.sum(lengths - 1)
         power, joint = pi[:, None] * p, np.zeros_like(p)
         settled = np.outer(pi, pi)
         for k, weight in enumerate(weights):

@@ -30,7 +30,12 @@ def apply(split: Split, name: str, strength: float, seed: int = 0) -> Split:
         raise InputError(f"there is no intervention {name!r}; there are {', '.join(INTERVENTIONS)}")
     rule = f"{split.rule}; of the training part, {name} {strength:g}, seed {seed}"
     steps = (*split.interventions, (name, strength, seed))
-    return replace(split, train=INTERVENTIONS[name](split.train, strength, seed), rule=rule, interventions=steps)
+    return replace(
+        split,
+        train=INTERVENTIONS[name](split.train, strength, seed),
+        rule=rule,
+        interventions=steps,
+    )
 
 
 @intervention
@@ -57,11 +62,19 @@ def duplicate_users(log, strength, seed=0):
     if not 0 <= strength < np.inf:
         raise InputError(f"{strength} copies of each user cannot be added; use 0 or more")
     lots = np.random.default_rng(seed).permutation(log.n_users)
-    extra = np.concatenate([np.arange(log.n_users)] * int(strength) + [np.sort(lots[: round(strength % 1 * log.n_users)])])
+    extra = np.concatenate(
+        [np.arange(log.n_users)] * int(strength)
+        + [np.sort(lots[: round(strength % 1 * log.n_users)])]
+    )
     users = np.concatenate([np.arange(log.n_users), extra])
     lengths = log.lengths[users]
     at = spans(log.offsets[users], lengths)
-    ids = np.concatenate([log.user_ids.astype(object), [f"{u} (copy {i})" for i, u in enumerate(log.user_ids[extra], 1)]])
+    ids = np.concatenate(
+        [
+            log.user_ids.astype(object),
+            [f"{u} (copy {i})" for i, u in enumerate(log.user_ids[extra], 1)],
+        ]
+    )
     return _with(log, log.items[at], lengths, at, user_ids=ids)
 
 
@@ -96,7 +109,9 @@ def insert_repeats(log, strength, seed=0):
 @intervention
 def remove_repeats(log, strength, seed=0):
     """Remove a share of the interactions with items that the user had before; 1 leaves no repeats."""
-    return log.keep(~(log.repeats & (np.random.default_rng(seed).random(log.tokens) < _share(strength))))
+    return log.keep(
+        ~(log.repeats & (np.random.default_rng(seed).random(log.tokens) < _share(strength)))
+    )
 
 
 @intervention

@@ -58,10 +58,14 @@ class Process:
 
     def __post_init__(self):
         if not 1 <= self.n_interests <= self.n_items / 2:
-            raise InputError(f"{self.n_interests} interests of {self.n_items} items: use at least two items an interest")
+            raise InputError(
+                f"{self.n_interests} interests of {self.n_items} items: use at least two items an interest"
+            )
         for name in ("stay", "repeat", "noise"):
             if not 0 <= getattr(self, name) <= 1 or (name == "repeat" and self.repeat == 1):
-                raise InputError(f"{name} = {getattr(self, name)} is no probability that a process can have")
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is no probability that a process can have"
+                )
         if not self.skew >= 0:
             raise InputError(f"skew = {self.skew}: use 0 (all items alike) or more")
 
@@ -83,7 +87,10 @@ class Process:
         """(K, V) probability of the next item from each interest, when the last one is not repeated."""
         k = self.n_interests
         ahead = np.eye(k) * self.stay + np.roll(np.eye(k), 1, axis=1) * (1 - self.stay)
-        return self.noise * self.popularity + (1 - self.noise) * ahead[:, np.arange(self.n_items) % k] * k * self.popularity
+        return (
+            self.noise * self.popularity
+            + (1 - self.noise) * ahead[:, np.arange(self.n_items) % k] * k * self.popularity
+        )
 
     @property
     def transitions(self) -> np.ndarray:
@@ -130,10 +137,14 @@ class Process:
         rate = lambda noise: replace(self, noise=noise).entropy_rate - nats  # noqa: E731
         if not rate(0.0) <= 0 <= rate(1.0):
             low, high = rate(0.0) + nats, rate(1.0) + nats
-            raise InputError(f"noise can make the entropy rate {low:.3f} to {high:.3f} nats, not {nats:.3f}")
+            raise InputError(
+                f"noise can make the entropy rate {low:.3f} to {high:.3f} nats, not {nats:.3f}"
+            )
         return replace(self, noise=brentq(rate, 0.0, 1.0, xtol=1e-14))
 
-    def sample(self, n_users: int = 2_000, mean_length: float = 50, min_length: int = 5, seed: int = 0) -> Synthetic:
+    def sample(
+        self, n_users: int = 2_000, mean_length: float = 50, min_length: int = 5, seed: int = 0
+    ) -> Synthetic:
         """Draw a log, each history from the stationary process.
 
         Lengths are min_length plus a geometric number, users start evenly over a year, and a
@@ -141,9 +152,13 @@ class Process:
         random numbering of the items, so that they tell neither interest nor popularity.
         """
         if n_users < 1 or min_length < 1 or mean_length < min_length:
-            raise InputError("a log needs a user, an interaction each, and a mean length not below the minimum")
+            raise InputError(
+                "a log needs a user, an interaction each, and a mean length not below the minimum"
+            )
         rng = np.random.default_rng(seed)
-        offsets = _offsets(min_length - 1 + rng.geometric(1 / (mean_length - min_length + 1), n_users))
+        offsets = _offsets(
+            min_length - 1 + rng.geometric(1 / (mean_length - min_length + 1), n_users)
+        )
         tokens, users = int(offsets[-1]), np.repeat(np.arange(n_users), np.diff(offsets))
         first = np.zeros(tokens, bool)
         first[offsets[:-1]] = True
@@ -152,26 +167,41 @@ class Process:
         step = fresh & ~jump & (rng.random(tokens) >= self.stay)
         # the interest is the one last jumped to, and a step further for each step since
         steps, jumped = np.cumsum(step), np.maximum.accumulate(np.where(jump, np.arange(tokens), 0))
-        interest = (rng.integers(self.n_interests, size=tokens)[jumped] + steps - steps[jumped]) % self.n_interests
+        interest = (
+            rng.integers(self.n_interests, size=tokens)[jumped] + steps - steps[jumped]
+        ) % self.n_interests
         # one search for all interests: the cumulative distribution of each is raised by its number
         cumulative = np.cumsum(self._within, axis=1)
         cumulative[:, -1] = 1.0
         ladder = (np.minimum(cumulative, 1.0) + np.arange(self.n_interests)[:, None]).ravel()
-        rank = np.searchsorted(ladder, interest + rng.random(tokens), side="right") - interest * self._within.shape[1]
-        items = (interest + rank * self.n_interests)[np.maximum.accumulate(np.where(fresh, np.arange(tokens), 0))]
-        gaps = np.where(first, rng.uniform(0, 365 * DAY, n_users)[users], rng.exponential(DAY, tokens))
+        rank = (
+            np.searchsorted(ladder, interest + rng.random(tokens), side="right")
+            - interest * self._within.shape[1]
+        )
+        items = (interest + rank * self.n_interests)[
+            np.maximum.accumulate(np.where(fresh, np.arange(tokens), 0))
+        ]
+        gaps = np.where(
+            first, rng.uniform(0, 365 * DAY, n_users)[users], rng.exponential(DAY, tokens)
+        )
         elapsed = np.cumsum(gaps)
         times = START + np.floor(elapsed - (elapsed - gaps)[offsets[:-1]][users])
         codes = rng.permutation(self.n_items).astype(np.int32)
         names = np.arange(n_users), np.arange(self.n_items)
-        return Synthetic(InteractionLog(codes[items], offsets, times, *names, "synthetic"), self.truth)
+        return Synthetic(
+            InteractionLog(codes[items], offsets, times, *names, "synthetic"), self.truth
+        )
 
 
-def same_rate(process: Process = Process(), sizes=(250, 1_000, 4_000), seed: int = 0) -> list[Synthetic]:
+def same_rate(
+    process: Process = Process(), sizes=(250, 1_000, 4_000), seed: int = 0
+) -> list[Synthetic]:
     """A negative control: logs of one process, hence one entropy rate, and different numbers of users."""
     return [process.sample(n_users, seed=seed + i) for i, n_users in enumerate(sizes)]
 
 
-def same_size(process: Process = Process(), rates=(4.0, 4.7, 5.5), n_users: int = 1_000, seed: int = 0) -> list[Synthetic]:
+def same_size(
+    process: Process = Process(), rates=(4.0, 4.7, 5.5), n_users: int = 1_000, seed: int = 0
+) -> list[Synthetic]:
     """A negative control: logs with the same users, lengths, times and popularity, and different entropy rates (nats)."""
     return [process.with_rate(rate).sample(n_users, seed=seed) for rate in rates]

@@ -31,7 +31,10 @@ from perflaw.errors import InputError
 
 Weights = dict[str, Tensor]
 NORM_EPS = 1e-6
-TIME_BUCKETS, TIME_BASE = 128, 0.301  # of HSTU's time bias: bucket = ln(seconds) / 0.301, as in its authors' code
+TIME_BUCKETS, TIME_BASE = (
+    128,
+    0.301,
+)  # of HSTU's time bias: bucket = ln(seconds) / 0.301, as in its authors' code
 RECURRENT = ("gru", "mamba")  # of the backbones: no attention, hence no heads and no need of places
 STATES, TAPS = 8, 4  # of Mamba: numbers of state of a channel, places that its convolution sees
 SLOWEST, FASTEST = 0.001, 0.1  # of Mamba's channels, the steps that they begin with
@@ -54,16 +57,24 @@ class Architecture:
         for name, field in self.__dataclass_fields__.items():
             object.__setattr__(self, name, _of_kind(name, getattr(self, name), field.type))
         if self.backbone not in BACKBONES:
-            raise InputError(f"there is no backbone {self.backbone!r}; use one of {', '.join(BACKBONES)}")
+            raise InputError(
+                f"there is no backbone {self.backbone!r}; use one of {', '.join(BACKBONES)}"
+            )
         for name, least in (("n_layers", 1), ("d_emb", 2), ("n_heads", 1), ("max_seq_len", 1)):
             if getattr(self, name) < least:
-                raise InputError(f"{name} = {getattr(self, name)} is not usable; use a whole number, {least} or more")
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is not usable; use a whole number, {least} or more"
+                )
         if self.backbone in RECURRENT and self.n_heads != 1:
             raise InputError(f"n_heads is of attention; {self.backbone} has none; use 1")
         if self.d_emb % self.n_heads:
-            raise InputError(f"n_heads = {self.n_heads} does not divide d_emb = {self.d_emb}; use a number that does, such as 1")
+            raise InputError(
+                f"n_heads = {self.n_heads} does not divide d_emb = {self.d_emb}; use a number that does, such as 1"
+            )
         if not 0 <= self.dropout <= 0.99:
-            raise InputError(f"dropout = {self.dropout!r} is not usable; use a share from 0 to 0.99")
+            raise InputError(
+                f"dropout = {self.dropout!r} is not usable; use a share from 0 to 0.99"
+            )
         if self.time_bias and self.backbone != "hstu":
             raise InputError(f"time_bias is a part of hstu; {self.backbone} has none")
 
@@ -78,9 +89,20 @@ def _of_kind(name, value, kind):
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if kind == "float" and number:
         return float(value)
-    if kind == "int" and number and math.isfinite(value) and value == int(value) and abs(value) < 1 << 63:
+    if (
+        kind == "int"
+        and number
+        and math.isfinite(value)
+        and value == int(value)
+        and abs(value) < 1 << 63
+    ):
         return int(value)
-    wanted = {"bool": "true or false", "str": "a name", "float": "a number", "int": "a whole number"}[kind]
+    wanted = {
+        "bool": "true or false",
+        "str": "a name",
+        "float": "a number",
+        "int": "a whole number",
+    }[kind]
     raise InputError(f"{name} = {value!r} is not usable; use {wanted}")
 
 
@@ -102,7 +124,12 @@ class Layout(NamedTuple):
         row = torch.repeat_interleave(torch.arange(len(widths)), widths)
         widest, each = (-widths).argsort(stable=True), torch.arange(int(widths.max()))[:, None]
         order = (starts[widest] + each)[each < widths[widest]]
-        return cls(tuple(shapes), (torch.arange(len(row)) - starts[row]).to(device), row.to(device), order.to(device))
+        return cls(
+            tuple(shapes),
+            (torch.arange(len(row)) - starts[row]).to(device),
+            row.to(device),
+            order.to(device),
+        )
 
     @property
     def rows(self) -> int:
@@ -111,7 +138,10 @@ class Layout(NamedTuple):
     @property
     def counts(self) -> list[int]:
         """How many rows have each place; in `order` they are the first of those that have the place before."""
-        return [sum(rows for rows, width in self.shapes if width > place) for place in range(max(width for _, width in self.shapes))]
+        return [
+            sum(rows for rows, width in self.shapes if width > place)
+            for place in range(max(width for _, width in self.shapes))
+        ]
 
 
 class Context(NamedTuple):
@@ -120,12 +150,18 @@ class Context(NamedTuple):
     model: Architecture
     layout: Layout
     drop: Callable[[Tensor], Tensor]
-    times: tuple[Tensor, Tensor] | None  # each (…, T), seconds: of each position, and of the interaction after it
-    last: Tensor | None = None  # (rows,) places, in the last layer: all that is asked for (of one model, no stack)
+    times: (
+        tuple[Tensor, Tensor] | None
+    )  # each (…, T), seconds: of each position, and of the interaction after it
+    last: Tensor | None = (
+        None  # (rows,) places, in the last layer: all that is asked for (of one model, no stack)
+    )
 
     def at(self, x: Tensor) -> Tensor:
         """The positions of x (…, T, k) that are asked for: all, or (rows, k)."""
-        return x if self.last is None else x[torch.nonzero(self.layout.place == 0)[:, 0] + self.last]
+        return (
+            x if self.last is None else x[torch.nonzero(self.layout.place == 0)[:, 0] + self.last]
+        )
 
 
 # ---------------------------------------------------------------- the blocks
@@ -170,7 +206,9 @@ def mamba(x: Tensor, w: Weights, c: Context) -> Tensor:
     u, z = (y @ w["inward"]).chunk(2, dim=-1)
     u = F.silu(convolve(u, w["conv"], c) + w["conv_bias"][..., None, :])
     delta = F.softplus(u @ w["delta"] + w["delta_bias"][..., None, :])
-    read = selective(u, delta, u @ w["B"], u @ w["C"], -w["log_A"].exp(), c) + w["D"][..., None, :] * u
+    read = (
+        selective(u, delta, u @ w["B"], u @ w["C"], -w["log_A"].exp(), c) + w["D"][..., None, :] * u
+    )
     return c.at(x) + c.drop((c.at(read) * F.silu(c.at(z))) @ w["output"])
 
 
@@ -213,11 +251,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, c: Context, mix=None) -> Tensor:
     asked = tokens if c.last is None else [rows for rows, _ in c.layout.shapes]
     lasts = [None] * len(tokens) if c.last is None else c.last.split(asked)
     times = zip(*(t.split(tokens, -1) for t in c.times)) if c.times else [None] * len(tokens)
-    parts = zip(c.layout.shapes, q.split(asked, -2), k.split(tokens, -2), v.split(tokens, -2), lasts, times)
+    parts = zip(
+        c.layout.shapes, q.split(asked, -2), k.split(tokens, -2), v.split(tokens, -2), lasts, times
+    )
     for (rows, width), *qkv, last, clock in parts:
 
         def by_head(x):  # (…, rows · length, d) → (…, rows, heads, length, d / heads)
-            return x.unflatten(-2, (rows, -1)).unflatten(-1, (c.model.n_heads, -1)).transpose(-2, -3)
+            return (
+                x.unflatten(-2, (rows, -1)).unflatten(-1, (c.model.n_heads, -1)).transpose(-2, -3)
+            )
 
         place = torch.arange(width, device=q.device)
         distance = (place if last is None else last[:, None])[..., None] - place
@@ -243,7 +285,9 @@ def pointwise_mix(w, c):
     """SiLU(q kᵀ + b) v / L over what is not ahead, b by distance and, if the model has it, by time (HSTU, equation 2)."""
 
     def mix(q, k, v, distance, clock):
-        scores = q @ k.transpose(-1, -2) + w["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
+        scores = q @ k.transpose(-1, -2) + w["distance_bias"][..., distance.clamp(min=0)].unsqueeze(
+            -3
+        )
         if c.model.time_bias:
             times, after = (t.unflatten(-1, (-1, k.shape[-2])) for t in clock)
             if c.last is not None:
@@ -252,7 +296,11 @@ def pointwise_mix(w, c):
             bucket = (gap.log() / TIME_BASE).long().clamp(max=TIME_BUCKETS - 1)
             bias = w["time_bias"].gather(-1, bucket.flatten(-3)).unflatten(-1, bucket.shape[-3:])
             scores = scores + bias.unsqueeze(-3)
-        return F.silu(scores) * ((distance >= 0) / c.model.max_seq_len).to(scores.dtype).unsqueeze(-3) @ v
+        return (
+            F.silu(scores)
+            * ((distance >= 0) / c.model.max_seq_len).to(scores.dtype).unsqueeze(-3)
+            @ v
+        )
 
     return mix
 
@@ -270,7 +318,10 @@ def gated(x: Tensor, w: Weights, c: Context) -> Tensor:
     """The states of a gated recurrent unit along each row: x (…, T, d). (Cho et al. 2014; torch's variant, the reset after the product.)"""
 
     def advance(h, x):
-        (r, z, n), (r_h, z_h, n_h) = x.chunk(3, -1), (h @ w["recurrent"] + w["recurrent_bias"][..., None, :]).chunk(3, -1)
+        (r, z, n), (r_h, z_h, n_h) = (
+            x.chunk(3, -1),
+            (h @ w["recurrent"] + w["recurrent_bias"][..., None, :]).chunk(3, -1),
+        )
         z, n = torch.sigmoid(z + z_h), torch.tanh(n + torch.sigmoid(r + r_h) * n_h)
         h = n + z * (h - n)
         return h, h
@@ -287,7 +338,15 @@ def selective(u: Tensor, delta: Tensor, b: Tensor, read: Tensor, a: Tensor, c: C
         h = torch.exp(step[..., None] * a) * h + gain[..., None] * into[..., None, :]
         return h, (h @ out[..., None])[..., 0]
 
-    return recur(advance, u.new_zeros(*u.shape[:-2], c.layout.rows, *a.shape[-2:]), c, delta, delta * u, b, read)
+    return recur(
+        advance,
+        u.new_zeros(*u.shape[:-2], c.layout.rows, *a.shape[-2:]),
+        c,
+        delta,
+        delta * u,
+        b,
+        read,
+    )
 
 
 def recur(advance, state: Tensor, c: Context, *parts: Tensor) -> Tensor:
@@ -297,7 +356,9 @@ def recur(advance, state: Tensor, c: Context, *parts: Tensor) -> Tensor:
     scan of Mamba's recurrence by recursive doubling passes over all of it 2 log₂ L times: four times as slow on a CPU, gradient included.)
     """
     order, counts, axis, told = c.layout.order, c.layout.counts, parts[0].dim() - 2, []
-    for rows, *now in zip(counts, *(part.index_select(axis, order).split(counts, axis) for part in parts)):
+    for rows, *now in zip(
+        counts, *(part.index_select(axis, order).split(counts, axis) for part in parts)
+    ):
         if rows < state.shape[axis]:
             state = state.narrow(axis, 0, rows)
         state, out = advance(state, *now)
@@ -332,8 +393,12 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
         elif name == "D":
             weights[name] = torch.ones(shape)
         elif name == "delta_bias":
-            steps = torch.logspace(math.log10(SLOWEST), math.log10(FASTEST), shape[-1], dtype=torch.float64)
-            weights[name] = steps.expm1().log().float().repeat(*shape[:-1], 1)  # the softplus of it is the step
+            steps = torch.logspace(
+                math.log10(SLOWEST), math.log10(FASTEST), shape[-1], dtype=torch.float64
+            )
+            weights[name] = (
+                steps.expm1().log().float().repeat(*shape[:-1], 1)
+            )  # the softplus of it is the step
         elif name.endswith("bias"):
             weights[name] = torch.zeros(shape)
         else:
@@ -347,28 +412,60 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
 def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a model, embeddings first."""
     d, norm = model.d_emb, (model.d_emb,) if model.backbone == "llama" else (2, model.d_emb)
-    square, wide = (d, d), 8 * math.ceil(d / 3)  # of SwiGLU: 8 d / 3, in eights, which matrix products take two times as fast
+    square, wide = (
+        (d, d),
+        8 * math.ceil(d / 3),
+    )  # of SwiGLU: 8 d / 3, in eights, which matrix products take two times as fast
     block = {
-        "sasrec": dict(query=square, key=square, value=square, output=square, up=square, up_bias=(d,), down=square, down_bias=(d,)),
-        "llama": dict(query=square, key=square, value=square, output=square, gate=(d, wide), up=(d, wide), down=(wide, d)),
+        "sasrec": dict(
+            query=square,
+            key=square,
+            value=square,
+            output=square,
+            up=square,
+            up_bias=(d,),
+            down=square,
+            down_bias=(d,),
+        ),
+        "llama": dict(
+            query=square,
+            key=square,
+            value=square,
+            output=square,
+            gate=(d, wide),
+            up=(d, wide),
+            down=(wide, d),
+        ),
         "hstu": dict(uvqk=(d, 4 * d), output=square, distance_bias=(model.max_seq_len,)),
-        "gru": dict(inward=(d, 3 * d), inward_bias=(3 * d,), recurrent=(d, 3 * d), recurrent_bias=(3 * d,), output=square)
+        "gru": dict(
+            inward=(d, 3 * d),
+            inward_bias=(3 * d,),
+            recurrent=(d, 3 * d),
+            recurrent_bias=(3 * d,),
+            output=square,
+        )
         | dict(up=square, up_bias=(d,), down=square, down_bias=(d,)),
         # d channels, not 2 d, which takes half as long again; the steps by one matrix, not two of low rank, which would save little at such d
-        "mamba": dict(inward=(d, 2 * d), conv=(TAPS, d), conv_bias=(d,), delta=square, delta_bias=(d,))
+        "mamba": dict(
+            inward=(d, 2 * d), conv=(TAPS, d), conv_bias=(d,), delta=square, delta_bias=(d,)
+        )
         | dict(B=(d, STATES), C=(d, STATES), log_A=(d, STATES), D=(d,), output=square),
     }[model.backbone]
     if model.time_bias:
         block["time_bias"] = (TIME_BUCKETS,)
     block |= {"norm_1": norm} | ({} if model.backbone == "mamba" else {"norm_2": norm})
     depth = 1 if model.shared_layers else model.n_layers
-    outside = {"items": (n_items, d)} | ({} if model.backbone in ("llama", *RECURRENT) else {"positions": (model.max_seq_len, d)})
+    outside = {"items": (n_items, d)} | (
+        {} if model.backbone in ("llama", *RECURRENT) else {"positions": (model.max_seq_len, d)}
+    )
     return outside | {name: (depth, *shape) for name, shape in block.items()} | {"norm": norm}
 
 
 def decays(name: str) -> bool:
     """Whether weight decay is for the tensor of that name: for matrices and items; not for norms, biases, positions and Mamba's A and D."""
-    return not (name.startswith(("norm", "positions")) or name.endswith("bias") or name in ("log_A", "D"))
+    return not (
+        name.startswith(("norm", "positions")) or name.endswith("bias") or name in ("log_A", "D")
+    )
 
 
 def parameters(model: Architecture, n_items: int) -> dict[str, int]:
@@ -382,7 +479,15 @@ def parameters(model: Architecture, n_items: int) -> dict[str, int]:
     return counted
 
 
-def hidden(weights: Weights, ids: Tensor, layout: Layout, model: Architecture, drop=lambda x: x, times=None, last=None) -> Tensor:
+def hidden(
+    weights: Weights,
+    ids: Tensor,
+    layout: Layout,
+    model: Architecture,
+    drop=lambda x: x,
+    times=None,
+    last=None,
+) -> Tensor:
     """What the model knows at each position, (…, T, d); its inner products with weights["items"] are the scores.
 
     Embeddings go in times √d, and what comes out of the last block is normalised once more.
@@ -393,7 +498,13 @@ def hidden(weights: Weights, ids: Tensor, layout: Layout, model: Architecture, d
     x = look_up(weights["items"], ids) * math.sqrt(model.d_emb)
     if "positions" in weights:
         table = weights["positions"]
-        x = x + torch.cat([table[..., :width, :].repeat(*[1] * (table.dim() - 2), rows, 1) for rows, width in layout.shapes], -2)
+        x = x + torch.cat(
+            [
+                table[..., :width, :].repeat(*[1] * (table.dim() - 2), rows, 1)
+                for rows, width in layout.shapes
+            ],
+            -2,
+        )
     x = drop(x)
     c = Context(model, layout, drop, times)
     blocks = _blocks(weights, model)
@@ -423,4 +534,6 @@ def _blocks(weights, model):
     outside, axis = ("items", "positions", "norm"), weights["items"].dim() - 2
     layers = {name: weight.unbind(axis) for name, weight in weights.items() if name not in outside}
     depth = len(next(iter(layers.values())))
-    return [{name: layer[i % depth] for name, layer in layers.items()} for i in range(model.n_layers)]
+    return [
+        {name: layer[i % depth] for name, layer in layers.items()} for i in range(model.n_layers)
+    ]

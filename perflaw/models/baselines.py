@@ -39,7 +39,9 @@ def markov(split: Split) -> Scorer:
 
     def scorer(log, users, stops):
         rows = counts[log.items[stops - 1]].tocsc()
-        return lambda first, until: torch.from_numpy(rows[:, first:until].toarray() + popularity[first:until])
+        return lambda first, until: torch.from_numpy(
+            rows[:, first:until].toarray() + popularity[first:until]
+        )
 
     return scorer
 
@@ -47,7 +49,9 @@ def markov(split: Split) -> Scorer:
 def item_knn(split: Split) -> Scorer:
     """Items by their similarity, summed over the history: the cosine of who had them, of the 100 nearest of each."""
     train = split.train
-    had = sparse.csr_array((np.ones(train.tokens), (train.users, train.items)), (train.n_users, train.n_items))
+    had = sparse.csr_array(
+        (np.ones(train.tokens), (train.users, train.items)), (train.n_users, train.n_items)
+    )
     had.data[:] = 1  # once or often
     had = had / np.maximum(np.sqrt(had.sum(axis=0)), 1)
     alike = sparse.csr_array(had.T @ had)
@@ -57,7 +61,10 @@ def item_knn(split: Split) -> Scorer:
     def scorer(log, users, stops):
         lengths = stops - log.offsets[users]
         at = spans(log.offsets[users], lengths)
-        history = sparse.csr_array((np.ones(len(at)), (np.repeat(np.arange(len(users)), lengths), log.items[at])), (len(users), log.n_items))
+        history = sparse.csr_array(
+            (np.ones(len(at)), (np.repeat(np.arange(len(users)), lengths), log.items[at])),
+            (len(users), log.n_items),
+        )
         history.data[:] = 1
         scores = (history @ alike).tocsc()
         return lambda first, until: torch.from_numpy(scores[:, first:until].toarray())
@@ -65,7 +72,12 @@ def item_knn(split: Split) -> Scorer:
     return scorer
 
 
-BASELINES = {"most popular": most_popular, "recent popular": recent_popular, "first-order Markov": markov, "item-kNN": item_knn}
+BASELINES = {
+    "most popular": most_popular,
+    "recent popular": recent_popular,
+    "first-order Markov": markov,
+    "item-kNN": item_knn,
+}
 
 
 def _same_for_all(scores):

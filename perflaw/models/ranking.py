@@ -43,21 +43,40 @@ class Ranked(NamedTuple):
     users: np.ndarray  # (n,) positions in the log
     ranks: np.ndarray  # (n,) from 1; a half where an odd number of items tie with the target
     ranked: np.ndarray  # (n,) items ranked, the target among them
-    losses: np.ndarray  # (n,) −ln of the target's share of exp(score / temperature) among the ranked, nats
+    losses: (
+        np.ndarray
+    )  # (n,) −ln of the target's share of exp(score / temperature) among the ranked, nats
     top: np.ndarray  # (n, k) items in order of score
 
 
-def rank(scorer: Scorer, split: Split, targets: np.ndarray, top: int = 0, temperature: float = 1.0, seen: str = "training") -> Ranked:
+def rank(
+    scorer: Scorer,
+    split: Split,
+    targets: np.ndarray,
+    top: int = 0,
+    temperature: float = 1.0,
+    seen: str = "training",
+) -> Ranked:
     """Rank each user's target by the rules above; targets is split.validation or split.test.
 
     seen: what is removed where nothing repeats, "training" (part) or "history" (all before the target). Raises FloatingPointError for scores that are not numbers.
     """
     users = np.flatnonzero(targets >= 0)
     if not len(users):
-        raise InputError(f"{split.log.name} has no target to rank in this part of the split ({split.rule})")
+        raise InputError(
+            f"{split.log.name} has no target to rank in this part of the split ({split.rule})"
+        )
     by_length = np.argsort(targets[users] - split.log.offsets[users], kind="stable")
     parts = [
-        _rank_some(scorer, split, users[some], targets[users[some]], min(top, split.log.n_items), temperature, seen)
+        _rank_some(
+            scorer,
+            split,
+            users[some],
+            targets[users[some]],
+            min(top, split.log.n_items),
+            temperature,
+            seen,
+        )
         for some in np.array_split(by_length, math.ceil(len(users) / USERS))
     ]
     back = np.empty_like(by_length)
@@ -81,7 +100,13 @@ def _rank_some(scorer, split, users, targets, top, temperature, rule):
         return block
 
     whole = scores(*blocks[0]) if len(blocks) == 1 else None
-    own = torch.cat([_where(whole if whole is not None else scores(*block), wanted, *block) for block in blocks], dim=1).sum(1)
+    own = torch.cat(
+        [
+            _where(whole if whole is not None else scores(*block), wanted, *block)
+            for block in blocks
+        ],
+        dim=1,
+    ).sum(1)
     above = level = total = best = 0
     for block in blocks:
         here = whole if whole is not None else scores(*block)
@@ -93,7 +118,9 @@ def _rank_some(scorer, split, users, targets, top, temperature, rule):
             found = here.topk(min(top, here.shape[1]))
             found = found.values, found.indices + block[0]
             if not isinstance(best, int):
-                both = torch.cat([best[0], found[0]], 1).topk(min(top, best[0].shape[1] + found[0].shape[1]))
+                both = torch.cat([best[0], found[0]], 1).topk(
+                    min(top, best[0].shape[1] + found[0].shape[1])
+                )
                 found = both.values, torch.cat([best[1], found[1]], 1).gather(1, both.indices)
             best = found
     if total.isnan().any():
@@ -150,7 +177,11 @@ def _seen(split, users, targets, rule="training"):
     if not removes_seen(split):
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     log = split.log
-    stops = targets if rule == "history" else np.where(split.validation[users] >= 0, split.validation[users], targets)
+    stops = (
+        targets
+        if rule == "history"
+        else np.where(split.validation[users] >= 0, split.validation[users], targets)
+    )
     lengths = stops - log.offsets[users]
     return np.repeat(np.arange(len(users)), lengths), log.items[spans(log.offsets[users], lengths)]
 
@@ -179,10 +210,16 @@ def metrics(ranked: Ranked, n_items: int | None = None, cutoffs=CUTOFFS) -> dict
     Coverage@K is the share of all items that are among the first K for at least one user. The log-loss means something
     only where scores are log-probabilities up to a constant, as those of a trained model are, and counts are not.
     """
-    told = {f"HR@{k}": hit_rate(ranked.ranks, k) for k in cutoffs} | {f"NDCG@{k}": ndcg(ranked.ranks, k) for k in cutoffs}
+    told = {f"HR@{k}": hit_rate(ranked.ranks, k) for k in cutoffs} | {
+        f"NDCG@{k}": ndcg(ranked.ranks, k) for k in cutoffs
+    }
     told |= {"MRR": float(np.mean(1 / ranked.ranks)), "log-loss": float(np.mean(ranked.losses))}
     if n_items:
-        told |= {f"coverage@{k}": len(np.unique(ranked.top[:, :k])) / n_items for k in cutoffs if k <= ranked.top.shape[1]}
+        told |= {
+            f"coverage@{k}": len(np.unique(ranked.top[:, :k])) / n_items
+            for k in cutoffs
+            if k <= ranked.top.shape[1]
+        }
     return told
 
 
@@ -197,7 +234,11 @@ def paired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
 
     difference = np.asarray(a, float) - np.asarray(b, float)
     error = standard_error(difference)
-    p = 2 * t.sf(abs(difference.mean()) / error, len(difference) - 1) if error else float(difference.mean() == 0)
+    p = (
+        2 * t.sf(abs(difference.mean()) / error, len(difference) - 1)
+        if error
+        else float(difference.mean() == 0)
+    )
     return float(difference.mean()), error, float(p)
 
 
@@ -209,7 +250,10 @@ def by_group(ranked: Ranked, split: Split, targets: np.ndarray, groups: int = 4)
     worst group is the row with the lowest.
     """
     log, rows = split.log, []
-    lengths = np.where(split.validation >= 0, split.validation, targets)[ranked.users] - log.offsets[ranked.users]
+    lengths = (
+        np.where(split.validation >= 0, split.validation, targets)[ranked.users]
+        - log.offsets[ranked.users]
+    )
     popularity = split.train.item_counts[log.items[targets[ranked.users]]]
     for by, values in (("activity", lengths), ("target popularity", popularity)):
         edges = np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1])
@@ -221,7 +265,9 @@ def by_group(ranked: Ranked, split: Split, targets: np.ndarray, groups: int = 4)
     return pd.DataFrame(rows, columns=["by", "group", "users", "HR@10", "NDCG@10", "se"])
 
 
-def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=CUTOFFS) -> dict[str, float]:
+def sampled(
+    ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=CUTOFFS
+) -> dict[str, float]:
     """HR and NDCG had each target been ranked among so many uniformly drawn items: their exact expectation.
 
     Of C other ranked items A are above the target; the number drawn from above is hypergeometric
@@ -248,14 +294,27 @@ def sampled(ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=C
     return told | {f"NDCG@{k} {how}": float(chance[:k] @ gain[:k]) for k in cutoffs}
 
 
-RULES = {"test": "training", "test, history removed": "history"}  # parts of a run record: what `rank` calls seen
-PROTOCOLS = {"1 of 2,500": (2_499, False), "1 of 2,500, with replacement": (2_499, True), "1 of 101": (100, False)}
+RULES = {
+    "test": "training",
+    "test, history removed": "history",
+}  # parts of a run record: what `rank` calls seen
+PROTOCOLS = {
+    "1 of 2,500": (2_499, False),
+    "1 of 2,500, with replacement": (2_499, True),
+    "1 of 101": (100, False),
+}
 
 
 def protocols(kept: Ranked, removed: Ranked) -> pd.DataFrame:
     """HR@10 and NDCG@10 of one model under five protocols: test ranks under both of RULES, and sampled from the second."""
-    rows = [(name, hit_rate(found.ranks), ndcg(found.ranks)) for name, found in (("all items", kept), ("all items, history removed", removed))]
-    rows += [(name, *sampled(removed, *drawn, cutoffs=(10,)).values()) for name, drawn in PROTOCOLS.items()]
+    rows = [
+        (name, hit_rate(found.ranks), ndcg(found.ranks))
+        for name, found in (("all items", kept), ("all items, history removed", removed))
+    ]
+    rows += [
+        (name, *sampled(removed, *drawn, cutoffs=(10,)).values())
+        for name, drawn in PROTOCOLS.items()
+    ]
     return pd.DataFrame(rows, columns=["protocol", "HR@10", "NDCG@10"])
 
 
@@ -264,4 +323,10 @@ def from_ranks(ranks: np.ndarray, split: Split, seen: str = "training") -> Ranke
     users = np.flatnonzero(split.test >= 0)
     row, _ = _seen(split, users, split.test[users], seen)
     none = np.full(len(users), math.nan)
-    return Ranked(users, np.asarray(ranks), split.log.n_items - np.bincount(row, minlength=len(users)), none, np.zeros((len(users), 0), int))
+    return Ranked(
+        users,
+        np.asarray(ranks),
+        split.log.n_items - np.bincount(row, minlength=len(users)),
+        none,
+        np.zeros((len(users), 0), int),
+    )

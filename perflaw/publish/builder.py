@@ -56,11 +56,17 @@ def build(root, parameters=None, name="default"):
     root = Path(root).resolve()
     parameters = parameters or {}
     if not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        raise InputError(f"a book cannot be called {name!r}: use letters, digits, '.', '_' and '-'; see --name")
+        raise InputError(
+            f"a book cannot be called {name!r}: use letters, digits, '.', '_' and '-'; see --name"
+        )
     if parameters and name.lower() == "default":
-        raise InputError("a book with parameters of its own cannot be called 'default': give it another --name")
+        raise InputError(
+            "a book with parameters of its own cannot be called 'default': give it another --name"
+        )
     if not list(root.glob("notebooks/*.ipynb")) or not (root / "book").is_dir():
-        raise InputError(f"{root} has no notebooks/*.ipynb and book/: run this from the project's root, or from a copy that `perflaw study FOLDER` made")
+        raise InputError(
+            f"{root} has no notebooks/*.ipynb and book/: run this from the project's root, or from a copy that `perflaw study FOLDER` made"
+        )
     given = assign(declared(root), parameters) if parameters else {}
 
     home = root / "book" / "_build" / name
@@ -77,7 +83,9 @@ def build(root, parameters=None, name="default"):
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
     except Timeout:
-        raise InputError(f"the book '{name}' is being built by another process; wait for it, or give another --name") from None
+        raise InputError(
+            f"the book '{name}' is being built by another process; wait for it, or give another --name"
+        ) from None
     return home / "html" / "index.html"
 
 
@@ -92,7 +100,11 @@ def copy(folder):
             raise InputError(f"{folder} is there already; name a new folder")
         for name in STUDY:
             if (HOME / name).is_dir():
-                shutil.copytree(HOME / name, folder / name, ignore=shutil.ignore_patterns("_build", ".*", "figures", "tables"))
+                shutil.copytree(
+                    HOME / name,
+                    folder / name,
+                    ignore=shutil.ignore_patterns("_build", ".*", "figures", "tables"),
+                )
             else:
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy(HOME / name, folder)
@@ -124,7 +136,9 @@ def parameters_of(notebook):
     try:
         declared_here = inspect_notebook(notebook)
     except Exception as error:  # nbformat and json raise many kinds
-        raise InputError(f"{notebook.name} cannot be read as a notebook: {' '.join(str(error).split())[:200]}") from None
+        raise InputError(
+            f"{notebook.name} cannot be read as a notebook: {' '.join(str(error).split())[:200]}"
+        ) from None
     found = [
         Parameter(notebook.stem, p["name"], p["inferred_type_name"], p["default"], p["help"])
         for p in declared_here.values()
@@ -139,7 +153,9 @@ def parameters_of(notebook):
 
 def declared(root):
     """The parameters of all notebooks."""
-    return [p for notebook in sorted(root.glob("notebooks/*.ipynb")) for p in parameters_of(notebook)]
+    return [
+        p for notebook in sorted(root.glob("notebooks/*.ipynb")) for p in parameters_of(notebook)
+    ]
 
 
 def read_parameters(file=None, pairs=()):
@@ -206,7 +222,10 @@ def listing(available):
     """The parameters there are, a line each."""
     if not available:
         return "No notebook declares any."
-    lines = [f"  {p.name} ({p.kind}, default {p.default}, in {p.notebook}) {p.help}".rstrip() for p in available]
+    lines = [
+        f"  {p.name} ({p.kind}, default {p.default}, in {p.notebook}) {p.help}".rstrip()
+        for p in available
+    ]
     return "\n".join(["These exist:", *lines])
 
 
@@ -223,7 +242,9 @@ def execute(root, home, given, scratch):
         root,
         [root / "requirements.txt", *root.glob("perflaw/**/*.py"), *root.glob("data/**/*")],
     )
-    shared += __version__ + local_logs() + os.environ.get("PERFLAW_FIGURES", "")  # the authors' figures: what they are is verified
+    shared += (
+        __version__ + local_logs() + os.environ.get("PERFLAW_FIGURES", "")
+    )  # the authors' figures: what they are is verified
     executed = home / "executed"
     executed.mkdir(exist_ok=True)
     for folder in executed.iterdir():
@@ -247,7 +268,9 @@ def execute(root, home, given, scratch):
         while waiting or running:
             while waiting and len(running) < workers:
                 notebook, values, key = waiting.pop(0)
-                process = start(notebook, values, scratch, threads=os.cpu_count() // workers, home=root)
+                process = start(
+                    notebook, values, scratch, threads=os.cpu_count() // workers, home=root
+                )
                 running.append((process, notebook, values, key, datetime.now(timezone.utc)))
             bar.set_postfix_str(", ".join(notebook.stem for _, notebook, *_ in running))
             time.sleep(0.1)
@@ -276,7 +299,10 @@ def local_logs():
         return ""
     from perflaw.logs import datasets
 
-    return "".join(f"\n{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in datasets.local().values())
+    return "".join(
+        f"\n{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
+        for path in datasets.local().values()
+    )
 
 
 def start(notebook, values, scratch, threads, home=HOME):
@@ -292,10 +318,21 @@ def start(notebook, values, scratch, threads, home=HOME):
         "IPYTHONDIR": str(scratch / "ipython"),
     }
     command = [sys.executable, "-m", "papermill", str(notebook), str(folder / notebook.name)]
-    command += ["--kernel", "python3", "--parameters_yaml", yaml.safe_dump(values), "--no-progress-bar"]
+    command += [
+        "--kernel",
+        "python3",
+        "--parameters_yaml",
+        yaml.safe_dump(values),
+        "--no-progress-bar",
+    ]
     with open(scratch / f"{notebook.stem}.log", "w") as log:
         return subprocess.Popen(
-            command, cwd=folder, env=os.environ | surroundings, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command,
+            cwd=folder,
+            env=os.environ | surroundings,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
 
 
@@ -309,7 +346,10 @@ def seal(folder, key, values, started, seconds):
         "parameters": values,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
-        "outputs": [f.relative_to(folder).as_posix() for f in files_in(folder / "figures", folder / "tables")],
+        "outputs": [
+            f.relative_to(folder).as_posix()
+            for f in files_in(folder / "figures", folder / "tables")
+        ],
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
@@ -334,7 +374,9 @@ def is_current(folder, key):
     """Is this folder the complete result of a run with this key?"""
     try:
         made = record(folder / f"{folder.name}.ipynb")
-        return made["hash"] == key and all((folder / output).is_file() for output in made["outputs"])
+        return made["hash"] == key and all(
+            (folder / output).is_file() for output in made["outputs"]
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -343,7 +385,11 @@ def failure(home, folder):
     """Keep a failed notebook, and say in one line where and why it failed."""
     path = folder / f"{folder.name}.ipynb"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
-    own = [c for c in cells if c["cell_type"] == "code" and "injected-parameters" not in c["metadata"].get("tags", [])]
+    own = [
+        c
+        for c in cells
+        if c["cell_type"] == "code" and "injected-parameters" not in c["metadata"].get("tags", [])
+    ]
     for number, cell in enumerate(own, 1):
         for output in cell["outputs"]:
             if output["output_type"] == "error":
@@ -368,18 +414,28 @@ def assemble(root, home):
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source, ignore=shutil.ignore_patterns("_build", ".*"))
     (source / "_static").rename(source / "static")  # _config.yml says why
-    mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file("sphinx-mathjax-offline/static/mathjax")
+    mathjax = importlib.metadata.distribution("sphinx-mathjax-offline").locate_file(
+        "sphinx-mathjax-offline/static/mathjax"
+    )
     fonts = "output/chtml/fonts/woff-v2"
     shutil.copytree(Path(mathjax) / fonts, source / "static" / "mathjax" / fonts)
-    shutil.copy(Path(mathjax) / "tex-chtml-full.js", source / "static" / "mathjax")  # of the package's hundred files
-    for path, page in (("_config.yml", "_config.yml"), ("CHANGELOG.md", "CHANGELOG.md"), ("data/README.md", "data.md")):
+    shutil.copy(
+        Path(mathjax) / "tex-chtml-full.js", source / "static" / "mathjax"
+    )  # of the package's hundred files
+    for path, page in (
+        ("_config.yml", "_config.yml"),
+        ("CHANGELOG.md", "CHANGELOG.md"),
+        ("data/README.md", "data.md"),
+    ):
         shutil.copy(root / path, source / page)
     (source / "executed").mkdir()
     for folder in sorted((home / "executed").iterdir()):
         shutil.copy(folder / f"{folder.name}.ipynb", source / "executed")
         for output in record(folder / f"{folder.name}.ipynb")["outputs"]:
             if (source / output).exists():
-                raise BuildError(f"{folder.name}.ipynb wrote {output}, which another notebook or book/ has too")
+                raise BuildError(
+                    f"{folder.name}.ipynb wrote {output}, which another notebook or book/ has too"
+                )
             (source / output).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / output, source / output)
     (source / "_runtime.md").write_text(runtime_table(source / "executed"), encoding="utf-8")
@@ -390,7 +446,10 @@ def runtime_table(folder):
     made = {path.stem: record(path) for path in sorted(folder.glob("*.ipynb"))}
     last = max(made.values(), key=lambda r: r["started"])
     lines = ["| notebook | seconds | started (UTC) |", "|---|---:|---|"]
-    lines += [f"| `{name}` | {r['seconds']:.1f} | {r['started'][:16].replace('T', ' ')} |" for name, r in made.items()]
+    lines += [
+        f"| `{name}` | {r['seconds']:.1f} | {r['started'][:16].replace('T', ' ')} |"
+        for name, r in made.items()
+    ]
     lines += [f"| together | {sum(r['seconds'] for r in made.values()):.1f} | |", ""]
     lines += ["| environment | version |", "|---|---|", f"| Python | {last['python']} |"]
     lines += [f"| platform | {last['platform']} |", f"| cores | {last['cores']} |"]
@@ -409,8 +468,23 @@ def render(home, scratch):
     if stamp.is_file() and stamp.read_text() == key:
         return
     began = time.monotonic()
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
-    command += ["--toc", str(source / "_toc.yml"), "--path-output", str(scratch), "-q", "-W", "-n", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(source),
+    ]
+    command += [
+        "--toc",
+        str(source / "_toc.yml"),
+        "--path-output",
+        str(scratch),
+        "-q",
+        "-W",
+        "-n",
+        "--keep-going",
+    ]
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -419,9 +493,15 @@ def render(home, scratch):
         encoding="utf-8",
     )
     if done.returncode:
-        output = re.sub(r"\x1b\[[\d;]*m", "", done.stdout).replace(f"{source}{os.sep}", "").splitlines()
-        complaints = [line for line in output if re.search(r"\b(WARNING|ERROR|CRITICAL|\w+Error): ", line)]
-        raise BuildError("\n".join(["the pages could not be rendered", *(complaints or output[-20:])]))
+        output = (
+            re.sub(r"\x1b\[[\d;]*m", "", done.stdout).replace(f"{source}{os.sep}", "").splitlines()
+        )
+        complaints = [
+            line for line in output if re.search(r"\b(WARNING|ERROR|CRITICAL|\w+Error): ", line)
+        ]
+        raise BuildError(
+            "\n".join(["the pages could not be rendered", *(complaints or output[-20:])])
+        )
     new = scratch / "_build" / "html"
     for page in new.rglob("*.html"):
         page.write_text(finish(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -432,14 +512,27 @@ def render(home, scratch):
 
 def finish(page):
     """A page as Sphinx made it → without what it loads in vain, one picture for all screens where the prose has two, and parts that a screen reader can name."""
-    page = re.sub(r"<script [^>]*/fontawesome\.js[^>]*></script>", "", page)  # 1.5 MB; the theme's style sheet has these icons too, as a font
+    page = re.sub(
+        r"<script [^>]*/fontawesome\.js[^>]*></script>", "", page
+    )  # 1.5 MB; the theme's style sheet has these icons too, as a font
     if 'class="math' not in page:
         page = re.sub(r"<script [^>]*/mathjax/[^>]*></script>", "", page)
     pair = r'<img alt="[^"]*" class="narrow" src="([^"]+)" />\s*(<figure [^>]*>\s*)(<img [^>]*class="wide"[^>]*>)'
-    page = re.sub(pair, r'\2<picture><source media="(max-width: 699.98px)" srcset="\1" />\3</picture>', page)
-    page = re.sub(r'\(?<span class="math [^>]*>[^<]*</span>[.,;:?)]*', r'<span class="unbroken">\g<0></span>', page)  # no line begins with a comma
-    page = page.replace('<div role="list" class="citation-list">', '<div class="citation-list">').replace(' role="doc-biblioentry"', "")
-    page = page.replace('<div id="pst-primary-sidebar" ', '<div id="pst-primary-sidebar" role="region" aria-label="Book" ')
+    page = re.sub(
+        pair, r'\2<picture><source media="(max-width: 699.98px)" srcset="\1" />\3</picture>', page
+    )
+    page = re.sub(
+        r'\(?<span class="math [^>]*>[^<]*</span>[.,;:?)]*',
+        r'<span class="unbroken">\g<0></span>',
+        page,
+    )  # no line begins with a comma
+    page = page.replace(
+        '<div role="list" class="citation-list">', '<div class="citation-list">'
+    ).replace(' role="doc-biblioentry"', "")
+    page = page.replace(
+        '<div id="pst-primary-sidebar" ',
+        '<div id="pst-primary-sidebar" role="region" aria-label="Book" ',
+    )
     return page.replace('<th class="col_heading', '<th scope="col" class="col_heading')
 
 

@@ -24,7 +24,16 @@ from scipy.stats import chi2, norm
 from perflaw.errors import InputError
 
 AXES = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}  # from where doublings are counted
-COEFFICIENTS = ("G", "b_d", "b_N", "c_N", "b_T", "c_T", "e_dN", "f_dT")  # beside the level a, of which nothing is known before
+COEFFICIENTS = (
+    "G",
+    "b_d",
+    "b_N",
+    "c_N",
+    "b_T",
+    "c_T",
+    "e_dN",
+    "f_dT",
+)  # beside the level a, of which nothing is known before
 PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by benchmarks/forecast.py
     "G": (0.265, 0.086),
     "b_d": (-0.0252, 0.035),
@@ -48,8 +57,23 @@ STRANGER = 4.5  # standard deviations from what the other runs say, at which a r
 
 def design(points: pd.DataFrame, p: float, whole: float) -> np.ndarray:
     """(points, coefficients), the level first; whole: the tokens from which doublings are counted."""
-    d, n, t = (np.log2(points[axis].to_numpy(float) / (unit or whole)) for axis, unit in AXES.items())
-    return np.stack([np.ones_like(d), np.expm1(-p * d * np.log(2)) / np.expm1(-p * np.log(2)), d, n, n**2, t, t**2, d * n, d * t], axis=1)
+    d, n, t = (
+        np.log2(points[axis].to_numpy(float) / (unit or whole)) for axis, unit in AXES.items()
+    )
+    return np.stack(
+        [
+            np.ones_like(d),
+            np.expm1(-p * d * np.log(2)) / np.expm1(-p * np.log(2)),
+            d,
+            n,
+            n**2,
+            t,
+            t**2,
+            d * n,
+            d * t,
+        ],
+        axis=1,
+    )
 
 
 class Forecast:
@@ -62,25 +86,51 @@ class Forecast:
         if missing := [name for name in (*AXES, metric, f"{metric} se") if name not in runs]:
             raise InputError(f"the runs have no column {missing[0]!r}")
         if runs.empty or not (runs[metric] > 0).all():
-            raise InputError(f"a forecast of {metric} needs runs, and in all of them a value above 0")
+            raise InputError(
+                f"a forecast of {metric} needs runs, and in all of them a value above 0"
+            )
         self.runs, self.metric, self.prior = runs.reset_index(drop=True), metric, prior
         self.y = np.log(self.runs[metric].to_numpy(float))
-        self.error = (self.runs[f"{metric} se"] / self.runs[metric]).groupby(self.runs["tokens"]).transform("median").to_numpy(float)
+        self.error = (
+            (self.runs[f"{metric} se"] / self.runs[metric])
+            .groupby(self.runs["tokens"])
+            .transform("median")
+            .to_numpy(float)
+        )
         self.whole = float(self.runs["tokens"].max())
         self.cell = self.runs.groupby(list(AXES), sort=True).ngroup().to_numpy()
         mean, sd = np.array([prior[name] for name in COEFFICIENTS]).T
         self.mean, self.sd = np.append(self.y.mean(), mean), np.append(LEVEL, sd)
         noise = NOISE**2 + (self._k(NOISES)[:, None] * self.error) ** 2
-        own = noise[:, :, None] * np.eye(len(self.y)) + prior["cell"] ** 2 * np.equal.outer(self.cell, self.cell)
+        own = noise[:, :, None] * np.eye(len(self.y)) + prior["cell"] ** 2 * np.equal.outer(
+            self.cell, self.cell
+        )
         parts = []
         for p in EXPONENTS:
             x = design(self.runs, p, self.whole)
             reach, apart = x * self.sd**2, self.y - x @ self.mean
             precision = np.linalg.inv(reach @ x.T + own)
             pull, gain = precision @ apart, reach.T @ precision
-            weight = norm.logpdf(p, *prior["p"]) + norm.logpdf(NOISES) - 0.5 * pull @ apart + 0.5 * np.linalg.slogdet(precision)[1]
-            parts.append((weight, np.full(len(NOISES), p), NOISES, self.mean + gain @ apart, np.diag(self.sd**2) - gain @ reach, precision, pull))
-        weight, self.p, self.z, self.means, self.covariances, self.precisions, self.pulls = (np.concatenate(part) for part in zip(*parts))
+            weight = (
+                norm.logpdf(p, *prior["p"])
+                + norm.logpdf(NOISES)
+                - 0.5 * pull @ apart
+                + 0.5 * np.linalg.slogdet(precision)[1]
+            )
+            parts.append(
+                (
+                    weight,
+                    np.full(len(NOISES), p),
+                    NOISES,
+                    self.mean + gain @ apart,
+                    np.diag(self.sd**2) - gain @ reach,
+                    precision,
+                    pull,
+                )
+            )
+        weight, self.p, self.z, self.means, self.covariances, self.precisions, self.pulls = (
+            np.concatenate(part) for part in zip(*parts)
+        )
         self.weights = np.exp(weight - np.logaddexp.reduce(weight))
 
     def _k(self, z):
@@ -102,7 +152,9 @@ class Forecast:
         random = np.random.default_rng(0)
         which = random.choice(len(self.weights), DRAWS, p=self.weights)
         roots = np.linalg.cholesky(self.covariances + 1e-12 * np.eye(len(self.mean)))
-        return which, self.means[which] + np.einsum("wij,wj->wi", roots[which], random.normal(size=(DRAWS, len(self.mean))))
+        return which, self.means[which] + np.einsum(
+            "wij,wj->wi", roots[which], random.normal(size=(DRAWS, len(self.mean)))
+        )
 
     def draws(self, points: pd.DataFrame) -> np.ndarray:
         """(DRAWS, points) what ln y may be, the noise of runs and what is the cell's own left out."""
@@ -113,25 +165,41 @@ class Forecast:
     @cached_property
     def noise(self) -> np.ndarray:
         """(DRAWS,) what the standard deviation of one run's ln y between seeds may be."""
-        return np.hypot(NOISE, self._k(self.z[self._drawn[0]]) * self.error[self.runs["tokens"].argmax()])
+        return np.hypot(
+            NOISE, self._k(self.z[self._drawn[0]]) * self.error[self.runs["tokens"].argmax()]
+        )
 
     def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         """Of one more run at each of the points: columns predicted (the median), low, high; 1, which no metric exceeds, at most."""
         told = self.draws(points)
-        told = told + np.hypot(self.noise, self.prior["cell"])[:, None] * np.random.default_rng(1).normal(size=told.shape)
+        told = told + np.hypot(self.noise, self.prior["cell"])[:, None] * np.random.default_rng(
+            1
+        ).normal(size=told.shape)
         quantiles = np.exp(np.quantile(told, [0.5, (1 - level) / 2, (1 + level) / 2], axis=0))
-        return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles.clip(max=1.0))), index=points.index)
+        return pd.DataFrame(
+            dict(zip(("predicted", "low", "high"), quantiles.clip(max=1.0))), index=points.index
+        )
 
     def left_out(self) -> pd.DataFrame:
         """Each cell foretold from the others: its axes, runs, value (mean of ln y), error (of that, less what was foretold), sd (what it may be)."""
         rows = []
         for cell, its in self.runs.groupby(self.cell):
             i = its.index.to_numpy()
-            spread = np.linalg.inv(self.precisions[:, i[:, None], i])  # of the cell's runs, given the others
+            spread = np.linalg.inv(
+                self.precisions[:, i[:, None], i]
+            )  # of the cell's runs, given the others
             errors = np.einsum("wij,wj->wi", spread, self.pulls[:, i]).mean(axis=1)
             error = self.weights @ errors
             sd = np.sqrt(self.weights @ (spread.mean(axis=(1, 2)) + (errors - error) ** 2))
-            rows.append({**its[list(AXES)].iloc[0], "runs": len(i), "value": self.y[i].mean(), "error": error, "sd": sd})
+            rows.append(
+                {
+                    **its[list(AXES)].iloc[0],
+                    "runs": len(i),
+                    "value": self.y[i].mean(),
+                    "error": error,
+                    "sd": sd,
+                }
+            )
         return pd.DataFrame(rows)
 
     def strangeness(self) -> np.ndarray:
@@ -140,7 +208,9 @@ class Forecast:
         return self.weights @ (self.pulls / np.sqrt(own))
 
 
-def agreeing(runs: pd.DataFrame, metric: str, prior: Mapping = PRIOR) -> tuple[Forecast, pd.DataFrame]:
+def agreeing(
+    runs: pd.DataFrame, metric: str, prior: Mapping = PRIOR
+) -> tuple[Forecast, pd.DataFrame]:
     """The forecast of those runs that agree, and the others, the strangest left out first, up to a quarter (column sigmas)."""
     out = []
     while True:
@@ -156,4 +226,6 @@ def agreeing(runs: pd.DataFrame, metric: str, prior: Mapping = PRIOR) -> tuple[F
 
 def fits(left_out: pd.DataFrame, chance: float = 0.01) -> bool:
     """Are the cells as far from what the others say as noise has it, or would that happen by chance in so few cases?"""
-    return bool((left_out["error"] ** 2 / left_out["sd"] ** 2).sum() <= chi2.ppf(1 - chance, len(left_out)))
+    return bool(
+        (left_out["error"] ** 2 / left_out["sd"] ** 2).sum() <= chi2.ppf(1 - chance, len(left_out))
+    )

@@ -50,13 +50,17 @@ def runs(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
     metric: the one to keep; empty: all. Raises InputError if the table has no such metric.
     """
     if metric and metric not in set(table["metric"]):
-        raise InputError(f"there is no metric '{metric}'; there are {', '.join(table['metric'].unique())}")
+        raise InputError(
+            f"there is no metric '{metric}'; there are {', '.join(table['metric'].unique())}"
+        )
     kept = table[table["metric"] == metric] if metric else table
     wide = kept.pivot(index=["log", "metric", *CELL, "dropout"], columns="split", values="value")
     return _in_order(wide.reset_index().rename_axis(columns=None))
 
 
-def chosen(runs: pd.DataFrame, cell: Sequence[str] = CELL, judge: pd.DataFrame | None = None) -> pd.DataFrame:
+def chosen(
+    runs: pd.DataFrame, cell: Sequence[str] = CELL, judge: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The run with the highest validation value in each cell of each log and metric.
 
     cell: the columns held; what is not among them is chosen: the dropout, and the heads
@@ -65,9 +69,15 @@ def chosen(runs: pd.DataFrame, cell: Sequence[str] = CELL, judge: pd.DataFrame |
     is not there.
     """
     if missing := [name for name in cell if name not in runs]:
-        raise InputError(f"the runs have no column {' and '.join(missing)}; they have {', '.join(runs)}")
+        raise InputError(
+            f"the runs have no column {' and '.join(missing)}; they have {', '.join(runs)}"
+        )
     run = ["log", *CELL, "dropout"]
-    decides = runs["val"] if judge is None else runs[run].merge(judge, "left", run)["val"].set_axis(runs.index)
+    decides = (
+        runs["val"]
+        if judge is None
+        else runs[run].merge(judge, "left", run)["val"].set_axis(runs.index)
+    )
     best = decides.groupby([runs[name] for name in ("log", "metric", *cell)], sort=False).idxmax()
     return runs.loc[best].reset_index(drop=True)
 
@@ -104,9 +114,14 @@ def changes(treated: pd.DataFrame, low: int = 128, high: int = 256) -> pd.DataFr
 
 def less(cells: pd.DataFrame, second: str, first: str) -> pd.DataFrame:
     """`changes` under one regularisation less those under another, cell by cell."""
-    sides = (cells[cells["regularisation"] == name].drop(columns="regularisation") for name in (second, first))
+    sides = (
+        cells[cells["regularisation"] == name].drop(columns="regularisation")
+        for name in (second, first)
+    )
     pairs = pd.merge(*sides, on=["log", "metric", "n_layers", "n_heads"])
-    difference = pairs.assign(change=pairs["change_x"] - pairs["change_y"], regularisation=f"{second} less {first}")
+    difference = pairs.assign(
+        change=pairs["change_x"] - pairs["change_y"], regularisation=f"{second} less {first}"
+    )
     return difference.drop(columns=["change_x", "change_y"])
 
 

@@ -5,13 +5,13 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from log_files import BAD, FRAME, GOOD, HISTORIES, PLAIN, histories, parquet, text
+from log_files import BAD, FRAME, GOOD, HISTORIES, PLAIN, histories, text
 
 from perflaw.errors import InputError
 from perflaw.logs import readers
 from perflaw.logs.interaction_log import from_histories, read_log, write_log
-from perflaw.logs.readers import text as text_reader
 from perflaw.logs.readers import whole_numbers
+
 
 @pytest.fixture(autouse=True)
 def inside(tmp_path, monkeypatch):
@@ -51,7 +51,11 @@ def test_enough_malformed_logs():
 
 def test_not_a_file():
     os.mkdir("folder")
-    for source, told in (("nowhere.csv", "does not exist"), ("folder", "is a folder"), (3, "from a path or a DataFrame")):
+    for source, told in (
+        ("nowhere.csv", "does not exist"),
+        ("folder", "is a folder"),
+        (3, "from a path or a DataFrame"),
+    ):
         with pytest.raises(InputError, match=told):
             read_log(source)
 
@@ -74,7 +78,9 @@ def test_no_permission_is_told(monkeypatch):
         return opened(path, *args)
 
     monkeypatch.setattr("builtins.open", closed)
-    with pytest.raises(InputError, match=r"log cannot be read \(Permission denied\): check its permissions"):
+    with pytest.raises(
+        InputError, match=r"log cannot be read \(Permission denied\): check its permissions"
+    ):
         read_log("log")
 
 
@@ -83,7 +89,9 @@ FRAMES = {
     "object": FRAME.astype({"user": object, "item": object}),
     "category": FRAME.astype({"user": "category", "item": "category"}),
     "dates": FRAME.assign(timestamp=pd.to_datetime(FRAME["timestamp"], unit="s")),
-    "zoned dates": FRAME.assign(timestamp=pd.to_datetime(FRAME["timestamp"], unit="s", utc=True).dt.tz_convert("Asia/Tokyo")),
+    "zoned dates": FRAME.assign(
+        timestamp=pd.to_datetime(FRAME["timestamp"], unit="s", utc=True).dt.tz_convert("Asia/Tokyo")
+    ),
     "shuffled index": FRAME.set_axis([9, 3, 3, 1, 0]),
     "order of columns": FRAME[["timestamp", "item", "user"]],
 }
@@ -153,14 +161,18 @@ def test_guesses_are_told():
         "time: column 'time', by its name",
         "times: in s, by their size",
     )
-    told = read_log(written(text()), user="user", item="item", time="time", delimiter=",", header=True, unit="s").notes
+    told = read_log(
+        written(text()), user="user", item="item", time="time", delimiter=",", header=True, unit="s"
+    ).notes
     assert told == ()
 
 
 def test_nanoseconds_sort_exactly():
     """Two times that differ by less than a double can hold keep their order."""
     base = 1_600_000_000_000_000_000
-    assert histories(read_log(written(f"user,item,time\nu,b,{base + 2}\nu,a,{base + 1}\n"))) == {"u": ["a", "b"]}
+    assert histories(read_log(written(f"user,item,time\nu,b,{base + 2}\nu,a,{base + 1}\n"))) == {
+        "u": ["a", "b"]
+    }
 
 
 def test_sorting_is_stable():
@@ -206,7 +218,11 @@ def quick_and_thorough(content, monkeypatch, **options):
 def test_the_quick_way_reads_the_same(seed, monkeypatch):
     rng = np.random.default_rng(seed)
     n = 500
-    columns = [rng.integers(-5 if seed == 1 else 0, 30, n), rng.integers(1, 10 ** (3 * (seed + 1)), n), rng.integers(1, 6, n)]
+    columns = [
+        rng.integers(-5 if seed == 1 else 0, 30, n),
+        rng.integers(1, 10 ** (3 * (seed + 1)), n),
+        rng.integers(1, 6, n),
+    ]
     columns.append(1_000_000_000 + rng.integers(100, size=n))
     header = "user,item,rating,time\n" if seed % 2 else ""
     content = header + "".join(",".join(map(str, row)) + "\n" for row in zip(*columns))
@@ -241,14 +257,27 @@ def test_the_quick_way_is_not_taken_for_anything_else(content, monkeypatch):
 
 
 def test_the_quick_way_gives_up_where_64_bits_do_not_hold_user_time_and_row(monkeypatch):
-    content = "".join(f"{u * 10**17},{i},{1_600_000_000_000 + i}\n" for u in (3, 9, 1) for i in (5, 2))
+    content = "".join(
+        f"{u * 10**17},{i},{1_600_000_000_000 + i}\n" for u in (3, 9, 1) for i in (5, 2)
+    )
     quick, thorough, taken = quick_and_thorough("user,item,time\n" + content, monkeypatch)
-    assert not taken and histories(quick) == histories(thorough) == {str(u * 10**17): ["2", "5"] for u in (1, 3, 9)}
+    assert not taken and histories(quick) == histories(thorough) == {
+        str(u * 10**17): ["2", "5"] for u in (1, 3, 9)
+    }
 
 
 def test_a_time_is_known_by_the_end_of_its_name_if_one_column_has_it():
-    rows = pd.DataFrame({"user": [1, 1], "item": ["a", "b"], "bought_at": ["2024-01-02", "2024-01-01"], "price": [1, 2]})
+    rows = pd.DataFrame(
+        {
+            "user": [1, 1],
+            "item": ["a", "b"],
+            "bought_at": ["2024-01-02", "2024-01-01"],
+            "price": [1, 2],
+        }
+    )
     assert "time: column 'bought_at', by the end of its name" in readers.read(rows).guesses
     assert readers.read(rows.assign(candidate="x")).timestamps is not None  # no word of a time
     two = readers.read(rows.assign(sent_at=rows["bought_at"]))
-    assert two.timestamps is None and any("not used: bought_at, price, sent_at" in note for note in two.guesses)
+    assert two.timestamps is None and any(
+        "not used: bought_at, price, sent_at" in note for note in two.guesses
+    )

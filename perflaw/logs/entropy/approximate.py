@@ -25,8 +25,13 @@ from scipy.special import entr, gammaincc, psi
 
 from perflaw.errors import InputError
 
-THREADS = numba.config.NUMBA_NUM_THREADS  # of the kernels; the environment variable of that name sets it
-BLOCK, BLOCKS = 1 << 16, 256  # keys sorted at a time, at least; blocks at most: more are slower to deal out
+THREADS = (
+    numba.config.NUMBA_NUM_THREADS
+)  # of the kernels; the environment variable of that name sets it
+BLOCK, BLOCKS = (
+    1 << 16,
+    256,
+)  # keys sorted at a time, at least; blocks at most: more are slower to deal out
 RARE = 1 << 12  # counts below this are tallied in an array, the few above it one by one
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing (Knuth, section 6.4)
 
@@ -83,7 +88,10 @@ def apen(sequence: Iterable, m: int = 2, r: float = 0.0) -> float:
     x = _numbers(sequence)
     _long_enough(len(x), m + 1, f"m = {m}")
     near, nearer = _matches(x, m, r, len(x) - m + 1)
-    return float(np.log((near + 1) / len(near)).mean() - np.log((nearer[nearer >= 0] + 1) / (len(x) - m)).mean())
+    return float(
+        np.log((near + 1) / len(near)).mean()
+        - np.log((nearer[nearer >= 0] + 1) / (len(x) - m)).mean()
+    )
 
 
 def apen_of_distinct(n, m: int = 2):
@@ -169,7 +177,11 @@ def _apen_symbols(items, starts, stops, m):
     while size < 2 * longest:
         size, bits = 2 * size, bits + 1
     table = np.empty(size, np.int32)
-    keys, counts, names = np.empty(longest, np.uint64), np.empty(longest, np.int64), np.empty(longest, np.uint64)
+    keys, counts, names = (
+        np.empty(longest, np.uint64),
+        np.empty(longest, np.int64),
+        np.empty(longest, np.uint64),
+    )
     values = np.empty(len(starts))
     for u in range(len(starts)):
         start, n = starts[u], stops[u] - starts[u]
@@ -251,8 +263,12 @@ def _matches(x, m, r, templates):
     order = np.argsort(x[:templates], kind="stable")
     padded = np.append(x, np.nan)  # nan is near nothing
     columns = np.ascontiguousarray(padded[order + np.arange(m + 1)[:, None]])
-    workers = THREADS if templates > 20_000 else 1  # below, starting threads costs more than it saves
-    parts = _in_threads(lambda first: _matches_in_window(columns, r, first, workers), range(workers))
+    workers = (
+        THREADS if templates > 20_000 else 1
+    )  # below, starting threads costs more than it saves
+    parts = _in_threads(
+        lambda first: _matches_in_window(columns, r, first, workers), range(workers)
+    )
     near, nearer = sum(part[0] for part in parts), sum(part[1] for part in parts)
     nearer[np.isnan(columns[m])] = -1
     return near, nearer
@@ -340,9 +356,13 @@ def conditional_entropy(
     """
     m = _order(m)
     if correction not in CORRECTIONS:
-        raise InputError(f"there is no correction {correction!r}; use one of {', '.join(CORRECTIONS)}")
+        raise InputError(
+            f"there is no correction {correction!r}; use one of {', '.join(CORRECTIONS)}"
+        )
     items, offsets, n_items = _log(log)
-    counted = _spectra(items, offsets, n_items, m, tokens, seed, unseen=correction == "chao-wang-jost")
+    counted = _spectra(
+        items, offsets, n_items, m, tokens, seed, unseen=correction == "chao-wang-jost"
+    )
     return float(np.clip(CORRECTIONS[correction](counted), 0, math.log(n_items)))
 
 
@@ -429,14 +449,18 @@ def _spectra(items, offsets, n_items, m, tokens=None, seed=0, unseen=False) -> _
     followed = np.maximum(np.diff(offsets) - m, 0)
     total = int(followed.sum())
     if total == 0:
-        raise InputError(f"no history has the {m + 1} items that m = {m} needs; use a smaller m or longer histories")
+        raise InputError(
+            f"no history has the {m + 1} items that m = {m} needs; use a smaller m or longer histories"
+        )
     packed = tokens is None and n_items ** (m + 1) <= 2**64
     if tokens is None:
         per_item = _first_items(items, offsets, n_items, m)
         block = (np.cumsum(per_item) - per_item) // max(BLOCK, total // BLOCKS)
         ends = np.cumsum(np.bincount(block, weights=per_item).astype(np.int64))
         starts = np.append(0, ends[:-1])
-        dealt = np.empty(total, np.uint64)  # here, as numpy asks for large pages and the compiled code would not
+        dealt = np.empty(
+            total, np.uint64
+        )  # here, as numpy asks for large pages and the compiled code would not
         _deal(items, offsets, n_items, m, block, starts.copy(), packed, dealt)
         blocks = [dealt[start:end] for start, end in zip(starts, ends) if end > start]
     else:
@@ -463,7 +487,9 @@ def _draw(offsets, followed, total, m, tokens, seed):
     """Positions of `tokens` items that have m more after them in their history."""
     tokens = _whole(tokens, "tokens")
     if tokens > total:
-        raise InputError(f"tokens = {tokens}, but the log has {total} transitions for m = {m}; draw at most those")
+        raise InputError(
+            f"tokens = {tokens}, but the log has {total} transitions for m = {m}; draw at most those"
+        )
     where = np.random.default_rng(seed).choice(total, tokens, replace=False, shuffle=False)
     where.sort()
     before = np.cumsum(followed) - followed
@@ -662,7 +688,11 @@ def _lempel_ziv(items, starts, stops):
                         copied = np.int64(keys[edge] & np.uint64(0xFFFFFFFF))
                         slot = _slot(table, keys, bits, clone, copied)
                         table[slot], keys[edges] = edges, _edge(clone, copied)
-                        target[edges], following[edges], head[clone] = target[edge], head[clone], edges
+                        target[edges], following[edges], head[clone] = (
+                            target[edge],
+                            head[clone],
+                            edges,
+                        )
                         edges += 1
                         edge = following[edge]
                     while p >= 0:
@@ -763,9 +793,13 @@ def _by_user(log, last, needed, what, measure):
     if last is not None:
         starts = np.maximum(starts, stops - _whole(last, "last"))
     pieces = min(16 * THREADS, 1 + len(items) // 4096)
-    cuts = np.unique(np.searchsorted(offsets, np.linspace(0, len(items), pieces + 1)).clip(0, len(starts)))
+    cuts = np.unique(
+        np.searchsorted(offsets, np.linspace(0, len(items), pieces + 1)).clip(0, len(starts))
+    )
     cuts[0], cuts[-1] = 0, len(starts)
-    parts = _in_threads(lambda cut: measure(items, starts[cut], stops[cut]), map(slice, cuts[:-1], cuts[1:]))
+    parts = _in_threads(
+        lambda cut: measure(items, starts[cut], stops[cut]), map(slice, cuts[:-1], cuts[1:])
+    )
     values = np.concatenate(parts)
     known = values[~np.isnan(values)]
     if not len(known):
@@ -774,7 +808,9 @@ def _by_user(log, last, needed, what, measure):
             f"every history is too short: the longest has {longest} of the {needed} items that {what} needs;"
             " use longer histories" + (" or a larger last" if last is not None else "")
         )
-    return ByUser(values, len(values) - len(known), float(known.mean()), float(np.abs(known).mean()))
+    return ByUser(
+        values, len(values) - len(known), float(known.mean()), float(np.abs(known).mean())
+    )
 
 
 def _log(log):
@@ -784,10 +820,19 @@ def _log(log):
     n_items = int(log.n_items)
     if not len(items):
         raise InputError("the log is empty; give at least one history")
-    if len(offsets) < 2 or offsets[0] != 0 or offsets[-1] != len(items) or np.any(np.diff(offsets) < 0):
-        raise InputError(f"the log's offsets must rise from 0 to its {len(items)} items; build the log anew")
+    if (
+        len(offsets) < 2
+        or offsets[0] != 0
+        or offsets[-1] != len(items)
+        or np.any(np.diff(offsets) < 0)
+    ):
+        raise InputError(
+            f"the log's offsets must rise from 0 to its {len(items)} items; build the log anew"
+        )
     if items.min() < 0 or items.max() >= n_items:
-        raise InputError(f"the log's item codes must lie in 0 … {n_items - 1}; number the items from 0")
+        raise InputError(
+            f"the log's item codes must lie in 0 … {n_items - 1}; number the items from 0"
+        )
     return items, offsets, n_items
 
 
@@ -809,12 +854,16 @@ def _symbols(sequence) -> np.ndarray:
     try:
         coded = np.array([codes.setdefault(value, len(codes)) for value in values], np.int32)
     except TypeError:
-        raise InputError("the elements of a sequence must be hashable symbols; give one flat sequence") from None
+        raise InputError(
+            "the elements of a sequence must be hashable symbols; give one flat sequence"
+        ) from None
     kinds = {_kind(each): each.__name__ for each in set(map(type, values))}
     if type(None) in kinds or any(_unusable(symbol) for symbol in codes):
         raise InputError("the sequence has a missing or infinite value; drop or fill it")
     if len(kinds) > 1:
-        raise InputError(f"the sequence mixes {' and '.join(sorted(kinds.values()))}; convert its elements to one type")
+        raise InputError(
+            f"the sequence mixes {' and '.join(sorted(kinds.values()))}; convert its elements to one type"
+        )
     try:
         rank = {symbol: place for place, symbol in enumerate(sorted(codes))}
     except TypeError:  # symbols without an order keep that of appearance
@@ -825,13 +874,18 @@ def _symbols(sequence) -> np.ndarray:
 def _kind(kind: type):
     if issubclass(kind, (bool, np.bool_)):
         return bool
-    return next((family for family in (numbers.Number, str, bytes) if issubclass(kind, family)), kind)
+    return next(
+        (family for family in (numbers.Number, str, bytes) if issubclass(kind, family)), kind
+    )
 
 
 def _unusable(symbol) -> bool:
     try:
         return bool(symbol != symbol) or (isinstance(symbol, numbers.Real) and math.isinf(symbol))
-    except (TypeError, OverflowError):  # a missing value that will not be compared; an integer of any size
+    except (
+        TypeError,
+        OverflowError,
+    ):  # a missing value that will not be compared; an integer of any size
         return not isinstance(symbol, numbers.Real)
 
 
@@ -845,7 +899,9 @@ def _numbers(sequence) -> np.ndarray:
     values = _flat(sequence)
     try:
         values = np.asarray(values)
-        numeric = values.dtype.kind in "biuf" or all(issubclass(kind, numbers.Real) for kind in set(map(type, values)))
+        numeric = values.dtype.kind in "biuf" or all(
+            issubclass(kind, numbers.Real) for kind in set(map(type, values))
+        )
         if values.ndim != 1 or not numeric:
             raise TypeError
         values = values.astype(float)
@@ -859,12 +915,18 @@ def _numbers(sequence) -> np.ndarray:
 def _flat(sequence):
     """The sequence as an array if it is one, otherwise as a list."""
     if hasattr(sequence, "offsets"):
-        raise InputError("this measures one sequence, not a log; use the function by user, or r = 0")
+        raise InputError(
+            "this measures one sequence, not a log; use the function by user, or r = 0"
+        )
     if isinstance(sequence, (set, frozenset, dict)) or not isinstance(sequence, Iterable):
-        raise InputError(f"a {type(sequence).__name__} has no order; give a flat list, string or array")
+        raise InputError(
+            f"a {type(sequence).__name__} has no order; give a flat list, string or array"
+        )
     values = np.asarray(sequence) if hasattr(sequence, "__array__") else list(sequence)
     if isinstance(values, np.ndarray) and values.ndim != 1:
-        raise InputError(f"the sequence has {values.ndim} dimensions; give one flat sequence, row by row")
+        raise InputError(
+            f"the sequence has {values.ndim} dimensions; give one flat sequence, row by row"
+        )
     if not len(values):
         raise InputError("the sequence is empty; give at least one element")
     return values
@@ -893,4 +955,6 @@ def _tolerance(r) -> float:
 
 def _long_enough(n, needed, what):
     if n < needed:
-        raise InputError(f"{int(n)} elements are too few: {what} needs at least {needed}; give a longer sequence")
+        raise InputError(
+            f"{int(n)} elements are too few: {what} needs at least {needed}; give a longer sequence"
+        )

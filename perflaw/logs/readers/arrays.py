@@ -64,7 +64,9 @@ def sort_rows(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     users, items = users[order], items[order]
     starts = np.flatnonzero(np.concatenate([[True], users[1:] != users[:-1]]))
     codes, seen = pd.factorize(items)
-    seconds = None if time is None or time.seconds is None else time.seconds[order].astype(np.float64)
+    seconds = (
+        None if time is None or time.seconds is None else time.seconds[order].astype(np.float64)
+    )
     return Columns(
         user_names[users[starts]],
         np.append(starts, len(users)).astype(np.int64),
@@ -81,7 +83,9 @@ def _without_spaces(raw: RawRows, findings: Findings) -> RawRows:
         cells = getattr(raw, role)
         bare = [cell.strip(WHITE) if isinstance(cell, str) else cell for cell in cells]
         if bare != cells and len(set(map(str, bare))) < len(set(map(str, cells))):
-            findings.note(f"{role}: spaces around ids are not part of them; some differ in nothing else")
+            findings.note(
+                f"{role}: spaces around ids are not part of them; some differ in nothing else"
+            )
         setattr(raw, role, bare)
     if raw.time is not None:
         raw.time = [cell.strip(WHITE) if isinstance(cell, str) else cell for cell in raw.time]
@@ -140,7 +144,9 @@ def note_missing(role: str, token: str, count: int, rows: int, findings: Finding
 def note_dropped(count: int, rows: int, findings: Findings, label: str) -> None:
     """Say how many rows are left out, or raise InputError if none is left."""
     if count == rows:
-        raise InputError(f"{label}: all of {rows:,} rows are incomplete; fill in users, items and times")
+        raise InputError(
+            f"{label}: all of {rows:,} rows are incomplete; fill in users, items and times"
+        )
     findings.note(f"rows left out as incomplete: {count:,} of {rows:,}")
 
 
@@ -154,7 +160,9 @@ def identify(cells: list, role: str, where: Callable[[int], str]) -> tuple[np.nd
     texts = [_as_text(value) for value in distinct]
     if any("\0" in text for text in texts):
         row = next(k for k, cell in enumerate(cells) if "\0" in str(cell))
-        raise InputError(f"{where(row)}: a zero byte in the {role}; the file may be damaged: fetch or write it again")
+        raise InputError(
+            f"{where(row)}: a zero byte in the {role}; the file may be damaged: fetch or write it again"
+        )
     names = sorted(set(texts))
     rank = {name: k for k, name in enumerate(names)}
     return np.array([rank[text] for text in texts], np.int64)[codes], np.array(names, dtype=object)
@@ -167,12 +175,20 @@ def _hashable(cells, role, where) -> list:
         return cells
     for row, cell in enumerate(cells):
         if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
-            kind = {dict: "an object", list: "a list", bool: "true or false"}.get(type(cell), type(cell).__name__)
-            raise InputError(f"{where(row)}: the {role} is {kind}; an id is a whole number or text; name another column")
+            kind = {dict: "an object", list: "a list", bool: "true or false"}.get(
+                type(cell), type(cell).__name__
+            )
+            raise InputError(
+                f"{where(row)}: the {role} is {kind}; an id is a whole number or text; name another column"
+            )
         if isinstance(cell, float) and not cell.is_integer():
-            raise InputError(f"{where(row)}: the {role} {cell} is a number but not a whole one; mend it, or write ids as text")
+            raise InputError(
+                f"{where(row)}: the {role} {cell} is a number but not a whole one; mend it, or write ids as text"
+            )
         if isinstance(cell, float) and abs(cell) > 2.0**53:
-            raise InputError(f"{where(row)}: the {role} {cell} is a decimal number too large to be exact; write ids as text")
+            raise InputError(
+                f"{where(row)}: the {role} {cell} is a decimal number too large to be exact; write ids as text"
+            )
     return [int(cell) if isinstance(cell, float) else cell for cell in cells]
 
 
@@ -204,5 +220,7 @@ def _clock(cells: list, options: ReadOptions, findings: Findings, where) -> Cloc
         return clock_of_numbers(values, options, findings, where)
     for row, cell in enumerate(cells):
         if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
-            raise InputError(f"{where(row)}: the time {clip(cell, 30)!r} is no number and no text; name another column with time=")
+            raise InputError(
+                f"{where(row)}: the time {clip(cell, 30)!r} is no number and no text; name another column with time="
+            )
     return clock_of_texts([_as_text(cell) for cell in cells], options, findings, where)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, clip, is_missing
+from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
 from perflaw.logs.readers.times import (
     LAST,
     NANO,
@@ -20,9 +20,7 @@ from perflaw.logs.readers.times import (
     refuse_doubtful_digits,
 )
 
-DATE = (
-    r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"  # as programs write it
-)
+DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"  # as programs write it
 ZONE = r".*:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)"
 
 
@@ -49,18 +47,24 @@ class EngineClock(NamedTuple):
 
 def find(connection, places, options: ReadOptions, findings: Findings) -> EngineClock:
     """The clock of `raw`; raises InputError for the first time that is none."""
-    kind = connection.execute("select typeof(time) from raw where time is not null limit 1").fetchone()[0]
+    kind = connection.execute(
+        "select typeof(time) from raw where time is not null limit 1"
+    ).fetchone()[0]
     if kind == "VARCHAR" or kind.startswith("ENUM"):
         return _of_text(connection, places, options, findings)
     if kind.startswith("TIMESTAMP") or kind == "DATE":
         return _of_dates(connection, kind, places, options, findings)
     if kind.startswith("TIME"):
-        raise InputError(f"{places.label}: the column of times holds times of day without a date; name a column of dates with time=")
+        raise InputError(
+            f"{places.label}: the column of times holds times of day without a date; name a column of dates with time="
+        )
     if kind.startswith(("DECIMAL", "FLOAT", "DOUBLE", "HUGEINT", "UHUGEINT")):
         return _of_numbers(connection, "time::double", places, options, findings, "time")
     if "INT" in kind:
         return _of_numbers(connection, "time", places, options, findings, "time")
-    raise InputError(f"{places.label}: the column of times holds neither numbers nor dates; name another column with time=")
+    raise InputError(
+        f"{places.label}: the column of times holds neither numbers nor dates; name another column with time="
+    )
 
 
 def _of_text(connection, places, options, findings) -> EngineClock:
@@ -73,12 +77,18 @@ def _of_text(connection, places, options, findings) -> EngineClock:
     ).fetchone()
     if options.time_format is None:
         if whole == rows:
-            return _of_numbers(connection, "time::bigint", places, options, findings, "time::bigint")
+            return _of_numbers(
+                connection, "time::bigint", places, options, findings, "time::bigint"
+            )
         if decimal == rows and not _has_leading_zero(connection):
-            return _of_numbers(connection, "time::double", places, options, findings, "time::decimal(28, 9)")
+            return _of_numbers(
+                connection, "time::double", places, options, findings, "time::decimal(28, 9)"
+            )
         if dates == rows and zoned in (0, rows) and options.timezone is None:
             return _of_plain_dates(connection, bool(zoned), bool(fine), places, options, findings)
-    token = connection.execute("select time, place from raw where length(time) <= 4 order by place limit 1").fetchone()
+    token = connection.execute(
+        "select time, place from raw where length(time) <= 4 order by place limit 1"
+    ).fetchone()
     if token is not None and is_missing(token[0]):
         from perflaw.logs.readers.arrays import incomplete
 
@@ -87,7 +97,9 @@ def _of_text(connection, places, options, findings) -> EngineClock:
 
 
 def _has_leading_zero(connection) -> bool:
-    found = connection.execute("select count(*) from (select 1 from raw where regexp_full_match(time, '-?0\\d.*') limit 1)")
+    found = connection.execute(
+        "select count(*) from (select 1 from raw where regexp_full_match(time, '-?0\\d.*') limit 1)"
+    )
     return bool(found.fetchone()[0])
 
 
@@ -104,13 +116,22 @@ def _of_plain_dates(connection, zoned, fine, places, options, findings) -> Engin
 
 def _check_dates(connection, moment, zoned, places, options, findings) -> None:
     """The checks of `clock_of_dates` at the ends of the range."""
-    low, high = connection.execute(f"select min(epoch({moment})), max(epoch({moment})) from raw").fetchone()
-    days = zoned or connection.execute(f"select bool_and(epoch({moment}) % 86400 = 0) from raw").fetchone()[0]
+    low, high = connection.execute(
+        f"select min(epoch({moment})), max(epoch({moment})) from raw"
+    ).fetchone()
+    days = (
+        zoned
+        or connection.execute(f"select bool_and(epoch({moment}) % 86400 = 0) from raw").fetchone()[
+            0
+        ]
+    )
     for end in {low, high}:
         odd = end > LAST or (end < 0 and options.unit is None)
         place = first_of(connection, f"epoch({moment}) = {end}") if odd else 0
         seconds = np.array([int(np.floor(end)) if odd or days else 1], np.int64)
-        clock_of_dates(seconds, np.zeros(1, np.int64), zoned, options, findings, lambda _: places.show(place))  # noqa: B023
+        clock_of_dates(
+            seconds, np.zeros(1, np.int64), zoned, options, findings, lambda _: places.show(place)
+        )  # noqa: B023
 
 
 def first_of(connection, condition: str) -> int:
@@ -141,11 +162,18 @@ def _local(zoned):
 
 def _of_numbers(connection, value, places, options, findings, key) -> EngineClock:
     """Numbers: the range is enough for most, and what is odd is looked at one by one."""
-    if value.endswith("double") and connection.execute(f"select bool_or(not isfinite({value})) from raw").fetchone()[0]:
+    if (
+        value.endswith("double")
+        and connection.execute(f"select bool_or(not isfinite({value})) from raw").fetchone()[0]
+    ):
         place = first_of(connection, f"not isfinite({value})")
-        raise InputError(f"{places.show(place)}: the time is no number; fill it in or remove the row")
+        raise InputError(
+            f"{places.show(place)}: the time is no number; fill it in or remove the row"
+        )
     if options.time_format is not None:
-        return _mapped(connection, f"({value})::bigint::varchar", clock_of_texts, places, options, findings)
+        return _mapped(
+            connection, f"({value})::bigint::varchar", clock_of_texts, places, options, findings
+        )
     low, high = connection.execute(f"select min({value}), max({value}) from raw").fetchone()
     if options.timezone is None and not (options.unit is None and may_be_digits(low, high)):
         if options.unit is None and len(str(int(high))) in (6, 8) and low > 0:

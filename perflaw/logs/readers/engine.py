@@ -26,7 +26,6 @@ from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
 from perflaw.logs.readers.options import (
     MISSING,
     ORDER,
-    WHITE,
     Columns,
     Findings,
     ReadOptions,
@@ -57,7 +56,11 @@ def session(label: str) -> Iterator:
     """A connection with temporary files of its own; its complaints become one line of ours."""
     duckdb = require("duckdb", f"{label}: reading this")
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
-        config = {"temp_directory": scratch, "memory_limit": MEMORY, "preserve_insertion_order": True}
+        config = {
+            "temp_directory": scratch,
+            "memory_limit": MEMORY,
+            "preserve_insertion_order": True,
+        }
         connection = duckdb.connect(config=config)
         try:
             connection.execute("set TimeZone = 'UTC'")
@@ -119,13 +122,20 @@ def load_csv(connection, path: Path, width: int, delimiter: str, quoting: bool, 
 
 def create_rows(connection, relation: str, picked: dict[str, str], parameters: list, place="rowid"):
     """Make the view `raw`: user, item, time and place of each row."""
-    columns = ", ".join(f"{picked.get(role, 'null::bigint')} as {role}" for role in ("user", "item", "time"))
+    columns = ", ".join(
+        f"{picked.get(role, 'null::bigint')} as {role}" for role in ("user", "item", "time")
+    )
     if place == "rowid":
-        connection.execute(f"create temp table rows as select {columns} from {relation}", parameters)
-        connection.execute('create temp view raw as select "user", item, time, rowid as place from rows')
+        connection.execute(
+            f"create temp table rows as select {columns} from {relation}", parameters
+        )
+        connection.execute(
+            'create temp view raw as select "user", item, time, rowid as place from rows'
+        )
     else:
         connection.execute(
-            f"create temp table rows as select {columns}, {place} as place from {relation}", parameters
+            f"create temp table rows as select {columns}, {place} as place from {relation}",
+            parameters,
         )
         connection.execute("create temp view raw as select * from rows")
 
@@ -143,7 +153,10 @@ def read_spooled(
         path = _spool(rows, folder, width)
         with session(label) as connection:
             relation = load_csv(connection, path, width + 1, ",", True, 0)
-            picked = {role: text_column(f"c{k}") for k, role in enumerate(("user", "item", "time")[:width], 1)}
+            picked = {
+                role: text_column(f"c{k}")
+                for k, role in enumerate(("user", "item", "time")[:width], 1)
+            }
             create_rows(connection, relation, picked, [str(path), ",", '"'], place="c0::bigint")
             return finish(connection, Places(label, "line {}", 0), width > 2, options, findings)
 
@@ -162,7 +175,9 @@ class Ids(NamedTuple):
         return codes if self.names is None else self.names[codes]
 
 
-def finish(connection, places: Places, timed: bool, options: ReadOptions, findings: Findings) -> Columns:
+def finish(
+    connection, places: Places, timed: bool, options: ReadOptions, findings: Findings
+) -> Columns:
     """Validate the view `raw`, sort it and bring it into arrays; timed: has it a column of times?"""
     label = places.label
     rows, *filled = connection.execute(
@@ -180,7 +195,9 @@ def finish(connection, places: Places, timed: bool, options: ReadOptions, findin
     else:
         for role, count in zip(("user", "item", "time"), filled):
             if count < rows and (role != "time" or timed):
-                place = connection.execute(f'select min(place) from raw where "{role}" is null').fetchone()[0]
+                place = connection.execute(
+                    f'select min(place) from raw where "{role}" is null'
+                ).fetchone()[0]
                 raise incomplete(places.show(place), role)
     users = _identify(connection, "user", places, rows, findings)
     items = _identify(connection, "item", places, rows, findings)
@@ -191,7 +208,9 @@ def finish(connection, places: Places, timed: bool, options: ReadOptions, findin
     by = ", ".join([users.code, *([clock.key] if clock else []), "place"])
     picked = ", ".join(f'{sql} as "{name}"' for name, sql in wanted.items())
     relation = clock.relation if clock else "raw"
-    found = _fetch(connection, f"select {picked} from {relation} order by {by}", rows, clock and clock.unit)
+    found = _fetch(
+        connection, f"select {picked} from {relation} order by {by}", rows, clock and clock.unit
+    )
     starts = np.flatnonzero(np.concatenate([[True], found["user"][1:] != found["user"][:-1]]))
     user_ids = users.show(found.pop("user")[starts])
     codes, seen = pd.factorize(found["item"])
@@ -260,31 +279,64 @@ def _identify(connection, role: str, places: Places, rows: int, findings: Findin
         raise InputError(f"{places.show(place)}: " + sentence.format(clip(row[role], 40)))
 
     if kind in WHOLE:
-        if kind != "UBIGINT" or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63:
+        if (
+            kind != "UBIGINT"
+            or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63
+        ):
             return Ids(f"{name}::bigint" if kind.startswith("U") else name)
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
         value = f"{name}::double"
         odd = f"not isfinite({value}) or {name} <> floor({name})"
         if connection.execute(f"select bool_or({odd}) from raw").fetchone()[0]:
-            refuse(odd, f"the {role} {{}} is a number but not a whole one; mend it, or write ids as text")
+            refuse(
+                odd,
+                f"the {role} {{}} is a number but not a whole one; mend it, or write ids as text",
+            )
         if connection.execute(f"select max(abs({value})) from raw").fetchone()[0] > 2.0**53:
-            refuse(f"abs({value}) > 2::double ** 53", f"the {role} {{}} is a decimal number too large to be exact; write ids as text")
+            refuse(
+                f"abs({value}) > 2::double ** 53",
+                f"the {role} {{}} is a decimal number too large to be exact; write ids as text",
+            )
         return Ids(f"{name}::bigint")
     if kind.endswith("]"):
-        refuse("true", f"the {role} column holds lists; an id is a whole number or text; name another column")
-    if word := next((word for start, word in WORDS.items() if kind.startswith(start) or kind == f'"{start}"'), None):
-        refuse("true", f"the {role} column holds {word}; an id is a whole number or text; name another column")
-    return _identify_text(connection, role, name if kind == "VARCHAR" else f"{name}::varchar", places, rows, findings, refuse)
+        refuse(
+            "true",
+            f"the {role} column holds lists; an id is a whole number or text; name another column",
+        )
+    if word := next(
+        (word for start, word in WORDS.items() if kind.startswith(start) or kind == f'"{start}"'),
+        None,
+    ):
+        refuse(
+            "true",
+            f"the {role} column holds {word}; an id is a whole number or text; name another column",
+        )
+    return _identify_text(
+        connection,
+        role,
+        name if kind == "VARCHAR" else f"{name}::varchar",
+        places,
+        rows,
+        findings,
+        refuse,
+    )
 
 
 def _identify_text(connection, role, text, places, rows, findings, refuse) -> Ids:
     differs = f"try_cast({text} as bigint)::varchar is distinct from {text}"
-    if not connection.execute(f"select count(*) from (select 1 from raw where {differs} limit 1)").fetchone()[0]:
+    if not connection.execute(
+        f"select count(*) from (select 1 from raw where {differs} limit 1)"
+    ).fetchone()[0]:
         return Ids(f"{text}::bigint")
     if connection.execute(f"select bool_or(contains({text}, chr(0))) from raw").fetchone()[0]:
-        refuse(f"contains({text}, chr(0))", f"a zero byte in the {role}; the file may be damaged: fetch or write it again")
+        refuse(
+            f"contains({text}, chr(0))",
+            f"a zero byte in the {role}; the file may be damaged: fetch or write it again",
+        )
     connection.execute(f"create type {role}s as enum (select distinct {text} from raw order by 1)")
-    names = connection.execute(f"select unnest(enum_range(null::{role}s))::varchar as name").fetchnumpy()["name"]
+    names = connection.execute(
+        f"select unnest(enum_range(null::{role}s))::varchar as name"
+    ).fetchnumpy()["name"]
     names = np.asarray(names.data if isinstance(names, np.ma.MaskedArray) else names)
     if tokens := [token for token in names if is_missing(token)]:
         counts = connection.execute(
@@ -298,19 +350,29 @@ def _identify_text(connection, role, text, places, rows, findings, refuse) -> Id
 # ---------------------------------------------------------------- large files of text
 
 
-def read_table(path: Path, table, roles, label: str, options: ReadOptions, findings: Findings) -> Columns:
+def read_table(
+    path: Path, table, roles, label: str, options: ReadOptions, findings: Findings
+) -> Columns:
     """Read delimited text: by the engine where every line is a plain row, else line by line."""
     from perflaw.logs.readers import text
 
     dialect = table.dialect
     scan = scan_text(path)
-    if scan.plain and not dialect.ruled and not dialect.comment and len(dialect.delimiter.strip(" ") or " ") <= 2:
+    if (
+        scan.plain
+        and not dialect.ruled
+        and not dialect.comment
+        and len(dialect.delimiter.strip(" ") or " ") <= 2
+    ):
         columns = _read_plain(path, table, roles, scan, label, options, findings)
         if columns is not None:
             return columns
     rows = text.table_rows(text.read_lines(path, label), table, roles, label)
     if roles.clock_time is not None:
-        rows = ((number, [*cells[:2], f"{cells[2].strip()} {cells[3].strip()}"]) for number, cells in rows)
+        rows = (
+            (number, [*cells[:2], f"{cells[2].strip()} {cells[3].strip()}"])
+            for number, cells in rows
+        )
     columns = read_spooled(rows, min(len(roles.picked), 3), label, options, findings)
     if table.dialect.skipped:
         note = f"lines of comment within the table left out: {table.dialect.skipped:,}"
@@ -367,7 +429,9 @@ def _read_plain(path, table, roles, scan, label, options, findings) -> Columns |
     notes, guesses = list(findings.notes), list(findings.guesses)
     try:
         with session(label) as connection:
-            relation = load_csv(connection, path, dialect.width, dialect.delimiter, bool(quote), table.skip)
+            relation = load_csv(
+                connection, path, dialect.width, dialect.delimiter, bool(quote), table.skip
+            )
             columns = (("user", roles.user), ("item", roles.item), ("time", roles.time))
             picked = {role: text_column(f"c{k}") for role, k in columns if k is not None}
             if roles.clock_time is not None:
@@ -393,7 +457,7 @@ def _has_header_again(connection, table, roles) -> bool:
 
     words = sorted({name.lower() for name in table.names if name} | set(KNOWN["user"]))
     found = connection.execute(
-        "select count(*) from (select 1 from raw where length(\"user\") < 40 and "
+        'select count(*) from (select 1 from raw where length("user") < 40 and '
         "list_contains($1, regexp_replace(lower(split_part(ltrim(\"user\", chr(65279)), ':', 1)), '[^a-z0-9]', '', 'g')) limit 1)",
         [sorted({re.sub(r"[^a-z0-9]", "", word.split(":")[0]) for word in words} - {""})],
     )

@@ -17,7 +17,11 @@ from perflaw.logs.readers.options import require
 
 EXPORT = "export the table as CSV or Parquet, and name that file"
 KINDS = (  # offset, first bytes, what it is and how to mend it
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "is a workbook of the old kind (.xls): save the sheet as CSV"),
+    (
+        0,
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "is a workbook of the old kind (.xls): save the sheet as CSV",
+    ),
     (0, b"SQLite format 3\0", f"is an SQLite database: {EXPORT}"),
     (8, b"DUCK", f"is a DuckDB database: {EXPORT}"),
     (0, b"\x89HDF\r\n\x1a\n", f"is an HDF5 file: {EXPORT}"),

@@ -71,7 +71,9 @@ def _column_names(source, described: list[str]) -> list[str]:
 # ---------------------------------------------------------------- Parquet
 
 
-def read_parquet(paths: Sequence[Path], label: str, options: ReadOptions, findings: Findings) -> Columns:
+def read_parquet(
+    paths: Sequence[Path], label: str, options: ReadOptions, findings: Findings
+) -> Columns:
     """Read a Parquet file, or parts of one kind in the order given."""
     require("duckdb", f"{label} is Parquet, which")
     options.refuse_unused(f"{label} is Parquet, which", "delimiter", "header")
@@ -89,7 +91,9 @@ def read_parquet(paths: Sequence[Path], label: str, options: ReadOptions, findin
         extra = ", file_row_number=true" if len(paths) == 1 else ""
         relation = f"read_parquet($1, hive_partitioning=false{extra})"
         place = f"c{len(names[0])}" if extra else "rowid"
-        return _read_relation(connection, relation, [patterns], names[0], label, options, findings, place)
+        return _read_relation(
+            connection, relation, [patterns], names[0], label, options, findings, place
+        )
 
 
 def _parquet_names(connection, pattern) -> list[str]:
@@ -114,7 +118,9 @@ def _refuse_other_kinds(connection, patterns, paths) -> None:
         query = "describe select * from read_parquet($1, hive_partitioning=false)"
         kinds.append([row[1] for row in connection.execute(query, [pattern]).fetchall()])
         if kinds[-1] != kinds[0]:
-            raise InputError(f"{path} has columns of other kinds than {paths[0].name}; write all parts alike")
+            raise InputError(
+                f"{path} has columns of other kinds than {paths[0].name}; write all parts alike"
+            )
 
 
 def _read_relation(
@@ -125,7 +131,10 @@ def _read_relation(
         raise InputError(f"{label} has no columns")
     width = len(names) + (place != "rowid")
     relation = f"{relation} as t({', '.join(f'c{k}' for k in range(width))})"
-    kinds = [row[1] for row in connection.execute(f"describe select * from {relation}", parameters).fetchall()]
+    kinds = [
+        row[1]
+        for row in connection.execute(f"describe select * from {relation}", parameters).fetchall()
+    ]
 
     def resolution(column):
         query = f"select c{column}::varchar from {relation} limit 200"
@@ -133,13 +142,17 @@ def _read_relation(
 
     roles = choose_roles(label, names, options, findings, resolution)
     if kinds[roles.item].endswith("]"):
-        return _read_lists(connection, relation, parameters, roles, names, kinds, label, options, findings)
+        return _read_lists(
+            connection, relation, parameters, roles, names, kinds, label, options, findings
+        )
     columns = [("user", roles.user), ("item", roles.item), ("time", roles.time)]
     picked = {role: _expression(k, kinds) for role, k in columns if k is not None}
     if roles.clock_time is not None:
         picked["time"] = _date_and_clock(roles, kinds)
     engine.create_rows(connection, relation, picked, parameters, place)
-    return engine.finish(connection, engine.Places(label), roles.time is not None, options, findings)
+    return engine.finish(
+        connection, engine.Places(label), roles.time is not None, options, findings
+    )
 
 
 def _expression(column: int, kinds) -> str:
@@ -153,7 +166,9 @@ def _date_and_clock(roles: Roles, kinds) -> str:
     return f"strftime({day}::date, '%Y-%m-%d') || ' ' || {clock}::varchar"
 
 
-def _read_lists(connection, relation, parameters, roles, names, kinds, label, options, findings) -> Columns:
+def _read_lists(
+    connection, relation, parameters, roles, names, kinds, label, options, findings
+) -> Columns:
     """A list of items in each row; the lists are unnested within the engine."""
     item, time = f"c{roles.item}", f"c{roles.time}"
     timed = roles.time is not None and kinds[roles.time].endswith("]")
@@ -171,9 +186,11 @@ def _read_lists(connection, relation, parameters, roles, names, kinds, label, op
     times = "unnest(times)" if timed else "times"
     connection.execute(
         f'create temp table rows as select "user", unnest(items) as item, {times} as time, place from '
-        '(select *, rowid as place from lists) where len(items) > 0 order by place'
+        "(select *, rowid as place from lists) where len(items) > 0 order by place"
     )
-    connection.execute('create temp view raw as select "user", item, time, rowid as place from rows')
+    connection.execute(
+        'create temp view raw as select "user", item, time, rowid as place from rows'
+    )
     places = engine.Places(label, "interaction {}")
     return engine.finish(connection, places, roles.time is not None, options, findings)
 
@@ -184,11 +201,15 @@ def _list_kind(kind: str) -> str:
 
 
 def _check_lists(connection, timed, roles, names, label, options, findings) -> None:
-    rows, empty = connection.execute("select count(*), count_if(coalesce(len(items), 0) = 0) from lists").fetchone()
+    rows, empty = connection.execute(
+        "select count(*), count_if(coalesce(len(items), 0) = 0) from lists"
+    ).fetchone()
     if not rows:
         raise InputError(f"{label} has no rows: fetch or write it again")
     if empty and not options.drop_incomplete:
-        place = connection.execute("select min(rowid) from lists where coalesce(len(items), 0) = 0").fetchone()[0]
+        place = connection.execute(
+            "select min(rowid) from lists where coalesce(len(items), 0) = 0"
+        ).fetchone()[0]
         raise incomplete(f"{label}, row {place + 1}", "item")
     if empty:
         note_dropped(empty, rows, findings, label)
@@ -218,9 +239,13 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
     label = "the DataFrame"
     options.refuse_unused(label, *TABLE_OPTIONS)
     if isinstance(frame.columns, pd.MultiIndex):
-        raise InputError(f"{label} has columns of several levels; give each one name, as with set_axis")
+        raise InputError(
+            f"{label} has columns of several levels; give each one name, as with set_axis"
+        )
     if not len(frame.columns) or not len(frame):
-        raise InputError(f"{label} has no {'rows' if len(frame.columns) else 'columns'}; give it some")
+        raise InputError(
+            f"{label} has no {'rows' if len(frame.columns) else 'columns'}; give it some"
+        )
     names = ["" if pd.isna(name) else str(name) for name in frame.columns]
     try:
         roles = choose_roles(
@@ -229,25 +254,40 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
     except InputError as error:
         levels = [str(level) for level in frame.index.names if level is not None]
         if levels and "which column" in str(error):
-            raise InputError(f"{error} (the index has {', '.join(levels)}: reset_index makes it columns)") from None
+            raise InputError(
+                f"{error} (the index has {', '.join(levels)}: reset_index makes it columns)"
+            ) from None
         raise
     columns = {k: _plain_column(frame.iloc[:, k], names[k], label) for k in roles.picked}
     if _is_list_column(columns[roles.item]):
         cells = {k: _cells(column) for k, column in columns.items()}
-        raw = RawRows(cells[roles.user], cells[roles.item], cells.get(roles.time), range(1, len(frame) + 1), "row {}")
+        raw = RawRows(
+            cells[roles.user],
+            cells[roles.item],
+            cells.get(roles.time),
+            range(1, len(frame) + 1),
+            "row {}",
+        )
         titles = {"user": names[roles.user], "item": names[roles.item]}
         titles |= {} if roles.time is None else {"time": names[roles.time]}
-        return sort_rows(expand_lists(raw, None, label, titles, options, findings), options, findings, label)
+        return sort_rows(
+            expand_lists(raw, None, label, titles, options, findings), options, findings, label
+        )
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:
         connection.register("given", given)
-        kinds = {int(row[0][1:]): row[1] for row in connection.execute("describe select * from given").fetchall()}
+        kinds = {
+            int(row[0][1:]): row[1]
+            for row in connection.execute("describe select * from given").fetchall()
+        }
         places = [("user", roles.user), ("item", roles.item), ("time", roles.time)]
         picked = {role: _expression(k, kinds) for role, k in places if k is not None}
         if roles.clock_time is not None:
             picked["time"] = _date_and_clock(roles, kinds)
         engine.create_rows(connection, "given", picked, [])
-        return engine.finish(connection, engine.Places(label), roles.time is not None, options, findings)
+        return engine.finish(
+            connection, engine.Places(label), roles.time is not None, options, findings
+        )
 
 
 def _is_list_column(column: pd.Series) -> bool:
@@ -280,7 +320,9 @@ def _plain_column(column: pd.Series, name: str, label: str) -> pd.Series:
             "name another column"
         )
     elif isinstance(kind, pd.CategoricalDtype) and column.cat.categories.dtype != object:
-        if column.cat.categories.dtype.kind not in "OTUiu" and not isinstance(column.cat.categories.dtype, pd.StringDtype):
+        if column.cat.categories.dtype.kind not in "OTUiu" and not isinstance(
+            column.cat.categories.dtype, pd.StringDtype
+        ):
             return _plain_column(column.astype(column.cat.categories.dtype), name, label)
     if column.dtype != object:
         return column
@@ -301,7 +343,9 @@ def _plain_objects(column: pd.Series, name: str, label: str) -> pd.Series:
         return pd.to_datetime(column)
     if held in ("integer", "mixed-integer", "mixed-integer-float", "decimal", "time"):
         return column.map(lambda cell: None if pd.isna(cell) else str(cell)).astype(object)
-    if all(isinstance(cell, str) or pd.isna(cell) or type(cell).__name__ == "UUID" for cell in column):
+    if all(
+        isinstance(cell, str) or pd.isna(cell) or type(cell).__name__ == "UUID" for cell in column
+    ):
         return column.map(lambda cell: None if pd.isna(cell) else str(cell)).astype(object)
     raise InputError(
         f"{label}: the column {clip(name)!r} holds {held} values, and an id is a whole number or text; "

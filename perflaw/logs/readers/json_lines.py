@@ -74,7 +74,10 @@ def read_json_lines(
 
 def _finish(path, rows, titles, lists, label, options, findings) -> Columns:
     if not lists and path.stat().st_size > SMALL and engine.is_here():
-        checked = ((number, [_as_cell(cell, n, number, label) for cell, n in zip(cells, titles)]) for number, cells in rows)
+        checked = (
+            (number, [_as_cell(cell, n, number, label) for cell, n in zip(cells, titles)])
+            for number, cells in rows
+        )
         return engine.read_spooled(checked, len(titles), label, options, findings)
     numbers, columns = [], [[] for _ in titles]
     for number, cells in rows:
@@ -94,12 +97,16 @@ def _as_cell(cell, role, number, label):
     if cell is None:
         return ""
     if isinstance(cell, bool) or isinstance(cell, (list, dict)):
-        raise InputError(f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name another key")
+        raise InputError(
+            f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name another key"
+        )
     if isinstance(cell, float):
         if role == "time":
             return repr(cell)
         if not cell.is_integer():
-            raise InputError(f"{label}, line {number}: the {role} {cell} is a number but not a whole one; mend it, or write ids as text")
+            raise InputError(
+                f"{label}, line {number}: the {role} {cell} is a number but not a whole one; mend it, or write ids as text"
+            )
         return str(int(cell))
     return str(cell)
 
@@ -142,13 +149,19 @@ def _parse(parse, line, place) -> dict:
     try:
         record = parse(line)
     except _RepeatedKeyError as error:
-        raise InputError(f"{place}: the key {clip(error)!r} stands twice in a record; remove one") from None
+        raise InputError(
+            f"{place}: the key {clip(error)!r} stands twice in a record; remove one"
+        ) from None
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         cut = "; the record goes over several lines?" if line.strip() in ("{", "[") else ""
         said = getattr(error, "msg", type(error).__name__)
-        raise InputError(f"{place}: no whole JSON record ({clip(said, 40)}{cut}); write one record a line, as with jq -c") from None
+        raise InputError(
+            f"{place}: no whole JSON record ({clip(said, 40)}{cut}); write one record a line, as with jq -c"
+        ) from None
     if not isinstance(record, dict):
-        raise InputError(f"{place}: {clip(record, 30)} is no record; write one a line, as {{\"user\": 1, \"item\": 2}}")
+        raise InputError(
+            f'{place}: {clip(record, 30)} is no record; write one a line, as {{"user": 1, "item": 2}}'
+        )
     return record
 
 
@@ -174,13 +187,19 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
     try:
         records = json.loads(text, object_pairs_hook=_unique, parse_constant=lambda _: None)
     except _RepeatedKeyError as error:
-        raise InputError(f"{label}: the key {clip(error)!r} stands twice in a record; remove one") from None
+        raise InputError(
+            f"{label}: the key {clip(error)!r} stands twice in a record; remove one"
+        ) from None
     except (ValueError, RecursionError) as error:
         place = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise InputError(f"{label}{place}: no whole JSON list; write one record a line, as with jq -c '.[]'") from None
+        raise InputError(
+            f"{label}{place}: no whole JSON list; write one record a line, as with jq -c '.[]'"
+        ) from None
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
-            raise InputError(f"{label}, record {number}: {clip(record, 30)} is no record; write {{\"user\": 1, \"item\": 2}}")
+            raise InputError(
+                f'{label}, record {number}: {clip(record, 30)} is no record; write {{"user": 1, "item": 2}}'
+            )
         yield number, record
 
 
@@ -198,7 +217,10 @@ def _find_events(head, names, options: ReadOptions) -> str | None:
     lists = [
         name
         for name in names
-        if any(isinstance(r.get(name), list) and r[name] and isinstance(r[name][0], dict) for _, r in head)
+        if any(
+            isinstance(r.get(name), list) and r[name] and isinstance(r[name][0], dict)
+            for _, r in head
+        )
     ]
     if any(role_of(name) == "item" and name not in lists for name in names):
         return None
@@ -230,15 +252,27 @@ def _read_events(path, sample, names, events, label, options, findings) -> Colum
         for number, record in _records(path, sample, label):
             listed = record.get(events)
             if not isinstance(listed, list):
-                raise InputError(f"{label}, line {number}: no list of interactions in {clip(events)!r}; write [] where there are none")
+                raise InputError(
+                    f"{label}, line {number}: no list of interactions in {clip(events)!r}; write [] where there are none"
+                )
             for event in listed:
                 if not isinstance(event, dict):
-                    raise InputError(f"{label}, line {number}: {clip(event, 30)} in {clip(events)!r} is no record; mend the line")
-                yield number, [
-                    _value((record if k < prefix else event).get(columns[k]), columns[k], number, label)
-                    for k in (roles.user, roles.item, roles.time)
-                    if k is not None
-                ]
+                    raise InputError(
+                        f"{label}, line {number}: {clip(event, 30)} in {clip(events)!r} is no record; mend the line"
+                    )
+                yield (
+                    number,
+                    [
+                        _value(
+                            (record if k < prefix else event).get(columns[k]),
+                            columns[k],
+                            number,
+                            label,
+                        )
+                        for k in (roles.user, roles.item, roles.time)
+                        if k is not None
+                    ],
+                )
 
     return _finish(path, rows(), titles, False, label, options, findings)
 
@@ -254,7 +288,9 @@ def _event_roles(columns, prefix, some, label, options, findings) -> Roles:
     role = replace(options, item="1", time=None)
     names = [*outer, "1"]
     user = choose_roles(label, names, replace(role, user=users), said, lambda k: None).user
-    findings.guess(next((g for g in said.guesses if g.startswith("user")), f"user: column {columns[user]!r}"))
+    findings.guess(
+        next((g for g in said.guesses if g.startswith("user")), f"user: column {columns[user]!r}")
+    )
     names = [columns[user] if k == user else name for k, name in enumerate(inner)]
     said = Findings()
     rest = replace(options, user=columns[user])

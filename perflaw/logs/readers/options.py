@@ -78,8 +78,12 @@ class ReadOptions:
             )
         if self.layout is not None and self.layout not in LAYOUTS:
             raise InputError(f"there is no layout {self.layout!r}; there are {', '.join(LAYOUTS)}")
-        if self.delimiter is not None and (not self.delimiter or set(self.delimiter) & set('\n\r"')):
-            raise InputError(f"{self.delimiter!r} cannot be a delimiter; use one such as ',' or '\\t'")
+        if self.delimiter is not None and (
+            not self.delimiter or set(self.delimiter) & set('\n\r"')
+        ):
+            raise InputError(
+                f"{self.delimiter!r} cannot be a delimiter; use one such as ',' or '\\t'"
+            )
         if self.time_format is not None and self.unit not in (None, ORDER):
             raise InputError(
                 f"unit={self.unit!r} is for numbers and time_format= for text; leave one out"

@@ -155,9 +155,7 @@ def _guessed(label, names, role, findings) -> int:
                 raise InputError(f"{label} has the column {names[places[0]]!r} twice: rename one")
             if len(places) > 1:
                 both = " and ".join(repr(names[place]) for place in places[:2])
-                raise InputError(
-                    f"{label}: {both} may both hold the {role}; name one with {role}="
-                )
+                raise InputError(f"{label}: {both} may both hold the {role}; name one with {role}=")
             findings.guess(f"{role}: column {clip(names[places[0]])!r}, by its name")
             return places[0]
     has = join_names([name for name in names if name])

@@ -11,7 +11,7 @@ from dataclasses import replace
 from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import RawRows
 from perflaw.logs.readers.options import Findings, ReadOptions, clip
-from perflaw.logs.readers.roles import LISTS, LIST_WORDS, Roles, plain_name, role_of
+from perflaw.logs.readers.roles import LIST_WORDS, LISTS, Roles, plain_name, role_of
 from perflaw.logs.readers.sniffing import COMMENTS, Sample
 
 BRACKETS = re.compile(r"\s*[\[(].*[\])]\s*", re.DOTALL)
@@ -91,7 +91,9 @@ def find_last_item(roles: Roles, names: Sequence[str], options: ReadOptions, fin
             )
             time = roles.time
             if time is not None:
-                findings.guess(f"time: {clip(names[time])!r} is of the last item only, and not used")
+                findings.guess(
+                    f"time: {clip(names[time])!r} is of the last item only, and not used"
+                )
             return replace(roles, item=place, last_item=roles.item, time=None, clock_time=None)
     return roles
 

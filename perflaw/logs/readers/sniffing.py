@@ -107,7 +107,11 @@ def sniff(sample: Sample, label: str, options: ReadOptions, findings: Findings) 
     _refuse_blocks(lines, numbers, label)
     dialect = Dialect(comment=comments[0][0][:1] if comments else None)
     dialect.ruled = sum(bool(RULE.fullmatch(line)) for line in lines[:5]) > 0
-    plain = [x for x in lines if not (dialect.ruled and (RULE.fullmatch(x) or FOOTER.fullmatch(x.strip())))]
+    plain = [
+        x
+        for x in lines
+        if not (dialect.ruled and (RULE.fullmatch(x) or FOOTER.fullmatch(x.strip())))
+    ]
     if not plain:
         raise InputError(f"{label} has no rows: fetch or write it again")
     if delimiter is None:
@@ -132,7 +136,10 @@ def _without_comments(lines, numbers):
         if not lines[0].startswith(prefix):
             continue
         first = next((k for k, line in enumerate(lines) if not line.startswith(prefix)), None)
-        if first is None or sum(line.startswith(prefix) for line in lines) > first + len(lines) // 4:
+        if (
+            first is None
+            or sum(line.startswith(prefix) for line in lines) > first + len(lines) // 4
+        ):
             return lines, numbers, []  # ids that begin so
         return lines[first:], numbers[first:], list(zip(lines[:first], numbers[:first]))
     return lines, numbers, []
@@ -163,7 +170,9 @@ def _is_quoted(lines, dialect) -> bool:
     """Can a quote wrap a field? In files split at commas; elsewhere if the header is wrapped."""
     if dialect.ruled or dialect.delimiter == WIDE_SPACES:
         return False
-    if dialect.delimiter in QUOTED or (len(dialect.delimiter) == 1 and dialect.delimiter not in "\t "):
+    if dialect.delimiter in QUOTED or (
+        len(dialect.delimiter) == 1 and dialect.delimiter not in "\t "
+    ):
         return True
     header = lines[0].strip().split(dialect.delimiter)
     return len(header) > 1 and all(re.fullmatch(r'"[^"]*"', cell) for cell in header)
@@ -185,7 +194,9 @@ def _guess_delimiter(lines, dialect, label) -> str:
     widths = {mark: _widths(lines, mark, dialect.ruled) for mark in candidates}
     even = [mark for mark, sizes in widths.items() if min(sizes) > 1 and len(set(sizes)) == 1]
     if not even:  # a delimiter too many at the end of each row, or a header of one field less
-        even = [mark for mark, sizes in widths.items() if len(sizes) > 2 and _is_even_but_first(sizes)]
+        even = [
+            mark for mark, sizes in widths.items() if len(sizes) > 2 and _is_even_but_first(sizes)
+        ]
     if even:
         named = [mark for mark in even if _has_roles(lines[0], mark, dialect.ruled)]
         marks = [mark for mark in even if mark in QUOTED]
@@ -209,7 +220,9 @@ def _is_even_but_first(sizes) -> bool:
 def _has_roles(line, delimiter, ruled) -> bool:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=delimiter in QUOTED)
     rows = _sample_rows([line], dialect, "")
-    return len(rows[0]) > 1 and sum(role_of(_split_type(cell)[0]) is not None for cell in rows[0]) > 1
+    return (
+        len(rows[0]) > 1 and sum(role_of(_split_type(cell)[0]) is not None for cell in rows[0]) > 1
+    )
 
 
 # ---------------------------------------------------------------- header
@@ -247,7 +260,9 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
     dialect.width = len(names)
     checked = [row for row in body if len(row) == dialect.width]
     dialect.numeric = [
-        k for k in range(dialect.width) if checked and all(is_number(row[k].strip()) for row in checked)
+        k
+        for k in range(dialect.width)
+        if checked and all(is_number(row[k].strip()) for row in checked)
     ]
     return Table(dialect, names, types, header, skip, checked)
 
@@ -302,10 +317,15 @@ def _has_header(rows, label, options) -> bool:
         return True  # a table with its index, as pandas writes it
     kinds = [_kind(cell) for cell in first]
     differs = [
-        k for k, kind in enumerate(kinds) if body and all(_kind(row[k]) not in (kind, None) for row in body)
+        k
+        for k, kind in enumerate(kinds)
+        if body and all(_kind(row[k]) not in (kind, None) for row in body)
     ]
     counted = [str(k) for k in range(len(first))]
-    looks_counted = 2 < len(first) < 5 and first in (counted, [str(k + 1) for k in range(len(first))])
+    looks_counted = 2 < len(first) < 5 and first in (
+        counted,
+        [str(k + 1) for k in range(len(first))],
+    )
     above_words = [k for k in differs if kinds[k] == "number"]
     alone = len(body) < 2 and len(above_words) < len(first)  # one row says little
     if (above_words and not alone) or (looks_counted and body):
@@ -329,7 +349,9 @@ def _kind(cell: str) -> str | None:
     return "number" if is_number(cell) else "date" if ISO.fullmatch(cell) else "text"
 
 
-def default_roles(table: Table, label: str, options: ReadOptions, findings: Findings) -> ReadOptions:
+def default_roles(
+    table: Table, label: str, options: ReadOptions, findings: Findings
+) -> ReadOptions:
     """For a file without a header the columns by number, from the layouts in use."""
     from dataclasses import replace
 
@@ -347,7 +369,9 @@ def default_roles(table: Table, label: str, options: ReadOptions, findings: Find
             f"{label} has {width} columns and no header: name them by number, as in user=1, "
             "item=2, time=4"
         )
-    taken = ["user, item"] + [{time: "time"}.get(k, "rating (not used)") for k in range(3, width + 1)]
+    taken = ["user, item"] + [
+        {time: "time"}.get(k, "rating (not used)") for k in range(3, width + 1)
+    ]
     findings.guess(f"no header; columns taken as {', '.join(taken)}")
     return replace(options, user="1", item="2", time=str(time) if time else None)
 

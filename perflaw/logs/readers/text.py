@@ -8,7 +8,7 @@ from pathlib import Path
 from perflaw.errors import InputError
 from perflaw.logs.readers import engine, whole_numbers
 from perflaw.logs.readers.arrays import RawRows, sort_rows
-from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip
+from perflaw.logs.readers.options import Columns, Findings, ReadOptions
 from perflaw.logs.readers.records import split_records
 from perflaw.logs.readers.roles import Roles, choose_roles, plain_name, role_of
 from perflaw.logs.readers.sequences import (
@@ -30,8 +30,15 @@ def read_text(
     """Read a UTF-8 file of delimited lines, or of a line a user."""
     if options.layout == "sequences" or (options.layout is None and is_sequences(sample, options)):
         options.refuse_unused(
-            f"{label}, a line a user,", "delimiter", "header", "user", "item", "time", "unit",
-            "time_format", "timezone",
+            f"{label}, a line a user,",
+            "delimiter",
+            "header",
+            "user",
+            "item",
+            "time",
+            "unit",
+            "time_format",
+            "timezone",
         )
         findings.guess("layout: one user a line, then the items in order")
         rows = sequence_rows(read_lines(path, label), label, options, findings)
@@ -39,7 +46,10 @@ def read_text(
     table = sniff(sample, label, options, findings)
     options = default_roles(table, label, options, findings)
     roles = choose_roles(
-        label, table.names, options, findings,
+        label,
+        table.names,
+        options,
+        findings,
         lambda place: resolution_of([row[place] for row in table.rows]),
     )
     if table.header:
@@ -127,7 +137,9 @@ def _is_header(cells, fields, words) -> bool:
     user = plain_name(_split_type(cells[0].lstrip("\ufeff"))[0])
     if not user or (user not in words and role_of(user) != "user"):
         return False
-    names = [plain_name(_split_type(field.lstrip("\ufeff"))[0]) for field in fields if field.strip()]
+    names = [
+        plain_name(_split_type(field.lstrip("\ufeff"))[0]) for field in fields if field.strip()
+    ]
     if len(set(names)) > 1 and all(name in words for name in names):
         return True
     item = _split_type(cells[1])[0]
@@ -149,8 +161,11 @@ def _read_rows(path, table, roles, label, options, findings) -> Columns:
     if roles.clock_time is not None:
         raw.time = [f"{d.strip()} {t.strip()}" for d, t in zip(raw.time, columns[roles.clock_time])]
     note_quotes(table, raw, findings)
-    names = {role: table.names[place] for role, place in
-             (("user", roles.user), ("item", roles.item), ("time", roles.time)) if place is not None}
+    names = {
+        role: table.names[place]
+        for role, place in (("user", roles.user), ("item", roles.item), ("time", roles.time))
+        if place is not None
+    }
     has_lists(raw.user, names["user"], table.types[roles.user], label, "user")
     if roles.last_item is not None or has_lists(
         raw.item, names["item"], table.types[roles.item], label, "item", raw.user

@@ -33,9 +33,25 @@ DECIMAL = re.compile(r"-?(\d{1,15})\.(\d{1,9})")
 DIGITS = {8: "yyyymmdd", 10: "yyyymmddHH", 12: "yyyymmddHHMM", 14: "yyyymmddHHMMSS"}
 DIGITS |= {17: "yyyymmddHHMMSSmmm"}
 DATE_FORMATS = ["%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y"]
-DATE_FORMATS += ["%d-%m-%Y", "%m-%d-%Y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%b %d %Y"]
+DATE_FORMATS += [
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+]
 DATE_FORMATS += ["%m %d, %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d"]
-CLOCK_FORMATS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", ", %H:%M:%S", ":%H:%M:%S %z"]
+CLOCK_FORMATS = [
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %H:%M:%S",
+    ":%H:%M:%S %z",
+]
 OTHER_FORMATS = ["%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z"]
 Where = Callable[[int], str]
 
@@ -71,7 +87,7 @@ def unit_by_size(value: float) -> str | None:
 
 
 def special_unit(low: int, high: int) -> str | None:
-    """"filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
+    """ "filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
     for unit, epoch in EPOCHS.items():
         if epoch * 10**7 <= low and high <= (epoch + LAST) * 10**7:
             return unit
@@ -127,7 +143,9 @@ def _is_other_digits(values: np.ndarray) -> bool:
         swapped = [year * 10_000 + head, year * 10_000 + head % 100 * 100 + head // 100]
     elif len(str(int(values[0]))) == 6:
         a, b, c = values // 10_000, values // 100 % 100, values % 100
-        swapped = [(2000 + y) * 10_000 + m * 100 + d for y, m, d in ((a, b, c), (c, b, a), (c, a, b))]
+        swapped = [
+            (2000 + y) * 10_000 + m * 100 + d for y, m, d in ((a, b, c), (c, b, a), (c, a, b))
+        ]
     return any(bool(parse_digits(dates)[1].all()) for dates in swapped)
 
 
@@ -136,7 +154,9 @@ def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
     if unit == ORDER:
         return ORDER
     if unit in EPOCHS:
-        return unit if EPOCHS[unit] * 10**7 <= low and high <= (EPOCHS[unit] + LAST) * 10**7 else None
+        return (
+            unit if EPOCHS[unit] * 10**7 <= low and high <= (EPOCHS[unit] + LAST) * 10**7 else None
+        )
     if low < 0:
         return None
     if unit is None:
@@ -164,9 +184,13 @@ def clock_of_numbers(
     """Times that are numbers; `where` says where a row is, for messages."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"{where(row)}: the time {values[row]} is no number; fill it in or remove the row")
+        raise InputError(
+            f"{where(row)}: the time {values[row]} is no number; fill it in or remove the row"
+        )
     if options.timezone is not None:
-        raise InputError(f"timezone={options.timezone!r} is for dates, and these times are numbers; leave it out")
+        raise InputError(
+            f"timezone={options.timezone!r} is for dates, and these times are numbers; leave it out"
+        )
     low, high = values.min(), values.max()
     if options.unit is None:
         if may_be_digits(low, high):
@@ -195,7 +219,9 @@ def odd_number(values, low, high, unit, where: Where) -> InputError:
     if unit in EPOCHS:
         epoch = EPOCHS[unit] * 10**7
         row = int(np.flatnonzero((values < epoch) | (values > epoch + LAST * 10**7))[0])
-        return InputError(f"{where(row)}: the time {values[row]} is not between 1970 and 2100 in {unit}; mend it, or {known}")
+        return InputError(
+            f"{where(row)}: the time {values[row]} is not between 1970 and 2100 in {unit}; mend it, or {known}"
+        )
     if low < 0:
         row = int(np.flatnonzero(values < 0)[0])
         return InputError(
@@ -344,7 +370,9 @@ def _clock_of_dates(texts, options, findings, where) -> Clock:
     seconds, nano, zoned, wrong = parse_iso(texts)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise InputError(f"{where(row)}: the time {clip(texts[row])!r} is no day of the calendar, or no time of a day; mend it")
+        raise InputError(
+            f"{where(row)}: the time {clip(texts[row])!r} is no day of the calendar, or no time of a day; mend it"
+        )
     if zoned.any() and not zoned.all():
         row = int(np.flatnonzero(zoned != zoned[0])[0])
         raise InputError(
@@ -359,7 +387,9 @@ def _clock_of_dates(texts, options, findings, where) -> Clock:
 def clock_of_dates(seconds, nano, zoned: bool, options, findings, where) -> Clock:
     """Dates as seconds and nanoseconds of a clock in UTC, or local where they have no zone."""
     if options.unit not in (None, ORDER):
-        raise InputError(f"unit={options.unit!r} is for numbers, and these times are dates; leave it out")
+        raise InputError(
+            f"unit={options.unit!r} is for numbers, and these times are dates; leave it out"
+        )
     if options.timezone is not None:
         if zoned:
             raise InputError(
@@ -371,7 +401,9 @@ def clock_of_dates(seconds, nano, zoned: bool, options, findings, where) -> Cloc
         findings.guess("times: dates without a time zone, taken as UTC")
     if seconds.max() > LAST:
         row = int(np.flatnonzero(seconds > LAST)[0])
-        raise InputError(f"{where(row)}: the time {_shown(seconds[row])} is after the year 2100; mend it")
+        raise InputError(
+            f"{where(row)}: the time {_shown(seconds[row])} is after the year 2100; mend it"
+        )
     if seconds.min() < 0 and options.unit is None:
         row = int(np.flatnonzero(seconds < 0)[0])
         raise InputError(
@@ -406,12 +438,16 @@ def _from_local(seconds: np.ndarray, timezone: str, findings: Findings) -> np.nd
 def _clock_of_format(texts, options, findings, where) -> Clock:
     pattern = options.time_format
     if "%" not in pattern:
-        raise InputError(f"time_format={pattern!r} has no % fields; write one such as '%d/%m/%Y %H:%M'")
+        raise InputError(
+            f"time_format={pattern!r} has no % fields; write one such as '%d/%m/%Y %H:%M'"
+        )
     zoned = "%z" in pattern or "%Z" in pattern
     try:
         with_day = pd.to_datetime(texts, format=pattern, errors="coerce", utc=zoned)
     except (ValueError, TypeError, re.error) as error:
-        raise InputError(f"time_format={pattern!r} cannot be used ({clip(error)}); see Python's strptime for its fields") from None
+        raise InputError(
+            f"time_format={pattern!r} cannot be used ({clip(error)}); see Python's strptime for its fields"
+        ) from None
     wrong = np.asarray(with_day.isna())
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])

@@ -28,7 +28,11 @@ def read(
     dialect = table.dialect
     if len(dialect.delimiter) > 1 or dialect.ruled or dialect.comment or path.stat().st_size > FITS:
         return None
-    if roles.last_item is not None or roles.clock_time is not None or options.time_format is not None:
+    if (
+        roles.last_item is not None
+        or roles.clock_time is not None
+        or options.time_format is not None
+    ):
         return None
     values = _parse(path, table)
     if values is None:
@@ -66,7 +70,9 @@ def read(
 def _parse(path: Path, table: Table) -> list[np.ndarray] | None:
     """All columns as int64, if they fill the file to the byte."""
     try:
-        with np.errstate(invalid="ignore"):  # it tries numbers that are not whole, then refuses them
+        with np.errstate(
+            invalid="ignore"
+        ):  # it tries numbers that are not whole, then refuses them
             frame = pd.read_csv(
                 path,
                 sep=table.dialect.delimiter,

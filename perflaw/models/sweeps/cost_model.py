@@ -39,16 +39,27 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     r = runs
     epochs = r["done_epochs"] if epochs is None else epochs
     n, d, tokens = r["n_layers"], r["d_emb"], r["positions"]
-    scored = np.select([r["loss"] == "softmax", r["loss"] == "bce"], [r["items"], 2 * (r["negatives"] + 1)], r["negatives"] + 1)
+    scored = np.select(
+        [r["loss"] == "softmax", r["loss"] == "bce"],
+        [r["items"], 2 * (r["negatives"] + 1)],
+        r["negatives"] + 1,
+    )
     steps = np.ceil(r["users"] / r["batch_size"])
     weights = {name: families.parameters(1, d, backbone=name) for name in families.WEIGHTS}
-    layer = np.select([r["backbone"] == name for name in weights], [of["attention"] + of["feed_forward"] for of in weights.values()])
+    layer = np.select(
+        [r["backbone"] == name for name in weights],
+        [of["attention"] + of["feed_forward"] for of in weights.values()],
+    )
     recurrent = r["backbone"].isin(list(families.CARRIED))
     attended, taken = r["attention_length"] * ~recurrent, r["attention_length"] * recurrent
     validations = np.ceil(epochs / r["validate_every"])
-    rankings = validations * r["validation_targets"] + r["test_targets"] * (3 + 12 * (r["loss"] == "bce"))
+    rankings = validations * r["validation_targets"] + r["test_targets"] * (
+        3 + 12 * (r["loss"] == "bce")
+    )
     seen = tokens / r["users"]  # positions of a history that is ranked
-    forward = epochs * tokens + rankings * seen / 3  # three times the work of a forward pass goes into training
+    forward = (
+        epochs * tokens + rankings * seen / 3
+    )  # three times the work of a forward pass goes into training
     return pd.DataFrame(
         {
             "products": forward * 3 * n * layer,
@@ -79,7 +90,9 @@ class Model:
         units, seconds = work(done).to_numpy(), done["seconds"].to_numpy(float)
         scale = np.median(seconds / (units @ paces))
         rows = np.vstack([units / seconds[:, None], np.sqrt(STICK) * np.diag(1 / (scale * paces))])
-        self.paces = nnls(rows, np.concatenate([np.ones(len(done)), np.full(len(paces), np.sqrt(STICK))]))[0]
+        self.paces = nnls(
+            rows, np.concatenate([np.ones(len(done)), np.full(len(paces), np.sqrt(STICK))])
+        )[0]
         early = done[done["patience"].notna()]
         if len(early):
             share = np.log(early["done_epochs"] / early["epochs"])
@@ -87,7 +100,11 @@ class Model:
 
     def epochs(self, runs: pd.DataFrame) -> np.ndarray:
         """How many epochs each run will take."""
-        share = np.full(len(runs), BEFORE) if self.halting is None else np.exp(np.minimum(0, self.halting(_size(runs))))
+        share = (
+            np.full(len(runs), BEFORE)
+            if self.halting is None
+            else np.exp(np.minimum(0, self.halting(_size(runs))))
+        )
         return np.where(runs["patience"].isna(), 1.0, share) * runs["epochs"].to_numpy(float)
 
     def seconds(self, runs: pd.DataFrame, epochs=None) -> np.ndarray:
@@ -107,21 +124,30 @@ def held_out(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
     for k in range(folds):
         model, hidden = Model(done[fold != k]), done[fold == k]
         found.loc[fold == k, "predicted"] = model.seconds(hidden)
-        found.loc[fold == k, "predicted, epochs known"] = model.seconds(hidden, hidden["done_epochs"])
+        found.loc[fold == k, "predicted, epochs known"] = model.seconds(
+            hidden, hidden["done_epochs"]
+        )
         found.loc[fold == k, "epochs predicted"] = model.epochs(hidden)
     return found
 
 
 def _size(runs):
     """What decides when a run stops, as far as is known before it starts."""
-    logs = [np.log(runs[name].astype(float)) for name in ("n_layers", "d_emb", "tokens", "learning_rate")]
+    logs = [
+        np.log(runs[name].astype(float))
+        for name in ("n_layers", "d_emb", "tokens", "learning_rate")
+    ]
     kinds = [(runs["loss"] == kind).astype(float) for kind in ("bce", "softmax")]
-    kinds += [(runs["backbone"] == kind).astype(float) for kind in ("llama", "hstu", "gru", "mamba")]
+    kinds += [
+        (runs["backbone"] == kind).astype(float) for kind in ("llama", "hstu", "gru", "mamba")
+    ]
     return np.column_stack([*logs, runs["dropout"].astype(float), *kinds])
 
 
 def _ridge(x, y, strength=1.0):
     """Ridge regression around the means: a function of x."""
     middle, level = x.mean(0), y.mean()
-    slope = np.linalg.solve((x - middle).T @ (x - middle) + strength * np.eye(x.shape[1]), (x - middle).T @ (y - level))
+    slope = np.linalg.solve(
+        (x - middle).T @ (x - middle) + strength * np.eye(x.shape[1]), (x - middle).T @ (y - level)
+    )
     return lambda new: level + (new - middle) @ slope

@@ -25,7 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,8 +49,16 @@ from perflaw.models.training.trainer import Config
 GRIDS = HOME / "data" / "grids"
 SWEEPS = GRIDS.parent / "sweeps"
 RULES = {"leave one out": leave_one_out, "global time": global_time}
-NOTHING = dict.fromkeys(INTERVENTIONS, 0) | {"sample_users": 1, "sample_time": 1, "truncate": None, "k_core": 1}  # strengths that change nothing
-DEFAULTS = asdict(Config()) | {"split": "leave one out", "data_seed": 0} | NOTHING  # what a run has
+NOTHING = dict.fromkeys(INTERVENTIONS, 0) | {
+    "sample_users": 1,
+    "sample_time": 1,
+    "truncate": None,
+    "k_core": 1,
+}  # strengths that change nothing
+DEFAULTS = (
+    asdict(Config()) | {"split": "leave one out", "data_seed": 0, "sample_log": 1} | NOTHING
+)  # what a run has
+LATER = ("sample_log",)  # of them those that tables from before do not have
 STACK = 8  # runs that train together on a GPU
 
 
@@ -58,8 +66,11 @@ class Data(NamedTuple):
     """What a run trains on, of a given log."""
 
     rule: str = "leave one out"
-    steps: tuple[tuple[str, float], ...] = ()  # interventions on the training part, and their strengths
-    seed: int = 0  # of the interventions
+    steps: tuple[
+        tuple[str, float], ...
+    ] = ()  # interventions on the training part, and their strengths
+    seed: int = 0  # of the interventions, and of the sample
+    sample: float = 1.0  # share of the users of the log, with items and targets of their own, that is split and trained on
 
 
 class Point(NamedTuple):
@@ -81,16 +92,29 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
         path = GRIDS / f"{path.name}.yaml"
         if not path.exists():
             there = ", ".join(sorted(p.stem for p in GRIDS.glob("*.yaml")))
-            raise InputError(f"there is no grid {str(grid)!r}: name a YAML file" + (f", or one of {there}" if there else "; presets come with the repository"))
+            raise InputError(
+                f"there is no grid {str(grid)!r}: name a YAML file"
+                + (f", or one of {there}" if there else "; presets come with the repository")
+            )
     try:
         read = yaml.load(path.read_text(), _Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}); name a YAML file") from None
+        raise InputError(
+            f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}); name a YAML file"
+        ) from None
     except yaml.YAMLError as error:
-        where = f" in line {error.problem_mark.line + 1}" if getattr(error, "problem_mark", None) else ""
-        raise InputError(f"{path} is no YAML{where}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}") from None
+        where = (
+            f" in line {error.problem_mark.line + 1}"
+            if getattr(error, "problem_mark", None)
+            else ""
+        )
+        raise InputError(
+            f"{path} is no YAML{where}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
+        ) from None
     if not isinstance(read, dict):
-        raise InputError(f"{path} holds no grid; it needs a mapping with 'grid', e.g. grid: {{n_layers: [1, 2]}}")
+        raise InputError(
+            f"{path} holds no grid; it needs a mapping with 'grid', e.g. grid: {{n_layers: [1, 2]}}"
+        )
     return read
 
 
@@ -98,14 +122,17 @@ class _Loader(yaml.SafeLoader):
     """To YAML 1.1 1e-3 is a text."""
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
     """The runs of a grid, in its order, each once.
 
     * settings: what all runs have. Any name of `training.Config`; `split` (leave one out, or global time);
-      an intervention on the training part by its name, with its strength (sample_users: 0.5); `data_seed`, of those.
+      an intervention on the training part by its name, with its strength (sample_users: 0.5); `sample_log`, a share of the users
+      that is taken before the split, so that it is a smaller log with items and test users of its own; `data_seed`, of those.
     * grid: names and lists of values, of which every combination is a run; or a list of several such products.
     * overrides: a list of {where: {name: value or list}, set: {name: value}}: runs that have those values get these.
     * about: a text.
@@ -114,7 +141,9 @@ def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
     """
     grid = read_grid(grid)
     if unknown := [name for name in grid if name not in ("about", "settings", "grid", "overrides")]:
-        raise InputError(f"a grid has no {unknown[0]!r}; it has settings, grid, overrides and about")
+        raise InputError(
+            f"a grid has no {unknown[0]!r}; it has settings, grid, overrides and about"
+        )
     settings, products = _mapping(grid.get("settings", {}), "settings"), grid.get("grid", {})
     for name, value in settings.items():
         if isinstance(value, (list, dict)):
@@ -124,7 +153,10 @@ def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
         raise InputError("overrides needs a list of {where: …, set: …}")
     points, used = [], set()
     for product in products if isinstance(products, list) else [products]:
-        axes = {name: value if isinstance(value, list) else [value] for name, value in _mapping(product, "grid").items()}
+        axes = {
+            name: value if isinstance(value, list) else [value]
+            for name, value in _mapping(product, "grid").items()
+        }
         if empty := [name for name, values in axes.items() if not values]:
             raise InputError(f"grid: {empty[0]} has no values")
         for values in itertools.product(*axes.values()):
@@ -149,7 +181,10 @@ def _overridden(values, overrides, used):
         if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
             raise InputError("an override has the two parts 'where' and 'set'")
         where, has = _known(_mapping(override["where"], "where")), DEFAULTS | values
-        if all(has[name] in (wanted if isinstance(wanted, list) else [wanted]) for name, wanted in where.items()):
+        if all(
+            has[name] in (wanted if isinstance(wanted, list) else [wanted])
+            for name, wanted in where.items()
+        ):
             values = values | _mapping(override["set"], "set")
             used.add(id(override))
     return values
@@ -164,31 +199,54 @@ def _known(values):
 def _point(values) -> Point:
     """A run from plain values by name."""
     values = DEFAULTS | _known(values)
-    rule, seed = values.pop("split"), values.pop("data_seed")
+    rule, seed, sample = values.pop("split"), values.pop("data_seed"), values.pop("sample_log")
     if rule not in list(RULES):
         raise InputError(f"there is no split {rule!r}; use one of {', '.join(RULES)}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
+    sample = 1 if sample is None else sample
+    if not isinstance(sample, (int, float)) or isinstance(sample, bool) or not 0 < sample <= 1:
+        raise InputError(
+            f"sample_log = {sample!r} is not usable; use a share of the users, above 0 and at most 1"
+        )
     steps = {name: values.pop(name) for name in INTERVENTIONS}
     for name, strength in steps.items():
-        if strength is not None and (not isinstance(strength, (int, float)) or isinstance(strength, bool) or not math.isfinite(strength)):
+        if strength is not None and (
+            not isinstance(strength, (int, float))
+            or isinstance(strength, bool)
+            or not math.isfinite(strength)
+        ):
             raise InputError(f"{name} = {strength!r} is not usable; use a number")
-    done = tuple((name, float(strength)) for name, strength in steps.items() if strength not in (None, NOTHING[name]))
-    return Point(trainer.config(**values), Data(rule, done, seed if done else 0))
+    done = tuple(
+        (name, float(strength))
+        for name, strength in steps.items()
+        if strength not in (None, NOTHING[name])
+    )
+    return Point(
+        trainer.config(**values),
+        Data(rule, done, seed if done or sample != 1 else 0, float(sample)),
+    )
 
 
-_in_hand: tuple[tuple, dict[Data, Split]] = (), {}  # a log, and its splits: entropies and hashes hang on them
+_in_hand: tuple[tuple, dict[Data, Split]] = (
+    (),
+    {},
+)  # a log, and its splits: entropies and hashes hang on them
 
 
 def split_of(log: InteractionLog, data: Data) -> Split:
-    """A log split, and the interventions done; kept, as runs share them."""
+    """A log, or the sample of its users, split, and the interventions done; kept, as runs share them."""
     global _in_hand
     this, (log_in_hand, splits) = (log.name, log.hash, log.order), _in_hand
     if this != log_in_hand:
         splits = {}
         _in_hand = this, splits
     if data not in splits:
-        split = RULES[data.rule](log)
+        split = RULES[data.rule](
+            log if data.sample == 1 else log.sample_users(data.sample, data.seed)
+        )
+        if data.sample != 1:
+            split = replace(split, sample=(data.sample, data.seed, log.hash))
         for name, strength in data.steps:
             split = perturbations.apply(split, name, strength, data.seed)
         splits[data] = split
@@ -207,7 +265,9 @@ class Plan(NamedTuple):
     records: list[dict]  # of what was done on such a device, which tell how long the rest will take
 
 
-def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu", stack: int | None = None) -> Plan:
+def plan(
+    grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu", stack: int | None = None
+) -> Plan:
     """Expand a grid, see what a folder of records has of it, and predict what the rest will take."""
     trainer.check_device(device)
     if not isinstance(log, InteractionLog):
@@ -223,26 +283,48 @@ def plan(grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu",
             record = None
         if record:
             records.append(record)
-        rows.append({"key": key, "done": record["status"] if record else ""} | _described(point, split))
+        rows.append(
+            {"key": key, "done": record["status"] if record else ""} | _described(point, split)
+        )
     frame = pd.DataFrame(rows)
     kind = device.partition(":")[0]
-    records = [record for record in records if record["environment"]["device"].partition(":")[0] == kind]
-    frame["predicted_seconds"] = np.where(frame["done"] == "", cost_model.Model(table(records)).seconds(frame), 0.0)
+    records = [
+        record for record in records if record["environment"]["device"].partition(":")[0] == kind
+    ]
+    frame["predicted_seconds"] = np.where(
+        frame["done"] == "", cost_model.Model(table(records)).seconds(frame), 0.0
+    )
     stack, together = stack or (1 if device == "cpu" else STACK), {}
     for i, point in enumerate(points):
         if not rows[i]["done"]:
-            alike = tuple(value for name, value in asdict(point.config).items() if name not in trainer.MAY_DIFFER)
+            alike = tuple(
+                value
+                for name, value in asdict(point.config).items()
+                if name not in trainer.MAY_DIFFER
+            )
             together.setdefault((point.data, alike), []).append(i)
-    jobs = [group[i : i + stack] for group in together.values() for i in range(0, len(group), stack)]
+    jobs = [
+        group[i : i + stack] for group in together.values() for i in range(0, len(group), stack)
+    ]
     jobs.sort(key=lambda job: -frame["predicted_seconds"][job].sum())
     return Plan(points, frame, jobs, records)
 
 
 def _described(point, split):
     """What is known of a run before it starts, as in `row`."""
-    told = {"split": point.data.rule, **dict.fromkeys(INTERVENTIONS), **dict(point.data.steps), "data_seed": point.data.seed}
+    told = {
+        "split": point.data.rule,
+        "sample_log": None if point.data.sample == 1 else point.data.sample,
+        **dict.fromkeys(INTERVENTIONS),
+        **dict(point.data.steps),
+        "data_seed": point.data.seed,
+    }
     told |= trainer.sizes(split, point.config.max_seq_len)
-    return told | {f"{part}_targets": count for part, count in told.pop("targets").items()} | asdict(point.config)
+    return (
+        told
+        | {f"{part}_targets": count for part, count in told.pop("targets").items()}
+        | asdict(point.config)
+    )
 
 
 # ---------------------------------------------------------------- doing it
@@ -268,7 +350,10 @@ class _Pool(ProcessPoolExecutor):
 
     def submit(self, *args):
         """Start what it takes, with the signal blocked, which a new process inherits, and without a script, which it would run."""
-        before, script = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}), vars(sys.modules["__main__"])
+        before, script = (
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}),
+            vars(sys.modules["__main__"]),
+        )
         kept = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
         script["__spec__"] = None
         try:
@@ -293,13 +378,23 @@ def _start_worker(lock, slots, workers, threads):
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def work(log: InteractionLog, data: Data, configs: Sequence[Config], folder, device="cpu", threads: int | None = None, progress=False) -> list[dict]:
+def work(
+    log: InteractionLog,
+    data: Data,
+    configs: Sequence[Config],
+    folder,
+    device="cpu",
+    threads: int | None = None,
+    progress=False,
+) -> list[dict]:
     """Train runs of like shape on a log, in whatever process this is: their records, also of those that failed."""
     if threads:
         torch.set_num_threads(threads)
     split = split_of(log, data)
     try:
-        return trainer.train_stack(configs, split, folder, device, (_bar_options or True) if progress else False)
+        return trainer.train_stack(
+            configs, split, folder, device, (_bar_options or True) if progress is True else progress
+        )
     except trainer.Unwritable:
         raise
     except Exception as error:  # a run that cannot be done must not end the others
@@ -309,7 +404,11 @@ def work(log: InteractionLog, data: Data, configs: Sequence[Config], folder, dev
 def _failed(configs, split, folder, device, reason):
     """Records of runs that came to nothing, and those of their stack that had ended."""
     told = {"status": "failed: " + " ".join(str(reason).split())}
-    return [trainer.known(trainer.key(config, split), folder) or trainer.keep_record(config, split, dict(told), folder, device) for config in configs]
+    return [
+        trainer.known(trainer.key(config, split), folder)
+        or trainer.keep_record(config, split, dict(told), folder, device)
+        for config in configs
+    ]
 
 
 def run(
@@ -339,13 +438,17 @@ def run(
     """
     out = Path(out)
     if isinstance(executor, str):
-        raise InputError(f"{executor!r} is no executor; use sweeps.processes(), None for this process, or one of concurrent.futures")
+        raise InputError(
+            f"{executor!r} is no executor; use sweeps.processes(), None for this process, or one of concurrent.futures"
+        )
     trainer.check_folder(out)
     lock = filelock.FileLock(out / ".sweep.lock", blocking=False)
     try:
         lock.acquire()
     except filelock.Timeout:
-        raise InputError(f"another sweep writes to {out}; wait for it, or use a folder of its own and copy the records together later") from None
+        raise InputError(
+            f"another sweep writes to {out}; wait for it, or use a folder of its own and copy the records together later"
+        ) from None
     try:
         return _run(grid, log, out, executor, device, stack, threads, progress, seconds)
     finally:
@@ -355,13 +458,21 @@ def run(
 def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     start = time.perf_counter()
     planned = plan(grid, log, out, device, stack)
-    points, frame, keys = planned.points, planned.frame, list(planned.frame["key"])
+    points, keys = planned.points, list(planned.frame["key"])
     _set_aside(out, [keys[i] for job in planned.jobs for i in job])
     make = executor if callable(executor) else None
     pool = make() if make else executor or _Here()
     at_once = getattr(pool, "_max_workers", None) or len(planned.jobs)
-    bars = progress and sys.stderr.isatty() and (make is not None or executor is None)
-    queue, suspects, running = list(planned.jobs) if seconds is None else sorted(planned.jobs), [], {}
+    bars = (
+        progress
+        and (make is not None or executor is None)
+        and (True if sys.stderr.isatty() else trainer.LINES)
+    )
+    queue, suspects, running = (
+        list(planned.jobs) if seconds is None else sorted(planned.jobs),
+        [],
+        {},
+    )
     bar = _Bar(planned, at_once, out.name, progress, seconds)
 
     def in_time(job):
@@ -370,7 +481,16 @@ def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
 
     def submit(job):
         try:
-            future = pool.submit(work, log, points[job[0]].data, [points[i].config for i in job], out, device, threads, bars)
+            future = pool.submit(
+                work,
+                log,
+                points[job[0]].data,
+                [points[i].config for i in job],
+                out,
+                device,
+                threads,
+                bars,
+            )
         except BrokenExecutor as error:  # a worker died since the last look
             future = Future()
             future.set_exception(error)
@@ -379,24 +499,43 @@ def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     def end(job, records):
         for i, record in zip(job, records):
             if record["key"] != keys[i]:
-                raise InputError(f"run {keys[i]} came back as {record['key']}: a worker has another version of perflaw than this process; give them the same")
+                raise InputError(
+                    f"run {keys[i]} came back as {record['key']}: a worker has another version of perflaw than this process; give them the same"
+                )
             if trainer.known(keys[i], out) is None:
                 trainer.write_record(record, out / f"{keys[i]}.json")
         bar.ended(job, records)
 
     def fail(job, reason):
-        end(job, _failed([points[i].config for i in job], split_of(log, points[job[0]].data), out, device, reason))
+        end(
+            job,
+            _failed(
+                [points[i].config for i in job],
+                split_of(log, points[job[0]].data),
+                out,
+                device,
+                reason,
+            ),
+        )
 
     try:
         while queue or suspects or running:
-            if suspects and not running:  # who was at work when a worker died goes on alone, which tells who it was
+            if (
+                suspects and not running
+            ):  # who was at work when a worker died goes on alone, which tells who it was
                 submit(suspects[0])
-            while not suspects and len(running) < at_once and (job := next(filter(in_time, queue), None)):
+            while (
+                not suspects
+                and len(running) < at_once
+                and (job := next(filter(in_time, queue), None))
+            ):
                 queue.remove(job)
                 submit(job)
             if not running:  # of what is left nothing ends in time
                 break
-            for future in concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED).done:
+            for future in concurrent.futures.wait(
+                running, return_when=concurrent.futures.FIRST_COMPLETED
+            ).done:
                 job, error = running.pop(future), future.exception()
                 was_alone = suspects and suspects[0] == job
                 if was_alone:
@@ -451,21 +590,37 @@ def _set_aside(out, keys):
                 trainer.read_record(path)
             except InputError as error:
                 os.replace(path, path.with_suffix(".broken"))
-                warnings.warn(f"{str(error).split(';')[0]}; it is now {path.stem}.broken, and the run is done again", stacklevel=4)
+                warnings.warn(
+                    f"{str(error).split(';')[0]}; it is now {path.stem}.broken, and the run is done again",
+                    stacklevel=4,
+                )
 
 
 class _Bar:
     """The progress of a whole sweep: runs done, how many an hour, and how long the rest takes by what those done took."""
 
     def __init__(self, planned, at_once, name, progress, budget=None):
-        self.frame, self.records, self.at_once, self.budget = planned.frame, list(planned.records), at_once, budget
+        self.frame, self.records, self.at_once, self.budget = (
+            planned.frame,
+            list(planned.records),
+            at_once,
+            budget,
+        )
         self.left, self.ended_now, self.failed = [i for job in planned.jobs for i in job], [], 0
         self.seconds = planned.frame["predicted_seconds"].to_numpy()
         self.start = time.perf_counter()
         form = "{desc}: {n_fmt} of {total_fmt} runs |{bar:20}| {elapsed}{postfix}"
         total = len(planned.points)
         pause = 0.1 if sys.stderr.isatty() else 30
-        self.bar = tqdm(total=total, initial=total - len(self.left), desc=name, disable=not progress, position=0, bar_format=form, mininterval=pause)
+        self.bar = tqdm(
+            total=total,
+            initial=total - len(self.left),
+            desc=name,
+            disable=not progress,
+            position=0,
+            bar_format=form,
+            mininterval=pause,
+        )
         self.close = self.bar.close
 
     def ended(self, job, records):
@@ -479,7 +634,9 @@ class _Bar:
         pace = spent / self.seconds[self.ended_now].sum()
         left = min(pace * self.seconds[self.left].sum(), max(0, (self.budget or math.inf) - spent))
         told = f"{3600 * len(self.ended_now) / spent:,.0f} an hour, about {tqdm.format_interval(left)} left"
-        self.bar.set_postfix_str(told + (f", {self.failed} failed" if self.failed else ""), refresh=False)
+        self.bar.set_postfix_str(
+            told + (f", {self.failed} failed" if self.failed else ""), refresh=False
+        )
         self.bar.update(len(job))
 
 
@@ -510,16 +667,23 @@ def load(folder: str | os.PathLike) -> pd.DataFrame:
     for path in paths:
         try:
             record = orjson.loads(path.read_bytes())
-            if record["schema"] != trainer.SCHEMA or not record["key"] == path.stem == trainer.key_of(record):
+            if record["schema"] != trainer.SCHEMA or not record[
+                "key"
+            ] == path.stem == trainer.key_of(record):
                 raise ValueError
             rows.append(row(record))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             others.append(path.name)
     if others:
         shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
-        warnings.warn(f"{len(others)} of {len(paths)} files in {folder} are no records of schema {trainer.SCHEMA}, or were changed, and are left out: {shown}", stacklevel=2)
+        warnings.warn(
+            f"{len(others)} of {len(paths)} files in {folder} are no records of schema {trainer.SCHEMA}, or were changed, and are left out: {shown}",
+            stacklevel=2,
+        )
     if not rows:
-        raise InputError(f"{folder} has no run records; `perflaw sweep` and `perflaw train` make some")
+        raise InputError(
+            f"{folder} has no run records; `perflaw sweep` and `perflaw train` make some"
+        )
     return _frame(rows)
 
 
@@ -535,35 +699,46 @@ def _frame(rows):
 
 
 PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
+LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
 
 
 def row(record: dict) -> dict:
     """A run record in plain columns.
 
-    key, log, data_hash; split and, by name, the strength of each intervention, data_seed; tokens, users, items of the training
+    key, log, data_hash (of the sample, where there is one); split; sample_log, the share of the log's users that was taken before the split
+    (empty: all); by name, the strength of each intervention, data_seed; tokens, users, items of the training
     part, targets; every setting of the configuration, and of those `epochs` is the most that it may take; status, done_epochs, best_epoch,
     training_loss (at the best epoch); `parameters` and by group; `entropy NAME`; seconds (in all) and by phase,
     tokens_per_second; metrics on test (`NDCG@10`, `NDCG@10 se`, …, items of the training part removed where nothing repeats), with all
-    of the history removed (`removed NDCG@10`) and on validation (`validation NDCG@10`); device, threads, versions, commit, finished.
+    of the history removed (`removed NDCG@10`) and on validation (`validation NDCG@10`), and the same, and the epoch, of the weights of the
+    least log-loss on validation instead of the best NDCG@10 there (`least-loss removed NDCG@10`, `least-loss epoch`); device, threads, versions, commit, finished.
     """
     split = record["split"]
-    steps = split.get("interventions", [])
+    steps, sample = split.get("interventions", []), split.get("sample")
     told = {
         "key": record["key"],
         "log": record["log"],
         "data_hash": record["data_hash"],
         "split": split["rule"].split("; of the training part")[0].split(", cut at")[0],
+        "sample_log": sample[0] if sample else None,
         **dict.fromkeys(INTERVENTIONS),
         **{name: strength for name, strength, _ in steps},
-        "data_seed": steps[0][2] if steps else 0,
-        **{name: record.get(name) for name in ("tokens", "users", "items", "positions", "repeats", "attention_length")},
+        "data_seed": steps[0][2] if steps else sample[1] if sample else 0,
+        **{
+            name: record.get(name)
+            for name in ("tokens", "users", "items", "positions", "repeats", "attention_length")
+        },
         **{f"{part}_targets": count for part, count in record.get("targets", {}).items()},
         **record["configuration"],
         "status": record["status"],
         "done_epochs": record.get("epochs"),
     }
     best = max(record.get("curve") or [{}], key=lambda at: at.get("NDCG@10", 0))
-    told |= {"best_epoch": best.get("epoch"), "training_loss": best.get("loss"), "temperature": record.get("metrics", {}).get("temperature")}
+    told |= {
+        "best_epoch": best.get("epoch"),
+        "training_loss": best.get("loss"),
+        "temperature": record.get("metrics", {}).get("temperature"),
+    }
     told["parameters"] = sum(record["parameters"].values())
     told |= {f"parameters {group}": count for group, count in record["parameters"].items()}
     told |= {f"entropy {name}": value for name, value in record["entropies"].items()}
@@ -571,15 +746,55 @@ def row(record: dict) -> dict:
     told |= {"seconds": seconds.get("all"), "tokens_per_second": record.get("tokens_per_second")}
     told |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
     for part, prefix in PREFIXES.items():
-        told |= {prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()}
+        told |= {
+            prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()
+        }
+    if least := record.get("least validation loss"):
+        told |= {
+            f"{LEAST}epoch": least["epoch"],
+            f"{LEAST}temperature": least["metrics"]["temperature"],
+        }
+        told |= {
+            LEAST + prefix + name: value
+            for part, prefix in PREFIXES.items()
+            for name, value in least["metrics"].get(part, {}).items()
+        }
     environment = record["environment"]
-    if told["positions"] is None and told["tokens_per_second"]:  # an early record, which holds them in its rate only
-        told["positions"] = round(told["tokens_per_second"] * seconds["training"] / told["done_epochs"])
-    return told | {name: environment[name] for name in ("device", "threads", "python", "torch", "numpy", "commit")} | {"finished": record["finished"]}
+    if (
+        told["positions"] is None and told["tokens_per_second"]
+    ):  # an early record, which holds them in its rate only
+        told["positions"] = round(
+            told["tokens_per_second"] * seconds["training"] / told["done_epochs"]
+        )
+    return (
+        told
+        | {
+            name: environment[name]
+            for name in ("device", "threads", "python", "torch", "numpy", "commit")
+        }
+        | {"finished": record["finished"]}
+    )
+
+
+def whole_log(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those runs whose log is no sample of another's users."""
+    return runs[runs["sample_log"].isna()] if "sample_log" in runs else runs
 
 
 def having(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
-    """Those runs that have the given values of settings by name, such as a grid's `settings`; and `log`."""
+    """Those runs that have the given values of settings by name, such as a grid's `settings`; and `log`.
+
+    Runs on a sample of a log's users are left out unless `sample_log` is one of the settings.
+    """
+    if settings.get("sample_log") in (None, 1):
+        runs = whole_log(runs)
+    settings = {
+        name: value
+        for name, value in settings.items()
+        if name != "sample_log" or value not in (None, 1)
+    }
+    if any(name in LATER and name not in runs for name in settings):
+        return runs[:0]
     mask = pd.Series(True, runs.index)
     _known({name: value for name, value in settings.items() if name != "log"})
     for name, value in settings.items():
@@ -591,15 +806,29 @@ def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """A metric by cell: its mean over runs that differ in the seed alone, their standard deviation (sd) and number (seeds).
 
     Columns: log, n_layers, d_emb, and whatever else of data and configuration differs between the runs of a log; the metric, sd,
-    seeds. Runs on changed training parts are left out, and those without the metric (diverged, failed). Raises InputError
+    seeds. Runs on changed training parts and on samples of a log's users are left out, and those without the metric (diverged, failed). Raises InputError
     for a metric that the table has not.
     """
     if metric not in runs:
-        raise InputError(f"the runs have no {metric!r}; they have {', '.join(runs.columns[runs.columns.str.startswith(('HR', 'NDCG', 'MRR', 'log-loss'))])}")
-    plain = runs[runs[[name for name in INTERVENTIONS if name in runs]].isna().all(axis=1) & runs[metric].notna()]
-    same = [name for name in ("data_hash", "split", *Config.__dataclass_fields__) if name in runs and name not in ("n_layers", "d_emb", "seed")]
+        raise InputError(
+            f"the runs have no {metric!r}; they have {', '.join(runs.columns[runs.columns.str.startswith(('HR', 'NDCG', 'MRR', 'log-loss'))])}"
+        )
+    runs = whole_log(runs)
+    plain = runs[
+        runs[[name for name in INTERVENTIONS if name in runs]].isna().all(axis=1)
+        & runs[metric].notna()
+    ]
+    same = [
+        name
+        for name in ("data_hash", "split", *Config.__dataclass_fields__)
+        if name in runs and name not in ("n_layers", "d_emb", "seed")
+    ]
     varies = [name for name in same if (plain.groupby("log")[name].nunique(dropna=False) > 1).any()]
-    found = plain.groupby(["log", "n_layers", "d_emb", *varies], dropna=False)[metric].agg(["mean", "std", "size"]).reset_index()
+    found = (
+        plain.groupby(["log", "n_layers", "d_emb", *varies], dropna=False)[metric]
+        .agg(["mean", "std", "size"])
+        .reset_index()
+    )
     return found.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
 
 
@@ -613,9 +842,13 @@ def consolidate(folder: str | os.PathLike, name: str, where: str | os.PathLike =
     path = Path(where) / f"{name.removesuffix('.csv')}.csv"
     frame = load(folder)
     if path.exists() and (lost := set(read(path)["key"]) - set(frame["key"])):
-        raise InputError(f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it")
+        raise InputError(
+            f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it"
+        )
     for column in frame.select_dtypes("float").columns.difference(list(DEFAULTS)):
-        frame[column] = [value if value % 1 == 0 else float(f"{value:.6g}") for value in frame[column]]  # counts stay exact
+        frame[column] = [
+            value if value % 1 == 0 else float(f"{value:.6g}") for value in frame[column]
+        ]  # counts stay exact
     trainer.check_folder(path.parent)
     frame.to_csv(path, index=False, lineterminator="\n")
     return path
@@ -633,12 +866,21 @@ def read(name: str | os.PathLike) -> pd.DataFrame:
         frame = pd.read_csv(path, dtype={"key": str, "log": str, "data_hash": str})
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no table of runs: {str(error).splitlines()[0]}") from None
-    if missing := [column for column in ("key", "log", "status", "n_layers", "d_emb") if column not in frame]:
+    if missing := [
+        column for column in ("key", "log", "status", "n_layers", "d_emb") if column not in frame
+    ]:
         raise InputError(f"{path} is no table of runs: it has no column {missing[0]}")
     return frame
 
 
-def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: float = 0.1, seed: int = 0, progress: bool = True) -> pd.DataFrame:
+def verify(
+    name,
+    runs: int = 3,
+    log: InteractionLog | None = None,
+    tolerance: float = 0.1,
+    seed: int = 0,
+    progress: bool = True,
+) -> pd.DataFrame:
     """Repeat runs of a consolidated sweep, drawn at random, on the CPU, and compare.
 
     log: whose runs are drawn, if the table has some; by default the logs that the table names. Columns: key, log, n_layers, d_emb, seed, was and now (NDCG@10 on test), `within` (their difference is at most
@@ -649,7 +891,11 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     from perflaw.logs import datasets
 
     frame = read(name)
-    if missing := [column for column in (*DEFAULTS, "data_hash", "threads", "NDCG@10") if column not in frame]:
+    if missing := [
+        column
+        for column in (*DEFAULTS, "data_hash", "threads", "NDCG@10")
+        if column not in frame and column not in LATER
+    ]:
         raise InputError(f"{name} cannot be repeated: it has no column {missing[0]}")
     kept = frame[frame["NDCG@10"].notna()]
     if kept.empty:
@@ -660,24 +906,52 @@ def verify(name, runs: int = 3, log: InteractionLog | None = None, tolerance: fl
     load_log, rows = functools.lru_cache(datasets.load), []
     for _, was in chosen.iterrows():
         whose = log or _named(load_log, was["log"])
-        values = {name: was[name] for name in Config.__dataclass_fields__}
-        values = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
-        steps = {name: None if pd.isna(was[name]) else float(was[name]) for name in INTERVENTIONS}
-        point = _point(values | steps | {"split": was["split"], "data_seed": int(was["data_seed"])})
+        point = point_of(was)
         split = split_of(whose, point.data)
         if (key := trainer.key(point.config, split)) != was["key"]:
-            why = "its hash is another" if split.log.hash != was["data_hash"] else "its configuration, or the order of users or items, is another"
-            raise InputError(f"{was['key']} was not trained on this {whose.name} ({why}); it would now be {key}")
+            why = (
+                "its hash is another"
+                if split.log.hash != was["data_hash"]
+                else "its configuration, or the order of users or items, is another"
+            )
+            raise InputError(
+                f"{was['key']} was not trained on this {whose.name} ({why}); it would now be {key}"
+            )
         torch.set_num_threads(int(was["threads"]))
         record = trainer.train(point.config, split, None, progress=progress)
         now = record["metrics"]["test"]["NDCG@10"] if "metrics" in record else math.nan
         equal = float(f"{now:.6g}") == was["NDCG@10"]
-        rows.append((key, *was[["log", "n_layers", "d_emb", "seed", "NDCG@10"]], now, equal or abs(now - was["NDCG@10"]) <= tolerance * was["NDCG@10"], equal))
-    return pd.DataFrame(rows, columns=["key", "log", "n_layers", "d_emb", "seed", "was", "now", "within", "equal"])
+        rows.append(
+            (
+                key,
+                *was[["log", "n_layers", "d_emb", "seed", "NDCG@10"]],
+                now,
+                equal or abs(now - was["NDCG@10"]) <= tolerance * was["NDCG@10"],
+                equal,
+            )
+        )
+    return pd.DataFrame(
+        rows, columns=["key", "log", "n_layers", "d_emb", "seed", "was", "now", "within", "equal"]
+    )
+
+
+def point_of(was: Mapping) -> Point:
+    """The run that a row of a table is of."""
+    values = {name: was[name] for name in Config.__dataclass_fields__}
+    values = {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in values.items()
+    }
+    steps = {
+        name: float(was[name]) for name in (*LATER, *INTERVENTIONS) if not pd.isna(was.get(name))
+    }
+    return _point(values | steps | {"split": was["split"], "data_seed": int(was["data_seed"])})
 
 
 def _named(load, name):
     try:
         return load(name)
     except InputError as error:
-        raise InputError(f"{error}; or say which it is with log=, on the command line with --log") from None
+        raise InputError(
+            f"{error}; or say which it is with log=, on the command line with --log"
+        ) from None

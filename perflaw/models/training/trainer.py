@@ -2,7 +2,8 @@
 
 `train` is the whole story: fit with early stopping on validation, rank once on test, write one JSON
 file. The same configuration, data, seed, machine and number of threads give the same numbers; on a GPU, which adds
-gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end.
+gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end. A run that takes
+long keeps a checkpoint beside its record-to-be (`checkpoints`), and goes on from it.
 
 Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
 same throughout, hardly anything is padding, and nothing is done history by history.
@@ -38,12 +39,20 @@ from perflaw.logs import measures
 from perflaw.models import backbones, ranking
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 from perflaw.models.backbones import Architecture, Layout
+from perflaw.models.training import checkpoints
+from perflaw.models.training.heartbeat import Heartbeat
 
 SCHEMA = 1  # of the run record: another number, another key
-CHUNK = {"cpu": 1 << 21, "cuda": 1 << 26}  # scores of all items held at a time by the output layer: on a CPU they stay in the cache
+CHUNK = {
+    "cpu": 1 << 21,
+    "cuda": 1 << 26,
+}  # scores of all items held at a time by the output layer: on a CPU they stay in the cache
 GROUP = 1024  # positions that share their negatives
 WARM_UP = 3  # steps on a GPU before they are captured
-RECTANGLE = {"cpu": 64, "cuda": 4096}  # a rectangle of a batch costs about as much as so many positions of padding
+RECTANGLE = {
+    "cpu": 64,
+    "cuda": 4096,
+}  # a rectangle of a batch costs about as much as so many positions of padding
 
 
 @dataclass(frozen=True)
@@ -55,10 +64,14 @@ class Config(Architecture):
     #                     sampled_softmax: shared by 1,024 positions, half of the chance uniform, half by popularity
     negatives_seen: bool = True  # bce: may be items of the user's training part; if not, one that is gives way to a second draw
     learning_rate: float = 1e-3  # of AdamW
-    final_rate: float = 1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
+    final_rate: float = (
+        1.0  # share of it that a cosine from the end of the warm-up to the last epoch comes down to
+    )
     warmup_steps: int = 0  # linear
     beta_2: float = 0.999
-    weight_decay: float = 0.0  # of all but norms, biases, embeddings of positions, and Mamba's A and D
+    weight_decay: float = (
+        0.0  # of all but norms, biases, embeddings of positions, and Mamba's A and D
+    )
     clip: float | None = None  # largest norm of the gradient
     batch_size: int = 128  # histories, at most
     epochs: int = 200  # at most
@@ -71,28 +84,57 @@ class Config(Architecture):
         super().__post_init__()
         for name, allowed in (("loss", LOSSES), ("precision", ("fp32", "bf16"))):
             if getattr(self, name) not in allowed:
-                raise InputError(f"there is no {name} {getattr(self, name)!r}; use one of {', '.join(allowed)}")
-        for name, least in (("negatives", 1), ("batch_size", 1), ("epochs", 1), ("validate_every", 1), ("patience", 1), ("warmup_steps", 0), ("seed", 0)):
+                raise InputError(
+                    f"there is no {name} {getattr(self, name)!r}; use one of {', '.join(allowed)}"
+                )
+        for name, least in (
+            ("negatives", 1),
+            ("batch_size", 1),
+            ("epochs", 1),
+            ("validate_every", 1),
+            ("patience", 1),
+            ("warmup_steps", 0),
+            ("seed", 0),
+        ):
             value = getattr(self, name)
             if value is not None and value < least:
-                raise InputError(f"{name} = {value} is not usable; use a whole number, {least} or more")
-        for name, above in (("learning_rate", True), ("final_rate", False), ("weight_decay", False), ("beta_2", True), ("clip", True)):
+                raise InputError(
+                    f"{name} = {value} is not usable; use a whole number, {least} or more"
+                )
+        for name, above in (
+            ("learning_rate", True),
+            ("final_rate", False),
+            ("weight_decay", False),
+            ("beta_2", True),
+            ("clip", True),
+        ):
             value = getattr(self, name)
-            if value is not None and not (value > 0 if above else value >= 0) or value == math.inf or (name == "beta_2" and value >= 1):
+            if (
+                value is not None
+                and not (value > 0 if above else value >= 0)
+                or value == math.inf
+                or (name == "beta_2" and value >= 1)
+            ):
                 below = " and below 1" if name == "beta_2" else ""
-                raise InputError(f"{name} = {value!r} is not usable; use a number {'above' if above else 'of at least'} 0{below}")
+                raise InputError(
+                    f"{name} = {value!r} is not usable; use a number {'above' if above else 'of at least'} 0{below}"
+                )
 
 
 LOSSES = ("bce", "softmax", "sampled_softmax")
 
 
 class Fitted(NamedTuple):
-    weights: backbones.Weights  # the best by validation
-    curve: list[dict]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 on validation
+    weights: backbones.Weights  # the best by validation NDCG@10
+    curve: list[
+        dict
+    ]  # one a validation: epoch, loss (mean of the epoch), HR@10, NDCG@10 and log-loss (temperature 1) on validation
     status: str  # "converged" (no better one came), "epochs used up", or "diverged in epoch …"
     seconds: dict[str, float]  # training, validation
     epochs: int
     tokens: int  # positions trained on, padding not counted
+    least: backbones.Weights  # those of the least log-loss on validation
+    least_epoch: int | None  # and when that was; None before any validation
 
 
 # ---------------------------------------------------------------- batches
@@ -114,14 +156,19 @@ class Batches:
         self.batches = math.ceil(len(users) / batch_size)
         self.rows = math.ceil(len(users) / self.batches)
         self.tokens = int(lengths.sum())
-        self.layout = Layout.of(_rectangles(lengths[users][:: self.batches], RECTANGLE[torch.device(device).type]), device)
+        self.layout = Layout.of(
+            _rectangles(lengths[users][:: self.batches], RECTANGLE[torch.device(device).type]),
+            device,
+        )
         self.padding = 1 - self.tokens / (self.batches * len(self.layout.place))
         # after the users a nobody of length 0, who fills the rows that remain
         stops = train.offsets[1:][users]
         self.lengths = torch.tensor([*lengths[users], 0], device=device)
         self.starts = torch.tensor([*(stops - 1 - lengths[users]), 0], device=device)
         self.items = torch.from_numpy(train.items.astype(np.int64)).to(device)
-        self.times = None if train.timestamps is None else torch.from_numpy(train.timestamps).to(device)
+        self.times = (
+            None if train.timestamps is None else torch.from_numpy(train.timestamps).to(device)
+        )
         self.n_items = train.n_items
         self._had = train, users
 
@@ -141,8 +188,12 @@ class Batches:
 
     def deal(self, seed: int, epoch: int) -> Tensor:
         """(batches, rows) who is in which batch, in the order of `starts`."""
-        order = np.random.default_rng((seed, epoch)).random((self.rows, self.batches)).argsort(axis=1)
-        dealt = np.minimum(order + self.batches * np.arange(self.rows)[:, None], len(self.starts) - 1)
+        order = (
+            np.random.default_rng((seed, epoch)).random((self.rows, self.batches)).argsort(axis=1)
+        )
+        dealt = np.minimum(
+            order + self.batches * np.arange(self.rows)[:, None], len(self.starts) - 1
+        )
         return torch.from_numpy(np.ascontiguousarray(dealt.T)).to(self.starts.device)
 
     def take(self, who: Tensor):
@@ -185,9 +236,15 @@ class _Softmax(torch.autograd.Function):
         kept = table.to(hidden.dtype)
         loss, d_table = 0, torch.zeros(table.shape, device=table.device)
         d_hidden, d_own = torch.empty_like(hidden), torch.empty_like(own)
-        step = GROUP if columns is not None else max(1, CHUNK[hidden.device.type] // table.shape[-2])
+        step = (
+            GROUP if columns is not None else max(1, CHUNK[hidden.device.type] // table.shape[-2])
+        )
         for group, i in enumerate(range(0, hidden.shape[-2], step)):
-            x, mine, w = hidden[..., i : i + step, :], own[..., i : i + step], weight[..., i : i + step]
+            x, mine, w = (
+                hidden[..., i : i + step, :],
+                own[..., i : i + step],
+                weight[..., i : i + step],
+            )
             if columns is None:
                 scores = (x @ kept.mT).float()
                 highest = scores.amax(-1)
@@ -195,8 +252,14 @@ class _Softmax(torch.autograd.Function):
                 d_own[..., i : i + step] = -w
             else:
                 ids = columns[..., group, :]
-                scores = (x @ backbones.look_up(kept, ids).mT).float().sub_(log_expected[..., group, None, :])
-                scores.masked_fill_(ids[..., None, :] == targets[..., i : i + step, None], -torch.inf)
+                scores = (
+                    (x @ backbones.look_up(kept, ids).mT)
+                    .float()
+                    .sub_(log_expected[..., group, None, :])
+                )
+                scores.masked_fill_(
+                    ids[..., None, :] == targets[..., i : i + step, None], -torch.inf
+                )
                 highest = torch.maximum(scores.amax(-1), mine)
                 mine_share = (mine - highest).exp()
                 total = scores.sub_(highest[..., None]).exp_().sum(-1) + mine_share
@@ -215,7 +278,15 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx, up):
         d_hidden, d_table, d_own = ctx.saved_tensors
-        return d_hidden * up[..., None, None], d_table * up[..., None, None], d_own * up[..., None], None, None, None, None
+        return (
+            d_hidden * up[..., None, None],
+            d_table * up[..., None, None],
+            d_own * up[..., None],
+            None,
+            None,
+            None,
+            None,
+        )
 
 
 def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -243,7 +314,10 @@ def bce_loss(hidden, table, targets, weight, negatives):
     own = (hidden * backbones.look_up(table, targets)).sum(-1)
     others = backbones.look_up(table, negatives.flatten(-2)).unflatten(-2, negatives.shape[-2:])
     scores = (others @ hidden.to(table.dtype)[..., None])[..., 0]
-    return (weight * (F.softplus(-own) + (F.softplus(scores) * (negatives != targets[..., None])).sum(-1))).sum(-1)
+    return (
+        weight
+        * (F.softplus(-own) + (F.softplus(scores) * (negatives != targets[..., None])).sum(-1))
+    ).sum(-1)
 
 
 class Chance:
@@ -253,7 +327,9 @@ class Chance:
         self.config, device = config, batches.items.device
         self.generator = torch.Generator(device).manual_seed(config.seed)
         counts = torch.bincount(batches.items, minlength=batches.n_items).double()
-        self.share = 0.5 / batches.n_items + 0.5 * counts / counts.sum()  # q, of the shared negatives
+        self.share = (
+            0.5 / batches.n_items + 0.5 * counts / counts.sum()
+        )  # q, of the shared negatives
         self.ladder = self.share.cumsum(0)
         self.n_items = batches.n_items
 
@@ -262,21 +338,34 @@ class Chance:
         if not self.config.dropout:
             return x
         bits = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64, device=x.device)
-        bits = bits.random_(-(1 << 63), None, generator=self.generator).view(torch.int16)[: x.numel()].view(x.shape)
+        bits = (
+            bits.random_(-(1 << 63), None, generator=self.generator)
+            .view(torch.int16)[: x.numel()]
+            .view(x.shape)
+        )
         dropped = round(65_536 * self.config.dropout)
         return x * (bits >= dropped - 32_768).to(x.dtype).mul_(65_536 / (65_536 - dropped))
 
     def uniform(self, shape) -> Tensor:
-        return torch.randint(self.n_items, shape, generator=self.generator, device=self.ladder.device)
+        return torch.randint(
+            self.n_items, shape, generator=self.generator, device=self.ladder.device
+        )
 
     def shared(self, groups: int, k: int) -> tuple[Tensor, Tensor]:
         """(groups, k) negatives and ln(k q) of each."""
-        lots = torch.rand(groups, k, generator=self.generator, device=self.ladder.device, dtype=torch.float64) * self.ladder[-1]
+        lots = (
+            torch.rand(
+                groups, k, generator=self.generator, device=self.ladder.device, dtype=torch.float64
+            )
+            * self.ladder[-1]
+        )
         columns = torch.searchsorted(self.ladder, lots).clamp(max=self.n_items - 1)
         return columns, (k * self.share[columns]).log().float()
 
 
-def loss_of(weights: backbones.Weights, config: Config, batches: Batches, who: Tensor, chance: Chance) -> Tensor:
+def loss_of(
+    weights: backbones.Weights, config: Config, batches: Batches, who: Tensor, chance: Chance
+) -> Tensor:
     """The mean loss of a batch over its real positions; of a stack, (members,)."""
     at, ids, targets, real = batches.take(who)
     weight = real / real.sum(-1, keepdim=True)
@@ -289,11 +378,19 @@ def loss_of(weights: backbones.Weights, config: Config, batches: Batches, who: T
     if config.loss == "bce":
         negatives = chance.uniform((*ids.shape, config.negatives))
         if not config.negatives_seen:
-            negatives = torch.where(batches.have(who, negatives), chance.uniform(negatives.shape), negatives)
+            negatives = torch.where(
+                batches.have(who, negatives), chance.uniform(negatives.shape), negatives
+            )
         return bce_loss(hidden, table, targets, weight, negatives)
     if config.loss == "softmax":
         return softmax_loss(hidden, table, targets, weight)
-    return sampled_softmax_loss(hidden, table, targets, weight, *chance.shared(math.ceil(ids.shape[-1] / GROUP), config.negatives))
+    return sampled_softmax_loss(
+        hidden,
+        table,
+        targets,
+        weight,
+        *chance.shared(math.ceil(ids.shape[-1] / GROUP), config.negatives),
+    )
 
 
 # ---------------------------------------------------------------- one run, or a stack of them
@@ -316,16 +413,89 @@ class Member:
         for weight in self.weights.values():
             weight.requires_grad_(True)
         groups = [
-            {"params": [weight for name, weight in self.weights.items() if backbones.decays(name) == decayed], "weight_decay": decay}
+            {
+                "params": [
+                    weight
+                    for name, weight in self.weights.items()
+                    if backbones.decays(name) == decayed
+                ],
+                "weight_decay": decay,
+            }
             for decayed, decay in ((True, config.weight_decay), (False, 0.0))
         ]
         on_gpu = batches.items.is_cuda  # there the rate is a tensor, which a captured step can read
-        first_rate = torch.tensor(config.learning_rate, device=batches.items.device) if on_gpu else config.learning_rate
-        self.optimizer = torch.optim.AdamW(groups, first_rate, betas=(0.9, config.beta_2), fused=True, capturable=on_gpu)
+        first_rate = (
+            torch.tensor(config.learning_rate, device=batches.items.device)
+            if on_gpu
+            else config.learning_rate
+        )
+        self.optimizer = torch.optim.AdamW(
+            groups, first_rate, betas=(0.9, config.beta_2), fused=True, capturable=on_gpu
+        )
         rate = functools.partial(_rate, config, config.epochs * batches.batches)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
         self.best, self.kept, self.since, self.curve, self.status = -1.0, self.weights, 0, [], ""
+        self.best_epoch, self.least_loss, self.least, self.least_epoch = (
+            None,
+            math.inf,
+            self.weights,
+            None,
+        )
         self.seconds, self.epochs = {"training": 0.0, "validation": 0.0}, 0
+
+    def state(self) -> tuple[dict, dict[str, Tensor]]:
+        """All that `restore` needs: plain values and tensors, by name."""
+        facts = {name: getattr(self, name) for name in LASTING} | {
+            "steps": self.schedule.last_epoch
+        }
+        tensors = {f"weights/{name}": weight for name, weight in self.weights.items()} | {
+            "generator": self.chance.generator.get_state()
+        }
+        if self.best_epoch:
+            tensors |= {f"kept/{name}": weight for name, weight in self.kept.items()}
+        if self.least_epoch not in (None, self.best_epoch):
+            tensors |= {f"least/{name}": weight for name, weight in self.least.items()}
+        moments = self.optimizer.state_dict()["state"]
+        return facts, tensors | {
+            f"moments/{i}/{name}": moment
+            for i, state in moments.items()
+            for name, moment in state.items()
+        }
+
+    def restore(self, checkpoint: checkpoints.Checkpoint):
+        """Be where the run was when that was written."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        for name in LASTING:
+            setattr(self, name, facts[name])
+        device = self.weights["items"].device
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(tensors[f"weights/{name}"])
+        if self.best_epoch:
+            self.kept = {name: tensors[f"kept/{name}"].to(device) for name in self.weights}
+        if self.least_epoch:
+            self.least = (
+                self.kept
+                if self.least_epoch == self.best_epoch
+                else {name: tensors[f"least/{name}"].to(device) for name in self.weights}
+            )
+        moments = {}
+        for name, tensor in tensors.items():
+            if name.startswith("moments/"):
+                _, i, kind = name.split("/")
+                moments.setdefault(int(i), {})[kind] = tensor
+        self.optimizer.load_state_dict(
+            {"state": moments, "param_groups": self.optimizer.state_dict()["param_groups"]}
+        )
+        self.chance.generator.set_state(tensors["generator"])
+        self.schedule.last_epoch = facts["steps"]
+        for group, rate, share in zip(
+            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas
+        ):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * share(facts["steps"]))
+            else:
+                group["lr"] = rate * share(facts["steps"])
 
     def update(self):
         """Take a step along the gradient, and forget it."""
@@ -335,7 +505,11 @@ class Member:
         self.optimizer.zero_grad()
 
     def end_epoch(self, epoch: int, loss: float, seconds: float):
-        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch."""
+        """Validate, keep the weights if they are the best so far, and see whether this was the last epoch.
+
+        Beside the weights of the best NDCG@10, which alone decides when training ends, those of the least log-loss are kept. It is taken
+        at temperature 1 under every loss: binary cross-entropy with uniform negatives makes scores log-probabilities too, up to a constant.
+        """
         config, self.epochs = self.config, epoch
         self.seconds["training"] += seconds
         if not math.isfinite(loss):
@@ -344,16 +518,39 @@ class Member:
         if epoch % config.validate_every == 0 or epoch == config.epochs:
             start = time.perf_counter()
             try:
-                ranks = ranking.rank(scorer(self.weights, config), self.split, self.split.validation).ranks
+                ranked = ranking.rank(
+                    scorer(self.weights, config), self.split, self.split.validation
+                )
             except FloatingPointError as error:
                 self.status = f"diverged in epoch {epoch}: {error}"
                 return
             self.seconds["validation"] += time.perf_counter() - start
-            self.curve.append({"epoch": epoch, "loss": loss, "HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)})
+            ranks, log_loss = ranked.ranks, float(ranked.losses.mean())
+            self.curve.append(
+                {
+                    "epoch": epoch,
+                    "loss": loss,
+                    "HR@10": ranking.hit_rate(ranks),
+                    "NDCG@10": ranking.ndcg(ranks),
+                    "log-loss": log_loss if math.isfinite(log_loss) else None,
+                }
+            )
             self.since += 1
-            if self.curve[-1]["NDCG@10"] > self.best:
-                self.best, self.since = self.curve[-1]["NDCG@10"], 0
-                self.kept = {name: weight.detach().clone() for name, weight in self.weights.items()}
+            better, less = self.curve[-1]["NDCG@10"] > self.best, log_loss < self.least_loss
+            copy = (
+                {name: weight.detach().clone() for name, weight in self.weights.items()}
+                if better or less
+                else {}
+            )
+            if better:
+                self.best, self.since, self.kept, self.best_epoch = (
+                    self.curve[-1]["NDCG@10"],
+                    0,
+                    copy,
+                    epoch,
+                )
+            if less:
+                self.least_loss, self.least, self.least_epoch = log_loss, copy, epoch
         if self.since == config.patience:
             self.status = "converged"
         elif epoch == config.epochs:
@@ -361,8 +558,32 @@ class Member:
 
     def fitted(self, tokens: int) -> Fitted:
         """What came of it, with so many tokens an epoch."""
-        weights = {name: weight.detach() for name, weight in self.kept.items()}
-        return Fitted(weights, self.curve, self.status, self.seconds, self.epochs, self.epochs * tokens)
+        weights, least = (
+            {name: weight.detach() for name, weight in kept.items()}
+            for kept in (self.kept, self.least)
+        )
+        return Fitted(
+            weights,
+            self.curve,
+            self.status,
+            self.seconds,
+            self.epochs,
+            self.epochs * tokens,
+            least,
+            self.least_epoch,
+        )
+
+
+LASTING = (
+    "best",
+    "best_epoch",
+    "least_loss",
+    "least_epoch",
+    "since",
+    "curve",
+    "seconds",
+    "epochs",
+)  # plain values of a Member that a checkpoint keeps
 
 
 class Stack:
@@ -378,13 +599,28 @@ class Stack:
         return torch.stack([member.uniform(shape[1:]) for member in self.members])
 
     def shared(self, groups, k):
-        return tuple(torch.stack(part) for part in zip(*(member.shared(groups, k) for member in self.members)))
+        return tuple(
+            torch.stack(part)
+            for part in zip(*(member.shared(groups, k) for member in self.members))
+        )
 
 
-MAY_DIFFER = ("seed", "learning_rate", "final_rate", "warmup_steps", "beta_2", "weight_decay", "dropout", "clip", "patience")
+MAY_DIFFER = (
+    "seed",
+    "learning_rate",
+    "final_rate",
+    "warmup_steps",
+    "beta_2",
+    "weight_decay",
+    "dropout",
+    "clip",
+    "patience",
+)
 
 
-def fit(config: Config, data: InteractionLog | Split, device: str = "cpu", progress: bool | dict = True) -> Fitted:
+def fit(
+    config: Config, data: InteractionLog | Split, device: str = "cpu", progress: bool | dict = True
+) -> Fitted:
     """Train until validation no longer improves; the weights are those of the best validation.
 
     A loss that is no longer a number ends the run with the status "diverged". Raises InputError for
@@ -400,6 +636,7 @@ def fit_stack(
     progress: bool | dict = True,
     batched: bool | None = None,
     on_end: Callable[[int, Fitted], None] = lambda i, fitted: None,
+    keeper: checkpoints.Keeper | None = None,
 ) -> list[Fitted]:
     """Train several configurations that differ in MAY_DIFFER only, step by step together.
 
@@ -407,47 +644,102 @@ def fit_stack(
     CPU, which gains nothing from that, each member takes its step in turn. A member has its own
     weights, optimiser, random numbers and batches of the common shape: what becomes of it does not depend on the
     others, who may end before it. When member i ends, on_end(i, what came of it) is called. progress may be a dict of
-    options of the progress bar. Raises InputError for configurations of different shapes.
+    options of the progress bar, or LINES: a line a minute. keeper: keeps checkpoints, and has those to go on from. Raises InputError for configurations of
+    different shapes.
     """
     if not configs:
         raise InputError("a stack needs a configuration")
     split = _split(data)
     for config in configs:
         check(config, split, device)
-        if differ := [name for name in asdict(config) if name not in MAY_DIFFER and getattr(config, name) != getattr(configs[0], name)]:
-            raise InputError(f"configurations that differ in {', '.join(differ)} cannot be trained as one stack")
+        if differ := [
+            name
+            for name in asdict(config)
+            if name not in MAY_DIFFER and getattr(config, name) != getattr(configs[0], name)
+        ]:
+            raise InputError(
+                f"configurations that differ in {', '.join(differ)} cannot be trained as one stack"
+            )
     batches = Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
     members = [Member(config, split, batches) for config in configs]
     on_gpu = torch.device(device).type == "cuda"
     step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
     captured, captured_of = None, 0
+    keeper = keeper or checkpoints.Keeper()
+    place, partial = keeper.resume(members)
     total = sum(config.epochs for config in configs) * batches.tokens
-    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (progress if isinstance(progress, dict) else {"disable": not progress})
-    with tqdm(total=total, unit=" tokens", unit_scale=True, leave=None, **bar_options) as bar:
-        for epoch in range(1, max(config.epochs for config in configs) + 1):
+    done = len(members) * batches.tokens * (place.epoch - 1 + place.batch / batches.batches)
+    bar_options = {"mininterval": 0.1 if sys.stderr.isatty() else 30} | (
+        progress if isinstance(progress, dict) else {"disable": not progress or progress == LINES}
+    )
+    beats = Heartbeat(_label(configs, split.log.name), total, done, progress == LINES)
+    with tqdm(
+        total=total, initial=done, unit=" tokens", unit_scale=True, leave=None, **bar_options
+    ) as bar:
+        for epoch in range(place.epoch, max(config.epochs for config in configs) + 1):
             training = [member for member in members if not member.status]
             if not training:
                 break
-            start, losses = time.perf_counter(), torch.zeros(len(training), device=device)
+            start, losses = (
+                time.perf_counter() - place.seconds * len(training),
+                torch.zeros(len(training), device=device),
+            )
+            if partial:
+                losses, partial = torch.stack(partial).to(device), []
             dealt = list(zip(*(batches.deal(member.config.seed, epoch) for member in training)))
             if on_gpu and len(training) != captured_of and len(dealt) > WARM_UP:
                 captured, captured_of = None, len(training)
-            for i, whose in enumerate(dealt):
+            for i, whose in enumerate(dealt[place.batch :], place.batch):
                 if on_gpu and captured is None and i == WARM_UP:
                     captured = capture(training, batches, step)
                 losses += (captured or step)(training, batches, whose)
                 for member in training:
                     member.schedule.step()
-                bar.update(min(len(training) * batches.tokens / batches.batches, total - bar.n))  # a sum of shares may end a hair above
+                bar.update(
+                    min(len(training) * batches.tokens / batches.batches, total - bar.n)
+                )  # a sum of shares may end a hair above
+                done += len(training) * batches.tokens / batches.batches
+                best = (
+                    f"NDCG@10 {training[0].best:.4f}" if training[0].curve else "not validated yet"
+                )
+                beats.beat(
+                    f"epoch {epoch} of at most {configs[0].epochs}, batch {i + 1} of {len(dealt)}; {best}",
+                    done,
+                )
+                if i + 1 < len(dealt) and keeper.due():
+                    seconds = (time.perf_counter() - start) / len(training)
+                    keeper.save(
+                        dict(_numbered(members)), checkpoints.Place(epoch, i + 1, seconds), losses
+                    )
+            place = checkpoints.Place(epoch + 1)
             losses = (losses / batches.batches).tolist()
             seconds = (time.perf_counter() - start) / len(training)
             for member, loss in zip(training, losses):
                 member.end_epoch(epoch, loss, seconds)
                 if member.status:
                     on_end(members.index(member), member.fitted(batches.tokens))
+            if keeper.due():
+                keeper.save(dict(_numbered(members)), place, torch.zeros(len(members)))
             validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
-            bar.set_postfix(epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training))
+            bar.set_postfix(
+                epoch=epoch, loss=f"{losses[0]:.4f}", NDCG10=validated, training=len(training)
+            )
     return [member.fitted(batches.tokens) for member in members]
+
+
+LINES = "lines"  # in place of a progress bar, where nobody watches
+
+
+def _label(configs, log):
+    """What a line of progress calls a stack."""
+    first, others = configs[0], len(configs) - 1
+    told = f"{log}, {first.backbone}, N {first.n_layers}, d {first.d_emb}, L {first.max_seq_len}, seed {first.seed}"
+    return told + (f" and {others} more" if others else "")
+
+
+def _numbered(members):
+    """The members that still train, each with its number."""
+    return [(i, member) for i, member in enumerate(members) if not member.status]
 
 
 def step_in_turn(members, batches, whose) -> Tensor:
@@ -463,8 +755,17 @@ def step_in_turn(members, batches, whose) -> Tensor:
 
 def step_batched(members, batches, whose) -> Tensor:
     """The same as one computation."""
-    weights = {name: torch.stack([member.weights[name] for member in members]) for name in members[0].weights}
-    losses = loss_of(weights, members[0].config, batches, torch.stack(whose), Stack([member.chance for member in members]))
+    weights = {
+        name: torch.stack([member.weights[name] for member in members])
+        for name in members[0].weights
+    }
+    losses = loss_of(
+        weights,
+        members[0].config,
+        batches,
+        torch.stack(whose),
+        Stack([member.chance for member in members]),
+    )
     losses.sum().backward()
     for member in members:
         member.update()
@@ -497,13 +798,17 @@ def _rate(config, steps, step):
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
-    return config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+    return (
+        config.final_rate + (1 - config.final_rate) * (1 + math.cos(math.pi * min(1.0, done))) / 2
+    )
 
 
 def scorer(weights: backbones.Weights, model: Architecture) -> ranking.Scorer:
     """A trained model as a recommender; raises InputError for weights of another width."""
     if weights["items"].shape[1] != model.d_emb:
-        raise InputError(f"these weights have d_emb = {weights['items'].shape[1]}, and the configuration {model.d_emb}; use the one they were trained with")
+        raise InputError(
+            f"these weights have d_emb = {weights['items'].shape[1]}, and the configuration {model.d_emb}; use the one they were trained with"
+        )
     weights = {name: weight.detach() for name, weight in weights.items()}
     items = weights["items"]
 
@@ -511,7 +816,9 @@ def scorer(weights: backbones.Weights, model: Architecture) -> ranking.Scorer:
         lengths = np.minimum(stops - log.offsets[users], model.max_seq_len)
         layout = Layout.of([(len(users), int(lengths.max()))], items.device)
         place = np.arange(lengths.max())
-        at = (stops - lengths)[:, None] + np.minimum(place, lengths[:, None] - 1)  # the padding repeats the last item
+        at = (stops - lengths)[:, None] + np.minimum(
+            place, lengths[:, None] - 1
+        )  # the padding repeats the last item
         at = torch.from_numpy(at.ravel())
         times = None
         if model.time_bias:
@@ -536,8 +843,12 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     score, n_items = scorer(fitted.weights, config), split.log.n_items
     temperature = 1.0
     if config.loss == "bce":
-        loss = lambda x: ranking.rank(score, split, split.validation, temperature=math.exp(x)).losses.mean()  # noqa: E731
-        temperature = math.exp(minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3}).x)
+        loss = lambda x: ranking.rank(
+            score, split, split.validation, temperature=math.exp(x)
+        ).losses.mean()  # noqa: E731
+        temperature = math.exp(
+            minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3}).x
+        )
     told, ranks = {"temperature": temperature}, {}
     parts = {"validation": (split.validation, "training"), "test": (split.test, "training")}
     if ranking.removes_seen(split):
@@ -547,9 +858,24 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
         told[part] = ranking.metrics(ranked, n_items)
         if targets is split.test:
             ranks[part] = ranked.ranks.tolist()
-        for name, values in (("HR@10", ranked.ranks <= 10), ("NDCG@10", ranking.gains(ranked.ranks)), ("log-loss", ranked.losses)):
+        for name, values in (
+            ("HR@10", ranked.ranks <= 10),
+            ("NDCG@10", ranking.gains(ranked.ranks)),
+            ("log-loss", ranked.losses),
+        ):
             told[part][f"{name} se"] = ranking.standard_error(values) if len(values) > 1 else None
     return told, ranks
+
+
+def least_loss(fitted: Fitted, config: Config, split: Split, best: dict) -> dict:
+    """What a record says of the weights of the least validation loss: their epoch, metrics and ranks.
+
+    best: the metrics of the weights of the best validation NDCG@10. Where they are of the same epoch, they are these too, and there are no ranks.
+    """
+    if fitted.least_epoch in (None, max(fitted.curve, key=lambda at: at["NDCG@10"])["epoch"]):
+        return {"epoch": fitted.least_epoch, "metrics": best}
+    metrics, ranks = evaluate(fitted._replace(weights=fitted.least), config, split)
+    return {"epoch": fitted.least_epoch, "metrics": metrics, "ranks": ranks}
 
 
 def check(config: Config, split: Split, device: str):
@@ -558,9 +884,19 @@ def check(config: Config, split: Split, device: str):
     check_split(split)
     if config.time_bias:
         split.log.clock("time_bias")
-    size = 16 * sum(backbones.parameters(config, split.log.n_items).values())  # a weight, its gradient and two moments
-    size += 40 * config.n_layers * config.d_emb * config.batch_size * 4  # and a position of each history at the least
-    size += 4 * config.negatives * {"bce": config.batch_size * config.d_emb, "sampled_softmax": GROUP, "softmax": 0}[config.loss]
+    size = 16 * sum(
+        backbones.parameters(config, split.log.n_items).values()
+    )  # a weight, its gradient and two moments
+    size += (
+        40 * config.n_layers * config.d_emb * config.batch_size * 4
+    )  # and a position of each history at the least
+    size += (
+        4
+        * config.negatives
+        * {"bce": config.batch_size * config.d_emb, "sampled_softmax": GROUP, "softmax": 0}[
+            config.loss
+        ]
+    )
     if torch.device(device).type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:
@@ -577,64 +913,104 @@ def check_device(device: str):
     if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
         raise InputError(f"device {device!r} is not usable; use cpu, cuda or cuda:1")
     if device != "cpu" and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
-        raise InputError(f"device {device}: this machine has {torch.cuda.device_count() or 'no'} CUDA devices; use cpu")
+        raise InputError(
+            f"device {device}: this machine has {torch.cuda.device_count() or 'no'} CUDA devices; use cpu"
+        )
 
 
 def check_split(split: Split):
     """Raise InputError for a split that nobody can be trained, validated or tested on."""
     for part in ("validation", "test"):
         if not (getattr(split, part) >= 0).any():
-            raise InputError(f"{split.log.name} has no {part} targets: no user has enough interactions for the split ({split.rule})")
+            raise InputError(
+                f"{split.log.name} has no {part} targets: no user has enough interactions for the split ({split.rule})"
+            )
     if not (split.train.lengths > 1).any():
-        raise InputError(f"{split.log.name} cannot be trained on: no user has two interactions in its training part; a user needs four to be trained on and tested")
+        raise InputError(
+            f"{split.log.name} cannot be trained on: no user has two interactions in its training part; a user needs four to be trained on and tested"
+        )
 
 
 # ---------------------------------------------------------------- the record
 
 
-def train(config: Config, data: InteractionLog | Split, folder: str | os.PathLike | None = None, device="cpu", progress: bool | dict = True) -> dict:
+def train(
+    config: Config,
+    data: InteractionLog | Split,
+    folder: str | os.PathLike | None = None,
+    device="cpu",
+    progress: bool | dict = True,
+) -> dict:
     """Train one configuration, or find that it has been: the run record.
 
     data is a log, which is split by leave-one-out, or a split. With a folder the record is
     written to `folder/KEY.json`, complete or not at all, and read from there if it exists. A run that
     diverges or runs out of memory is a record too; its `status` says so and it has no metrics (and a
-    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target.
+    run that was out of memory is tried again). `ranks` are in the order of the users who have a test target. `metrics` are of the
+    weights of the best validation NDCG@10; `least validation loss` has those of the weights of the least log-loss on validation.
     Raises InputError for a configuration or data that cannot be trained, and a folder that cannot be written to.
     """
     return train_stack([config], data, folder, device, progress)[0]
 
 
-def train_stack(configs: list[Config], data, folder=None, device="cpu", progress=True) -> list[dict]:
+def train_stack(
+    configs: list[Config], data, folder=None, device="cpu", progress=True
+) -> list[dict]:
     """`train` of several configurations that `fit_stack` can train together; each record is written when its run ends.
 
-    A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
+    A run that was stopped goes on from its checkpoint in the folder. A stack that runs out of memory is tried again in halves. The seconds of a record are its share of those of the stack.
     """
     split = _split(data)
     for config in configs:
         check(config, split, device)
     if folder is not None:
         check_folder(Path(folder))
-    records = [known(key(config, split), folder) for config in configs]
+    keys = [key(config, split) for config in configs]
+    records = [known(one, folder) for one in keys]
     missing = [i for i, record in enumerate(records) if record is None]
+    for i, record in enumerate(records):
+        if record is not None:
+            checkpoints.remove(folder, keys[i])
+    found = [checkpoints.load(folder, keys[i], device) for i in missing]
+    groups = [[missing[place] for place in group] for group in checkpoints.in_step(found)]
+    found = dict(zip(missing, found))
     start = time.perf_counter()
 
-    def judge(place, fitted):
-        i = missing[place]
+    def judge(group, place, fitted):
+        i = group[place]
         told = {"status": fitted.status, "curve": fitted.curve, "epochs": fitted.epochs}
-        told |= {"tokens_per_second": fitted.tokens / fitted.seconds["training"], "seconds": dict(fitted.seconds)}
+        told |= {
+            "tokens_per_second": fitted.tokens / fitted.seconds["training"],
+            "seconds": dict(fitted.seconds),
+        }
         if not fitted.status.startswith("diverged"):
             before = time.perf_counter()
             told["metrics"], told["ranks"] = evaluate(fitted, configs[i], split)
+            told["least validation loss"] = least_loss(fitted, configs[i], split, told["metrics"])
             told["seconds"]["test"] = time.perf_counter() - before
         told["seconds"]["all"] = sum(told["seconds"].values())
         records[i] = keep_record(configs[i], split, told, folder, device)
+        checkpoints.remove(folder, keys[i])
 
     reason = ""
     try:
-        if missing:
-            fit_stack([configs[i] for i in missing], split, device, progress, on_end=judge)
+        for group in groups:
+            keeper = checkpoints.Keeper(
+                folder, [keys[i] for i in group], device, [found.pop(i) for i in group]
+            )
+            fit_stack(
+                [configs[i] for i in group],
+                split,
+                device,
+                progress,
+                on_end=functools.partial(judge, group),
+                keeper=keeper,
+            )
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not (isinstance(error, (torch.OutOfMemoryError, MemoryError)) or "can't allocate memory" in str(error)):
+        if not (
+            isinstance(error, (torch.OutOfMemoryError, MemoryError))
+            or "can't allocate memory" in str(error)
+        ):
             raise
         reason = f"out of memory: {error}".splitlines()[0]
     left = [i for i in missing if records[i] is None]
@@ -643,7 +1019,9 @@ def train_stack(configs: list[Config], data, folder=None, device="cpu", progress
         records[left[0]] = keep_record(configs[left[0]], split, told, folder, device)
     elif left:  # outside the handler, which would hold on to the memory
         for half in filter(None, (left[: len(left) // 2], left[len(left) // 2 :])):
-            for i, record in zip(half, train_stack([configs[i] for i in half], split, folder, device, progress)):
+            for i, record in zip(
+                half, train_stack([configs[i] for i in half], split, folder, device, progress)
+            ):
                 records[i] = record
     return records
 
@@ -656,7 +1034,12 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
         "log": split.log.name,
         "configuration": asdict(config),
         "data_hash": split.log.hash,
-        "split": {"rule": split.rule, "hash": split.hash, "interventions": [list(step) for step in split.interventions]},
+        "split": {
+            "rule": split.rule,
+            "hash": split.hash,
+            "interventions": [list(step) for step in split.interventions],
+            **_sample_of(split),
+        },
         "order": split.log.order,
         **sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
@@ -671,6 +1054,10 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
     return record
 
 
+def _sample_of(split):
+    return {"sample": list(split.sample)} if split.sample else {}
+
+
 def sizes(split: Split, max_seq_len: int) -> dict:
     """Of the training part tokens, users, positions trained on in an epoch, and the length of history that one has, in the mean; items; targets."""
     lengths = np.minimum(split.train.lengths - 1, max_seq_len).clip(min=0)
@@ -680,7 +1067,9 @@ def sizes(split: Split, max_seq_len: int) -> dict:
         "items": split.log.n_items,
         "positions": int(lengths.sum()),
         "attention_length": float((lengths**2).sum() / max(1, lengths.sum())),
-        "targets": {part: int((getattr(split, part) >= 0).sum()) for part in ("validation", "test")},
+        "targets": {
+            part: int((getattr(split, part) >= 0).sum()) for part in ("validation", "test")
+        },
     }
 
 
@@ -701,13 +1090,27 @@ def key(config: Config, split: Split) -> str:
 
     The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
     """
-    return _digest(SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order)
+    sample = (
+        [split.sample] if split.sample else []
+    )  # what came later is of the key only where it is not its default
+    return _digest(
+        SCHEMA, asdict(config), split.log.hash, split.rule, split.hash, split.log.order, *sample
+    )
 
 
 def key_of(record: dict) -> str:
     """The key that a record should have, of what it says it is of."""
     split = record["split"]
-    return _digest(record["schema"], record["configuration"], record["data_hash"], split["rule"], split["hash"], record["order"])
+    sample = [split["sample"]] if split.get("sample") else []
+    return _digest(
+        record["schema"],
+        record["configuration"],
+        record["data_hash"],
+        split["rule"],
+        split["hash"],
+        record["order"],
+        *sample,
+    )
 
 
 def _digest(*told):
@@ -733,7 +1136,9 @@ def check_folder(folder: Path):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise Unwritable(f"records cannot be kept in {folder}: {error.strerror}; name another folder") from None
+        raise Unwritable(
+            f"records cannot be kept in {folder}: {error.strerror}; name another folder"
+        ) from None
 
 
 def write_record(record: dict, path: Path) -> None:
@@ -774,13 +1179,24 @@ def read_record(path: str | os.PathLike) -> dict:
         record = json.loads(Path(path).read_text())
         schema, *_ = (record[name] for name in ("schema", "key", "status", "configuration"))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no run record ({type(error).__name__}); remove it, and the run is done again") from None
+        raise InputError(
+            f"{path} is no run record ({type(error).__name__}); remove it, and the run is done again"
+        ) from None
     if record["key"] != Path(path).stem:
-        raise InputError(f"{path} is the record of {record['key']}; give it that name back, or remove it")
+        raise InputError(
+            f"{path} is the record of {record['key']}; give it that name back, or remove it"
+        )
     if schema != SCHEMA:
-        raise InputError(f"{path} is of schema {schema}, and this version reads {SCHEMA}; move it to a folder of its own")
-    if not all(name in record for name in ("data_hash", "split", "order")) or key_of(record) != record["key"]:
-        raise InputError(f"{path} was changed: what it says it was trained with is not what its key stands for; remove it, and the run is done again")
+        raise InputError(
+            f"{path} is of schema {schema}, and this version reads {SCHEMA}; move it to a folder of its own"
+        )
+    if (
+        not all(name in record for name in ("data_hash", "split", "order"))
+        or key_of(record) != record["key"]
+    ):
+        raise InputError(
+            f"{path} was changed: what it says it was trained with is not what its key stands for; remove it, and the run is done again"
+        )
     return record
 
 
@@ -793,7 +1209,11 @@ def entropies(train: InteractionLog) -> dict[str, float | None]:
 
 def environment(device: str) -> dict:
     """What the numbers may depend on besides the configuration."""
-    name = torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else platform.processor() or platform.machine()
+    name = (
+        torch.cuda.get_device_name(device)
+        if torch.device(device).type == "cuda"
+        else platform.processor() or platform.machine()
+    )
     return {
         "device": f"{device}: {name}",
         "threads": torch.get_num_threads(),
@@ -808,6 +1228,13 @@ def environment(device: str) -> dict:
 def commit() -> str | None:
     """The commit that this code is of, where git knows."""
     try:
-        return subprocess.run(["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip() or None
+        return (
+            subprocess.run(
+                ["git", "-C", Path(__file__).parent, "rev-parse", "HEAD"],
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            or None
+        )
     except OSError:  # there is no git
         return None

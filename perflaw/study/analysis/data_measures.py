@@ -32,7 +32,13 @@ MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy shannon": "Shannon entropy",
     "entropy compression": "compression ratio",
 }
-MODEL = {"backbone": "sasrec", "n_layers": 2, "d_emb": 32, "split": "leave one out", "shared_layers": False}  # that the study trained on changed training parts
+MODEL = {
+    "backbone": "sasrec",
+    "n_layers": 2,
+    "d_emb": 32,
+    "split": "leave one out",
+    "shared_layers": False,
+}  # that the study trained on changed training parts
 PROBES = SWEEPS.parent / "probes.csv"
 RATE = 4.7  # nats: entropy rate of the synthetic logs whose size varies
 TOKENS = "tokens"
@@ -42,11 +48,17 @@ PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
 def trials(runs: pd.DataFrame, model: Mapping = MODEL) -> pd.DataFrame:
     """Of the runs those of the model on logs on which four kinds of intervention or more were tried, with the probes of their training parts."""
     runs = with_probes(having(runs, model), pd.read_csv(PROBES))
-    kinds = runs.groupby("log")[list(INTERVENTIONS)].agg(lambda column: column.notna().any()).sum(axis=1)
+    kinds = (
+        runs.groupby("log")[list(INTERVENTIONS)]
+        .agg(lambda column: column.notna().any())
+        .sum(axis=1)
+    )
     return runs[runs["log"].isin(kinds.index[kinds > 3])]
 
 
-def conditions(runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None) -> pd.DataFrame:
+def conditions(
+    runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """One row a log and condition: what the metric and the data changed, against the log's base.
 
     runs: of one model by log, as `sweeps.load` gives them; columns that start with "probe" are taken as measures too. Columns: log, intervention,
@@ -56,12 +68,22 @@ def conditions(runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, 
     """
     runs = runs[runs[metric].notna()].copy()
     for log, here in runs.groupby("log"):
-        for name in ("backbone", "n_layers", "d_emb", "max_seq_len", "split", "loss", "shared_layers"):
+        for name in (
+            "backbone",
+            "n_layers",
+            "d_emb",
+            "max_seq_len",
+            "split",
+            "loss",
+            "shared_layers",
+        ):
             if here[name].nunique() > 1:
                 raise InputError(f"the runs on {log} differ in {name}; choose those of one model")
     done = runs[list(INTERVENTIONS)].notna()
     if (done.sum(axis=1) > 1).any():
-        raise InputError(f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one")
+        raise InputError(
+            f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one"
+        )
     runs["intervention"] = np.where(done.any(axis=1), done.idxmax(axis=1), "")
     runs["strength"] = runs[list(INTERVENTIONS)].sum(axis=1)
     found = _changes(runs, metric, {} if noise is None else noise)
@@ -73,19 +95,35 @@ def _changes(runs, metric, noise):
     """Means over the runs of each log, intervention and strength, against those of the log's intervention ""."""
     known = {TOKENS: TOKENS} | {column: name for column, name in MEASURES.items() if column in runs}
     known |= {column: column for column in runs if column.startswith("probe")}
-    runs = runs.assign(y=np.log(runs[metric]), **{column: np.log(runs[column].where(runs[column] > 0)) for column in known})
+    runs = runs.assign(
+        y=np.log(runs[metric]),
+        **{column: np.log(runs[column].where(runs[column] > 0)) for column in known},
+    )
     found = []
     for log, here in runs.groupby("log", sort=False):
         told = here.groupby(["intervention", "strength"], sort=False).agg(
-            runs=("y", "size"), value=(metric, "mean"), y=("y", "mean"), spread=("y", "var"), **{column: (column, "mean") for column in known}
+            runs=("y", "size"),
+            value=(metric, "mean"),
+            y=("y", "mean"),
+            spread=("y", "var"),
+            **{column: (column, "mean") for column in known},
         )
         if "" not in told.index.get_level_values(0):
-            raise InputError(f"{log} was not trained without an intervention; there is nothing to compare with")
+            raise InputError(
+                f"{log} was not trained without an intervention; there is nothing to compare with"
+            )
         enough = told[told["runs"] > 1]
-        sigma = np.sqrt((enough["spread"] * (enough["runs"] - 1)).sum() / (enough["runs"] - 1).sum()) if len(enough) else np.nan
+        sigma = (
+            np.sqrt((enough["spread"] * (enough["runs"] - 1)).sum() / (enough["runs"] - 1).sum())
+            if len(enough)
+            else np.nan
+        )
         sigma = noise[log] / 100 if log in noise else sigma
         base, told = told.loc[""].iloc[0], told[told.index.get_level_values(0) != ""].reset_index()
-        told["change"], told["noise"] = told["y"] - base["y"], sigma * np.sqrt(1 / told["runs"] + 1 / base["runs"])
+        told["change"], told["noise"] = (
+            told["y"] - base["y"],
+            sigma * np.sqrt(1 / told["runs"] + 1 / base["runs"]),
+        )
         for column, name in known.items():
             told[f"Δ {name}"] = told[column] - base[column]
         found.append(told.drop(columns=["y", "spread", *known]).assign(log=log))
@@ -102,7 +140,11 @@ def controls(runs: pd.DataFrame, metric: str = "NDCG@10") -> tuple[pd.DataFrame,
     told = runs["log"].str.extract(r"^synthetic, (size|rate) ([\d.]+)$")
     points = runs.assign(kind=told[0], x=told[1].astype(float))[told[0].notna().to_numpy()]
     middle = points.groupby("kind")["x"].transform(lambda x: np.sort(x.unique())[x.nunique() // 2])
-    varied = points.assign(log=points["kind"], intervention=np.where(points["x"] == middle, "", points["kind"]), strength=points["x"])
+    varied = points.assign(
+        log=points["kind"],
+        intervention=np.where(points["x"] == middle, "", points["kind"]),
+        strength=points["x"],
+    )
     return points, _changes(varied, metric, {})
 
 
@@ -111,7 +153,9 @@ def with_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     keys = ["log", *INTERVENTIONS, "data_seed"]
     missing = -1.0
     left = runs.assign(**{name: runs[name].fillna(missing).astype(float) for name in INTERVENTIONS})
-    right = probes.assign(**{name: probes[name].fillna(missing).astype(float) for name in INTERVENTIONS})
+    right = probes.assign(
+        **{name: probes[name].fillna(missing).astype(float) for name in INTERVENTIONS}
+    )
     found = left[keys].merge(right, how="left", on=keys)
     added = found[[column for column in probes if column.startswith("probe")]].set_axis(runs.index)
     return pd.concat([runs, added], axis=1)
@@ -124,7 +168,9 @@ def candidates(found: pd.DataFrame) -> dict[str, np.ndarray]:
     for name in MEASURES.values():
         if f"Δ {name}" in found:
             told[f"tokens / {name}"] = (tokens - found[f"Δ {name}"].to_numpy())[:, None]
-    told["tokens × conditional entropy"] = (tokens + found["Δ conditional entropy"].to_numpy())[:, None]
+    told["tokens × conditional entropy"] = (tokens + found["Δ conditional entropy"].to_numpy())[
+        :, None
+    ]
     for name in MEASURES.values():
         if f"Δ {name}" in found:
             told[f"tokens and {name}"] = np.column_stack([tokens, found[f"Δ {name}"]])
@@ -140,17 +186,26 @@ def predict(found: pd.DataFrame, columns: np.ndarray, hide: str) -> np.ndarray:
     """
     y, predicted = found["change"].to_numpy(), np.full(len(found), np.nan)
     usable = np.isfinite(columns).all(axis=1)
-    for _, rows in found.groupby([*(["log"] if hide != "" else []), *(["intervention"] if hide == "intervention" else [])] or [np.zeros(len(found))]):
+    for _, rows in found.groupby(
+        [*(["log"] if hide != "" else []), *(["intervention"] if hide == "intervention" else [])]
+        or [np.zeros(len(found))]
+    ):
         here = np.zeros(len(found), bool)
         here[rows.index] = True
-        pool = {"": usable, "log": usable & ~here, "intervention": usable & ~here & (found["log"] == rows["log"].iloc[0]).to_numpy()}[hide]
+        pool = {
+            "": usable,
+            "log": usable & ~here,
+            "intervention": usable & ~here & (found["log"] == rows["log"].iloc[0]).to_numpy(),
+        }[hide]
         if pool.sum() > columns.shape[1]:
             slope = np.linalg.lstsq(columns[pool], y[pool])[0]
             predicted[here & usable] = columns[here & usable] @ slope
     return predicted
 
 
-def table(found: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int = 0) -> pd.DataFrame:
+def table(
+    found: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int = 0
+) -> pd.DataFrame:
     """The league: each candidate's share of the squared change that it foretells, and its edge over tokens alone.
 
     Columns: candidate, numbers (1 or 2), slope (of all conditions, of its first number), and, for the splits "in sample", "intervention" and "log":
@@ -160,12 +215,18 @@ def table(found: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int 
     check_level(level)
     y = found["change"].to_numpy()
     groups = found.groupby(["log", "intervention"], sort=False).ngroup().to_numpy()
-    counts = np.random.default_rng(seed).multinomial(groups.max() + 1, np.full(groups.max() + 1, 1 / (groups.max() + 1)), size=draws)
+    counts = np.random.default_rng(seed).multinomial(
+        groups.max() + 1, np.full(groups.max() + 1, 1 / (groups.max() + 1)), size=draws
+    )
     total = np.bincount(groups, y**2)
     splits, lost, rows = {"in sample": "", "intervention": "intervention", "log": "log"}, {}, []
     for name, columns in candidates(found).items():
         usable = np.isfinite(columns).all(axis=1)
-        told = {"candidate": name, "numbers": columns.shape[1], "slope": np.linalg.lstsq(columns[usable], y[usable])[0][0]}
+        told = {
+            "candidate": name,
+            "numbers": columns.shape[1],
+            "slope": np.linalg.lstsq(columns[usable], y[usable])[0][0],
+        }
         for split, hide in splits.items():
             if hide == "log" and found["log"].nunique() < 2:
                 continue
@@ -175,7 +236,9 @@ def table(found: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int 
             gain = lost[TOKENS, split] - error
             told[f"edge {split}"] = gain.sum() / total.sum()
             drawn = (counts @ gain) / (counts @ total)
-            told[f"low {split}"], told[f"high {split}"] = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+            told[f"low {split}"], told[f"high {split}"] = np.quantile(
+                drawn, [(1 - level) / 2, (1 + level) / 2]
+            )
         rows.append(told)
     return pd.DataFrame(rows)
 

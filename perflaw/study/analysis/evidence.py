@@ -22,7 +22,14 @@ SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
 SMALL = (3, 32)  # N and d up to which a surface is its small half, from which the rest is foretold
 SHARED = 0.6  # correlation of two models' gains of the same users, N and d apart: .46 to .75 in the mean on the study's six logs (benchmarks/shared.py)
-LAWS = ("constant", "log-linear", "log-quadratic", "sum of powers", "power of parameters", "Performance Law, k = 2")
+LAWS = (
+    "constant",
+    "log-linear",
+    "log-quadratic",
+    "sum of powers",
+    "power of parameters",
+    "Performance Law, k = 2",
+)
 
 
 def noise(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
@@ -34,9 +41,13 @@ def noise(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     for log, rows in cells.groupby("log", sort=False):
         rows = rows[rows["seeds"] > 1]
         if rows.empty:
-            raise InputError(f"no cell of {log} was run with two seeds; the noise between seeds is not known")
+            raise InputError(
+                f"no cell of {log} was run with two seeds; the noise between seeds is not known"
+            )
         weight = rows["seeds"] - 1
-        told[log] = 100 * float(np.sqrt(((rows["sd"] / rows[metric]) ** 2 * weight).sum() / weight.sum()))
+        told[log] = 100 * float(
+            np.sqrt(((rows["sd"] / rows[metric]) ** 2 * weight).sum() / weight.sum())
+        )
     return pd.Series(told, name="noise")
 
 
@@ -57,9 +68,23 @@ def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> p
                 if not both.any():
                     continue
                 change = 100 * np.log(values.loc[both, large] / values.loc[both, small])
-                variance = sigma[log] ** 2 * (1 / seeds.loc[both, small] + 1 / seeds.loc[both, large])
-                rows.append((log, axis, small, large, change.mean(), np.sqrt(variance.sum()) / both.sum(), int(both.sum())))
-    found = pd.DataFrame(rows, columns=["log", "axis", "smaller", "larger", "change", "se", "pairs"])
+                variance = sigma[log] ** 2 * (
+                    1 / seeds.loc[both, small] + 1 / seeds.loc[both, large]
+                )
+                rows.append(
+                    (
+                        log,
+                        axis,
+                        small,
+                        large,
+                        change.mean(),
+                        np.sqrt(variance.sum()) / both.sum(),
+                        int(both.sum()),
+                    )
+                )
+    found = pd.DataFrame(
+        rows, columns=["log", "axis", "smaller", "larger", "change", "se", "pairs"]
+    )
     reach = norm.ppf((1 + level) / 2) * found["se"]
     return found.assign(low=found["change"] - reach, high=found["change"] + reach)
 
@@ -68,9 +93,13 @@ def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> p
 
 
 def kept() -> pd.DataFrame:
-    """All runs of data/sweeps on real logs, each once."""
-    runs = pd.concat([runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True)
-    return runs[~runs["log"].str.startswith("synthetic")].drop_duplicates("key", ignore_index=True)
+    """All runs of data/sweeps on real logs and all of their users, each once."""
+    runs = pd.concat(
+        [runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True
+    )
+    return runner.whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
+        "key", ignore_index=True
+    )
 
 
 def study() -> pd.DataFrame:
@@ -92,23 +121,45 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     """
     plain = whole(runs)
     free = (*SURFACE, *families.AXES, "seed")
-    fixed = [name for name in runner.Config.__dataclass_fields__ if name in plain and name not in free]
+    fixed = [
+        name for name in runner.Config.__dataclass_fields__ if name in plain and name not in free
+    ]
     for of, here in plain.groupby(SURFACE):
         if vary := [name for name in fixed if here[name].nunique(dropna=False) > 1]:
-            raise InputError(f"runs on {of[0]} differ in {', '.join(vary)}; choose those of one setting with sweeps.having")
+            raise InputError(
+                f"runs on {of[0]} differ in {', '.join(vary)}; choose those of one setting with sweeps.having"
+            )
     parts = []
     for metric in metrics:
         told = plain[plain[metric].notna()].groupby([*SURFACE, *families.AXES], sort=False)
-        found = told.agg(value=(metric, "mean"), sd=(metric, "std"), seeds=(metric, "size"), parameters=("parameters", "first")).reset_index().assign(metric=metric)
-        known = told[f"validation {metric}"].mean().to_numpy() if f"validation {metric}" in plain else np.nan
+        found = (
+            told.agg(
+                value=(metric, "mean"),
+                sd=(metric, "std"),
+                seeds=(metric, "size"),
+                parameters=("parameters", "first"),
+            )
+            .reset_index()
+            .assign(metric=metric)
+        )
+        known = (
+            told[f"validation {metric}"].mean().to_numpy()
+            if f"validation {metric}" in plain
+            else np.nan
+        )
         parts.append(found.assign(validation=known))
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(dataset=names(table)).sort_values(["dataset", "metric", *families.AXES], ignore_index=True)
+    return table.assign(dataset=names(table)).sort_values(
+        ["dataset", "metric", *families.AXES], ignore_index=True
+    )
 
 
 def names(rows: pd.DataFrame) -> pd.Series:
     """What the surface of each row is called: its log, and what of backbone, split and loss is not the usual."""
-    told = [", ".join([log, *(value for value in others if value not in USUAL)]) for log, *others in rows[SURFACE[:4]].itertuples(index=False)]
+    told = [
+        ", ".join([log, *(value for value in others if value not in USUAL)])
+        for log, *others in rows[SURFACE[:4]].itertuples(index=False)
+    ]
     return pd.Series(told, index=rows.index, name="dataset", dtype=object)
 
 
@@ -141,26 +192,55 @@ def regularised(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """
     cell = list(families.AXES)
     fast = runs[runs["learning_rate"] == runs["learning_rate"].max()]
-    told = fast.pivot(index=cell, columns="dropout", values=metric).rename(columns=lambda value: f"dropout {value:g}")
+    told = fast.pivot(index=cell, columns="dropout", values=metric).rename(
+        columns=lambda value: f"dropout {value:g}"
+    )
     best = runs.loc[runs.groupby(cell)["validation NDCG@10"].idxmax()].set_index(cell)
-    return told.assign(chosen=best[metric], **{"its dropout": best["dropout"], "its rate": best["learning_rate"]}).reset_index().rename_axis(columns=None)
+    return (
+        told.assign(
+            chosen=best[metric],
+            **{"its dropout": best["dropout"], "its rate": best["learning_rate"]},
+        )
+        .reset_index()
+        .rename_axis(columns=None)
+    )
 
 
 def decline(told: pd.DataFrame, column: str) -> float:
     """How far the largest size is below the best, in per cent (100 × the logarithm of the ratio); 0 where it is the best."""
-    return float(100 * np.log(told.sort_values(list(families.AXES))[column].iloc[-1] / told[column].max()))
+    return float(
+        100 * np.log(told.sort_values(list(families.AXES))[column].iloc[-1] / told[column].max())
+    )
 
 
 def depth(runs: pd.DataFrame, noise: float, metric: str = "NDCG@10") -> pd.DataFrame:
     """Cells that were run with layers apart and with one block shared by all: means, change (per cent) and its standard error from noise (per cent of a run)."""
     cell = list(families.AXES)[::-1]
-    told = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"]).unstack("shared_layers").dropna()
+    told = (
+        runs.groupby([*cell, "shared_layers"])[metric]
+        .agg(["mean", "size"])
+        .unstack("shared_layers")
+        .dropna()
+    )
     apart, shared = (told.xs(kind, axis=1, level="shared_layers") for kind in (False, True))
-    change, se = 100 * np.log(shared["mean"] / apart["mean"]), noise * np.sqrt(1 / apart["size"] + 1 / shared["size"])
-    return pd.DataFrame({"apart": apart["mean"], "shared": shared["mean"], "runs": np.minimum(apart["size"], shared["size"]), "change": change, "se": se}).reset_index()
+    change, se = (
+        100 * np.log(shared["mean"] / apart["mean"]),
+        noise * np.sqrt(1 / apart["size"] + 1 / shared["size"]),
+    )
+    return pd.DataFrame(
+        {
+            "apart": apart["mean"],
+            "shared": shared["mean"],
+            "runs": np.minimum(apart["size"], shared["size"]),
+            "change": change,
+            "se": se,
+        }
+    ).reset_index()
 
 
-def with_data(runs: pd.DataFrame, law: families.Law, metrics=("log-loss", "NDCG@10")) -> pd.DataFrame:
+def with_data(
+    runs: pd.DataFrame, law: families.Law, metrics=("log-loss", "NDCG@10")
+) -> pd.DataFrame:
     """A law of n_layers, d_emb and tokens on the logs of which shares of the users were trained on, of one model kind by log.
 
     Columns log, metric, points, scales (of data), r2, leave-one-out (per cent), floor (the same of the mean of all), p_D where the law has it. Logs with fewer than four scales, or
@@ -169,36 +249,79 @@ def with_data(runs: pd.DataFrame, law: families.Law, metrics=("log-loss", "NDCG@
     others = [name for name in runner.INTERVENTIONS if name != "sample_users"]
     plain, rows = runs[runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)], []
     for log, here in plain.groupby("log", sort=False):
-        here = here.assign(tokens=here.groupby(here["sample_users"].fillna(1.0))["tokens"].transform("mean"))
+        here = here.assign(
+            tokens=here.groupby(here["sample_users"].fillna(1.0))["tokens"].transform("mean")
+        )
         points = here.groupby(["n_layers", "d_emb", "tokens"])[list(metrics)].mean().reset_index()
-        if points["tokens"].nunique() < 4 or len(points) <= len(law.parameters) + 2 or fitting.directions(law, points) < len(law.parameters):
+        if (
+            points["tokens"].nunique() < 4
+            or len(points) <= len(law.parameters) + 2
+            or fitting.directions(law, points) < len(law.parameters)
+        ):
             continue
         for metric in metrics:
             y = points[metric].to_numpy()
             fit = fitting.fit(law, points, y)
-            error, floor = (100 * np.abs(guess / y - 1).mean() for guess in (fitting.left_out(law, points, y), (y.sum() - y) / (len(y) - 1)))
-            rows.append((log, metric, len(y), points["tokens"].nunique(), fit.r2, error, floor, fit.parameters.get("p_D", np.nan)))
-    return pd.DataFrame(rows, columns=["log", "metric", "points", "scales", "r2", "leave-one-out", "floor", "p_D"])
+            error, floor = (
+                100 * np.abs(guess / y - 1).mean()
+                for guess in (fitting.left_out(law, points, y), (y.sum() - y) / (len(y) - 1))
+            )
+            rows.append(
+                (
+                    log,
+                    metric,
+                    len(y),
+                    points["tokens"].nunique(),
+                    fit.r2,
+                    error,
+                    floor,
+                    fit.parameters.get("p_D", np.nan),
+                )
+            )
+    return pd.DataFrame(
+        rows, columns=["log", "metric", "points", "scales", "r2", "leave-one-out", "floor", "p_D"]
+    )
 
 
-def under_both(table: pd.DataFrame, metric: str, noise: pd.Series, splits=("leave one out", "global time")) -> pd.DataFrame:
+def under_both(
+    table: pd.DataFrame, metric: str, noise: pd.Series, splits=("leave one out", "global time")
+) -> pd.DataFrame:
     """Surfaces that were trained under both splits: does what is seen under the first hold under the second?
 
     One row a log and backbone. Columns log, backbone, cells (in both), correlation (Spearman's, of the cells' values), best under each split (N, d), regret: how far the first's best
     is below the second's under the second (100 × ln of the ratio), noises: over the standard deviation of such a difference between seeds, and each split's noise (per cent of a run).
     """
     rows, same = [], [name for name in SURFACE if name != "split"]
-    for key, here in table[(table["metric"] == metric) & table["split"].isin(splits)].groupby(same, sort=False):
-        one, other = (here[here["split"] == split].set_index(list(families.AXES)) for split in splits)
+    for key, here in table[(table["metric"] == metric) & table["split"].isin(splits)].groupby(
+        same, sort=False
+    ):
+        one, other = (
+            here[here["split"] == split].set_index(list(families.AXES)) for split in splits
+        )
         both = one.index.intersection(other.index)
         if len(both) < 3:
             continue
         one, other = one.loc[both], other.loc[both]
         first, best = one["value"].argmax(), other["value"].argmax()
-        regret, unit = 100 * np.log(other["value"].iloc[best] / other["value"].iloc[first]), noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"])
-        told = {"cells": len(both), "correlation": spearmanr(one["value"], other["value"]).statistic}
-        told |= {f"best, {split}": "N {}, d {}".format(*both[place]) for split, place in zip(splits, (first, best))}
-        told |= {"regret": regret, "noises": regret / np.hypot(unit.iloc[first], unit.iloc[best])} | {f"noise, {split}": noise[part["dataset"].iloc[0]] for split, part in zip(splits, (one, other))}
+        regret, unit = (
+            100 * np.log(other["value"].iloc[best] / other["value"].iloc[first]),
+            noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"]),
+        )
+        told = {
+            "cells": len(both),
+            "correlation": spearmanr(one["value"], other["value"]).statistic,
+        }
+        told |= {
+            f"best, {split}": "N {}, d {}".format(*both[place])
+            for split, place in zip(splits, (first, best))
+        }
+        told |= {
+            "regret": regret,
+            "noises": regret / np.hypot(unit.iloc[first], unit.iloc[best]),
+        } | {
+            f"noise, {split}": noise[part["dataset"].iloc[0]]
+            for split, part in zip(splits, (one, other))
+        }
         rows.append(dict(zip(same, key)) | told)
     return pd.DataFrame(rows)
 
@@ -219,23 +342,52 @@ def foretell(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         for name in LAWS:
             law = rivals[name]
-            if fitting.directions(law, surface) < len(law.parameters) or len(surface) <= len(law.parameters):
+            if fitting.directions(law, surface) < len(law.parameters) or len(surface) <= len(
+                law.parameters
+            ):
                 continue
-            found = fitting.fit(law, surface.reset_index(drop=True), surface["value"].to_numpy()).interval(asked, level)
-            rows.append(asked.assign(dataset=dataset, metric=metric, law=name, predicted=found["prediction"], low=found["low"], high=found["high"]))
+            found = fitting.fit(
+                law, surface.reset_index(drop=True), surface["value"].to_numpy()
+            ).interval(asked, level)
+            rows.append(
+                asked.assign(
+                    dataset=dataset,
+                    metric=metric,
+                    law=name,
+                    predicted=found["prediction"],
+                    low=found["low"],
+                    high=found["high"],
+                )
+            )
     together = mixed.fit(seen)
     for (dataset, length), _ in seen.groupby(["dataset", "max_seq_len"], sort=False):
         points = asked.assign(dataset=dataset, max_seq_len=length)
         for metric in together.data.metrics:
             found = together.predict(points, metric, level)
-            rows.append(asked.assign(dataset=dataset, metric=metric, law="joint law", predicted=found["prediction"], low=found["low"], high=found["high"]))
-    return pd.concat(rows, ignore_index=True)[["dataset", "metric", "law", *families.AXES, "predicted", "low", "high"]]
+            rows.append(
+                asked.assign(
+                    dataset=dataset,
+                    metric=metric,
+                    law="joint law",
+                    predicted=found["prediction"],
+                    low=found["low"],
+                    high=found["high"],
+                )
+            )
+    return pd.concat(rows, ignore_index=True)[
+        ["dataset", "metric", "law", *families.AXES, "predicted", "low", "high"]
+    ]
 
 
-def came_true(foretold: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series | None = None) -> pd.DataFrame:
+def came_true(
+    foretold: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series | None = None
+) -> pd.DataFrame:
     """Predictions beside the means over seeds measured later: columns of both, ape (per cent), covered, and, given each surface's
     noise (per cent of a run), unit: the standard deviation of such a mean, and noises: how many of them the error is."""
-    found = foretold.merge(measured[["dataset", "metric", *families.AXES, "value", "sd", "seeds"]], on=["dataset", "metric", *families.AXES])
+    found = foretold.merge(
+        measured[["dataset", "metric", *families.AXES, "value", "sd", "seeds"]],
+        on=["dataset", "metric", *families.AXES],
+    )
     found["ape"] = 100 * (found["predicted"] / found["value"] - 1).abs()
     found["covered"] = (found["low"] <= found["value"]) & (found["value"] <= found["high"])
     if noise is not None:
@@ -261,9 +413,15 @@ def by_law(found: pd.DataFrame, users: pd.Series, small=SMALL) -> tuple[pd.DataF
     found["width"] = 50 * (found["high"] - found["low"]) / found["predicted"]
     deep = found["n_layers"] > small[0]
     told = found.groupby("law", sort=False).agg(cells=("ape", "size"), error=("ape", "mean"))
-    told["larger N"], told["larger d only"] = (found[part].groupby("law")["ape"].mean() for part in (deep, ~deep))
+    told["larger N"], told["larger d only"] = (
+        found[part].groupby("law")["ape"].mean() for part in (deep, ~deep)
+    )
     of_law = found.groupby("law")
-    told["worst"], told["noises"], told["width"] = of_law["ape"].max(), of_law["noises"].mean(), of_law["width"].median()
+    told["worst"], told["noises"], told["width"] = (
+        of_law["ape"].max(),
+        of_law["noises"].mean(),
+        of_law["width"].median(),
+    )
     told["within"], told["covered"] = 100 * of_law["within"].mean(), 100 * of_law["covered"].mean()
     return found, told.reset_index()
 
@@ -273,13 +431,17 @@ def allowed(unit: pd.Series, users: pd.Series) -> pd.Series:
     return np.maximum(3.0, 1.5 * np.hypot(unit, users))
 
 
-def resampled(found: pd.DataFrame, by: str, value: str, level: float = 0.9, draws: int = 4000, seed: int = 0) -> pd.DataFrame:
+def resampled(
+    found: pd.DataFrame, by: str, value: str, level: float = 0.9, draws: int = 4000, seed: int = 0
+) -> pd.DataFrame:
     """The mean of a column for each of `by`, over surfaces (column dataset), and an interval from a bootstrap over these; columns BY, mean, low, high."""
     means = found.groupby([by, "dataset"], sort=False)[value].mean().unstack("dataset")
     drawn = np.random.default_rng(seed).integers(means.shape[1], size=(draws, means.shape[1]))
     told = np.nanmean(means.to_numpy()[:, drawn], axis=2)
     low, high = np.nanquantile(told, [(1 - level) / 2, (1 + level) / 2], axis=1)
-    return pd.DataFrame({by: means.index, "mean": means.mean(axis=1).to_numpy(), "low": low, "high": high})
+    return pd.DataFrame(
+        {by: means.index, "mean": means.mean(axis=1).to_numpy(), "low": low, "high": high}
+    )
 
 
 def tempered(found: pd.DataFrame, law: str = "joint law", learn=None) -> pd.DataFrame:
@@ -294,10 +456,15 @@ def tempered(found: pd.DataFrame, law: str = "joint law", learn=None) -> pd.Data
     says, came, rows = told[law] - told["constant"], truth - told["constant"], []
     of = told.index.get_level_values("dataset")
     for name in of.unique():
-        here, rest = of == name, (of != name) & (np.ones(len(of), bool) if learn is None else of.isin(learn))
+        here, rest = (
+            of == name,
+            (of != name) & (np.ones(len(of), bool) if learn is None else of.isin(learn)),
+        )
         share = float(says[rest] @ came[rest] / (says[rest] @ says[rest]))
         off = {law: says - came, "constant": -came, "tempered": share * says - came}
-        rows.append((name, share, *(100 * np.abs(np.expm1(error[here])).mean() for error in off.values())))
+        rows.append(
+            (name, share, *(100 * np.abs(np.expm1(error[here])).mean() for error in off.values()))
+        )
     return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "tempered"])
 
 
@@ -314,7 +481,15 @@ def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
 # ---------------------------------------------------------------- the optimum
 
 
-def choices(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series | None = None, budgets=(1.0, 0.5, 0.25), small=SMALL, kept: bool = False) -> pd.DataFrame:
+def choices(
+    table: pd.DataFrame,
+    metric: str,
+    noise: pd.Series,
+    users: pd.Series | None = None,
+    budgets=(1.0, 0.5, 0.25),
+    small=SMALL,
+    kept: bool = False,
+) -> pd.DataFrame:
     """What each law would choose of all cells, having seen those up to `small` (N, d) only, and what that costs.
 
     Chosen by validation, judged on test: a rule that chose by the values that judge it would have its luck counted twice. (A table without validation values is chosen from by value.)
@@ -328,12 +503,27 @@ def choices(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series
     for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = surface.reset_index(drop=True)
         seen = ((surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])).to_numpy()
-        values, sigma = surface["value"].to_numpy(), noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
-        known = surface["validation"].to_numpy() if "validation" in surface and surface["validation"].notna().all() else values
-        scores = {"best seen": np.where(seen, known, -np.inf), "largest model": surface["parameters"].to_numpy(float) + 1e-3 * surface["n_layers"].to_numpy()}
+        values, sigma = (
+            surface["value"].to_numpy(),
+            noise[dataset] / np.sqrt(surface["seeds"].to_numpy()),
+        )
+        known = (
+            surface["validation"].to_numpy()
+            if "validation" in surface and surface["validation"].notna().all()
+            else values
+        )
+        scores = {
+            "best seen": np.where(seen, known, -np.inf),
+            "largest model": surface["parameters"].to_numpy(float)
+            + 1e-3 * surface["n_layers"].to_numpy(),
+        }
         for name in LAWS[1:]:
             visible = surface[seen].reset_index(drop=True)
-            if fitting.directions(rivals[name], visible) == len(rivals[name].parameters) < len(visible):
+            if (
+                fitting.directions(rivals[name], visible)
+                == len(rivals[name].parameters)
+                < len(visible)
+            ):
                 told = fitting.fit(rivals[name], visible, known[seen]).predict(surface)
                 scores[name] = np.where(seen, known, told) if kept else told
         for of, budget, within in _budgets(surface, budgets):
@@ -342,8 +532,33 @@ def choices(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series
                 chosen = np.where(within, score, -np.inf).argmax()
                 regret = 100 * np.log(values[best] / values[chosen])
                 unit = _unit(sigma[best], sigma[chosen], 0.0 if users is None else users[dataset])
-                rows.append((dataset, of, budget, rule, *surface.loc[chosen, list(families.AXES)], values[chosen], values[best], regret, regret / unit))
-    return pd.DataFrame(rows, columns=["dataset", "of", "budget", "rule", *families.AXES, "value", "best", "regret", "noises"])
+                rows.append(
+                    (
+                        dataset,
+                        of,
+                        budget,
+                        rule,
+                        *surface.loc[chosen, list(families.AXES)],
+                        values[chosen],
+                        values[best],
+                        regret,
+                        regret / unit,
+                    )
+                )
+    return pd.DataFrame(
+        rows,
+        columns=[
+            "dataset",
+            "of",
+            "budget",
+            "rule",
+            *families.AXES,
+            "value",
+            "best",
+            "regret",
+            "noises",
+        ],
+    )
 
 
 def _unit(one, other, users):
@@ -353,8 +568,16 @@ def _unit(one, other, users):
 
 def _budgets(surface, budgets):
     """What costs, the budget as a share of the most that a cell costs, and which cells it allows."""
-    flops = [families.flops_per_token(n, d, length, 257, backbone) for n, d, length, backbone in surface[[*families.AXES, "max_seq_len", "backbone"]].itertuples(index=False)]
-    for of, cost in (("parameters", surface["parameters"].to_numpy(float)), ("FLOPs", np.array(flops, float))):
+    flops = [
+        families.flops_per_token(n, d, length, 257, backbone)
+        for n, d, length, backbone in surface[
+            [*families.AXES, "max_seq_len", "backbone"]
+        ].itertuples(index=False)
+    ]
+    for of, cost in (
+        ("parameters", surface["parameters"].to_numpy(float)),
+        ("FLOPs", np.array(flops, float)),
+    ):
         for budget in budgets:
             if of == "FLOPs" and budget == 1:
                 continue  # no budget, once
@@ -363,7 +586,15 @@ def _budgets(surface, budgets):
                 yield of, budget, within
 
 
-def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series | None = None, budgets=(1.0, 0.5, 0.25), draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+def oracle(
+    table: pd.DataFrame,
+    metric: str,
+    noise: pd.Series,
+    users: pd.Series | None = None,
+    budgets=(1.0, 0.5, 0.25),
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """How often the choice of one who knew the true values would be within one noise unit of the best that is measured, in per cent.
 
     The best that is measured owes part of its value to luck, so that is not always. Nobody knows the true values; two stand in for them, as columns: smooth, a log-quadratic through all
@@ -372,13 +603,21 @@ def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series 
     law, random, rows = families.rivals()["log-quadratic"], np.random.default_rng(seed), []
     for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = surface.reset_index(drop=True)
-        values, sigma = surface["value"].to_numpy(), noise[dataset] / 100 / np.sqrt(surface["seeds"].to_numpy())
+        values, sigma = (
+            surface["value"].to_numpy(),
+            noise[dataset] / 100 / np.sqrt(surface["seeds"].to_numpy()),
+        )
         over = 0.0 if users is None else users[dataset] / 100
         for of, budget, within in _budgets(surface, budgets):
             told = {}
-            for name, true in (("smooth", fitting.fit(law, surface, values).predict(surface)), ("rough", values)):
+            for name, true in (
+                ("smooth", fitting.fit(law, surface, values).predict(surface)),
+                ("rough", values),
+            ):
                 true = np.where(within, np.log(true), -np.inf)
-                measured = true + np.hypot(sigma, np.sqrt(1 - SHARED) * over) * random.normal(size=(draws, len(true)))
+                measured = true + np.hypot(sigma, np.sqrt(1 - SHARED) * over) * random.normal(
+                    size=(draws, len(true))
+                )
                 chosen, best = true.argmax(), measured.argmax(axis=1)
                 regret = measured[np.arange(draws), best] - measured[:, chosen]
                 told[name] = 100 * np.mean(regret <= _unit(sigma[best], sigma[chosen], over))
@@ -388,15 +627,32 @@ def oracle(table: pd.DataFrame, metric: str, noise: pd.Series, users: pd.Series 
 
 def by_rule(found: pd.DataFrame) -> pd.DataFrame:
     """What `choices` found, by rule: as good (per cent of choices within one noise unit of the best), regret (mean) and worst, and the first two without a budget."""
-    means = lambda rows: rows.groupby("rule", sort=False).agg(good=("noises", lambda v: 100 * (v <= 1).mean()), regret=("regret", "mean"), worst=("regret", "max"))  # noqa: E731
+    means = lambda rows: rows.groupby("rule", sort=False).agg(
+        good=("noises", lambda v: 100 * (v <= 1).mean()),
+        regret=("regret", "mean"),
+        worst=("regret", "max"),
+    )  # noqa: E731
     whole, free = means(found), means(found[found["budget"] == 1.0])
-    return whole.join(free[["good", "regret"]].add_suffix(", no budget")).reset_index().rename(columns=lambda name: name.replace("good", "as good"))
+    return (
+        whole.join(free[["good", "regret"]].add_suffix(", no budget"))
+        .reset_index()
+        .rename(columns=lambda name: name.replace("good", "as good"))
+    )
 
 
 # ---------------------------------------------------------------- from one backbone, or log, to another
 
 
-def carried(table: pd.DataFrame, source: str, target: str, metric: str = "NDCG@10", law: families.Law | None = None, runs=(1, 2, 3, 4, 6), draws: int = 300, seed: int = 0) -> pd.DataFrame:
+def carried(
+    table: pd.DataFrame,
+    source: str,
+    target: str,
+    metric: str = "NDCG@10",
+    law: families.Law | None = None,
+    runs=(1, 2, 3, 4, 6),
+    draws: int = 300,
+    seed: int = 0,
+) -> pd.DataFrame:
     """The law of one surface, recalibrated with a few cells of another, and asked for the rest.
 
     With z the logarithm of the source's law, ln y = a + b z, b drawn towards 1 (a normal prior of deviation one half, against noise of 5 %).
@@ -405,10 +661,14 @@ def carried(table: pd.DataFrame, source: str, target: str, metric: str = "NDCG@1
     """
     law, random = law or families.performance(), np.random.default_rng(seed)
     whole = table[table["metric"] == metric]
-    known, other = (whole[whole["dataset"] == name].reset_index(drop=True) for name in (source, target))
+    known, other = (
+        whole[whole["dataset"] == name].reset_index(drop=True) for name in (source, target)
+    )
     for name, rows in ((source, known), (target, other)):
         if rows.empty:
-            raise InputError(f"there is no surface {name!r}; there are {', '.join(whole['dataset'].unique())}")
+            raise InputError(
+                f"there is no surface {name!r}; there are {', '.join(whole['dataset'].unique())}"
+            )
     z = np.log(fitting.fit(law, known, known["value"].to_numpy()).predict(other))
     y = np.log(other["value"].to_numpy())
     plane = np.column_stack([np.ones(len(y)), *(np.log(other[axis]) for axis in families.AXES)])
@@ -418,27 +678,43 @@ def carried(table: pd.DataFrame, source: str, target: str, metric: str = "NDCG@1
             order = random.permutation(len(y))
             seen, left = order[:k], order[k:]
             middle, level = z[seen].mean(), y[seen].mean()
-            slope = 1 + ((z[seen] - middle) @ (y[seen] - level - z[seen] + middle)) / (((z[seen] - middle) ** 2).sum() + (0.05 / 0.5) ** 2)
-            told = {"carried law": level + slope * (z[left] - middle), "mean of the runs": np.full(len(left), level)}
+            slope = 1 + ((z[seen] - middle) @ (y[seen] - level - z[seen] + middle)) / (
+                ((z[seen] - middle) ** 2).sum() + (0.05 / 0.5) ** 2
+            )
+            told = {
+                "carried law": level + slope * (z[left] - middle),
+                "mean of the runs": np.full(len(left), level),
+            }
             if k >= 4 and np.linalg.matrix_rank(plane[seen]) == 3:
                 told["a line of its own"] = plane[left] @ np.linalg.lstsq(plane[seen], y[seen])[0]
             for rule, predicted in told.items():
-                errors.setdefault((k, rule), []).append(100 * np.abs(np.expm1(predicted - y[left])).mean())
-    return pd.DataFrame([(k, rule, np.mean(found)) for (k, rule), found in errors.items()], columns=["runs", "rule", "ape"])
+                errors.setdefault((k, rule), []).append(
+                    100 * np.abs(np.expm1(predicted - y[left])).mean()
+                )
+    return pd.DataFrame(
+        [(k, rule, np.mean(found)) for (k, rule), found in errors.items()],
+        columns=["runs", "rule", "ape"],
+    )
 
 
-def whole_log(logs: pd.DataFrame, candidates: dict[str, list[str]], value: str = "NDCG@10") -> pd.DataFrame:
+def whole_log(
+    logs: pd.DataFrame, candidates: dict[str, list[str]], value: str = "NDCG@10"
+) -> pd.DataFrame:
     """A log's best value predicted from that of the others: ln y = a + b x + …, x being columns of `logs`, one row a log.
 
     No columns: the mean of the others. Columns log, candidate, value, predicted, ape.
     """
     rows, y = [], np.log(logs[value].to_numpy())
     for name, columns in candidates.items():
-        x = np.column_stack([np.ones(len(logs)), *(logs[column].to_numpy(float) for column in columns)])
+        x = np.column_stack(
+            [np.ones(len(logs)), *(logs[column].to_numpy(float) for column in columns)]
+        )
         if len(logs) < x.shape[1] + 2:
             raise InputError(f"{len(logs)} logs are too few for {len(columns)} columns")
         for i, log in enumerate(logs["log"]):
             others = np.arange(len(logs)) != i
             predicted = np.exp(x[i] @ np.linalg.lstsq(x[others], y[others])[0])
-            rows.append((log, name, np.exp(y[i]), predicted, 100 * abs(predicted / np.exp(y[i]) - 1)))
+            rows.append(
+                (log, name, np.exp(y[i]), predicted, 100 * abs(predicted / np.exp(y[i]) - 1))
+            )
     return pd.DataFrame(rows, columns=["log", "candidate", "value", "predicted", "ape"])

@@ -28,12 +28,25 @@ from perflaw.study.analysis import evidence
 from perflaw.laws.fitting import Fit
 from perflaw.models.training.trainer import Config
 
-LAWS = ("Performance Law, k = 2", "log-quadratic", "sum of powers", "log-linear")  # all additive in N and d
+LAWS = (
+    "Performance Law, k = 2",
+    "log-quadratic",
+    "sum of powers",
+    "log-linear",
+)  # all additive in N and d
 METRICS = ("HR@10", "NDCG@10")
 SURFACE = ["name", "metric"]
-COLUMNS = dict.fromkeys(["name", "log", "metric"], str) | {"own": bool} | dict.fromkeys([*families.AXES, "value", "tokens", "apen"], float)
+COLUMNS = (
+    dict.fromkeys(["name", "log", "metric"], str)
+    | {"own": bool}
+    | dict.fromkeys([*families.AXES, "value", "tokens", "apen"], float)
+)
 APEN = "entropy apen absolute"  # the paper's recipe
-SAME = {"MovieLens-1M": "ml-1m", "KuaiRand-Pure": "kuairand-pure", "Amazon-Books": "amazon-books"}  # published log: ours
+SAME = {
+    "MovieLens-1M": "ml-1m",
+    "KuaiRand-Pure": "kuairand-pure",
+    "Amazon-Books": "amazon-books",
+}  # published log: ours
 
 
 # ---------------------------------------------------------------- surfaces
@@ -41,8 +54,13 @@ SAME = {"MovieLens-1M": "ml-1m", "KuaiRand-Pure": "kuairand-pure", "Amazon-Books
 
 def published_surfaces(points: pd.DataFrame) -> pd.DataFrame:
     """Measured points (`published.surfaces`) with the columns that `own_surfaces` gives; tokens and ApEn are not known."""
-    names = [f"{dataset}, L {length}" for dataset, length in zip(points["dataset"], points["max_seq_len"])]
-    return points.assign(name=names, log=points["dataset"], own=False, tokens=np.nan, apen=np.nan)[list(COLUMNS)].reset_index(drop=True)
+    names = [
+        f"{dataset}, L {length}"
+        for dataset, length in zip(points["dataset"], points["max_seq_len"])
+    ]
+    return points.assign(name=names, log=points["dataset"], own=False, tokens=np.nan, apen=np.nan)[
+        list(COLUMNS)
+    ].reset_index(drop=True)
 
 
 def own_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
@@ -53,23 +71,57 @@ def own_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
     Columns: name, log, metric, own, n_layers, d_emb, value, tokens, apen.
     """
     whole, parts = evidence.whole(runs), []
-    same = ["data_hash", *(name for name in ("split", *Config.__dataclass_fields__) if name in whole and name not in (*families.AXES, "seed"))]
-    groups = [here for _, here in whole.groupby(["log", *same], dropna=False, sort=False) if _is_grid(here) and (here["NDCG@10 se"] / here["NDCG@10"]).median() < 0.2]
+    same = [
+        "data_hash",
+        *(
+            name
+            for name in ("split", *Config.__dataclass_fields__)
+            if name in whole and name not in (*families.AXES, "seed")
+        ),
+    ]
+    groups = [
+        here
+        for _, here in whole.groupby(["log", *same], dropna=False, sort=False)
+        if _is_grid(here) and (here["NDCG@10 se"] / here["NDCG@10"]).median() < 0.2
+    ]
     for here in groups:
         table = evidence.surfaces(here, metrics)
-        told = {"log": here["log"].iloc[0], "own": True, "tokens": here["tokens"].mean(), "apen": float(f"{here[APEN].iloc[0]:.5g}")}
-        parts.append(table.assign(**told, value=[float(f"{value:.5g}") for value in table["value"]]).rename(columns={"dataset": "name"}))
+        told = {
+            "log": here["log"].iloc[0],
+            "own": True,
+            "tokens": here["tokens"].mean(),
+            "apen": float(f"{here[APEN].iloc[0]:.5g}"),
+        }
+        parts.append(
+            table.assign(**told, value=[float(f"{value:.5g}") for value in table["value"]]).rename(
+                columns={"dataset": "name"}
+            )
+        )
     names = [part["name"].iloc[0] for part in parts]
     for part, here, name in zip(parts, groups, names):
         alike = pd.concat([other for other, its in zip(groups, names) if its == name])
         differ = [setting for setting in same if alike[setting].nunique(dropna=False) > 1]
-        part["name"] = ", ".join([name, *(f"{families.SYMBOLS.get(setting, setting)} {here[setting].iloc[0]}" for setting in differ)])
-    return pd.concat(parts or [pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)], ignore_index=True)[list(COLUMNS)]
+        part["name"] = ", ".join(
+            [
+                name,
+                *(
+                    f"{families.SYMBOLS.get(setting, setting)} {here[setting].iloc[0]}"
+                    for setting in differ
+                ),
+            ]
+        )
+    return pd.concat(
+        parts or [pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)], ignore_index=True
+    )[list(COLUMNS)]
 
 
 def _is_grid(runs):
     values = runs[list(families.AXES)].nunique()
-    return len(runs.drop_duplicates(list(families.AXES))) >= 8 and values.min() > 1 and values.max() > 2
+    return (
+        len(runs.drop_duplicates(list(families.AXES))) >= 8
+        and values.min() > 1
+        and values.max() > 2
+    )
 
 
 def fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
@@ -79,7 +131,9 @@ def fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
         surface = surface.reset_index(drop=True)
         for name in LAWS:
             law = rivals[name]
-            if len(surface) > len(law.parameters) and fitting.directions(law, surface) == len(law.parameters):
+            if len(surface) > len(law.parameters) and fitting.directions(law, surface) == len(
+                law.parameters
+            ):
                 found.setdefault(key, {})[name] = fitting.fit(law, surface, surface["value"])
     return found
 
@@ -105,7 +159,11 @@ def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.D
     rows = []
     others = [name for name in runner.INTERVENTIONS if name != "sample_users"]
     for log, runs in runs[runs[others].isna().all(axis=1)].groupby("log", sort=False):
-        same = [name for name in ("data_hash", "split", *Config.__dataclass_fields__) if name in runs and name != "seed"]
+        same = [
+            name
+            for name in ("data_hash", "split", *Config.__dataclass_fields__)
+            if name in runs and name != "seed"
+        ]
         for metric in metrics:
             here = runs[runs[metric] > 0]
             cell = here.groupby(same, dropna=False).ngroup()
@@ -113,11 +171,21 @@ def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.D
             cell, shares = cell[here.index], here["tokens"].nunique()
             if shares < 3:
                 continue
-            x, y = (np.log(here[column]) - np.log(here[column]).groupby(cell).transform("mean") for column in ("tokens", metric))
+            x, y = (
+                np.log(here[column]) - np.log(here[column]).groupby(cell).transform("mean")
+                for column in ("tokens", metric)
+            )
             slope, dof = (x @ y) / (x @ x), len(here) - cell.nunique() - 1
             se = np.sqrt(((y - slope * x) ** 2).sum() / dof / (x @ x))
-            told = {"log": log, "metric": metric, "slope": slope, "reach": student.ppf((1 + level) / 2, dof) * se}
-            rows.append({**told, "runs": len(here), "least": here["tokens"].min() / here["tokens"].max()})
+            told = {
+                "log": log,
+                "metric": metric,
+                "slope": slope,
+                "reach": student.ppf((1 + level) / 2, dof) * se,
+            }
+            rows.append(
+                {**told, "runs": len(here), "least": here["tokens"].min() / here["tokens"].max()}
+            )
     return pd.DataFrame(rows, columns=["log", "metric", "slope", "reach", "runs", "least"])
 
 
@@ -127,7 +195,12 @@ def data_effect(slopes: pd.DataFrame, log: str, metric: str, level: float = 0.9)
     Keys: slope, reach, least (to six digits), source (the logs that it is borrowed from, empty for its own). The reach of a mean over logs
     is that of a Student interval for one more log: it has the differences between logs in it.
     """
-    here, rounded = slopes[slopes["metric"] == metric], lambda *told: {name: float(f"{value:.6g}") for name, value in zip(("slope", "reach", "least"), told)}  # noqa: E731
+    here, rounded = (
+        slopes[slopes["metric"] == metric],
+        lambda *told: {
+            name: float(f"{value:.6g}") for name, value in zip(("slope", "reach", "least"), told)
+        },
+    )  # noqa: E731
     own = here[here["log"].isin([log, SAME.get(log)])]
     if len(own) == 0 and len(here) > 1:
         n, spread = len(here), float(here["slope"].std())
@@ -138,29 +211,47 @@ def data_effect(slopes: pd.DataFrame, log: str, metric: str, level: float = 0.9)
     if rows.empty:
         return None
     row = rows.iloc[0]
-    return rounded(row["slope"], row["reach"], row["least"]) | {"source": "" if row["log"] == log else row["log"]}
+    return rounded(row["slope"], row["reach"], row["least"]) | {
+        "source": "" if row["log"] == log else row["log"]
+    }
 
 
 # ---------------------------------------------------------------- what the page computes
 
 
-def predict(fit: Fit, n_layers: float, d_emb: float, data: float = 1.0, effect: Mapping | None = None, level: float = 0.9):
+def predict(
+    fit: Fit,
+    n_layers: float,
+    d_emb: float,
+    data: float = 1.0,
+    effect: Mapping | None = None,
+    level: float = 0.9,
+):
     """Prediction, low and high for one more cell, with `data` times the log's own tokens / ApEn.
 
     The interval is `Fit.interval`'s, times what the data do; the doubt about their slope is added in quadrature.
     """
     told = fit.interval(pd.DataFrame({"n_layers": [n_layers], "d_emb": [d_emb]}), level).iloc[0]
-    doublings, slope, reach = np.log(data), *((effect["slope"], effect["reach"]) if effect else (0.0, 0.0))
+    doublings, slope, reach = (
+        np.log(data),
+        *((effect["slope"], effect["reach"]) if effect else (0.0, 0.0)),
+    )
     factor = np.exp(slope * doublings)
     value = factor * told["prediction"]
     doubt = value * reach * doublings
-    low, high = (np.hypot(factor * (told["prediction"] - told[end]), doubt) for end in ("low", "high"))
+    low, high = (
+        np.hypot(factor * (told["prediction"] - told[end]), doubt) for end in ("low", "high")
+    )
     return float(value), float(value - low), float(value + high)
 
 
 def turn(fit: Fit, axis: str) -> float:
     """Where a fitted law of `LAWS` has its maximum along an axis, in closed form; nan where it has none."""
-    of = {name.split("_")[0]: value for name, value in fit.parameters.items() if name.endswith(f"_{families.SYMBOLS[axis]}")}
+    of = {
+        name.split("_")[0]: value
+        for name, value in fit.parameters.items()
+        if name.endswith(f"_{families.SYMBOLS[axis]}")
+    }
     with np.errstate(over="ignore"):
         if fit.law.family == "performance" and of["w"] * of["p"] > 0:
             return float(fit.law.options["k"] ** np.float64(-1 / of["p"]))
@@ -188,26 +279,51 @@ def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 31) -> tuple[fl
     inside = fit.candidates(level)[-1] >= 0
     theta, beta, root, slack = (part[inside] for part in fit.candidates(level))
     other = next(name for name in families.AXES if name != axis)
-    values = np.append(best(fit, axis), np.geomspace(fit.points[axis].min(), fit.points[axis].max(), size))
-    rows = varpro.design(fit.law, {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))}, theta)
+    values = np.append(
+        best(fit, axis), np.geomspace(fit.points[axis].min(), fit.points[axis].max(), size)
+    )
+    rows = varpro.design(
+        fit.law,
+        {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))},
+        theta,
+    )
     lead, spread = fitting.contrast(rows[:, :1] - rows[:, 1:], beta, root)
     low = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
     kept = values[1:][low <= 0]
-    return (float(kept.min()), float(kept.max())) if len(kept) else (float(values[0]), float(values[0]))
+    return (
+        (float(kept.min()), float(kept.max()))
+        if len(kept)
+        else (float(values[0]), float(values[0]))
+    )
 
 
 # ---------------------------------------------------------------- the page
 
 
-def record(table: pd.DataFrame, fitted: Mapping, judged: pd.DataFrame, slopes: pd.DataFrame, level: float = 0.9) -> dict:
+def record(
+    table: pd.DataFrame,
+    fitted: Mapping,
+    judged: pd.DataFrame,
+    slopes: pd.DataFrame,
+    level: float = 0.9,
+) -> dict:
     """What the page carries: Student's quantiles by dof, grids, effects of data, states (what may stand in a fit's way), surfaces.
 
     table: surfaces; fitted, judged and slopes: what `fits`, `errors` and `data_slopes` made of them. A grid is points (N and d); a metric of a surface
     has its values in the order of those, and for each law of `LAWS` nothing, or R², errors on hidden cells, its
     state, and theta with the three standard errors around it, packed as one.
     """
-    told, grids, effects, states, surfaces, quantiles = judged.set_index([*SURFACE, "law"]), [], [], [""], {}, {}
-    for key, surface in table[table.set_index(SURFACE).index.isin(fitted)].groupby(SURFACE, sort=False):
+    told, grids, effects, states, surfaces, quantiles = (
+        judged.set_index([*SURFACE, "law"]),
+        [],
+        [],
+        [""],
+        {},
+        {},
+    )
+    for key, surface in table[table.set_index(SURFACE).index.isin(fitted)].groupby(
+        SURFACE, sort=False
+    ):
         first, its = surface.iloc[0], []
         for name in LAWS:
             if (fit := fitted[key].get(name)) is None:
@@ -216,18 +332,52 @@ def record(table: pd.DataFrame, fitted: Mapping, judged: pd.DataFrame, slopes: p
             quantiles[str(fit.dof)] = float(student.ppf((1 + level) / 2, fit.dof))
             errors = told.loc[(*key, name), ["leave-one-out", "largest N", "largest d"]]
             hidden = [None if np.isnan(error) else round(float(error), 1) for error in errors]
-            its.append([round(fit.r2, 3), hidden, _place(states, "" if fit.status == "converged" else fit.status)])
+            its.append(
+                [
+                    round(fit.r2, 3),
+                    hidden,
+                    _place(states, "" if fit.status == "converged" else fit.status),
+                ]
+            )
             if fit.law.exponents:
                 reach, direction = fit.nearby()
-                its[-1].append(pack([*fit.parameters[list(fit.law.exponents)], *(reach[:, None] * direction.T).ravel()]))
-        grid = {symbol: [_short(value) for value in surface[axis]] for axis, symbol in zip(families.AXES, "Nd")}
+                its[-1].append(
+                    pack(
+                        [
+                            *fit.parameters[list(fit.law.exponents)],
+                            *(reach[:, None] * direction.T).ravel(),
+                        ]
+                    )
+                )
+        grid = {
+            symbol: [_short(value) for value in surface[axis]]
+            for axis, symbol in zip(families.AXES, "Nd")
+        }
         effect = data_effect(slopes, first["log"], first["metric"], level)
         if key[0] not in surfaces:
-            known = {name: _short(first[name]) for name in ("tokens", "apen") if not np.isnan(first[name])}
-            surfaces[key[0]] = {"name": key[0], **({"own": True} if first["own"] else {}), **known, "metrics": []}
+            known = {
+                name: _short(first[name])
+                for name in ("tokens", "apen")
+                if not np.isnan(first[name])
+            }
+            surfaces[key[0]] = {
+                "name": key[0],
+                **({"own": True} if first["own"] else {}),
+                **known,
+                "metrics": [],
+            }
         place = {"grid": _place(grids, grid), "effect": effect and _place(effects, effect)}
-        surfaces[key[0]]["metrics"].append({"metric": key[1], **place, "values": surface["value"].tolist(), "laws": its})
-    return {"level": level, "quantiles": quantiles, "grids": grids, "effects": effects, "states": states, "surfaces": list(surfaces.values())}
+        surfaces[key[0]]["metrics"].append(
+            {"metric": key[1], **place, "values": surface["value"].tolist(), "laws": its}
+        )
+    return {
+        "level": level,
+        "quantiles": quantiles,
+        "grids": grids,
+        "effects": effects,
+        "states": states,
+        "surfaces": list(surfaces.values()),
+    }
 
 
 def _short(value):
@@ -248,7 +398,9 @@ def pack(values) -> str:
 
 def embed(data: Mapping) -> str:
     """The data as an element of the page, from which its script reads it."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("</", "<\\/")
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
+        "</", "<\\/"
+    )
     return f'<script type="application/json" id="explorer-data">{text}</script>'
 
 
@@ -262,7 +414,9 @@ def markup(notebook: str | Path = HOME / "notebooks" / "explorer.ipynb") -> str:
 def standalone(data: Mapping, theme: str = "light", extra: str = "") -> str:
     """The explorer alone, as one HTML file; extra: a script that runs after its own."""
     static = HOME / "book" / "_static"
-    style, script = ((static / f"explorer.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style, script = (
+        (static / f"explorer.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
+    )
     body = re.sub(r"<(script|link)\b[^>]*explorer\.(js|css)[^>]*>(</script>)?", "", markup())
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Explorer</title>'

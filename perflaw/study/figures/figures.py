@@ -54,7 +54,13 @@ HEADINGS = {
     "not_identified": "surfaces short of it",
     "dataset": "log",
 }
-FORMATS = {"r2": "{:.3f}", "aicc": "{:.1f}", "printed_r2": "{:.4f}", "drawn_r2": "{:.4f}", "refit_r2": "{:.4f}"}
+FORMATS = {
+    "r2": "{:.3f}",
+    "aicc": "{:.1f}",
+    "printed_r2": "{:.4f}",
+    "drawn_r2": "{:.4f}",
+    "refit_r2": "{:.4f}",
+}
 WIDE, NARROW = 7.2, 3.7  # inches: the width of the text on a screen and on a phone
 
 
@@ -83,8 +89,17 @@ def table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = Non
     folder.mkdir(exist_ok=True)
     rows.to_csv(folder / f"{name}.csv", index=False)
     known = {column: form for column, form in FORMATS.items() if column in rows}
-    shown = Styler(rows, uuid=name, cell_ids=False).hide(axis="index").format({**known, **(formats or {})}, na_rep="")
-    shown = shown.set_table_styles({column: [{"selector": "", "props": "text-align: right"}] for column in rows.select_dtypes("number")})
+    shown = (
+        Styler(rows, uuid=name, cell_ids=False)
+        .hide(axis="index")
+        .format({**known, **(formats or {})}, na_rep="")
+    )
+    shown = shown.set_table_styles(
+        {
+            column: [{"selector": "", "props": "text-align: right"}]
+            for column in rows.select_dtypes("number")
+        }
+    )
     shown = shown.relabel_index([HEADINGS.get(column, column) for column in rows], axis=1)
     return shown.set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
 
@@ -126,7 +141,11 @@ def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False
     """All surfaces, one panel each: points by N, one colour a d, and the fitted law through them."""
     figure, axes = _grid(len(fits), narrow, 5, 2, 1.65)
     for axis, ((dataset, length, metric), fit) in zip(axes, fits.items()):
-        surface = table[(table["dataset"] == dataset) & (table["max_seq_len"] == length) & (table["metric"] == metric)]
+        surface = table[
+            (table["dataset"] == dataset)
+            & (table["max_seq_len"] == length)
+            & (table["metric"] == metric)
+        ]
         layers, dimensions = (np.unique(surface[name]) for name in families.AXES)
         dense = np.geomspace(layers[0], layers[-1], 60)
         for i, d in enumerate(dimensions):
@@ -138,7 +157,9 @@ def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False
         _log_axis(axis, layers)
         axis.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=7.5)
         axis.tick_params(labelsize=7, length=2)
-    shades = [plt.Line2D([], [], color=SEQUENCE(0.15 + 0.8 * i / 3), marker="o", ms=3) for i in range(4)]
+    shades = [
+        plt.Line2D([], [], color=SEQUENCE(0.15 + 0.8 * i / 3), marker="o", ms=3) for i in range(4)
+    ]
     names = ["smallest d", "second", "third", "largest d"]
     figure.legend(shades, names, loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
     figure.supxlabel("layers N", fontsize=9)
@@ -189,12 +210,20 @@ def errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
         colours = [ORANGE if index == best else BLUE for index in rows.index]
         axis.scatter(rows["mape"], rows["law"].map(place), c=colours, s=28, zorder=3)
         for row in rows.itertuples():
-            axis.annotate(f"{row.mape:.2f}", (row.mape, place[row.law]), (5, 3), textcoords="offset points", fontsize=7)
+            axis.annotate(
+                f"{row.mape:.2f}",
+                (row.mape, place[row.law]),
+                (5, 3),
+                textcoords="offset points",
+                fontsize=7,
+            )
         axis.set_title(f"hidden: {split}\n(left is better)")
         axis.set_xlim(0, 1.35 * errors["mape"].max())
         axis.set_xlabel("mean error, %")
     for i, axis in enumerate(axes):
-        axis.set_yticks(list(place.values()), list(place) if i == 0 or narrow else [""] * len(place), fontsize=8)
+        axis.set_yticks(
+            list(place.values()), list(place) if i == 0 or narrow else [""] * len(place), fontsize=8
+        )
         axis.set_ylim(-0.6, len(names) - 0.4)
     return figure
 
@@ -204,7 +233,9 @@ def recipe_against_search(panels: pd.DataFrame, narrow=False):
     figure, (axis,) = _grid(1, narrow, 1, 1, 3.8)
     place = np.arange(len(panels))[::-1]
     axis.hlines(place, panels["recipe_r2"], panels["global_r2"], color=GREY, lw=1)
-    axis.plot(panels["recipe_r2"], place, "o", ms=7, mfc="none", mec=RED, label="one search from ones")
+    axis.plot(
+        panels["recipe_r2"], place, "o", ms=7, mfc="none", mec=RED, label="one search from ones"
+    )
     axis.plot(panels["global_r2"], place, "o", ms=4, color=BLUE, label="global search")
     axis.set_yticks(place, panels["surface"], fontsize=7)
     axis.set_xlabel("R² of the Performance Law, k = 2")
@@ -221,7 +252,14 @@ def profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
     figure, axes = _grid(len(curves), narrow, len(curves), 1, 2.6, sharey=True)
     for axis, (title, curve) in zip(axes, curves.items()):
         for (exponent, rows), colour in zip(curve.groupby("exponent", sort=False), (BLUE, ORANGE)):
-            axis.plot(rows["value"], rows["ratio"], "-", lw=1.4, color=colour, label=exponent.replace("_", " of "))
+            axis.plot(
+                rows["value"],
+                rows["ratio"],
+                "-",
+                lw=1.4,
+                color=colour,
+                label=exponent.replace("_", " of "),
+            )
         axis.axhline(limit, color=GREY, lw=1, ls="--")
         axis.set_title(title)
         axis.set_xlabel("exponent held at")
@@ -241,7 +279,14 @@ def turning_points(turns: pd.DataFrame, narrow=False):
     for number, (axis, (name, rows)) in enumerate(zip(axes, turns.groupby("axis", sort=False))):
         place = np.arange(len(rows))[::-1]
         right = 4 * rows["largest"].max()
-        axis.barh(place, rows["largest"] - rows["smallest"], left=rows["smallest"], height=0.8, color="#eeeeee", zorder=0)
+        axis.barh(
+            place,
+            rows["largest"] - rows["smallest"],
+            left=rows["smallest"],
+            height=0.8,
+            color="#eeeeee",
+            zorder=0,
+        )
         low, high = rows["low"].clip(1, right), rows["high"].clip(1, right)
         axis.hlines(place, low, high, color=BLUE, lw=1.5)
         for kind, marker, colour in (("maximum", "o", BLUE), ("minimum", "v", RED)):
@@ -250,9 +295,13 @@ def turning_points(turns: pd.DataFrame, narrow=False):
         axis.set_xscale("log")
         axis.set_xlim(1, right)
         axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.set_yticks(place, rows["surface"] if number == 0 or narrow else [""] * len(rows), fontsize=7)
+        axis.set_yticks(
+            place, rows["surface"] if number == 0 or narrow else [""] * len(rows), fontsize=7
+        )
         axis.set_xlabel(f"turning point in {'layers N' if name == 'n_layers' else 'dimension d'}")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8
+    )
     return figure
 
 
@@ -268,20 +317,50 @@ def alone_or_joint(errors: pd.DataFrame, targets: Mapping[str, float], narrow=Fa
     shapes = list(dict.fromkeys(errors["shape"]))
     place = dict(zip(shapes, range(len(shapes) - 1, -1, -1)))
     figure, axes = _grid(len(targets), narrow, len(targets), 1, 2.6 if not narrow else 2.1)
-    marks = {"alone": ("o", "white", GREY), "joint": ("o", BLUE, BLUE), "joint with a walk": ("D", ORANGE, ORANGE)}
+    marks = {
+        "alone": ("o", "white", GREY),
+        "joint": ("o", BLUE, BLUE),
+        "joint with a walk": ("D", ORANGE, ORANGE),
+    }
     for number, (axis, (split, target)) in enumerate(zip(axes, targets.items())):
         axis.axvline(target, color=GREY, lw=1, ls="--", zorder=1)
         rows = errors[errors["split"] == split]
         for shape, line in rows.groupby("shape"):
-            axis.hlines(place[shape], line["mape"].min(), line["mape"].max(), color="#bbbbbb", lw=1, zorder=1)
+            axis.hlines(
+                place[shape],
+                line["mape"].min(),
+                line["mape"].max(),
+                color="#bbbbbb",
+                lw=1,
+                zorder=1,
+            )
         for how, (marker, face, edge) in marks.items():
             these = rows[rows["how"] == how]
-            axis.plot(these["mape"], these["shape"].map(place), marker, mfc=face, mec=edge, ms=6, label=how, ls="", zorder=3)
-        axis.set_yticks(list(place.values()), shapes if number == 0 or narrow else [""] * len(shapes), fontsize=8)
+            axis.plot(
+                these["mape"],
+                these["shape"].map(place),
+                marker,
+                mfc=face,
+                mec=edge,
+                ms=6,
+                label=how,
+                ls="",
+                zorder=3,
+            )
+        axis.set_yticks(
+            list(place.values()),
+            shapes if number == 0 or narrow else [""] * len(shapes),
+            fontsize=8,
+        )
         axis.set_ylim(-0.6, len(shapes) - 0.4)
         axis.set_title(f"hidden: {split}")
         axis.set_xlabel("mean absolute error, %")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 3, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=1 if narrow else 3,
+        fontsize=8,
+    )
     return figure
 
 
@@ -293,17 +372,29 @@ def replayed_plan(counts: pd.DataFrame, surfaces: int, target: int, narrow=False
     splits, rules = (list(dict.fromkeys(counts[name])) for name in ("split", "rule"))
     figure, axes = _grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
     place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
-    for axis, column, label in zip(axes, ("within", "regret"), (f"within one noise unit, of {surfaces}", "mean regret, %")):
+    for axis, column, label in zip(
+        axes, ("within", "regret"), (f"within one noise unit, of {surfaces}", "mean regret, %")
+    ):
         for split, marker, colour in zip(splits, "oD", (BLUE, ORANGE)):
             rows = counts[counts["split"] == split]
-            axis.plot(rows[column], rows["rule"].map(place), marker, color=colour, ms=6, label=f"hidden: {split}", ls="")
+            axis.plot(
+                rows[column],
+                rows["rule"].map(place),
+                marker,
+                color=colour,
+                ms=6,
+                label=f"hidden: {split}",
+                ls="",
+            )
         axis.set_yticks(list(place.values()), rules, fontsize=8)
         axis.set_ylim(-0.6, len(rules) - 0.4)
         axis.set_xlabel(label)
     axes[0].axvline(target, color=GREY, lw=1, ls="--")
     axes[0].set_xlim(0, surfaces + 0.6)
     axes[1].set_xlim(0, None)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8
+    )
     return figure
 
 
@@ -314,7 +405,14 @@ def seeds(curves: pd.DataFrame, narrow=False):
     """
     figure, (axis,) = _grid(1, narrow, 1, 1, 2.8)
     for i, (noise, rows) in enumerate(curves.groupby("noise")):
-        axis.plot(rows["difference"], rows["seeds"], "-o", ms=3.5, color=SEQUENCE(0.25 + 0.25 * i), label=f"{noise:g} %")
+        axis.plot(
+            rows["difference"],
+            rows["seeds"],
+            "-o",
+            ms=3.5,
+            color=SEQUENCE(0.25 + 0.25 * i),
+            label=f"{noise:g} %",
+        )
     axis.set_xscale("log")
     axis.set_yscale("log")
     for side in (axis.xaxis, axis.yaxis):
@@ -327,12 +425,13 @@ def seeds(curves: pd.DataFrame, narrow=False):
     return figure
 
 
-
 def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], narrow=False):
     """Share of simulated surfaces whose interval holds the truth, with its own sampling error."""
     scenarios = list(dict.fromkeys(found["scenario"]))
     names = list(dict.fromkeys(found["quantity"]))
-    figure, axes = _grid(len(scenarios), narrow, len(scenarios), 1, 2.9 if not narrow else 2.5, sharex=True)
+    figure, axes = _grid(
+        len(scenarios), narrow, len(scenarios), 1, 2.9 if not narrow else 2.5, sharex=True
+    )
     for number, (axis, scenario) in enumerate(zip(axes, scenarios)):
         rows = found[found["scenario"] == scenario]
         place = rows["quantity"].map({name: len(names) - i for i, name in enumerate(names)})
@@ -360,17 +459,32 @@ def dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False
     """
     logs = list(dict.fromkeys(surfaces["log"]))
     names = sorted(set(changes["regularisation"]), key=lambda name: (name == "chosen", name))
-    colours = {name: SEQUENCE(0.3 + 0.3 * i) for i, name in enumerate(names[:-1])} | {"chosen": ORANGE}
+    colours = {name: SEQUENCE(0.3 + 0.3 * i) for i, name in enumerate(names[:-1])} | {
+        "chosen": ORANGE
+    }
     ratios = [2.6, 1.3]
     options = {"height_ratios": ratios * len(logs) if narrow else ratios}
-    figure, axes = _grid(2 * len(logs), narrow, len(logs), 1, 2.15 if not narrow else 1.75, gridspec_kw=options)
+    figure, axes = _grid(
+        2 * len(logs), narrow, len(logs), 1, 2.15 if not narrow else 1.75, gridspec_kw=options
+    )
     axes = np.reshape(axes, (len(logs), 2) if narrow else (2, len(logs)))
     for (curves, dots), log in zip(axes if narrow else axes.T, logs):
         rows = surfaces[surfaces["log"] == log]
         for name in names[::-1]:  # the bold line first, so that the others stay visible on it
             line = 100 * rows[rows["regularisation"] == name].groupby("d_emb")["value"].mean()
-            width, size, label = (5, 0, "chosen by validation") if name == "chosen" else (1.4, 4, name)
-            curves.plot(line.index, line, "-o", lw=width, ms=size, color=colours[name], solid_capstyle="round", label=label)
+            width, size, label = (
+                (5, 0, "chosen by validation") if name == "chosen" else (1.4, 4, name)
+            )
+            curves.plot(
+                line.index,
+                line,
+                "-o",
+                lw=width,
+                ms=size,
+                color=colours[name],
+                solid_capstyle="round",
+                label=label,
+            )
         _log_axis(curves, list(line.index))
         curves.yaxis.set_major_locator(MaxNLocator(5))
         curves.set_title(log)
@@ -414,7 +528,17 @@ def read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, narrow=F
     if panel:
         axis.plot(*panel.dots.T, "o", ms=7, color="#bbbbbb")
     (n0, n1), (d0, d1), (v0, v1) = view.limits
-    walls = [[(n0, d0, v0), (n1, d0, v0), (n1, d1, v0), (n1, d1, v1), (n0, d1, v1), (n0, d0, v1), (n0, d0, v0)]]
+    walls = [
+        [
+            (n0, d0, v0),
+            (n1, d0, v0),
+            (n1, d1, v0),
+            (n1, d1, v1),
+            (n0, d1, v1),
+            (n0, d0, v1),
+            (n0, d0, v0),
+        ]
+    ]
     walls += [[(n0, d0, v0), (n0, d1, v0), (n1, d1, v0)], [(n0, d1, v0), (n0, d1, v1)]]
     for wall in walls:
         axis.plot(*view.project(wall).T, color=BLUE, lw=1)
@@ -422,19 +546,55 @@ def read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, narrow=F
         axis.plot(*view.project([(n, d, v0), (n, d, v1)]).T, color=ORANGE, lw=0.7)
         axis.plot(*view.project((n, d, value)), "o", ms=3.5, color=RED)
     for n in (surface["n_layers"].min(), surface["n_layers"].max()):
-        axis.annotate(f"N {n:g}", view.project((n, d0, v0)), (-2, -3), textcoords="offset points", ha="right", va="top", fontsize=8)
+        axis.annotate(
+            f"N {n:g}",
+            view.project((n, d0, v0)),
+            (-2, -3),
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=8,
+        )
     for d in (surface["d_emb"].min(), surface["d_emb"].max()):
-        axis.annotate(f"d {d:g}", view.project((n1, d, v0)), (4, -3), textcoords="offset points", va="top", fontsize=8)
+        axis.annotate(
+            f"d {d:g}",
+            view.project((n1, d, v0)),
+            (4, -3),
+            textcoords="offset points",
+            va="top",
+            fontsize=8,
+        )
     styles = [("#bbbbbb", 3, "o", "as in the PDF")] * bool(panel) + [(BLUE, 1, "", "our view")]
     styles += [(ORANGE, 1, "", "a cell (N, d)"), (RED, 0, "o", "cell and value")]
-    marks = [plt.Line2D([], [], color=colour, lw=width, marker=marker, ms=2 * width + 1 if width > 1 else 3.5) for colour, width, marker, _ in styles]
-    axis.legend(marks, [name for *_, name in styles], loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize=8)
+    marks = [
+        plt.Line2D(
+            [], [], color=colour, lw=width, marker=marker, ms=2 * width + 1 if width > 1 else 3.5
+        )
+        for colour, width, marker, _ in styles
+    ]
+    axis.legend(
+        marks,
+        [name for *_, name in styles],
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1),
+        ncols=2,
+        fontsize=8,
+    )
 
-    names = {"pixel_residual_pt": (BLUE, "from the line of its cell"), "next_pt": (ORANGE, "from the next-best line")}
+    names = {
+        "pixel_residual_pt": (BLUE, "from the line of its cell"),
+        "next_pt": (ORANGE, "from the next-best line"),
+    }
     for name, (colour, label) in names.items():
         if name in found:
             apart = np.sort(found[name])
-            right.plot(apart, np.arange(1, len(apart) + 1) / len(apart), color=colour, label=label, drawstyle="steps-post")
+            right.plot(
+                apart,
+                np.arange(1, len(apart) + 1) / len(apart),
+                color=colour,
+                label=label,
+                drawstyle="steps-post",
+            )
     right.axvline(1e-6, color="black", lw=0.8, ls="--", label="last digit in the PDF")
     right.set_xscale("log")
     right.set_xlabel("distance of a dot, pt")
@@ -470,13 +630,25 @@ def log_shapes(curves: pd.DataFrame, narrow=False):
     for axis, (curve, (across, up)) in zip(axes, labels.items()):
         for log, rows in curves[curves["curve"] == curve].groupby("log"):
             colour, dash = styles[log]
-            axis.plot(rows["x"], rows["y"], color=colour, ls=dash, lw=2 if log == "synthetic" else 1.3, label=log)
+            axis.plot(
+                rows["x"],
+                rows["y"],
+                color=colour,
+                ls=dash,
+                lw=2 if log == "synthetic" else 1.3,
+                label=log,
+            )
         axis.set_xscale("log")
         axis.set_xlabel(across)
         axis.set_title(up)
         if curve != "repeats":
             axis.set_yscale("log")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2 if narrow else 5,
+        fontsize=8,
+    )
     return figure
 
 
@@ -488,7 +660,9 @@ def process_truth(truths: pd.DataFrame, narrow=False):
     figure, axes = _grid(2, narrow, 2, 1, 2.6)
     for i, (repeat, rows) in enumerate(truths.groupby("repeat")):
         for axis, column in zip(axes, ("entropy_rate", "hit_rate")):
-            axis.plot(rows["noise"], rows[column], "-", color=SEQUENCE(0.2 + 0.3 * i), label=f"{repeat:g}")
+            axis.plot(
+                rows["noise"], rows[column], "-", color=SEQUENCE(0.2 + 0.3 * i), label=f"{repeat:g}"
+            )
     for axis, label in zip(axes, ("entropy rate, nats", "best possible HR@10")):
         axis.set_xlabel("noise ε")
         axis.set_ylabel(label)
@@ -510,8 +684,19 @@ def apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=False):
     axis.axhline(0, color=GREY, lw=0.8)
     for log, rows in curves.groupby("log"):
         colour, dash = styles[log]
-        axis.plot(rows["length"], rows["apen"], color=colour, ls=dash, lw=2 if log == "synthetic" else 1.3, marker="o", ms=3, label=log)
-    axis.plot(formula["length"], formula["apen"], color="black", ls=":", lw=1.5, label="nothing repeats")
+        axis.plot(
+            rows["length"],
+            rows["apen"],
+            color=colour,
+            ls=dash,
+            lw=2 if log == "synthetic" else 1.3,
+            marker="o",
+            ms=3,
+            label=log,
+        )
+    axis.plot(
+        formula["length"], formula["apen"], color="black", ls=":", lw=1.5, label="nothing repeats"
+    )
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_xlabel("interactions of a user")
@@ -528,12 +713,25 @@ def sensitivity(rows: pd.DataFrame, narrow=False):
     for axis, log in zip(axes, logs):
         for i, m in enumerate(orders):
             line = rows[(rows["log"] == log) & (rows["m"] == m)]
-            axis.plot(line["last"], line["mean_absolute"], "-o", ms=3, lw=1.2, color=SEQUENCE(0.2 + 0.22 * i), label=f"m = {m}")
+            axis.plot(
+                line["last"],
+                line["mean_absolute"],
+                "-o",
+                ms=3,
+                lw=1.2,
+                color=SEQUENCE(0.2 + 0.22 * i),
+                label=f"m = {m}",
+            )
         _log_axis(axis, sorted(set(rows["last"])))
         axis.set_title(log, fontsize=8)
         axis.set_ylim(0, None)
         axis.tick_params(labelsize=7)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(orders), fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=len(orders),
+        fontsize=8,
+    )
     figure.supxlabel("last L interactions", fontsize=9)
     figure.supylabel("ApEn by user, mean of |value|, nats", fontsize=9)
     return figure
@@ -546,12 +744,25 @@ def ruler(rows: pd.DataFrame, truth: float, narrow=False):
     """
     figure, (axis,) = _grid(1, narrow, 1, 1, 3.2)
     styles = {"plug-in": "--", "corrected": "-"}
-    colours = {"m = 1": BLUE, "m = 2": ORANGE, "Lempel-Ziv by user": GREEN, "ApEn by user, absolute": RED}
+    colours = {
+        "m = 1": BLUE,
+        "m = 2": ORANGE,
+        "Lempel-Ziv by user": GREEN,
+        "ApEn by user, absolute": RED,
+    }
     axis.axhline(truth, color="black", lw=1.2, ls=":", label="entropy rate")
     for measure, line in rows.groupby("measure", sort=False):
         kind, _, order = measure.partition(", ")
         colour = colours.get(order if kind in styles else measure, GREY)
-        axis.plot(line["tokens"], line["value"], ls=styles.get(kind, "-"), marker="o", ms=3, color=colour, label=measure)
+        axis.plot(
+            line["tokens"],
+            line["value"],
+            ls=styles.get(kind, "-"),
+            marker="o",
+            ms=3,
+            color=colour,
+            label=measure,
+        )
     axis.set_xscale("log")
     axis.set_ylim(0, None)
     axis.set_xlabel("tokens of the log")
@@ -574,11 +785,27 @@ def under_interventions(changes: pd.DataFrame, columns, narrow=False):
     axis.imshow(np.clip(table, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
     for (i, j), change in np.ndenumerate(table):
         still = abs(change) < 1 or abs(change) <= 2 * spread[i, j]
-        text = "?" if np.isnan(change) else "·" if still else f"{'↑' if change > 0 else '↓'} {abs(change):.0f}"
+        text = (
+            "?"
+            if np.isnan(change)
+            else "·"
+            if still
+            else f"{'↑' if change > 0 else '↓'} {abs(change):.0f}"
+        )
         axis.text(j, i, text, ha="center", va="center", fontsize=size)
     axis.axvline(0.5, color="black", lw=1)
-    axis.set_xticks(range(len(columns)), columns, rotation=90 if narrow else 35, ha="center" if narrow else "left", fontsize=size)
-    axis.set_yticks(range(len(order)), [name.replace("_", "\n" if narrow else " ") for name in order], fontsize=size)
+    axis.set_xticks(
+        range(len(columns)),
+        columns,
+        rotation=90 if narrow else 35,
+        ha="center" if narrow else "left",
+        fontsize=size,
+    )
+    axis.set_yticks(
+        range(len(order)),
+        [name.replace("_", "\n" if narrow else " ") for name in order],
+        fontsize=size,
+    )
     axis.xaxis.tick_top()
     axis.grid(False)
     axis.tick_params(length=0)
@@ -594,8 +821,27 @@ def published_rows(rows: pd.DataFrame, narrow=False):
     """Published and measured NDCG@10, a line a row; columns name, published_ndcg, measured_ndcg, se_ndcg."""
     figure, (axis,) = _grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
     place = np.arange(len(rows))[::-1]
-    axis.errorbar(rows["measured_ndcg"], place, xerr=2 * rows["se_ndcg"], fmt="o", color=BLUE, ms=5, capsize=2, lw=1.2, label="ours, ± 2 se")
-    axis.plot(rows["published_ndcg"], place, "D", color=ORANGE, mfc="none", mew=1.5, ms=6, label="published")
+    axis.errorbar(
+        rows["measured_ndcg"],
+        place,
+        xerr=2 * rows["se_ndcg"],
+        fmt="o",
+        color=BLUE,
+        ms=5,
+        capsize=2,
+        lw=1.2,
+        label="ours, ± 2 se",
+    )
+    axis.plot(
+        rows["published_ndcg"],
+        place,
+        "D",
+        color=ORANGE,
+        mfc="none",
+        mew=1.5,
+        ms=6,
+        label="published",
+    )
     axis.set_yticks(place, rows["name"])
     axis.set_ylim(-0.7, len(rows) - 0.3)
     axis.set_xlim(0, None)
@@ -607,7 +853,13 @@ def published_rows(rows: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- sweeps
 
 
-def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, fits: Mapping[str, Fit] | None = None, narrow=False):
+def surfaces(
+    cells: pd.DataFrame,
+    lines: pd.DataFrame,
+    metric: str,
+    fits: Mapping[str, Fit] | None = None,
+    narrow=False,
+):
     """A metric over the dimension, a curve for each number of layers, a panel for each log; bars are ± one deviation between seeds.
 
     cells: of `sweeps.cells`. lines: log, label and the metric, of what is drawn across: floors, and a ceiling where one is known. fits: by log,
@@ -621,18 +873,46 @@ def surfaces(cells: pd.DataFrame, lines: pd.DataFrame, metric: str, fits: Mappin
         for n, rows in here.groupby("n_layers"):
             colour = SEQUENCE(0.1 + 0.8 * depths.index(n) / max(1, len(depths) - 1))
             line = "" if fits else "-"
-            axis.errorbar(rows["d_emb"], rows[metric], yerr=rows["sd"].fillna(0), color=colour, marker="o", ms=3.5, ls=line, lw=1.3, capsize=2, label=f"N = {n}")
+            axis.errorbar(
+                rows["d_emb"],
+                rows[metric],
+                yerr=rows["sd"].fillna(0),
+                color=colour,
+                marker="o",
+                ms=3.5,
+                ls=line,
+                lw=1.3,
+                capsize=2,
+                label=f"N = {n}",
+            )
             if fits:
                 across = np.geomspace(here["d_emb"].min(), here["d_emb"].max(), 40)
-                axis.plot(across, fits[log].predict(pd.DataFrame({"n_layers": float(n), "d_emb": across})), color=colour, lw=1.2)
-        for dash, (label, value) in zip(dashes, lines.loc[lines["log"] == log, ["label", metric]].itertuples(index=False)):
+                axis.plot(
+                    across,
+                    fits[log].predict(pd.DataFrame({"n_layers": float(n), "d_emb": across})),
+                    color=colour,
+                    lw=1.2,
+                )
+        for dash, (label, value) in zip(
+            dashes, lines.loc[lines["log"] == log, ["label", metric]].itertuples(index=False)
+        ):
             axis.axhline(value, color="black", lw=1, ls=dash, label=label)
         _log_axis(axis, sorted(here["d_emb"].unique()))
-        axis.set_ylim(*((0.8 * here[metric].min(), 1.15 * here[metric].max()) if fits else (0, None)))
+        axis.set_ylim(
+            *((0.8 * here[metric].min(), 1.15 * here[metric].max()) if fits else (0, None))
+        )
         axis.set_title(log)
-    found = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
+    found = {
+        label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())
+    }
     handles = {f"N = {n}": found.pop(f"N = {n}") for n in depths} | found
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3 if narrow else 7, fontsize=8)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper center",
+        ncols=3 if narrow else 7,
+        fontsize=8,
+    )
     figure.supxlabel("embedding dimension d", fontsize=9)
     figure.supylabel(metric, fontsize=9)
     return figure
@@ -643,16 +923,35 @@ def beside(cells: pd.DataFrame, metric: str, narrow=False):
 
     Where nothing is published, what was trained here alone, all items ranked: columns value and sd.
     """
-    panels = [("trained here", "sampled", cells["sampled sd"]), ("published", "published", None)] if cells["published"].notna().any() else [("trained here, all items ranked", "value", cells["sd"])]
+    panels = (
+        [("trained here", "sampled", cells["sampled sd"]), ("published", "published", None)]
+        if cells["published"].notna().any()
+        else [("trained here, all items ranked", "value", cells["sd"])]
+    )
     figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
     widths = sorted(cells["d_emb"].unique())
     for axis, (title, column, sd) in zip(axes, panels):
         for d, rows in cells.groupby("d_emb"):
             colour = SEQUENCE(0.1 + 0.8 * widths.index(d) / max(1, len(widths) - 1))
-            axis.errorbar(rows["n_layers"], rows[column], yerr=None if sd is None else sd[rows.index].fillna(0), color=colour, marker="o", ms=4, lw=1.3, capsize=2, label=f"d = {d}")
+            axis.errorbar(
+                rows["n_layers"],
+                rows[column],
+                yerr=None if sd is None else sd[rows.index].fillna(0),
+                color=colour,
+                marker="o",
+                ms=4,
+                lw=1.3,
+                capsize=2,
+                label=f"d = {d}",
+            )
         axis.set_xticks(sorted(cells["n_layers"].unique()))
         axis.set_title(title)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(widths), fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=len(widths),
+        fontsize=8,
+    )
     figure.supxlabel("layers N", fontsize=9)
     figure.supylabel(metric if len(panels) == 1 else f"{metric}, among 2,500 items", fontsize=9)
     return figure
@@ -662,18 +961,37 @@ def cost_check(found: pd.DataFrame, narrow=False):
     """Seconds of runs as predicted from other runs against those measured; columns of `costs.held_out` and sweep."""
     columns = {"epochs as predicted": "predicted", "epochs known": "predicted, epochs known"}
     figure, axes = _grid(2, narrow, 2, 1, 3.0)
-    colours = dict(zip(dict.fromkeys(found["sweep"]), (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY)))
+    colours = dict(
+        zip(
+            dict.fromkeys(found["sweep"]),
+            (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY),
+        )
+    )
     ends = found["seconds"].min() / 1.5, found["seconds"].max() * 1.5
     for axis, (title, column) in zip(axes, columns.items()):
         axis.plot(ends, ends, color="black", lw=0.8)
         for sweep, rows in found.groupby("sweep", sort=False):
-            axis.plot(rows["seconds"], rows[column], "o", ms=3.5, alpha=0.7, mew=0, color=colours[sweep], label=sweep)
+            axis.plot(
+                rows["seconds"],
+                rows[column],
+                "o",
+                ms=3.5,
+                alpha=0.7,
+                mew=0,
+                color=colours[sweep],
+                label=sweep,
+            )
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_title(title)
         axis.set_xlabel("measured, seconds")
     axes[0].set_ylabel("predicted, seconds")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2 if narrow else 4,
+        fontsize=8,
+    )
     return figure
 
 
@@ -682,15 +1000,38 @@ def growth(rows: pd.DataFrame, narrow=False):
 
     rows: backbone, grows (which size), that size, by_sum, by_flops; the rows of which nothing grows are the reference, at 1.
     """
-    sizes = {"n_layers": "layers N", "d_emb": "dimension d", "max_seq_len": "length L", "n_items": "items"}
+    sizes = {
+        "n_layers": "layers N",
+        "d_emb": "dimension d",
+        "max_seq_len": "length L",
+        "n_items": "items",
+    }
     figure, axes = _grid(4, narrow, 4, 2, 2.6, sharey=True)
     colours = {"sasrec": BLUE, "llama": ORANGE}
     for axis, (size, label) in zip(axes, sizes.items()):
         axis.axhspan(1 / 1.3, 1.3, color="#eeeeee", lw=0)
-        for (backbone, colour), (column, dash, word) in itertools.product(colours.items(), (("by_flops", "--", "FLOPs"), ("by_sum", "-", "sum of work"))):
-            line = rows[(rows["backbone"] == backbone) & ((rows["grows"] == size) | rows["grows"].isna())].sort_values(size)
-            axis.plot(line[size], line[column], ls=dash, marker="o", ms=3, lw=1.2, color=colour, label=f"{backbone}, over {word}")
-        _log_axis(axis, sorted(rows.loc[rows["grows"] == size, size].unique())[:: 2 if size == "n_items" else 1])
+        for (backbone, colour), (column, dash, word) in itertools.product(
+            colours.items(), (("by_flops", "--", "FLOPs"), ("by_sum", "-", "sum of work"))
+        ):
+            line = rows[
+                (rows["backbone"] == backbone) & ((rows["grows"] == size) | rows["grows"].isna())
+            ].sort_values(size)
+            axis.plot(
+                line[size],
+                line[column],
+                ls=dash,
+                marker="o",
+                ms=3,
+                lw=1.2,
+                color=colour,
+                label=f"{backbone}, over {word}",
+            )
+        _log_axis(
+            axis,
+            sorted(rows.loc[rows["grows"] == size, size].unique())[
+                :: 2 if size == "n_items" else 1
+            ],
+        )
         axis.set_yscale("log")
         axis.yaxis.set_major_locator(FixedLocator([0.5, 1, 2, 4, 8]))
         axis.yaxis.set_minor_locator(NullLocator())
@@ -698,7 +1039,12 @@ def growth(rows: pd.DataFrame, narrow=False):
         axis.set_xlabel(label)
         axis.tick_params(labelsize=7)
     axes[0].set_ylabel("measured / model")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=1 if narrow else 2,
+        fontsize=8,
+    )
     return figure
 
 
@@ -706,18 +1052,38 @@ def steps(changes: pd.DataFrame, narrow=False):
     """What each step to a larger N or d changes, in per cent, with its interval: a panel a log; columns of `evidence.steps`."""
     logs = list(dict.fromkeys(changes["log"]))
     figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
-    colours, names = {"n_layers": BLUE, "d_emb": ORANGE}, {"n_layers": "layers N", "d_emb": "dimension d"}
+    colours, names = (
+        {"n_layers": BLUE, "d_emb": ORANGE},
+        {"n_layers": "layers N", "d_emb": "dimension d"},
+    )
     for axis, log in zip(axes, logs):
         here = changes[changes["log"] == log].reset_index(drop=True)
         for name, rows in here.groupby("axis", sort=False):
             bars = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
-            axis.errorbar(rows.index, rows["change"], yerr=bars, fmt="o", ms=4, capsize=2, lw=1.2, color=colours[name], label=names[name])
+            axis.errorbar(
+                rows.index,
+                rows["change"],
+                yerr=bars,
+                fmt="o",
+                ms=4,
+                capsize=2,
+                lw=1.2,
+                color=colours[name],
+                label=names[name],
+            )
         axis.axhline(0, color="black", lw=0.8)
-        axis.set_xticks(here.index, [f"{small}→{large}" for small, large in zip(here["smaller"], here["larger"])], rotation=60, fontsize=7)
+        axis.set_xticks(
+            here.index,
+            [f"{small}→{large}" for small, large in zip(here["smaller"], here["larger"])],
+            rotation=60,
+            fontsize=7,
+        )
         axis.set_xlim(-0.6, len(here) - 0.4)
         axis.set_title(log)
         axis.grid(axis="x", visible=False)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8
+    )
     figure.supylabel("change, per cent", fontsize=9)
     return figure
 
@@ -739,18 +1105,43 @@ def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
         place = {cell: i for i, cell in enumerate(sorted(cells))}
         for i, law in enumerate(chosen):
             rows = here[here["law"] == law]
-            x = np.array([place[cell] for cell in zip(rows["n_layers"], rows["d_emb"])]) + 0.16 * (i - (len(chosen) - 1) / 2) + 0.04
-            bars = np.clip([rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]], 0, None)
-            axis.errorbar(x, rows["predicted"], yerr=bars, fmt="o", ms=3, lw=1, color=colours[law], label=law)
+            x = (
+                np.array([place[cell] for cell in zip(rows["n_layers"], rows["d_emb"])])
+                + 0.16 * (i - (len(chosen) - 1) / 2)
+                + 0.04
+            )
+            bars = np.clip(
+                [rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]], 0, None
+            )
+            axis.errorbar(
+                x, rows["predicted"], yerr=bars, fmt="o", ms=3, lw=1, color=colours[law], label=law
+            )
         rows = here.drop_duplicates(["n_layers", "d_emb"])
         x = np.array([place[cell] for cell in zip(rows["n_layers"], rows["d_emb"])]) - 0.36
-        axis.errorbar(x, rows["value"], yerr=(rows["sd"] / np.sqrt(rows["seeds"])).fillna(0), fmt="D", ms=4, lw=1, color="black", label="measured")
+        axis.errorbar(
+            x,
+            rows["value"],
+            yerr=(rows["sd"] / np.sqrt(rows["seeds"])).fillna(0),
+            fmt="D",
+            ms=4,
+            lw=1,
+            color="black",
+            label="measured",
+        )
         axis.set_xticks(range(len(cells)), [f"N {n}\nd {d}" for n, d in sorted(cells)], fontsize=7)
         axis.set_ylim(max(0, 0.5 * rows["value"].min()), 1.5 * rows["value"].max())
         axis.set_title(name, fontsize=8)
         axis.grid(axis="x", visible=False)
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
+    handles = {
+        label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper center",
+        ncols=2 if narrow else 5,
+        fontsize=8,
+    )
     figure.supylabel(metric, fontsize=9)
     return figure
 
@@ -760,28 +1151,69 @@ def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     same with ", kept": where a law is asked only for what was not measured."""
     figure, axes = _grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
-    for axis, column, label in zip(axes, ("as good", "regret"), ("as good as the best, %", "mean regret, %")):
-        axis.plot(counts[f"{column}, kept"], place, "o", ms=8, mfc="none", color=ORANGE, label="asked only for what was not measured")
+    for axis, column, label in zip(
+        axes, ("as good", "regret"), ("as good as the best, %", "mean regret, %")
+    ):
+        axis.plot(
+            counts[f"{column}, kept"],
+            place,
+            "o",
+            ms=8,
+            mfc="none",
+            color=ORANGE,
+            label="asked only for what was not measured",
+        )
         axis.plot(counts[column], place, "o", ms=5, color=BLUE, label="asked for all")
         axis.set_yticks(place, counts["rule"], fontsize=8)
         axis.set_ylim(-0.6, len(counts) - 0.4)
         axis.set_xlabel(label)
         axis.set_xlim(0, 103 if column == "as good" else None)
     axes[0].axvline(100 * target, color=GREY, lw=1, ls="--")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=1 if narrow else 2,
+        fontsize=8,
+    )
     return figure
 
 
-def answer(panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]], paper: set[str], narrow=False):
+def answer(
+    panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]], paper: set[str], narrow=False
+):
     """The findings in one figure: a panel a question, with what is told (columns label, mean, low, high), where a dashed line stands, and what the axis tells and which way is better; what the paper says in orange."""
     figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
     for axis, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
         rows = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(rows.itertuples()):
             of_paper = row.label in paper
-            axis.plot([row.low, row.high], [y, y], color=ORANGE if of_paper else BLUE, lw=1.8, solid_capstyle="butt")
-            axis.plot(row.mean, y, "D" if of_paper else "o", ms=6, color=ORANGE if of_paper else BLUE, clip_on=False, zorder=3)
-            axis.annotate(row.label, (0, y), (2, 5), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8, fontweight="bold" if of_paper else "normal", zorder=2, bbox={"fc": "white", "ec": "none", "pad": 0.5})
+            axis.plot(
+                [row.low, row.high],
+                [y, y],
+                color=ORANGE if of_paper else BLUE,
+                lw=1.8,
+                solid_capstyle="butt",
+            )
+            axis.plot(
+                row.mean,
+                y,
+                "D" if of_paper else "o",
+                ms=6,
+                color=ORANGE if of_paper else BLUE,
+                clip_on=False,
+                zorder=3,
+            )
+            axis.annotate(
+                row.label,
+                (0, y),
+                (2, 5),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                fontsize=8,
+                fontweight="bold" if of_paper else "normal",
+                zorder=2,
+                bbox={"fc": "white", "ec": "none", "pad": 0.5},
+            )
         axis.axvline(line, color=GREY, lw=1, ls="--", zorder=1)
         axis.set_yticks([])
         axis.set_ylim(-0.4, len(rows) - 0.2)
@@ -803,7 +1235,9 @@ def league(table: pd.DataFrame, narrow=False):
     figure, axes = _grid(len(splits), narrow, 2, 1, 4.4, sharey=not narrow)
     place, floor = np.arange(len(shown)), -60.0
     for axis, (split, label) in zip(axes, splits.items()):
-        edge, low, high = (100 * shown[f"{name} {split}"].to_numpy() for name in ("edge", "low", "high"))
+        edge, low, high = (
+            100 * shown[f"{name} {split}"].to_numpy() for name in ("edge", "low", "high")
+        )
         sure = np.where(low > 0, GREEN, np.where(high < 0, RED, GREY))
         for y, x, left, right, colour in zip(place, edge, low, high, sure):
             axis.plot([max(left, floor), max(right, floor)], [y, y], color=colour, lw=1.4)
@@ -820,19 +1254,36 @@ def league(table: pd.DataFrame, narrow=False):
 def against_changes(found: pd.DataFrame, chosen: Mapping[str, np.ndarray], narrow=False):
     """What the metric changed (per cent) against what each chosen candidate for D′ changed (per cent); a colour an intervention, a mark a log."""
     figure, axes = _grid(len(chosen), narrow, 2, 1, 2.7, sharey=True)
-    colours = dict(zip(dict.fromkeys(found["intervention"]), (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY, "black")))
+    colours = dict(
+        zip(
+            dict.fromkeys(found["intervention"]),
+            (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY, "black"),
+        )
+    )
     marks = dict(zip(dict.fromkeys(found["log"]), "oD^sv*"))
     for axis, (name, x) in zip(axes, chosen.items()):
         for (intervention, log), rows in found.groupby(["intervention", "log"], sort=False):
-            axis.plot(100 * x[rows.index], 100 * rows["change"], marks[log], ms=4, mew=0, alpha=0.8, color=colours[intervention])
+            axis.plot(
+                100 * x[rows.index],
+                100 * rows["change"],
+                marks[log],
+                ms=4,
+                mew=0,
+                alpha=0.8,
+                color=colours[intervention],
+            )
         axis.axhline(0, color="black", lw=0.6)
         axis.axvline(0, color="black", lw=0.6)
         axis.set_title(name, fontsize=8)
         axis.tick_params(labelsize=7)
     handles = [plt.Line2D([], [], ls="", marker="o", color=colour) for colour in colours.values()]
-    handles += [plt.Line2D([], [], ls="", marker=mark, color="black", mfc="none") for mark in marks.values()]
+    handles += [
+        plt.Line2D([], [], ls="", marker=mark, color="black", mfc="none") for mark in marks.values()
+    ]
     words = [name.replace("_", " ") for name in colours]
-    figure.legend(handles, [*words, *marks], loc="outside upper center", ncols=2 if narrow else 5, fontsize=7)
+    figure.legend(
+        handles, [*words, *marks], loc="outside upper center", ncols=2 if narrow else 5, fontsize=7
+    )
     figure.supxlabel("change of the candidate, 100 × ln", fontsize=9)
     figure.supylabel("change of the metric, 100 × ln", fontsize=9)
     return figure
@@ -844,7 +1295,9 @@ def controls(rows: pd.DataFrame, metric: str, narrow=False):
     rows: kind (size or rate), x, metric, best (nan where it is not known for the metric).
     """
     figure, axes = _grid(2, narrow, 2, 1, 2.7)
-    for axis, kind, label in zip(axes, ("size", "rate"), ("users, at one entropy rate", "entropy rate (nats), at one size")):
+    for axis, kind, label in zip(
+        axes, ("size", "rate"), ("users, at one entropy rate", "entropy rate (nats), at one size")
+    ):
         here = rows[rows["kind"] == kind].sort_values("x")
         means = here.groupby("x")[[metric, "best"]].mean()
         axis.plot(here["x"], here[metric], "o", ms=4, color=BLUE, mfc="none")
@@ -855,7 +1308,9 @@ def controls(rows: pd.DataFrame, metric: str, narrow=False):
         axis.set_xlabel(label)
         axis.set_ylim(0, None)
     axes[0].set_ylabel(metric)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2, fontsize=8
+    )
     return figure
 
 
@@ -866,46 +1321,94 @@ def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
     colours = dict(zip(dict.fromkeys(errors["rule"]), (BLUE, GREY, ORANGE)))
     for axis, target in zip(axes, targets):
         for rule, rows in errors[errors["target"] == target].groupby("rule", sort=False):
-            axis.plot(rows["runs"], rows["ape"], "-o", ms=3.5, lw=1.3, color=colours[rule], label=rule)
+            axis.plot(
+                rows["runs"], rows["ape"], "-o", ms=3.5, lw=1.3, color=colours[rule], label=rule
+            )
         axis.axhline(floor[target], color="black", lw=1, ls=":", label="noise alone")
         axis.set_title(target, fontsize=8)
         axis.set_xlabel("runs of the target")
     axes[0].set_ylim(0, 1.05 * errors["ape"].max())
     axes[0].set_ylabel("error on the rest, %")
-    handles = {label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2 if narrow else 4, fontsize=8)
+    handles = {
+        label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels())
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside upper center",
+        ncols=2 if narrow else 4,
+        fontsize=8,
+    )
     return figure
 
 
 # ---------------------------------------------------------------- the report on a log
 
 
-def outlook(one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None = None, narrow=False):
+def outlook(
+    one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None = None, narrow=False
+):
     """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
     run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.judge`, that metric; best: n_layers and d_emb; later: runs that came after,
     columns n_layers, d_emb and the metric."""
     runs = pd.DataFrame(one["measured"])
-    axes_of = {"d_emb": ("dimension d", "d_emb"), "n_layers": ("layers N", "n_layers"), "tokens": ("data, times what there is", "data")}
+    axes_of = {
+        "d_emb": ("dimension d", "d_emb"),
+        "n_layers": ("layers N", "n_layers"),
+        "tokens": ("data, times what there is", "data"),
+    }
     figure, axes = _grid(3, narrow, 3, 1, 2.4, sharey=not narrow)
     for axis, (name, (label, column)) in zip(axes, axes_of.items()):
         curve = {key: np.array(values) for key, values in one["curves"][name].items()}
         held = {"n_layers": best["n_layers"], "d_emb": best["d_emb"], "data": 1.0}
-        alike = np.logical_and.reduce([runs[other] == value for other, value in held.items() if other != column])
+        alike = np.logical_and.reduce(
+            [runs[other] == value for other, value in held.items() if other != column]
+        )
         here, others = runs[alike], runs[~alike]
         axis.axvspan(runs[column].max(), curve["x"].max(), color=GREY, alpha=0.12, lw=0)
-        axis.fill_between(curve["x"], curve["low"], curve["high"], color=BLUE, alpha=0.2, lw=0, label="interval for one run")
+        axis.fill_between(
+            curve["x"],
+            curve["low"],
+            curve["high"],
+            color=BLUE,
+            alpha=0.2,
+            lw=0,
+            label="interval for one run",
+        )
         axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
-        axis.plot(others[column], others["value"], "o", ms=3, color=GREY, mfc="none", mew=0.8, alpha=0.8, label="run of other sizes")
+        axis.plot(
+            others[column],
+            others["value"],
+            "o",
+            ms=3,
+            color=GREY,
+            mfc="none",
+            mew=0.8,
+            alpha=0.8,
+            label="run of other sizes",
+        )
         axis.plot(here[column], here["value"], "o", ms=5, color=ORANGE, mew=0, label="run")
         if later is not None and name in families.AXES:
             other = next(one for one in families.AXES if one != name)
             along = later[later[other] == best[other]]
-            axis.plot(along[name], along[metric], "D", ms=5, color="black", mfc="none", label="came later")
-        _log_axis(axis, [0.25, 0.5, 1, 2, 4] if column == "data" else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}))
+            axis.plot(
+                along[name], along[metric], "D", ms=5, color="black", mfc="none", label="came later"
+            )
+        _log_axis(
+            axis,
+            [0.25, 0.5, 1, 2, 4]
+            if column == "data"
+            else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}),
+        )
         axis.set_xlabel(label)
         axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
     axes[0].set_ylabel(metric)
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2 if narrow else 5, fontsize=8)
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside upper center",
+        ncols=2 if narrow else 5,
+        fontsize=8,
+    )
     return figure
 
 
@@ -913,9 +1416,23 @@ def doublings(by_metric: Mapping[str, Mapping], narrow=False):
     """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `doublings` of `report.judge`."""
     figure, (axis,) = _grid(1, narrow, 1, 1, 1.9)
     names = {"tokens": "data", "n_layers": "layers N", "d_emb": "dimension d"}
-    for place, (colour, (metric, gains)) in zip((0.12, -0.12), zip((BLUE, ORANGE), by_metric.items())):
-        change, low, high = (np.array([gains[name][key] for name in names]) for key in ("change", "low", "high"))
-        axis.errorbar(change, np.arange(3) + place, xerr=[change - low, high - change], fmt="o", ms=5, capsize=2, lw=1.4, color=colour, label=metric)
+    for place, (colour, (metric, gains)) in zip(
+        (0.12, -0.12), zip((BLUE, ORANGE), by_metric.items())
+    ):
+        change, low, high = (
+            np.array([gains[name][key] for name in names]) for key in ("change", "low", "high")
+        )
+        axis.errorbar(
+            change,
+            np.arange(3) + place,
+            xerr=[change - low, high - change],
+            fmt="o",
+            ms=5,
+            capsize=2,
+            lw=1.4,
+            color=colour,
+            label=metric,
+        )
     axis.axvline(0, color="black", lw=0.8)
     axis.set_yticks(range(3), names.values())
     axis.set_ylim(-0.5, 2.5)

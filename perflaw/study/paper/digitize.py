@@ -41,8 +41,17 @@ LOGS = ("MovieLens-1M",) * 3 + ("KuaiRand-Pure",) * 2 + ("Amazon-Books",) * 3 + 
 GRID = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)  # layers and dimensions, as the paper has them
 GRIDS = {"Industrial": ((8, 16, 32, 64), (128, 256, 512, 1024))}  # others than GRID
 # The places of a grid line in the unit cube by axis: three points on its walls, 0 where the line's own coordinate goes.
-WALLS = np.array([[[0, 0, 0], [0, 1, 0], [0, 1, 1]], [[0, 0, 1], [0, 0, 0], [1, 0, 0]], [[1, 1, 0], [0, 1, 0], [0, 0, 0]]], float)
-BOX = np.array([0, 0, 327.72, 327.72])  # pt: the axes of a published panel, put at the page's corner
+WALLS = np.array(
+    [
+        [[0, 0, 0], [0, 1, 0], [0, 1, 1]],
+        [[0, 0, 1], [0, 0, 0], [1, 0, 0]],
+        [[1, 1, 0], [0, 1, 0], [0, 0, 0]],
+    ],
+    float,
+)
+BOX = np.array(
+    [0, 0, 327.72, 327.72]
+)  # pt: the axes of a published panel, put at the page's corner
 TOLERANCE = 1e-3  # pt: a picture that is this far from its model is of something else
 
 
@@ -51,7 +60,9 @@ class Panel(NamedTuple):
 
     box: np.ndarray  # (4,): left, bottom, width, height of the axes, pt
     lines: np.ndarray  # (n, 3, 2): the grid lines, three points each, pt
-    texts: tuple[str, ...]  # in the order of drawing: ticks and name of x, of y, of z, title, legend
+    texts: tuple[
+        str, ...
+    ]  # in the order of drawing: ticks and name of x, of y, of z, title, legend
     dots: np.ndarray  # (n, 2): centres of the dots, pt
 
 
@@ -86,12 +97,21 @@ def find(folder: str | os.PathLike = "") -> dict[str, Path]:
     folder = os.fspath(folder) or os.environ.get(FOLDER, "")
     if not folder:
         return {}
-    files = {name: datasets.fetch("the authors' figure", REPOSITORY + name, f"sha256:{SHA256[name]}") if folder == DOWNLOAD else HOME / folder / name for name in SHA256}
+    files = {
+        name: datasets.fetch("the authors' figure", REPOSITORY + name, f"sha256:{SHA256[name]}")
+        if folder == DOWNLOAD
+        else HOME / folder / name
+        for name in SHA256
+    }
     for name, path in files.items():
         if not path.is_file():
-            raise InputError(f"{path} is not there: name a folder with {', '.join(SHA256)} (from {REPOSITORY}), or '{DOWNLOAD}'")
+            raise InputError(
+                f"{path} is not there: name a folder with {', '.join(SHA256)} (from {REPOSITORY}), or '{DOWNLOAD}'"
+            )
         if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[name]:
-            raise InputError(f"{path} is not the published figure: its sha256 is not {SHA256[name]}")
+            raise InputError(
+                f"{path} is not the published figure: its sha256 is not {SHA256[name]}"
+            )
     return files
 
 
@@ -108,7 +128,9 @@ def read_pdf(path: str | os.PathLike) -> list[Panel]:
         contents = PdfReader(path).pages[0].get_contents()
         operations = [] if contents is None else contents.operations
     except Exception as error:  # a file that is no PDF can break a reader anywhere
-        raise InputError(f"{path} cannot be read as a PDF: {' '.join(str(error).split()) or type(error).__name__}") from None
+        raise InputError(
+            f"{path} cannot be read as a PDF: {' '.join(str(error).split()) or type(error).__name__}"
+        ) from None
     found, shape, points, clip, clipped = [], "", [], None, False
     for operands, operator in operations:
         name = operator.decode()
@@ -131,8 +153,13 @@ def read_pdf(path: str | os.PathLike) -> list[Panel]:
             parts = operands[0] if name == "TJ" else operands  # TJ: with kerning between
             found[-1]["texts"].append("".join(part for part in parts if isinstance(part, str)))
     if not found or not all(panel["box"] and panel["dots"] for panel in found):
-        raise InputError(f"{path} does not hold three-dimensional panels with dots, as matplotlib draws them")
-    return [Panel(np.array(p["box"]), np.array(p["lines"]), tuple(p["texts"]), np.array(p["dots"])) for p in found]
+        raise InputError(
+            f"{path} does not hold three-dimensional panels with dots, as matplotlib draws them"
+        )
+    return [
+        Panel(np.array(p["box"]), np.array(p["lines"]), tuple(p["texts"]), np.array(p["dots"]))
+        for p in found
+    ]
 
 
 # ---------------------------------------------------------------- geometry
@@ -164,7 +191,10 @@ def _along(axis, start, fraction):
     """
     view = _view()
     seen = start @ view[:, :3].T + view[:, 3]
-    left, right = view[:2, axis] - fraction * view[2, axis], fraction * seen[..., 2:] - seen[..., :2]
+    left, right = (
+        view[:2, axis] - fraction * view[2, axis],
+        fraction * seen[..., 2:] - seen[..., :2],
+    )
     return (left * right).sum(-1) / (left**2).sum(-1)
 
 
@@ -183,19 +213,27 @@ def calibrate(panel: Panel) -> View:
             labels.append([])
     labels = [np.array(ticks) for ticks in labels if ticks]
     if len(labels) != 3 or sum(map(len, labels)) != len(panel.lines) or min(map(len, labels)) < 2:
-        raise InputError("the tick labels of a panel do not match its grid lines: they must be plain numbers, two an axis at least")
+        raise InputError(
+            "the tick labels of a panel do not match its grid lines: they must be plain numbers, two an axis at least"
+        )
     drawn = (panel.lines - panel.box[:2]) / panel.box[2:]
     which = np.repeat(range(3), [len(ticks) for ticks in labels])
     limits, fitted = np.empty((3, 2)), np.empty((len(drawn), 3, 3))
     for axis, ticks in enumerate(labels):
         slope, low = np.polyfit(_along(axis, WALLS[axis], drawn[which == axis]).mean(1), ticks, 1)
         limits[axis] = low, low + slope
-        fitted[which == axis] = WALLS[axis] + np.eye(3)[axis] * ((ticks - low) / slope)[:, None, None]
+        fitted[which == axis] = (
+            WALLS[axis] + np.eye(3)[axis] * ((ticks - low) / slope)[:, None, None]
+        )
     lines = panel.box[:2] + panel.box[2:] * _picture(fitted)
     apart = np.linalg.norm(lines - panel.lines, axis=-1).max(1)
     if not apart.max() < TOLERANCE:
-        raise InputError(f"a panel is not in matplotlib's default view: its grid lines are off by {apart.max():.2g} pt")
-    return View(panel.box, limits, lines, np.array([apart[which == axis].max() for axis in range(3)]))
+        raise InputError(
+            f"a panel is not in matplotlib's default view: its grid lines are off by {apart.max():.2g} pt"
+        )
+    return View(
+        panel.box, limits, lines, np.array([apart[which == axis].max() for axis in range(3)])
+    )
 
 
 def usual_view(surface: pd.DataFrame) -> View:
@@ -204,7 +242,11 @@ def usual_view(surface: pd.DataFrame) -> View:
     Each axis has 5 % of the range of what is drawn and then 1/48 of its length at both ends. In the published
     figures so are the limits of N and d; those of the value take in the drawn surface too. It has no grid lines.
     """
-    ends = surface[["n_layers", "d_emb", "value"]].agg(["min", "max"]).to_numpy().T + [[0, 0], [-2, 2], [0, 0]]
+    ends = surface[["n_layers", "d_emb", "value"]].agg(["min", "max"]).to_numpy().T + [
+        [0, 0],
+        [-2, 2],
+        [0, 0],
+    ]
     beyond = np.ptp(ends, axis=1) * (0.05 + 1.1 / 48)
     return View(BOX, ends + beyond[:, None] * [-1, 1], np.empty((0, 3, 2)), np.full(3, np.nan))
 
@@ -225,11 +267,15 @@ def dots(panel: Panel, view: View, layers, dimensions) -> pd.DataFrame:
     apart[(height < 0) | (height > 1)] = np.inf
     best, order = apart.argmin(1), np.sort(apart, axis=1)
     if sorted(best) != list(range(len(cells))) or not order[:, 0].max() < TOLERANCE:
-        raise InputError(f"the {len(best)} dots of a panel are not one on each of the {len(cells)} cells")
+        raise InputError(
+            f"the {len(best)} dots of a panel are not one on each of the {len(cells)} cells"
+        )
     low, high = view.limits[2]
     found = pd.DataFrame(cells[best], columns=["n_layers", "d_emb"])
     found["read"] = low + (high - low) * height[np.arange(len(best)), best]
-    return found.assign(pixel_residual_pt=order[:, 0], next_pt=order[:, 1]).sort_values(["n_layers", "d_emb"], ignore_index=True)
+    return found.assign(pixel_residual_pt=order[:, 0], next_pt=order[:, 1]).sort_values(
+        ["n_layers", "d_emb"], ignore_index=True
+    )
 
 
 # ---------------------------------------------------------------- the published figures
@@ -247,14 +293,29 @@ def recover(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     for source, path in files.items():
         for panel, dataset in zip(read_pdf(path), LOGS, strict=True):
             length = int(re.search(r"Max Sequence Length = (\d+)", " ".join(panel.texts))[1])
-            name = {"dataset": dataset, "max_seq_len": length, "metric": f"{Path(source).stem.partition('_')[2]}@10"}
+            name = {
+                "dataset": dataset,
+                "max_seq_len": length,
+                "metric": f"{Path(source).stem.partition('_')[2]}@10",
+            }
             view = calibrate(panel)
             found = dots(panel, view, *GRIDS.get(dataset, GRID))
             points.append(found.assign(**name, value=found["read"].round(4), source_pdf=source))
             residuals = dict(zip(("n_pt", "d_pt", "value_pt"), view.residuals))
             ends = {"dot_pt": found["pixel_residual_pt"].max(), "next_pt": found["next_pt"].min()}
-            panels.append({"source_pdf": source, **name, "grid_lines": len(panel.lines), **residuals, **ends})
-    columns = [*SURFACE, "n_layers", "d_emb", "value", "pixel_residual_pt", "source_pdf", "read", "next_pt"]
+            panels.append(
+                {"source_pdf": source, **name, "grid_lines": len(panel.lines), **residuals, **ends}
+            )
+    columns = [
+        *SURFACE,
+        "n_layers",
+        "d_emb",
+        "value",
+        "pixel_residual_pt",
+        "source_pdf",
+        "read",
+        "next_pt",
+    ]
     return pd.concat(points, ignore_index=True)[columns], pd.DataFrame(panels)
 
 
@@ -267,7 +328,13 @@ def compare(found: pd.DataFrame, recorded: pd.DataFrame) -> dict[str, float]:
     """
     cell = [*SURFACE, "n_layers", "d_emb"]
     mine = found["source_pdf"].isin(recorded["source_pdf"])
-    both = recorded.merge(found[mine], on=[*cell, "source_pdf"], how="outer", suffixes=("", "_read"), indicator="where")
+    both = recorded.merge(
+        found[mine],
+        on=[*cell, "source_pdf"],
+        how="outer",
+        suffixes=("", "_read"),
+        indicator="where",
+    )
     twice = found[mine].merge(found[~mine], on=cell, suffixes=("", "_other"))
     return {
         "rows": int(mine.sum()),

@@ -37,7 +37,9 @@ def surfaces(path: str | Path = "") -> pd.DataFrame:
         return pd.read_csv(FOLDER / "surfaces.csv")
     table = read_table(HOME / path)
     if missing := [name for name in (*SURFACE, "n_layers", "d_emb", "value") if name not in table]:
-        raise InputError(f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}")
+        raise InputError(
+            f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
+        )
     return table
 
 
@@ -50,13 +52,17 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV table with a header line: {str(error).strip()}") from None
+        raise InputError(
+            f"{path} is not a CSV table with a header line: {str(error).strip()}"
+        ) from None
     if len(table.columns) == 1 and ";" in table.columns[0]:
         raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
     if table.empty:
         raise InputError(f"{path} has no rows; give one row for each run, under a header line")
     if not isinstance(table.index, pd.RangeIndex):  # what is left of the first named column
-        raise InputError(f"{path}: rows have more columns than the {len(names)} of the header ({', '.join(names)}); mend the header")
+        raise InputError(
+            f"{path}: rows have more columns than the {len(names)} of the header ({', '.join(names)}); mend the header"
+        )
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise InputError(f"{path} has the column {twice[0]!r} twice: rename one")
     return table.rename(columns=str.strip)
@@ -67,9 +73,13 @@ def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
     try:
         which = table.eval(query)
     except Exception as error:  # pandas raises whatever the query's evaluation does
-        raise InputError(f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}") from None
+        raise InputError(
+            f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}"
+        ) from None
     if not pd.api.types.is_bool_dtype(which):
-        raise InputError(f"the query {query!r} is no condition; write one, such as dataset == 'Beauty' or epoch > 3")
+        raise InputError(
+            f"the query {query!r} is no condition; write one, such as dataset == 'Beauty' or epoch > 3"
+        )
     if not np.any(which):
         raise InputError(f"the query {query!r} keeps no row")
     return table.loc[which]
@@ -84,7 +94,11 @@ def printed_fits() -> pd.DataFrame:
     """
     table = pd.read_csv(FOLDER / "printed_fits.csv")
     forms = [_drawn_form(text) for text in table["drawn_form"]]
-    renamed = {"printed_R2": "printed_r2", "printed_Dprime": "printed_d_prime", "R2_of_drawn_surface": "drawn_r2"}
+    renamed = {
+        "printed_R2": "printed_r2",
+        "printed_Dprime": "printed_d_prime",
+        "R2_of_drawn_surface": "drawn_r2",
+    }
     columns = ["law", "metric", "dataset", "max_seq_len", *renamed.values(), "printed_b"]
     return table.rename(columns=renamed)[columns].assign(
         family=[family for family, _ in forms], options=[options for _, options in forms]

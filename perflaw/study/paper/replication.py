@@ -25,11 +25,17 @@ def panels(table: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     fits = []
     for panel in printed.itertuples():
         surface = surfaces[panel.dataset, panel.max_seq_len, panel.metric]
-        fits.append(fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"]))
-    return printed.assign(refit_r2=[fit.r2 for fit in fits], refit_status=[fit.status for fit in fits])
+        fits.append(
+            fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"])
+        )
+    return printed.assign(
+        refit_r2=[fit.r2 for fit in fits], refit_status=[fit.status for fit in fits]
+    )
 
 
-def authors_recipe(points: pd.DataFrame, y, start: dict[str, float] | None = None, k: float = 2.0) -> dict[str, float]:
+def authors_recipe(
+    points: pd.DataFrame, y, start: dict[str, float] | None = None, k: float = 2.0
+) -> dict[str, float]:
     """One local search for the seven parameters, as the authors' script does it, and its R².
 
     start: values that differ from the script's start, which is one for all seven.
@@ -41,7 +47,9 @@ def authors_recipe(points: pd.DataFrame, y, start: dict[str, float] | None = Non
         return families.paper_surface(dict(zip(families.AXES, x)), *values, k=k)
 
     begin = list((RECIPE_START | (start or {})).values())
-    with warnings.catch_warnings():  # overflows on its way, and a covariance that is singular throughout
+    with (
+        warnings.catch_warnings()
+    ):  # overflows on its way, and a covariance that is singular throughout
         warnings.simplefilter("ignore")
         try:
             values, _ = curve_fit(law, x, y, p0=begin, maxfev=RECIPE_EVALUATIONS)
@@ -60,7 +68,9 @@ def recipe_against_search(fits: dict[tuple, Fit]) -> pd.DataFrame:
     rows = []
     for key, fit in fits.items():
         recipe = authors_recipe(fit.points, fit.y)
-        rows.append({"surface": published.label(key), "recipe_r2": recipe["r2"], "global_r2": fit.r2})
+        rows.append(
+            {"surface": published.label(key), "recipe_r2": recipe["r2"], "global_r2": fit.r2}
+        )
     return pd.DataFrame(rows)
 
 
@@ -73,7 +83,9 @@ def free_data_parameter(fit: Fit, starts=(0.1, 0.3, 1, 3, 10, 30, 100)) -> pd.Da
     paper = families.paper_parameters(fit.parameters, fit.law.options["k"])
     rows = []
     for start in starts:
-        found = authors_recipe(fit.points, fit.y, {**paper, "D": float(start)}, fit.law.options["k"])
+        found = authors_recipe(
+            fit.points, fit.y, {**paper, "D": float(start)}, fit.law.options["k"]
+        )
         rows.append({"start": start, "fitted": found["D"], "b": found["b"], "r2": found["r2"]})
     return pd.DataFrame(rows)
 
@@ -94,5 +106,13 @@ def identification(table: pd.DataFrame, k: float = 2.0) -> pd.DataFrame:
     for fit in fitting.fit_surfaces(families.performance(k=k), table, published.SURFACE).values():
         at = {**families.paper_parameters(fit.parameters, k), "w5": 1.0, "D": 2.0}
         ranks.append(fitting.rank(families.paper_jacobian(fit.points, at, k)))
-    rows.append((f"as published, seven parameters, k = {k:g}", 7, min(ranks), max(ranks), sum(r < 7 for r in ranks)))
+    rows.append(
+        (
+            f"as published, seven parameters, k = {k:g}",
+            7,
+            min(ranks),
+            max(ranks),
+            sum(r < 7 for r in ranks),
+        )
+    )
     return pd.DataFrame(rows, columns=["law", "parameters", "least", "most", "not_identified"])

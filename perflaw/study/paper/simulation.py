@@ -87,13 +87,29 @@ def coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.Data
             x = {axis: np.array([float(value)]) for axis, value in zip(families.AXES, point)}
             value = float(LAW.basis(x, truth.to_numpy()[3:])[0] @ truth.to_numpy()[:3])
             held = fitting.rss_if(LAW, GRID, y, lambda theta: LAW.basis(x, theta)[..., 0, :], value)
-            add(f"value at N {point[0]}, d {point[1]} ({place})", "predicted value", value, held <= limit)
-        for axis, exponent, weight in zip(families.AXES, LAW.exponents, LAW.linear[1:]) if scenario.optimum else ():
+            add(
+                f"value at N {point[0]}, d {point[1]} ({place})",
+                "predicted value",
+                value,
+                held <= limit,
+            )
+        for axis, exponent, weight in (
+            zip(families.AXES, LAW.exponents, LAW.linear[1:]) if scenario.optimum else ()
+        ):
             flat = (np.array(LAW.linear) == weight).astype(float)
             turned = _held(exponent, truth[exponent], y) <= limit
-            flattened = fitting.rss_if(LAW, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0) <= limit
+            flattened = (
+                fitting.rss_if(LAW, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0)
+                <= limit
+            )
             value = scenario.optimum[families.AXES.index(axis)]
-            add(f"optimum of {families.SYMBOLS[axis]}", "optimum", value, turned | flattened, np.mean(flattened))
+            add(
+                f"optimum of {families.SYMBOLS[axis]}",
+                "optimum",
+                value,
+                turned | flattened,
+                np.mean(flattened),
+            )
     return pd.DataFrame(rows, columns=["scenario", "quantity", "kind", "truth", "covered", "open"])
 
 
@@ -113,7 +129,9 @@ def _arrays(points):
 # ---------------------------------------------------------------- negative control
 
 
-def negative_control(kind: str, table: pd.DataFrame, n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+def negative_control(
+    kind: str, table: pd.DataFrame, n_draws: int = 1000, level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
     """Simulated sets of surfaces on the cells of `table`, and what `joint.claims` says of them.
 
     kind: "no decline", where each log rises along each axis, in a straight line of the
@@ -126,8 +144,14 @@ def negative_control(kind: str, table: pd.DataFrame, n_draws: int = 1000, level:
     data = mixed.cells(table)
     whole = mixed.fit(table)
     found = mixed.model(data.frame, data.frame, mixed.JOINT)
-    noise = np.sqrt(np.diag(found.covariance(whole.variances[0]) - found.covariance(whole.variances[0], noise=False)))
-    places = [(axis + 1) / 2 for axis in mixed.scaled(data.frame, data.frame)]  # from 0 to 1 on a log's grid
+    noise = np.sqrt(
+        np.diag(
+            found.covariance(whole.variances[0]) - found.covariance(whole.variances[0], noise=False)
+        )
+    )
+    places = [
+        (axis + 1) / 2 for axis in mixed.scaled(data.frame, data.frame)
+    ]  # from 0 to 1 on a log's grid
     rng, everything, parts = np.random.default_rng(seed), np.arange(len(data)), []
     for draw in range(n_draws):
         y = noise * rng.standard_normal(len(data))
