@@ -11,7 +11,7 @@ import csv
 import importlib.util
 import re
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
 from perflaw.logs.readers.options import (
     MISSING,
     ORDER,
+    ROLES,
     Columns,
     Findings,
     ReadOptions,
@@ -86,21 +87,31 @@ def escape_path(path: Path) -> str:
 
 @dataclass
 class Places:
-    """How the place of a row is shown: its number and `offset`, as `where` has it."""
+    """How the place of a row is shown in messages.
+
+    Attributes
+    ----------
+    offset : int
+        Of the number that is shown to that of the row in `raw`.
+    line : callable or None
+        number of the row in `raw` → its line, where that is no matter of an offset.
+    """
 
     label: str
     where: str = "row {}"
     offset: int = 1
+    line: Callable[[int], int] | None = None
 
     def show(self, place) -> str:
-        """The place of a row in words."""
-        return f"{self.label}, {self.where.format(int(place) + self.offset)}"
+        """Where a row is, in words."""
+        number = self.line(int(place)) if self.line else int(place) + self.offset
+        return f"{self.label}, {self.where.format(number)}"
 
 
 # ---------------------------------------------------------------- text
 
 
-def _spool(rows: Iterable[tuple[int, Sequence[str]]], folder: str, width: int) -> Path:
+def _spool(rows: Iterable[tuple[int, Sequence[str]]], folder: str) -> Path:
     """Rows with their lines as a file that has one reading."""
     path = Path(folder) / "rows.csv"
     with open(path, "w", encoding="utf-8", newline="") as file:
@@ -110,34 +121,45 @@ def _spool(rows: Iterable[tuple[int, Sequence[str]]], folder: str, width: int) -
     return path
 
 
-def load_csv(connection, path: Path, width: int, delimiter: str, quoting: bool, skip: int) -> str:
-    """SQL that reads a text file into columns c0, c1, … of text; run by `create_rows`."""
+def scan_csv(connection, path: Path, width: int, delimiter: str, quote: str, skip: int) -> str:
+    """SQL that reads a text file into columns c0, c1, … of text."""
     columns = ", ".join(f"c{k}: 'VARCHAR'" for k in range(width))
+    set_source(connection, escape_path(path))
+    connection.execute("set variable delimiter = $1", [delimiter])
+    connection.execute("set variable quote = $1", [quote])
     return (
-        f"read_csv($1, auto_detect=false, columns={{{columns}}}, header=false, skip={int(skip)}, "
-        f"delim=$2, quote=$3, escape=$3, compression='none', hive_partitioning=false, "
-        f"max_line_size=16000000, encoding='utf-8')"
+        f"read_csv(getvariable('source'), auto_detect=false, columns={{{columns}}}, header=false, "
+        f"skip={int(skip)}, delim=getvariable('delimiter'), quote=getvariable('quote'), "
+        "escape=getvariable('quote'), compression='none', hive_partitioning=false, "
+        "max_line_size=16000000, encoding='utf-8')"
     )
 
 
-def create_rows(connection, relation: str, picked: dict[str, str], parameters: list, place="rowid"):
-    """Make the view `raw`: user, item, time and place of each row."""
-    columns = ", ".join(
-        f"{picked.get(role, 'null::bigint')} as {role}" for role in ("user", "item", "time")
+def create_rows(connection, relation: str, picked: dict[str, str], extra: str = "") -> None:
+    """Make the view `raw` of a copy: user, item, time and place, the number of the row from 0."""
+    columns = select_roles(picked) + extra
+    connection.execute(f"create temp table rows as select {columns} from {relation}")
+    connection.execute(
+        'create temp view raw as select "user", item, time, rowid as place from rows'
     )
-    if place == "rowid":
-        connection.execute(
-            f"create temp table rows as select {columns} from {relation}", parameters
-        )
-        connection.execute(
-            'create temp view raw as select "user", item, time, rowid as place from rows'
-        )
-    else:
-        connection.execute(
-            f"create temp table rows as select {columns}, {place} as place from {relation}",
-            parameters,
-        )
-        connection.execute("create temp view raw as select * from rows")
+
+
+def view_rows(connection, relation: str, picked: dict[str, str], place: str) -> None:
+    """Make the view `raw` of a relation that numbers its rows itself, without a copy."""
+    columns = select_roles(picked)
+    connection.execute(
+        f"create temp view raw as select {columns}, {place} as place from {relation}"
+    )
+
+
+def select_roles(picked: dict[str, str]) -> str:
+    """SQL of the columns of `raw`, null for a role that has none."""
+    return ", ".join(f'{picked.get(role, "null::bigint")} as "{role}"' for role in ROLES)
+
+
+def set_source(connection, path) -> None:
+    """Name the path, or the paths, that `getvariable('source')` stands for: no SQL has them."""
+    connection.execute("set variable source = $1", [path])
 
 
 def text_column(name: str) -> str:
@@ -150,15 +172,18 @@ def read_spooled(
 ) -> Columns:
     """Sort rows of user, item and, where the width is 3, time, each with its line."""
     with tempfile.TemporaryDirectory(prefix="perflaw-") as folder:
-        path = _spool(rows, folder, width)
+        path = _spool(rows, folder)
         with session(label) as connection:
-            relation = load_csv(connection, path, width + 1, ",", True, 0)
-            picked = {
-                role: text_column(f"c{k}")
-                for k, role in enumerate(("user", "item", "time")[:width], 1)
-            }
-            create_rows(connection, relation, picked, [str(path), ",", '"'], place="c0::bigint")
-            return finish(connection, Places(label, "line {}", 0), width > 2, options, findings)
+            relation = scan_csv(connection, path, width + 1, ",", '"', 0)
+            picked = {role: text_column(f"c{k}") for k, role in enumerate(ROLES[:width], 1)}
+            create_rows(connection, relation, picked, ", c0::bigint as line")
+
+            def line(place):
+                found = connection.execute("select line from rows where rowid = $1", [place])
+                return found.fetchone()[0]
+
+            places = Places(label, "line {}", 0, line)
+            return finish(connection, places, width > 2, options, findings)
 
 
 # ---------------------------------------------------------------- the view `raw` → arrays
@@ -429,14 +454,14 @@ def _read_plain(path, table, roles, scan, label, options, findings) -> Columns |
     notes, guesses = list(findings.notes), list(findings.guesses)
     try:
         with session(label) as connection:
-            relation = load_csv(
-                connection, path, dialect.width, dialect.delimiter, bool(quote), table.skip
+            relation = scan_csv(
+                connection, path, dialect.width, dialect.delimiter, quote, table.skip
             )
             columns = (("user", roles.user), ("item", roles.item), ("time", roles.time))
             picked = {role: text_column(f"c{k}") for role, k in columns if k is not None}
             if roles.clock_time is not None:
                 picked["time"] = f"{picked['time']} || ' ' || {text_column(f'c{roles.clock_time}')}"
-            create_rows(connection, relation, picked, [escape_path(path), dialect.delimiter, quote])
+            create_rows(connection, relation, picked)
             rows = connection.execute("select count(*) from raw").fetchone()[0]
             if rows != scan.lines - table.skip or _has_header_again(connection, table, roles):
                 return None

@@ -56,7 +56,7 @@ def read_frame(source, options: ReadOptions, findings: Findings) -> Columns:
                 "of numbers, text and dates"
             ) from error
         names = _column_names(source, [row[0] for row in described])
-        return _read_relation(connection, relation, [], names, label, options, findings)
+        return _read_relation(connection, relation, names, label, options, findings)
 
 
 def _column_names(source, described: list[str]) -> list[str]:
@@ -89,11 +89,10 @@ def read_parquet(
         if len(paths) > 1:
             _refuse_other_kinds(connection, patterns, paths)
         extra = ", file_row_number=true" if len(paths) == 1 else ""
-        relation = f"read_parquet($1, hive_partitioning=false{extra})"
+        engine.set_source(connection, patterns)
+        relation = f"read_parquet(getvariable('source'), hive_partitioning=false{extra})"
         place = f"c{len(names[0])}" if extra else "rowid"
-        return _read_relation(
-            connection, relation, [patterns], names[0], label, options, findings, place
-        )
+        return _read_relation(connection, relation, names[0], label, options, findings, place)
 
 
 def _parquet_names(connection, pattern) -> list[str]:
@@ -123,33 +122,29 @@ def _refuse_other_kinds(connection, patterns, paths) -> None:
             )
 
 
-def _read_relation(
-    connection, relation, parameters, names, label, options, findings, place="rowid"
-) -> Columns:
+def _read_relation(connection, relation, names, label, options, findings, place="rowid") -> Columns:
     """Read columns of a relation that go by their places."""
     if not names:
         raise InputError(f"{label} has no columns")
     width = len(names) + (place != "rowid")
     relation = f"{relation} as t({', '.join(f'c{k}' for k in range(width))})"
-    kinds = [
-        row[1]
-        for row in connection.execute(f"describe select * from {relation}", parameters).fetchall()
-    ]
+    kinds = [row[1] for row in connection.execute(f"describe select * from {relation}").fetchall()]
 
     def resolution(column):
         query = f"select c{column}::varchar from {relation} limit 200"
-        return resolution_of([row[0] for row in connection.execute(query, parameters).fetchall()])
+        return resolution_of([row[0] for row in connection.execute(query).fetchall()])
 
     roles = choose_roles(label, names, options, findings, resolution)
     if kinds[roles.item].endswith("]"):
-        return _read_lists(
-            connection, relation, parameters, roles, names, kinds, label, options, findings
-        )
+        return _read_lists(connection, relation, roles, names, kinds, label, options, findings)
     columns = [("user", roles.user), ("item", roles.item), ("time", roles.time)]
     picked = {role: _expression(k, kinds) for role, k in columns if k is not None}
     if roles.clock_time is not None:
         picked["time"] = _date_and_clock(roles, kinds)
-    engine.create_rows(connection, relation, picked, parameters, place)
+    if place == "rowid":
+        engine.create_rows(connection, relation, picked)
+    else:
+        engine.view_rows(connection, relation, picked, place)
     return engine.finish(
         connection, engine.Places(label), roles.time is not None, options, findings
     )
@@ -166,9 +161,7 @@ def _date_and_clock(roles: Roles, kinds) -> str:
     return f"strftime({day}::date, '%Y-%m-%d') || ' ' || {clock}::varchar"
 
 
-def _read_lists(
-    connection, relation, parameters, roles, names, kinds, label, options, findings
-) -> Columns:
+def _read_lists(connection, relation, roles, names, kinds, label, options, findings) -> Columns:
     """A list of items in each row; the lists are unnested within the engine."""
     item, time = f"c{roles.item}", f"c{roles.time}"
     timed = roles.time is not None and kinds[roles.time].endswith("]")
@@ -180,7 +173,6 @@ def _read_lists(
     connection.execute(
         f'create temp table lists as select {user} as "user", {item}::{_list_kind(kinds[roles.item])} '
         f"as items, {clock} as times from {relation}",
-        parameters,
     )
     _check_lists(connection, timed, roles, names, label, options, findings)
     times = "unnest(times)" if timed else "times"
@@ -284,7 +276,7 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
         picked = {role: _expression(k, kinds) for role, k in places if k is not None}
         if roles.clock_time is not None:
             picked["time"] = _date_and_clock(roles, kinds)
-        engine.create_rows(connection, "given", picked, [])
+        engine.create_rows(connection, "given", picked)
         return engine.finish(
             connection, engine.Places(label), roles.time is not None, options, findings
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.options import ROLES, Findings, ReadOptions, clip, join_names
+from perflaw.logs.readers.options import ORDER, ROLES, Findings, ReadOptions, clip, join_names
 from perflaw.logs.readers.times import DAY, Resolution
 
 NOUNS = {  # what a row is about; ids before names, the first that is there is taken
@@ -127,6 +127,13 @@ def choose_roles(
     if len({place for place in places if place is not None}) < 3 - (time is None):
         said = ", ".join(f"{r}={names[p]}" for r, p in zip(ROLES, places) if p is not None)
         raise InputError(f"{label}: one column cannot be two of {clip(said, 120)}; name another")
+    if time is None:
+        for name in ("time_format", "timezone", "unit"):
+            if (value := getattr(options, name)) is not None and value != ORDER:
+                raise InputError(
+                    f"{label}: {name}={value!r} is for times, and no column of times is found; name "
+                    "it with time="
+                )
     if unnamed := sum(not name for name in names):
         many = "a column without a name is" if unnamed == 1 else f"{unnamed} unnamed columns are"
         findings.note(f"columns: {many} left out")

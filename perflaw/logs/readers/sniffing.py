@@ -167,15 +167,16 @@ def _sample_rows(lines, dialect, label) -> list[list[str]]:
 
 
 def _is_quoted(lines, dialect) -> bool:
-    """Can a quote wrap a field? In files split at commas; elsewhere if the header is wrapped."""
+    """Can a quote wrap a field? In files split at commas; elsewhere if the first line is wrapped."""
     if dialect.ruled or dialect.delimiter == WIDE_SPACES:
         return False
     if dialect.delimiter in QUOTED or (
         len(dialect.delimiter) == 1 and dialect.delimiter not in "\t "
     ):
         return True
-    header = lines[0].strip().split(dialect.delimiter)
-    return len(header) > 1 and all(re.fullmatch(r'"[^"]*"', cell) for cell in header)
+    wrapped = re.compile(r'"[^"]*(?:""[^"]*)*"')
+    first = lines[0].strip().split(dialect.delimiter)
+    return len(first) > 1 and all(wrapped.fullmatch(cell) for cell in first)
 
 
 # ---------------------------------------------------------------- delimiter
@@ -364,7 +365,9 @@ def default_roles(
         k: all(_is_clock(row[k - 1].strip()) for row in table.rows) for k in (3, 4) if k <= width
     }
     time = next((k for k in (4, 3) if clock.get(k)), None)
-    if width > 4 or (width == 4 and not time):
+    third = [row[2].strip() for row in table.rows] if width > 2 else []
+    unclear = width == 3 and not time and not all(is_number(cell) or not cell for cell in third)
+    if width > 4 or (width == 4 and not time) or unclear:
         raise InputError(
             f"{label} has {width} columns and no header: name them by number, as in user=1, "
             "item=2, time=4"
