@@ -60,7 +60,10 @@ def find(connection, places, options: ReadOptions, findings: Findings) -> Engine
         )
     if kind.startswith(("DECIMAL", "FLOAT", "DOUBLE", "HUGEINT", "UHUGEINT")):
         return _of_numbers(connection, "time::double", places, options, findings, "time")
-    if "INT" in kind:
+    if kind.removeprefix("U").removesuffix("INT") in ("", "TINY", "SMALL", "BIG") or kind in (
+        "INTEGER",
+        "UINTEGER",
+    ):
         return _of_numbers(connection, "time", places, options, findings, "time")
     raise InputError(
         f"{places.label}: the column of times holds neither numbers nor dates; name another column with time="

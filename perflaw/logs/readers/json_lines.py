@@ -173,13 +173,26 @@ def _parser(sample: Sample):
 
     try:
         parse_json(sample.lines[0])
+    except _RepeatedKeyError:
+        return parse_json
     except (ValueError, RecursionError):
         try:
             if isinstance(ast.literal_eval(sample.lines[0].strip()), dict):
-                return ast.literal_eval
+                return _parse_python
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             pass
     return parse_json
+
+
+def _parse_python(line: str):
+    """The value of a line that Python would print."""
+    tree = ast.parse(line.strip(), mode="eval")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            _unique(
+                [(key.value if isinstance(key, ast.Constant) else id(key), 0) for key in node.keys]
+            )
+    return ast.literal_eval(tree)
 
 
 def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:

@@ -64,6 +64,11 @@ class Dialect:
         return line.split(self.delimiter)
 
 
+def is_drawn(line: str) -> bool:
+    """Is this a line around a table, or the count of rows below it?"""
+    return RULE.fullmatch(line) is not None or FOOTER.fullmatch(line.strip()) is not None
+
+
 class UnclosedQuoteError(InputError):
     """A quote that opens a field and does not end."""
 

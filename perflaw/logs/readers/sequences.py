@@ -174,7 +174,9 @@ def expand_lists(
     users, items, times, places = [], [], [], []
     seen: dict[str, int] = {}
     empty = 0
-    timed = raw.time is not None and has_lists(raw.time, names["time"], "", label, "time")
+    timed = raw.time is not None and (
+        is_list_name(names["time"]) or has_lists(raw.time, names["time"], "", label, "time")
+    )
     for k, user in enumerate(raw.user):
         place = f"{label}, {raw.where.format(raw.places[k])}"
         history = _list_of(raw.item[k], place, names["item"])

@@ -10,11 +10,11 @@ from pathlib import Path
 from perflaw.errors import InputError
 from perflaw.logs.readers.options import Findings, ReadOptions, clip, is_missing
 from perflaw.logs.readers.records import (
-    FOOTER,
     RULE,
     SPACES,
     WIDE_SPACES,
     Dialect,
+    is_drawn,
     is_number,
     split_records,
 )
@@ -106,12 +106,9 @@ def sniff(sample: Sample, label: str, options: ReadOptions, findings: Findings) 
         raise InputError(f"{label} has no rows: fetch or write it again")
     _refuse_blocks(lines, numbers, label)
     dialect = Dialect(comment=comments[0][0][:1] if comments else None)
-    dialect.ruled = sum(bool(RULE.fullmatch(line)) for line in lines[:5]) > 0
-    plain = [
-        x
-        for x in lines
-        if not (dialect.ruled and (RULE.fullmatch(x) or FOOTER.fullmatch(x.strip())))
-    ]
+    dialect.ruled = any(RULE.fullmatch(line) for line in lines[:5])
+    kept = [k for k, line in enumerate(lines) if not (dialect.ruled and is_drawn(line))]
+    plain = [lines[k] for k in kept]
     if not plain:
         raise InputError(f"{label} has no rows: fetch or write it again")
     if delimiter is None:
@@ -121,13 +118,15 @@ def sniff(sample: Sample, label: str, options: ReadOptions, findings: Findings) 
     if dialect.ruled:
         findings.note("lines drawn around the table are left out")
     dialect.quoting = _is_quoted(plain, dialect)
-    rows = _sample_rows(plain, dialect, label)
+    at, rows = _sample_rows(plain, dialect, label)
+    starts = [numbers[kept[k - 1]] for k in at]
+    _refuse_title(rows, starts[0], label)
     if len(rows[0]) < 2:
         other = _guess_delimiter(plain, Dialect(ruled=dialect.ruled), label)
         raise InputError(
             f"{label} has one column when split at {delimiter!r}; it seems to be split at {other!r}"
         )
-    return _name_columns(rows, numbers, comments, dialect, label, options, findings)
+    return _name_columns(rows, starts, comments, dialect, label, options, findings)
 
 
 def _without_comments(lines, numbers):
@@ -154,16 +153,17 @@ def _refuse_blocks(lines, numbers, label) -> None:
     )
 
 
-def _sample_rows(lines, dialect, label) -> list[list[str]]:
-    """The rows of sample lines; a quote that is open at their end is none of our business here."""
-    rows = []
+def _sample_rows(lines, dialect, label) -> tuple[list[int], list[list[str]]]:
+    """Where the rows of sample lines begin, and the rows; what is wrong with them is said later."""
+    starts, rows = [], []
     try:
-        for _, fields in split_records(lines, dialect, label):
+        for number, fields in split_records(lines, dialect, label):
+            starts.append(number)
             rows.append(fields)
     except InputError:
         if not rows:
-            return [dialect.split(line) for line in lines]
-    return rows
+            return list(range(1, len(lines) + 1)), [dialect.split(line) for line in lines]
+    return starts, rows
 
 
 def _is_quoted(lines, dialect) -> bool:
@@ -185,7 +185,7 @@ def _is_quoted(lines, dialect) -> bool:
 def _widths(lines, delimiter, ruled) -> list[int]:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=not ruled and delimiter in QUOTED)
     if dialect.quoting:
-        return [len(row) for row in _sample_rows(lines, dialect, "")]
+        return [len(row) for row in _sample_rows(lines, dialect, "")[1]]
     return [len(dialect.split(line)) for line in lines]
 
 
@@ -220,7 +220,7 @@ def _is_even_but_first(sizes) -> bool:
 
 def _has_roles(line, delimiter, ruled) -> bool:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=delimiter in QUOTED)
-    rows = _sample_rows([line], dialect, "")
+    _, rows = _sample_rows([line], dialect, "")
     return (
         len(rows[0]) > 1 and sum(role_of(_split_type(cell)[0]) is not None for cell in rows[0]) > 1
     )
@@ -243,10 +243,12 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
         number, cells = above
         findings.guess(f"columns: named by the comment in line {number}")
         rows, first, header = [cells, *rows], cells, True
-        skip = number
+        skip = numbers[0] - 1
     else:
         header = _has_header(rows, label, options) if options.header is None else options.header
-        skip = numbers[0] if header else numbers[0] - 1
+        skip = numbers[0] - 1
+        if header:
+            skip = numbers[1] - 1 if len(numbers) > 1 else numbers[0]
     if left := len(comments) - (above is not None):
         lines = "a line" if left == 1 else f"{left} lines"
         findings.note(f"{lines} of comment above the table left out")
@@ -256,8 +258,6 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
     types = [kind for _, kind in pairs] if header else [""] * len(first)
     if header and body:
         names, types = _fit_header(names, types, body, dialect, findings)
-    elif body:
-        _refuse_title(rows, numbers, label)
     dialect.width = len(names)
     checked = [row for row in body if len(row) == dialect.width]
     dialect.numeric = [
@@ -295,17 +295,19 @@ def _fit_header(names, types, body, dialect, findings):
     return names, types
 
 
-def _refuse_title(rows, numbers, label) -> None:
-    """A first line that is not of the table."""
-    widths = Counter(len(row) for row in rows[1:])
-    if not widths:
+def _refuse_title(rows, number, label) -> None:
+    """Raise InputError for a first line that is not of the table below it."""
+    widths = {len(row) for row in rows[1:]}
+    first = len(rows[0])
+    if len(widths) != 1 or len(rows) < 3 or first in widths:
         return
-    width, count = widths.most_common(1)[0]
-    if len(rows[0]) != width and count == len(rows) - 1 and count > 1:
-        raise InputError(
-            f"{label}, line {numbers[0]}: {len(rows[0])} column{'s' * (len(rows[0]) != 1)} where "
-            f"the lines below have {width}; mend the line, or remove it"
-        )
+    width = widths.pop()
+    if width < 2 or (width == first + 1 and first > 1):
+        return
+    raise InputError(
+        f"{label}, line {number}: {first} column{'s' * (first != 1)} where the lines below have "
+        f"{width}; mend the line, or remove it"
+    )
 
 
 def _has_header(rows, label, options) -> bool:
