@@ -16,10 +16,10 @@ import torch
 from tqdm import tqdm
 
 from perflaw.logs import datasets
+from perflaw.logs.interaction_log import leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
-from perflaw.logs.interaction_log import leave_one_out
 
 MEMBERS = {16: 8, 32: 4, 64: 2, 128: 1}  # d, and how many seeds
 PATH = Path(__file__).parent.parent / "data" / "ensembles.csv"

@@ -5,8 +5,8 @@ import sys
 import pandas as pd
 
 from perflaw.logs import datasets, measures
-from perflaw.models import baselines, ranking
 from perflaw.logs.interaction_log import leave_one_out
+from perflaw.models import baselines, ranking
 
 
 def main():
@@ -18,7 +18,7 @@ def main():
         split = leave_one_out(datasets.load(name))
         for recommender, fitted in baselines.BASELINES.items():
             scorer, told = fitted(split), {}
-            for part, seen in ranking.RULES.items():
+            for seen in ranking.RULES.values():
                 if seen == "training" or ranking.removes_seen(split):
                     ranks = ranking.rank(scorer, split, split.test, seen=seen).ranks
                     prefix = "removed " if seen == "history" else ""

@@ -10,10 +10,10 @@ NDCG@10 and the grids that were trained on it an equal part each. For the test, 
 import numpy as np
 import pandas as pd
 
+from perflaw.logs.perturbations import INTERVENTIONS
 from perflaw.models.sweeps import runner
 from perflaw.paths import HOME
 from perflaw.report import forecast
-from perflaw.logs.perturbations import INTERVENTIONS
 
 START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
     "G": (0.2, 0.1), "b_d": (-0.015, 0.03), "b_N": (0.02, 0.03), "c_N": (-0.012, 0.012), "b_T": (0.18, 0.08), "c_T": (-0.015, 0.02),

@@ -15,8 +15,8 @@ from training import head, row  # the benchmark beside this one
 
 from perflaw.laws import families
 from perflaw.logs import datasets
-from perflaw.models.training import trainer
 from perflaw.logs.interaction_log import leave_one_out
+from perflaw.models.training import trainer
 
 MEMBERS = 8
 

@@ -10,9 +10,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from perflaw.logs import datasets, measures
+from perflaw.logs.perturbations import INTERVENTIONS
 from perflaw.models import baselines, ranking
 from perflaw.models.sweeps import runner
-from perflaw.logs.perturbations import INTERVENTIONS
 
 
 def main(names):

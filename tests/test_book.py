@@ -147,8 +147,12 @@ def test_values_are_read_as_the_declared_type(value, kind, expected):
         (True, "float"),
         ("high", "float"),
         (None, "float"),
-    ]
-    + [(5, "str"), (1, "bool"), ("3", "list"), (["a"], "list[int]"), ("[", "list")],
+        (5, "str"),
+        (1, "bool"),
+        ("3", "list"),
+        (["a"], "list[int]"),
+        ("[", "list"),
+    ],
 )
 def test_values_of_another_type_are_refused(value, kind):
     with pytest.raises(InputError, match=re.escape(f"must be of type {kind}, not {value!r}")):
@@ -528,7 +532,7 @@ def test_no_notebook_gives_a_parameter_another_value(notebook):
         node.id
         for node in own_scope(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }  # noqa: E731
+    }
     given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     names = set().union(*map(bound, given))
     assert names == {parameter.name for parameter in builder.parameters_of(notebook)}

@@ -14,34 +14,45 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from perflaw.logs import synthetic
+from perflaw.logs.interaction_log import from_histories, leave_one_out
 from perflaw.models import ranking
 from perflaw.models.training import checkpoints, trainer
-from perflaw.logs.interaction_log import from_histories, leave_one_out
 
 FORK = multiprocessing.get_context("forkserver")
 KINDS = {
-    "sasrec, bce": dict(loss="bce", dropout=0.2),
-    "llama, softmax": dict(
-        backbone="llama",
-        loss="softmax",
-        dropout=0.2,
-        final_rate=0.1,
-        warmup_steps=5,
-        validate_every=2,
-        clip=1.0,
-        weight_decay=0.1,
-    ),
-    "gru, sampled softmax": dict(
-        backbone="gru", n_heads=1, loss="sampled_softmax", negatives=16, patience=2
-    ),
-    "hstu, bfloat16": dict(backbone="hstu", loss="softmax", precision="bf16", dropout=0.1),
+    "sasrec, bce": {"loss": "bce", "dropout": 0.2},
+    "llama, softmax": {
+        "backbone": "llama",
+        "loss": "softmax",
+        "dropout": 0.2,
+        "final_rate": 0.1,
+        "warmup_steps": 5,
+        "validate_every": 2,
+        "clip": 1.0,
+        "weight_decay": 0.1,
+    },
+    "gru, sampled softmax": {
+        "backbone": "gru",
+        "n_heads": 1,
+        "loss": "sampled_softmax",
+        "negatives": 16,
+        "patience": 2,
+    },
+    "hstu, bfloat16": {"backbone": "hstu", "loss": "softmax", "precision": "bf16", "dropout": 0.1},
 }
 STEPS = 6 * 5  # of a run: epochs times batches
 
 
 def config(kind="sasrec, bce", **values):
     return trainer.config(
-        **dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=12, batch_size=20, epochs=6)
+        **{
+            "n_layers": 2,
+            "d_emb": 16,
+            "n_heads": 2,
+            "max_seq_len": 12,
+            "batch_size": 20,
+            "epochs": 6,
+        }
         | KINDS[kind]
         | values
     )
@@ -227,7 +238,7 @@ def bare(path):
 
 
 @pytest.mark.parametrize(
-    "damage, told",
+    ("damage", "told"),
     [
         (cut, "cannot be read"),
         (empty, "cannot be read"),

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from perflaw.cli.main import main
 from perflaw.paths import HOME
 from perflaw.publish import builder
 from perflaw.study.paper import published, simulation
-from perflaw.cli.main import main
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
 
@@ -104,7 +104,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         (["fit", "nowhere.csv"], "nowhere.csv cannot be read"),
         (["fit", "."], "cannot be read"),
@@ -213,7 +213,7 @@ def test_log_of_the_synthetic_default():
 
 
 @pytest.mark.parametrize(
-    "content, arguments, told",
+    ("content", "arguments", "told"),
     [
         ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the first line has 2"),
         (
@@ -286,7 +286,7 @@ def test_entropy_of_a_numbering():
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "told"),
     [
         (["--m", "0"], "m = 0 is not usable"),
         (["--r", "-1"], "r = -1.0 is not usable"),
@@ -379,7 +379,7 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "told"),
     [
         (["-o", "n_heads", "3"], "n_heads = 3 does not divide d_emb = 64"),
         (["-o", "heads", "2"], "a configuration has no 'heads'"),
@@ -502,7 +502,7 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     ]
     table = lambda header, shown: (tmp_path / "t.csv").write_text(
         "\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n"
-    )  # noqa: E731
+    )
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
         "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output

@@ -6,10 +6,16 @@ import pytest
 from perflaw.logs import synthetic
 from perflaw.models.sweeps import cost_model, runner
 
-SETTINGS = dict(
-    n_layers=2, d_emb=16, max_seq_len=20, batch_size=32, loss="softmax", epochs=20, patience=3
-)
-AXES = dict(n_layers=[1, 2, 4, 8], d_emb=[4, 8, 16, 64], epochs=[5, 10, 40])
+SETTINGS = {
+    "n_layers": 2,
+    "d_emb": 16,
+    "max_seq_len": 20,
+    "batch_size": 32,
+    "loss": "softmax",
+    "epochs": 20,
+    "patience": 3,
+}
+AXES = {"n_layers": [1, 2, 4, 8], "d_emb": [4, 8, 16, 64], "epochs": [5, 10, 40]}
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +75,7 @@ def test_the_pace_of_the_machine(planned):
     np.testing.assert_allclose(one.seconds(frame, 9), 3 * cost_model.Model().seconds(frame, 9))
 
 
-@pytest.mark.parametrize("kind, off", [("products", 3), ("attention", 1.3), ("calls", 1.2)])
+@pytest.mark.parametrize(("kind", "off"), [("products", 3), ("attention", 1.3), ("calls", 1.2)])
 def test_what_is_slow_on_a_machine_is_learnt_from_small_runs(planned, kind, off):
     """One kind of work takes five times as long as on a server's core; large runs show how well that is known."""
     frame, large = planned(), planned({"n_layers": [16, 32], "d_emb": [32, 64]})
@@ -100,7 +106,7 @@ def test_epochs_are_learnt_and_never_above_the_limit(planned):
     late = cost_model.Model(done(frame, epochs=np.minimum(20, 3 * frame["n_layers"])))
     far = planned({"n_layers": [1, 128], "d_emb": [2, 4096], "learning_rate": [1e-9, 1.0]})
     for model in (cost_model.Model(), early, late):
-        assert (0 < model.epochs(far)).all() and (model.epochs(far) <= 20).all()
+        assert (model.epochs(far) > 0).all() and (model.epochs(far) <= 20).all()
         assert (model.epochs(far.assign(patience=None)) == 20).all()
 
 

@@ -84,7 +84,7 @@ def cubic_lempel_ziv(x):
 
 
 @pytest.mark.parametrize(
-    "sequence, m, r, value",
+    ("sequence", "m", "r", "value"),
     [
         ([85, 80, 89] * 17, 2, 3, -1.0996541e-05),
         (BITS, 3, 0, 0.213042),
@@ -111,7 +111,7 @@ def test_published_values_of_series():
 
 
 @pytest.mark.parametrize(
-    "bits, m, expected",
+    ("bits", "m", "expected"),
     [(BITS, 3, (0.190954, 10.043859, 0.261961)), (PI, 2, (0.665393, 5.550792, 0.235301))],
 )
 def test_published_values_of_the_circular_statistic(bits, m, expected):
@@ -411,7 +411,7 @@ def plain_run_lengths(keys, n_items, unseen):
 
 
 @pytest.mark.parametrize(
-    "n, once, twice",
+    ("n", "once", "twice"),
     [(2, 2, 0), (5, 3, 1), (40, 1, 10), (300, 200, 5), (900, 3, 400), (2000, 1500, 0)],
 )
 def test_what_chao_wang_and_jost_add(n, once, twice):

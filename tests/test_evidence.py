@@ -228,7 +228,7 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     mixed = table.assign(
         value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"])
     )
-    bare, kept = (
+    _bare, kept = (
         evidence.choices(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query(
             "rule == 'log-linear'"
         )

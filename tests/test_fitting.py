@@ -230,7 +230,7 @@ def test_bootstrap_spread_is_about_the_standard_error():
 
 
 def test_seven_published_parameters_have_five_directions_at_most():
-    for _, found in fitting.fit_surfaces(LAW, published.surfaces(), published.SURFACE).items():
+    for found in fitting.fit_surfaces(LAW, published.surfaces(), published.SURFACE).values():
         paper = families.paper_parameters(found.parameters)
         jacobian = families.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
         assert jacobian.shape[1] == 7
@@ -263,7 +263,7 @@ def test_a_saved_law_predicts_the_same(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage, told",
+    ("damage", "told"),
     [
         (lambda record: record | {"schema": 99}, "version 99"),
         (lambda record: {}, "version none"),

@@ -135,7 +135,7 @@ def test_a_surface_without_a_law_is_told_from_one():
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [({"NDCG@10": 0.0}, "a value above 0"), ({"NDCG@10": np.nan}, "a value above 0")],
 )
 def test_runs_without_a_value_are_refused(change, told):

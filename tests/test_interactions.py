@@ -11,8 +11,8 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import interaction_log
-from perflaw.models import ranking
 from perflaw.logs.interaction_log import from_histories, global_time, leave_one_out, read_log
+from perflaw.models import ranking
 
 DATA = os.environ.get("PERFLAW_DATA")
 
@@ -224,7 +224,7 @@ def test_reverse_ties():
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    ("call", "told"),
     [
         (lambda log: log.min_length(99), "no user has 99 interactions"),
         (lambda log: log.k_core(99), "nothing of log is left in its 99-core"),
@@ -260,7 +260,7 @@ def test_leave_one_out():
     assert split.train.n_items == 4
     names = lambda targets: [
         str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets
-    ]  # noqa: E731
+    ]
     assert names(split.validation) == ["c", None, "c", None]
     assert names(split.test) == ["d", None, "a", None]
     assert split.summary()["untrained"] == 0.5  # d
@@ -367,7 +367,7 @@ def test_real_logs_are_what_their_description_says(name):
 
 
 @pytest.mark.parametrize(
-    "raw, name",
+    ("raw", "name"),
     [
         ("raw/ml-100k/u.data", "ml-100k"),
         ("raw/sasrec/ml-1m.txt", "ml-1m-sasrec"),

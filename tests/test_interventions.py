@@ -136,7 +136,7 @@ def test_truncate_sample_time_and_k_core(split):
 
 
 @pytest.mark.parametrize(
-    "name, strength, told",
+    ("name", "strength", "told"),
     [
         ("burn", 1, "there is no intervention 'burn'; there are sample_users"),
         ("sample_users", 0, "above 0 and at most 1"),

@@ -243,7 +243,7 @@ def test_two_way_contrasts_are_the_textbook_ones():
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [
         (lambda t: t.drop(columns="metric"), "needs the column metric"),
         (
@@ -251,7 +251,7 @@ def test_two_way_contrasts_are_the_textbook_ones():
             "nothing to borrow from",
         ),
         (lambda t: t.assign(value=t["value"] - 0.1), "needs it above 0"),
-        (lambda t: t.assign(value=["x"] + list(t["value"][1:])), "value is 'x' in row 1"),
+        (lambda t: t.assign(value=["x", *list(t["value"][1:])]), "value is 'x' in row 1"),
         (lambda t: pd.concat([t, t[:1]]), "row 449 repeats"),
         (lambda t: t[1:], "lacks one of the metrics"),
         (lambda t: t[t["n_layers"] == 8], "has one value of n_layers"),

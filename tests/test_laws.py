@@ -49,10 +49,10 @@ def test_a_law_has_one_column_a_linear_parameter(name):
 @pytest.mark.parametrize("k", [0.5, 2.0, 24.0])
 def test_the_scaled_form_is_the_papers_law(k):
     law = families.performance(k=k)
-    parameters = dict(b=0.2, w_N=-0.07, w_d=-0.4, p_N=-0.25, p_d=0.6)
+    parameters = {"b": 0.2, "w_N": -0.07, "w_d": -0.4, "p_N": -0.25, "p_d": 0.6}
     ours = law.basis(X, np.array([-0.25, 0.6])) @ np.array([0.2, -0.07, -0.4])
     paper = families.paper_parameters(parameters, k)
-    data = dict(w5=0.3, D=7.0)
+    data = {"w5": 0.3, "D": 7.0}
     term = -1 / (k * 7.0**0.3) - 0.3 * np.log(7.0)
     theirs = families.paper_surface(X, **{**paper, "b": paper["b"] - term}, **data, k=k)
     assert np.allclose(ours, theirs, rtol=1e-12)
@@ -67,7 +67,7 @@ def test_kappa_is_another_name_for_k():
 
 
 def test_the_papers_jacobian_by_complex_steps_matches_differences():
-    parameters = dict(w1=0.3, w2=2.0, w3=-0.25, w4=-0.2, w5=0.7, b=0.1, D=1.3)
+    parameters = {"w1": 0.3, "w2": 2.0, "w3": -0.25, "w4": -0.2, "w5": 0.7, "b": 0.1, "D": 1.3}
     exact = families.paper_jacobian(X, parameters)
     for i, name in enumerate(parameters):
         up, down = ({**parameters, name: parameters[name] + sign * 1e-6} for sign in (1, -1))
@@ -130,7 +130,7 @@ def test_tokens_can_be_an_axis():
 
 
 @pytest.mark.parametrize(
-    "name, options, told",
+    ("name", "options", "told"),
     [
         ("nonesuch", {}, "there are performance"),
         ("performance", {"kk": 2}, "no option 'kk'"),

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.study.analysis import data_measures, evidence
 from perflaw.logs.perturbations import INTERVENTIONS
+from perflaw.study.analysis import data_measures, evidence
 
 CONDITIONS = {
     "sample_users": (0.25, 0.5),

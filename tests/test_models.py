@@ -178,7 +178,7 @@ def test_the_equations(name, shared):
     assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=2e-5)
 
 
-@pytest.mark.parametrize("d, heads", [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
+@pytest.mark.parametrize(("d", "heads"), [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
     model = Architecture(name, 2, d, 1 if name in backbones.RECURRENT else heads, 9, 0.0)
@@ -287,7 +287,7 @@ def test_time_bias_reads_when_the_next_item_comes():
     w, ids, times = weights(model), history(7), torch.arange(7) * 1000.0
     hidden = lambda after: backbones.hidden(
         w, ids, Layout.of([(1, 7)]), model, times=(times, after)
-    )  # noqa: E731
+    )
     soon, late = hidden(times + 1000), hidden(torch.cat([times[1:], torch.tensor([9e6])]))
     assert torch.allclose(soon[:6], late[:6]) and not torch.allclose(soon[6], late[6])
     assert torch.allclose(
@@ -404,24 +404,24 @@ def test_new_weights_are_the_same_for_a_seed():
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    ("values", "told"),
     [
         (
-            dict(backbone="lstm"),
+            {"backbone": "lstm"},
             "there is no backbone 'lstm'; use one of sasrec, llama, hstu, gru, mamba",
         ),
-        (dict(backbone="gru", n_heads=2), "n_heads is of attention; gru has none; use 1"),
-        (dict(backbone="mamba", n_heads=3), "n_heads is of attention; mamba has none; use 1"),
-        (dict(n_layers=0), "n_layers = 0 is not usable"),
-        (dict(n_layers=1.5), "n_layers = 1.5 is not usable"),
-        (dict(n_layers=True), "n_layers = True is not usable"),
-        (dict(d_emb=1), "d_emb = 1 is not usable; use a whole number, 2 or more"),
-        (dict(n_heads=3), "n_heads = 3 does not divide d_emb = 64"),
-        (dict(max_seq_len=0), "max_seq_len = 0 is not usable"),
-        (dict(dropout=-0.1), "dropout = -0.1 is not usable"),
-        (dict(dropout=1.0), "dropout = 1.0 is not usable"),
-        (dict(dropout="much"), "dropout = 'much' is not usable"),
-        (dict(time_bias=True), "time_bias is a part of hstu"),
+        ({"backbone": "gru", "n_heads": 2}, "n_heads is of attention; gru has none; use 1"),
+        ({"backbone": "mamba", "n_heads": 3}, "n_heads is of attention; mamba has none; use 1"),
+        ({"n_layers": 0}, "n_layers = 0 is not usable"),
+        ({"n_layers": 1.5}, "n_layers = 1.5 is not usable"),
+        ({"n_layers": True}, "n_layers = True is not usable"),
+        ({"d_emb": 1}, "d_emb = 1 is not usable; use a whole number, 2 or more"),
+        ({"n_heads": 3}, "n_heads = 3 does not divide d_emb = 64"),
+        ({"max_seq_len": 0}, "max_seq_len = 0 is not usable"),
+        ({"dropout": -0.1}, "dropout = -0.1 is not usable"),
+        ({"dropout": 1.0}, "dropout = 1.0 is not usable"),
+        ({"dropout": "much"}, "dropout = 'much' is not usable"),
+        ({"time_bias": True}, "time_bias is a part of hstu"),
     ],
 )
 def test_what_cannot_be_is_refused(values, told):

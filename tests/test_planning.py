@@ -221,7 +221,7 @@ def test_the_plan_replayed_on_the_published_surfaces():
 
 
 @pytest.mark.parametrize(
-    "ask, told",
+    ("ask", "told"),
     [
         (
             lambda: optimum.optimum(fitted("clean"), parameters=10),

@@ -147,7 +147,7 @@ def test_the_corrected_estimate_comes_to_the_truth():
 
 
 @pytest.mark.parametrize(
-    "name, strength",
+    ("name", "strength"),
     [
         ("replace_random", 0.3),
         ("insert_repeats", 0.5),

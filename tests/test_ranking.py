@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from perflaw.errors import InputError
-from perflaw.models import baselines, ranking
 from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.models import baselines, ranking
 from perflaw.models.ranking import Ranked
 
 
@@ -56,7 +56,7 @@ def brute_force(scores, split, targets, rule):
 @pytest.mark.parametrize("items", [1 << 15, 7])
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize(
-    "part, rule", [("validation", "training"), ("test", "training"), ("test", "history")]
+    ("part", "rule"), [("validation", "training"), ("test", "training"), ("test", "history")]
 )
 def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     """In one block of items and in several."""

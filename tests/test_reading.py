@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from perflaw.errors import InputError
-from perflaw.logs.readers import reading
 from perflaw.logs.interaction_log import from_histories, read_log, write_log
+from perflaw.logs.readers import reading
 
 ROWS = [
     ("u1", "a", 3),
@@ -339,7 +339,23 @@ def test_bad(name):
     assert any(word in message for word in MENDS), message
 
 
-MENDS = "check close convert fetch fill give join leave mend name pass remove rename unzip write".split()
+MENDS = [
+    "check",
+    "close",
+    "convert",
+    "fetch",
+    "fill",
+    "give",
+    "join",
+    "leave",
+    "mend",
+    "name",
+    "pass",
+    "remove",
+    "rename",
+    "unzip",
+    "write",
+]
 MENDS += ["say which", "it has", "there are", "seems to be split at", "split at a tab"]
 
 
@@ -404,7 +420,7 @@ def test_dataframe(kind):
 
 
 @pytest.mark.parametrize(
-    "frame, told",
+    ("frame", "told"),
     [
         (FRAME[:0], "no rows"),
         (pd.DataFrame(), "has no columns"),
@@ -432,7 +448,7 @@ def test_objects_of_mixed_type():
 
 
 @pytest.mark.parametrize(
-    "times, seconds",
+    ("times", "seconds"),
     [
         (lambda t: 1_600_000_000 + t, 1_600_000_003),
         (lambda t: 1_600_000_000_000 + t, 1_600_000_000.003),

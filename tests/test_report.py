@@ -13,14 +13,13 @@ from click.testing import CliRunner
 from test_forecast import drawn
 from test_reading import BAD, GOOD
 
+from perflaw.cli.main import as_options, main
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
+from perflaw.logs.interaction_log import from_histories, write_log
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
 from perflaw.report import forecast, render, report
-from perflaw.cli.main import main
-from perflaw.cli.main import as_options
-from perflaw.logs.interaction_log import from_histories, write_log
 
 
 def run(*arguments):
@@ -66,7 +65,7 @@ def log():
 
 
 def test_the_settings_are_those_on_which_the_prior_stands():
-    assert report.SETTINGS == runner.read_grid("survey")["settings"]
+    assert runner.read_grid("survey")["settings"] == report.SETTINGS
 
 
 def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
@@ -166,7 +165,7 @@ def test_other_laws_that_the_runs_do_not_determine_say_nothing():
 
 
 @pytest.mark.parametrize(
-    "fixed, error, verdict",
+    ("fixed", "error", "verdict"),
     [
         (
             {"b_T": 0.35, "c_T": 0.0, "G": 0.05, "b_N": 0.0, "f_dT": 0, "e_dN": 0, "c_N": 0},
@@ -242,7 +241,7 @@ def test_what_is_next_is_new_and_near(judged):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [
         (lambda runs: runs.assign(test_targets=60), "too little data: a run hits"),
         (
@@ -553,7 +552,7 @@ def test_a_log_of_few_items_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "told"),
     [
         (["--budget", "0"], "0"),
         (["--budget", "inf"], "no time"),

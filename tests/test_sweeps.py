@@ -32,10 +32,16 @@ from perflaw.cli.main import main
 from perflaw.errors import InputError
 from perflaw.logs import datasets, interaction_log, synthetic
 from perflaw.models.sweeps import cost_model, runner
-from perflaw.models.training import trainer
-from perflaw.models.training import heartbeat
+from perflaw.models.training import heartbeat, trainer
 
-SETTINGS = dict(n_layers=1, d_emb=8, max_seq_len=20, batch_size=32, loss="softmax", epochs=2)
+SETTINGS = {
+    "n_layers": 1,
+    "d_emb": 8,
+    "max_seq_len": 20,
+    "batch_size": 32,
+    "loss": "softmax",
+    "epochs": 2,
+}
 GRID = {
     "settings": SETTINGS,
     "grid": [
@@ -104,7 +110,7 @@ def clean(folder):
 
 
 @pytest.mark.parametrize(
-    "grid, runs",
+    ("grid", "runs"),
     [
         ({}, 1),
         ({"about": "defaults"}, 1),
@@ -166,7 +172,7 @@ def test_data_by_name():
 
 
 @pytest.mark.parametrize(
-    "where, matched",
+    ("where", "matched"),
     [
         ({}, [True, True, True, True, True, True]),
         ({"n_layers": 1}, [True, True, False, False, False, False]),
@@ -199,7 +205,7 @@ def test_a_later_override_sees_an_earlier_one():
 
 
 @pytest.mark.parametrize(
-    "grid, told",
+    ("grid", "told"),
     [
         ({"grids": {}}, "a grid has no 'grids'; it has settings, grid, overrides and about"),
         ({"grid": {"layers": [1]}}, "a run has no 'layers'; it has backbone, n_layers"),
@@ -255,7 +261,7 @@ def test_a_grid_that_cannot_be(grid, told):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    ("text", "told"),
     [
         ("grid: {n_layers: [1, 2}", "bad.yaml is no YAML in line 1: "),
         (
@@ -314,7 +320,7 @@ def test_presets(path):
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    ("values", "told"),
     [
         ({"sample_users": 2}, "a share of 2.0 cannot be kept"),
         ({"truncate": 2.5}, "2.5 interactions a user: use a whole number"),
@@ -396,11 +402,11 @@ def test_splits_are_of_the_log_in_hand(log):
 
 
 EXECUTORS = {
-    "stacks": dict(stack=4),
-    "a thread": dict(executor=functools.partial(ThreadPoolExecutor, 1)),
-    "threads": dict(executor=functools.partial(ThreadPoolExecutor, 3)),
-    "processes": dict(executor=runner.processes(2)),
-    "stacks in processes": dict(executor=runner.processes(2), stack=3),
+    "stacks": {"stack": 4},
+    "a thread": {"executor": functools.partial(ThreadPoolExecutor, 1)},
+    "threads": {"executor": functools.partial(ThreadPoolExecutor, 3)},
+    "processes": {"executor": runner.processes(2)},
+    "stacks in processes": {"executor": runner.processes(2), "stack": 3},
 }
 
 
@@ -522,7 +528,7 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
     elsewhere.mkdir()
     away = lambda log, data, configs, folder, *rest: runner.work(
         log, data, configs, elsewhere, *rest
-    )  # noqa: E731
+    )
 
     class Away(ThreadPoolExecutor):
         def submit(self, function, *args):
@@ -611,8 +617,8 @@ def end(child):
 
 KILLS = {
     "in this process": (10, {}),
-    "stacks": (11, dict(stack=4)),
-    "processes": (4, dict(executor=runner.processes(2))),
+    "stacks": (11, {"stack": 4}),
+    "processes": (4, {"executor": runner.processes(2)}),
 }
 
 
@@ -933,7 +939,7 @@ def deadly(marker=None, seed=None):
     """In a worker: the end of it as a run starts; the first time only, or whenever a seed is among those trained."""
 
     def dies(configs, *args, real=trainer.fit_stack, **options):
-        if any(config.seed == seed for config in configs) or marker and not marker.exists():
+        if any(config.seed == seed for config in configs) or (marker and not marker.exists()):
             if marker:
                 marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -942,7 +948,7 @@ def deadly(marker=None, seed=None):
     trainer.fit_stack = dies
 
 
-@pytest.mark.parametrize("options", [{}, dict(stack=2)])
+@pytest.mark.parametrize("options", [{}, {"stack": 2}])
 def test_a_worker_that_is_killed_costs_no_run(log, tmp_path, forks, options):
     plain = sweep(SEEDS, log, tmp_path / "plain")
     table = sweep(
@@ -1437,7 +1443,7 @@ def test_what_differs_is_told(log, consolidated, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    ("text", "told"),
     [
         (None, "there is no sweep '.*table.csv'; in data/sweeps there is"),
         ("", "is no table of runs: No columns to parse"),
@@ -1660,7 +1666,7 @@ def test_failures_are_counted_and_told(shop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         (["huge"], "there is no grid 'huge': name a YAML file, or one of choose, data, laptop"),
         (
@@ -1730,7 +1736,7 @@ def test_without_the_package_of_clusters(shop, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "where, moment", [("processes", "start"), ("processes", "mid-run"), ("here", "mid-run")]
+    ("where", "moment"), [("processes", "start"), ("processes", "mid-run"), ("here", "mid-run")]
 )
 def test_ctrl_c(shop, tmp_path, where, moment):
     (tmp_path / "grid.yaml").write_text(json.dumps(SEEDS | {"grid": {"seed": list(range(1000))}}))

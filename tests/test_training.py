@@ -12,16 +12,16 @@ import torch.nn.functional as F
 
 from perflaw.errors import InputError
 from perflaw.logs import datasets, synthetic
+from perflaw.logs.interaction_log import from_histories, leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.training import trainer
-from perflaw.logs.interaction_log import from_histories, leave_one_out
 from perflaw.models.training.trainer import Batches, config
 
-SMALL = dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=20, batch_size=64, epochs=3)
+SMALL = {"n_layers": 2, "d_emb": 16, "n_heads": 2, "max_seq_len": 20, "batch_size": 64, "epochs": 3}
 
 
 def small(backbone):
-    return SMALL | dict(backbone=backbone, n_heads=1 if backbone in backbones.RECURRENT else 2)
+    return SMALL | {"backbone": backbone, "n_heads": 1 if backbone in backbones.RECURRENT else 2}
 
 
 @pytest.fixture(scope="module")
@@ -141,19 +141,21 @@ def test_batches_are_alike_and_nearly_full(split):
 # ---------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("loss, negatives", [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)])
+@pytest.mark.parametrize(
+    ("loss", "negatives"), [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)]
+)
 @pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives):
     c = config(
         **small(backbone)
-        | dict(
-            loss=loss,
-            negatives=negatives,
-            epochs=25,
-            learning_rate=5e-3,
-            patience=None,
-            validate_every=5,
-        )
+        | {
+            "loss": loss,
+            "negatives": negatives,
+            "epochs": 25,
+            "learning_rate": 5e-3,
+            "patience": None,
+            "validate_every": 5,
+        }
     )
     fitted = trainer.fit(c, split, progress=False)
     floor = ranking.ndcg(ranking.ranks(ranking.most_popular(split), split, split.validation))
@@ -193,7 +195,7 @@ def test_the_same_seed_gives_the_same_numbers(split):
 
 
 def test_the_best_weights_are_kept(split):
-    c = config(**SMALL | dict(loss="softmax", epochs=60, learning_rate=0.02, patience=2))
+    c = config(**SMALL | {"loss": "softmax", "epochs": 60, "learning_rate": 0.02, "patience": 2})
     fitted = trainer.fit(c, split, progress=False)
     assert fitted.status == "converged" and len(fitted.curve) < 60
     values = [point["NDCG@10"] for point in fitted.curve]
@@ -203,7 +205,7 @@ def test_the_best_weights_are_kept(split):
 
 
 def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
-    c = config(**SMALL | dict(epochs=40, patience=6, learning_rate=0.02, loss="softmax"))
+    c = config(**SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"})
     fitted = trainer.fit(c, split, progress=False)
     losses = {point["epoch"]: point["log-loss"] for point in fitted.curve}
     assert fitted.least_epoch == min(losses, key=losses.get)
@@ -213,7 +215,7 @@ def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
 
 
 def test_a_record_has_both_checkpoints(split):
-    c = config(**SMALL | dict(epochs=40, patience=6, learning_rate=0.02, loss="softmax"))
+    c = config(**SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"})
     record = trainer.train(c, split, progress=False)
     least = record["least validation loss"]
     assert least["metrics"]["validation"]["log-loss"] == min(
@@ -230,7 +232,7 @@ def test_a_record_has_both_checkpoints(split):
 def test_one_epoch_that_is_best_by_both_is_evaluated_once(split, monkeypatch):
     calls, real = [], trainer.evaluate
     monkeypatch.setattr(trainer, "evaluate", lambda *arguments: calls.append(1) or real(*arguments))
-    record = trainer.train(config(**SMALL | dict(epochs=1)), split, progress=False)
+    record = trainer.train(config(**SMALL | {"epochs": 1}), split, progress=False)
     assert record["least validation loss"] == {"epoch": 1, "metrics": record["metrics"]}
     assert len(calls) == 1
 
@@ -255,7 +257,7 @@ def test_dropout_is_a_share_and_keeps_the_mean(split):
 
 
 def test_bfloat16_learns_too(split):
-    c = config(**SMALL | dict(loss="softmax", epochs=10, learning_rate=5e-3))
+    c = config(**SMALL | {"loss": "softmax", "epochs": 10, "learning_rate": 5e-3})
     exact, rough = (
         trainer.fit(replace(c, precision=precision), split, progress=False)
         for precision in ("fp32", "bf16")
@@ -268,7 +270,14 @@ def test_bfloat16_learns_too(split):
 def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
     """In the middle of an epoch, and in its last step, after which only the scores show it."""
     c = config(
-        **SMALL | dict(loss=loss, negatives=8, learning_rate=1e30, epochs=5, batch_size=batch_size)
+        **SMALL
+        | {
+            "loss": loss,
+            "negatives": 8,
+            "learning_rate": 1e30,
+            "epochs": 5,
+            "batch_size": batch_size,
+        }
     )
     record = trainer.train(c, split, tmp_path, progress=False)
     assert record["status"].startswith("diverged in epoch 1: the ") and "metrics" not in record
@@ -279,23 +288,24 @@ def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
 
 
 STACK = [
-    dict(seed=0),
-    dict(seed=1),
-    dict(seed=2, learning_rate=0.01),
-    dict(seed=3, dropout=0.3),
-    dict(seed=4, weight_decay=0.1, clip=1.0),
+    {"seed": 0},
+    {"seed": 1},
+    {"seed": 2, "learning_rate": 0.01},
+    {"seed": 3, "dropout": 0.3},
+    {"seed": 4, "weight_decay": 0.1, "clip": 1.0},
 ]
 STACK += [
-    dict(seed=5, patience=1, learning_rate=1.0),
-    dict(seed=6, warmup_steps=5),
-    dict(seed=7, dropout=0.0),
+    {"seed": 5, "patience": 1, "learning_rate": 1.0},
+    {"seed": 6, "warmup_steps": 5},
+    {"seed": 7, "dropout": 0.0},
 ]
 
 
 def test_a_stack_is_bit_equal_to_single_runs(split):
     """Of 8, of 7 and of 1; one of them stops early."""
     configs = [
-        config(**SMALL | dict(loss="softmax", epochs=8, patience=8) | values) for values in STACK
+        config(**SMALL | {"loss": "softmax", "epochs": 8, "patience": 8} | values)
+        for values in STACK
     ]
     alone = [trainer.fit(c, split, progress=False) for c in configs]
     assert alone[5].status == "converged" and {f.status for f in alone[:5]} == {"epochs used up"}
@@ -308,12 +318,14 @@ def test_a_stack_is_bit_equal_to_single_runs(split):
             )
 
 
-@pytest.mark.parametrize("loss, negatives", [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)])
+@pytest.mark.parametrize(
+    ("loss", "negatives"), [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)]
+)
 @pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
     """The computation that a GPU does, done here: the same up to rounding."""
     configs = [
-        config(**small(backbone) | dict(loss=loss, negatives=negatives, epochs=2) | values)
+        config(**small(backbone) | {"loss": loss, "negatives": negatives, "epochs": 2} | values)
         for values in STACK[:4]
     ]
     for c, fitted in zip(configs, trainer.fit_stack(configs, split, progress=False, batched=True)):
@@ -324,7 +336,7 @@ def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
 
 
 def test_a_member_that_diverges_leaves_the_others_alone(split):
-    good = config(**SMALL | dict(backbone="hstu", batch_size=1000))
+    good = config(**SMALL | {"backbone": "hstu", "batch_size": 1000})
     alone = trainer.fit(good, split, progress=False)
     first, second = trainer.fit_stack(
         [replace(good, learning_rate=1e30), good], split, progress=False
@@ -338,7 +350,7 @@ def test_different_shapes_are_no_stack(split):
     with pytest.raises(
         InputError, match="differ in n_layers, d_emb cannot be trained as one stack"
     ):
-        trainer.fit_stack([config(**SMALL), config(**SMALL | dict(n_layers=1, d_emb=8))], split)
+        trainer.fit_stack([config(**SMALL), config(**SMALL | {"n_layers": 1, "d_emb": 8})], split)
 
 
 @pytest.mark.gpu
@@ -347,7 +359,7 @@ def test_different_shapes_are_no_stack(split):
 def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
     c = config(
         **small(backbone)
-        | dict(loss="softmax", dropout=0.0, epochs=10, learning_rate=5e-3, patience=None)
+        | {"loss": "softmax", "dropout": 0.0, "epochs": 10, "learning_rate": 5e-3, "patience": None}
     )
     here, there = (
         trainer.train(c, split, device=device, progress=False) for device in ("cpu", "cuda")
@@ -368,16 +380,16 @@ def test_a_captured_step_draws_anew(split, loss):
     """Dropout and negatives of a replayed graph are as good as those of a CPU, also in a stack from which members drop out."""
     c = config(
         **SMALL
-        | dict(
-            loss=loss,
-            dropout=0.3,
-            negatives=64,
-            negatives_seen=False,
-            epochs=12,
-            learning_rate=5e-3,
-            patience=None,
-            clip=1.0,
-        )
+        | {
+            "loss": loss,
+            "dropout": 0.3,
+            "negatives": 64,
+            "negatives_seen": False,
+            "epochs": 12,
+            "learning_rate": 5e-3,
+            "patience": None,
+            "clip": 1.0,
+        }
     )
     stack = [replace(c, seed=seed) for seed in range(5)]
     here = trainer.fit_stack(stack, split, progress=False)
@@ -448,7 +460,7 @@ def test_the_key_is_of_what_decides_the_result(split):
     assert len(base) == 16 and base == trainer.key(config(**SMALL), split)
     other = leave_one_out(split.log.sample_users(0.9))
     cut = replace(split, train=split.train.last(5))
-    keys = {base, *(trainer.key(config(**SMALL | dict(seed=9)), s) for s in (split, other, cut))}
+    keys = {base, *(trainer.key(config(**SMALL | {"seed": 9}), s) for s in (split, other, cut))}
     assert len(keys) == 4
 
 
@@ -472,7 +484,7 @@ def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    ("text", "told"),
     [
         ("{", "is no run record"),
         ("[]", "is no run record"),
@@ -507,9 +519,9 @@ def test_equal_configurations_are_the_same():
 
 
 def test_weights_of_another_width_are_refused(split):
-    fitted = trainer.fit(config(**SMALL | dict(epochs=1)), split, progress=False)
+    fitted = trainer.fit(config(**SMALL | {"epochs": 1}), split, progress=False)
     with pytest.raises(InputError, match="these weights have d_emb = 16, and the configuration 32"):
-        trainer.scorer(fitted.weights, config(**SMALL | dict(d_emb=32)))
+        trainer.scorer(fitted.weights, config(**SMALL | {"d_emb": 32}))
 
 
 @pytest.mark.parametrize(
@@ -535,25 +547,25 @@ def test_out_of_memory_is_a_record(split, tmp_path, monkeypatch, error):
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    ("values", "told"),
     [
-        (dict(loss="mse"), "there is no loss 'mse'; use one of bce, softmax, sampled_softmax"),
-        (dict(heads=2), "a configuration has no 'heads'; it has backbone, n_layers"),
-        (dict(negatives=0), "negatives = 0 is not usable"),
-        (dict(epochs=0), "epochs = 0 is not usable"),
-        (dict(patience=0), "patience = 0 is not usable"),
-        (dict(learning_rate=0), "learning_rate = 0.0 is not usable; use a number above 0"),
-        (dict(learning_rate=float("nan")), "learning_rate = nan is not usable"),
-        (dict(learning_rate="fast"), "learning_rate = 'fast' is not usable"),
-        (dict(weight_decay=-0.1), "weight_decay = -0.1 is not usable"),
-        (dict(beta_2=1.0), "beta_2 = 1.0 is not usable"),
-        (dict(clip=0), "clip = 0.0 is not usable"),
-        (dict(seed=-1), "seed = -1 is not usable"),
-        (dict(precision="fp8"), "there is no precision 'fp8'"),
-        (dict(epochs=True), "epochs = True is not usable; use a whole number"),
-        (dict(seed=1 << 63), "seed = 9223372036854775808 is not usable"),
-        (dict(shared_layers="maybe"), "shared_layers = 'maybe' is not usable; use true or false"),
-        (dict(backbone=["llama"]), "is not usable; use a name"),
+        ({"loss": "mse"}, "there is no loss 'mse'; use one of bce, softmax, sampled_softmax"),
+        ({"heads": 2}, "a configuration has no 'heads'; it has backbone, n_layers"),
+        ({"negatives": 0}, "negatives = 0 is not usable"),
+        ({"epochs": 0}, "epochs = 0 is not usable"),
+        ({"patience": 0}, "patience = 0 is not usable"),
+        ({"learning_rate": 0}, "learning_rate = 0.0 is not usable; use a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate = nan is not usable"),
+        ({"learning_rate": "fast"}, "learning_rate = 'fast' is not usable"),
+        ({"weight_decay": -0.1}, "weight_decay = -0.1 is not usable"),
+        ({"beta_2": 1.0}, "beta_2 = 1.0 is not usable"),
+        ({"clip": 0}, "clip = 0.0 is not usable"),
+        ({"seed": -1}, "seed = -1 is not usable"),
+        ({"precision": "fp8"}, "there is no precision 'fp8'"),
+        ({"epochs": True}, "epochs = True is not usable; use a whole number"),
+        ({"seed": 1 << 63}, "seed = 9223372036854775808 is not usable"),
+        ({"shared_layers": "maybe"}, "shared_layers = 'maybe' is not usable; use true or false"),
+        ({"backbone": ["llama"]}, "is not usable; use a name"),
     ],
 )
 def test_a_configuration_that_cannot_be(values, told):
@@ -569,14 +581,14 @@ def test_data_that_cannot_be_trained_on(split):
     with pytest.raises(InputError, match="no user has two interactions in its training part"):
         trainer.train(c, from_histories([list("abc"), list("bca")]))
     with pytest.raises(InputError, match="1000000000 layers of d = 16 on 200 items need .* GiB"):
-        trainer.train(config(**SMALL | dict(n_layers=10**9)), split)
+        trainer.train(config(**SMALL | {"n_layers": 10**9}), split)
     with pytest.raises(InputError, match="device 'tpu' is not usable"):
         trainer.train(c, split, device="tpu")
     with pytest.raises(InputError, match="device cuda:99: this machine has"):
         trainer.train(c, split, device="cuda:99")
     with pytest.raises(InputError, match="has no timestamps, and time_bias needs them"):
         trainer.train(
-            config(**SMALL | dict(backbone="hstu", time_bias=True)),
+            config(**SMALL | {"backbone": "hstu", "time_bias": True}),
             from_histories([list("abcd")] * 3),
         )
 

@@ -827,5 +827,5 @@ def as_options(told):
         r"\b(user|item|time|layout|delimiter|unit)= ?(.?)",
         option,
         text.replace("header=True", "--header").replace("header=False", "--no-header"),
-    )  # noqa: E731
+    )
     return "".join(part if part in typed else said(part) for part in parts).rstrip()

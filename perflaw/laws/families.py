@@ -147,7 +147,7 @@ def _named(prefix, axes):
 
 
 def _bounded(axes, bounds):
-    return {name: bounds for name in _named("p", axes)}
+    return dict.fromkeys(_named("p", axes), bounds)
 
 
 # ---------------------------------------------------------------- the paper's law
@@ -211,7 +211,7 @@ def performance_free_k(axes=AXES) -> Law:
 
 @family
 def performance_kappa(axes=AXES, kappa: float = 1.0) -> Law:
-    """w (ln x - kappa x^-p) for each axis: the form drawn on the paper's industrial log.
+    """W (ln x - kappa x^-p) for each axis: the form drawn on the paper's industrial log.
 
     It is the Performance Law with kappa = -1/(k p), kappa held instead of k.
     """
@@ -353,7 +353,6 @@ def compute_power() -> Law:
 
     On one surface tokens and epochs are the same everywhere, so FLOPs per token stand in.
     """
-
     axes = (*AXES, "max_seq_len")
     reference = flops_per_token(**{axis: REFERENCE[axis] for axis in axes})
 
@@ -367,7 +366,7 @@ def compute_power() -> Law:
 
 def within(law: Law, low: float, high: float) -> Law:
     """The same law with other bounds on all its exponents."""
-    return replace(law, exponents={name: (low, high) for name in law.exponents})
+    return replace(law, exponents=dict.fromkeys(law.exponents, (low, high)))
 
 
 def rivals() -> dict[str, Law]:

@@ -506,9 +506,12 @@ def compare(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str
     rows = []
     for name, law in candidates.items():
         for key, found in fit_surfaces(law, table, by).items():
-            told = dict(
-                parameters=found.n_free, rank=rank(jacobian(found)), r2=found.r2, aicc=found.aicc
-            )
+            told = {
+                "parameters": found.n_free,
+                "rank": rank(jacobian(found)),
+                "r2": found.r2,
+                "aicc": found.aicc,
+            }
             rows.append(
                 {
                     "law": name,
@@ -681,7 +684,8 @@ def _huber_weights(law, points, y):
 
 def _consensus_weights(law, points, y):
     """1 for the points that agree, 0 for the others: least trimmed squares by concentration from small subsets
-    (Rousseeuw and Van Driessen 2006), and their scale and cut (Rousseeuw and Leroy 1987, chapter 5)."""
+    (Rousseeuw and Van Driessen 2006), and their scale and cut (Rousseeuw and Leroy 1987, chapter 5).
+    """
     n, size = len(y), len(law.parameters)
     half = (n + size + 1) // 2
     if half >= n:

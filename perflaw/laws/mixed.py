@@ -290,7 +290,7 @@ class JointFit:
     def posterior(
         self, points: pd.DataFrame, metric: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """ln of a metric at `points` (columns of the cells): mean (m,), covariance (m, m), noise variance of a run (m,).
+        """Ln of a metric at `points` (columns of the cells): mean (m,), covariance (m, m), noise variance of a run (m,).
 
         Raises InputError for a column, a surface or a metric that the law has not seen, and
         for an axis below 1.

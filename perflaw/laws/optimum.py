@@ -17,9 +17,9 @@ from scipy.stats import norm
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed, varpro
-from perflaw.study.paper import published
-from perflaw.laws.fitting import Fit, contrast
 from perflaw.laws.families import Law
+from perflaw.laws.fitting import Fit, contrast
+from perflaw.study.paper import published
 
 STEP = 1e-4  # in the logarithm of an axis, for its slope
 REACH = 16.0  # turning points are looked for up to this many times the largest measured value
@@ -472,21 +472,21 @@ def replay(
                             regret = np.log(best / value)
                             rows.append(
                                 {
-                                    **dict(
-                                        split=split,
-                                        dataset=name,
-                                        max_seq_len=length,
-                                        metric=metric,
-                                        budget=budget,
-                                        rule=rule,
-                                    ),
+                                    **{
+                                        "split": split,
+                                        "dataset": name,
+                                        "max_seq_len": length,
+                                        "metric": metric,
+                                        "budget": budget,
+                                        "rule": rule,
+                                    },
                                     **surface.loc[at[choice], list(families.AXES)].to_dict(),
-                                    **dict(
-                                        value=value,
-                                        best=best,
-                                        regret=regret,
-                                        noises=regret / unit[at[choice]],
-                                    ),
+                                    **{
+                                        "value": value,
+                                        "best": best,
+                                        "regret": regret,
+                                        "noises": regret / unit[at[choice]],
+                                    },
                                 }
                             )
     return pd.DataFrame(rows)

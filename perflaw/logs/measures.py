@@ -20,9 +20,9 @@ from scipy.special import entr
 from perflaw.errors import InputError
 from perflaw.logs import datasets, perturbations, synthetic
 from perflaw.logs.entropy import approximate
+from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
 from perflaw.models import ranking
 from perflaw.paths import HOME
-from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
 
 FOLDER = HOME / "data" / "logs"
 
@@ -162,7 +162,7 @@ def measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measur
     whose += " on item numbers" * (r > 0)
     by_user = lambda log: approximate.apen_by_user(
         in_order_of_ids(log) if r > 0 else log, m, r, last
-    )  # noqa: E731
+    )
     return [
         Measure(
             "shannon", "entropy of the next item, knowing popularity only", approximate.shannon

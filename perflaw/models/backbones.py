@@ -81,10 +81,10 @@ class Architecture:
 
 def _of_kind(name, value, kind):
     """The value as the plain Python type that the setting has, so that equal configurations are the same; or InputError."""
-    if kind == "float | None" and value is None or kind == "int | None" and value is None:
+    if (kind == "float | None" and value is None) or (kind == "int | None" and value is None):
         return None
     kind = kind.removesuffix(" | None")
-    if kind == "bool" and isinstance(value, bool) or kind == "str" and isinstance(value, str):
+    if (kind == "bool" and isinstance(value, bool)) or (kind == "str" and isinstance(value, str)):
         return value
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if kind == "float" and number:
@@ -219,7 +219,7 @@ BACKBONES = {"sasrec": sasrec, "llama": llama, "hstu": hstu, "gru": gru, "mamba"
 
 
 def layer_norm(x: Tensor, w: Tensor) -> Tensor:
-    """w is (…, 2, d): gain and bias."""
+    """W is (…, 2, d): gain and bias."""
     gain, bias = w.unbind(-2)
     if w.dim() == 2:
         return F.layer_norm(x, x.shape[-1:], gain, bias, NORM_EPS)
@@ -227,7 +227,7 @@ def layer_norm(x: Tensor, w: Tensor) -> Tensor:
 
 
 def rms_norm(x: Tensor, w: Tensor) -> Tensor:
-    """w is (…, d): gain."""
+    """W is (…, d): gain."""
     if w.dim() == 1:
         return F.rms_norm(x, x.shape[-1:], w, NORM_EPS)
     return F.rms_norm(x, x.shape[-1:], eps=NORM_EPS) * w[..., None, :]
@@ -417,39 +417,43 @@ def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
         8 * math.ceil(d / 3),
     )  # of SwiGLU: 8 d / 3, in eights, which matrix products take two times as fast
     block = {
-        "sasrec": dict(
-            query=square,
-            key=square,
-            value=square,
-            output=square,
-            up=square,
-            up_bias=(d,),
-            down=square,
-            down_bias=(d,),
-        ),
-        "llama": dict(
-            query=square,
-            key=square,
-            value=square,
-            output=square,
-            gate=(d, wide),
-            up=(d, wide),
-            down=(wide, d),
-        ),
-        "hstu": dict(uvqk=(d, 4 * d), output=square, distance_bias=(model.max_seq_len,)),
-        "gru": dict(
-            inward=(d, 3 * d),
-            inward_bias=(3 * d,),
-            recurrent=(d, 3 * d),
-            recurrent_bias=(3 * d,),
-            output=square,
-        )
-        | dict(up=square, up_bias=(d,), down=square, down_bias=(d,)),
+        "sasrec": {
+            "query": square,
+            "key": square,
+            "value": square,
+            "output": square,
+            "up": square,
+            "up_bias": (d,),
+            "down": square,
+            "down_bias": (d,),
+        },
+        "llama": {
+            "query": square,
+            "key": square,
+            "value": square,
+            "output": square,
+            "gate": (d, wide),
+            "up": (d, wide),
+            "down": (wide, d),
+        },
+        "hstu": {"uvqk": (d, 4 * d), "output": square, "distance_bias": (model.max_seq_len,)},
+        "gru": {
+            "inward": (d, 3 * d),
+            "inward_bias": (3 * d,),
+            "recurrent": (d, 3 * d),
+            "recurrent_bias": (3 * d,),
+            "output": square,
+        }
+        | {"up": square, "up_bias": (d,), "down": square, "down_bias": (d,)},
         # d channels, not 2 d, which takes half as long again; the steps by one matrix, not two of low rank, which would save little at such d
-        "mamba": dict(
-            inward=(d, 2 * d), conv=(TAPS, d), conv_bias=(d,), delta=square, delta_bias=(d,)
-        )
-        | dict(B=(d, STATES), C=(d, STATES), log_A=(d, STATES), D=(d,), output=square),
+        "mamba": {
+            "inward": (d, 2 * d),
+            "conv": (TAPS, d),
+            "conv_bias": (d,),
+            "delta": square,
+            "delta_bias": (d,),
+        }
+        | {"B": (d, STATES), "C": (d, STATES), "log_A": (d, STATES), "D": (d,), "output": square},
     }[model.backbone]
     if model.time_bias:
         block["time_bias"] = (TIME_BUCKETS,)
@@ -515,7 +519,7 @@ def hidden(
 
 
 def look_up(table: Tensor, ids: Tensor) -> Tensor:
-    """table (…, V, d) at ids (…, T): (…, T, d)."""
+    """Table (…, V, d) at ids (…, T): (…, T, d)."""
     if table.dim() == 2:
         return F.embedding(ids, table)
     first = torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]

@@ -26,7 +26,7 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -271,7 +271,7 @@ def execute(root, home, given, scratch):
                 process = start(
                     notebook, values, scratch, threads=os.cpu_count() // workers, home=root
                 )
-                running.append((process, notebook, values, key, datetime.now(timezone.utc)))
+                running.append((process, notebook, values, key, datetime.now(UTC)))
             bar.set_postfix_str(", ".join(notebook.stem for _, notebook, *_ in running))
             time.sleep(0.1)
             for job in [job for job in running if job[0].poll() is not None]:
@@ -280,7 +280,7 @@ def execute(root, home, given, scratch):
                 folder = scratch / notebook.stem
                 if process.returncode:
                     raise BuildError(failure(home, folder))
-                seconds = (datetime.now(timezone.utc) - started).total_seconds()
+                seconds = (datetime.now(UTC) - started).total_seconds()
                 seal(folder, key, values, started, seconds)
                 put(folder, executed / notebook.stem, scratch)
                 bar.update()

@@ -295,7 +295,8 @@ def _pilot(told):
         ["share of users", "n_layers", "d_emb", "seed"], ascending=[False, True, True, True]
     )
     names = {"n_layers": "N", "d_emb": "d", "done_epochs": "epochs"}
-    return parts + [
+    return [
+        *parts,
         _table(
             shown[
                 [
@@ -310,7 +311,7 @@ def _pilot(told):
                     "status",
                 ]
             ].rename(columns=names)
-        )
+        ),
     ]
 
 

@@ -23,11 +23,11 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, optimum
 from perflaw.logs import measures
+from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import ranking
 from perflaw.models.sweeps import cost_model, runner
 from perflaw.models.training import trainer
 from perflaw.report import forecast
-from perflaw.logs.interaction_log import InteractionLog
 
 SCHEMA = 1  # of report.json
 METRICS = ("NDCG@10", "HR@10")
@@ -520,7 +520,8 @@ def percent(chance: float) -> str:
 
 def _next(one, runs, level):
     """The three runs, of sizes up to twice the pilot's that cost no more than the pilot did, that are expected to raise the best known value most
-    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that what is expected of it is above what is expected of all measured ones."""
+    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that what is expected of it is above what is expected of all measured ones.
+    """
     most = 2 * runs[["n_layers", "d_emb"]].max()
     grid = [
         (n, d, 1)
@@ -574,7 +575,7 @@ def _sentences(told):
         )
     for metric in METRICS:
         one = told["metrics"][metric]
-        start, end = (
+        _start, end = (
             {key: one["curves"]["d_emb"][key][i] for key in ("x", "predicted", "low", "high")}
             for i in (0, -1)
         )

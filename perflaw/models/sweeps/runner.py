@@ -39,12 +39,12 @@ from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
-from perflaw.models.sweeps import cost_model
-from perflaw.models.training import trainer
-from perflaw.paths import HOME
 from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
 from perflaw.logs.perturbations import INTERVENTIONS
+from perflaw.models.sweeps import cost_model
+from perflaw.models.training import trainer
 from perflaw.models.training.trainer import Config
+from perflaw.paths import HOME
 
 GRIDS = HOME / "data" / "grids"
 SWEEPS = GRIDS.parent / "sweeps"

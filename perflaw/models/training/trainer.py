@@ -36,8 +36,8 @@ from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.logs import measures
-from perflaw.models import backbones, ranking
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
+from perflaw.models import backbones, ranking
 from perflaw.models.backbones import Architecture, Layout
 from perflaw.models.training import checkpoints
 from perflaw.models.training.heartbeat import Heartbeat
@@ -110,8 +110,7 @@ class Config(Architecture):
         ):
             value = getattr(self, name)
             if (
-                value is not None
-                and not (value > 0 if above else value >= 0)
+                (value is not None and not (value > 0 if above else value >= 0))
                 or value == math.inf
                 or (name == "beta_2" and value >= 1)
             ):
@@ -174,7 +173,7 @@ class Batches:
 
     @functools.cached_property
     def had(self) -> Tensor:
-        """user · n_items + item, in order, of all that a user has in the training part; users in the order of `starts`."""
+        """User · n_items + item, in order, of all that a user has in the training part; users in the order of `starts`."""
         train, users = self._had
         place = np.full(train.n_users, len(users))
         place[users] = np.arange(len(users))
@@ -845,7 +844,7 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     if config.loss == "bce":
         loss = lambda x: ranking.rank(
             score, split, split.validation, temperature=math.exp(x)
-        ).losses.mean()  # noqa: E731
+        ).losses.mean()
         temperature = math.exp(
             minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3}).x
         )

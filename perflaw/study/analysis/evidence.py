@@ -15,8 +15,8 @@ from scipy.stats import norm, spearmanr
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed
-from perflaw.models.sweeps import runner
 from perflaw.laws.fitting import check_level
+from perflaw.models.sweeps import runner
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
@@ -383,7 +383,8 @@ def came_true(
     foretold: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series | None = None
 ) -> pd.DataFrame:
     """Predictions beside the means over seeds measured later: columns of both, ape (per cent), covered, and, given each surface's
-    noise (per cent of a run), unit: the standard deviation of such a mean, and noises: how many of them the error is."""
+    noise (per cent of a run), unit: the standard deviation of such a mean, and noises: how many of them the error is.
+    """
     found = foretold.merge(
         measured[["dataset", "metric", *families.AXES, "value", "sd", "seeds"]],
         on=["dataset", "metric", *families.AXES],
@@ -631,7 +632,7 @@ def by_rule(found: pd.DataFrame) -> pd.DataFrame:
         good=("noises", lambda v: 100 * (v <= 1).mean()),
         regret=("regret", "mean"),
         worst=("regret", "max"),
-    )  # noqa: E731
+    )
     whole, free = means(found), means(found[found["budget"] == 1.0])
     return (
         whole.join(free[["good", "regret"]].add_suffix(", no budget"))

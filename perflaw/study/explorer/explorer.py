@@ -22,11 +22,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from perflaw.laws import families, fitting, varpro
+from perflaw.laws.fitting import Fit
 from perflaw.models.sweeps import runner
+from perflaw.models.training.trainer import Config
 from perflaw.paths import HOME
 from perflaw.study.analysis import evidence
-from perflaw.laws.fitting import Fit
-from perflaw.models.training.trainer import Config
 
 LAWS = (
     "Performance Law, k = 2",
@@ -200,7 +200,7 @@ def data_effect(slopes: pd.DataFrame, log: str, metric: str, level: float = 0.9)
         lambda *told: {
             name: float(f"{value:.6g}") for name, value in zip(("slope", "reach", "least"), told)
         },
-    )  # noqa: E731
+    )
     own = here[here["log"].isin([log, SAME.get(log)])]
     if len(own) == 0 and len(here) > 1:
         n, spread = len(here), float(here["slope"].std())

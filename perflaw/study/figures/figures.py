@@ -1148,7 +1148,8 @@ def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
 
 def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     """Of all surfaces and budgets, the share in which each rule's choice is within one noise unit of the best, and its mean regret; columns rule, as good, regret (%), and the
-    same with ", kept": where a law is asked only for what was not measured."""
+    same with ", kept": where a law is asked only for what was not measured.
+    """
     figure, axes = _grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
     for axis, column, label in zip(
@@ -1350,7 +1351,8 @@ def outlook(
 ):
     """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
     run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.judge`, that metric; best: n_layers and d_emb; later: runs that came after,
-    columns n_layers, d_emb and the metric."""
+    columns n_layers, d_emb and the metric.
+    """
     runs = pd.DataFrame(one["measured"])
     axes_of = {
         "d_emb": ("dimension d", "d_emb"),

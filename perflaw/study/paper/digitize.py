@@ -242,7 +242,8 @@ def usual_view(surface: pd.DataFrame) -> View:
     Each axis has 5 % of the range of what is drawn and then 1/48 of its length at both ends. In the published
     figures so are the limits of N and d; those of the value take in the drawn surface too. It has no grid lines.
     """
-    ends = surface[["n_layers", "d_emb", "value"]].agg(["min", "max"]).to_numpy().T + [
+    ends = [
+        *surface[["n_layers", "d_emb", "value"]].agg(["min", "max"]).to_numpy().T,
         [0, 0],
         [-2, 2],
         [0, 0],

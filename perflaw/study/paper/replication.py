@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.optimize import curve_fit
 
 from perflaw.laws import families, fitting
-from perflaw.study.paper import published
 from perflaw.laws.fitting import Fit
+from perflaw.study.paper import published
 
 RECIPE_EVALUATIONS = 500_000  # maxfev in the authors' script
 RECIPE_START = {"w1": 1.0, "w2": 1.0, "w3": 1.0, "w4": 1.0, "w5": 1.0, "b": 1.0, "D": 1.0}
