@@ -21,7 +21,7 @@ from perflaw.paths import HOME
 
 def main(folder):
     split, settings, rows = (
-        leave_one_out(datasets.load("ml-1m")),
+        leave_one_out(datasets.load_log("ml-1m")),
         runner.read_grid("paper")["settings"],
         [],
     )
@@ -34,8 +34,8 @@ def main(folder):
             or record["split"]["hash"] != split.hash
         ):
             continue
-        told = ranking.sampled(
-            ranking.from_ranks(
+        told = ranking.sampled_metrics(
+            ranking.ranked_from_ranks(
                 np.array(record["ranks"]["test, history removed"]), split, "history"
             ),
             2_499,

@@ -123,7 +123,9 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
 def measure(name, runs, device):
     """Train a row, or read its record."""
     log, *_, values = ROWS[name]
-    return trainer.train(trainer.config(**values), leave_one_out(datasets.load(log)), runs, device)
+    return trainer.train(
+        trainer.make_config(**values), leave_one_out(datasets.load_log(log)), runs, device
+    )
 
 
 def row(name, record, split):
@@ -131,7 +133,7 @@ def row(name, record, split):
     log, hr, ndcg, source, protocol, _ = ROWS[name]
     ranks = np.array(record["ranks"]["test, history removed"])
     told = (
-        ranking.sampled(ranking.from_ranks(ranks, split, "history"), 2_499)
+        ranking.sampled_metrics(ranking.ranked_from_ranks(ranks, split, "history"), 2_499)
         if protocol == SAMPLED
         else record["metrics"]["test, history removed"]
     )
@@ -150,7 +152,7 @@ def row(name, record, split):
         "measured_hr": measured[0],
         "measured_ndcg": measured[1],
         "se_hr": ranking.standard_error(ranks <= 10),
-        "se_ndcg": ranking.standard_error(ranking.gains(ranks)),
+        "se_ndcg": ranking.standard_error(ranking.ndcg_gains(ranks)),
         "epochs": record["epochs"],
         "training_seconds": record["seconds"]["training"],
         "device": record["environment"]["device"],
@@ -183,17 +185,17 @@ def main():
             )
     rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
-        split = leave_one_out(datasets.load(log))
-        path = options.runs / f"{trainer.key(trainer.config(**values), split)}.json"
+        split = leave_one_out(datasets.load_log(log))
+        path = options.runs / f"{trainer.run_key(trainer.make_config(**values), split)}.json"
         if not path.exists():
             print(f"{name}: open ({path} is not there)")
             continue
         record = trainer.read_record(path)
         rows.append(row(name, record, split))
-        told = ranking.protocols(
+        told = ranking.protocol_table(
             *(
-                ranking.from_ranks(record["ranks"][part], split, seen)
-                for part, seen in ranking.RULES.items()
+                ranking.ranked_from_ranks(record["ranks"][part], split, seen)
+                for part, seen in ranking.SEEN_BY_PART.items()
             )
         )
         tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))

@@ -65,8 +65,8 @@ def head(title, *columns):
 @functools.cache
 def movielens():
     """The log to train on: MovieLens-1M, or one with histories as long."""
-    if "ml-1m-sasrec" in datasets.local():
-        return datasets.load("ml-1m-sasrec")
+    if "ml-1m-sasrec" in datasets.local_logs():
+        return datasets.load_log("ml-1m-sasrec")
     from entropy import drawn_log  # the benchmark beside this one
 
     drawn = drawn_log()
@@ -81,9 +81,9 @@ class Ours:
     """A step of `training.fit`, as a function that says how many positions it trained on."""
 
     def __init__(self, split, batch_size=ROWS, loss_of=trainer.loss_of, **values):
-        self.config = trainer.config(batch_size=batch_size, **SIZES | values)
-        self.batches = trainer.Batches(split, self.config.max_seq_len, batch_size)
-        self.member, self.loss_of = trainer.Member(self.config, split, self.batches), loss_of
+        self.config = trainer.make_config(batch_size=batch_size, **SIZES | values)
+        self.batches = trainer.EpochBatches(split, self.config.max_seq_len, batch_size)
+        self.member, self.loss_of = trainer.RunState(self.config, split, self.batches), loss_of
         self.dealt = self.deal()
 
     def deal(self):
@@ -104,7 +104,7 @@ class Ours:
 def all_scores(weights, config, batches, who, chance):
     """Cross-entropy as it is usually written: every score of every position at once."""
     _at, ids, targets, real = batches.take(who)
-    hidden = backbones.hidden(weights, ids, batches.layout, config, chance.drop)
+    hidden = backbones.forward(weights, ids, batches.layout, config, chance.drop)
     return F.cross_entropy((hidden @ weights["items"].T)[real], targets[real])
 
 
@@ -370,7 +370,7 @@ def compare_losses(groups, steps):
 
 def compare_stacks(epochs):
     """Eight seeds on the synthetic log: one after another, as a stack, and as a stack computed at once."""
-    split = leave_one_out(datasets.load("synthetic"))
+    split = leave_one_out(datasets.load_log("synthetic"))
     sizes = {"max_seq_len": 50, "epochs": epochs, "patience": None, "validate_every": epochs}
     head(
         f"A stack of 8 seeds, synthetic log, {epochs} epochs, {CORES} threads",
@@ -381,9 +381,9 @@ def compare_stacks(epochs):
         "one after another / stack",
     )
     for d in (16, 64):
-        configs = [trainer.config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
+        configs = [trainer.make_config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
         ways = (
-            lambda: [trainer.fit(config, split, progress=False) for config in configs],
+            lambda: [trainer.fit_model(config, split, progress=False) for config in configs],
             lambda: trainer.fit_stack(configs, split, progress=False),
             lambda: trainer.fit_stack(configs, split, progress=False, batched=True),
         )

@@ -44,7 +44,7 @@ STEPS = 6 * 5  # of a run: epochs times batches
 
 
 def config(kind="sasrec, bce", **values):
-    return trainer.config(
+    return trainer.make_config(
         **{
             "n_layers": 2,
             "d_emb": 16,
@@ -95,7 +95,7 @@ def stopped(monkeypatch, c, split, folder, step):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, step)
         trainer.train(c, split, folder, progress=False)
-    return checkpoints.path_of(folder, trainer.key(c, split))
+    return checkpoints.path_of(folder, trainer.run_key(c, split))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -161,7 +161,7 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
         place=found.place._replace(seconds=1000.0),
         facts=found.facts | {"seconds": {"training": 5000.0, "validation": 70.0}},
     )
-    checkpoints.save(tmp_path, trainer.key(c, split), "cpu", long)
+    checkpoints.save(tmp_path, trainer.run_key(c, split), "cpu", long)
     seconds = trainer.train(c, split, tmp_path, progress=False)["seconds"]
     assert 6000 < seconds["training"] < 6100
     assert 70 < seconds["validation"] < 100
@@ -263,9 +263,10 @@ def test_a_damaged_checkpoint_is_set_aside(split, tmp_path, monkeypatch, often, 
 def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, often):
     c, other = config(), config(seed=1)
     path = stopped(monkeypatch, c, split, tmp_path, 14)
-    os.replace(path, checkpoints.path_of(tmp_path, trainer.key(other, split)))
+    os.replace(path, checkpoints.path_of(tmp_path, trainer.run_key(other, split)))
     with pytest.warns(
-        UserWarning, match=f"its key is {trainer.key(c, split)}, not {trainer.key(other, split)}"
+        UserWarning,
+        match=f"its key is {trainer.run_key(c, split)}, not {trainer.run_key(other, split)}",
     ):
         trainer.train(other, split, tmp_path, progress=False)
 
@@ -361,7 +362,7 @@ def test_a_checkpoint_that_outlived_its_record_is_removed(split, tmp_path):
     child = FORK.Process(target=dies, args=(c, split, tmp_path, "end", 0))
     child.start()
     child.join()
-    path = checkpoints.path_of(tmp_path, trainer.key(c, split))
+    path = checkpoints.path_of(tmp_path, trainer.run_key(c, split))
     assert child.exitcode == -signal.SIGKILL
     assert path.exists()
     trainer.train(c, split, tmp_path, progress=False)

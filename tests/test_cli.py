@@ -21,7 +21,7 @@ ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
 @pytest.fixture
 def csv(tmp_path):
     path = tmp_path / "runs.csv"
-    published.surfaces().query(ONE).to_csv(path, index=False)
+    published.load_surfaces().query(ONE).to_csv(path, index=False)
     return path
 
 
@@ -96,7 +96,7 @@ def test_predict_says_when_the_fit_was_not_sound(tmp_path):
 
 
 def test_runs_without_noise_can_be_fitted(tmp_path):
-    runs = published.surfaces().query(ONE)
+    runs = published.load_surfaces().query(ONE)
     runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
     runs.to_csv(tmp_path / "runs.csv", index=False)
     result = run("fit", tmp_path / "runs.csv")
@@ -142,7 +142,7 @@ def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
     files = {
         name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")
     } | {"CSV": csv}
-    published.surfaces().to_csv(files["ALL"], index=False)
+    published.load_surfaces().to_csv(files["ALL"], index=False)
     files["EMPTY"].write_text("")
     files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
     files["HEADER"].write_text("n_layers,d_emb,value\n")
@@ -556,7 +556,7 @@ def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
 
 def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
     path = tmp_path / "runs.csv"
-    published.surfaces().query(ONE).assign(
+    published.load_surfaces().query(ONE).assign(
         value=lambda rows: 0.3 - 0.05 * np.log(rows["d_emb"])
     ).to_csv(path, index=False)
     run("fit", path, "--law", "log_linear", "--out", tmp_path / "law.json")

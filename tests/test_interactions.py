@@ -319,7 +319,7 @@ def test_most_popular_against_plain_code(repeats):
             + sum(c > counts[target] for c in others)
             + sum(c == counts[target] for c in others) / 2
         )
-    found = ranking.ranks(ranking.most_popular(split), split, split.test)
+    found = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
     np.testing.assert_array_equal(found, expected)
     assert ranking.removes_seen(split) is not repeats
 
@@ -382,5 +382,5 @@ def test_raw_layouts_have_the_hash_of_the_parquet(raw, name):
 
 def test_most_popular_on_split_s():
     split = leave_one_out(real("ml-1m-sasrec.parquet"))
-    ranks = ranking.ranks(ranking.most_popular(split), split, split.test)
+    ranks = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
     assert (round(ranking.hit_rate(ranks), 4), round(ranking.ndcg(ranks), 4)) == (0.0368, 0.0179)

@@ -29,7 +29,7 @@ def split():
 
 
 def test_all_are_tried():
-    assert set(STRENGTHS) == set(perturbations.INTERVENTIONS)
+    assert set(STRENGTHS) == set(perturbations.PERTURBATIONS)
 
 
 @pytest.mark.parametrize("name", STRENGTHS)

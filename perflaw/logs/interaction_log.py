@@ -488,7 +488,7 @@ def _duplicates(log):
     )
 
 
-def spans(starts, lengths) -> np.ndarray:
+def concatenated_ranges(starts, lengths) -> np.ndarray:
     """start, start + 1, … of each start, `length` of them, one span after another."""
     return np.arange(lengths.sum()) + np.repeat(starts - _offsets(lengths)[:-1], lengths)
 
