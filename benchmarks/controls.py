@@ -29,8 +29,8 @@ def main(folder="runs/controls"):
         f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))
     }
     for name, log in logs.items():
-        runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, runner.processes(2))
-    path = runner.SWEEPS / "controls.csv"
+        runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, runner.process_pool(2))
+    path = runner.SWEEPS_FOLDER / "controls.csv"
     path.unlink(missing_ok=True)
     print(runner.consolidate(Path(folder), "controls"))
 

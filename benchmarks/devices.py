@@ -25,7 +25,7 @@ def main(*folders):
     cpu, gpu = (
         pd.concat(
             [
-                runner.load(path)
+                runner.load_runs(path)
                 for path in sorted(Path(folder).rglob("*"))
                 if path.is_dir() and any(path.glob("*.json"))
             ]

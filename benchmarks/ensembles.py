@@ -16,10 +16,10 @@ import torch
 from tqdm import tqdm
 
 from perflaw.logs import datasets
+from perflaw.logs.interaction_log import leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
-from perflaw.logs.interaction_log import leave_one_out
 
 MEMBERS = {16: 8, 32: 4, 64: 2, 128: 1}  # d, and how many seeds
 PATH = Path(__file__).parent.parent / "data" / "ensembles.csv"
@@ -38,16 +38,16 @@ def averaged(scorers):
 def trained(name, d, seed):
     """A model of `survey`, N = 2; with one thread."""
     torch.set_num_threads(1)
-    config = trainer.config(
+    config = trainer.make_config(
         **runner.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed
     )
-    return config, trainer.fit(config, datasets.load(name), progress=False).weights
+    return config, trainer.fit_model(config, datasets.load_log(name), progress=False).weights
 
 
 def main(names):
     rows = pd.read_csv(PATH).to_dict("records") if PATH.exists() else []
     for name in names:
-        split = leave_one_out(datasets.load(name))
+        split = leave_one_out(datasets.load_log(name))
         asked = [(d, seed) for d, seeds in MEMBERS.items() for seed in range(seeds)][::-1]
         with concurrent.futures.ProcessPoolExecutor(
             2, multiprocessing.get_context("spawn")
@@ -61,8 +61,10 @@ def main(names):
                     scorer = averaged(
                         [trainer.scorer(weights, config) for config, weights in chosen]
                     )
-                    ranks = ranking.rank(scorer, split, split.test).ranks
-                    size = k * sum(backbones.parameters(chosen[0][0], split.log.n_items).values())
+                    ranks = ranking.rank_targets(scorer, split, split.test).ranks
+                    size = k * sum(
+                        backbones.count_parameters(chosen[0][0], split.log.n_items).values()
+                    )
                     rows.append(
                         {
                             "log": name,

@@ -224,7 +224,7 @@ def grow_once(what, tokens):
         return int(re.search(rf"{field}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
     before = kilobytes("VmRSS")
-    taken, value = seconds(lambda: GROWTH[what](log), 1)
+    taken, _value = seconds(lambda: GROWTH[what](log), 1)
     n = len(log.items)
     print(
         json.dumps(

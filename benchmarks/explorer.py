@@ -56,20 +56,23 @@ def main():
         ),
     )
     options = parser.parse_args()
-    runs = evidence.kept()
+    runs = evidence.load_study_runs()
     table = pd.concat(
-        [explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)],
+        [explorer.published_surfaces(published.load_surfaces()), explorer.explorer_surfaces(runs)],
         ignore_index=True,
     )
-    data = explorer.record(
-        table, explorer.fits(table), explorer.errors(table), explorer.data_slopes(runs)
+    data = explorer.page_data(
+        table,
+        explorer.explorer_fits(table),
+        explorer.explorer_errors(table),
+        explorer.data_slopes(runs),
     )
     static = explorer.HOME / "book" / "_static"
     sizes = {
         "script": (static / "explorer.js").read_text(),
         "style": (static / "explorer.css").read_text(),
-        "markup": explorer.markup(),
-        "data": explorer.embed(data),
+        "markup": explorer.explorer_markup(),
+        "data": explorer.embed_json(data),
     }
     sizes = {name: len(text.encode()) / 1000 for name, text in sizes.items()}
     print(
@@ -83,7 +86,7 @@ def main():
     )
     with tempfile.TemporaryDirectory() as scratch:
         page = Path(scratch) / "explorer.html"
-        page.write_text(explorer.standalone(data, extra=TIMED), encoding="utf-8")
+        page.write_text(explorer.standalone_page(data, extra=TIMED), encoding="utf-8")
         command = [
             options.chromium,
             "--headless",

@@ -24,7 +24,7 @@ def best_of(task, repeats=3):
 
 
 def main():
-    points = published.surfaces()
+    points = published.load_surfaces()
     surfaces = [
         (surface, surface["value"]) for _, surface in points.groupby(published.SURFACE, sort=False)
     ]
@@ -38,7 +38,7 @@ def main():
     rivals_time, _ = best_of(
         lambda: [
             fitting.fit_surfaces(rival, points, published.SURFACE)
-            for rival in families.rivals().values()
+            for rival in families.rival_laws().values()
         ]
     )
     bootstrap_time, _ = best_of(lambda: next(iter(fits.values())).bootstrap(1000))
@@ -50,7 +50,7 @@ def main():
     print(f"| authors' recipe (curve_fit from ones), 20 surfaces | {recipe_time:.3f} |")
     print(f"| our global search, 20 surfaces together | {search_time:.3f} |")
     print(f"| our global search, 20 surfaces one by one | {alone_time:.3f} |")
-    print(f"| all {len(families.rivals())} laws on 20 surfaces | {rivals_time:.3f} |")
+    print(f"| all {len(families.rival_laws())} laws on 20 surfaces | {rivals_time:.3f} |")
     print(f"| 1,000 bootstrap fits of one surface | {bootstrap_time:.3f} |")
     print(
         f"\nthe recipe is within 0.001 of our R2 on {reached} of {len(fits)} surfaces; we are lower on {lower}"

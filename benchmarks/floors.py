@@ -5,22 +5,22 @@ import sys
 import pandas as pd
 
 from perflaw.logs import datasets, measures
-from perflaw.models import baselines, ranking
 from perflaw.logs.interaction_log import leave_one_out
+from perflaw.models import baselines, ranking
 
 
 def main():
-    names = list(datasets.local())
+    names = list(datasets.local_logs())
     if not names:
         sys.exit("PERFLAW_DATA names no folder of logs")
     rows = []
     for name in names:
-        split = leave_one_out(datasets.load(name))
+        split = leave_one_out(datasets.load_log(name))
         for recommender, fitted in baselines.BASELINES.items():
             scorer, told = fitted(split), {}
-            for part, seen in ranking.RULES.items():
+            for seen in ranking.SEEN_BY_PART.values():
                 if seen == "training" or ranking.removes_seen(split):
-                    ranks = ranking.rank(scorer, split, split.test, seen=seen).ranks
+                    ranks = ranking.rank_targets(scorer, split, split.test, seen=seen).ranks
                     prefix = "removed " if seen == "history" else ""
                     told |= {
                         f"{prefix}HR@10": ranking.hit_rate(ranks),

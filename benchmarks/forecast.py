@@ -10,10 +10,10 @@ NDCG@10 and the grids that were trained on it an equal part each. For the test, 
 import numpy as np
 import pandas as pd
 
+from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import runner
 from perflaw.paths import HOME
 from perflaw.report import forecast
-from perflaw.logs.perturbations import INTERVENTIONS
 
 START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
     "G": (0.2, 0.1), "b_d": (-0.015, 0.03), "b_N": (0.02, 0.03), "c_N": (-0.012, 0.012), "b_T": (0.18, 0.08), "c_T": (-0.015, 0.02),
@@ -27,9 +27,10 @@ GRIDS = ("survey", "laptop")
 def surfaces() -> dict[tuple, pd.DataFrame]:
     """Runs of SASRec of the grids GRIDS by log and loss, which differ in layers, dimension, seed and share of the users alone."""
     runs = pd.concat(
-        [runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True
+        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
+        ignore_index=True,
     ).drop_duplicates("key")
-    others = [name for name in INTERVENTIONS if name != "sample_users"]
+    others = [name for name in PERTURBATIONS if name != "sample_users"]
     runs = runs[
         runs[others].isna().all(axis=1)
         & (runs["backbone"] == "sasrec")
@@ -40,7 +41,7 @@ def surfaces() -> dict[tuple, pd.DataFrame]:
     found = {}
     for grid in GRIDS:
         settings = runner.read_grid(grid)["settings"]
-        for log, rows in runner.having(runs, settings).groupby("log", sort=False):
+        for log, rows in runner.filter_runs(runs, settings).groupby("log", sort=False):
             if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2:
                 found[log, settings["loss"]] = rows.reset_index(drop=True)
     return found

@@ -15,8 +15,8 @@ from training import head, row  # the benchmark beside this one
 
 from perflaw.laws import families
 from perflaw.logs import datasets
-from perflaw.models.training import trainer
 from perflaw.logs.interaction_log import leave_one_out
+from perflaw.models.training import trainer
 
 MEMBERS = 8
 
@@ -28,24 +28,24 @@ def synchronise(device):
 
 def rate(configs, split, device, steps, captured=True):
     """Positions a second of a stack of these configurations, padding not counted."""
-    batches = trainer.Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
-    members = [trainer.Member(config, split, batches) for config in configs]
+    batches = trainer.EpochBatches(split, configs[0].max_seq_len, configs[0].batch_size, device)
+    members = [trainer.RunState(config, split, batches) for config in configs]
     step = trainer.step_batched if device != "cpu" else trainer.step_in_turn
     dealt = [
         [who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][
-            : steps + trainer.WARM_UP
+            : steps + trainer.CAPTURE_WARMUP_STEPS
         ]
         for config in configs
     ]
     dealt = list(zip(*dealt))
-    for whose in dealt[: trainer.WARM_UP]:
+    for whose in dealt[: trainer.CAPTURE_WARMUP_STEPS]:
         step(members, batches, whose)
     if captured and device != "cpu":
-        step = trainer.capture(members, batches, step)
+        step = trainer.capture_step(members, batches, step)
         step(members, batches, dealt[0])
     synchronise(device)
     start = time.perf_counter()
-    for whose in dealt[trainer.WARM_UP :]:
+    for whose in dealt[trainer.CAPTURE_WARMUP_STEPS :]:
         step(members, batches, whose)
     synchronise(device)
     seconds = time.perf_counter() - start
@@ -76,7 +76,7 @@ def compare_stacks(split, device, steps, sizes):
         "share of peak",
     )
     for d in sizes:
-        config = trainer.config(d_emb=d, loss="softmax", precision="bf16")
+        config = trainer.make_config(d_emb=d, loss="softmax", precision="bf16")
         one = rate([config], split, device, steps)
         many = rate([replace(config, seed=seed) for seed in range(MEMBERS)], split, device, steps)
         flops = float(families.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
@@ -91,7 +91,7 @@ def compare_captured(split, device, steps):
         "captured",
         "times",
     )
-    config = trainer.config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
+    config = trainer.make_config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
     for members in (1, MEMBERS):
         configs = [replace(config, seed=seed) for seed in range(members)]
         eager, captured = (rate(configs, split, device, steps, how) for how in (False, True))
@@ -99,7 +99,7 @@ def compare_captured(split, device, steps):
 
 
 def compare_learning(split, device, epochs):
-    base = trainer.config(
+    base = trainer.make_config(
         d_emb=32,
         loss="softmax",
         learning_rate=3e-3,
@@ -111,7 +111,7 @@ def compare_learning(split, device, epochs):
     configs = [replace(base, seed=seed) for seed in range(MEMBERS)]
     single = np.array(
         [
-            trainer.fit(config, split, device, progress=False).curve[-1]["NDCG@10"]
+            trainer.fit_model(config, split, device, progress=False).curve[-1]["NDCG@10"]
             for config in configs
         ]
     )
@@ -138,9 +138,11 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few steps and sizes: does it run?")
     options = parser.parse_args()
     split = leave_one_out(
-        datasets.load("ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local() else "synthetic")
+        datasets.load_log(
+            "ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local_logs() else "synthetic"
+        )
     )
-    trainer.check(trainer.config(), split, options.device)
+    trainer.check_trainable(trainer.make_config(), split, options.device)
     print(
         f"torch {torch.__version__}, {trainer.environment(options.device)['device']}, {split.log.name}"
     )

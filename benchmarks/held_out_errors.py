@@ -13,11 +13,11 @@ from perflaw.study.paper import published
 
 
 def main():
-    points = published.surfaces()
+    points = published.load_surfaces()
     cells = pd.concat(
         [
-            fitting.held_out_surfaces(families.rivals(), points, published.SURFACE),
-            mixed.held_out(points),
+            fitting.heldout_by_surface(families.rival_laws(), points, published.SURFACE),
+            mixed.mixed_heldout(points),
         ],
         ignore_index=True,
     )

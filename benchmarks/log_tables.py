@@ -6,7 +6,7 @@ from perflaw.logs import measures
 
 
 def main():
-    logs = {name: log for name, log in measures.logs().items() if name != "synthetic"}
+    logs = {name: log for name, log in measures.load_study_logs().items() if name != "synthetic"}
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
     measures.FOLDER.mkdir(exist_ok=True)

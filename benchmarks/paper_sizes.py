@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 
 from perflaw.logs import datasets
+from perflaw.logs.interaction_log import leave_one_out
 from perflaw.models import ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
 from perflaw.paths import HOME
-from perflaw.logs.interaction_log import leave_one_out
 
 
 def main(folder):
     split, settings, rows = (
-        leave_one_out(datasets.load("ml-1m")),
+        leave_one_out(datasets.load_log("ml-1m")),
         runner.read_grid("paper")["settings"],
         [],
     )
@@ -34,8 +34,8 @@ def main(folder):
             or record["split"]["hash"] != split.hash
         ):
             continue
-        told = ranking.sampled(
-            ranking.from_ranks(
+        told = ranking.sampled_metrics(
+            ranking.ranked_from_ranks(
                 np.array(record["ranks"]["test, history removed"]), split, "history"
             ),
             2_499,

@@ -21,7 +21,7 @@ from perflaw.study.analysis import evidence
 
 DATA = Path(__file__).parent.parent / "data"
 SMALL = {
-    "survey": evidence.SMALL,
+    "survey": evidence.SMALL_GRID,
     "paper": (12, 75),
 }  # N and d up to which a grid is its small half
 
@@ -29,12 +29,12 @@ SMALL = {
 def main(folder, grid="survey"):
     path = DATA / ("predictions.csv" if grid == "survey" else f"predictions-{grid}.csv")
     runs = pd.concat(
-        [runner.load(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
+        [runner.load_runs(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
         ignore_index=True,
     )
-    table = evidence.surfaces(runner.having(runs, runner.read_grid(grid)["settings"]))
+    table = evidence.mean_surfaces(runner.filter_runs(runs, runner.read_grid(grid)["settings"]))
     cells = pd.DataFrame(
-        sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand(grid)}),
+        sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand_grid(grid)}),
         columns=list(families.AXES),
     )
     is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731
@@ -51,9 +51,9 @@ def main(folder, grid="survey"):
     ]
     if new.empty:
         sys.exit("no surface has its small half, and no predictions yet")
-    before = evidence.surfaces(evidence.study())
-    before = before[before["dataset"].isin(known) & is_small(before, evidence.SMALL)]
-    found = evidence.foretell(pd.concat([before, new]), cells[~is_small(cells)])
+    before = evidence.mean_surfaces(evidence.load_survey_runs())
+    before = before[before["dataset"].isin(known) & is_small(before, evidence.SMALL_GRID)]
+    found = evidence.extrapolate(pd.concat([before, new]), cells[~is_small(cells)])
     found = found[found["dataset"].isin(new["dataset"])].assign(
         written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     )

@@ -10,27 +10,27 @@ import pandas as pd
 from tqdm import tqdm
 
 from perflaw.logs import datasets, measures
+from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models import baselines, ranking
 from perflaw.models.sweeps import runner
-from perflaw.logs.perturbations import INTERVENTIONS
 
 
 def main(names):
     path, rows = measures.FOLDER.parent / "probes.csv", []
-    points = list(dict.fromkeys(point.data for point in runner.expand("quality")))
+    points = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
     for name in names:
-        log = datasets.load(name)
+        log = datasets.load_log(name)
         for data in tqdm(points, desc=name):
             split = runner.split_of(log, data)
-            markov = ranking.rank(baselines.markov(split), split, split.validation).ranks
+            markov = ranking.rank_targets(baselines.markov(split), split, split.validation).ranks
             steps = dict(data.steps)
             rows.append(
                 {
                     "log": log.name,
-                    **{step: steps.get(step) for step in INTERVENTIONS},
+                    **{step: steps.get(step) for step in PERTURBATIONS},
                     "data_seed": data.seed,
                     "probe: Markov's NDCG@10": ranking.ndcg(markov),
-                    "probe: bigram's cross-entropy": measures.cross_entropy(split),
+                    "probe: bigram's cross-entropy": measures.bigram_cross_entropy(split),
                 }
             )
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

@@ -17,37 +17,44 @@ import torch
 
 from perflaw.errors import InputError
 from perflaw.logs import datasets
+from perflaw.logs.interaction_log import leave_one_out
 from perflaw.models import ranking
 from perflaw.models.training import trainer
-from perflaw.logs.interaction_log import leave_one_out
 
 ROOT = Path(__file__).parents[1]
 TABLE, PROTOCOLS = ROOT / "data" / "published_rows.csv", ROOT / "data" / "protocols.csv"
-PAPER = dict(
-    loss="bce",
-    learning_rate=3e-4,
-    final_rate=1 / 30,
-    warmup_steps=1000,
-    beta_2=0.95,
-    weight_decay=0.1,
-    clip=1.0,
-    dropout=0.0,
-    epochs=40,
-    patience=None,
-)
-SASREC = dict(n_layers=2, d_emb=64, n_heads=1, dropout=0.1, max_seq_len=200, validate_every=2)
-HSTU = dict(
-    backbone="hstu",
-    loss="softmax",
-    d_emb=50,
-    dropout=0.2,
-    precision="bf16",
-    learning_rate=2e-3,
-    final_rate=0.05,
-    epochs=80,
-    patience=None,
-    validate_every=5,
-)
+PAPER = {
+    "loss": "bce",
+    "learning_rate": 3e-4,
+    "final_rate": 1 / 30,
+    "warmup_steps": 1000,
+    "beta_2": 0.95,
+    "weight_decay": 0.1,
+    "clip": 1.0,
+    "dropout": 0.0,
+    "epochs": 40,
+    "patience": None,
+}
+SASREC = {
+    "n_layers": 2,
+    "d_emb": 64,
+    "n_heads": 1,
+    "dropout": 0.1,
+    "max_seq_len": 200,
+    "validate_every": 2,
+}
+HSTU = {
+    "backbone": "hstu",
+    "loss": "softmax",
+    "d_emb": 50,
+    "dropout": 0.2,
+    "precision": "bf16",
+    "learning_rate": 2e-3,
+    "final_rate": 0.05,
+    "epochs": 80,
+    "patience": None,
+    "validate_every": 5,
+}
 TURNING = "Klenitskiy and Vasilev 2023"
 AUTHORS = "the paper, recovered from its figure"
 REMOVED, SAMPLED = "all items, history removed", "1 of 2,500 sampled"
@@ -59,7 +66,7 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
         0.1341,
         TURNING,
         REMOVED,
-        SASREC | dict(patience=10, epochs=400),
+        SASREC | {"patience": 10, "epochs": 400},
     ),
     "sasrec-softmax": (
         "ml-1m-sasrec",
@@ -67,7 +74,7 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
         0.1821,
         TURNING,
         REMOVED,
-        SASREC | dict(loss="softmax", precision="bf16", patience=5),
+        SASREC | {"loss": "softmax", "precision": "bf16", "patience": 5},
     ),
     "sasrec-sampled": (
         "ml-1m-sasrec",
@@ -75,7 +82,7 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
         0.1821,
         TURNING + " (full cross-entropy)",
         REMOVED,
-        SASREC | dict(loss="sampled_softmax", negatives=512, patience=5),
+        SASREC | {"loss": "sampled_softmax", "negatives": 512, "patience": 5},
     ),
     "beauty-sampled": (
         "amazon-beauty",
@@ -83,9 +90,14 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
         0.0531,
         "HSTU's repository",
         REMOVED,
-        dict(
-            loss="sampled_softmax", negatives=512, d_emb=64, max_seq_len=50, dropout=0.5, patience=5
-        ),
+        {
+            "loss": "sampled_softmax",
+            "negatives": 512,
+            "d_emb": 64,
+            "max_seq_len": 50,
+            "dropout": 0.5,
+            "patience": 5,
+        },
     ),
     "hstu": ("ml-1m", 0.2980, 0.1686, "RecTools, no bias by time", REMOVED, HSTU),
     "llama-paper": (
@@ -94,7 +106,8 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
         0.1732,
         AUTHORS,
         SAMPLED,
-        PAPER | dict(backbone="llama", n_layers=8, d_emb=50, max_seq_len=100, batch_size=8),
+        PAPER
+        | {"backbone": "llama", "n_layers": 8, "d_emb": 50, "max_seq_len": 100, "batch_size": 8},
     ),
     "hstu-large": (
         "ml-1m",
@@ -102,7 +115,7 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
         0.1893,
         "HSTU's repository",
         REMOVED,
-        HSTU | dict(n_layers=8, n_heads=2),
+        HSTU | {"n_layers": 8, "n_heads": 2},
     ),
 }
 
@@ -110,7 +123,9 @@ ROWS = {  # name: (log, published HR@10, NDCG@10, source, protocol, configuratio
 def measure(name, runs, device):
     """Train a row, or read its record."""
     log, *_, values = ROWS[name]
-    return trainer.train(trainer.config(**values), leave_one_out(datasets.load(log)), runs, device)
+    return trainer.train(
+        trainer.make_config(**values), leave_one_out(datasets.load_log(log)), runs, device
+    )
 
 
 def row(name, record, split):
@@ -118,7 +133,7 @@ def row(name, record, split):
     log, hr, ndcg, source, protocol, _ = ROWS[name]
     ranks = np.array(record["ranks"]["test, history removed"])
     told = (
-        ranking.sampled(ranking.from_ranks(ranks, split, "history"), 2_499)
+        ranking.sampled_metrics(ranking.ranked_from_ranks(ranks, split, "history"), 2_499)
         if protocol == SAMPLED
         else record["metrics"]["test, history removed"]
     )
@@ -137,7 +152,7 @@ def row(name, record, split):
         "measured_hr": measured[0],
         "measured_ndcg": measured[1],
         "se_hr": ranking.standard_error(ranks <= 10),
-        "se_ndcg": ranking.standard_error(ranking.gains(ranks)),
+        "se_ndcg": ranking.standard_error(ranking.ndcg_gains(ranks)),
         "epochs": record["epochs"],
         "training_seconds": record["seconds"]["training"],
         "device": record["environment"]["device"],
@@ -170,17 +185,17 @@ def main():
             )
     rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
-        split = leave_one_out(datasets.load(log))
-        path = options.runs / f"{trainer.key(trainer.config(**values), split)}.json"
+        split = leave_one_out(datasets.load_log(log))
+        path = options.runs / f"{trainer.run_key(trainer.make_config(**values), split)}.json"
         if not path.exists():
             print(f"{name}: open ({path} is not there)")
             continue
         record = trainer.read_record(path)
         rows.append(row(name, record, split))
-        told = ranking.protocols(
+        told = ranking.protocol_table(
             *(
-                ranking.from_ranks(record["ranks"][part], split, seen)
-                for part, seen in ranking.RULES.items()
+                ranking.ranked_from_ranks(record["ranks"][part], split, seen)
+                for part, seen in ranking.SEEN_BY_PART.items()
             )
         )
         tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))

@@ -33,7 +33,7 @@ def main(folder):
             and all(record["configuration"][name] == value for name, value in wanted.items())
         ):
             logs.setdefault((record["log"], record["data_hash"]), []).append(
-                ranking.gains(np.array(record["ranks"]["test"]))
+                ranking.ndcg_gains(np.array(record["ranks"]["test"]))
             )
     for (log, _), gains in logs.items():
         if len(gains) > 2:

@@ -43,7 +43,7 @@ def main():
     parser.add_argument("--log", default="synthetic")
     parser.add_argument("--records", default=10_000, type=int)
     options = parser.parse_args()
-    log = datasets.load(options.log)
+    log = datasets.load_log(options.log)
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n"
     )
@@ -56,16 +56,16 @@ def main():
         )  # compiles and caches
         for workers in (1, os.cpu_count()):
             folder = Path(scratch) / str(workers)
-            pool = runner.processes(workers)()
+            pool = runner.process_pool(workers)()
             list(
                 pool.map(
-                    runner.work,
+                    runner.train_job,
                     *zip(
                         *[
                             (
                                 log,
-                                runner.Data(),
-                                [runner.expand({"settings": {"epochs": 1}})[0].config],
+                                runner.TrainingData(),
+                                [runner.expand_grid({"settings": {"epochs": 1}})[0].config],
                                 folder / "warm",
                             )
                         ]
@@ -83,7 +83,7 @@ def main():
                 f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} | {phases / seconds / workers:.1%} |"
             )
         sequence = list(rates.values())
-        errors = 100 * (cost_model.held_out(table)["predicted"] / table["seconds"] - 1).abs()
+        errors = 100 * (cost_model.heldout_costs(table)["predicted"] / table["seconds"] - 1).abs()
         print(
             f"\nthe cost model, on a fifth of the runs at a time learnt from the others: median error {errors.median():.0f} %, largest {errors.max():.0f} %"
         )
@@ -96,12 +96,12 @@ def main():
         record = json.loads(next(folder.glob("*.json")).read_text())
         for i in range(options.records):
             record["configuration"]["seed"] = i
-            record["key"] = trainer.key_of(record)
+            record["key"] = trainer.key_of_record(record)
             (copies / f"{record['key']}.json").write_text(json.dumps(record))
         size = next(copies.iterdir()).stat().st_size
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            seconds, table = timed(runner.load, copies)
+            seconds, table = timed(runner.load_runs, copies)
         shutil.rmtree(copies)
     print(f"{len(table):,} records of {size / 1024:.0f} KB are read in {seconds:.2f} s")
 

@@ -39,14 +39,14 @@ from torch.utils._pytree import tree_leaves
 
 from perflaw.laws import families
 from perflaw.logs import datasets
+from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 from perflaw.models import backbones
 from perflaw.models.training import trainer
-from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 
 CORES = os.cpu_count()
 GROWTH = Path(__file__).parents[1] / "data" / "growth.csv"  # the last table, which the book shows
 WAYS = {f"1 process, {CORES} threads": (1, CORES), f"{CORES} processes, 1 thread each": (CORES, 1)}
-SIZES = dict(n_layers=2, d_emb=64, max_seq_len=200, dropout=0.2)
+SIZES = {"n_layers": 2, "d_emb": 64, "max_seq_len": 200, "dropout": 0.2}
 ROWS = 128  # histories in a batch
 RECBOLE_USERS = 10  # one in so many: RecBole writes each prefix out at full length, and a step costs the same with fewer
 RECBOLE_STEPS = {128: 4, 512: 1}  # of a group, by batch size; a process takes 3 GB at 512
@@ -65,8 +65,8 @@ def head(title, *columns):
 @functools.cache
 def movielens():
     """The log to train on: MovieLens-1M, or one with histories as long."""
-    if "ml-1m-sasrec" in datasets.local():
-        return datasets.load("ml-1m-sasrec")
+    if "ml-1m-sasrec" in datasets.local_logs():
+        return datasets.load_log("ml-1m-sasrec")
     from entropy import drawn_log  # the benchmark beside this one
 
     drawn = drawn_log()
@@ -81,9 +81,9 @@ class Ours:
     """A step of `training.fit`, as a function that says how many positions it trained on."""
 
     def __init__(self, split, batch_size=ROWS, loss_of=trainer.loss_of, **values):
-        self.config = trainer.config(batch_size=batch_size, **SIZES | values)
-        self.batches = trainer.Batches(split, self.config.max_seq_len, batch_size)
-        self.member, self.loss_of = trainer.Member(self.config, split, self.batches), loss_of
+        self.config = trainer.make_config(batch_size=batch_size, **SIZES | values)
+        self.batches = trainer.EpochBatches(split, self.config.max_seq_len, batch_size)
+        self.member, self.loss_of = trainer.RunState(self.config, split, self.batches), loss_of
         self.dealt = self.deal()
 
     def deal(self):
@@ -103,8 +103,8 @@ class Ours:
 
 def all_scores(weights, config, batches, who, chance):
     """Cross-entropy as it is usually written: every score of every position at once."""
-    at, ids, targets, real = batches.take(who)
-    hidden = backbones.hidden(weights, ids, batches.layout, config, chance.drop)
+    _at, ids, targets, real = batches.take(who)
+    hidden = backbones.forward(weights, ids, batches.layout, config, chance.drop)
     return F.cross_entropy((hidden @ weights["items"].T)[real], targets[real])
 
 
@@ -248,13 +248,13 @@ def race(command):
             runs = []
             for _ in range(processes):
                 errors = stack.enter_context(tempfile.TemporaryFile("w+"))
-                pipes = dict(
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=errors,
-                    text=True,
-                    env=environment,
-                )
+                pipes = {
+                    "stdin": subprocess.PIPE,
+                    "stdout": subprocess.PIPE,
+                    "stderr": errors,
+                    "text": True,
+                    "env": environment,
+                }
                 runs.append(
                     (stack.enter_context(subprocess.Popen(command(threads), **pipes)), errors)
                 )
@@ -370,8 +370,8 @@ def compare_losses(groups, steps):
 
 def compare_stacks(epochs):
     """Eight seeds on the synthetic log: one after another, as a stack, and as a stack computed at once."""
-    split = leave_one_out(datasets.load("synthetic"))
-    sizes = dict(max_seq_len=50, epochs=epochs, patience=None, validate_every=epochs)
+    split = leave_one_out(datasets.load_log("synthetic"))
+    sizes = {"max_seq_len": 50, "epochs": epochs, "patience": None, "validate_every": epochs}
     head(
         f"A stack of 8 seeds, synthetic log, {epochs} epochs, {CORES} threads",
         "d",
@@ -381,9 +381,9 @@ def compare_stacks(epochs):
         "one after another / stack",
     )
     for d in (16, 64):
-        configs = [trainer.config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
+        configs = [trainer.make_config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
         ways = (
-            lambda: [trainer.fit(config, split, progress=False) for config in configs],
+            lambda: [trainer.fit_model(config, split, progress=False) for config in configs],
             lambda: trainer.fit_stack(configs, split, progress=False),
             lambda: trainer.fit_stack(configs, split, progress=False, batched=True),
         )
@@ -407,7 +407,7 @@ LOOK_UPS = (
     "searchsorted",
 )  # read no more of a table than they return
 POSITIONS = 12_800  # in a batch
-REFERENCE = dict(n_layers=2, d_emb=64, max_seq_len=100, n_items=3_000)
+REFERENCE = {"n_layers": 2, "d_emb": 64, "max_seq_len": 100, "n_items": 3_000}
 AXES = {
     "n_layers": (1, 4, 8, 16),
     "d_emb": (16, 32, 128, 256),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 def _home() -> Path:
     """Where notebooks/, book/ and data/ are: the folder that PERFLAW_HOME names, the checkout that holds this package, a copy of the study in which
-    the command was called, or else share/perflaw, where pip has put them."""
+    the command was called, or else share/perflaw, where pip has put them.
+    """
     checkout, here = Path(__file__).resolve().parent.parent, Path.cwd()
     if named := os.environ.get("PERFLAW_HOME"):
         return Path(named)

@@ -76,7 +76,7 @@ def unrendered(monkeypatch):
         (home / "html").mkdir(exist_ok=True)
         (home / "html" / "index.html").touch()
 
-    monkeypatch.setattr(builder, "render", render)
+    monkeypatch.setattr(builder, "render_pages", render)
 
 
 def made(root, name="default"):
@@ -112,7 +112,7 @@ def test_a_parameter_without_a_type_is_refused(toy):
 
 def test_an_unknown_parameter_is_refused_with_the_list(toy):
     with pytest.raises(InputError) as error:
-        builder.build(toy, {"levle": 0.8}, "mine")
+        builder.build_book(toy, {"levle": 0.8}, "mine")
     first, *rest = str(error.value).splitlines()
     assert first == "no notebook declares a parameter 'levle'"
     assert "  level (float, default 0.9, in one) coverage of the intervals" in rest
@@ -134,7 +134,7 @@ def test_an_unknown_parameter_is_refused_with_the_list(toy):
     ],
 )
 def test_values_are_read_as_the_declared_type(value, kind, expected):
-    result = builder.as_kind(value, kind)
+    result = builder.coerce_value(value, kind)
     assert result == expected and type(result) is type(expected)
 
 
@@ -147,12 +147,18 @@ def test_values_are_read_as_the_declared_type(value, kind, expected):
         (True, "float"),
         ("high", "float"),
         (None, "float"),
-    ]
-    + [(5, "str"), (1, "bool"), ("3", "list"), (["a"], "list[int]"), ("[", "list")],
+        (5, "str"),
+        (1, "bool"),
+        ("3", "list"),
+        (["a"], "list[int]"),
+        ("[", "list"),
+    ],
 )
 def test_values_of_another_type_are_refused(value, kind):
     with pytest.raises(InputError, match=re.escape(f"must be of type {kind}, not {value!r}")):
-        builder.assign([builder.Parameter("one", "level", kind, "0.9", "")], {"level": value})
+        builder.assign_parameters(
+            [builder.Parameter("one", "level", kind, "0.9", "")], {"level": value}
+        )
 
 
 def test_pairs_win_over_the_file(tmp_path):
@@ -184,134 +190,134 @@ def test_names_are_made_from_the_parameters(tmp_path):
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "-rf", ".hidden", "a b", "a" * 101])
 def test_names_that_are_no_plain_folder_are_refused(toy, name):
     with pytest.raises(InputError, match="cannot be called"):
-        builder.build(toy, {}, name)
+        builder.build_book(toy, {}, name)
 
 
 @pytest.mark.parametrize("name", ["default", "Default"])
 def test_a_custom_book_is_never_the_default(toy, name):
     with pytest.raises(InputError, match="another --name"):
-        builder.build(toy, {"level": 0.8}, name)
+        builder.build_book(toy, {"level": 0.8}, name)
 
 
 def test_a_folder_that_is_no_project_is_refused(tmp_path):
     with pytest.raises(InputError, match="run this from the project's root"):
-        builder.build(tmp_path)
+        builder.build_book(tmp_path)
 
 
 # What is executed when
 
 
 def test_only_what_changed_is_executed(toy, unrendered):
-    builder.build(toy)
+    builder.build_book(toy)
     first = made(toy)
     assert set(first) == {"one", "two"}
     assert printed(toy, "one") == "0.9 x" and printed(toy, "two") == "3"
 
-    builder.build(toy)
+    builder.build_book(toy)
     assert made(toy) == first
 
     write_notebook(toy, "two", "print(n, 'again')", "n: int = 3")
-    builder.build(toy)
+    builder.build_book(toy)
     second = made(toy)
     assert second["one"] == first["one"] and second["two"] > first["two"]
 
     (toy / "data" / "points.csv").write_text("x\n2\n")
-    builder.build(toy)
+    builder.build_book(toy)
     third = made(toy)
     assert third["one"] > second["one"] and third["two"] > second["two"]
 
 
 def test_code_and_requirements_count(toy, unrendered):
-    builder.build(toy)
+    builder.build_book(toy)
     first = made(toy)
     (toy / "perflaw" / "laws.py").write_text("x = 1\n")
-    builder.build(toy)
+    builder.build_book(toy)
     second = made(toy)
     (toy / "requirements.txt").write_text("click\nnumpy\n")
-    builder.build(toy)
+    builder.build_book(toy)
     assert all(first[name] < second[name] < made(toy)[name] for name in first)
 
 
 def test_logs_that_are_here_count(toy, unrendered, monkeypatch):
     monkeypatch.delenv("PERFLAW_DATA", raising=False)
-    builder.build(toy)
+    builder.build_book(toy)
     first = made(toy)
     (toy / "logs").mkdir()
     monkeypatch.setenv("PERFLAW_DATA", str(toy / "logs"))
-    builder.build(toy)
+    builder.build_book(toy)
     assert made(toy) == first
     (toy / "logs" / "shop.csv").write_text("user,item\nu,a\n")
-    builder.build(toy)
+    builder.build_book(toy)
     second = made(toy)
     assert all(first[name] < second[name] for name in first)
-    builder.build(toy)
+    builder.build_book(toy)
     assert made(toy) == second
 
 
 def test_figures_that_are_named_count(toy, unrendered, monkeypatch):
     monkeypatch.delenv("PERFLAW_FIGURES", raising=False)
-    builder.build(toy)
+    builder.build_book(toy)
     first = made(toy)
     monkeypatch.setenv("PERFLAW_FIGURES", "figures")
-    builder.build(toy)
+    builder.build_book(toy)
     assert all(first[name] < moment for name, moment in made(toy).items())
 
 
 def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(toy, unrendered):
     home = toy / "book" / "_build" / "default"
-    builder.build(toy)
+    builder.build_book(toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
     (home / "executed" / "one" / "figures" / "one.svg").unlink()
-    builder.build(toy)
+    builder.build_book(toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
     write_notebook(toy, "one", WRITE.format("other"))
-    builder.build(toy)
+    builder.build_book(toy)
     assert [path.name for path in (home / "source" / "figures").iterdir()] == ["other.svg"]
 
     (toy / "notebooks" / "one.ipynb").unlink()
-    builder.build(toy)
+    builder.build_book(toy)
     assert [path.name for path in (home / "source" / "executed").iterdir()] == ["two.ipynb"]
     assert not (home / "source" / "figures").exists()
 
 
 def test_a_half_written_notebook_is_not_trusted(toy, unrendered):
-    builder.build(toy)
+    builder.build_book(toy)
     path = toy / "book" / "_build" / "default" / "executed" / "one" / "one.ipynb"
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
-    builder.build(toy)
+    builder.build_book(toy)
     assert printed(toy, "one") == "0.9 x"
 
 
 def test_two_notebooks_cannot_write_the_same_figure(toy, unrendered):
     write_notebook(toy, "two", WRITE.format("one"))
     with pytest.raises(builder.BuildError, match=r"two.ipynb wrote figures/one.svg"):
-        builder.build(toy)
+        builder.build_book(toy)
 
 
 def test_a_custom_book_is_apart_from_the_default(toy, unrendered):
-    builder.build(toy)
+    builder.build_book(toy)
     before = made(toy)
-    builder.build(toy, {"level": 0.8, "n": "4"}, "mine")
+    builder.build_book(toy, {"level": 0.8, "n": "4"}, "mine")
     assert printed(toy, "one", "mine") == "0.8 x" and printed(toy, "two", "mine") == "4"
     assert made(toy) == before and printed(toy, "one") == "0.9 x"
 
     mine = made(toy, "mine")
-    builder.build(toy, {"level": 0.7, "n": "4"}, "mine")
+    builder.build_book(toy, {"level": 0.7, "n": "4"}, "mine")
     assert printed(toy, "one", "mine") == "0.7 x"
     assert made(toy, "mine")["two"] == mine["two"]
 
 
 def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrendered):
-    builder.build(toy)
+    builder.build_book(toy)
     source = toy / "book" / "_build" / "default" / "source"
     for path in source.glob("executed/*.ipynb"):
         text = path.read_text()
         assert '"output_type": "error"' not in text
         assert str(toy) not in text
-        made_by = builder.record(path)
+        made_by = builder.read_provenance(path)
         assert {
             "hash",
             "parameters",
@@ -331,7 +337,7 @@ def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrend
 
 
 def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered):
-    builder.build(toy)
+    builder.build_book(toy)
     before = made(toy)
     source = toy / "notebooks" / "one.ipynb"
     good = source.read_text()
@@ -342,7 +348,7 @@ def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered):
         builder.BuildError,
         match=r"^one.ipynb, code cell 2: ValueError: too bad \(.*failed/one.ipynb\)$",
     ):
-        builder.build(toy)
+        builder.build_book(toy)
     home = toy / "book" / "_build" / "default"
     assert made(toy) == before
     assert (home / "html" / "index.html").is_file() and (
@@ -351,14 +357,14 @@ def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered):
     assert (home / "failed" / "one.ipynb").is_file() and not (home / "scratch").exists()
 
     source.write_text(good)
-    builder.build(toy)
+    builder.build_book(toy)
     assert made(toy) == before and not (home / "failed").exists()
 
 
 def test_a_dead_kernel_is_one_line(toy, unrendered):
     write_notebook(toy, "one", "import os\nos._exit(1)")
     with pytest.raises(builder.BuildError, match="^one.ipynb could not be run: .*died"):
-        builder.build(toy)
+        builder.build_book(toy)
 
 
 def test_an_interrupt_leaves_nothing_running_and_exits_130(toy):
@@ -393,7 +399,7 @@ def test_an_interrupt_leaves_nothing_running_and_exits_130(toy):
 
 @pytest.mark.slow
 def test_pages_are_rendered_once_and_a_bad_page_leaves_them(toy, capsys):
-    index = builder.build(toy)
+    index = builder.build_book(toy)
     html = index.parent
     assert "figures/one.svg" not in index.read_text() and (html / "_images" / "one.svg").is_file()
     assert (html / "_sources" / "executed" / "one.ipynb").is_file()
@@ -401,20 +407,20 @@ def test_pages_are_rendered_once_and_a_bad_page_leaves_them(toy, capsys):
     written = index.stat().st_mtime_ns
     capsys.readouterr()
 
-    builder.build(toy)
+    builder.build_book(toy)
     assert index.stat().st_mtime_ns == written and capsys.readouterr().out == ""
 
     page = toy / "book" / "index.md"
     good = page.read_text()
     page.write_text(good + "\n[nowhere](missing.md)\n")
     with pytest.raises(builder.BuildError) as error:
-        builder.build(toy)
+        builder.build_book(toy)
     assert re.search(r"^index.md:\d+: WARNING: .*missing.md", str(error.value), re.MULTILINE)
     assert "Traceback" not in str(error.value)
     assert index.stat().st_mtime_ns == written
 
     page.write_text(good + "\nMore words.\n")
-    builder.build(toy)
+    builder.build_book(toy)
     assert "More words." in index.read_text()
 
 
@@ -422,21 +428,21 @@ def test_a_page_is_finished():
     heavy = '<script src="_static/scripts/fontawesome.js?digest=1"></script><script defer="defer" src="_static/mathjax/tex.js?v=1"></script>'
     pair = '<img alt="The same." class="narrow" src="a-narrow.svg" />\n<figure class="align-default" id="a">\n<img alt="A curve." class="wide" src="a.svg" />\n'
     maths = '(<span class="math notranslate nohighlight">\\(x &lt; 1\\)</span>),'
-    assert builder.finish(f"{heavy}<p>No maths.</p>") == "<p>No maths.</p>"
+    assert builder.postprocess_html(f"{heavy}<p>No maths.</p>") == "<p>No maths.</p>"
     assert (
-        builder.finish(f"{heavy}{maths}")
+        builder.postprocess_html(f"{heavy}{maths}")
         == f'{heavy[heavy.index("<script defer") :]}<span class="unbroken">{maths}</span>'
     )
     picture = '<picture><source media="(max-width: 699.98px)" srcset="a-narrow.svg" /><img alt="A curve." class="wide" src="a.svg" /></picture>'
-    assert builder.finish(pair) == f'<figure class="align-default" id="a">\n{picture}\n'
+    assert builder.postprocess_html(pair) == f'<figure class="align-default" id="a">\n{picture}\n'
     assert (
-        builder.finish(
+        builder.postprocess_html(
             '<div role="list" class="citation-list"><div class="citation" role="doc-biblioentry">'
         )
         == '<div class="citation-list"><div class="citation">'
     )
     assert (
-        builder.finish('<th class="col_heading level0 col0" >')
+        builder.postprocess_html('<th class="col_heading level0 col0" >')
         == '<th scope="col" class="col_heading level0 col0" >'
     )
 
@@ -507,13 +513,13 @@ def test_two_builds_of_one_book_do_not_meet(toy):
     home.mkdir(parents=True)
     with FileLock(home / ".lock"):
         with pytest.raises(InputError, match="being built by another process"):
-            builder.build(toy)
+            builder.build_book(toy)
 
 
 def test_a_notebook_that_is_none_is_named(toy):
     (toy / "notebooks" / "three.ipynb").write_text("not json")
     with pytest.raises(InputError, match="three.ipynb cannot be read as a notebook"):
-        builder.build(toy, {"n": 4}, "mine")
+        builder.build_book(toy, {"n": 4}, "mine")
 
 
 @pytest.mark.parametrize(
@@ -528,7 +534,7 @@ def test_no_notebook_gives_a_parameter_another_value(notebook):
         node.id
         for node in own_scope(ast.parse(cell.source))
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }  # noqa: E731
+    }
     given = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     names = set().union(*map(bound, given))
     assert names == {parameter.name for parameter in builder.parameters_of(notebook)}

@@ -14,34 +14,45 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from perflaw.logs import synthetic
+from perflaw.logs.interaction_log import from_histories, leave_one_out
 from perflaw.models import ranking
 from perflaw.models.training import checkpoints, trainer
-from perflaw.logs.interaction_log import from_histories, leave_one_out
 
 FORK = multiprocessing.get_context("forkserver")
 KINDS = {
-    "sasrec, bce": dict(loss="bce", dropout=0.2),
-    "llama, softmax": dict(
-        backbone="llama",
-        loss="softmax",
-        dropout=0.2,
-        final_rate=0.1,
-        warmup_steps=5,
-        validate_every=2,
-        clip=1.0,
-        weight_decay=0.1,
-    ),
-    "gru, sampled softmax": dict(
-        backbone="gru", n_heads=1, loss="sampled_softmax", negatives=16, patience=2
-    ),
-    "hstu, bfloat16": dict(backbone="hstu", loss="softmax", precision="bf16", dropout=0.1),
+    "sasrec, bce": {"loss": "bce", "dropout": 0.2},
+    "llama, softmax": {
+        "backbone": "llama",
+        "loss": "softmax",
+        "dropout": 0.2,
+        "final_rate": 0.1,
+        "warmup_steps": 5,
+        "validate_every": 2,
+        "clip": 1.0,
+        "weight_decay": 0.1,
+    },
+    "gru, sampled softmax": {
+        "backbone": "gru",
+        "n_heads": 1,
+        "loss": "sampled_softmax",
+        "negatives": 16,
+        "patience": 2,
+    },
+    "hstu, bfloat16": {"backbone": "hstu", "loss": "softmax", "precision": "bf16", "dropout": 0.1},
 }
 STEPS = 6 * 5  # of a run: epochs times batches
 
 
 def config(kind="sasrec, bce", **values):
-    return trainer.config(
-        **dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=12, batch_size=20, epochs=6)
+    return trainer.make_config(
+        **{
+            "n_layers": 2,
+            "d_emb": 16,
+            "n_heads": 2,
+            "max_seq_len": 12,
+            "batch_size": 20,
+            "epochs": 6,
+        }
         | KINDS[kind]
         | values
     )
@@ -84,7 +95,7 @@ def stopped(monkeypatch, c, split, folder, step):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, step)
         trainer.train(c, split, folder, progress=False)
-    return checkpoints.path_of(folder, trainer.key(c, split))
+    return checkpoints.path_of(folder, trainer.run_key(c, split))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -150,7 +161,7 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
         place=found.place._replace(seconds=1000.0),
         facts=found.facts | {"seconds": {"training": 5000.0, "validation": 70.0}},
     )
-    checkpoints.save(tmp_path, trainer.key(c, split), "cpu", long)
+    checkpoints.save(tmp_path, trainer.run_key(c, split), "cpu", long)
     seconds = trainer.train(c, split, tmp_path, progress=False)["seconds"]
     assert 6000 < seconds["training"] < 6100
     assert 70 < seconds["validation"] < 100
@@ -227,7 +238,7 @@ def bare(path):
 
 
 @pytest.mark.parametrize(
-    "damage, told",
+    ("damage", "told"),
     [
         (cut, "cannot be read"),
         (empty, "cannot be read"),
@@ -252,9 +263,10 @@ def test_a_damaged_checkpoint_is_set_aside(split, tmp_path, monkeypatch, often, 
 def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, often):
     c, other = config(), config(seed=1)
     path = stopped(monkeypatch, c, split, tmp_path, 14)
-    os.replace(path, checkpoints.path_of(tmp_path, trainer.key(other, split)))
+    os.replace(path, checkpoints.path_of(tmp_path, trainer.run_key(other, split)))
     with pytest.warns(
-        UserWarning, match=f"its key is {trainer.key(c, split)}, not {trainer.key(other, split)}"
+        UserWarning,
+        match=f"its key is {trainer.run_key(c, split)}, not {trainer.run_key(other, split)}",
     ):
         trainer.train(other, split, tmp_path, progress=False)
 
@@ -350,7 +362,7 @@ def test_a_checkpoint_that_outlived_its_record_is_removed(split, tmp_path):
     child = FORK.Process(target=dies, args=(c, split, tmp_path, "end", 0))
     child.start()
     child.join()
-    path = checkpoints.path_of(tmp_path, trainer.key(c, split))
+    path = checkpoints.path_of(tmp_path, trainer.run_key(c, split))
     assert child.exitcode == -signal.SIGKILL
     assert path.exists()
     trainer.train(c, split, tmp_path, progress=False)

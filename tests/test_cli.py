@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from perflaw.cli.main import main
 from perflaw.paths import HOME
 from perflaw.publish import builder
 from perflaw.study.paper import published, simulation
-from perflaw.cli.main import main
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
 
@@ -21,7 +21,7 @@ ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
 @pytest.fixture
 def csv(tmp_path):
     path = tmp_path / "runs.csv"
-    published.surfaces().query(ONE).to_csv(path, index=False)
+    published.load_surfaces().query(ONE).to_csv(path, index=False)
     return path
 
 
@@ -96,7 +96,7 @@ def test_predict_says_when_the_fit_was_not_sound(tmp_path):
 
 
 def test_runs_without_noise_can_be_fitted(tmp_path):
-    runs = published.surfaces().query(ONE)
+    runs = published.load_surfaces().query(ONE)
     runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
     runs.to_csv(tmp_path / "runs.csv", index=False)
     result = run("fit", tmp_path / "runs.csv")
@@ -104,7 +104,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         (["fit", "nowhere.csv"], "nowhere.csv cannot be read"),
         (["fit", "."], "cannot be read"),
@@ -142,7 +142,7 @@ def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
     files = {
         name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")
     } | {"CSV": csv}
-    published.surfaces().to_csv(files["ALL"], index=False)
+    published.load_surfaces().to_csv(files["ALL"], index=False)
     files["EMPTY"].write_text("")
     files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
     files["HEADER"].write_text("n_layers,d_emb,value\n")
@@ -213,7 +213,7 @@ def test_log_of_the_synthetic_default():
 
 
 @pytest.mark.parametrize(
-    "content, arguments, told",
+    ("content", "arguments", "told"),
     [
         ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the header has 2"),
         (
@@ -286,7 +286,7 @@ def test_entropy_of_a_numbering():
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "told"),
     [
         (["--m", "0"], "m = 0 is not usable"),
         (["--r", "-1"], "r = -1.0 is not usable"),
@@ -379,7 +379,7 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "told"),
     [
         (["-o", "n_heads", "3"], "n_heads = 3 does not divide d_emb = 64"),
         (["-o", "heads", "2"], "a configuration has no 'heads'"),
@@ -502,7 +502,7 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     ]
     table = lambda header, shown: (tmp_path / "t.csv").write_text(
         "\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n"
-    )  # noqa: E731
+    )
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
         "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output
@@ -556,7 +556,7 @@ def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
 
 def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
     path = tmp_path / "runs.csv"
-    published.surfaces().query(ONE).assign(
+    published.load_surfaces().query(ONE).assign(
         value=lambda rows: 0.3 - 0.05 * np.log(rows["d_emb"])
     ).to_csv(path, index=False)
     run("fit", path, "--law", "log_linear", "--out", tmp_path / "law.json")

@@ -59,22 +59,22 @@ def cached(tmp_path):
 
 
 def test_downloaded_once_converted_once(publisher, tmp_path):
-    log = datasets.load("ml-x")
+    log = datasets.load_log("ml-x")
     assert (log.n_users, log.tokens, log.name) == (2, 3, "ml-x") and log.timestamps[0] == 978300760
     assert cached(tmp_path) == ["ml.parquet", "ml.zip"]
     (tmp_path / "cache" / "ml-x.zip").unlink()
-    assert datasets.load("ml-x").hash == log.hash and publisher.requests == 1
+    assert datasets.load_log("ml-x").hash == log.hash and publisher.requests == 1
 
 
 def test_an_archive_put_there_by_hand_is_used(publisher, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "ml-x.zip").write_bytes(publisher.body)
-    assert datasets.load("ml-x").tokens == 3 and publisher.requests == 0
+    assert datasets.load_log("ml-x").tokens == 3 and publisher.requests == 0
 
 
 def refused(told):
     with pytest.raises(InputError, match=told) as caught:
-        datasets.load("ml-x")
+        datasets.load_log("ml-x")
     message = str(caught.value)
     assert "\n" not in message and "put it, as ml-x.zip, into" in message
 
@@ -85,7 +85,7 @@ def test_wrong_checksum(publisher, tmp_path):
     refused("is not the published file")
     assert cached(tmp_path) == []
     publisher.body = good
-    assert datasets.load("ml-x").tokens == 3
+    assert datasets.load_log("ml-x").tokens == 3
 
 
 def test_half_finished_download(publisher, tmp_path):
@@ -93,7 +93,7 @@ def test_half_finished_download(publisher, tmp_path):
     refused("could not be downloaded|is not the published file")
     assert cached(tmp_path) == []
     publisher.short = False
-    assert datasets.load("ml-x").tokens == 3
+    assert datasets.load_log("ml-x").tokens == 3
 
 
 def test_without_the_internet(publisher, tmp_path, monkeypatch):
@@ -122,7 +122,7 @@ def test_a_failed_conversion_leaves_nothing(publisher, tmp_path, monkeypatch):
     (tmp_path / "cache" / "ml-x.zip").write_bytes(publisher.body)
     monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError("disk full")))
     with pytest.raises(InputError, match=r"ml-x could not be converted in .* \(disk full\)"):
-        datasets.load("ml-x")
+        datasets.load_log("ml-x")
     monkeypatch.undo()
     assert not list((tmp_path / "cache").glob("*.parquet*"))
 
@@ -143,25 +143,25 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_names_of_a_folder(folder):
-    assert datasets.names() == ["synthetic", "shop", "shop.tsv.gz", "u"]
+    assert datasets.available_logs() == ["synthetic", "shop", "shop.tsv.gz", "u"]
     assert (
-        datasets.load("shop").hash
-        == datasets.load("shop.csv").hash
-        == datasets.load(folder / "shop.csv").hash
+        datasets.load_log("shop").hash
+        == datasets.load_log("shop.csv").hash
+        == datasets.load_log(folder / "shop.csv").hash
     )
-    assert datasets.load("u").name == "u"
+    assert datasets.load_log("u").name == "u"
 
 
 def test_a_local_log_comes_before_a_download(folder, monkeypatch):
     (folder / "ml-100k.csv").write_text("user,item\nu,a\n")
-    assert datasets.load("ml-100k").tokens == 1
+    assert datasets.load_log("ml-100k").tokens == 1
 
 
 def test_synthetic_is_always_there(monkeypatch):
     monkeypatch.setenv("PERFLAW_DATA", "/nowhere/at/all")
-    assert datasets.load("synthetic").n_users == 2_000
+    assert datasets.load_log("synthetic").n_users == 2_000
     with pytest.raises(InputError, match="PERFLAW_DATA is /nowhere/at/all, which is no folder"):
-        datasets.load("shop")
+        datasets.load_log("shop")
 
 
 def test_unknown_names(folder):
@@ -174,6 +174,6 @@ def test_unknown_names(folder):
         (str(folder), "is a folder"),
     ):
         with pytest.raises(InputError, match=told):
-            datasets.load(name)
+            datasets.load_log(name)
     with pytest.raises(InputError, match="synthetic is known; user= is for files of your own"):
-        datasets.load("synthetic", user="who")
+        datasets.load_log("synthetic", user="who")

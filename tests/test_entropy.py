@@ -84,7 +84,7 @@ def cubic_lempel_ziv(x):
 
 
 @pytest.mark.parametrize(
-    "sequence, m, r, value",
+    ("sequence", "m", "r", "value"),
     [
         ([85, 80, 89] * 17, 2, 3, -1.0996541e-05),
         (BITS, 3, 0, 0.213042),
@@ -111,7 +111,7 @@ def test_published_values_of_series():
 
 
 @pytest.mark.parametrize(
-    "bits, m, expected",
+    ("bits", "m", "expected"),
     [(BITS, 3, (0.190954, 10.043859, 0.261961)), (PI, 2, (0.665393, 5.550792, 0.235301))],
 )
 def test_published_values_of_the_circular_statistic(bits, m, expected):
@@ -378,7 +378,9 @@ def test_users_may_come_in_any_order_and_items_have_any_number():
         assert approximate.conditional_entropy(renumbered, 2, name) == pytest.approx(
             value, abs=1e-12
         )
-    assert approximate.shannon(renumbered) == pytest.approx(approximate.shannon(log), abs=1e-12)
+    assert approximate.shannon_entropy(renumbered) == pytest.approx(
+        approximate.shannon_entropy(log), abs=1e-12
+    )
 
 
 def test_counts_above_the_tally(monkeypatch):
@@ -411,7 +413,7 @@ def plain_run_lengths(keys, n_items, unseen):
 
 
 @pytest.mark.parametrize(
-    "n, once, twice",
+    ("n", "once", "twice"),
     [(2, 2, 0), (5, 3, 1), (40, 1, 10), (300, 200, 5), (900, 3, 400), (2000, 1500, 0)],
 )
 def test_what_chao_wang_and_jost_add(n, once, twice):
@@ -552,9 +554,11 @@ def test_all_tokens_drawn_is_the_whole_log():
 
 def test_shannon():
     log = random_log(np.random.default_rng(0))
-    assert approximate.shannon(log) == pytest.approx(entropy_of(log.items.tolist()), abs=1e-12)
-    assert approximate.shannon("aabb") == pytest.approx(math.log(2), abs=1e-15)
-    assert approximate.shannon([3, 3]) == 0
+    assert approximate.shannon_entropy(log) == pytest.approx(
+        entropy_of(log.items.tolist()), abs=1e-12
+    )
+    assert approximate.shannon_entropy("aabb") == pytest.approx(math.log(2), abs=1e-15)
+    assert approximate.shannon_entropy([3, 3]) == 0
 
 
 # ---------------------------------------------------------------- Lempel and Ziv
@@ -696,7 +700,7 @@ MISTAKES = {
         "0 … 1",
     ),
     "offsets beyond the items": (
-        lambda: approximate.shannon(LOG._replace(offsets=np.array([0, 9]))),
+        lambda: approximate.shannon_entropy(LOG._replace(offsets=np.array([0, 9]))),
         "offsets",
     ),
     "no such correction": (lambda: approximate.conditional_entropy(LOG, 1, "best"), "miller-madow"),

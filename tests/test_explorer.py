@@ -46,25 +46,25 @@ COMPUTED = """
 
 @pytest.fixture(scope="module")
 def runs():
-    return evidence.kept()
+    return evidence.load_study_runs()
 
 
 @pytest.fixture(scope="module")
 def laptop():
-    return runner.read("laptop")
+    return runner.read_runs_table("laptop")
 
 
 @pytest.fixture(scope="module")
 def table(runs):
     return pd.concat(
-        [explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(runs)],
+        [explorer.published_surfaces(published.load_surfaces()), explorer.explorer_surfaces(runs)],
         ignore_index=True,
     )
 
 
 @pytest.fixture(scope="module")
 def fits(table):
-    return explorer.fits(table)
+    return explorer.explorer_fits(table)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def data(table, fits, slopes):
     judged = pd.DataFrame(rows).assign(
         **dict.fromkeys(("leave-one-out", "largest N", "largest d"), 12.34)
     )
-    return explorer.record(table, fits, judged, slopes)
+    return explorer.page_data(table, fits, judged, slopes)
 
 
 def dumped(page, path, width=1280):
@@ -115,26 +115,26 @@ def agree(told, data, fits):
         for n, d, ratio, *numbers in one["points"]:
             np.testing.assert_allclose(
                 numbers,
-                explorer.predict(fit, n, d, ratio, effects[key]),
+                explorer.predict_cell(fit, n, d, ratio, effects[key]),
                 rtol=1e-9,
                 err_msg=str((*key, one["law"], n, d, ratio)),
             )
         for axis, best, turn, good in zip(families.AXES, one["best"], one["turn"], one["good"]):
-            known = explorer.turn(fit, axis)
-            assert best == pytest.approx(explorer.best(fit, axis), rel=1e-9)
+            known = explorer.turning_place(fit, axis)
+            assert best == pytest.approx(explorer.best_place(fit, axis), rel=1e-9)
             far = (
                 known > 100 * fit.points[axis].max()
             )  # where the curve is straight but for rounding
             assert (turn is None and not np.isfinite(known)) or turn == pytest.approx(
                 known, rel=1e-6 if far else 1e-9
             )
-            assert good == pytest.approx(explorer.as_good(fit, axis), rel=1e-9)
+            assert good == pytest.approx(explorer.indistinguishable_range(fit, axis), rel=1e-9)
 
 
 @browser
 def test_a_browser_computes_what_python_does(data, fits, tmp_path):
     extra = f"const data = JSON.parse(document.getElementById('explorer-data').textContent); const mathematics = window.perflawExplorer; {COMPUTED} {PAGE}"
-    told = dumped(explorer.standalone(data, extra=extra), tmp_path / "page.html")
+    told = dumped(explorer.standalone_page(data, extra=extra), tmp_path / "page.html")
     assert len(told) == sum(map(len, fits.values()))
     agree(told, data, fits)
 
@@ -176,30 +176,34 @@ MOVED = """
 @browser
 def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     first, moved, one, back = dumped(
-        explorer.standalone(data, extra=MOVED + PAGE), tmp_path / "page.html"
+        explorer.standalone_page(data, extra=MOVED + PAGE), tmp_path / "page.html"
     )
     assert (
         first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"}
         and first["spoken"] == "16 layers"
     )
     assert first["answer"] == pytest.approx(
-        explorer.predict(fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"], 16, 75),
+        explorer.predict_cell(
+            fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"], 16, 75
+        ),
         rel=1e-9,
     )
     assert "borrowed from" in first["text"] and first["panels"] == 2
 
     fit = fits["ml-100k, softmax", "NDCG@10"]["log-quadratic"]
     effect = explorer.data_effect(slopes, "ml-100k", "NDCG@10")
-    top = [explorer.best(fit, axis) for axis in families.AXES]
+    top = [explorer.best_place(fit, axis) for axis in families.AXES]
     assert moved["shown"] == {
         "N": "1",
         "d": "32",
         "tokens": "× 2 (196,000)",
         "apen": "× 4 (0.0874)",
     }
-    assert moved["answer"] == pytest.approx(explorer.predict(fit, 1, 32, 0.5, effect), rel=1e-9)
+    assert moved["answer"] == pytest.approx(
+        explorer.predict_cell(fit, 1, 32, 0.5, effect), rel=1e-9
+    )
     assert moved["words"][:5] == pytest.approx(
-        [*top, *explorer.predict(fit, *top, 0.5, effect)], rel=1e-9
+        [*top, *explorer.predict_cell(fit, *top, 0.5, effect)], rel=1e-9
     )
     assert "borrowed" not in moved["text"] and "N = 1 and d = 32" in moved["chart"]
     assert one["panels"] == 1 and one["answer"] == moved["answer"]
@@ -209,7 +213,7 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
 @browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_phone(data, theme, tmp_path):
-    inside = json.dumps(explorer.standalone(data, theme)).replace("</", "<\\/")
+    inside = json.dumps(explorer.standalone_page(data, theme)).replace("</", "<\\/")
     page = f"""<body><iframe id="phone" width="390" height="844" style="border: 0"></iframe><script>
       const phone = document.getElementById("phone");
       phone.onload = () => {{
@@ -229,14 +233,17 @@ def test_it_is_small(data):
         (static / name).read_text(encoding="utf-8") for name in ("explorer.js", "explorer.css")
     ]
     assert (
-        sum(len(text.encode()) for text in [*texts, explorer.markup(), explorer.embed(data)])
+        sum(
+            len(text.encode())
+            for text in [*texts, explorer.explorer_markup(), explorer.embed_json(data)]
+        )
         < 60_000
     )
     assert not re.search(r"https?:|fetch\(|XMLHttpRequest|import\(", "".join(texts))
 
 
 def test_every_control_has_a_label_and_there_are_words_without_scripts():
-    markup = explorer.markup()
+    markup = explorer.explorer_markup()
     assert (
         len(re.findall(r"<(?:select|input)\b", markup))
         == len(re.findall(r"<label><span>[^<]+</span> <(?:select|input)\b", markup))
@@ -246,19 +253,19 @@ def test_every_control_has_a_label_and_there_are_words_without_scripts():
 
 
 def test_a_script_cannot_end_early():
-    assert "</script><b>" not in explorer.embed({"name": "</script><b>"})
+    assert "</script><b>" not in explorer.embed_json({"name": "</script><b>"})
 
 
 # Surfaces
 
 
 def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
-    table = explorer.own_surfaces(laptop)
+    table = explorer.explorer_surfaces(laptop)
     assert table.groupby(explorer.SURFACE).size().to_dict() == {
         ("ml-100k, softmax", "HR@10"): 16,
         ("ml-100k, softmax", "NDCG@10"): 16,
     }
-    means = runner.cells(laptop).set_index(list(families.AXES))["NDCG@10"]
+    means = runner.aggregate_seeds(laptop).set_index(list(families.AXES))["NDCG@10"]
     found = table[table["metric"] == "NDCG@10"].set_index(list(families.AXES))["value"]
     np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
     assert table["own"].all() and (table["tokens"] == 98114).all()
@@ -271,25 +278,28 @@ def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
         laptop.assign(backbone="hstu"),
         laptop[laptop["n_layers"] == 1].assign(backbone="llama"),
     ]
-    names = explorer.own_surfaces(pd.concat(several, ignore_index=True))["name"]
+    names = explorer.explorer_surfaces(pd.concat(several, ignore_index=True))["name"]
     assert set(names) == {
         "ml-100k, softmax, dropout 0.2",
         "ml-100k, softmax, dropout 0.5",
         "ml-100k, hstu, softmax",
     }
-    assert explorer.own_surfaces(
+    assert explorer.explorer_surfaces(
         laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})
     ).empty  # hardly sure of anything
-    assert explorer.own_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
+    assert explorer.explorer_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
     alone = pd.concat(
-        [explorer.published_surfaces(published.surfaces()), explorer.own_surfaces(laptop[:0])]
+        [
+            explorer.published_surfaces(published.load_surfaces()),
+            explorer.explorer_surfaces(laptop[:0]),
+        ]
     )
     assert (alone.dtypes[[*families.AXES, "value"]] != object).all()
 
 
 def test_a_law_that_the_values_do_not_determine_is_left_out(table):
     two = table[(table["name"] == "MovieLens-1M, L 100") & table["n_layers"].isin([4, 32])]
-    assert set(explorer.fits(two)["MovieLens-1M, L 100", "HR@10"]) == {"log-linear"}
+    assert set(explorer.explorer_fits(two)["MovieLens-1M, L 100", "HR@10"]) == {"log-linear"}
 
 
 # Data
@@ -338,11 +348,11 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
     fit = fits["Industrial, L 25", "HR@10"]["sum of powers"]
     told = fit.interval(pd.DataFrame({"n_layers": [20], "d_emb": [300]})).iloc[0]
     effect = explorer.data_effect(slopes, "ml-100k", "HR@10")
-    same = explorer.predict(fit, 20, 300, 1.0, effect)
+    same = explorer.predict_cell(fit, 20, 300, 1.0, effect)
     assert same == pytest.approx(
         tuple(told[["prediction", "low", "high"]])
-    ) and same == explorer.predict(fit, 20, 300)
-    value, low, high = explorer.predict(fit, 20, 300, 2.0, effect)
+    ) and same == explorer.predict_cell(fit, 20, 300)
+    value, low, high = explorer.predict_cell(fit, 20, 300, 2.0, effect)
     assert value == pytest.approx(2 ** effect["slope"] * same[0]) and high - low > 2 ** effect[
         "slope"
     ] * (same[2] - same[1])
@@ -351,14 +361,14 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
 def test_turns_and_bests_are_those_of_planning(fits):
     for key in (("MovieLens-1M, L 100", "HR@10"), ("KuaiRand-Pure, L 50", "NDCG@10")):
         for fit in fits[key].values():
-            top = optimum.optimum(fit, n_draws=1)
+            top = optimum.find_optimum(fit, n_draws=1)
             for axis in families.AXES:
-                known, found = optimum.turning_point(fit, axis), explorer.turn(fit, axis)
+                known, found = optimum.turning_point(fit, axis), explorer.turning_place(fit, axis)
                 if known.kind == "maximum":
                     assert found == pytest.approx(known.estimate, rel=1e-5)
                 else:
                     assert not 1 < found < optimum.REACH * fit.points[axis].max()
-                assert explorer.best(fit, axis) == pytest.approx(
+                assert explorer.best_place(fit, axis) == pytest.approx(
                     getattr(top, axis), rel=0.03
                 )  # its grid's step
 
@@ -366,10 +376,10 @@ def test_turns_and_bests_are_those_of_planning(fits):
 def test_as_good_holds_the_best_and_grows_with_the_level(fits):
     for law, fit in fits["MovieLens-1M, L 200", "HR@10"].items():
         for axis in families.AXES:
-            low, high = explorer.as_good(fit, axis)
+            low, high = explorer.indistinguishable_range(fit, axis)
             step = (fit.points[axis].max() / fit.points[axis].min()) ** (1 / 30)
-            assert low / step <= explorer.best(fit, axis) <= high * step, law
-            wider = explorer.as_good(fit, axis, 0.99)
+            assert low / step <= explorer.best_place(fit, axis) <= high * step, law
+            wider = explorer.indistinguishable_range(fit, axis, 0.99)
             assert wider[0] <= low and high <= wider[1]
 
 
@@ -378,7 +388,9 @@ def test_exponents_are_packed_to_the_last_bit(data, fits):
         fit = fits[of["name"], "HR@10"]["sum of powers"]
         reach, direction = fit.nearby()
         told = np.frombuffer(
-            base64.b64decode(of["metrics"][0]["laws"][explorer.LAWS.index("sum of powers")][3]),
+            base64.b64decode(
+                of["metrics"][0]["laws"][explorer.EXPLORER_LAWS.index("sum of powers")][3]
+            ),
             "<f8",
         )
         np.testing.assert_array_equal(

@@ -11,22 +11,26 @@ METRICS = ("HR@10", "NDCG@10")
 
 @pytest.fixture(scope="module")
 def table():
-    return external.grids()
+    return external.load_grids()
 
 
 @pytest.fixture(scope="module")
 def treated(table):
-    return external.regularised(external.runs(table))
+    return external.with_regularisation(external.pair_splits(table))
 
 
 @pytest.fixture(scope="module")
 def changes(treated):
-    return external.summary(external.changes(treated)).set_index(external.SURFACE).sort_index()
+    return (
+        external.mean_changes(external.dimension_changes(treated))
+        .set_index(external.SURFACE)
+        .sort_index()
+    )
 
 
 def judge(table, metric):
     """Runs under one metric, as `chosen` takes them to decide on another."""
-    return external.runs(table, metric)[["log", *external.CELL, "dropout", "val"]]
+    return external.pair_splits(table, metric)[["log", *external.CELL, "dropout", "val"]]
 
 
 # ---------------------------------------------------------------- the table
@@ -62,7 +66,7 @@ def test_every_hit_rate_is_a_number_of_users(table):
 
 
 def test_runs_have_both_splits_in_one_row(table):
-    runs = external.runs(table, "HR@10")
+    runs = external.pair_splits(table, "HR@10")
     assert len(runs) == 216 and runs["log"].iloc[0] == "MovieLens-1M"
     assert runs[["val", "test"]].notna().all(axis=None)
 
@@ -71,30 +75,36 @@ def test_runs_have_both_splits_in_one_row(table):
 
 
 def test_the_choice_never_looks_at_test(table):
-    runs = external.runs(table)
-    blind = external.chosen(runs.assign(test=np.random.default_rng(0).permutation(runs["test"])))
-    seeing = external.chosen(runs)
+    runs = external.pair_splits(table)
+    blind = external.choose_by_validation(
+        runs.assign(test=np.random.default_rng(0).permutation(runs["test"]))
+    )
+    seeing = external.choose_by_validation(runs)
     assert blind.drop(columns="test").equals(seeing.drop(columns="test"))
     best = runs.groupby(["log", "metric", *external.CELL])["val"].max().to_numpy()
     assert np.allclose(np.sort(seeing["val"]), np.sort(best))
 
 
 def test_a_cell_may_be_coarser_and_another_metric_may_judge(table):
-    runs = external.runs(table, "HR@10")
-    assert len(external.chosen(runs)) == 2 * 36
-    assert len(external.chosen(runs, ["n_layers", "d_emb"])) == 2 * 12
-    own = external.chosen(runs, judge=judge(table, "HR@10"))
-    assert own.equals(external.chosen(runs))
+    runs = external.pair_splits(table, "HR@10")
+    assert len(external.choose_by_validation(runs)) == 2 * 36
+    assert len(external.choose_by_validation(runs, ["n_layers", "d_emb"])) == 2 * 12
+    own = external.choose_by_validation(runs, judge=judge(table, "HR@10"))
+    assert own.equals(external.choose_by_validation(runs))
 
 
 def test_the_rows_of_the_reference(table):
-    runs = external.runs(table, "HR@10").query("log == 'MovieLens-1M' and n_layers == 3")
+    runs = external.pair_splits(table, "HR@10").query("log == 'MovieLens-1M' and n_layers == 3")
     pair = runs.query("dropout == 0.1 and n_heads == 2").set_index("d_emb")["test"]
     assert pair[[128, 256]].round(4).tolist() == [0.3132, 0.3003]
-    tuned = external.chosen(runs, ["d_emb"], judge(table, "NDCG@10")).set_index("d_emb")["test"]
+    tuned = external.choose_by_validation(runs, ["d_emb"], judge(table, "NDCG@10")).set_index(
+        "d_emb"
+    )["test"]
     assert tuned[[128, 256]].round(4).tolist() == [0.3192, 0.3207]
-    every = external.runs(table).query("log == 'MovieLens-1M'")
-    best = external.chosen(every, [], judge(table, "NDCG@10")).set_index("metric")["test"]
+    every = external.pair_splits(table).query("log == 'MovieLens-1M'")
+    best = external.choose_by_validation(every, [], judge(table, "NDCG@10")).set_index("metric")[
+        "test"
+    ]
     assert best[list(METRICS)].round(4).tolist() == [0.3207, 0.1858]
 
 
@@ -118,9 +128,9 @@ def test_the_means_and_their_errors(changes):
 
 
 def test_the_difference_of_two_treatments_is_paired(treated, changes):
-    swing = external.summary(external.less(external.changes(treated), CHOSEN, FIXED)).set_index(
-        ["log", "metric"]
-    )
+    swing = external.mean_changes(
+        external.difference_of_changes(external.dimension_changes(treated), CHOSEN, FIXED)
+    ).set_index(["log", "metric"])
     for log, metric in swing.index:
         apart = (
             changes.loc[(log, metric, CHOSEN), "change"]
@@ -131,14 +141,14 @@ def test_the_difference_of_two_treatments_is_paired(treated, changes):
 
 
 def test_user_error():
-    assert external.user_error(0.5, 10_000) == pytest.approx(1.0)
+    assert external.hit_rate_error(0.5, 10_000) == pytest.approx(1.0)
 
 
 # ---------------------------------------------------------------- laws
 
 
 def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
-    surfaces = external.surfaces(treated)
+    surfaces = external.external_surfaces(treated)
     assert (
         set(surfaces.groupby(external.SURFACE).size()) == {12} and len(surfaces) == 2 * 2 * 4 * 12
     )
@@ -147,10 +157,10 @@ def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
 
 
 def test_laws_on_the_surfaces(treated):
-    surfaces = external.surfaces(
+    surfaces = external.external_surfaces(
         treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")]
     )
-    found = fitting.judge(families.rivals(), surfaces, external.SURFACE).set_index(
+    found = fitting.compare_laws(families.rival_laws(), surfaces, external.SURFACE).set_index(
         ["law", "regularisation"]
     )
     line = found.loc[("log-linear", CHOSEN), ["leave-one-out", "largest N", "largest d"]]
@@ -171,7 +181,7 @@ def test_laws_on_the_surfaces(treated):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metric):
-    surfaces = external.surfaces(
+    surfaces = external.external_surfaces(
         treated[(treated["metric"] == metric) & (treated["log"] == "MovieLens-1M")]
     )
     fits = fitting.fit_surfaces(families.performance(), surfaces, external.SURFACE)
@@ -184,7 +194,7 @@ def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metr
 
 
 def test_a_law_that_only_rises_has_no_maximum(treated):
-    grid = external.surfaces(
+    grid = external.external_surfaces(
         treated.query("log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen'")
     )
     wiggle = 0.01 * np.sin(grid["n_layers"] * grid["d_emb"])
@@ -199,16 +209,16 @@ def test_a_law_that_only_rises_has_no_maximum(treated):
 
 def test_bad_input_is_named(table, treated):
     with pytest.raises(InputError, match="no metric 'MRR@10'; there are HR@10, NDCG@10"):
-        external.runs(table, "MRR@10")
+        external.pair_splits(table, "MRR@10")
     with pytest.raises(InputError, match="no column width; they have log, metric"):
-        external.chosen(external.runs(table), ["width"])
+        external.choose_by_validation(external.pair_splits(table), ["width"])
     with pytest.raises(InputError, match="no run has d_emb 512; there are 32, 64, 128, 256"):
-        external.changes(treated, 256, 512)
+        external.dimension_changes(treated, 256, 512)
     with pytest.raises(InputError, match="level"):
-        external.summary(external.changes(treated), 1.5)
+        external.mean_changes(external.dimension_changes(treated), 1.5)
 
 
 def test_a_missing_table_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(external, "FOLDER", tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
-        external.grids()
+        external.load_grids()

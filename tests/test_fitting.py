@@ -16,7 +16,7 @@ LAW = families.performance()
 
 
 def surface(scenario="clean", draw=0, seed=0):
-    return simulation.simulate(simulation.SCENARIOS[scenario], draw + 1, seed)[draw]
+    return simulation.simulate_surfaces(simulation.SCENARIOS[scenario], draw + 1, seed)[draw]
 
 
 def exact(scenario="clean"):
@@ -39,7 +39,7 @@ def test_noise_free_surfaces_give_the_parameters_back(scenario):
 
 
 def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
-    table = published.surfaces()
+    table = published.load_surfaces()
     for law in (LAW, families.performance_free_k(), families.sum_of_powers()):
         ours = fitting.fit_surfaces(law, table, published.SURFACE)
         with monkeypatch.context() as dense:
@@ -54,7 +54,7 @@ def test_never_below_the_authors_recipe():
     def theirs(x, w1, w2, w3, w4, w5, b, D):
         return families.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
 
-    table = published.surfaces()
+    table = published.load_surfaces()
     for key, found in fitting.fit_surfaces(LAW, table, published.SURFACE).items():
         x = found.points.to_numpy(float).T
         with warnings.catch_warnings():
@@ -65,7 +65,7 @@ def test_never_below_the_authors_recipe():
 
 
 def test_surfaces_fitted_together_or_alone_are_the_same():
-    table = published.surfaces().query("dataset == 'Industrial'")
+    table = published.load_surfaces().query("dataset == 'Industrial'")
     for key, together in fitting.fit_surfaces(LAW, table, published.SURFACE).items():
         rows = table[(table[published.SURFACE] == list(key)).all(axis=1)]
         alone = fitting.fit(LAW, rows, rows["value"])
@@ -113,7 +113,7 @@ def test_status_tells_what_stands_in_the_way():
 
 def test_two_optima_that_fit_alike_are_told_and_decided_by_rule():
     """With three values of d left, an exponent and a weight pass through all three, in two ways."""
-    surface = published.surfaces().query(
+    surface = published.load_surfaces().query(
         "dataset == 'KuaiRand-Pure' and max_seq_len == 25 and metric == 'NDCG@10' and d_emb < 100"
     )
     found = fitting.fit(LAW, surface, surface["value"])
@@ -122,15 +122,17 @@ def test_two_optima_that_fit_alike_are_told_and_decided_by_rule():
 
 
 def test_held_out_predictions_do_not_depend_on_the_grid(monkeypatch):
-    surface = published.surfaces().query(
+    surface = published.load_surfaces().query(
         "dataset == 'MovieLens-1M' and max_seq_len == 150 and metric == 'HR@10'"
     )
     law = families.performance_free_k()
-    first = fitting.held_out(law, surface, surface["value"])
+    first = fitting.heldout_predictions(law, surface, surface["value"])
     monkeypatch.setattr(varpro, "GRID", 67)
     monkeypatch.setattr(varpro, "VALLEYS", 9)
     assert np.allclose(
-        first["predicted"], fitting.held_out(law, surface, surface["value"])["predicted"], rtol=2e-3
+        first["predicted"],
+        fitting.heldout_predictions(law, surface, surface["value"])["predicted"],
+        rtol=2e-3,
     )
 
 
@@ -140,7 +142,8 @@ def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
     together = found.pinned("p_N", values)
     for value, rss in zip(values, together.rss):
         assert rss == pytest.approx(
-            fitting.solve(fitting.pinned(LAW, "p_N", value), GRID, found.y).rss[0], rel=1e-6
+            fitting.solve_batch(fitting.hold_exponent(LAW, "p_N", value), GRID, found.y).rss[0],
+            rel=1e-6,
         )
 
 
@@ -177,11 +180,11 @@ def test_intervals_of_a_linear_law_are_the_textbook_ones():
 
 def test_ends_of_an_exponents_interval_use_up_what_is_allowed():
     found = fitting.fit(LAW, GRID, surface())
-    limit = fitting.allowed(found.rss, found.dof, 0.95)
+    limit = fitting.profile_threshold(found.rss, found.dof, 0.95)
     low, high = found.profile("p_N")
     assert low < found.parameters["p_N"] < high
     for end in (low, high):
-        assert fitting.solve(fitting.pinned(LAW, "p_N", end), GRID, found.y).rss[
+        assert fitting.solve_batch(fitting.hold_exponent(LAW, "p_N", end), GRID, found.y).rss[
             0
         ] == pytest.approx(limit, rel=1e-3)
 
@@ -202,13 +205,13 @@ def test_a_wider_level_gives_a_wider_interval():
 @pytest.mark.parametrize("law", [LAW, families.log_quadratic()], ids=lambda law: law.name)
 def test_held_out_coverage_is_that_of_the_intervals(law):
     y = surface(seed=5)
-    cells = fitting.held_out(law, GRID, y, level=0.7)
+    cells = fitting.heldout_predictions(law, GRID, y, level=0.7)
     assert cells["split"].value_counts().to_dict() == {
         "leave-one-out": 24,
         "larger N": 8,
         "largest d": 6,
     }
-    for split, mask in fitting.splits(GRID).items():
+    for split, mask in fitting.hidden_cells(GRID).items():
         for fold in mask[:8]:
             seen = fitting.fit(law, GRID[~fold], y[~fold])
             interval = seen.interval(GRID[fold], 0.7)
@@ -230,18 +233,18 @@ def test_bootstrap_spread_is_about_the_standard_error():
 
 
 def test_seven_published_parameters_have_five_directions_at_most():
-    for _, found in fitting.fit_surfaces(LAW, published.surfaces(), published.SURFACE).items():
+    for found in fitting.fit_surfaces(LAW, published.load_surfaces(), published.SURFACE).values():
         paper = families.paper_parameters(found.parameters)
         jacobian = families.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
         assert jacobian.shape[1] == 7
-        assert fitting.rank(jacobian) <= 5
+        assert fitting.numerical_rank(jacobian) <= 5
 
 
 def test_rank_counts_directions():
     columns = np.random.default_rng(0).normal(size=(20, 3))
-    assert fitting.rank(columns) == 3
-    assert fitting.rank(np.column_stack([columns, columns @ [1, 2, 3]])) == 3
-    assert fitting.rank(np.column_stack([columns, np.zeros(20)])) == 3
+    assert fitting.numerical_rank(columns) == 3
+    assert fitting.numerical_rank(np.column_stack([columns, columns @ [1, 2, 3]])) == 3
+    assert fitting.numerical_rank(np.column_stack([columns, np.zeros(20)])) == 3
 
 
 # ---------------------------------------------------------------- saving
@@ -253,17 +256,17 @@ def test_a_saved_law_predicts_the_same(tmp_path):
         (families.log_quadratic(interaction=True), "squares"),
     ]:
         found = fitting.fit(law, GRID, surface(), loss)
-        fitting.save(found, tmp_path / "law.json", "HR@10")
-        again = fitting.load(tmp_path / "law.json")
+        fitting.save_fit(found, tmp_path / "law.json", "HR@10")
+        again = fitting.load_fit(tmp_path / "law.json")
         assert again.law.name == law.name
         assert again.interval(GRID).equals(found.interval(GRID))
-    bounded = fitting.fit(families.within(LAW, -0.2, 0.2), GRID, surface())
-    fitting.save(bounded, tmp_path / "law.json")
-    assert fitting.load(tmp_path / "law.json").status == bounded.status != "converged"
+    bounded = fitting.fit(families.with_bounds(LAW, -0.2, 0.2), GRID, surface())
+    fitting.save_fit(bounded, tmp_path / "law.json")
+    assert fitting.load_fit(tmp_path / "law.json").status == bounded.status != "converged"
 
 
 @pytest.mark.parametrize(
-    "damage, told",
+    ("damage", "told"),
     [
         (lambda record: record | {"schema": 99}, "version 99"),
         (lambda record: {}, "version none"),
@@ -286,10 +289,10 @@ def test_a_saved_law_predicts_the_same(tmp_path):
 )
 def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):
     path = tmp_path / "law.json"
-    fitting.save(fitting.fit(LAW, GRID, surface()), path)
+    fitting.save_fit(fitting.fit(LAW, GRID, surface()), path)
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
     with pytest.raises(InputError, match=told):
-        fitting.load(path)
+        fitting.load_fit(path)
 
 
 # ---------------------------------------------------------------- bad input
@@ -375,13 +378,13 @@ def test_other_bad_questions():
     with pytest.raises(InputError, match="ask for 1 or more"):
         found.bootstrap(0)
     with pytest.raises(InputError, match="no column metrics"):
-        fitting.fit_surfaces(LAW, published.surfaces(), ["metrics"])
+        fitting.fit_surfaces(LAW, published.load_surfaces(), ["metrics"])
     with pytest.raises(InputError, match="no parameter 'w9'"):
         found.profile("w9")
     with pytest.raises(InputError, match="no loss is called 'cauchy'"):
         fitting.fit(LAW, GRID, surface(), loss="cauchy")
     with pytest.raises(InputError, match="too few points are left"):
-        fitting.held_out(LAW, GRID[:12], surface()[:12])
+        fitting.heldout_predictions(LAW, GRID[:12], surface()[:12])
 
 
 def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
@@ -422,7 +425,7 @@ def test_a_law_with_too_few_points_left_has_no_error_there():
     table = cells.assign(
         value=0.1 + 0.001 * cells["n_layers"] - 0.01 / cells["d_emb"], dataset="a", metric="HR@10"
     )
-    told = fitting.judge(
+    told = fitting.compare_laws(
         {"law": families.performance(), "line": families.log_linear()}, table, ["dataset", "metric"]
     ).set_index("law")
     assert (

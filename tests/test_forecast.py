@@ -45,7 +45,7 @@ def drawn(seed, error=0.04, cell=KIND["cell"], **fixed):
         table = pd.DataFrame(rows, columns=["n_layers", "d_emb", "seed", "tokens"])
         group = table.groupby(["n_layers", "d_emb", "tokens"]).ngroup().to_numpy()
         y = (
-            forecast.design(table, p, 1.0) @ coefficients
+            forecast.forecast_design(table, p, 1.0) @ coefficients
             + cell * random.normal(size=group.max() + 1)[group]
         )
         y += np.hypot(forecast.NOISE, noise) * random.normal(size=len(table))
@@ -81,7 +81,7 @@ def test_the_design_counts_doublings():
     points = pd.DataFrame(
         {"n_layers": [1, 4, 2], "d_emb": [8, 16, 32], "tokens": [100.0, 50.0, 200.0]}
     )
-    rows = forecast.design(points, 1.0, 100.0)
+    rows = forecast.forecast_design(points, 1.0, 100.0)
     assert np.allclose(rows[:, 1], [0, 1, 1.5]) and np.allclose(
         rows[:, 3:7], [[0, 0, 0, 0], [2, 4, -1, 1], [1, 1, 1, 1]]
     )
@@ -110,32 +110,34 @@ def test_runs_that_went_wrong_are_named_and_left_out():
         runs, _ = drawn(seed)
         for column, fall in (("NDCG@10", 1.2), ("NDCG@10 se", 0.6)):
             runs.loc[[4, 20], column] *= np.exp(-fall)
-        found, out = forecast.agreeing(runs, "NDCG@10")
+        found, out = forecast.drop_outliers(runs, "NDCG@10")
         assert set(zip(out["n_layers"], out["d_emb"], out["tokens"])) == set(
             zip(*(runs.loc[[4, 20], name] for name in ("n_layers", "d_emb", "tokens")))
         )
         assert (
             (out["sigmas"] < -forecast.STRANGER).all()
             and len(found.runs) == len(runs) - 2
-            and forecast.fits(found.left_out())
+            and forecast.fit_members(found.left_out())
         )
-        assert len(forecast.agreeing(drawn(seed)[0], "NDCG@10")[1]) == 0
+        assert len(forecast.drop_outliers(drawn(seed)[0], "NDCG@10")[1]) == 0
 
 
 def test_a_surface_without_a_law_is_told_from_one():
     fit = [
-        forecast.fits(forecast.agreeing(drawn(seed)[0], "NDCG@10")[0].left_out())
+        forecast.fit_members(forecast.drop_outliers(drawn(seed)[0], "NDCG@10")[0].left_out())
         for seed in range(12)
     ]
     wild = [
-        forecast.fits(forecast.agreeing(drawn(seed, cell=0.3)[0], "NDCG@10")[0].left_out())
+        forecast.fit_members(
+            forecast.drop_outliers(drawn(seed, cell=0.3)[0], "NDCG@10")[0].left_out()
+        )
         for seed in range(12)
     ]
     assert np.mean(fit) > 0.9 and np.mean(wild) < 0.2
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [({"NDCG@10": 0.0}, "a value above 0"), ({"NDCG@10": np.nan}, "a value above 0")],
 )
 def test_runs_without_a_value_are_refused(change, told):

@@ -11,8 +11,8 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import interaction_log
-from perflaw.models import ranking
 from perflaw.logs.interaction_log import from_histories, global_time, leave_one_out, read_log
+from perflaw.models import ranking
 
 DATA = os.environ.get("PERFLAW_DATA")
 
@@ -224,7 +224,7 @@ def test_reverse_ties():
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    ("call", "told"),
     [
         (lambda log: log.min_length(99), "no user has 99 interactions"),
         (lambda log: log.k_core(99), "nothing of log is left in its 99-core"),
@@ -260,7 +260,7 @@ def test_leave_one_out():
     assert split.train.n_items == 4
     names = lambda targets: [
         str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets
-    ]  # noqa: E731
+    ]
     assert names(split.validation) == ["c", None, "c", None]
     assert names(split.test) == ["d", None, "a", None]
     assert split.summary()["untrained"] == 0.5  # d
@@ -319,7 +319,7 @@ def test_most_popular_against_plain_code(repeats):
             + sum(c > counts[target] for c in others)
             + sum(c == counts[target] for c in others) / 2
         )
-    found = ranking.ranks(ranking.most_popular(split), split, split.test)
+    found = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
     np.testing.assert_array_equal(found, expected)
     assert ranking.removes_seen(split) is not repeats
 
@@ -367,7 +367,7 @@ def test_real_logs_are_what_their_description_says(name):
 
 
 @pytest.mark.parametrize(
-    "raw, name",
+    ("raw", "name"),
     [
         ("raw/ml-100k/u.data", "ml-100k"),
         ("raw/sasrec/ml-1m.txt", "ml-1m-sasrec"),
@@ -382,5 +382,5 @@ def test_raw_layouts_have_the_hash_of_the_parquet(raw, name):
 
 def test_most_popular_on_split_s():
     split = leave_one_out(real("ml-1m-sasrec.parquet"))
-    ranks = ranking.ranks(ranking.most_popular(split), split, split.test)
+    ranks = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
     assert (round(ranking.hit_rate(ranks), 4), round(ranking.ndcg(ranks), 4)) == (0.0368, 0.0179)

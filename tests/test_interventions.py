@@ -29,7 +29,7 @@ def split():
 
 
 def test_all_are_tried():
-    assert set(STRENGTHS) == set(perturbations.INTERVENTIONS)
+    assert set(STRENGTHS) == set(perturbations.PERTURBATIONS)
 
 
 @pytest.mark.parametrize("name", STRENGTHS)
@@ -136,7 +136,7 @@ def test_truncate_sample_time_and_k_core(split):
 
 
 @pytest.mark.parametrize(
-    "name, strength, told",
+    ("name", "strength", "told"),
     [
         ("burn", 1, "there is no intervention 'burn'; there are sample_users"),
         ("sample_users", 0, "above 0 and at most 1"),

@@ -9,12 +9,12 @@ from perflaw.study.paper import published
 
 @pytest.fixture(scope="module")
 def table():
-    return published.surfaces()
+    return published.load_surfaces()
 
 
 @pytest.fixture(scope="module")
 def law(table):
-    return mixed.fit(table)
+    return mixed.fit_mixed(table)
 
 
 def simulated(noise=0.01, seed=0, logs=3):
@@ -39,9 +39,9 @@ def simulated(noise=0.01, seed=0, logs=3):
 
 def test_reml_and_its_gradient_are_right(table):
     """Against the textbook formula with determinants, and against differences."""
-    data = mixed.cells(table)
+    data = mixed.make_cells(table)
     y = (data.log @ mixed._rotation(2))[:, 0]
-    found = mixed.model(data.frame, data.frame, mixed.JOINT)
+    found = mixed.build_model(data.frame, data.frame, mixed.JOINT)
     at = np.linspace(-8, -5, len(found.names))
     arguments = (mixed._independent(found.fixed), found.parts, found.powers, y)
     value, slope = mixed._negative_reml(at, *arguments)
@@ -65,7 +65,7 @@ def test_reml_and_its_gradient_are_right(table):
 def test_leave_one_out_in_closed_form_is_leaving_one_out(law):
     found = law._model(law.data.frame, 0)
     y, n = law.rotated[:, 0], len(law.data)
-    mean, variance = mixed.leave_one_out(found, law.variances[0], y, np.arange(n))
+    mean, variance = mixed.loo_moments(found, law.variances[0], y, np.arange(n))
     own = np.diag(
         found.covariance(law.variances[0]) - found.covariance(law.variances[0], noise=False)
     )
@@ -79,7 +79,7 @@ def test_leave_one_out_in_closed_form_is_leaving_one_out(law):
 
 def test_it_recovers_a_law_that_it_contains():
     table = simulated()
-    found = mixed.fit(table)
+    found = mixed.fit_mixed(table)
     told = found.predict(found.data.frame, "HR@10", new_run=False)
     truth = simulated(noise=1e-9)
     truth = truth[truth["metric"] == "HR@10"].sort_values(mixed.CELL)["value"].to_numpy()
@@ -98,8 +98,8 @@ def test_tokens_are_an_axis():
     small = small.assign(
         value=small["value"] * np.exp(0.3 * x - 0.1 * x**2), tokens=small["tokens"].astype(float)
     )
-    hidden = mixed.cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
-    told = mixed.fit(small, hide=hidden).predict(hidden, "HR@10")
+    hidden = mixed.make_cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
+    told = mixed.fit_mixed(small, hide=hidden).predict(hidden, "HR@10")
     truth = (
         small.merge(hidden)
         .query("metric == 'HR@10'")
@@ -107,7 +107,7 @@ def test_tokens_are_an_axis():
         .to_numpy()
     )
     assert np.abs(told["prediction"] / truth - 1).mean() < 0.02
-    blind = mixed.fit(
+    blind = mixed.fit_mixed(
         small[small["tokens"] < 3e6]
         .drop(columns="tokens")
         .groupby([*mixed.CELL, "metric"], as_index=False)["value"]
@@ -119,18 +119,18 @@ def test_tokens_are_an_axis():
 def test_reml_agrees_with_statsmodels():
     api = pytest.importorskip("statsmodels.formula.api")
     table = simulated(0.03, seed=4)
-    data = mixed.cells(table)
-    u, v = mixed.scaled(data.frame, data.frame)
+    data = mixed.make_cells(table)
+    u, v = mixed.scale_axes(data.frame, data.frame)
     surface = data.frame.groupby(mixed.PAIR).ngroup().to_numpy()
     same = np.equal.outer(surface, surface)
     frame = data.frame.assign(y=data.log.mean(axis=1), u=u, v=v, group=surface)
     fixed = np.column_stack([np.eye(surface.max() + 1)[surface], u, v, u**2, v**2])
     parts = np.array([same * np.outer(u, u), same * np.outer(v, v), np.eye(len(u))])
     limits = (mixed.VARIANCE_BOUNDS,) * 3
-    two_way = mixed.Model(
+    two_way = mixed.MixedModel(
         fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True])
     )
-    ours = np.exp(mixed.estimate(two_way, frame["y"].to_numpy(), np.arange(len(u))))
+    ours = np.exp(mixed.estimate_variances(two_way, frame["y"].to_numpy(), np.arange(len(u))))
     model = api.mixedlm(
         "y ~ C(group) + u + v + I(u**2) + I(v**2)",
         frame,
@@ -144,7 +144,7 @@ def test_reml_agrees_with_statsmodels():
 
 def test_a_hidden_cell_is_hidden_whole(table):
     """Wrecking hidden values, in both metrics, changes nothing of what is predicted there."""
-    data = mixed.cells(table)
+    data = mixed.make_cells(table)
     log = data.frame[data.frame["dataset"] == "Industrial"]
     hidden = log[log["d_emb"] == 1024]
     wrecked = table.copy()
@@ -152,14 +152,15 @@ def test_a_hidden_cell_is_hidden_whole(table):
     wrecked.loc[gone, "value"] *= np.random.default_rng(0).uniform(0.1, 5, gone.sum())
     for form in (mixed.JOINT, mixed.FORMS[6]):
         first, second = (
-            mixed.fit(t, form, hide=hidden).predict(hidden, "NDCG@10") for t in (table, wrecked)
+            mixed.fit_mixed(t, form, hide=hidden).predict(hidden, "NDCG@10")
+            for t in (table, wrecked)
         )
         assert np.allclose(first["prediction"], second["prediction"], rtol=1e-10)
         assert first["beyond"].all()
 
 
 def test_held_out_errors_reach_what_was_promised(table):
-    cells = mixed.held_out(table, [mixed.JOINT])
+    cells = mixed.mixed_heldout(table, [mixed.JOINT])
     found = fitting.mean_errors(cells, published.SURFACE).set_index("split")
     assert len(cells) == 448 + 144 + 112
     assert found.loc["leave-one-out", "mape"] < 2.0
@@ -177,15 +178,15 @@ def test_held_out_errors_reach_what_was_promised(table):
 
 
 def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
-    cells = mixed.held_out(table, [mixed.JOINT]).query(
+    cells = mixed.mixed_heldout(table, [mixed.JOINT]).query(
         "split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'"
     )
-    law = mixed.fit(table, hide=cells)
+    law = mixed.fit_mixed(table, hide=cells)
     assert np.allclose(law.predict(cells, "HR@10")["prediction"], cells["predicted"], rtol=1e-8)
 
 
 def test_the_visible_cells_choose_the_joint_law(table):
-    found = mixed.choose(table, [mixed.FORMS[0], mixed.FORMS[1], mixed.JOINT])
+    found = mixed.choose_form(table, [mixed.FORMS[0], mixed.FORMS[1], mixed.JOINT])
     assert found.groupby(["split", "dataset"])["chosen"].sum().eq(1).all()
     assert set(found[found["chosen"]]["law"]) == {"joint law"}
 
@@ -215,12 +216,12 @@ def test_draws_have_the_moments_they_promise(law):
 
 def test_one_metric_is_enough(table):
     one = table[table["metric"] == "HR@10"]
-    law = mixed.fit(one)
+    law = mixed.fit_mixed(one)
     assert len(law.predict(law.data.frame, "HR@10")) == 224
 
 
 def test_claims_need_two_witnesses(table):
-    found = mixed.claims(table)
+    found = mixed.assess_claims(table)
     assert len(found) == 8
     assert (found["decline"] == (found["law_decline"] & found["free_decline"])).all()
     assert found.query("axis == 'd_emb'")["effect"].all(), "every log depends on d"
@@ -243,7 +244,7 @@ def test_two_way_contrasts_are_the_textbook_ones():
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [
         (lambda t: t.drop(columns="metric"), "needs the column metric"),
         (
@@ -251,7 +252,7 @@ def test_two_way_contrasts_are_the_textbook_ones():
             "nothing to borrow from",
         ),
         (lambda t: t.assign(value=t["value"] - 0.1), "needs it above 0"),
-        (lambda t: t.assign(value=["x"] + list(t["value"][1:])), "value is 'x' in row 1"),
+        (lambda t: t.assign(value=["x", *list(t["value"][1:])]), "value is 'x' in row 1"),
         (lambda t: pd.concat([t, t[:1]]), "row 449 repeats"),
         (lambda t: t[1:], "lacks one of the metrics"),
         (lambda t: t[t["n_layers"] == 8], "has one value of n_layers"),
@@ -259,14 +260,14 @@ def test_two_way_contrasts_are_the_textbook_ones():
 )
 def test_bad_tables_are_refused_in_one_line(table, change, told):
     with pytest.raises(InputError, match=told) as error:
-        mixed.fit(change(table))
+        mixed.fit_mixed(change(table))
     assert "\n" not in str(error.value)
 
 
 def test_a_surface_hidden_altogether_is_refused(table):
-    frame = mixed.cells(table).frame
+    frame = mixed.make_cells(table).frame
     with pytest.raises(InputError, match="every cell of Industrial, L 25 is hidden"):
-        mixed.fit(
+        mixed.fit_mixed(
             table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)]
         )
 

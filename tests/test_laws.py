@@ -12,7 +12,7 @@ X = {
     "max_seq_len": np.array([50.0, 50, 50]),
 }
 LAWS = {
-    **families.rivals(),
+    **families.rival_laws(),
     "kappa": families.performance_kappa(kappa=3.0),
     "k = 16": families.performance(k=16),
 }
@@ -49,10 +49,10 @@ def test_a_law_has_one_column_a_linear_parameter(name):
 @pytest.mark.parametrize("k", [0.5, 2.0, 24.0])
 def test_the_scaled_form_is_the_papers_law(k):
     law = families.performance(k=k)
-    parameters = dict(b=0.2, w_N=-0.07, w_d=-0.4, p_N=-0.25, p_d=0.6)
+    parameters = {"b": 0.2, "w_N": -0.07, "w_d": -0.4, "p_N": -0.25, "p_d": 0.6}
     ours = law.basis(X, np.array([-0.25, 0.6])) @ np.array([0.2, -0.07, -0.4])
     paper = families.paper_parameters(parameters, k)
-    data = dict(w5=0.3, D=7.0)
+    data = {"w5": 0.3, "D": 7.0}
     term = -1 / (k * 7.0**0.3) - 0.3 * np.log(7.0)
     theirs = families.paper_surface(X, **{**paper, "b": paper["b"] - term}, **data, k=k)
     assert np.allclose(ours, theirs, rtol=1e-12)
@@ -67,7 +67,7 @@ def test_kappa_is_another_name_for_k():
 
 
 def test_the_papers_jacobian_by_complex_steps_matches_differences():
-    parameters = dict(w1=0.3, w2=2.0, w3=-0.25, w4=-0.2, w5=0.7, b=0.1, D=1.3)
+    parameters = {"w1": 0.3, "w2": 2.0, "w3": -0.25, "w4": -0.2, "w5": 0.7, "b": 0.1, "D": 1.3}
     exact = families.paper_jacobian(X, parameters)
     for i, name in enumerate(parameters):
         up, down = ({**parameters, name: parameters[name] + sign * 1e-6} for sign in (1, -1))
@@ -76,7 +76,7 @@ def test_the_papers_jacobian_by_complex_steps_matches_differences():
 
 
 def test_parameters_and_flops_by_the_documented_formula():
-    groups = families.parameters(n_layers=2, d_emb=64, n_items=1000)
+    groups = families.parameters_by_group(n_layers=2, d_emb=64, n_items=1000)
     assert groups["embedding"] == 64_000
     assert groups["attention"] == 2 * 4 * 64 * 64
     assert groups["feed_forward"] == 2 * 2 * 64 * 256
@@ -91,7 +91,7 @@ def test_parameters_and_flops_by_the_documented_formula():
 
 
 def test_adding_a_law_needs_nothing_else():
-    @families.family
+    @families.register_family
     def square_root(axes=families.AXES):
         def basis(x, theta):
             return np.stack([np.ones_like(x[axes[0]]), *(np.sqrt(x[a]) for a in axes)], axis=-1)
@@ -103,7 +103,7 @@ def test_adding_a_law_needs_nothing_else():
     try:
         points = simulation.GRID
         found = fitting.fit(
-            families.law("square_root"),
+            families.get_law("square_root"),
             points,
             1 + 2 * np.sqrt(points["n_layers"]) - np.sqrt(points["d_emb"]),
         )
@@ -117,7 +117,7 @@ def test_tokens_can_be_an_axis():
         [(n, d, t) for n in (2, 4, 8) for d in (16, 32, 64) for t in (1e5, 1e6, 1e7)]
     )
     points.columns = ["n_layers", "d_emb", "tokens"]
-    law = families.law("sum_of_powers", axes=("n_layers", "d_emb", "tokens"))
+    law = families.get_law("sum_of_powers", axes=("n_layers", "d_emb", "tokens"))
     y = (
         0.3
         - 0.1 / points["n_layers"] ** 0.5
@@ -130,7 +130,7 @@ def test_tokens_can_be_an_axis():
 
 
 @pytest.mark.parametrize(
-    "name, options, told",
+    ("name", "options", "told"),
     [
         ("nonesuch", {}, "there are performance"),
         ("performance", {"kk": 2}, "no option 'kk'"),
@@ -144,4 +144,4 @@ def test_tokens_can_be_an_axis():
 )
 def test_a_law_that_does_not_exist_is_refused(name, options, told):
     with pytest.raises(InputError, match=told):
-        families.law(name, **options)
+        families.get_law(name, **options)

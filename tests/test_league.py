@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
+from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.study.analysis import data_measures, evidence
-from perflaw.logs.perturbations import INTERVENTIONS
 
 CONDITIONS = {
     "sample_users": (0.25, 0.5),
@@ -53,7 +53,7 @@ def runs(tokens=0.3, conditional=0.0, noise=0.01, logs=("a", "b", "c"), seed=0):
                     )
                 )
                 steps = {
-                    name: strength if name == intervention else np.nan for name in INTERVENTIONS
+                    name: strength if name == intervention else np.nan for name in PERTURBATIONS
                 }
                 rows.append(
                     {
@@ -69,8 +69,8 @@ def runs(tokens=0.3, conditional=0.0, noise=0.01, logs=("a", "b", "c"), seed=0):
 
 
 def test_the_measure_that_matters_wins_and_its_slopes_are_found():
-    found = data_measures.conditions(runs(0.3, -0.3))
-    table = data_measures.table(found, draws=500).set_index("candidate")
+    found = data_measures.paired_conditions(runs(0.3, -0.3))
+    table = data_measures.comparison_table(found, draws=500).set_index("candidate")
     for split in ("in sample", "intervention", "log"):
         assert table[split].idxmax() in (data_measures.OURS, "tokens and conditional entropy")
         assert (
@@ -79,7 +79,7 @@ def test_the_measure_that_matters_wins_and_its_slopes_are_found():
         )
     assert table.loc[data_measures.OURS, "slope"] == pytest.approx(0.3, abs=0.02)
     assert table.loc[data_measures.PAPER, "high log"] < table.loc[data_measures.OURS, "low log"]
-    assert data_measures.ceiling(found) == pytest.approx(
+    assert data_measures.noise_ceiling(found) == pytest.approx(
         table.loc[data_measures.OURS, "in sample"], abs=0.01
     )
 
@@ -87,8 +87,8 @@ def test_the_measure_that_matters_wins_and_its_slopes_are_found():
 def test_where_only_tokens_matter_no_measure_has_an_edge():
     wrong = 0
     for seed in range(5):
-        table = data_measures.table(
-            data_measures.conditions(runs(0.3, 0.0, 0.05, seed=seed)), draws=500
+        table = data_measures.comparison_table(
+            data_measures.paired_conditions(runs(0.3, 0.0, 0.05, seed=seed)), draws=500
         )
         others = table[table["candidate"] != data_measures.TOKENS]
         assert table.set_index("candidate")["log"].idxmax().startswith("tokens")
@@ -98,14 +98,14 @@ def test_where_only_tokens_matter_no_measure_has_an_edge():
 
 
 def test_noise_and_changes_are_what_was_put_in():
-    found = data_measures.conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
+    found = data_measures.paired_conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
     off = (found["change"] - 0.3 * found["Δ tokens"]) / found["noise"]
     assert (
         off.std() == pytest.approx(1, abs=0.2)
         and set(found["runs"]) == {2}
         and len(found) == 8 * 10
     )
-    told = data_measures.conditions(
+    told = data_measures.paired_conditions(
         runs(0.3, 0.0, 0.05, logs=("a", "b")), noise=pd.Series({"a": 9.0})
     )
     assert (
@@ -115,18 +115,19 @@ def test_noise_and_changes_are_what_was_put_in():
 
 
 def test_slopes_have_not_seen_what_they_predict():
-    found = data_measures.conditions(runs(0.3, noise=0.0))
-    x = data_measures.candidates(found)[data_measures.TOKENS]
+    found = data_measures.paired_conditions(runs(0.3, noise=0.0))
+    x = data_measures.candidate_measures(found)[data_measures.TOKENS]
     spoilt = found.copy()
     here = (spoilt["log"] == "a") & (spoilt["intervention"] == "truncate")
     spoilt.loc[here, "change"] = 50.0
     for hide in ("log", "intervention"):
         assert np.allclose(
-            data_measures.predict(spoilt, x, hide)[here],
-            data_measures.predict(found, x, hide)[here],
+            data_measures.predict_changes(spoilt, x, hide)[here],
+            data_measures.predict_changes(found, x, hide)[here],
         )
     assert not np.allclose(
-        data_measures.predict(spoilt, x, "")[here], data_measures.predict(found, x, "")[here]
+        data_measures.predict_changes(spoilt, x, "")[here],
+        data_measures.predict_changes(found, x, "")[here],
     )
 
 
@@ -139,28 +140,30 @@ def test_what_changed_nothing_is_dropped_and_an_undefined_measure_counts_as_noth
             if table.loc[idle, "log"].nunique() == 1
             else table.loc[idle, "log"].map(table.groupby("log")[column].first())
         )
-    assert len(data_measures.conditions(table)) == 3 * 9
+    assert len(data_measures.paired_conditions(table)) == 3 * 9
     table = runs()
     table.loc[table["log"] == "a", "entropy apen absolute"] = np.nan
-    found = data_measures.conditions(table)
+    found = data_measures.paired_conditions(table)
     assert np.isnan(
-        data_measures.predict(found, data_measures.candidates(found)[data_measures.PAPER], "log")[
-            found["log"] == "a"
-        ]
+        data_measures.predict_changes(
+            found, data_measures.candidate_measures(found)[data_measures.PAPER], "log"
+        )[found["log"] == "a"]
     ).all()
-    assert data_measures.table(found, draws=50)["log"].notna().all()
+    assert data_measures.comparison_table(found, draws=50)["log"].notna().all()
 
 
 def test_what_cannot_be_compared_is_said():
     with pytest.raises(InputError, match="a was not trained without an intervention"):
         table = runs()
-        data_measures.conditions(
-            table[~((table["log"] == "a") & table[list(INTERVENTIONS)].isna().all(axis=1))]
+        data_measures.paired_conditions(
+            table[~((table["log"] == "a") & table[list(PERTURBATIONS)].isna().all(axis=1))]
         )
     with pytest.raises(InputError, match="differ in d_emb"):
-        data_measures.conditions(runs().assign(d_emb=lambda t: np.where(t.index % 2, 16, 32)))
+        data_measures.paired_conditions(
+            runs().assign(d_emb=lambda t: np.where(t.index % 2, 16, 32))
+        )
     with pytest.raises(InputError, match="had two interventions"):
-        data_measures.conditions(runs().assign(k_core=5.0))
+        data_measures.paired_conditions(runs().assign(k_core=5.0))
 
 
 def test_controls_are_read_by_their_names_and_measured_from_their_middle():
@@ -178,7 +181,7 @@ def test_controls_are_read_by_their_names_and_measured_from_their_middle():
                     }
                 )
     table = pd.concat([pd.DataFrame(rows), runs(logs=("a",))], ignore_index=True)
-    points, known = data_measures.controls(table)
+    points, known = data_measures.synthetic_controls(table)
     assert len(points) == 12 and set(points["kind"]) == {"size", "rate"} and len(known) == 4
     sizes = known[known["log"] == "size"]
     assert np.allclose(sizes["change"], 0.2 * sizes["Δ tokens"]) and np.allclose(
@@ -189,29 +192,29 @@ def test_controls_are_read_by_their_names_and_measured_from_their_middle():
 
 def test_probes_are_laid_beside_the_runs_they_belong_to():
     table = runs(logs=("a",)).assign(data_seed=0)
-    probes = table.drop_duplicates(["log", *INTERVENTIONS])[
-        ["log", *INTERVENTIONS, "data_seed"]
+    probes = table.drop_duplicates(["log", *PERTURBATIONS])[
+        ["log", *PERTURBATIONS, "data_seed"]
     ].reset_index(drop=True)
     probes["probe: x"] = np.arange(1.0, len(probes) + 1)
-    found = data_measures.with_probes(table, probes.iloc[::-1])
+    found = data_measures.add_probes(table, probes.iloc[::-1])
     assert (
         found["probe: x"].iloc[0] == 1
         and found["probe: x"].notna().all()
-        and found.groupby(list(INTERVENTIONS), dropna=False)["probe: x"].nunique().eq(1).all()
+        and found.groupby(list(PERTURBATIONS), dropna=False)["probe: x"].nunique().eq(1).all()
     )
-    assert data_measures.with_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
-    assert "Δ probe: x" in data_measures.conditions(
+    assert data_measures.add_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
+    assert "Δ probe: x" in data_measures.paired_conditions(
         found
-    ) and "probe: x" in data_measures.candidates(data_measures.conditions(found))
+    ) and "probe: x" in data_measures.candidate_measures(data_measures.paired_conditions(found))
 
 
 def test_trials_are_of_one_model_on_logs_with_enough_kinds():
-    found = data_measures.trials(evidence.study())
+    found = data_measures.perturbation_runs(evidence.load_survey_runs())
     assert found["log"].nunique() >= 3 and all(
         (found[name] == value).all() for name, value in data_measures.MODEL.items()
     )
     assert (
-        found.groupby("log")[list(INTERVENTIONS)]
+        found.groupby("log")[list(PERTURBATIONS)]
         .agg(lambda column: column.notna().any())
         .sum(axis=1)
         > 3
@@ -231,4 +234,4 @@ def test_trials_are_of_one_model_on_logs_with_enough_kinds():
         .isna()
         .all(axis=1)
     ]
-    assert data_measures.trials(few).empty
+    assert data_measures.perturbation_runs(few).empty

@@ -26,7 +26,7 @@ def weights(model, seed=0):
     random = torch.Generator().manual_seed(seed + 100)
     return {
         name: w + 0.3 * torch.randn(w.shape, generator=random)
-        for name, w in backbones.new(model, ITEMS, seed).items()
+        for name, w in backbones.init_weights(model, ITEMS, seed).items()
     }
 
 
@@ -35,7 +35,7 @@ def history(n, seed=0):
 
 
 def alone(w, ids, model):
-    return backbones.hidden(w, ids, Layout.of([(1, len(ids))]), model)
+    return backbones.forward(w, ids, Layout.of([(1, len(ids))]), model)
 
 
 # ---------------------------------------------------------------- plain reimplementations, in float64 and loops
@@ -178,12 +178,12 @@ def test_the_equations(name, shared):
     assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=2e-5)
 
 
-@pytest.mark.parametrize("d, heads", [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
+@pytest.mark.parametrize(("d", "heads"), [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
     model = Architecture(name, 2, d, 1 if name in backbones.RECURRENT else heads, 9, 0.0)
     w, ids = (
-        {name: value.double() for name, value in backbones.new(model, ITEMS).items()},
+        {name: value.double() for name, value in backbones.init_weights(model, ITEMS).items()},
         history(7),
     )  # of two numbers a norm is ill-conditioned
     assert alone(w, ids, model).shape == (7, d) and alone(w, ids, model).isfinite().all()
@@ -207,7 +207,7 @@ def batch(seed=0):
 def test_a_history_is_alone_in_its_row(name):
     model, ids = SMALL[name], batch()
     w = weights(model)
-    rows = backbones.hidden(w, ids, LAYOUT, model).split([9] * 3 + [4] * 3)
+    rows = backbones.forward(w, ids, LAYOUT, model).split([9] * 3 + [4] * 3)
     for row, part, n in zip(rows, ids.split([9] * 3 + [4] * 3), LENGTHS):
         assert torch.allclose(row[:n], alone(w, part[:n], model), atol=1e-5)
 
@@ -219,7 +219,7 @@ def test_rectangles_in_any_order(name):
         history(rows * width, seed)
         for seed, (rows, width) in enumerate([(2, 4), (1, 9), (3, 1), (2, 6)])
     ]
-    together = backbones.hidden(
+    together = backbones.forward(
         w, torch.cat(parts), Layout.of([(2, 4), (1, 9), (3, 1), (2, 6)]), model
     )
     each = [
@@ -235,7 +235,7 @@ def test_nobody_looks_ahead(name):
     """What a position knows has no gradient by items after it, and one by each item up to it."""
     model, w = SMALL[name], weights(SMALL[name])
     w["items"] = w["items"][:9].requires_grad_()
-    known = backbones.hidden(w, torch.arange(9), Layout.of([(1, 9)]), model)
+    known = backbones.forward(w, torch.arange(9), Layout.of([(1, 9)]), model)
     for place in range(9):
         (by,) = torch.autograd.grad(
             known[place] @ torch.linspace(-1, 1, 12), w["items"], retain_graph=True
@@ -248,8 +248,8 @@ def test_the_last_place_alone(name):
     model, w, ids = SMALL[name], weights(SMALL[name]), batch()
     last = torch.tensor(LENGTHS) - 1
     starts = torch.tensor([0, 9, 18, 27, 31, 35])
-    some = backbones.hidden(w, ids, LAYOUT, model, last=last)
-    assert torch.allclose(some, backbones.hidden(w, ids, LAYOUT, model)[starts + last], atol=1e-5)
+    some = backbones.forward(w, ids, LAYOUT, model, last=last)
+    assert torch.allclose(some, backbones.forward(w, ids, LAYOUT, model)[starts + last], atol=1e-5)
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
@@ -260,15 +260,15 @@ def test_a_stack_is_its_members(name):
         torch.stack([batch(10 * seed) for seed in range(3)]),
     )
     stack = {key: torch.stack([w[key] for w in each]) for key in each[0]}
-    together = backbones.hidden(stack, ids, LAYOUT, model)
+    together = backbones.forward(stack, ids, LAYOUT, model)
     for w, mine, out in zip(each, ids, together):
-        assert torch.allclose(out, backbones.hidden(w, mine, LAYOUT, model), atol=1e-5)
+        assert torch.allclose(out, backbones.forward(w, mine, LAYOUT, model), atol=1e-5)
 
 
 def test_rotation_tells_distances_only():
     """Scores of rotated queries and keys depend on how far apart they are."""
     model = SMALL["llama"]
-    c = backbones.Context(model, Layout.of([(1, 9)]), None, None)
+    c = backbones.LayerContext(model, Layout.of([(1, 9)]), None, None)
     q, k = (
         backbones.rotate(
             torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c
@@ -285,13 +285,13 @@ def test_rotation_tells_distances_only():
 def test_time_bias_reads_when_the_next_item_comes():
     model = Architecture("hstu", 2, 12, 2, 9, 0.0, time_bias=True)
     w, ids, times = weights(model), history(7), torch.arange(7) * 1000.0
-    hidden = lambda after: backbones.hidden(
+    hidden = lambda after: backbones.forward(
         w, ids, Layout.of([(1, 7)]), model, times=(times, after)
-    )  # noqa: E731
+    )
     soon, late = hidden(times + 1000), hidden(torch.cat([times[1:], torch.tensor([9e6])]))
     assert torch.allclose(soon[:6], late[:6]) and not torch.allclose(soon[6], late[6])
     assert torch.allclose(
-        backbones.hidden(
+        backbones.forward(
             w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])
         ),
         soon[4:5],
@@ -306,12 +306,12 @@ def test_time_bias_reads_when_the_next_item_comes():
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_parameters_are_those_that_exist(name, shared):
     model = Architecture(name, 3, 24, HEADS[name], 9, shared_layers=shared)
-    w = backbones.new(model, ITEMS)
-    assert sum(backbones.parameters(model, ITEMS).values()) == sum(
+    w = backbones.init_weights(model, ITEMS)
+    assert sum(backbones.count_parameters(model, ITEMS).values()) == sum(
         weight.numel() for weight in w.values()
     )
-    told = families.parameters(1 if shared else 3, 24, ITEMS, name)
-    counted = backbones.parameters(model, ITEMS)
+    told = families.parameters_by_group(1 if shared else 3, 24, ITEMS, name)
+    counted = backbones.count_parameters(model, ITEMS)
     small = {
         key: weight.numel()
         for key, weight in w.items()
@@ -333,11 +333,11 @@ def test_flops_are_those_that_are_counted(name):
     """
     n, d, length = 2, 48, 32
     model = Architecture(name, n, d, HEADS[name], length, 0.0)
-    w = backbones.new(model, ITEMS)
+    w = backbones.init_weights(model, ITEMS)
     for weight in w.values():
         weight.requires_grad_(True)
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        hidden = backbones.hidden(w, history(length), Layout.of([(1, length)]), model)
+        hidden = backbones.forward(w, history(length), Layout.of([(1, length)]), model)
         (hidden @ w["items"].T).sum().backward()
     told = length * families.flops_per_token(
         n, d, 2 * length - 1, ITEMS, name
@@ -351,7 +351,7 @@ def test_flops_are_those_that_are_counted(name):
 
 def test_how_mamba_begins():
     """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; the decay is not for what sets them."""
-    w = backbones.new(Architecture("mamba", 2, 16), ITEMS)
+    w = backbones.init_weights(Architecture("mamba", 2, 16), ITEMS)
     assert (
         torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8))
         and (w["D"] == 1).all()
@@ -360,7 +360,7 @@ def test_how_mamba_begins():
     assert torch.allclose(
         steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4
     ) and torch.equal(steps[0], steps[1])
-    assert {name for name in w if not backbones.decays(name)} == {
+    assert {name for name in w if not backbones.is_decayed(name)} == {
         "conv_bias",
         "delta_bias",
         "log_A",
@@ -388,40 +388,40 @@ def test_products_in_bfloat16(name):
     """The state of a recurrent backbone is kept in float32."""
     model, w = SMALL[name], weights(SMALL[name])
     with torch.autocast("cpu", torch.bfloat16):
-        rough = backbones.hidden(
+        rough = backbones.forward(
             {key: weight.requires_grad_() for key, weight in w.items()}, batch(), LAYOUT, model
         )
     rough.float().square().mean().backward()
-    assert torch.allclose(rough.float(), backbones.hidden(w, batch(), LAYOUT, model), atol=0.3)
+    assert torch.allclose(rough.float(), backbones.forward(w, batch(), LAYOUT, model), atol=0.3)
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in w.values())
 
 
 def test_new_weights_are_the_same_for_a_seed():
-    a, b, c = (backbones.new(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
+    a, b, c = (backbones.init_weights(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
     assert all(torch.equal(a[name], b[name]) for name in a) and not torch.equal(
         a["items"], c["items"]
     )
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    ("values", "told"),
     [
         (
-            dict(backbone="lstm"),
+            {"backbone": "lstm"},
             "there is no backbone 'lstm'; use one of sasrec, llama, hstu, gru, mamba",
         ),
-        (dict(backbone="gru", n_heads=2), "n_heads is of attention; gru has none; use 1"),
-        (dict(backbone="mamba", n_heads=3), "n_heads is of attention; mamba has none; use 1"),
-        (dict(n_layers=0), "n_layers = 0 is not usable"),
-        (dict(n_layers=1.5), "n_layers = 1.5 is not usable"),
-        (dict(n_layers=True), "n_layers = True is not usable"),
-        (dict(d_emb=1), "d_emb = 1 is not usable; use a whole number, 2 or more"),
-        (dict(n_heads=3), "n_heads = 3 does not divide d_emb = 64"),
-        (dict(max_seq_len=0), "max_seq_len = 0 is not usable"),
-        (dict(dropout=-0.1), "dropout = -0.1 is not usable"),
-        (dict(dropout=1.0), "dropout = 1.0 is not usable"),
-        (dict(dropout="much"), "dropout = 'much' is not usable"),
-        (dict(time_bias=True), "time_bias is a part of hstu"),
+        ({"backbone": "gru", "n_heads": 2}, "n_heads is of attention; gru has none; use 1"),
+        ({"backbone": "mamba", "n_heads": 3}, "n_heads is of attention; mamba has none; use 1"),
+        ({"n_layers": 0}, "n_layers = 0 is not usable"),
+        ({"n_layers": 1.5}, "n_layers = 1.5 is not usable"),
+        ({"n_layers": True}, "n_layers = True is not usable"),
+        ({"d_emb": 1}, "d_emb = 1 is not usable; use a whole number, 2 or more"),
+        ({"n_heads": 3}, "n_heads = 3 does not divide d_emb = 64"),
+        ({"max_seq_len": 0}, "max_seq_len = 0 is not usable"),
+        ({"dropout": -0.1}, "dropout = -0.1 is not usable"),
+        ({"dropout": 1.0}, "dropout = 1.0 is not usable"),
+        ({"dropout": "much"}, "dropout = 'much' is not usable"),
+        ({"time_bias": True}, "time_bias is a part of hstu"),
     ],
 )
 def test_what_cannot_be_is_refused(values, told):

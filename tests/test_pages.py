@@ -261,14 +261,14 @@ def test_all_can_use_the_explorer_alone(browser, tmp_path, theme):
         (HTML / "executed" / "explorer.html").read_text(encoding="utf-8"),
         re.DOTALL,
     )[1]
-    assert alone(browser, tmp_path, explorer.standalone(json.loads(data), theme), theme) == []
+    assert alone(browser, tmp_path, explorer.standalone_page(json.loads(data), theme), theme) == []
 
 
 @functools.cache
 def reported(claims):
     """The page of a report that claims something, or nothing."""
     runs, log = runs_of(), synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
-    judged = report.judge(
+    judged = report.draw_conclusions(
         runs if claims else runs.head(4), floor := {"NDCG@10": 0.02, "HR@10": 0.04}
     )
     assert bool(judged["metrics"]) == claims
@@ -282,7 +282,7 @@ def reported(claims):
         "runs": json.loads(runs.assign(sample_users=None).to_json(orient="records")),
     }
     measured = {"shannon": 3.2, "conditional": None}
-    return render.page(
+    return render.render_page(
         {
             "perflaw": "0",
             "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]},

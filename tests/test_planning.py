@@ -9,7 +9,7 @@ from perflaw.study.paper.simulation import GRID
 
 def fitted(scenario, law=simulation.LAW, draw=0):
     return fitting.fit(
-        law, GRID, simulation.simulate(simulation.SCENARIOS[scenario], draw + 1, 0)[draw]
+        law, GRID, simulation.simulate_surfaces(simulation.SCENARIOS[scenario], draw + 1, 0)[draw]
     )
 
 
@@ -31,7 +31,7 @@ def test_the_turning_point_is_the_closed_form(k):
 def test_the_interval_is_the_image_of_the_exponents():
     """x* = 2^(-1/p): on every published surface the two intervals say the same."""
     fits = fitting.fit_surfaces(
-        simulation.LAW, published.surfaces().query("metric == 'HR@10'"), published.SURFACE
+        simulation.LAW, published.load_surfaces().query("metric == 'HR@10'"), published.SURFACE
     )
     for key, found in fits.items():
         for axis, exponent in (("n_layers", "p_N"), ("d_emb", "p_d")):
@@ -50,7 +50,7 @@ def test_the_interval_is_the_image_of_the_exponents():
 
 
 def test_an_interval_set_by_a_bound_is_open():
-    surface = published.surfaces().query(
+    surface = published.load_surfaces().query(
         "dataset == 'KuaiRand-Pure' and max_seq_len == 50 and metric == 'NDCG@10'"
     )
     found = fitting.fit(simulation.LAW, surface, surface["value"])
@@ -65,10 +65,10 @@ def test_a_parabolas_vertex_and_its_fieller_interval():
     assert turn.estimate == pytest.approx(
         np.exp(-found.parameters["a_N"] / (2 * found.parameters["c_N"])), rel=1e-4
     )
-    limit = fitting.allowed(found.rss, found.dof, 0.95)
+    limit = fitting.profile_threshold(found.rss, found.dof, 0.95)
     for end in (turn.low, turn.high):  # a slope of zero there costs just what is allowed
         row = np.array([0, 1, 0, 2 * np.log(end), 0])
-        held = fitting.rss_if(
+        held = fitting.constrained_rss(
             found.law, GRID, found.y[None], lambda theta: np.tile(row, (len(theta), 1)), 0.0
         )
         assert held[0] == pytest.approx(limit, rel=0.05)  # places are 1.9 % apart
@@ -93,11 +93,16 @@ def test_a_flat_surface_leaves_the_interval_open():
 def test_intervals_agree_with_the_simulations_test():
     """The interval holds the true optimum when the exponent that puts it there, or a flat fit, is allowed."""
     truth, law = simulation.SCENARIOS["flat"].truth, simulation.LAW
-    y = simulation.simulate(simulation.SCENARIOS["flat"], 25, 1)
+    y = simulation.simulate_surfaces(simulation.SCENARIOS["flat"], 25, 1)
     flat = np.array([0.0, 1.0, 0.0])
-    limit = fitting.allowed(fitting.solve(law, GRID, y).rss, 19, 0.95)
-    turned = fitting.solve(fitting.pinned(law, "p_N", truth["p_N"]), GRID, y).rss <= limit
-    level = fitting.rss_if(law, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0) <= limit
+    limit = fitting.profile_threshold(fitting.solve_batch(law, GRID, y).rss, 19, 0.95)
+    turned = (
+        fitting.solve_batch(fitting.hold_exponent(law, "p_N", truth["p_N"]), GRID, y).rss <= limit
+    )
+    level = (
+        fitting.constrained_rss(law, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0)
+        <= limit
+    )
     turns = [optimum.turning_point(fitting.fit(law, GRID, values), "n_layers") for values in y]
     inside = np.array([turn.low <= 14 <= turn.high for turn in turns])
     assert (inside == (turned | level)).all()
@@ -114,12 +119,12 @@ def test_an_axis_the_law_does_not_read():
 
 
 def test_the_optimum_of_a_clean_surface_is_where_it_is():
-    best = optimum.optimum(fitted("clean"), n_draws=200)
+    best = optimum.find_optimum(fitted("clean"), n_draws=200)
     assert best.n_layers == pytest.approx(14, rel=0.25) and best.d_emb == pytest.approx(60, rel=0.1)
     assert best.edge == ()
     assert best.low["d_emb"] <= best.d_emb <= best.high["d_emb"]
     assert 0 <= best.regret < 0.01
-    closed = optimum.closed_form(fitted("clean"))
+    closed = optimum.closed_form_optimum(fitted("clean"))
     for axis, value in (("n_layers", best.n_layers), ("d_emb", best.d_emb)):
         assert closed[axis]["maximum"] and closed[axis]["beyond_one"]
         assert value == pytest.approx(closed[axis]["estimate"], rel=0.03)  # the grid's step
@@ -128,15 +133,15 @@ def test_the_optimum_of_a_clean_surface_is_where_it_is():
 def test_an_optimum_under_a_budget_balances_what_the_axes_buy():
     """On the budget 12 N d^2 = B, one per cent of d costs as much as two of N: slopes stand 2 to 1."""
     found = fitted("clean")
-    free = optimum.optimum(found, n_draws=20)
+    free = optimum.find_optimum(found, n_draws=20)
     budget = 0.3 * 12 * free.n_layers * free.d_emb**2
-    best = optimum.optimum(found, parameters=budget, n_draws=20)
+    best = optimum.find_optimum(found, parameters=budget, n_draws=20)
     assert 0.93 * budget < 12 * best.n_layers * best.d_emb**2 <= budget
     assert best.value < free.value
     at = {"n_layers": np.array([best.n_layers]), "d_emb": np.array([best.d_emb])}
     theta, beta = found.parameters.to_numpy()[3:], found.parameters.to_numpy()[:3]
     by_n, by_d = (
-        (optimum.slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb")
+        (optimum.axis_slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb")
     )
     assert by_d == pytest.approx(2 * by_n, rel=0.35)
 
@@ -148,24 +153,24 @@ def test_a_rising_law_has_its_optimum_at_the_edge():
         + 0.02 * np.log(GRID["d_emb"])
         + 1e-4 * np.sin(np.arange(24))
     )
-    best = optimum.optimum(fitting.fit(families.log_linear(), GRID, y), n_draws=20)
+    best = optimum.find_optimum(fitting.fit(families.log_linear(), GRID, y), n_draws=20)
     assert set(best.edge) == {"n_layers", "d_emb"}
 
 
 def test_compute_budgets():
     points = GRID.assign(max_seq_len=100)
-    cheap = optimum.affordable(points, flops=families.flops_per_token(8, 50, 100))
+    cheap = optimum.within_budget(points, flops=families.flops_per_token(8, 50, 100))
     assert ((cheap["n_layers"] <= 8) | (cheap["d_emb"] < 50)).all() and len(cheap) < len(points)
     clean = fitted("clean")
     budget = families.flops_per_token(8, 50, 100)
-    best = optimum.optimum(clean, flops=budget, max_seq_len=100, n_draws=20)
+    best = optimum.find_optimum(clean, flops=budget, max_seq_len=100, n_draws=20)
     assert 0.9 * budget < families.flops_per_token(best.n_layers, best.d_emb, 100) <= budget
-    assert best.value < optimum.optimum(clean, n_draws=20).value
+    assert best.value < optimum.find_optimum(clean, n_draws=20).value
     found = fitting.fit(
         families.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"])
     )
     assert (
-        optimum.optimum(found, flops=families.flops_per_token(8, 50, 100), n_draws=20).n_layers
+        optimum.find_optimum(found, flops=families.flops_per_token(8, 50, 100), n_draws=20).n_layers
         <= 32
     )
 
@@ -175,7 +180,7 @@ def test_the_plan_stays_unless_it_is_sure():
     rng = np.random.default_rng(0)
     unsure = np.array([0.30, 0.31, 0.32]) + rng.normal(0, [0.001, 0.001, 0.03], (4000, 3))
     sure = np.array([0.30, 0.31, 0.35]) + rng.normal(0, [0.001, 0.001, 0.02], (4000, 3))
-    stay, go = optimum.plan(unsure, measured), optimum.plan(sure, measured)
+    stay, go = optimum.choose_by_law(unsure, measured), optimum.choose_by_law(sure, measured)
     assert (stay.choice, stay.best_mean) == (1, 2) and 0.5 < stay.chance < 0.9
     assert go.choice == 2 and go.chance > 0.9
     assert stay.regret > go.regret > 0
@@ -207,7 +212,7 @@ def test_seeds_by_the_textbook():
 
 
 def test_the_plan_replayed_on_the_published_surfaces():
-    found = optimum.replay(published.surfaces(), budgets=(1.0, 0.5), n_draws=2000)
+    found = optimum.replay_plans(published.load_surfaces(), budgets=(1.0, 0.5), n_draws=2000)
     assert len(found) == 2 * 20 * 2 * 5
     assert (found["regret"] >= -1e-12).all()
     within = (found["noises"] <= 1).groupby([found["rule"], found["split"], found["budget"]]).sum()
@@ -221,23 +226,26 @@ def test_the_plan_replayed_on_the_published_surfaces():
 
 
 @pytest.mark.parametrize(
-    "ask, told",
+    ("ask", "told"),
     [
         (
-            lambda: optimum.optimum(fitted("clean"), parameters=10),
+            lambda: optimum.find_optimum(fitted("clean"), parameters=10),
             "no candidate has at most 10 parameters; the smallest has",
         ),
-        (lambda: optimum.optimum(fitted("clean"), flops=1e9), "needs the column max_seq_len"),
-        (lambda: optimum.optimum(fitted("clean"), reach=0.5), "reach is 0.5"),
-        (lambda: optimum.affordable(GRID[:0]), "no candidate to choose from"),
-        (lambda: optimum.plan(np.zeros((3, 0)), np.array([])), "no candidate to choose from"),
+        (lambda: optimum.find_optimum(fitted("clean"), flops=1e9), "needs the column max_seq_len"),
+        (lambda: optimum.find_optimum(fitted("clean"), reach=0.5), "reach is 0.5"),
+        (lambda: optimum.within_budget(GRID[:0]), "no candidate to choose from"),
         (
-            lambda: optimum.plan(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90),
+            lambda: optimum.choose_by_law(np.zeros((3, 0)), np.array([])),
+            "no candidate to choose from",
+        ),
+        (
+            lambda: optimum.choose_by_law(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90),
             "between 0 and 1",
         ),
         (lambda: optimum.next_runs(np.array([]), np.zeros((0, 0)), np.array([])), "no candidate"),
         (
-            lambda: optimum.closed_form(fitted("clean", families.log_quadratic())),
+            lambda: optimum.closed_form_optimum(fitted("clean", families.log_quadratic())),
             "the Performance Law's",
         ),
         (lambda: optimum.seeds_needed(0, 0.01), "above 0"),
@@ -249,7 +257,7 @@ def test_impossible_questions_get_one_line(ask, told):
 
 
 def test_a_law_without_the_asked_axis():
-    @families.family
+    @families.register_family
     def layers_only():
         return families.Law(
             "layers_only",
@@ -261,9 +269,9 @@ def test_a_law_without_the_asked_axis():
 
     try:
         found = fitting.fit(
-            families.law("layers_only"), GRID[GRID["d_emb"] == 25], [1.0, 2, 3, 4, 5, 7]
+            families.get_law("layers_only"), GRID[GRID["d_emb"] == 25], [1.0, 2, 3, 4, 5, 7]
         )
         with pytest.raises(InputError, match="no axis d_emb to choose"):
-            optimum.optimum(found)
+            optimum.find_optimum(found)
     finally:
         del families.FAMILIES["layers_only"]

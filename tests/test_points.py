@@ -56,7 +56,7 @@ def test_a_drawing_is_read_back(tmp_path):
         view = digitize.calibrate(panel)
         assert view.residuals.max() < 2e-6 and np.abs(view.lines - panel.lines).max() < 2e-6
         assert "Max Sequence Length = 100" in panel.texts
-        found = digitize.dots(panel, view, LAYERS, DIMENSIONS)
+        found = digitize.locate_dots(panel, view, LAYERS, DIMENSIONS)
         table = table.sort_values(["n_layers", "d_emb"], ignore_index=True)
         assert found[["n_layers", "d_emb"]].equals(table[["n_layers", "d_emb"]])
         assert np.abs(found["read"] - table["value"]).max() < 1e-6 * table["value"].mean() / 100
@@ -68,7 +68,7 @@ def test_a_drawing_is_read_back(tmp_path):
 def test_limits_are_those_of_the_axes(tmp_path):
     table = known(3)
     (panel,) = digitize.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
-    usual = digitize.usual_view(table)
+    usual = digitize.default_view(table)
     assert np.allclose(digitize.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
     assert usual.lines.shape == (0, 3, 2)
     inside = usual.project(table[["n_layers", "d_emb", "value"]])
@@ -83,11 +83,11 @@ def test_dots_that_are_not_the_grid_are_refused(tmp_path):
     with pytest.raises(
         InputError, match="the 24 dots of a panel are not one on each of the 24 cells"
     ):
-        digitize.dots(panel, view, LAYERS, DIMENSIONS)
-    assert len(digitize.dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
+        digitize.locate_dots(panel, view, LAYERS, DIMENSIONS)
+    assert len(digitize.locate_dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
     (panel,) = digitize.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
     with pytest.raises(InputError, match="the 23 dots"):
-        digitize.dots(panel, digitize.calibrate(panel), LAYERS, DIMENSIONS)
+        digitize.locate_dots(panel, digitize.calibrate(panel), LAYERS, DIMENSIONS)
 
 
 def test_another_view_is_refused(tmp_path):
@@ -133,21 +133,21 @@ def named(tmp_path, monkeypatch):
 
 
 def test_a_folder_by_argument_or_by_the_environment(named, monkeypatch):
-    assert digitize.find() == {}
-    assert digitize.find(named) == {"A_HR.pdf": named / "A_HR.pdf"}
+    assert digitize.find_figures() == {}
+    assert digitize.find_figures(named) == {"A_HR.pdf": named / "A_HR.pdf"}
     monkeypatch.setenv("PERFLAW_FIGURES", str(named))
-    assert digitize.find() == digitize.find(named)
+    assert digitize.find_figures() == digitize.find_figures(named)
 
 
 def test_files_that_are_missing_or_others(named):
     (named / "A_HR.pdf").write_bytes((named / "A_HR.pdf").read_bytes() + b"\n")
     with pytest.raises(InputError, match="A_HR.pdf is not the published figure: its sha256 is not"):
-        digitize.find(named)
+        digitize.find_figures(named)
     for folder in (named / "nowhere", named.parent):
         with pytest.raises(
             InputError, match="A_HR.pdf is not there: name a folder with A_HR.pdf"
         ) as caught:
-            digitize.find(folder)
+            digitize.find_figures(folder)
         assert "\n" not in str(caught.value)
 
 
@@ -177,8 +177,8 @@ def publisher(named, monkeypatch):
 
 
 def test_figures_are_downloaded_once(publisher, tmp_path):
-    assert digitize.find("download") == {"A_HR.pdf": tmp_path / "cache" / "A_HR.pdf"}
-    digitize.find("download")
+    assert digitize.find_figures("download") == {"A_HR.pdf": tmp_path / "cache" / "A_HR.pdf"}
+    digitize.find_figures("download")
     assert publisher.requests == 1
 
 
@@ -188,14 +188,14 @@ def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
         InputError,
         match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache",
     ):
-        digitize.find("download")
+        digitize.find_figures("download")
     assert not list((tmp_path / "cache").glob("*"))
     monkeypatch.setattr(digitize, "REPOSITORY", "http://127.0.0.1:9/")
     with pytest.raises(
         InputError,
         match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere",
     ) as caught:
-        digitize.find("download")
+        digitize.find_figures("download")
     assert "\n" not in str(caught.value)
 
 
@@ -204,20 +204,20 @@ def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def recovered():
-    files = digitize.find()
+    files = digitize.find_figures()
     if not files:
         pytest.skip("PERFLAW_FIGURES names no folder with the authors' four PDFs")
-    return digitize.recover(files)
+    return digitize.recover_points(files)
 
 
 def test_the_record_is_reproduced(recovered):
     found, _ = recovered
-    recorded = published.surfaces()
+    recorded = published.load_surfaces()
     mine = found[found["source_pdf"].isin(recorded["source_pdf"])].reset_index(drop=True)
     exact = recorded.columns.drop("pixel_residual_pt")
     assert len(mine) == 448 and mine[exact].equals(recorded[exact])
     assert np.abs(mine["pixel_residual_pt"] - recorded["pixel_residual_pt"]).max() < 5e-7
-    compared = digitize.compare(found, recorded)
+    compared = digitize.compare_points(found, recorded)
     assert (compared["rows"], compared["rows_apart"], compared["values_apart"]) == (448, 0, 0)
     assert (
         compared["read"] < 5e-10 and compared["residual_pt"] < 5e-7 and compared["figures"] < 5e-10
@@ -240,8 +240,8 @@ def test_every_panel_is_explained(recovered):
 
 def test_a_comparison_sees_what_differs(recovered):
     found, _ = recovered
-    recorded = published.surfaces()
+    recorded = published.load_surfaces()
     recorded.loc[0, "value"] += 1e-4
-    assert digitize.compare(found, recorded)["values_apart"] == 1
-    assert digitize.compare(found, recorded.iloc[1:])["rows_apart"] == 1
-    assert digitize.compare(found, published.surfaces())["values_apart"] == 0
+    assert digitize.compare_points(found, recorded)["values_apart"] == 1
+    assert digitize.compare_points(found, recorded.iloc[1:])["rows_apart"] == 1
+    assert digitize.compare_points(found, published.load_surfaces())["values_apart"] == 0

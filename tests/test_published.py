@@ -19,7 +19,7 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def surfaces():
-    return published.surfaces()
+    return published.load_surfaces()
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,9 @@ def panels(surfaces):
     for panel in table.itertuples():
         surface = values[panel.dataset, panel.max_seq_len, panel.metric]
         refit.append(
-            fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"]).r2
+            fitting.fit(
+                families.get_law(panel.family, **panel.options), surface, surface["value"]
+            ).r2
         )
     return table.assign(refit_r2=refit)
 
@@ -69,7 +71,7 @@ def test_our_fit_of_the_drawn_form_is_never_lower(panels):
 def test_missing_data_folder_is_a_plain_error(monkeypatch, tmp_path):
     monkeypatch.setattr(published, "FOLDER", tmp_path)
     with pytest.raises(FileNotFoundError):
-        published.surfaces()
+        published.load_surfaces()
 
 
 def test_parameter_free_rows_of_the_table_of_errors(surfaces):
@@ -81,8 +83,8 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
         },
         index=["leave-one-out", "larger N", "largest d"],
     )
-    rivals = {name: law for name, law in families.rivals().items() if name in expected}
-    cells = fitting.held_out_surfaces(rivals, surfaces, published.SURFACE)
+    rivals = {name: law for name, law in families.rival_laws().items() if name in expected}
+    cells = fitting.heldout_by_surface(rivals, surfaces, published.SURFACE)
     found = fitting.mean_errors(cells, published.SURFACE).pivot(
         index="split", columns="law", values="mape"
     )
@@ -91,7 +93,7 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
 
 def test_leave_one_out_intervals_cover(surfaces):
     rivals = {"law": families.performance(), "log-quadratic": families.log_quadratic()}
-    cells = fitting.held_out_surfaces(rivals, surfaces, published.SURFACE, level=0.9)
+    cells = fitting.heldout_by_surface(rivals, surfaces, published.SURFACE, level=0.9)
     covered = cells[cells["split"] == "leave-one-out"].groupby("law")["covered"].mean()
     assert covered.between(0.85, 0.95).all()
 
@@ -100,7 +102,7 @@ def test_leave_one_out_intervals_cover(surfaces):
 
 
 def test_recorded_rows_say_what_they_are():
-    rows, five = published.rows(), published.protocols()
+    rows, five = published.load_published_rows(), published.load_protocols()
     assert {
         "model",
         "split",
@@ -127,11 +129,11 @@ def test_recorded_rows_say_what_they_are():
 
 @pytest.mark.parametrize("name", ["sasrec-bce", "sasrec-softmax", "beauty-sampled", "hstu"])
 def test_published_rows_are_met(name):
-    row = published.rows().set_index("name").loc[name]
+    row = published.load_published_rows().set_index("name").loc[name]
     assert row["measured_hr"] == pytest.approx(row["published_hr"], rel=0.05)
     assert row["measured_ndcg"] == pytest.approx(row["published_ndcg"], rel=0.05)
 
 
 def test_sampled_softmax_is_as_good_as_the_full_one():
-    rows = published.rows().set_index("name")["measured_ndcg"]
+    rows = published.load_published_rows().set_index("name")["measured_ndcg"]
     assert rows["sasrec-sampled"] > 0.97 * rows["sasrec-softmax"]

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from perflaw.errors import InputError
-from perflaw.models import baselines, ranking
 from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models.ranking import Ranked
+from perflaw.models import baselines, ranking
+from perflaw.models.ranking import RankedTargets
 
 
 def drawn(repeats, users=60, items=40, seed=0):
@@ -56,7 +56,7 @@ def brute_force(scores, split, targets, rule):
 @pytest.mark.parametrize("items", [1 << 15, 7])
 @pytest.mark.parametrize("repeats", [False, True])
 @pytest.mark.parametrize(
-    "part, rule", [("validation", "training"), ("test", "training"), ("test", "history")]
+    ("part", "rule"), [("validation", "training"), ("test", "training"), ("test", "history")]
 )
 def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     """In one block of items and in several."""
@@ -64,7 +64,7 @@ def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     monkeypatch.setattr(ranking, "USERS", 16)
     split = drawn(repeats)
     scores = scores_of(split, 9)
-    found = ranking.rank(fixed(scores), split, getattr(split, part), top=10, seen=rule)
+    found = ranking.rank_targets(fixed(scores), split, getattr(split, part), top=10, seen=rule)
     ranks, ranked, losses = brute_force(scores, split, getattr(split, part), rule)
     assert found.ranks.tolist() == ranks.tolist() and found.ranked.tolist() == ranked.tolist()
     assert np.allclose(found.losses, losses, atol=1e-5)
@@ -77,9 +77,9 @@ def test_against_brute_force(repeats, part, rule, items, monkeypatch):
 def test_scores_for_all_agree_with_scores_for_each():
     split = drawn(False)
     for targets in (split.validation, split.test):
-        one = ranking.ranks(ranking.most_popular(split), split, targets)
+        one = ranking.rank_by_item_scores(ranking.item_popularity(split), split, targets)
         assert (
-            ranking.rank(baselines.most_popular(split), split, targets).ranks.tolist()
+            ranking.rank_targets(baselines.most_popular(split), split, targets).ranks.tolist()
             == one.tolist()
         )
 
@@ -87,13 +87,13 @@ def test_scores_for_all_agree_with_scores_for_each():
 def test_there_are_two_rules():
     split = drawn(False)
     with pytest.raises(InputError, match="seen = 'all' is not usable"):
-        ranking.rank(baselines.most_popular(split), split, split.test, seen="all")
+        ranking.rank_targets(baselines.most_popular(split), split, split.test, seen="all")
     kept, removed = (
-        ranking.rank(baselines.most_popular(split), split, split.test, seen=seen)
-        for seen in ranking.RULES.values()
+        ranking.rank_targets(baselines.most_popular(split), split, split.test, seen=seen)
+        for seen in ranking.SEEN_BY_PART.values()
     )
     assert (kept.ranked - removed.ranked == 1).all() and (kept.ranks >= removed.ranks).all()
-    told = ranking.protocols(kept, removed).set_index("protocol")["HR@10"]
+    told = ranking.protocol_table(kept, removed).set_index("protocol")["HR@10"]
     assert (
         len(told) == 5
         and told["all items"]
@@ -101,7 +101,7 @@ def test_there_are_two_rules():
         <= told["1 of 2,500"]
         <= told["1 of 101"]
     )
-    again = ranking.from_ranks(removed.ranks, split, "history")
+    again = ranking.ranked_from_ranks(removed.ranks, split, "history")
     assert (
         again.ranked.tolist() == removed.ranked.tolist()
         and again.users.tolist() == removed.users.tolist()
@@ -111,9 +111,9 @@ def test_there_are_two_rules():
 def test_temperature_divides_the_scores():
     split = drawn(True)
     scores = scores_of(split, 9)
-    warm = ranking.rank(fixed(scores), split, split.test, temperature=2.0)
+    warm = ranking.rank_targets(fixed(scores), split, split.test, temperature=2.0)
     assert np.allclose(
-        warm.losses, ranking.rank(fixed(scores / 2), split, split.test).losses, atol=1e-6
+        warm.losses, ranking.rank_targets(fixed(scores / 2), split, split.test).losses, atol=1e-6
     )
 
 
@@ -122,14 +122,14 @@ def test_scores_that_are_not_numbers():
     scores = scores_of(split, 9)
     scores[3, 5] = np.nan
     with pytest.raises(FloatingPointError):
-        ranking.rank(fixed(scores), split, split.test)
+        ranking.rank_targets(fixed(scores), split, split.test)
 
 
 def test_metrics_against_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     split = drawn(True)
     scores = np.random.default_rng(3).random((split.log.n_users, split.log.n_items))
-    found = ranking.rank(fixed(scores), split, split.test, top=20)
+    found = ranking.rank_targets(fixed(scores), split, split.test, top=20)
     told = ranking.metrics(found, split.log.n_items, (1, 5, 10, 20))
     target = split.log.items[split.test[found.users]]
     relevant = np.eye(split.log.n_items)[target]
@@ -153,7 +153,7 @@ def test_metrics_against_scikit_learn():
 def test_coverage():
     top = np.array([[0, 1, 2], [0, 2, 3]])
     told = ranking.metrics(
-        Ranked(np.arange(2), np.ones(2), np.full(2, 9), np.zeros(2), top), 8, (1, 3, 5)
+        RankedTargets(np.arange(2), np.ones(2), np.full(2, 9), np.zeros(2), top), 8, (1, 3, 5)
     )
     assert told["coverage@1"] == 1 / 8 and told["coverage@3"] == 4 / 8 and "coverage@5" not in told
 
@@ -162,8 +162,10 @@ def test_coverage():
 def test_sampled_candidates_are_what_sampling_gives_on_average(replacement):
     rng = np.random.default_rng(0)
     ranks = np.array([1, 2.5, 4, 9, 30])
-    found = Ranked(np.arange(5), ranks, np.array([40, 40, 35, 40, 40]), ranks, ranks[:, None])
-    told = ranking.sampled(found, 12, replacement, (1, 3, 5))
+    found = RankedTargets(
+        np.arange(5), ranks, np.array([40, 40, 35, 40, 40]), ranks, ranks[:, None]
+    )
+    told = ranking.sampled_metrics(found, 12, replacement, (1, 3, 5))
     hits, gains = np.zeros((2, 3))
     draws = 20_000
     for rank, ranked in zip(ranks, found.ranked):
@@ -179,12 +181,12 @@ def test_sampled_candidates_are_what_sampling_gives_on_average(replacement):
 
 def test_sampling_all_is_full_ranking():
     split = drawn(True)
-    found = ranking.rank(
+    found = ranking.rank_targets(
         fixed(np.random.default_rng(0).random((split.log.n_users, split.log.n_items))),
         split,
         split.test,
     )
-    told = ranking.sampled(found, 10**6)
+    told = ranking.sampled_metrics(found, 10**6)
     assert told["HR@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking.hit_rate(found.ranks))
     assert told["NDCG@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking.ndcg(found.ranks))
 
@@ -194,17 +196,17 @@ def test_standard_errors_and_paired_differences():
     a = rng.random(500) < 0.3
     assert ranking.standard_error(a) == pytest.approx(np.sqrt(a.mean() * (1 - a.mean()) / 499))
     b = a ^ (rng.random(500) < 0.05)
-    difference, error, p = ranking.paired(b, a)
+    difference, error, p = ranking.paired_difference(b, a)
     assert difference == pytest.approx(b.mean() - a.mean()) and error < ranking.standard_error(a)
     from scipy import stats
 
     assert p == pytest.approx(stats.ttest_rel(b.astype(float), a).pvalue)
-    assert ranking.paired(a, a) == (0.0, 0.0, 1.0)
+    assert ranking.paired_difference(a, a) == (0.0, 0.0, 1.0)
 
 
 def test_groups_hold_every_user_once_each_way():
     split = drawn(True, users=200)
-    found = ranking.rank(baselines.most_popular(split), split, split.test)
+    found = ranking.rank_targets(baselines.most_popular(split), split, split.test)
     table = ranking.by_group(found, split, split.test)
     assert table.groupby("by")["users"].sum().tolist() == [201, 201]
     for by, rows in table.groupby("by"):

@@ -6,9 +6,9 @@ from perflaw.study.paper import published, simulation
 
 
 def test_scenarios_are_what_they_say():
-    for name, scenario in simulation.SCENARIOS.items():
+    for scenario in simulation.SCENARIOS.values():
         truth = scenario.truth
-        y = simulation.simulate(scenario, 4000, 0)
+        y = simulation.simulate_surfaces(scenario, 4000, 0)
         assert y.mean() == pytest.approx(simulation.MEAN, rel=1e-3)
         assert y.std(axis=0).mean() == pytest.approx(simulation.NOISE * simulation.MEAN, rel=0.02)
         if scenario.optimum:
@@ -21,7 +21,7 @@ def test_scenarios_are_what_they_say():
 
 def test_intervals_cover_what_they_promise():
     """200 draws: within four binomial standard errors of 95 %; the book runs 1,000."""
-    table = simulation.coverage(n_draws=200, level=0.95, seed=7)
+    table = simulation.interval_coverage(n_draws=200, level=0.95, seed=7)
     assert set(table["kind"]) == {"exponent", "predicted value", "optimum"}
     assert table["covered"].between(0.95 - 4 * np.sqrt(0.95 * 0.05 / 200), 1.0).all()
     assert table.query("scenario == 'clean'")["open"].max() == 0
@@ -29,10 +29,10 @@ def test_intervals_cover_what_they_promise():
 
 
 def test_a_condition_costs_what_it_costs():
-    y = simulation.simulate(simulation.SCENARIOS["clean"], 3, 0)
-    free = fitting.solve(simulation.LAW, simulation.GRID, y).rss
+    y = simulation.simulate_surfaces(simulation.SCENARIOS["clean"], 3, 0)
+    free = fitting.solve_batch(simulation.LAW, simulation.GRID, y).rss
     at = {"n_layers": np.array([12.0]), "d_emb": np.array([60.0])}
-    held = fitting.rss_if(
+    held = fitting.constrained_rss(
         simulation.LAW,
         simulation.GRID,
         y,
@@ -45,7 +45,7 @@ def test_a_condition_costs_what_it_costs():
 @pytest.mark.slow
 def test_no_decline_and_no_effect_are_said_to_be_none():
     """40 draws; the book runs 1,000. At least 93 % are promised."""
-    table = published.surfaces()
+    table = published.load_surfaces()
     rising = simulation.negative_control("no decline", table, n_draws=40, seed=3)
     assert rising.groupby("draw")["decline"].any().mean() <= 0.07
     idle = simulation.negative_control("no effect of d", table, n_draws=40, seed=3)

@@ -13,14 +13,13 @@ from click.testing import CliRunner
 from test_forecast import drawn
 from log_files import BAD, GOOD
 
+from perflaw.cli.main import as_options, main
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
+from perflaw.logs.interaction_log import from_histories, write_log
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
 from perflaw.report import forecast, render, report
-from perflaw.cli.main import main
-from perflaw.cli.main import as_options
-from perflaw.logs.interaction_log import from_histories, write_log
 
 
 def run(*arguments):
@@ -66,13 +65,13 @@ def log():
 
 
 def test_the_settings_are_those_on_which_the_prior_stands():
-    assert report.SETTINGS == runner.read_grid("survey")["settings"]
+    assert runner.read_grid("survey")["settings"] == report.SETTINGS
 
 
 def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
     monkeypatch.setattr(report, "_pace", lambda log: 1.0)
-    pilot = report.plan(log, 600, 2)
-    points = runner.expand(pilot.grid)
+    pilot = report.plan_pilot(log, 600, 2)
+    points = runner.expand_grid(pilot.grid)
     assert [
         (p.config.n_layers, p.config.d_emb, p.config.seed) for p in points[: len(report.CORE)]
     ] == report.CORE
@@ -91,20 +90,20 @@ def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
 
 def test_a_long_log_is_sampled_and_the_sample_is_kept_to(log, monkeypatch, tmp_path):
     monkeypatch.setattr(report, "FEWEST", 20)
-    whole = report.plan(log, 1e6, 2).seconds
+    whole = report.plan_pilot(log, 1e6, 2).seconds
     monkeypatch.setattr(report, "_pace", lambda log: 1.0)
-    short = report.plan(log, 40 * whole, 2)
+    short = report.plan_pilot(log, 40 * whole, 2)
     assert short.share == 1  # so cheap that the machine is not timed
-    pilot = report.plan(log, 0.3 * whole, 2)
+    pilot = report.plan_pilot(log, 0.3 * whole, 2)
     assert pilot.share == 0.25 and pilot.log.n_users == 50
     trainer.train(
-        trainer.config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}),
+        trainer.make_config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}),
         pilot.log,
         tmp_path,
         progress=False,
     )
     (tmp_path / "broken.json").write_text("{")
-    assert report.plan(log, 1e6, 2, tmp_path).share == 0.25
+    assert report.plan_pilot(log, 1e6, 2, tmp_path).share == 0.25
 
 
 def test_too_small_a_budget_is_refused_with_one_that_would_do(log, monkeypatch):
@@ -113,9 +112,9 @@ def test_too_small_a_budget_is_refused_with_one_that_would_do(log, monkeypatch):
         InputError,
         match=r"synthetic needs more time for a pilot, even on 200 of its users: give --budget \d+, in minutes",
     ):
-        report.plan(log, 1, 2)
+        report.plan_pilot(log, 1, 2)
     with pytest.raises(InputError, match="needs more time"):
-        report.plan(log, -5, 2)  # reading took it all
+        report.plan_pilot(log, -5, 2)  # reading took it all
 
 
 def test_a_machine_is_timed(log):
@@ -128,13 +127,15 @@ def test_a_machine_is_timed(log):
 
 @pytest.fixture(scope="module")
 def judged():
-    return report.judge(runs_of(), {"NDCG@10": 0.02, "HR@10": 0.04})
+    return report.draw_conclusions(runs_of(), {"NDCG@10": 0.02, "HR@10": 0.04})
 
 
 def test_what_is_concluded_is_plain_and_the_same_again(judged):
     assert json.loads(json.dumps(judged, allow_nan=False)) == judged
     assert (
-        report.judge(runs_of().sample(frac=1, random_state=1), {"NDCG@10": 0.02, "HR@10": 0.04})
+        report.draw_conclusions(
+            runs_of().sample(frac=1, random_state=1), {"NDCG@10": 0.02, "HR@10": 0.04}
+        )
         == judged
     )
     assert judged["runs"] == 22 and not judged["reasons"] and not judged["left_out"]
@@ -158,7 +159,7 @@ def test_what_is_concluded_is_plain_and_the_same_again(judged):
 
 def test_other_laws_that_the_runs_do_not_determine_say_nothing():
     runs = runs_of()
-    told = report.judge(runs[runs["n_layers"] < 3], {})
+    told = report.draw_conclusions(runs[runs["n_layers"] < 3], {})
     assert (
         told["metrics"]["NDCG@10"]["laws"]["log-linear"]
         and told["metrics"]["NDCG@10"]["laws"]["Performance Law, k = 2"] == []
@@ -166,7 +167,7 @@ def test_other_laws_that_the_runs_do_not_determine_say_nothing():
 
 
 @pytest.mark.parametrize(
-    "fixed, error, verdict",
+    ("fixed", "error", "verdict"),
     [
         (
             {"b_T": 0.35, "c_T": 0.0, "G": 0.05, "b_N": 0.0, "f_dT": 0, "e_dN": 0, "c_N": 0},
@@ -212,7 +213,7 @@ def test_the_bottleneck_is_found_where_it_is_plain(fixed, error, verdict):
         "G": (0.1, 0.2),
     }  # other logs have little say
     told = [
-        report.judge(runs_of(seed, error, **fixed), {}, prior=wide)["bottleneck"]
+        report.draw_conclusions(runs_of(seed, error, **fixed), {}, prior=wide)["bottleneck"]
         for seed in range(4)
     ]
     assert sum(one["verdict"] == verdict for one in told) >= 2, told
@@ -222,7 +223,7 @@ def test_the_bottleneck_is_found_where_it_is_plain(fixed, error, verdict):
 
 def test_without_less_data_the_data_is_not_judged():
     runs = runs_of()
-    told = report.judge(runs[runs["tokens"] == runs["tokens"].max()], {})
+    told = report.draw_conclusions(runs[runs["tokens"] == runs["tokens"].max()], {})
     assert (
         told["bottleneck"]["verdict"] == "cannot tell yet"
         and "no run had less data" in told["bottleneck"]["why"]
@@ -242,7 +243,7 @@ def test_what_is_next_is_new_and_near(judged):
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    ("change", "told"),
     [
         (lambda runs: runs.assign(test_targets=60), "too little data: a run hits"),
         (
@@ -274,7 +275,7 @@ def test_what_is_next_is_new_and_near(judged):
     ],
 )
 def test_where_nothing_can_be_claimed_it_says_so(change, told):
-    judged = report.judge(change(runs_of()), {"NDCG@10": 0.02, "HR@10": 0.04})
+    judged = report.draw_conclusions(change(runs_of()), {"NDCG@10": 0.02, "HR@10": 0.04})
     assert re.search(told, judged["says"][0]) and judged["says"][0].startswith(
         "Nothing can be claimed"
     ), judged["says"]
@@ -313,7 +314,7 @@ def test_where_nothing_can_be_claimed_it_says_so(change, told):
             }
         ],
     }
-    shown = render.page(
+    shown = render.render_page(
         told
         | {
             "entropy": {"shannon": None},
@@ -334,7 +335,7 @@ def test_runs_that_failed_and_runs_that_are_strange_are_told():
     runs = runs_of()
     runs.loc[5, ["NDCG@10", "HR@10"]] = np.nan
     runs.loc[9, ["NDCG@10", "NDCG@10 se"]] *= 0.2
-    told = report.judge(runs, {})
+    told = report.draw_conclusions(runs, {})
     assert (
         told["unfinished"] == 1
         and told["runs"] == 21
@@ -343,12 +344,12 @@ def test_runs_that_failed_and_runs_that_are_strange_are_told():
 
 
 def test_the_sweeps_of_the_study_can_be_judged():
-    for path in sorted(runner.SWEEPS.glob("*.csv")):
-        runs = runner.read(path)
+    for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv")):
+        runs = runner.read_runs_table(path)
         for _, part in runs[runs["backbone"] == "sasrec"].groupby(
             ["log", "loss", "split", "learning_rate", "dropout"]
         ):
-            told = report.judge(part)
+            told = report.draw_conclusions(part)
             assert told["says"] and (told["reasons"] or told["metrics"])
 
 
@@ -434,7 +435,7 @@ def test_a_second_call_goes_on_and_trains_nothing_again(made, quick, shop, tmp_p
     out = Path(shutil.copytree(made[0], tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
     (out / "report.html").write_text("old")
-    monkeypatch.setattr(runner, "work", None)  # nobody trains
+    monkeypatch.setattr(runner, "train_job", None)  # nobody trains
     assert run("report", shop, "--out", out, "--budget", 4).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")} == before
     assert (out / "report.html").read_text() == (made[0] / "report.html").read_text().replace(
@@ -451,7 +452,7 @@ def test_a_report_that_fails_leaves_the_old_one(made, tmp_path, monkeypatch, whe
         told["floor"]["NDCG@10"] = 9.0  # other conclusions than those in the file
         told["judged"]["says"] = ["another"]
     elif where == "page":
-        monkeypatch.setattr(render, "page", lambda told: 1 / 0)
+        monkeypatch.setattr(render, "render_page", lambda told: 1 / 0)
         monkeypatch.setattr(render.builder, "start", _at_once)
     else:
         monkeypatch.setattr(
@@ -460,7 +461,7 @@ def test_a_report_that_fails_leaves_the_old_one(made, tmp_path, monkeypatch, whe
             lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")),
         )
     with pytest.raises((InputError, ZeroDivisionError)) as caught:
-        render.write(told, out)
+        render.write_report(told, out)
     assert "\n" not in str(caught.value)
     assert {
         path.name: path.read_bytes() for path in out.iterdir() if path.is_file()
@@ -473,7 +474,9 @@ def _at_once(source, values, scratch, threads):
 
 
 def test_interrupted_it_says_how_to_go_on(shop, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "make", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        report, "run_report", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     told = run("report", shop, "--out", tmp_path / "out")
     assert (
         told.exit_code == 130
@@ -553,7 +556,7 @@ def test_a_log_of_few_items_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    ("options", "told"),
     [
         (["--budget", "0"], "0"),
         (["--budget", "inf"], "no time"),

@@ -28,14 +28,20 @@ import torch
 import tqdm
 from click.testing import CliRunner
 
-from perflaw.cli.main import main
+from perflaw.cli.main import executor_at, main
 from perflaw.errors import InputError
 from perflaw.logs import datasets, interaction_log, synthetic
 from perflaw.models.sweeps import cost_model, runner
-from perflaw.models.training import trainer
-from perflaw.models.training import heartbeat
+from perflaw.models.training import heartbeat, trainer
 
-SETTINGS = dict(n_layers=1, d_emb=8, max_seq_len=20, batch_size=32, loss="softmax", epochs=2)
+SETTINGS = {
+    "n_layers": 1,
+    "d_emb": 8,
+    "max_seq_len": 20,
+    "batch_size": 32,
+    "loss": "softmax",
+    "epochs": 2,
+}
 GRID = {
     "settings": SETTINGS,
     "grid": [
@@ -104,7 +110,7 @@ def clean(folder):
 
 
 @pytest.mark.parametrize(
-    "grid, runs",
+    ("grid", "runs"),
     [
         ({}, 1),
         ({"about": "defaults"}, 1),
@@ -131,12 +137,12 @@ def clean(folder):
     ],
 )
 def test_the_runs_of_a_grid(grid, runs):
-    points = runner.expand(grid)
+    points = runner.expand_grid(grid)
     assert len(points) == len(set(points)) == runs
 
 
 def test_a_grid_has_its_order():
-    points = runner.expand(
+    points = runner.expand_grid(
         {
             "settings": {"backbone": "llama"},
             "grid": [{"n_layers": [4, 1], "d_emb": [16, 8]}, {"n_layers": 2}],
@@ -149,24 +155,24 @@ def test_a_grid_has_its_order():
         (1, 8),
         (2, 64),
     ]
-    assert all(p == (replace(p.config, backbone="llama"), runner.Data()) for p in points)
+    assert all(p == (replace(p.config, backbone="llama"), runner.TrainingData()) for p in points)
 
 
 def test_data_by_name():
-    point = runner.expand(
+    point = runner.expand_grid(
         {
             "settings": {"split": "global time", "sample_users": 1, "data_seed": 3},
             "grid": {"truncate": 10, "sample_time": 0.5},
         }
     )[0]
     assert point == (
-        trainer.config(),
-        runner.Data("global time", (("sample_time", 0.5), ("truncate", 10.0)), 3),
+        trainer.make_config(),
+        runner.TrainingData("global time", (("sample_time", 0.5), ("truncate", 10.0)), 3),
     )
 
 
 @pytest.mark.parametrize(
-    "where, matched",
+    ("where", "matched"),
     [
         ({}, [True, True, True, True, True, True]),
         ({"n_layers": 1}, [True, True, False, False, False, False]),
@@ -186,7 +192,7 @@ def test_overrides(where, matched):
         "grid": products,
         "overrides": [{"where": where, "set": {"dropout": 0.5}}],
     }
-    assert [point.config.dropout == 0.5 for point in runner.expand(grid)] == matched
+    assert [point.config.dropout == 0.5 for point in runner.expand_grid(grid)] == matched
 
 
 def test_a_later_override_sees_an_earlier_one():
@@ -194,12 +200,12 @@ def test_a_later_override_sees_an_earlier_one():
         {"where": {"n_layers": 1}, "set": {"learning_rate": 0.5}},
         {"where": {"learning_rate": 0.5}, "set": {"truncate": 9}},
     ]
-    first, second = runner.expand({"grid": {"n_layers": [1, 2]}, "overrides": overrides})
+    first, second = runner.expand_grid({"grid": {"n_layers": [1, 2]}, "overrides": overrides})
     assert first.data.steps == (("truncate", 9.0),) and second.data.steps == ()
 
 
 @pytest.mark.parametrize(
-    "grid, told",
+    ("grid", "told"),
     [
         ({"grids": {}}, "a grid has no 'grids'; it has settings, grid, overrides and about"),
         ({"grid": {"layers": [1]}}, "a run has no 'layers'; it has backbone, n_layers"),
@@ -250,12 +256,12 @@ def test_a_later_override_sees_an_earlier_one():
 )
 def test_a_grid_that_cannot_be(grid, told):
     with pytest.raises(InputError, match=told) as error:
-        runner.expand(grid)
+        runner.expand_grid(grid)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    ("text", "told"),
     [
         ("grid: {n_layers: [1, 2}", "bad.yaml is no YAML in line 1: "),
         (
@@ -293,16 +299,18 @@ def test_numbers_in_yaml(tmp_path):
     (tmp_path / "grid.yaml").write_text(
         "grid: {learning_rate: [1e-3, 1.5E-3, 0.002], weight_decay: -0e0, epochs: 1e2, clip: [null, 2.5]}"
     )
-    points = runner.expand(runner.read_grid(tmp_path / "grid.yaml"))
+    points = runner.expand_grid(runner.read_grid(tmp_path / "grid.yaml"))
     assert [p.config.learning_rate for p in points[::2]] == [1e-3, 1.5e-3, 2e-3] and points[
         0
     ].config.epochs == 100
 
 
-@pytest.mark.parametrize("path", sorted(runner.GRIDS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(runner.GRIDS_FOLDER.glob("*.yaml")), ids=lambda path: path.stem
+)
 def test_presets(path):
     grid = runner.read_grid(path.stem)
-    points = runner.expand(grid)
+    points = runner.expand_grid(grid)
     assert (
         len(points)
         == {"paper": 72 + 24, "paper-faithful": 72, "tiny": 12}.get(path.stem, len(points))
@@ -314,7 +322,7 @@ def test_presets(path):
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    ("values", "told"),
     [
         ({"sample_users": 2}, "a share of 2.0 cannot be kept"),
         ({"truncate": 2.5}, "2.5 interactions a user: use a whole number"),
@@ -331,7 +339,7 @@ def test_data_that_cannot_be_are_told_before_training(log, tmp_path, untrained, 
 
 def test_an_override_of_no_run_is_told():
     with pytest.raises(InputError, match="overrides: no run has n_layers 9; mend or remove"):
-        runner.expand(
+        runner.expand_grid(
             {
                 "grid": {"n_layers": [1, 2]},
                 "overrides": [{"where": {"n_layers": 9}, "set": {"dropout": 0.4}}],
@@ -347,7 +355,7 @@ def test_the_costly_go_first_and_alike_ones_together(log, tmp_path):
         "settings": SETTINGS,
         "grid": [{"n_layers": [1, 8], "seed": [0, 1, 2]}, {"truncate": 5}],
     }
-    planned = runner.plan(grid, log, tmp_path, stack=2)
+    planned = runner.plan_sweep(grid, log, tmp_path, stack=2)
     assert planned.jobs == [[3, 4], [5], [0, 1], [2], [6]] and not planned.records
     assert (
         list(planned.frame["done"]) == [""] * 7 and (planned.frame["predicted_seconds"] > 0).all()
@@ -356,7 +364,7 @@ def test_the_costly_go_first_and_alike_ones_together(log, tmp_path):
 
 
 def test_a_plan_knows_what_is_done(log, done):
-    planned = runner.plan({**GRID, "grid": [*GRID["grid"], {"seed": 9}]}, log, done)
+    planned = runner.plan_sweep({**GRID, "grid": [*GRID["grid"], {"seed": 9}]}, log, done)
     assert planned.jobs == [[9]] and len(planned.records) == 9
     assert list(planned.frame["done"]) == ["epochs used up"] * 9 + [""]
     assert (planned.frame["predicted_seconds"][:9] == 0).all() and planned.frame[
@@ -371,8 +379,8 @@ def test_runs_of_another_device_tell_nothing_of_the_time(log, done, tmp_path):
         record["environment"]["device"] = "cuda: another"
         (tmp_path / path.name).write_text(json.dumps(record))
     planned, fresh = (
-        runner.plan(grid, log, tmp_path),
-        runner.plan({**GRID, "grid": {"seed": 9}}, log, tmp_path / "none"),
+        runner.plan_sweep(grid, log, tmp_path),
+        runner.plan_sweep({**GRID, "grid": {"seed": 9}}, log, tmp_path / "none"),
     )
     assert planned.jobs == [[9]] and not planned.records
     assert planned.frame["predicted_seconds"].iloc[9] == fresh.frame["predicted_seconds"].iloc[0]
@@ -380,7 +388,7 @@ def test_runs_of_another_device_tell_nothing_of_the_time(log, done, tmp_path):
 
 def test_splits_are_of_the_log_in_hand(log):
     """A log of the same hash may have other names, or another order of users."""
-    data = runner.Data()
+    data = runner.TrainingData()
     assert runner.split_of(log, data) is runner.split_of(pickle.loads(pickle.dumps(log)), data)
     assert runner.split_of(replace(log, name="other"), data).log.name == "other"
     turned = interaction_log.from_histories([log.history(u) for u in reversed(range(log.n_users))])
@@ -396,11 +404,11 @@ def test_splits_are_of_the_log_in_hand(log):
 
 
 EXECUTORS = {
-    "stacks": dict(stack=4),
-    "a thread": dict(executor=functools.partial(ThreadPoolExecutor, 1)),
-    "threads": dict(executor=functools.partial(ThreadPoolExecutor, 3)),
-    "processes": dict(executor=runner.processes(2)),
-    "stacks in processes": dict(executor=runner.processes(2), stack=3),
+    "stacks": {"stack": 4},
+    "a thread": {"executor": functools.partial(ThreadPoolExecutor, 1)},
+    "threads": {"executor": functools.partial(ThreadPoolExecutor, 3)},
+    "processes": {"executor": runner.process_pool(2)},
+    "stacks in processes": {"executor": runner.process_pool(2), "stack": 3},
 }
 
 
@@ -425,7 +433,9 @@ def test_what_is_there_is_not_done_again(log, copied, untrained):
     before = written(copied)
     table = sweep(GRID, log, copied)
     assert written(copied) == before and len(before) == 9
-    pd.testing.assert_frame_equal(table.sort_values("key", ignore_index=True), runner.load(copied))
+    pd.testing.assert_frame_equal(
+        table.sort_values("key", ignore_index=True), runner.load_runs(copied)
+    )
 
 
 def test_the_table_is_in_the_order_of_the_grid(log, tmp_path):
@@ -463,9 +473,9 @@ def test_a_sweep_in_the_background_writes_lines(log, tmp_path, monkeypatch, capf
 
 def test_workers_write_lines_too(log, tmp_path, monkeypatch):
     """Of processes, each tells of its own run; a bar only where somebody watches."""
-    asked, real = [], runner.work
+    asked, real = [], runner.train_job
     monkeypatch.setattr(
-        runner, "work", lambda *arguments: asked.append(arguments[-1]) or real(*arguments)
+        runner, "train_job", lambda *arguments: asked.append(arguments[-1]) or real(*arguments)
     )
     with ThreadPoolExecutor(1) as pool:
         runner.run({"settings": SETTINGS}, log, tmp_path, lambda: pool)
@@ -489,7 +499,7 @@ def test_a_line_a_minute(monkeypatch, capsys):
 def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
     assert runner.run(GRID, log, tmp_path, progress=False, seconds=0).empty
     monkeypatch.setattr(
-        cost_model.Model,
+        cost_model.CostModel,
         "seconds",
         lambda self, runs, epochs=None: np.where(runs["sample_users"].isna(), 1e3, 0.01).astype(
             float
@@ -498,7 +508,7 @@ def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
     runs = runner.run(
         GRID, log, tmp_path, progress=False, seconds=100
     )  # the first, before costs are known, and then what ends in time
-    planned = list(runner.plan(GRID, log, tmp_path).frame["key"])
+    planned = list(runner.plan_sweep(GRID, log, tmp_path).frame["key"])
     assert (
         list(runs["key"]) == [planned[i] for i in (0, 6, 7)]
         and len(list(tmp_path.glob("*.json"))) == 3
@@ -520,9 +530,9 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
     """What a worker hands back is written here; a success takes the place of a failure."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    away = lambda log, data, configs, folder, *rest: runner.work(
+    away = lambda log, data, configs, folder, *rest: runner.train_job(
         log, data, configs, elsewhere, *rest
-    )  # noqa: E731
+    )
 
     class Away(ThreadPoolExecutor):
         def submit(self, function, *args):
@@ -549,7 +559,7 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
 def test_workers_of_another_version_are_told(log, tmp_path, monkeypatch):
     monkeypatch.setattr(
         runner,
-        "work",
+        "train_job",
         lambda log, data, configs, *_: [{"key": "f" * 16, "status": "converged"} for _ in configs],
     )
     with pytest.raises(
@@ -611,8 +621,8 @@ def end(child):
 
 KILLS = {
     "in this process": (10, {}),
-    "stacks": (11, dict(stack=4)),
-    "processes": (4, dict(executor=runner.processes(2))),
+    "stacks": (11, {"stack": 4}),
+    "processes": (4, {"executor": runner.process_pool(2)}),
 }
 
 
@@ -864,8 +874,8 @@ def test_runs_that_cannot_be_do_not_end_the_others(log, tmp_path, monkeypatch):
     tried = []
     monkeypatch.setattr(
         runner,
-        "work",
-        lambda log, data, configs, *rest, real=runner.work: (
+        "train_job",
+        lambda log, data, configs, *rest, real=runner.train_job: (
             tried.extend(configs) or real(log, data, configs, *rest)
         ),
     )
@@ -924,16 +934,16 @@ def test_who_trains_in_a_stack_is_billed_a_share(log, tmp_path):
 
 def test_without_git(log, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    trainer.commit.cache_clear()
+    trainer.code_commit.cache_clear()
     assert sweep({"settings": SETTINGS}, log, tmp_path)["commit"].isna().all()
-    trainer.commit.cache_clear()
+    trainer.code_commit.cache_clear()
 
 
 def deadly(marker=None, seed=None):
     """In a worker: the end of it as a run starts; the first time only, or whenever a seed is among those trained."""
 
     def dies(configs, *args, real=trainer.fit_stack, **options):
-        if any(config.seed == seed for config in configs) or marker and not marker.exists():
+        if any(config.seed == seed for config in configs) or (marker and not marker.exists()):
             if marker:
                 marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
@@ -942,7 +952,7 @@ def deadly(marker=None, seed=None):
     trainer.fit_stack = dies
 
 
-@pytest.mark.parametrize("options", [{}, dict(stack=2)])
+@pytest.mark.parametrize("options", [{}, {"stack": 2}])
 def test_a_worker_that_is_killed_costs_no_run(log, tmp_path, forks, options):
     plain = sweep(SEEDS, log, tmp_path / "plain")
     table = sweep(
@@ -1001,7 +1011,7 @@ def test_a_pool_that_breaks_between_runs(log, done, tmp_path):
 
 
 def test_a_table_has_plain_columns(log, done):
-    table = runner.load(done)
+    table = runner.load_runs(done)
     assert (
         table["key"].is_monotonic_increasing
         and len(table) == 9
@@ -1009,7 +1019,7 @@ def test_a_table_has_plain_columns(log, done):
     )
     config, data = (
         set(trainer.Config.__dataclass_fields__),
-        {"split", "data_seed", *runner.INTERVENTIONS},
+        {"split", "data_seed", *runner.PERTURBATIONS},
     )
     documented = {
         "key",
@@ -1063,7 +1073,7 @@ def test_where_nothing_repeats_the_other_rule_has_columns_too(tmp_path):
 
 
 def test_a_table_has_both_checkpoints(log, done):
-    table = runner.load(done)
+    table = runner.load_runs(done)
     assert (table["least-loss epoch"] <= table["done_epochs"]).all()
     same = table["least-loss epoch"] == table["best_epoch"]
     assert (table["least-loss NDCG@10"] == table["NDCG@10"])[same].all()
@@ -1074,7 +1084,7 @@ SAMPLES = {"settings": SETTINGS, "grid": {"sample_log": [0.25, 0.5, 1], "data_se
 
 
 def test_a_sample_of_a_log_is_a_smaller_log(log):
-    points = runner.expand(SAMPLES)
+    points = runner.expand_grid(SAMPLES)
     splits = [runner.split_of(log, point.data) for point in points]
     assert [(point.data.sample, point.data.seed) for point in points] == [
         (0.25, 0),
@@ -1095,19 +1105,19 @@ def test_a_sample_of_a_log_is_a_smaller_log(log):
 
 
 def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
-    split, config = interaction_log.leave_one_out(log), trainer.config(**SETTINGS)
+    split, config = interaction_log.leave_one_out(log), trainer.make_config(**SETTINGS)
     before = trainer._digest(
         trainer.SCHEMA, vars(config), log.hash, split.rule, split.hash, split.log.order
     )
-    assert trainer.key(config, split) == before
+    assert trainer.run_key(config, split) == before
     assert (
-        trainer.key(
-            config, runner.split_of(log, runner.expand({"grid": {"sample_log": 1}})[0].data)
+        trainer.run_key(
+            config, runner.split_of(log, runner.expand_grid({"grid": {"sample_log": 1}})[0].data)
         )
         == before
     )
-    part = runner.split_of(log, runner.Data(sample=0.5))
-    assert trainer.key(config, part) != trainer.key(config, replace(part, sample=None))
+    part = runner.split_of(log, runner.TrainingData(sample=0.5))
+    assert trainer.run_key(config, part) != trainer.run_key(config, replace(part, sample=None))
 
 
 def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
@@ -1115,11 +1125,11 @@ def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
     assert table["sample_log"].fillna(1).tolist() == [0.25, 0.25, 0.5, 0.5, 1]
     assert table["data_seed"].tolist() == [0, 1, 0, 1, 0]
     assert table["data_hash"].nunique() == 5
-    assert runner.having(table, SETTINGS)["sample_log"].isna().all()
-    assert len(runner.having(table, SETTINGS | {"sample_log": 1})) == 1
-    assert len(runner.having(table, SETTINGS | {"sample_log": 0.5})) == 2
-    assert runner.having(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
-    assert runner.cells(table)["seeds"].tolist() == [1]
+    assert runner.filter_runs(table, SETTINGS)["sample_log"].isna().all()
+    assert len(runner.filter_runs(table, SETTINGS | {"sample_log": 1})) == 1
+    assert len(runner.filter_runs(table, SETTINGS | {"sample_log": 0.5})) == 2
+    assert runner.filter_runs(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
+    assert runner.aggregate_seeds(table)["seeds"].tolist() == [1]
     assert all(trainer.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json"))
     assert runner.verify(
         runner.consolidate(tmp_path, "samples", tmp_path / "tables"), 9, log, progress=False
@@ -1132,7 +1142,7 @@ def test_a_sample_that_cannot_be(share):
         InputError,
         match="sample_log = .* is not usable; use a share of the users, above 0 and at most 1",
     ):
-        runner.expand({"grid": {"sample_log": [share]}})
+        runner.expand_grid({"grid": {"sample_log": [share]}})
 
 
 def test_a_sample_without_targets_is_told(tmp_path, untrained):
@@ -1148,11 +1158,11 @@ def test_a_folder_without_records(tmp_path):
         with pytest.raises(
             InputError, match="has no run records; `perflaw sweep` and `perflaw train` make some"
         ):
-            runner.load(folder)
+            runner.load_runs(folder)
 
 
 def test_files_that_are_no_records_are_left_out_and_named(copied):
-    whole = runner.load(copied)
+    whole = runner.load_runs(copied)
     old = sorted(copied.glob("*.json"))[3]
     old.write_text(json.dumps(json.loads(old.read_text()) | {"schema": 0}))
     foreign = {
@@ -1168,20 +1178,20 @@ def test_files_that_are_no_records_are_left_out_and_named(copied):
         UserWarning,
         match=r"6 of 14 files in .* are no records of schema 1, or were changed, and are left out: .*json, .*json, .*json …",
     ) as told:
-        table = runner.load(copied)
+        table = runner.load_runs(copied)
     assert len(told) == 1 and old.exists()
     pd.testing.assert_frame_equal(table, whole[whole["key"] != old.stem].reset_index(drop=True))
     for name in foreign:
         (copied / name).unlink()
     with pytest.warns(UserWarning, match=f"1 of 9 files .* are left out: {old.name}$"):
-        runner.load(copied)
+        runner.load_runs(copied)
 
 
 def test_a_record_that_was_changed_is_no_record(copied):
     path = min(copied.glob("*.json"))
     path.write_text(path.read_text().replace('"n_layers": 1', '"n_layers": 7'))
     with pytest.warns(UserWarning, match=f"were changed, and are left out: {path.name}"):
-        assert path.stem not in set(runner.load(copied)["key"])
+        assert path.stem not in set(runner.load_runs(copied)["key"])
     with pytest.raises(
         InputError,
         match="was changed: what it says it was trained with is not what its key stands for",
@@ -1215,7 +1225,7 @@ def test_cells_hold_runs_that_differ_in_the_seed_alone():
             for seed in (0, 1, 2)
         ]
     )
-    cells = runner.cells(runs)
+    cells = runner.aggregate_seeds(runs)
     assert list(cells) == [
         "log",
         "n_layers",
@@ -1233,7 +1243,7 @@ def test_cells_hold_runs_that_differ_in_the_seed_alone():
         and np.allclose(cells["sd"], 0.01)
     )
     with pytest.raises(InputError, match="the runs have no 'NDCG@11'; they have NDCG@10"):
-        runner.cells(runs, "NDCG@11")
+        runner.aggregate_seeds(runs, "NDCG@11")
 
 
 def test_a_table_is_not_written_over(copied, tmp_path):
@@ -1257,7 +1267,7 @@ def test_what_is_no_log_and_no_executor(log, tmp_path):
     with pytest.raises(InputError, match="'here' is no executor"):
         runner.run("tiny", log, tmp_path, "here")
     with pytest.raises(InputError, match="0 workers cannot do anything"):
-        runner.processes(0)
+        runner.process_pool(0)
 
 
 @pytest.mark.slow
@@ -1276,7 +1286,7 @@ def test_a_script_needs_no_guard(tmp_path):
 
 def test_a_folder_of_failures_is_a_table(log, tmp_path):
     sweep({"settings": SETTINGS | {"n_layers": 10**9}, "grid": {"seed": [0, 1]}}, log, tmp_path)
-    table = runner.load(tmp_path)
+    table = runner.load_runs(tmp_path)
     assert (
         len(table) == 2
         and table[["done_epochs", "seconds", "training_loss", "clip"]].dtypes.eq(float).all()
@@ -1296,7 +1306,7 @@ def test_cells_are_means_over_seeds(log, tmp_path):
         ],
     }
     table = sweep(grid, log, tmp_path)
-    cells = runner.cells(table)
+    cells = runner.aggregate_seeds(table)
     assert list(zip(cells["n_layers"], cells["d_emb"], cells["seeds"])) == [
         (1, 4, 3),
         (1, 8, 3),
@@ -1337,11 +1347,11 @@ def consolidated(log, tmp_path_factory):
 
 
 def test_a_table_is_read_as_it_was(consolidated):
-    table, was = runner.read(consolidated), runner.load(consolidated.parent.parent)
+    table, was = runner.read_runs_table(consolidated), runner.load_runs(consolidated.parent.parent)
     assert consolidated.name == "small.csv" and list(table) == list(was)
     exact = list(
         was.select_dtypes(exclude="float").columns.union(
-            [*trainer.Config.__dataclass_fields__, *runner.INTERVENTIONS]
+            [*trainer.Config.__dataclass_fields__, *runner.PERTURBATIONS]
         )
     )
     pd.testing.assert_frame_equal(table[exact], was[exact], check_dtype=False)
@@ -1357,7 +1367,7 @@ def test_counts_stay_exact(copied):
             json.loads(path.read_text()) | {"parameters": {"embedding": 1, "other": 123_456_789}}
         )
     )
-    table = runner.read(runner.consolidate(copied, "counts", copied / "tables"))
+    table = runner.read_runs_table(runner.consolidate(copied, "counts", copied / "tables"))
     assert table["parameters other"].dropna().tolist() == [123_456_789]
 
 
@@ -1377,7 +1387,7 @@ def test_runs_can_be_done_again(log, consolidated):
 
 
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
-    monkeypatch.setattr(datasets, "load", lambda name: {"synthetic": log}[name])
+    monkeypatch.setattr(datasets, "load_log", lambda name: {"synthetic": log}[name])
     assert runner.verify(consolidated, 1, progress=False)["equal"].all()
 
 
@@ -1386,9 +1396,9 @@ def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     sorted(
         {
             name
-            for path in runner.SWEEPS.glob("*.csv")
-            for name in runner.read(path)["log"]
-            if name in datasets.local()
+            for path in runner.SWEEPS_FOLDER.glob("*.csv")
+            for name in runner.read_runs_table(path)["log"]
+            if name in datasets.local_logs()
         }
     )
     or [None],
@@ -1396,15 +1406,17 @@ def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
 def test_the_keys_of_all_recorded_runs_are_what_they_were(name):
     if name is None:
         pytest.skip("PERFLAW_DATA names no folder with a log of data/sweeps")
-    log = datasets.load(name)
-    for path in runner.SWEEPS.glob("*.csv"):
-        for _, was in runner.read(path).query("log == @name").iterrows():
+    log = datasets.load_log(name)
+    for path in runner.SWEEPS_FOLDER.glob("*.csv"):
+        for _, was in runner.read_runs_table(path).query("log == @name").iterrows():
             point = runner.point_of(was)
-            assert trainer.key(point.config, runner.split_of(log, point.data)) == was["key"]
+            assert trainer.run_key(point.config, runner.split_of(log, point.data)) == was["key"]
 
 
 def test_a_table_from_before_samples_can_be_repeated(log, consolidated, tmp_path):
-    runner.read(consolidated).drop(columns="sample_log").to_csv(tmp_path / "old.csv", index=False)
+    runner.read_runs_table(consolidated).drop(columns="sample_log").to_csv(
+        tmp_path / "old.csv", index=False
+    )
     assert runner.verify(tmp_path / "old.csv", 2, log, progress=False)["equal"].all()
 
 
@@ -1427,7 +1439,7 @@ def test_another_log_is_another_run(log, consolidated):
 
 
 def test_what_differs_is_told(log, consolidated, tmp_path):
-    frame = runner.read(consolidated).query("`NDCG@10` > 0")
+    frame = runner.read_runs_table(consolidated).query("`NDCG@10` > 0")
     frame.assign(**{"NDCG@10": 1.04 * frame["NDCG@10"]}).to_csv(tmp_path / "near.csv", index=False)
     near = runner.verify(tmp_path / "near.csv", 2, log, progress=False)
     assert near["within"].all() and not near["equal"].any()
@@ -1437,7 +1449,7 @@ def test_what_differs_is_told(log, consolidated, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    ("text", "told"),
     [
         (None, "there is no sweep '.*table.csv'; in data/sweeps there is"),
         ("", "is no table of runs: No columns to parse"),
@@ -1460,8 +1472,10 @@ def test_a_table_that_is_none(tmp_path, text, told):
 
 def test_names_that_look_like_numbers_stay_names(copied):
     path = copied / "names.csv"
-    runner.load(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(path, index=False)
-    table = runner.read(path)
+    runner.load_runs(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(
+        path, index=False
+    )
+    table = runner.read_runs_table(path)
     assert table.loc[0, ["key", "log"]].tolist() == ["12345678901234e1", "007"]
 
 
@@ -1502,7 +1516,7 @@ def cluster(tmp_path):
 @pytest.mark.slow
 def test_a_cluster_of_which_a_worker_is_killed(log, undisturbed, cluster, tmp_path):
     address, workers = cluster
-    executor = main.executor_at(address, None, 1, "cpu")
+    executor = executor_at(address, None, 1, "cpu")
     executor._client.wait_for_workers(2, timeout=60)
     folder = tmp_path / "runs"
     with ThreadPoolExecutor(1) as beside:
@@ -1660,7 +1674,7 @@ def test_failures_are_counted_and_told(shop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, told",
+    ("arguments", "told"),
     [
         (["huge"], "there is no grid 'huge': name a YAML file, or one of choose, data, laptop"),
         (
@@ -1730,7 +1744,7 @@ def test_without_the_package_of_clusters(shop, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "where, moment", [("processes", "start"), ("processes", "mid-run"), ("here", "mid-run")]
+    ("where", "moment"), [("processes", "start"), ("processes", "mid-run"), ("here", "mid-run")]
 )
 def test_ctrl_c(shop, tmp_path, where, moment):
     (tmp_path / "grid.yaml").write_text(json.dumps(SEEDS | {"grid": {"seed": list(range(1000))}}))
@@ -1781,12 +1795,12 @@ def test_runs_of_a_setting():
             "truncate": [np.nan, np.nan, 10.0],
         }
     )
-    assert list(runner.having(runs, {"d_emb": 8}).index) == [0, 2] and list(
-        runner.having(runs, {"clip": None, "log": "a"}).index
+    assert list(runner.filter_runs(runs, {"d_emb": 8}).index) == [0, 2] and list(
+        runner.filter_runs(runs, {"clip": None, "log": "a"}).index
     ) == [0]
     assert (
-        list(runner.having(runs, {"truncate": 10}).index) == [2]
-        and len(runner.having(runs, {})) == 3
+        list(runner.filter_runs(runs, {"truncate": 10}).index) == [2]
+        and len(runner.filter_runs(runs, {})) == 3
     )
     with pytest.raises(InputError, match="a run has no 'width'"):
-        runner.having(runs, {"width": 8})
+        runner.filter_runs(runs, {"width": 8})

@@ -12,16 +12,16 @@ import torch.nn.functional as F
 
 from perflaw.errors import InputError
 from perflaw.logs import datasets, synthetic
+from perflaw.logs.interaction_log import from_histories, leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.training import trainer
-from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models.training.trainer import Batches, config
+from perflaw.models.training.trainer import EpochBatches, make_config
 
-SMALL = dict(n_layers=2, d_emb=16, n_heads=2, max_seq_len=20, batch_size=64, epochs=3)
+SMALL = {"n_layers": 2, "d_emb": 16, "n_heads": 2, "max_seq_len": 20, "batch_size": 64, "epochs": 3}
 
 
 def small(backbone):
-    return SMALL | dict(backbone=backbone, n_heads=1 if backbone in backbones.RECURRENT else 2)
+    return SMALL | {"backbone": backbone, "n_heads": 1 if backbone in backbones.RECURRENT else 2}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def tensors(v=30, t=50, d=8, seed=0):
 
 @pytest.mark.parametrize("chunk", [1 << 21, 30 * 7])
 def test_softmax_is_cross_entropy(chunk, monkeypatch):
-    monkeypatch.setitem(trainer.CHUNK, "cpu", chunk)
+    monkeypatch.setitem(trainer.SCORES_AT_A_TIME, "cpu", chunk)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
     ours = trainer.softmax_loss(hidden, table, targets, weight)
     theirs = (weight * F.cross_entropy(hidden @ table.T, targets, reduction="none")).sum()
@@ -56,7 +56,7 @@ def test_softmax_is_cross_entropy(chunk, monkeypatch):
 
 
 def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
-    monkeypatch.setattr(trainer, "GROUP", 20)
+    monkeypatch.setattr(trainer, "NEGATIVES_GROUP", 20)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
     columns = torch.randint(30, (3, 9), generator=torch.Generator().manual_seed(5))
     log_expected = torch.linspace(-1, 1, 27).view(3, 9)
@@ -76,8 +76,8 @@ def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
 
 def test_the_sampled_sum_is_unbiased(split):
     """Over many draws, Σ exp(score) / (k q) over negatives is Σ exp(score) over all items."""
-    batches = Batches(split, 20, 64)
-    chance = trainer.Chance(config(**SMALL), batches)
+    batches = EpochBatches(split, 20, 64)
+    chance = trainer.RandomSource(make_config(**SMALL), batches)
     scores = torch.randn(split.log.n_items, generator=torch.Generator().manual_seed(0))
     estimates = []
     for _ in range(400):
@@ -110,7 +110,7 @@ def test_binary_cross_entropy():
 
 
 def test_an_epoch_holds_every_position_once(split):
-    batches = Batches(split, 20, 64)
+    batches = EpochBatches(split, 20, 64)
     seen = []
     for who in batches.deal(seed=3, epoch=1):
         at, ids, following, real = batches.take(who)
@@ -129,7 +129,7 @@ def test_an_epoch_holds_every_position_once(split):
 
 
 def test_batches_are_alike_and_nearly_full(split):
-    batches = Batches(split, 20, 64)
+    batches = EpochBatches(split, 20, 64)
     assert batches.rows <= 64 and 0 <= batches.padding < 0.15
     real = [batches.take(who)[3].sum().item() for who in batches.deal(0, 1)]
     assert max(real) < 1.15 * min(real)
@@ -141,22 +141,26 @@ def test_batches_are_alike_and_nearly_full(split):
 # ---------------------------------------------------------------- training
 
 
-@pytest.mark.parametrize("loss, negatives", [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)])
+@pytest.mark.parametrize(
+    ("loss", "negatives"), [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)]
+)
 @pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives):
-    c = config(
+    c = make_config(
         **small(backbone)
-        | dict(
-            loss=loss,
-            negatives=negatives,
-            epochs=25,
-            learning_rate=5e-3,
-            patience=None,
-            validate_every=5,
-        )
+        | {
+            "loss": loss,
+            "negatives": negatives,
+            "epochs": 25,
+            "learning_rate": 5e-3,
+            "patience": None,
+            "validate_every": 5,
+        }
     )
-    fitted = trainer.fit(c, split, progress=False)
-    floor = ranking.ndcg(ranking.ranks(ranking.most_popular(split), split, split.validation))
+    fitted = trainer.fit_model(c, split, progress=False)
+    floor = ranking.ndcg(
+        ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.validation)
+    )
     assert fitted.curve[-1]["loss"] < fitted.curve[0]["loss"] and fitted.status == "epochs used up"
     assert max(point["NDCG@10"] for point in fitted.curve) > 1.3 * floor
 
@@ -165,7 +169,7 @@ def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives
 def test_a_model_comes_near_the_best_that_is_possible():
     """The process's own transition probabilities are the ceiling of what can be learned."""
     drawn = synthetic.Process(n_items=100, n_interests=5).sample(2_000, 30)
-    c = config(
+    c = make_config(
         loss="softmax",
         n_layers=1,
         d_emb=32,
@@ -185,7 +189,10 @@ def test_a_model_comes_near_the_best_that_is_possible():
 
 
 def test_the_same_seed_gives_the_same_numbers(split):
-    a, b, c = (trainer.fit(config(**SMALL, seed=seed), split, progress=False) for seed in (1, 1, 2))
+    a, b, c = (
+        trainer.fit_model(make_config(**SMALL, seed=seed), split, progress=False)
+        for seed in (1, 1, 2)
+    )
     assert a.curve == b.curve and all(
         torch.equal(a.weights[name], b.weights[name]) for name in a.weights
     )
@@ -193,27 +200,35 @@ def test_the_same_seed_gives_the_same_numbers(split):
 
 
 def test_the_best_weights_are_kept(split):
-    c = config(**SMALL | dict(loss="softmax", epochs=60, learning_rate=0.02, patience=2))
-    fitted = trainer.fit(c, split, progress=False)
+    c = make_config(
+        **SMALL | {"loss": "softmax", "epochs": 60, "learning_rate": 0.02, "patience": 2}
+    )
+    fitted = trainer.fit_model(c, split, progress=False)
     assert fitted.status == "converged" and len(fitted.curve) < 60
     values = [point["NDCG@10"] for point in fitted.curve]
     assert len(values) - 1 - int(np.argmax(values)) == 2
-    ranks = ranking.rank(trainer.scorer(fitted.weights, c), split, split.validation).ranks
+    ranks = ranking.rank_targets(trainer.scorer(fitted.weights, c), split, split.validation).ranks
     assert ranking.ndcg(ranks) == max(values)
 
 
 def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
-    c = config(**SMALL | dict(epochs=40, patience=6, learning_rate=0.02, loss="softmax"))
-    fitted = trainer.fit(c, split, progress=False)
+    c = make_config(
+        **SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"}
+    )
+    fitted = trainer.fit_model(c, split, progress=False)
     losses = {point["epoch"]: point["log-loss"] for point in fitted.curve}
     assert fitted.least_epoch == min(losses, key=losses.get)
     assert fitted.least_epoch < max(fitted.curve, key=lambda point: point["NDCG@10"])["epoch"]
-    found = ranking.rank(trainer.scorer(fitted.least, c), split, split.validation).losses.mean()
+    found = ranking.rank_targets(
+        trainer.scorer(fitted.least, c), split, split.validation
+    ).losses.mean()
     assert found == losses[fitted.least_epoch]
 
 
 def test_a_record_has_both_checkpoints(split):
-    c = config(**SMALL | dict(epochs=40, patience=6, learning_rate=0.02, loss="softmax"))
+    c = make_config(
+        **SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"}
+    )
     record = trainer.train(c, split, progress=False)
     least = record["least validation loss"]
     assert least["metrics"]["validation"]["log-loss"] == min(
@@ -230,13 +245,13 @@ def test_a_record_has_both_checkpoints(split):
 def test_one_epoch_that_is_best_by_both_is_evaluated_once(split, monkeypatch):
     calls, real = [], trainer.evaluate
     monkeypatch.setattr(trainer, "evaluate", lambda *arguments: calls.append(1) or real(*arguments))
-    record = trainer.train(config(**SMALL | dict(epochs=1)), split, progress=False)
+    record = trainer.train(make_config(**SMALL | {"epochs": 1}), split, progress=False)
     assert record["least validation loss"] == {"epoch": 1, "metrics": record["metrics"]}
     assert len(calls) == 1
 
 
 def test_the_learning_rate():
-    c = config(**SMALL, warmup_steps=10, final_rate=0.1)
+    c = make_config(**SMALL, warmup_steps=10, final_rate=0.1)
     rates = [trainer._rate(c, 110, step) for step in range(111)]
     assert (
         rates[0] == pytest.approx(1 / 11)
@@ -247,7 +262,7 @@ def test_the_learning_rate():
 
 
 def test_dropout_is_a_share_and_keeps_the_mean(split):
-    chance = trainer.Chance(config(**SMALL, dropout=0.3), Batches(split, 20, 64))
+    chance = trainer.RandomSource(make_config(**SMALL, dropout=0.3), EpochBatches(split, 20, 64))
     x = chance.drop(torch.ones(1001, 1001))
     assert (x == 0).float().mean().item() == pytest.approx(
         0.3, abs=0.003
@@ -255,9 +270,9 @@ def test_dropout_is_a_share_and_keeps_the_mean(split):
 
 
 def test_bfloat16_learns_too(split):
-    c = config(**SMALL | dict(loss="softmax", epochs=10, learning_rate=5e-3))
+    c = make_config(**SMALL | {"loss": "softmax", "epochs": 10, "learning_rate": 5e-3})
     exact, rough = (
-        trainer.fit(replace(c, precision=precision), split, progress=False)
+        trainer.fit_model(replace(c, precision=precision), split, progress=False)
         for precision in ("fp32", "bf16")
     )
     assert rough.curve[-1]["loss"] == pytest.approx(exact.curve[-1]["loss"], rel=0.02)
@@ -267,8 +282,15 @@ def test_bfloat16_learns_too(split):
 @pytest.mark.parametrize("loss", trainer.LOSSES)
 def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
     """In the middle of an epoch, and in its last step, after which only the scores show it."""
-    c = config(
-        **SMALL | dict(loss=loss, negatives=8, learning_rate=1e30, epochs=5, batch_size=batch_size)
+    c = make_config(
+        **SMALL
+        | {
+            "loss": loss,
+            "negatives": 8,
+            "learning_rate": 1e30,
+            "epochs": 5,
+            "batch_size": batch_size,
+        }
     )
     record = trainer.train(c, split, tmp_path, progress=False)
     assert record["status"].startswith("diverged in epoch 1: the ") and "metrics" not in record
@@ -279,25 +301,26 @@ def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
 
 
 STACK = [
-    dict(seed=0),
-    dict(seed=1),
-    dict(seed=2, learning_rate=0.01),
-    dict(seed=3, dropout=0.3),
-    dict(seed=4, weight_decay=0.1, clip=1.0),
+    {"seed": 0},
+    {"seed": 1},
+    {"seed": 2, "learning_rate": 0.01},
+    {"seed": 3, "dropout": 0.3},
+    {"seed": 4, "weight_decay": 0.1, "clip": 1.0},
 ]
 STACK += [
-    dict(seed=5, patience=1, learning_rate=1.0),
-    dict(seed=6, warmup_steps=5),
-    dict(seed=7, dropout=0.0),
+    {"seed": 5, "patience": 1, "learning_rate": 1.0},
+    {"seed": 6, "warmup_steps": 5},
+    {"seed": 7, "dropout": 0.0},
 ]
 
 
 def test_a_stack_is_bit_equal_to_single_runs(split):
     """Of 8, of 7 and of 1; one of them stops early."""
     configs = [
-        config(**SMALL | dict(loss="softmax", epochs=8, patience=8) | values) for values in STACK
+        make_config(**SMALL | {"loss": "softmax", "epochs": 8, "patience": 8} | values)
+        for values in STACK
     ]
-    alone = [trainer.fit(c, split, progress=False) for c in configs]
+    alone = [trainer.fit_model(c, split, progress=False) for c in configs]
     assert alone[5].status == "converged" and {f.status for f in alone[:5]} == {"epochs used up"}
     for members in (configs, configs[1:], configs[:1]):
         for c, fitted in zip(members, trainer.fit_stack(members, split, progress=False)):
@@ -308,24 +331,28 @@ def test_a_stack_is_bit_equal_to_single_runs(split):
             )
 
 
-@pytest.mark.parametrize("loss, negatives", [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)])
+@pytest.mark.parametrize(
+    ("loss", "negatives"), [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)]
+)
 @pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
     """The computation that a GPU does, done here: the same up to rounding."""
     configs = [
-        config(**small(backbone) | dict(loss=loss, negatives=negatives, epochs=2) | values)
+        make_config(
+            **small(backbone) | {"loss": loss, "negatives": negatives, "epochs": 2} | values
+        )
         for values in STACK[:4]
     ]
     for c, fitted in zip(configs, trainer.fit_stack(configs, split, progress=False, batched=True)):
-        single = trainer.fit(c, split, progress=False)
+        single = trainer.fit_model(c, split, progress=False)
         for name in single.weights:
             assert torch.allclose(fitted.weights[name], single.weights[name], atol=2e-3), name
         assert fitted.curve[0]["loss"] == pytest.approx(single.curve[0]["loss"], rel=1e-4)
 
 
 def test_a_member_that_diverges_leaves_the_others_alone(split):
-    good = config(**SMALL | dict(backbone="hstu", batch_size=1000))
-    alone = trainer.fit(good, split, progress=False)
+    good = make_config(**SMALL | {"backbone": "hstu", "batch_size": 1000})
+    alone = trainer.fit_model(good, split, progress=False)
     first, second = trainer.fit_stack(
         [replace(good, learning_rate=1e30), good], split, progress=False
     )
@@ -338,16 +365,18 @@ def test_different_shapes_are_no_stack(split):
     with pytest.raises(
         InputError, match="differ in n_layers, d_emb cannot be trained as one stack"
     ):
-        trainer.fit_stack([config(**SMALL), config(**SMALL | dict(n_layers=1, d_emb=8))], split)
+        trainer.fit_stack(
+            [make_config(**SMALL), make_config(**SMALL | {"n_layers": 1, "d_emb": 8})], split
+        )
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 @pytest.mark.parametrize("backbone", backbones.BACKBONES)
 def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
-    c = config(
+    c = make_config(
         **small(backbone)
-        | dict(loss="softmax", dropout=0.0, epochs=10, learning_rate=5e-3, patience=None)
+        | {"loss": "softmax", "dropout": 0.0, "epochs": 10, "learning_rate": 5e-3, "patience": None}
     )
     here, there = (
         trainer.train(c, split, device=device, progress=False) for device in ("cpu", "cuda")
@@ -366,18 +395,18 @@ def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
 @pytest.mark.parametrize("loss", trainer.LOSSES)
 def test_a_captured_step_draws_anew(split, loss):
     """Dropout and negatives of a replayed graph are as good as those of a CPU, also in a stack from which members drop out."""
-    c = config(
+    c = make_config(
         **SMALL
-        | dict(
-            loss=loss,
-            dropout=0.3,
-            negatives=64,
-            negatives_seen=False,
-            epochs=12,
-            learning_rate=5e-3,
-            patience=None,
-            clip=1.0,
-        )
+        | {
+            "loss": loss,
+            "dropout": 0.3,
+            "negatives": 64,
+            "negatives_seen": False,
+            "epochs": 12,
+            "learning_rate": 5e-3,
+            "patience": None,
+            "clip": 1.0,
+        }
     )
     stack = [replace(c, seed=seed) for seed in range(5)]
     here = trainer.fit_stack(stack, split, progress=False)
@@ -395,7 +424,7 @@ def test_a_captured_step_draws_anew(split, loss):
 
 
 def test_a_record_says_all(split, tmp_path):
-    c = config(**SMALL)
+    c = make_config(**SMALL)
     record = trainer.train(c, split, tmp_path, progress=False)
     path = tmp_path / f"{record['key']}.json"
     assert list(tmp_path.iterdir()) == [path] and json.loads(path.read_text()) == record
@@ -429,7 +458,7 @@ def test_a_record_says_all(split, tmp_path):
 
 def test_where_nothing_repeats_there_are_two_rules(split):
     movies = from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(80)])
-    record = trainer.train(config(**SMALL), movies, progress=False)
+    record = trainer.train(make_config(**SMALL), movies, progress=False)
     assert list(record["ranks"]) == ["test", "test, history removed"] and not record["repeats"]
     assert (
         record["metrics"]["test, history removed"]["NDCG@50"]
@@ -438,17 +467,20 @@ def test_where_nothing_repeats_there_are_two_rules(split):
 
 
 def test_what_has_a_record_is_not_trained_again(split, tmp_path, monkeypatch):
-    first = trainer.train(config(**SMALL), split, tmp_path, progress=False)
+    first = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
     monkeypatch.setattr(trainer, "fit_stack", None)
-    assert trainer.train(config(**SMALL), split, tmp_path, progress=False) == first
+    assert trainer.train(make_config(**SMALL), split, tmp_path, progress=False) == first
 
 
 def test_the_key_is_of_what_decides_the_result(split):
-    base = trainer.key(config(**SMALL), split)
-    assert len(base) == 16 and base == trainer.key(config(**SMALL), split)
+    base = trainer.run_key(make_config(**SMALL), split)
+    assert len(base) == 16 and base == trainer.run_key(make_config(**SMALL), split)
     other = leave_one_out(split.log.sample_users(0.9))
     cut = replace(split, train=split.train.last(5))
-    keys = {base, *(trainer.key(config(**SMALL | dict(seed=9)), s) for s in (split, other, cut))}
+    keys = {
+        base,
+        *(trainer.run_key(make_config(**SMALL | {"seed": 9}), s) for s in (split, other, cut)),
+    }
     assert len(keys) == 4
 
 
@@ -456,9 +488,9 @@ def test_records_do_not_mix_orders_of_users():
     """The same log by its hash; but ranks are by user, in order, and the first weights by item."""
     histories = [[f"{u}{i}" for i in range(4 + u)] for u in range(5)]
     one, other = (leave_one_out(from_histories(h)) for h in (histories, histories[::-1]))
-    assert one.log.hash == other.log.hash and trainer.key(config(**SMALL), one) != trainer.key(
-        config(**SMALL), other
-    )
+    assert one.log.hash == other.log.hash and trainer.run_key(
+        make_config(**SMALL), one
+    ) != trainer.run_key(make_config(**SMALL), other)
 
 
 def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
@@ -467,12 +499,12 @@ def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
 
     monkeypatch.setattr(trainer.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        trainer.train(config(**SMALL), split, tmp_path, progress=False)
+        trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    "text, told",
+    ("text", "told"),
     [
         ("{", "is no run record"),
         ("[]", "is no run record"),
@@ -482,11 +514,11 @@ def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
     ],
 )
 def test_a_damaged_record_is_told(split, tmp_path, text, told):
-    path = tmp_path / f"{trainer.key(config(**SMALL), split)}.json"
+    path = tmp_path / f"{trainer.run_key(make_config(**SMALL), split)}.json"
     path.write_text(text.replace("KEY", path.stem))
     before = path.read_text()
     with pytest.raises(InputError, match=told):
-        trainer.train(config(**SMALL), split, tmp_path)
+        trainer.train(make_config(**SMALL), split, tmp_path)
     assert path.read_text() == before
 
 
@@ -495,21 +527,23 @@ def test_a_folder_that_cannot_be_used_is_told_before_training(split, tmp_path, m
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="records cannot be kept in .*; name another folder"):
-            trainer.train(config(**SMALL), split, folder)
+            trainer.train(make_config(**SMALL), split, folder)
 
 
 def test_equal_configurations_are_the_same():
-    assert config(dropout=0, clip=1, d_emb=np.int64(16)) == config(dropout=0.0, clip=1.0, d_emb=16)
+    assert make_config(dropout=0, clip=1, d_emb=np.int64(16)) == make_config(
+        dropout=0.0, clip=1.0, d_emb=16
+    )
     assert (
-        type(config(d_emb=np.int64(16)).d_emb) is int
-        and type(config(learning_rate=np.float64(0.1)).learning_rate) is float
+        type(make_config(d_emb=np.int64(16)).d_emb) is int
+        and type(make_config(learning_rate=np.float64(0.1)).learning_rate) is float
     )
 
 
 def test_weights_of_another_width_are_refused(split):
-    fitted = trainer.fit(config(**SMALL | dict(epochs=1)), split, progress=False)
+    fitted = trainer.fit_model(make_config(**SMALL | {"epochs": 1}), split, progress=False)
     with pytest.raises(InputError, match="these weights have d_emb = 16, and the configuration 32"):
-        trainer.scorer(fitted.weights, config(**SMALL | dict(d_emb=32)))
+        trainer.scorer(fitted.weights, make_config(**SMALL | {"d_emb": 32}))
 
 
 @pytest.mark.parametrize(
@@ -524,59 +558,59 @@ def test_out_of_memory_is_a_record(split, tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(trainer, "fit_stack", fails)
-    record = trainer.train(config(**SMALL), split, tmp_path, progress=False)
+    record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
     assert record["status"].startswith("out of memory: ") and "metrics" not in record
     assert trainer.read_record(tmp_path / f"{record['key']}.json") == record
     monkeypatch.undo()
     assert (
-        trainer.train(config(**SMALL), split, tmp_path, progress=False)["status"]
+        trainer.train(make_config(**SMALL), split, tmp_path, progress=False)["status"]
         == "epochs used up"
     )  # it is tried again
 
 
 @pytest.mark.parametrize(
-    "values, told",
+    ("values", "told"),
     [
-        (dict(loss="mse"), "there is no loss 'mse'; use one of bce, softmax, sampled_softmax"),
-        (dict(heads=2), "a configuration has no 'heads'; it has backbone, n_layers"),
-        (dict(negatives=0), "negatives = 0 is not usable"),
-        (dict(epochs=0), "epochs = 0 is not usable"),
-        (dict(patience=0), "patience = 0 is not usable"),
-        (dict(learning_rate=0), "learning_rate = 0.0 is not usable; use a number above 0"),
-        (dict(learning_rate=float("nan")), "learning_rate = nan is not usable"),
-        (dict(learning_rate="fast"), "learning_rate = 'fast' is not usable"),
-        (dict(weight_decay=-0.1), "weight_decay = -0.1 is not usable"),
-        (dict(beta_2=1.0), "beta_2 = 1.0 is not usable"),
-        (dict(clip=0), "clip = 0.0 is not usable"),
-        (dict(seed=-1), "seed = -1 is not usable"),
-        (dict(precision="fp8"), "there is no precision 'fp8'"),
-        (dict(epochs=True), "epochs = True is not usable; use a whole number"),
-        (dict(seed=1 << 63), "seed = 9223372036854775808 is not usable"),
-        (dict(shared_layers="maybe"), "shared_layers = 'maybe' is not usable; use true or false"),
-        (dict(backbone=["llama"]), "is not usable; use a name"),
+        ({"loss": "mse"}, "there is no loss 'mse'; use one of bce, softmax, sampled_softmax"),
+        ({"heads": 2}, "a configuration has no 'heads'; it has backbone, n_layers"),
+        ({"negatives": 0}, "negatives = 0 is not usable"),
+        ({"epochs": 0}, "epochs = 0 is not usable"),
+        ({"patience": 0}, "patience = 0 is not usable"),
+        ({"learning_rate": 0}, "learning_rate = 0.0 is not usable; use a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate = nan is not usable"),
+        ({"learning_rate": "fast"}, "learning_rate = 'fast' is not usable"),
+        ({"weight_decay": -0.1}, "weight_decay = -0.1 is not usable"),
+        ({"beta_2": 1.0}, "beta_2 = 1.0 is not usable"),
+        ({"clip": 0}, "clip = 0.0 is not usable"),
+        ({"seed": -1}, "seed = -1 is not usable"),
+        ({"precision": "fp8"}, "there is no precision 'fp8'"),
+        ({"epochs": True}, "epochs = True is not usable; use a whole number"),
+        ({"seed": 1 << 63}, "seed = 9223372036854775808 is not usable"),
+        ({"shared_layers": "maybe"}, "shared_layers = 'maybe' is not usable; use true or false"),
+        ({"backbone": ["llama"]}, "is not usable; use a name"),
     ],
 )
 def test_a_configuration_that_cannot_be(values, told):
     with pytest.raises(InputError, match=told):
-        config(**values)
+        make_config(**values)
 
 
 def test_data_that_cannot_be_trained_on(split):
-    c = config(**SMALL)
+    c = make_config(**SMALL)
     none = np.full_like(split.validation, -1)
     with pytest.raises(InputError, match="has no validation targets"):
         trainer.train(c, replace(split, validation=none))
     with pytest.raises(InputError, match="no user has two interactions in its training part"):
         trainer.train(c, from_histories([list("abc"), list("bca")]))
     with pytest.raises(InputError, match="1000000000 layers of d = 16 on 200 items need .* GiB"):
-        trainer.train(config(**SMALL | dict(n_layers=10**9)), split)
+        trainer.train(make_config(**SMALL | {"n_layers": 10**9}), split)
     with pytest.raises(InputError, match="device 'tpu' is not usable"):
         trainer.train(c, split, device="tpu")
     with pytest.raises(InputError, match="device cuda:99: this machine has"):
         trainer.train(c, split, device="cuda:99")
     with pytest.raises(InputError, match="has no timestamps, and time_bias needs them"):
         trainer.train(
-            config(**SMALL | dict(backbone="hstu", time_bias=True)),
+            make_config(**SMALL | {"backbone": "hstu", "time_bias": True}),
             from_histories([list("abcd")] * 3),
         )
 
@@ -601,12 +635,12 @@ print(record["items"], record["status"], resource.getrusage(resource.RUSAGE_SELF
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    "amazon-beauty" not in datasets.local(),
+    "amazon-beauty" not in datasets.local_logs(),
     reason="PERFLAW_DATA names no folder with amazon-beauty",
 )
 def test_a_published_row_in_minutes():
     """A few epochs of the row `beauty-sampled` of data/published_rows.csv come three quarters of the way."""
-    c = config(
+    c = make_config(
         loss="sampled_softmax",
         negatives=512,
         max_seq_len=50,
@@ -615,5 +649,5 @@ def test_a_published_row_in_minutes():
         epochs=8,
         validate_every=4,
     )
-    record = trainer.train(c, datasets.load("amazon-beauty"), progress=False)
+    record = trainer.train(c, datasets.load_log("amazon-beauty"), progress=False)
     assert record["metrics"]["test, history removed"]["NDCG@10"] > 0.75 * 0.0531

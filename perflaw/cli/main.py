@@ -42,13 +42,13 @@ def book(file, pairs, name):
     """
     import signal
 
-    from perflaw.publish.builder import BuildError, build, name_for, read_parameters
+    from perflaw.publish.builder import BuildError, build_book, name_for, read_parameters
 
     signal.signal(
         signal.SIGTERM, signal.default_int_handler
     )  # end as Ctrl-C does, kernels included
     try:
-        index = build(Path.cwd(), read_parameters(file, pairs), name or name_for(file, pairs))
+        index = build_book(Path.cwd(), read_parameters(file, pairs), name or name_for(file, pairs))
     except (InputError, BuildError) as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -100,10 +100,10 @@ def fit(points, family, options, metric, where, loss, level, out):
     from perflaw.study.paper import published
 
     with one_line_errors():
-        law = families.law(family, **{name: parsed(value) for name, value in options})
+        law = families.get_law(family, **{name: parsed(value) for name, value in options})
         table = published.read_table(points)
         if where is not None:
-            table = published.select(table, where)
+            table = published.select_rows(table, where)
         if metric not in table:
             raise InputError(
                 f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}"
@@ -117,7 +117,7 @@ def fit(points, family, options, metric, where, loss, level, out):
             if axis != "max_seq_len"
         }
         if out:
-            fitting.save(fitted, out, metric)
+            fitting.save_fit(fitted, out, metric)
     click.echo(f"{law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     for row, point in fitted.outliers.iterrows():
@@ -143,7 +143,7 @@ def _check_fit(points, table, metric, law, out):
     """Raise InputError for rows that are not of one surface or have no value, and a file that must not be overwritten."""
     from perflaw.laws import fitting
 
-    for name in fitting.TELLING:
+    for name in fitting.IDENTITY_COLUMNS:
         if (
             name in table
             and name not in (*law.axes, "dropout", "learning_rate")
@@ -161,7 +161,7 @@ def _check_fit(points, table, metric, law, out):
         )
     if out and Path(out).exists():
         try:
-            fitting.load(out)
+            fitting.load_fit(out)
         except InputError:
             raise InputError(
                 f"{out} is there, and is no fitted law; name another file with --out, or remove it"
@@ -178,7 +178,7 @@ def predict(law, where, level):
     from perflaw.study.paper import published
 
     with one_line_errors():
-        fitted = fitting.load(law)
+        fitted = fitting.load_fit(law)
         pairs = "=" in where[0] and not Path(where[0]).is_file()
         points = combinations(where, fitted.law.axes) if pairs else published.read_table(where[0])
         if not pairs and len(where) > 1:
@@ -237,7 +237,7 @@ def load_log(log, options):
 
     if options["delimiter"]:
         options["delimiter"] = options["delimiter"].replace("\\t", "\t")
-    return datasets.load(log, **options)
+    return datasets.load_log(log, **options)
 
 
 @main.command("log")
@@ -309,7 +309,7 @@ def describe(log, **options):
     )
     if not split:
         return
-    ranks = ranking.ranks(ranking.most_popular(split), split, split.test)
+    ranks = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
     removed = (
         "without those of the user's training part, as nothing repeats"
         if ranking.removes_seen(split)
@@ -365,15 +365,15 @@ def measure(log, m, r, last, pooled, **options):
 
     with one_line_errors():
         log = load_log(log, options)
-        wanted = measures.measures(m, r, last)
+        wanted = measures.available_measures(m, r, last)
         if pooled:
             if r or last:
                 raise InputError(
                     f"--{'r' if r else 'last'} is for measures by user, which --pooled leaves out; leave out one of them"
                 )
             wanted = [measure for measure in wanted if measure.pooled]
-        too_short = measures.too_short(log, m, last)
-        told = measures.measured(log, wanted)
+        too_short = measures.count_too_short(log, m, last)
+        told = measures.measure_log(log, wanted)
         undefined = {name: value for name, value in told.items() if isinstance(value, InputError)}
         values = {name: value for name, value in told.items() if name not in undefined}
         if not values:
@@ -455,7 +455,7 @@ def train(log, values, folder, device, threads, **options):
     if threads:
         torch.set_num_threads(threads)
     with one_line_errors():
-        config = trainer.config(**{name: setting(value) for name, value in values})
+        config = trainer.make_config(**{name: setting(value) for name, value in values})
         record = trainer.train(config, load_log(log, options), folder, device)
     click.echo(f"{folder}/{record['key']}.json: {record['status']}")
     if "metrics" not in record:
@@ -536,7 +536,7 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
     with one_line_errors():
         log = load_log(log, options)
         if dry_run:
-            planned = runner.plan(grid, log, out, device, stack)
+            planned = runner.plan_sweep(grid, log, out, device, stack)
         else:
             before = len(list(out.glob("*.json")))
             try:
@@ -601,7 +601,7 @@ def executor_at(where, workers, threads, device):
         )
     if device != "cpu" and not workers:
         workers = 1
-    return runner.processes(workers, threads)
+    return runner.process_pool(workers, threads)
 
 
 def tell_plan(planned, workers, log, out):
@@ -613,7 +613,7 @@ def tell_plan(planned, workers, log, out):
     from perflaw.models.sweeps import runner
 
     frame = planned.frame
-    settings = [name for name in frame if name in runner.DEFAULTS or name == "tokens"]
+    settings = [name for name in frame if name in runner.RUN_DEFAULTS or name == "tokens"]
     varies = [name for name in settings if frame[name].nunique(dropna=False) > 1]
     held = {
         name: frame[name].iloc[0] for name in settings if name not in varies and name != "tokens"
@@ -621,7 +621,7 @@ def tell_plan(planned, workers, log, out):
     held = ", ".join(
         f"{name} {value}"
         for name, value in held.items()
-        if value != runner.DEFAULTS[name] and value == value and value is not None
+        if value != runner.RUN_DEFAULTS[name] and value == value and value is not None
     )
     click.echo(
         f"{log.name}: {log.n_users:,} users, {log.n_items:,} items, {log.tokens:,} interactions; into {out}\nall runs: {held or 'the defaults'}\n"
@@ -675,13 +675,13 @@ def report(log, out, budget, workers, **options):
 
     start = time.perf_counter()
     from perflaw.report import render
-    from perflaw.report.report import make
+    from perflaw.report.report import run_report
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
     with one_line_errors():
         try:
-            told = make(load_log(log, options), out, budget, workers, start=start)
-            path = render.write(told, out)
+            told = run_report(load_log(log, options), out, budget, workers, start=start)
+            path = render.write_report(told, out)
         except KeyboardInterrupt:
             click.echo(
                 f"\nInterrupted; {out / 'runs'} has {len(list(out.glob('runs/*.json')))} records. The same command goes on from there.",
@@ -704,7 +704,7 @@ def consolidate(runs, name, where):
     from perflaw.models.sweeps import runner
 
     with one_line_errors():
-        click.echo(runner.consolidate(runs, name, where or runner.SWEEPS))
+        click.echo(runner.consolidate(runs, name, where or runner.SWEEPS_FOLDER))
 
 
 @main.command()
@@ -827,5 +827,5 @@ def as_options(told):
         r"\b(user|item|time|layout|delimiter|unit)= ?(.?)",
         option,
         text.replace("header=True", "--header").replace("header=False", "--no-header"),
-    )  # noqa: E731
+    )
     return "".join(part if part in typed else said(part) for part in parts).rstrip()

@@ -70,13 +70,13 @@ class Law:
 FAMILIES: dict[str, Callable[..., Law]] = {}
 
 
-def family(build: Callable[..., Law]) -> Callable[..., Law]:
+def register_family(build: Callable[..., Law]) -> Callable[..., Law]:
     """Register a function that builds a law under the function's name."""
     FAMILIES[build.__name__] = build
     return build
 
 
-def law(name: str, **options) -> Law:
+def get_law(name: str, **options) -> Law:
     """The law of that family, e.g. ``law("performance", k=4)``.
 
     Raises InputError for a family or an option that does not exist, and for an option of
@@ -147,13 +147,13 @@ def _named(prefix, axes):
 
 
 def _bounded(axes, bounds):
-    return {name: bounds for name in _named("p", axes)}
+    return dict.fromkeys(_named("p", axes), bounds)
 
 
 # ---------------------------------------------------------------- the paper's law
 
 
-@family
+@register_family
 def performance(axes=AXES, k: float = 2.0) -> Law:
     """The Performance Law with a given k (2 in the authors' script).
 
@@ -190,7 +190,7 @@ def performance(axes=AXES, k: float = 2.0) -> Law:
     )
 
 
-@family
+@register_family
 def performance_free_k(axes=AXES) -> Law:
     """The Performance Law with one free k per axis, of either sign and without limit.
 
@@ -209,9 +209,9 @@ def performance_free_k(axes=AXES) -> Law:
     return Law("performance_free_k", formula, axes, ("b", *names), basis, bounds, {"axes": axes})
 
 
-@family
+@register_family
 def performance_kappa(axes=AXES, kappa: float = 1.0) -> Law:
-    """w (ln x - kappa x^-p) for each axis: the form drawn on the paper's industrial log.
+    """W (ln x - kappa x^-p) for each axis: the form drawn on the paper's industrial log.
 
     It is the Performance Law with kappa = -1/(k p), kappa held instead of k.
     """
@@ -266,13 +266,13 @@ def paper_parameters(parameters: Mapping[str, float], k: float = 2.0) -> dict[st
 # ---------------------------------------------------------------- its rivals
 
 
-@family
+@register_family
 def constant(axes=AXES) -> Law:
     """The mean: the floor of every table."""
     return Law("constant", "b", axes, ("b",), lambda x, theta: _columns(x), options={"axes": axes})
 
 
-@family
+@register_family
 def log_linear(axes=AXES) -> Law:
     """Linear in the logarithms: the baseline drawn in the paper's figures, by least squares."""
 
@@ -289,7 +289,7 @@ def log_linear(axes=AXES) -> Law:
     )
 
 
-@family
+@register_family
 def log_quadratic(axes=AXES, interaction: bool = False) -> Law:
     """A parabola in each logarithm, with or without the products of two logarithms."""
     crossed = [(i, j) for i in range(len(axes)) for j in range(i)] if interaction else []
@@ -312,7 +312,7 @@ def log_quadratic(axes=AXES, interaction: bool = False) -> Law:
     return Law("log_quadratic", formula, axes, linear, basis, options=options)
 
 
-@family
+@register_family
 def sum_of_powers(axes=AXES) -> Law:
     """A sum of one power law per axis (Hoffmann et al. 2022, equation 2: the Chinchilla form)."""
 
@@ -328,12 +328,12 @@ def sum_of_powers(axes=AXES) -> Law:
     )
 
 
-@family
+@register_family
 def parameter_power() -> Law:
     """One power law in non-embedding parameters (Kaplan et al. 2020, equation 1.1)."""
 
     def weights(n_layers, d_emb):
-        size = parameters(n_layers, d_emb)
+        size = parameters_by_group(n_layers, d_emb)
         return size["attention"] + size["feed_forward"]
 
     reference = weights(REFERENCE["n_layers"], REFERENCE["d_emb"])
@@ -347,13 +347,12 @@ def parameter_power() -> Law:
     return Law("parameter_power", formula, AXES, ("b", "a_P"), basis, {"p_P": SCALE_BOUNDS})
 
 
-@family
+@register_family
 def compute_power() -> Law:
     """One power law in training compute: "more compute is what you need".
 
     On one surface tokens and epochs are the same everywhere, so FLOPs per token stand in.
     """
-
     axes = (*AXES, "max_seq_len")
     reference = flops_per_token(**{axis: REFERENCE[axis] for axis in axes})
 
@@ -365,12 +364,12 @@ def compute_power() -> Law:
     return Law("compute_power", formula, axes, ("b", "a_C"), basis, {"p_C": SCALE_BOUNDS})
 
 
-def within(law: Law, low: float, high: float) -> Law:
+def with_bounds(law: Law, low: float, high: float) -> Law:
     """The same law with other bounds on all its exponents."""
-    return replace(law, exponents={name: (low, high) for name in law.exponents})
+    return replace(law, exponents=dict.fromkeys(law.exponents, (low, high)))
 
 
-def rivals() -> dict[str, Law]:
+def rival_laws() -> dict[str, Law]:
     """The laws that every table of the study compares, by the names used there."""
     return {
         "constant": constant(),
@@ -389,7 +388,7 @@ def rivals() -> dict[str, Law]:
 
 
 # weights in units of d², by layer: attention, feed-forward part
-WEIGHTS = {
+LAYER_WEIGHTS = {
     "llama": (
         4,
         8,
@@ -405,20 +404,20 @@ WEIGHTS = {
 NARROW = {
     "mamba": 20
 }  # weights in units of d, by layer: 8 numbers of state written and read, 4 places of a convolution
-CARRIED = {
+STATE_SIZES = {
     "gru": 0,
     "mamba": 8,
 }  # recurrent backbones attend to nothing; a number of state of each channel costs what an attended position does
 
 
-def parameters(n_layers, d_emb, n_items=0, backbone="llama") -> dict[str, np.ndarray]:
+def parameters_by_group(n_layers, d_emb, n_items=0, backbone="llama") -> dict[str, np.ndarray]:
     """Trainable parameters by group of a decoder with tied item embeddings.
 
-    Per layer `WEIGHTS` times d^2, `NARROW` times d, and two norms (one in Mamba); a last norm; one gain a dimension
+    Per layer `LAYER_WEIGHTS` times d^2, `NARROW` times d, and two norms (one in Mamba); a last norm; one gain a dimension
     each. Biases, positions and what Mamba has by channel are left out. `models.parameters` counts everything.
     """
     n, d, v = (np.asarray(value, float) for value in (n_layers, d_emb, n_items))
-    attention, feed_forward = WEIGHTS[backbone]
+    attention, feed_forward = LAYER_WEIGHTS[backbone]
     mixing, norms = (
         attention * n * d**2 + NARROW.get(backbone, 0) * n * d,
         1 if backbone == "mamba" else 2,
@@ -436,12 +435,14 @@ def flops_per_token(n_layers, d_emb, max_seq_len, n_scored=1, backbone="llama"):
 
     Two per weight and token, 4 d per attended position in each layer (scores and
     mixing; a causal mask leaves (L + 1)/2 of L positions on average; a recurrent backbone
-    has `CARRIED` in their place), 2 d per item scored by the output layer; the backward pass costs twice the forward pass. Training
+    has `STATE_SIZES` in their place), 2 d per item scored by the output layer; the backward pass costs twice the forward pass. Training
     compute is this times tokens times epochs.
     """
-    weights = parameters(n_layers, d_emb, backbone=backbone)
+    weights = parameters_by_group(n_layers, d_emb, backbone=backbone)
     length = np.asarray(max_seq_len, float)
-    positions = np.full_like(length, CARRIED[backbone]) if backbone in CARRIED else (length + 1) / 2
+    positions = (
+        np.full_like(length, STATE_SIZES[backbone]) if backbone in STATE_SIZES else (length + 1) / 2
+    )
     n, d = np.asarray(n_layers, float), np.asarray(d_emb, float)
     forward = (
         2 * (weights["attention"] + weights["feed_forward"])

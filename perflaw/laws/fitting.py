@@ -25,13 +25,13 @@ from perflaw.errors import InputError
 from perflaw.laws import families, varpro
 from perflaw.laws.families import Law
 
-HUBER = 1.345  # 95 % efficient where the noise is normal
-STRANGER = (
+HUBER_SD = 1.345  # 95 % efficient where the noise is normal
+OUTLIER_SIGMAS = (
     2.5  # robust standard deviations from the consensus of the others at which a point has no say
 )
 SUBSETS = 500  # in which a consensus is looked for
 SCHEMA = 1  # of a saved fit
-TELLING = (
+IDENTITY_COLUMNS = (
     "log",
     "dataset",
     "metric",
@@ -117,7 +117,7 @@ class Fit:
     @cached_property
     def not_identified(self) -> tuple[str, ...]:
         """Parameters that can move, alone or together, without moving the fitted values."""
-        return _unidentified(jacobian(self), self.law.parameters)
+        return _unidentified(fit_jacobian(self), self.law.parameters)
 
     @property
     def status(self) -> str:
@@ -145,7 +145,7 @@ class Fit:
         x = _axes(self.law, points)
         check_level(level)
         theta, beta, root, slack = self.candidates(level)
-        centre, spread = contrast(self.law.basis(x, theta), beta, root)
+        centre, spread = contrast_estimates(self.law.basis(x, theta), beta, root)
         half = np.sqrt(np.maximum(slack, 0)[:, None] * (spread + new_run))
         inside = (slack >= 0)[:, None]
         low = np.where(inside, centre - half, np.inf).min(axis=0)
@@ -196,7 +196,7 @@ class Fit:
             raise InputError(f"a bootstrap of {n} draws has nothing to tell; ask for 1 or more")
         size = len(self.y)
         counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=n)
-        drawn = solve(self.law, self.points, self.y, self.weights * counts)
+        drawn = solve_batch(self.law, self.points, self.y, self.weights * counts)
         return pd.DataFrame(np.hstack([drawn.beta, drawn.theta]), columns=list(self.law.parameters))
 
     def candidates(self, level: float):
@@ -207,7 +207,7 @@ class Fit:
         may still rise; exponents of negative slack are outside the region of this level.
         """
         theta, beta, root, rss = self._landscape
-        return theta, beta, root, allowed(self.rss, self.dof, level) - rss
+        return theta, beta, root, profile_threshold(self.rss, self.dof, level) - rss
 
     # The rest serves the intervals.
 
@@ -225,10 +225,10 @@ class Fit:
         x, theta = _axes(self.law, self.points), self._theta[None]
         if self.law.exponents:
             theta = np.concatenate(
-                [theta, varpro.lattice(self.law, x, varpro.GRID), self._nearby_exponents()]
+                [theta, varpro.exponent_lattice(self.law, x, varpro.GRID), self._nearby_exponents()]
             )
         beta, rss, _, root = varpro.least_squares(
-            varpro.design(self.law, x, theta), self.y, self.weights
+            varpro.design_columns(self.law, x, theta), self.y, self.weights
         )
         return theta, beta, root, rss
 
@@ -236,7 +236,9 @@ class Fit:
         """Three standard errors of the exponents along their own axes (q,), and those axes as columns (q, q)."""
         x, low, high = _axes(self.law, self.points), *np.array(list(self.law.exponents.values())).T
         theta, beta = self._theta[None], self._beta[None]
-        q = np.linalg.qr(varpro.design(self.law, x, theta) * np.sqrt(self.weights)[:, None])[0]
+        q = np.linalg.qr(
+            varpro.design_columns(self.law, x, theta) * np.sqrt(self.weights)[:, None]
+        )[0]
         slope = varpro.residual_slopes(self.law, x, theta, beta, self.weights, q)[0]
         curvature, direction = np.linalg.eigh(slope.T @ slope)
         return 3 * np.minimum(
@@ -259,7 +261,7 @@ class Fit:
         )
 
     def _profile_exponent(self, name, level):
-        limit, best = allowed(self.rss, self.dof, level), self.parameters[name]
+        limit, best = profile_threshold(self.rss, self.dof, level), self.parameters[name]
         theta, _, _, slack = self.candidates(level)
         column = theta[:, list(self.law.exponents).index(name)]
         # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
@@ -283,7 +285,7 @@ class Fit:
     def _profile_linear(self, name, level):
         theta, beta, root, slack = self.candidates(level)
         pick = np.eye(len(self.law.linear))[[self.law.linear.index(name)]]
-        centre, spread = (part[:, 0] for part in contrast(pick, beta, root))
+        centre, spread = (part[:, 0] for part in contrast_estimates(pick, beta, root))
         half = np.sqrt(np.maximum(slack, 0) * spread)
         bounds = np.array(list(self.law.exponents.values())).reshape(-1, 2)
         # An exponent whose best value is a bound takes no part: the others' edges tell.
@@ -352,7 +354,7 @@ def fit_surfaces(
 
 def _fits(law, points, y, weights):
     """A Fit for each row of `y` (B, n), measured at the same points."""
-    found = varpro.solve(law, _axes(law, points), y, weights)
+    found = varpro.solve_problems(law, _axes(law, points), y, weights)
     points = points[list(law.axes)].reset_index(drop=True)
     told = list(law.parameters)
     rows = zip(y, np.hstack([found.beta, found.theta]), found.converged, found.tied)
@@ -362,10 +364,10 @@ def _fits(law, points, y, weights):
     ]
 
 
-def jacobian(fit: Fit) -> np.ndarray:
+def fit_jacobian(fit: Fit) -> np.ndarray:
     """Derivatives of the fitted values by each parameter, (n points, n parameters)."""
     x, theta, beta = _axes(fit.law, fit.points), fit._theta[None], fit._beta[None]
-    columns = varpro.design(fit.law, x, theta)[0]
+    columns = varpro.design_columns(fit.law, x, theta)[0]
     return (
         np.hstack([columns, varpro.exponent_slopes(fit.law, x, theta, beta)[0]])
         if fit.law.exponents
@@ -373,7 +375,7 @@ def jacobian(fit: Fit) -> np.ndarray:
     )
 
 
-def rank(jacobian: np.ndarray, tolerance: float = 1e-7) -> int:
+def numerical_rank(jacobian: np.ndarray, tolerance: float = 1e-7) -> int:
     """Number of directions in parameter space that move the fitted values.
 
     Columns are scaled to unit length first; singular values below `tolerance` times the
@@ -385,7 +387,7 @@ def rank(jacobian: np.ndarray, tolerance: float = 1e-7) -> int:
 # ---------------------------------------------------------------- many fits
 
 
-def solve(law: Law, points: pd.DataFrame, y, weights=None) -> varpro.Solution:
+def solve_batch(law: Law, points: pd.DataFrame, y, weights=None) -> varpro.Solution:
     """Least squares on the same points for a batch of problems.
 
     y: (n,) or (B, n); weights: None, (n,) or (B, n), not negative, zero to hide a point.
@@ -394,20 +396,22 @@ def solve(law: Law, points: pd.DataFrame, y, weights=None) -> varpro.Solution:
     """
     y = np.atleast_2d(np.asarray(y, float))
     weights = np.ones(y.shape[-1]) if weights is None else np.asarray(weights, float)
-    return varpro.solve(law, _axes(law, points), y, weights)
+    return varpro.solve_problems(law, _axes(law, points), y, weights)
 
 
-def allowed(rss, dof, level: float):
+def profile_threshold(rss, dof, level: float):
     """The sum of squares up to which a value belongs to the profile interval of that level."""
     return rss * (1 + student.ppf((1 + level) / 2, dof) ** 2 / dof)
 
 
-def pinned(law: Law, exponent: str, value: float) -> Law:
+def hold_exponent(law: Law, exponent: str, value: float) -> Law:
     """The same law with one exponent held."""
     return replace(law, exponents={**law.exponents, exponent: (value, value)})
 
 
-def rss_if(law: Law, points: pd.DataFrame, y: np.ndarray, rows, value: float) -> np.ndarray:
+def constrained_rss(
+    law: Law, points: pd.DataFrame, y: np.ndarray, rows, value: float
+) -> np.ndarray:
     """Sums of squares (B,) of `y` (B, n) if a combination of the linear parameters is `value`.
 
     rows: a function from exponents (..., q) to the combination's coefficients (..., p),
@@ -416,14 +420,16 @@ def rss_if(law: Law, points: pd.DataFrame, y: np.ndarray, rows, value: float) ->
     """
 
     def basis(x, theta):
-        return np.concatenate([varpro.design(law, x, theta), rows(theta)[:, None]], axis=1)
+        return np.concatenate([varpro.design_columns(law, x, theta), rows(theta)[:, None]], axis=1)
 
     y = np.hstack([y, np.full((len(y), 1), value)])
     weights = np.append(np.ones(len(points)), 1e6)
-    return varpro.solve(replace(law, basis=basis), _axes(law, points), y, weights).rss
+    return varpro.solve_problems(replace(law, basis=basis), _axes(law, points), y, weights).rss
 
 
-def contrast(rows: np.ndarray, beta: np.ndarray, root: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def contrast_estimates(
+    rows: np.ndarray, beta: np.ndarray, root: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Estimates and their variances in units of the noise variance, (B, m) each.
 
     rows: (m, p) or (B, m, p), m combinations of the linear parameters beta (B, p), whose
@@ -435,11 +441,11 @@ def contrast(rows: np.ndarray, beta: np.ndarray, root: np.ndarray) -> tuple[np.n
 
 
 def predict_many(law: Law, points: pd.DataFrame, theta: np.ndarray, beta: np.ndarray) -> np.ndarray:
-    """Values (B, m) at m points of the B fits that `solve` returned."""
-    return np.einsum("bmp,bp->bm", varpro.design(law, _axes(law, points), theta), beta)
+    """Values (B, m) at m points of the B fits that `solve_batch` returned."""
+    return np.einsum("bmp,bp->bm", varpro.design_columns(law, _axes(law, points), theta), beta)
 
 
-def splits(points: pd.DataFrame) -> dict[str, np.ndarray]:
+def hidden_cells(points: pd.DataFrame) -> dict[str, np.ndarray]:
     """The cells to hide, as rows of booleans (one row a fit), under each split's name.
 
     leave-one-out: each cell in turn. larger N: all cells with more than half of the
@@ -453,7 +459,7 @@ def splits(points: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def held_out(
+def heldout_predictions(
     law: Law, points: pd.DataFrame, y: Sequence[float], level: float = 0.9
 ) -> pd.DataFrame:
     """Predict the hidden cells of every split from the others.
@@ -466,7 +472,7 @@ def held_out(
     _check_points(law, points)
     y = _check_values(points, y)
     check_level(level)
-    hidden = splits(points)
+    hidden = hidden_cells(points)
     asked = [(name, fold, row) for name, mask in hidden.items() for fold, row in np.argwhere(mask)]
     masks = np.array([hidden[name][fold] for name, fold, _ in asked])
     rows = np.array([row for *_, row in asked])
@@ -476,14 +482,14 @@ def held_out(
             f"too few points are left to fit the law {law.name} when a split hides some"
         )
     folds, which = np.unique(seen, axis=0, return_inverse=True)
-    seen_fits = solve(law, points, y, folds)
+    seen_fits = solve_batch(law, points, y, folds)
     theta, beta, rss = (
         part[which.ravel()] for part in (seen_fits.theta, seen_fits.beta, seen_fits.rss)
     )
     with_cell = seen.copy()
     with_cell[np.arange(len(rows)), rows] = 1
     folds, which = np.unique(with_cell, axis=0, return_inverse=True)
-    rss_with = solve(law, points, y, folds).rss[which.ravel()]
+    rss_with = solve_batch(law, points, y, folds).rss[which.ravel()]
     dof = seen.sum(axis=1) - len(law.parameters)
     predicted = predict_many(law, points, theta, beta)[np.arange(len(rows)), rows]
     return pd.DataFrame(
@@ -492,12 +498,14 @@ def held_out(
             "row": rows,
             "value": y[rows],
             "predicted": predicted,
-            "covered": rss_with <= allowed(rss, dof, level),
+            "covered": rss_with <= profile_threshold(rss, dof, level),
         }
     )
 
 
-def compare(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def fit_table(
+    candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]
+) -> pd.DataFrame:
     """Fit every law to every surface of `table` (see `fit_surfaces`); one row a fit.
 
     Columns: law, those of `by`, parameters (how many), rank (of the Jacobian), r2, aicc,
@@ -506,9 +514,12 @@ def compare(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str
     rows = []
     for name, law in candidates.items():
         for key, found in fit_surfaces(law, table, by).items():
-            told = dict(
-                parameters=found.n_free, rank=rank(jacobian(found)), r2=found.r2, aicc=found.aicc
-            )
+            told = {
+                "parameters": found.n_free,
+                "rank": numerical_rank(fit_jacobian(found)),
+                "r2": found.r2,
+                "aicc": found.aicc,
+            }
             rows.append(
                 {
                     "law": name,
@@ -521,17 +532,17 @@ def compare(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str
     return pd.DataFrame(rows)
 
 
-def held_out_surfaces(
+def heldout_by_surface(
     candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str], level: float = 0.9
 ) -> pd.DataFrame:
-    """`held_out` for every law on every surface of `table`, with the columns law, `by` and ape.
+    """`heldout_predictions` for every law on every surface of `table`, with the columns law, `by` and ape.
 
     ape is the absolute percentage error of a hidden cell.
     """
     parts = []
     for name, law in candidates.items():
         for key, surface in table.groupby(list(by), sort=False):
-            cells = held_out(law, surface, surface["value"], level)
+            cells = heldout_predictions(law, surface, surface["value"], level)
             parts.append(cells.assign(law=name, **dict(zip(by, key))))
     cells = pd.concat(parts, ignore_index=True)
     return cells.assign(ape=100 * (cells["predicted"] / cells["value"] - 1).abs())
@@ -540,7 +551,7 @@ def held_out_surfaces(
 def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()) -> pd.DataFrame:
     """Mean absolute percentage error: over the cells of a surface, then over surfaces.
 
-    cells: what `held_out_surfaces` returned; by: the columns of a surface; keep: those of
+    cells: what `heldout_by_surface` returned; by: the columns of a surface; keep: those of
     them to keep apart, e.g. ["dataset"]. Columns law, split, `keep`, mape, coverage.
     """
     surfaces = cells.groupby(["law", "split", *by], sort=False)["ape"].mean().reset_index()
@@ -550,10 +561,12 @@ def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()
     return pd.concat([mape.rename("mape"), coverage.rename("coverage")], axis=1).reset_index()
 
 
-def judge(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+def compare_laws(
+    candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]
+) -> pd.DataFrame:
     """Every law on every surface of `table` (see `fit_surfaces`), in sample and on hidden cells; one row a fit.
 
-    Columns: what `compare` returns, and mean absolute percentage errors: leave-one-out, largest N, largest d.
+    Columns: what `fit_table` returns, and mean absolute percentage errors: leave-one-out, largest N, largest d.
 
     A few values along an axis determine a few numbers. A law that asks for more than those that are left
     when the largest is hidden, or for more points, has no prediction there; its error is nan.
@@ -563,23 +576,23 @@ def judge(candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str])
         for name, law in candidates.items()
         for key, surface in table.groupby(list(by), sort=False)
     ]
-    return compare(candidates, table, by).merge(pd.DataFrame(hidden), on=["law", *by])
+    return fit_table(candidates, table, by).merge(pd.DataFrame(hidden), on=["law", *by])
 
 
-def left_out(law: Law, points: pd.DataFrame, y: np.ndarray) -> np.ndarray:
+def loo_predictions(law: Law, points: pd.DataFrame, y: np.ndarray) -> np.ndarray:
     """Each value (n,) as the law, fitted to the others, has it."""
-    theta, beta, *_ = solve(law, points, y, 1 - np.eye(len(y)))
+    theta, beta, *_ = solve_batch(law, points, y, 1 - np.eye(len(y)))
     return np.diagonal(predict_many(law, points, theta, beta))
 
 
 def _hidden_errors(law, surface):
     y = surface["value"].to_numpy()
-    errors = {"leave-one-out": 100 * np.abs(left_out(law, surface, y) / y - 1).mean()}
+    errors = {"leave-one-out": 100 * np.abs(loo_predictions(law, surface, y) / y - 1).mean()}
     for axis, split in (("n_layers", "largest N"), ("d_emb", "largest d")):
         hidden = (surface[axis] == surface[axis].max()).to_numpy()
-        determined = (~hidden).sum() > len(law.parameters) and directions(
+        determined = (~hidden).sum() > len(law.parameters) and identifiable_rank(
             law, surface[~hidden]
-        ) == directions(law, surface)
+        ) == identifiable_rank(law, surface)
         predicted = (
             fit(law, surface[~hidden], y[~hidden]).predict(surface[hidden])
             if determined
@@ -589,21 +602,21 @@ def _hidden_errors(law, surface):
     return errors
 
 
-def directions(law: Law, points: pd.DataFrame) -> int:
+def identifiable_rank(law: Law, points: pd.DataFrame) -> int:
     """In how many directions the parameters of a law can move its values at `points`.
 
     Counted at parameters of one half, which stand for any: a property of law and points.
     """
     any_parameters = pd.Series(0.5, index=list(law.parameters))
-    return rank(
-        jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points))))
+    return numerical_rank(
+        fit_jacobian(Fit(law, points, np.zeros(len(points)), any_parameters, np.ones(len(points))))
     )
 
 
 # ---------------------------------------------------------------- saving
 
 
-def save(fit: Fit, path, metric: str = "value") -> None:
+def save_fit(fit: Fit, path, metric: str = "value") -> None:
     """Write the fit as JSON: the law, its parameters, and the points, which the intervals need.
 
     metric: the name of what was fitted. Raises InputError if the file cannot be written.
@@ -631,8 +644,8 @@ def save(fit: Fit, path, metric: str = "value") -> None:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def load(path) -> Fit:
-    """The fit that `save` wrote. Raises InputError for a file that is not one of this version."""
+def load_fit(path) -> Fit:
+    """The fit that `save_fit` wrote. Raises InputError for a file that is not one of this version."""
     try:
         record = json.loads(Path(path).read_text())
     except OSError as error:
@@ -645,7 +658,7 @@ def load(path) -> Fit:
             f"{path} is a law file of version {found}, this is version {SCHEMA}; fit it again"
         )
     try:
-        law = families.law(record["law"]["family"], **record["law"]["options"])
+        law = families.get_law(record["law"]["family"], **record["law"]["options"])
         bounds = {name: tuple(record["law"]["bounds"][name]) for name in law.exponents}
         parameters = pd.Series(record["parameters"], dtype=float)[list(law.parameters)]
         points = pd.DataFrame(record["points"])[list(law.axes)].astype(float)
@@ -666,7 +679,7 @@ def _huber_weights(law, points, y):
 
     def settle(weights, weigh):
         for _ in range(50):
-            best = solve(law, points, y, weights)
+            best = solve_batch(law, points, y, weights)
             distance = np.abs(y - predict_many(law, points, best.theta, best.beta)[0])
             last, weights = weights, weigh(np.maximum(distance, tiny))
             if np.allclose(weights, last, rtol=1e-4):
@@ -676,12 +689,15 @@ def _huber_weights(law, points, y):
     weights, distance = settle(np.ones_like(y), lambda distance: np.ptp(y) / distance)
     # As many points as there are parameters lie on the fit; the others tell the scale.
     scale = np.median(np.sort(distance)[len(law.parameters) :]) / 0.6745
-    return settle(weights, lambda distance: np.minimum(1.0, HUBER * max(scale, tiny) / distance))[0]
+    return settle(
+        weights, lambda distance: np.minimum(1.0, HUBER_SD * max(scale, tiny) / distance)
+    )[0]
 
 
 def _consensus_weights(law, points, y):
     """1 for the points that agree, 0 for the others: least trimmed squares by concentration from small subsets
-    (Rousseeuw and Van Driessen 2006), and their scale and cut (Rousseeuw and Leroy 1987, chapter 5)."""
+    (Rousseeuw and Van Driessen 2006), and their scale and cut (Rousseeuw and Leroy 1987, chapter 5).
+    """
     n, size = len(y), len(law.parameters)
     half = (n + size + 1) // 2
     if half >= n:
@@ -689,14 +705,14 @@ def _consensus_weights(law, points, y):
     order = np.random.default_rng(0).random((SUBSETS, n)).argsort(axis=1)
     weights = (order.argsort(axis=1) <= size).astype(float)  # as many points as parameters, and one
     for keep in (SUBSETS, SUBSETS // 10, SUBSETS // 50, SUBSETS // 50):  # the better ones go on
-        found = solve(law, points, y, weights)
+        found = solve_batch(law, points, y, weights)
         apart = (y - predict_many(law, points, found.theta, found.beta)) ** 2
         score = np.sort(apart, axis=1)[:, :half].sum(axis=1)
         apart = apart[np.argsort(score, kind="stable")[:keep]]
         weights = (apart.argsort(axis=1).argsort(axis=1) < half).astype(float)
     best = np.sqrt(apart[0])
     scale = 1.4826 * (1 + 5 / (n - size)) * np.median(best)
-    return (best <= STRANGER * max(scale, 1e-9 * np.ptp(y))).astype(float)
+    return (best <= OUTLIER_SIGMAS * max(scale, 1e-9 * np.ptp(y))).astype(float)
 
 
 LOSSES = {
@@ -735,7 +751,7 @@ def _check_points(law, points):
             f"{len(points)} points are too few for the law {law.name}, which needs {needed} or more"
         )
     middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
-    if (np.ptp(varpro.design(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
+    if (np.ptp(varpro.design_columns(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
         axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
         raise InputError(
             f"{axis} is {axes[axis][0]:g} in every row; the law {law.name} needs two or more values of it"
@@ -747,7 +763,7 @@ def _check_points(law, points):
         first = points[(points[cell] == points[cell].iloc[row]).all(axis=1)].iloc[0]
         differ = [
             name
-            for name in TELLING
+            for name in IDENTITY_COLUMNS
             if name in points
             and not pd.Series([first[name]]).equals(pd.Series([points[name].iloc[row]]))
         ]
@@ -761,7 +777,7 @@ def _check_points(law, points):
 
 def _check_values(points, y) -> np.ndarray:
     """`y` as an array, or an InputError for what keeps it from being fitted."""
-    y = numbers(y, "the metric")
+    y = check_numbers(y, "the metric")
     if len(y) != len(points):
         raise InputError(f"{len(points)} points but {len(y)} values; give one value for each point")
     if np.ptp(y) == 0:
@@ -784,7 +800,7 @@ def _axes(law, points) -> dict[str, np.ndarray]:
         raise InputError(
             f"the law {law.name} needs the column {' and '.join(missing)}; there are {there}"
         )
-    axes = {axis: numbers(points[axis], axis) for axis in law.axes}
+    axes = {axis: check_numbers(points[axis], axis) for axis in law.axes}
     for axis, values in axes.items():
         if (values < 1).any():
             row = int(np.flatnonzero(values < 1)[0])
@@ -792,7 +808,7 @@ def _axes(law, points) -> dict[str, np.ndarray]:
     return axes
 
 
-def numbers(values: Iterable, what: str) -> np.ndarray:
+def check_numbers(values: Iterable, what: str) -> np.ndarray:
     """The values as floats, or an InputError naming the first that is not a finite number."""
     values = pd.Series(values)
     found = pd.to_numeric(values, errors="coerce").to_numpy(float)

@@ -50,7 +50,7 @@ GROUPS = 14  # of cells that are set aside together while the variances are esti
 
 
 @dataclass(frozen=True)
-class Form:
+class MixedForm:
     """What a joint law may bend: the shape along the axes, curvature, a walk along d."""
 
     name: str
@@ -61,16 +61,16 @@ class Form:
     walk: bool = False
 
 
-JOINT = Form("joint law", curvature=True, walk=True)
-RATIO = Form("ratio of the metrics")
+JOINT = MixedForm("joint law", curvature=True, walk=True)
+RATIO = MixedForm("ratio of the metrics")
 FORMS = (
-    Form("joint log-linear"),
-    Form("joint log-quadratic", curvature=True),
-    Form("joint sum of powers", shape=families.sum_of_powers()),
-    Form("joint Performance Law, k = 2", shape=families.performance()),
-    Form("joint log-linear, walk", walk=True),
-    Form("joint sum of powers, walk", shape=families.sum_of_powers(), walk=True),
-    Form("joint Performance Law, k = 2, walk", shape=families.performance(), walk=True),
+    MixedForm("joint log-linear"),
+    MixedForm("joint log-quadratic", curvature=True),
+    MixedForm("joint sum of powers", shape=families.sum_of_powers()),
+    MixedForm("joint Performance Law, k = 2", shape=families.performance()),
+    MixedForm("joint log-linear, walk", walk=True),
+    MixedForm("joint sum of powers, walk", shape=families.sum_of_powers(), walk=True),
+    MixedForm("joint Performance Law, k = 2, walk", shape=families.performance(), walk=True),
     JOINT,
 )
 
@@ -79,7 +79,7 @@ FORMS = (
 
 
 @dataclass(frozen=True)
-class Cells:
+class SurfaceCells:
     """The measured runs, one row a cell, the logarithms of its metrics side by side."""
 
     frame: pd.DataFrame  # the columns of CELL, and tokens where the table has them
@@ -90,7 +90,7 @@ class Cells:
         return len(self.frame)
 
 
-def cells(table: pd.DataFrame) -> Cells:
+def make_cells(table: pd.DataFrame) -> SurfaceCells:
     """Rows of dataset, max_seq_len, metric, n_layers, d_emb, value, and perhaps tokens, as cells.
 
     Raises InputError if a column is missing, a value is not positive, a cell lacks a
@@ -103,7 +103,7 @@ def cells(table: pd.DataFrame) -> Cells:
         )
     columns = [*CELL, *(["tokens"] if "tokens" in table else [])]
     for name in (*columns[len(PAIR) :], "value"):
-        fitting.numbers(table[name], name)
+        fitting.check_numbers(table[name], name)
     if (table["value"] <= 0).any():
         row = int(np.flatnonzero(table["value"] <= 0)[0])
         raise InputError(
@@ -129,7 +129,7 @@ def cells(table: pd.DataFrame) -> Cells:
             raise InputError(
                 f"the log {single.idxmax()} has one value of {axis}; the joint law needs two or more"
             )
-    return Cells(frame, np.log(wide.to_numpy()), tuple(wide.columns))
+    return SurfaceCells(frame, np.log(wide.to_numpy()), tuple(wide.columns))
 
 
 def _rotation(size: int) -> np.ndarray:
@@ -142,7 +142,7 @@ def _rotation(size: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Model:
+class MixedModel:
     """Columns of the fixed effects, covariance parts, and which log-variances scale each part."""
 
     fixed: np.ndarray  # (n, p)
@@ -157,7 +157,7 @@ class Model:
         return np.tensordot(scale, self.parts, 1)
 
 
-def scaled(
+def scale_axes(
     frame: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str] = families.AXES
 ) -> tuple[np.ndarray, ...]:
     """Logarithms of the axes of `frame`, scaled so that each log's grid in `reference` spans [-1, 1].
@@ -174,15 +174,15 @@ def scaled(
     return tuple(axes)
 
 
-def model(
-    frame: pd.DataFrame, reference: pd.DataFrame, form: Form, level: np.ndarray | None = None
-) -> Model:
+def build_model(
+    frame: pd.DataFrame, reference: pd.DataFrame, form: MixedForm, level: np.ndarray | None = None
+) -> MixedModel:
     """The model of the metrics' common level on the rows of `frame`.
 
     reference: the measured cells, whose grids scale the axes; level: their common level,
     nan where hidden, from which a form with a shape takes its exponents.
     """
-    u, v = scaled(frame, reference)
+    u, v = scale_axes(frame, reference)
     logs, log = np.unique(frame["dataset"], return_inverse=True)
     by_log = np.eye(len(logs))[log]
     surface = frame.groupby(PAIR, sort=True).ngroup().to_numpy()
@@ -205,7 +205,7 @@ def model(
         parts.append(same_log * np.outer(bend_d, bend_d))
         powers.append([variance("curvature in d, by log")])
     if "tokens" in reference:
-        (data,) = scaled(frame, reference, ["tokens"])
+        (data,) = scale_axes(frame, reference, ["tokens"])
         fixed += [by_log * data[:, None], data[:, None] ** 2]
     walk = variance("walk over noise", RATIO_BOUNDS) if form.walk else None
     start = np.clip(v + 1, 0, None)
@@ -222,7 +222,7 @@ def model(
     for row, scales in zip(table, powers):
         row[scales] = 1
     noise = np.isin(np.arange(len(parts)), own)
-    return Model(np.hstack(fixed), np.array(parts), table, tuple(names), tuple(bounds), noise)
+    return MixedModel(np.hstack(fixed), np.array(parts), table, tuple(names), tuple(bounds), noise)
 
 
 def _shaped(law, frame, reference, level):
@@ -242,7 +242,7 @@ def _shaped(law, frame, reference, level):
             .mean()
         )
         x = dict(zip(families.AXES, np.array(mean.index.to_list(), float).T))
-        theta = varpro.solve(law, x, mean.to_numpy()[None], np.ones(len(mean))).theta[0]
+        theta = varpro.solve_problems(law, x, mean.to_numpy()[None], np.ones(len(mean))).theta[0]
         grid = law.basis(
             {
                 a: reference.loc[reference["dataset"] == name, a].to_numpy(float)
@@ -262,11 +262,11 @@ def _shaped(law, frame, reference, level):
 
 
 @dataclass(frozen=True)
-class JointFit:
+class MixedFit:
     """A fitted joint law. Predictions are made in logarithms and told in the metric's unit."""
 
-    form: Form
-    data: Cells
+    form: MixedForm
+    data: SurfaceCells
     seen: np.ndarray  # (n,) booleans: the cells that the fit may use
     variances: tuple[
         np.ndarray, ...
@@ -290,7 +290,7 @@ class JointFit:
     def posterior(
         self, points: pd.DataFrame, metric: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """ln of a metric at `points` (columns of the cells): mean (m,), covariance (m, m), noise variance of a run (m,).
+        """Ln of a metric at `points` (columns of the cells): mean (m,), covariance (m, m), noise variance of a run (m,).
 
         Raises InputError for a column, a surface or a metric that the law has not seen, and
         for an axis below 1.
@@ -361,13 +361,13 @@ class JointFit:
 
     def _model(self, frame, k):
         level = np.where(self.seen, self.rotated[:, 0], np.nan)
-        return model(frame, self.data.frame, self.form if k == 0 else RATIO, level)
+        return build_model(frame, self.data.frame, self.form if k == 0 else RATIO, level)
 
     def _known(self, points):
         if missing := [name for name in self.data.frame if name not in points]:
             raise InputError(f"the points lack the column {' and '.join(missing)}")
         for axis in self.data.frame.columns[len(PAIR) :]:
-            if (fitting.numbers(points[axis], axis) < 1).any():
+            if (fitting.check_numbers(points[axis], axis) < 1).any():
                 raise InputError(f"{axis} must be 1 or more at every point")
         known = self.data.frame[PAIR].drop_duplicates()
         strangers = points[PAIR].merge(known, how="left", indicator=True)["_merge"] != "both"
@@ -379,13 +379,15 @@ class JointFit:
         return points[list(self.data.frame)].reset_index(drop=True)
 
 
-def fit(table: pd.DataFrame, form: Form = JOINT, hide: pd.DataFrame | None = None) -> JointFit:
+def fit_mixed(
+    table: pd.DataFrame, form: MixedForm = JOINT, hide: pd.DataFrame | None = None
+) -> MixedFit:
     """Fit a joint law to all surfaces of `table` (columns dataset, max_seq_len, metric, n_layers, d_emb, value).
 
     hide: cells (columns of the cells) whose metrics the fit must not see. Raises InputError as
-    `cells` does, and if a surface is hidden altogether.
+    `make_cells` does, and if a surface is hidden altogether.
     """
-    data = cells(table)
+    data = make_cells(table)
     seen = np.ones(len(data), bool)
     if hide is not None:
         hidden = hide[list(data.frame)].drop_duplicates()
@@ -405,19 +407,19 @@ def _fit(data, form, seen):
         raise InputError(
             f"every cell of {told} is hidden; leave the law some to know the surface by"
         )
-    blank = JointFit(form, data, seen, ())
+    blank = MixedFit(form, data, seen, ())
     columns = range(len(data.metrics))
     found = [
-        estimate(blank._model(data.frame, k), blank.rotated[:, k], np.flatnonzero(seen))
+        estimate_variances(blank._model(data.frame, k), blank.rotated[:, k], np.flatnonzero(seen))
         for k in columns
     ]
     return replace(blank, variances=tuple(found))
 
 
-def held_out(
-    table: pd.DataFrame, forms: Sequence[Form] = FORMS, level: float = 0.9
+def mixed_heldout(
+    table: pd.DataFrame, forms: Sequence[MixedForm] = FORMS, level: float = 0.9
 ) -> pd.DataFrame:
-    """Predict hidden cells with each form; rows as `fitting.held_out_surfaces` gives them.
+    """Predict hidden cells with each form; rows as `fitting.heldout_by_surface` gives them.
 
     What is hidden is hidden whole: a left-out cell in every metric of its surface, a larger
     N or the largest d in every surface and metric of its log; other logs stay visible. The
@@ -425,7 +427,7 @@ def held_out(
     leave-one-out they are estimated with a fourteenth of all cells set aside at a time.
     """
     fitting.check_level(level)
-    data = cells(table)
+    data = make_cells(table)
     rotation = _rotation(len(data.metrics))
     aside, dof = _aside(data), max(1, data.frame["dataset"].nunique() - 1)
     ratios = {
@@ -454,7 +456,7 @@ def held_out(
     return rows.assign(ape=100 * (rows["predicted"] / rows["value"] - 1).abs())
 
 
-def choose(table: pd.DataFrame, forms: Sequence[Form] = FORMS) -> pd.DataFrame:
+def choose_form(table: pd.DataFrame, forms: Sequence[MixedForm] = FORMS) -> pd.DataFrame:
     """Which form would the visible cells choose in each split, by leaving each of them out?
 
     The score is the mean log density that a form gives to ln y of a visible cell (the
@@ -462,7 +464,7 @@ def choose(table: pd.DataFrame, forms: Sequence[Form] = FORMS) -> pd.DataFrame:
     weighs a log by its own noise. One row a split, dataset (the log whose cells are
     hidden) and law: score, and chosen (the best of its split). Nothing hidden is looked at.
     """
-    data = cells(table)
+    data = make_cells(table)
     y = (data.log @ _rotation(len(data.metrics)))[:, 0]
     rows = []
     for hidden, split, name in _aside(data):
@@ -470,8 +472,8 @@ def choose(table: pd.DataFrame, forms: Sequence[Form] = FORMS) -> pd.DataFrame:
         visible = np.full(len(data), np.nan)
         visible[seen] = y[seen]
         for form in forms:
-            found = model(data.frame, data.frame, form, visible)
-            mean, variance = leave_one_out(found, estimate(found, y, seen), y, seen)
+            found = build_model(data.frame, data.frame, form, visible)
+            mean, variance = loo_moments(found, estimate_variances(found, y, seen), y, seen)
             rows.append(
                 (
                     split,
@@ -493,7 +495,7 @@ def _aside(data):
         for i, group in enumerate(np.array_split(order, GROUPS))
     ]
     for name, rows in data.frame.groupby("dataset"):
-        masks = fitting.splits(rows)
+        masks = fitting.hidden_cells(rows)
         parts += [
             (rows.index[mask[0]], split, name)
             for split, mask in masks.items()
@@ -503,8 +505,8 @@ def _aside(data):
 
 
 @THREADS.wrap(limits=1)
-def leave_one_out(
-    model: Model, variances, y: np.ndarray, seen: np.ndarray
+def loo_moments(
+    model: MixedModel, variances, y: np.ndarray, seen: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of each of the rows `seen` given the others, in closed form."""
     inverse = np.linalg.inv(model.covariance(variances)[np.ix_(seen, seen)])
@@ -525,10 +527,10 @@ def _predict_hidden(data, form, k, hidden, split):
     y = data.log @ _rotation(len(data.metrics))
     seen = np.ones(len(data), bool)
     seen[hidden] = False
-    found = model(data.frame, data.frame, form, np.where(seen, y[:, 0], np.nan))
-    variances = estimate(found, y[:, k], np.flatnonzero(seen))
+    found = build_model(data.frame, data.frame, form, np.where(seen, y[:, 0], np.nan))
+    variances = estimate_variances(found, y[:, k], np.flatnonzero(seen))
     if split == "leave-one-out":
-        mean, variance = leave_one_out(found, variances, y[:, k], np.arange(len(data)))
+        mean, variance = loo_moments(found, variances, y[:, k], np.arange(len(data)))
         return mean[hidden], variance[hidden]
     mean, spread = condition(found, variances, y[:, k], np.flatnonzero(seen), np.asarray(hidden))
     own = found.covariance(variances) - found.covariance(variances, noise=False)
@@ -553,8 +555,8 @@ def _negative_reml(variances, fixed, parts, powers, y):
 
 
 @THREADS.wrap(limits=1)
-def estimate(
-    model: Model, y: np.ndarray, seen: np.ndarray, start: np.ndarray | None = None
+def estimate_variances(
+    model: MixedModel, y: np.ndarray, seen: np.ndarray, start: np.ndarray | None = None
 ) -> np.ndarray:
     """Log-variances by REML on the rows `seen`; the search begins at `start`, or at fixed values."""
     fixed = _independent(model.fixed[seen])
@@ -570,7 +572,7 @@ def estimate(
 
 
 @THREADS.wrap(limits=1)
-def condition(model: Model, variances, y: np.ndarray, seen: np.ndarray, asked: np.ndarray):
+def condition(model: MixedModel, variances, y: np.ndarray, seen: np.ndarray, asked: np.ndarray):
     """Mean (m,) and covariance (m, m) of the noise-free law at rows `asked`, given rows `seen`."""
     whole, law = model.covariance(variances), model.covariance(variances, noise=False)
     factor = np.linalg.cholesky(whole[np.ix_(seen, seen)])
@@ -600,7 +602,7 @@ def _independent(columns):
 # ---------------------------------------------------------------- what may be claimed
 
 
-def claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def assess_claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     """Does the metric decline towards the largest N or d of a log, and does N or d matter at all?
 
     One row a log and axis: dataset, axis, decline and effect (booleans), and by whom each is
@@ -611,16 +613,18 @@ def claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     (Bonferroni). Read from the metrics' common level.
     """
     fitting.check_level(level)
-    data = cells(table)
+    data = make_cells(table)
     y = (data.log @ _rotation(len(data.metrics)))[:, 0]
-    found = model(data.frame, data.frame, JOINT)
-    return claims_of(data.frame, found, estimate(found, y, np.arange(len(y))), y, level)
+    found = build_model(data.frame, data.frame, JOINT)
+    return assess_claims_at(
+        data.frame, found, estimate_variances(found, y, np.arange(len(y))), y, level
+    )
 
 
-def claims_of(
-    frame: pd.DataFrame, found: Model, variances, y: np.ndarray, level: float
+def assess_claims_at(
+    frame: pd.DataFrame, found: MixedModel, variances, y: np.ndarray, level: float
 ) -> pd.DataFrame:
-    """`claims` for one common level `y` of the cells `frame`, its model and its log-variances."""
+    """`assess_claims` for one common level `y` of the cells `frame`, its model and its log-variances."""
     everything = np.arange(len(y))
     mean, spread = condition(found, variances, y, everything, everything)
     logs = frame["dataset"].unique()

@@ -1,8 +1,8 @@
 """What a fitted law says about the next model.
 
-Where does more stop helping (`turning_point`, `optimum`), which configuration should be
-trained next (`plan`, `next_runs`), what would following the plan have cost on surfaces that
-are known (`replay`), and how many seeds does it take to see a difference (`seeds_needed`)?
+Where does more stop helping (`turning_point`, `find_optimum`), which configuration should be
+trained next (`choose_by_law`, `next_runs`), what would following the plan have cost on surfaces that
+are known (`replay_plans`), and how many seeds does it take to see a difference (`seeds_needed`)?
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from scipy.stats import norm
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed, varpro
-from perflaw.study.paper import published
-from perflaw.laws.fitting import Fit, contrast
 from perflaw.laws.families import Law
+from perflaw.laws.fitting import Fit, contrast_estimates
+from perflaw.study.paper import published
 
 STEP = 1e-4  # in the logarithm of an axis, for its slope
 REACH = 16.0  # turning points are looked for up to this many times the largest measured value
@@ -44,7 +44,7 @@ class TurningPoint:
         return bool(self.low <= 1 or np.isinf(self.high))
 
 
-def slope(law: Law, x: dict[str, np.ndarray], axis: str, theta: np.ndarray) -> np.ndarray:
+def axis_slope(law: Law, x: dict[str, np.ndarray], axis: str, theta: np.ndarray) -> np.ndarray:
     """Coefficients (..., n, p) of the linear parameters in dy / d ln(axis) at the points x."""
     up, down = (law.basis({**x, axis: x[axis] * np.exp(sign * STEP)}, theta) for sign in (1, -1))
     return (up - down) / (2 * STEP)
@@ -63,7 +63,7 @@ def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFra
         for axis in fit.law.axes:
             turn, measured = turning_point(fit, axis, level), fit.points[axis]
             told = {
-                "surface": published.label(key),
+                "surface": published.surface_label(key),
                 "axis": axis,
                 **asdict(turn),
                 "open": turn.open,
@@ -101,8 +101,8 @@ def turning_point(
         x = {name: np.full(len(values), value) for name, value in middle.items()} | {
             axis: np.asarray(values)
         }
-        return varpro.design(
-            replace(law, basis=lambda x, theta: slope(law, x, axis, theta)), x, theta
+        return varpro.design_columns(
+            replace(law, basis=lambda x, theta: axis_slope(law, x, axis, theta)), x, theta
         )
 
     theta, beta, _, _ = fit.candidates(level)  # the first of them is the fit itself
@@ -115,7 +115,7 @@ def turning_point(
         estimate = brentq(lambda value: (rows([value], theta[:1])[0] @ beta[0])[0], *bracket)
 
     theta, beta, triangle, slack, at_bound = _fits_within(fit, axis, level)
-    rise, spread = contrast(rows(places, theta), beta, triangle)
+    rise, spread = contrast_estimates(rows(places, theta), beta, triangle)
     flat = rise**2 <= slack[:, None] * spread  # level there, within what is allowed
     flips = np.sign(rise[:, 1:]) * np.sign(rise[:, :-1]) < 0
     share = rise[:, :-1] / np.where(flips, rise[:, :-1] - rise[:, 1:], 1.0)
@@ -177,9 +177,9 @@ def _fits_within(fit, axis, level):
     theta = fit.pinned(own, held).theta
     x = {name: fit.points[name].to_numpy(float) for name in fit.law.axes}
     beta, rss, _, triangle = varpro.least_squares(
-        varpro.design(fit.law, x, theta), fit.y, fit.weights
+        varpro.design_columns(fit.law, x, theta), fit.y, fit.weights
     )
-    slack = fitting.allowed(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
+    slack = fitting.profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
     within = slack >= 0
     return (
         theta[within],
@@ -211,7 +211,7 @@ class Optimum:
     regret: float
 
 
-def optimum(
+def find_optimum(
     fit: Fit,
     parameters: float | None = None,
     flops: float | None = None,
@@ -246,7 +246,7 @@ def optimum(
             grid[axis] = fit.points[axis].median()
     if max_seq_len is not None:
         grid["max_seq_len"] = float(max_seq_len)
-    grid = affordable(grid, parameters, flops)
+    grid = within_budget(grid, parameters, flops)
     value = fit.predict(grid)
     best = int(value.argmax())
     drawn = fit.bootstrap(n_draws, seed).to_numpy()
@@ -272,7 +272,7 @@ def optimum(
     )
 
 
-def closed_form(fit: Fit) -> dict[str, dict]:
+def closed_form_optimum(fit: Fit) -> dict[str, dict]:
     """The Performance Law's stationary points, x* = k^(-1/p), and whether each is a valid maximum.
 
     For each axis: estimate, maximum (the paper's weight w / p is positive), and beyond_one
@@ -293,7 +293,7 @@ def closed_form(fit: Fit) -> dict[str, dict]:
     return answer
 
 
-def affordable(
+def within_budget(
     candidates: pd.DataFrame, parameters: float | None = None, flops: float | None = None
 ) -> pd.DataFrame:
     """The candidates within a budget of non-embedding parameters and of FLOPs a token.
@@ -320,7 +320,7 @@ def affordable(
 
 
 def _weights(points):
-    groups = families.parameters(points["n_layers"], points["d_emb"])
+    groups = families.parameters_by_group(points["n_layers"], points["d_emb"])
     return groups["attention"] + groups["feed_forward"]
 
 
@@ -336,7 +336,7 @@ def _flops(points):
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlannedChoice:
     """A choice among candidates, by position.
 
     choice: what to use or train next; best_seen: the best measured candidate; best_mean:
@@ -352,7 +352,9 @@ class Plan:
     regret: float
 
 
-def plan(draws: np.ndarray, measured: np.ndarray, confidence: float = 0.9) -> Plan:
+def choose_by_law(
+    draws: np.ndarray, measured: np.ndarray, confidence: float = 0.9
+) -> PlannedChoice:
     """Stay with the best measured candidate, unless the law is confident that another is better.
 
     draws: noise-free surfaces (draws, m) that the data allow, as `joint.JointFit.draws` gives
@@ -373,7 +375,7 @@ def plan(draws: np.ndarray, measured: np.ndarray, confidence: float = 0.9) -> Pl
     choice = int(sure[mean[sure].argmax()]) if len(sure) else best_seen
     told = chance[choice] if len(sure) else chance.max()
     regret = float((draws.max(axis=1) - draws[:, choice]).mean())
-    return Plan(choice, best_seen, int(mean.argmax()), float(told), regret)
+    return PlannedChoice(choice, best_seen, int(mean.argmax()), float(told), regret)
 
 
 def next_runs(mean: np.ndarray, covariance: np.ndarray, noise: np.ndarray, n: int = 3) -> list[int]:
@@ -419,7 +421,7 @@ def seeds_needed(
 # ---------------------------------------------------------------- the plan, replayed
 
 
-def replay(
+def replay_plans(
     table: pd.DataFrame,
     budgets=(1.0, 0.5),
     confidence: float = 0.9,
@@ -437,14 +439,14 @@ def replay(
     plan, the joint law's best mean, the best visible cell, a log-quadratic of the surface
     alone, and the largest model.
     """
-    whole = mixed.fit(table)
+    whole = mixed.fit_mixed(table)
     rows = []
     for name, log in whole.data.frame.groupby("dataset"):
-        for split, mask in fitting.splits(log).items():
+        for split, mask in fitting.hidden_cells(log).items():
             if split == "leave-one-out":
                 continue
             hidden = log[mask[0]]
-            law = mixed.fit(table, hide=hidden)
+            law = mixed.fit_mixed(table, hide=hidden)
             for metric in whole.data.metrics:
                 draws = law.draws(log, metric, n_draws, seed)
                 unit = np.sqrt(whole.posterior(log, metric)[2])
@@ -459,7 +461,7 @@ def replay(
                     for budget in budgets:
                         allowed = cost <= budget * cost.max() * (1 + 1e-9)
                         at = surface.index[allowed]
-                        told = plan(draws[:, at], measured[at], confidence)
+                        told = choose_by_law(draws[:, at], measured[at], confidence)
                         choices = {
                             "guarded plan": told.choice,
                             "joint law's best": told.best_mean,
@@ -472,21 +474,21 @@ def replay(
                             regret = np.log(best / value)
                             rows.append(
                                 {
-                                    **dict(
-                                        split=split,
-                                        dataset=name,
-                                        max_seq_len=length,
-                                        metric=metric,
-                                        budget=budget,
-                                        rule=rule,
-                                    ),
+                                    **{
+                                        "split": split,
+                                        "dataset": name,
+                                        "max_seq_len": length,
+                                        "metric": metric,
+                                        "budget": budget,
+                                        "rule": rule,
+                                    },
                                     **surface.loc[at[choice], list(families.AXES)].to_dict(),
-                                    **dict(
-                                        value=value,
-                                        best=best,
-                                        regret=regret,
-                                        noises=regret / unit[at[choice]],
-                                    ),
+                                    **{
+                                        "value": value,
+                                        "best": best,
+                                        "regret": regret,
+                                        "noises": regret / unit[at[choice]],
+                                    },
                                 }
                             )
     return pd.DataFrame(rows)

@@ -38,7 +38,7 @@ class Solution(NamedTuple):
     tied: np.ndarray  # (B,) booleans: other exponents, elsewhere, fit equally well
 
 
-def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
+def solve_problems(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
     """The best parameters of every problem of the batch.
 
     Where the data cannot tell exponents apart, the smallest are taken: those nearest to a
@@ -47,7 +47,7 @@ def solve(law: Law, x: Axes, y: np.ndarray, weights: np.ndarray) -> Solution:
     batch = max(len(y), len(np.atleast_2d(weights)))
     if not law.exponents:
         theta = np.zeros((batch, 0))
-        beta, rss, _, _ = least_squares(design(law, x, theta), y, weights)
+        beta, rss, _, _ = least_squares(design_columns(law, x, theta), y, weights)
         return Solution(theta, beta, rss, np.ones(batch, bool), np.zeros(batch, bool))
     y = np.broadcast_to(y, (batch, y.shape[-1]))
     problem, theta = _valleys(law, x, y, weights)
@@ -63,9 +63,9 @@ def solve_pinned(
 ) -> Solution:
     """One problem, y and weights (n,), solved with exponent `index` held at each of the values."""
     low, high = np.array(list(law.exponents.values())).T
-    spots = np.unique(np.delete(lattice(law, x, GRID), index, axis=1), axis=0)
+    spots = np.unique(np.delete(exponent_lattice(law, x, GRID), index, axis=1), axis=0)
     theta = np.concatenate([np.insert(spots, index, value, axis=1) for value in values])
-    rss = _rss_on_lattice(design(law, x, theta), y[None], weights)[0].reshape(
+    rss = _rss_on_lattice(design_columns(law, x, theta), y[None], weights)[0].reshape(
         len(values), len(spots)
     )
     starts = np.argsort(rss, axis=1, kind="stable")[:, :VALLEYS]
@@ -92,7 +92,7 @@ def _best(refined, problem, batch):
     return Solution(*(part[best] for part in refined[:4]), tied)
 
 
-def design(law: Law, x: Axes, theta: np.ndarray) -> np.ndarray:
+def design_columns(law: Law, x: Axes, theta: np.ndarray) -> np.ndarray:
     """The law's columns for each row of theta, (B, n, p).
 
     Raises InputError if a law with exponents does not give one set of columns for each row.
@@ -120,7 +120,7 @@ def least_squares(columns: np.ndarray, y: np.ndarray, weights: np.ndarray):
     return beta, np.sum(weights * residual**2, axis=-1), q, r
 
 
-def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
+def exponent_lattice(law: Law, x: Axes, size: int) -> np.ndarray:
     """Every combination of `size` values or one more per exponent within its bounds, (G, q).
 
     A column of a law can swing from rising to falling within a few hundredths of its
@@ -138,7 +138,7 @@ def lattice(law: Law, x: Axes, size: int) -> np.ndarray:
         mesh = np.linspace(low, high, 601)
         theta = np.tile(middle, (len(mesh), 1))
         theta[:, i] = mesh
-        columns = design(law, x, theta)
+        columns = design_columns(law, x, theta)
         columns = columns - columns.mean(axis=1, keepdims=True)
         columns = columns / np.maximum(np.linalg.norm(columns, axis=1, keepdims=True), 1e-300)
         chord = np.linalg.norm(
@@ -155,7 +155,7 @@ def exponent_slopes(law: Law, x: Axes, theta: np.ndarray, beta: np.ndarray) -> n
     """Derivatives of basis @ beta by each exponent, (B, n, q), by central differences."""
     step, slopes = 1e-5, []
     for shift in step * np.eye(theta.shape[1]):
-        change = design(law, x, theta + shift) - design(law, x, theta - shift)
+        change = design_columns(law, x, theta + shift) - design_columns(law, x, theta - shift)
         slopes.append(np.einsum("bnp,bp->bn", change, beta) / (2 * step))
     return np.stack(slopes, axis=-1)
 
@@ -173,8 +173,8 @@ def residual_slopes(
 
 def _valleys(law, x, y, weights):
     """The lowest local minima of each problem on the grid of exponents: problem (M,), theta (M, q)."""
-    theta = lattice(law, x, GRID)
-    rss = _rss_on_lattice(design(law, x, theta), y, weights)
+    theta = exponent_lattice(law, x, GRID)
+    rss = _rss_on_lattice(design_columns(law, x, theta), y, weights)
     shape = [len(np.unique(axis)) for axis in theta.T]
     around = minimum_filter(rss.reshape(-1, *shape), size=(1, *[3] * len(shape)), mode="nearest")
     around = around.reshape(rss.shape)
@@ -219,16 +219,16 @@ def _rss_on_lattice(columns, y, weights):
 def _refine(law, x, y, weights, theta, low, high, steps=100):
     """Levenberg-Marquardt over the exponents of each problem, kept within their bounds, (q,) or (M, q)."""
     low, high = np.broadcast_to(low, theta.shape), np.broadcast_to(high, theta.shape)
-    beta, rss, q, _ = least_squares(design(law, x, theta), y, weights)
+    beta, rss, q, _ = least_squares(design_columns(law, x, theta), y, weights)
     theta, damping, busy = theta.copy(), np.full(len(theta), 1e-3), np.arange(len(theta))
     for _ in range(steps):
         if not len(busy):
             break
         now, values, own = theta[busy], y[busy], weights[busy] if weights.ndim == 2 else weights
         slope = residual_slopes(law, x, now, beta[busy], own, q[busy])
-        residual = (values - np.einsum("bnp,bp->bn", design(law, x, now), beta[busy])) * np.sqrt(
-            own
-        )
+        residual = (
+            values - np.einsum("bnp,bp->bn", design_columns(law, x, now), beta[busy])
+        ) * np.sqrt(own)
         gradient = np.einsum("bnq,bn->bq", slope, residual)
         stuck = ((now <= low[busy]) & (gradient >= 0)) | ((now >= high[busy]) & (gradient <= 0))
         slope, gradient = np.where(stuck[:, None], 0.0, slope), np.where(stuck, 0.0, gradient)
@@ -240,7 +240,9 @@ def _refine(law, x, y, weights, theta, low, high, steps=100):
         promise = -np.einsum(
             "bq,bq->b", step, 2 * gradient + np.einsum("bqr,br->bq", curvature, step)
         )
-        trial_beta, trial_rss, trial_q, _ = least_squares(design(law, x, trial), values, own)
+        trial_beta, trial_rss, trial_q, _ = least_squares(
+            design_columns(law, x, trial), values, own
+        )
         gain = rss[busy] - trial_rss
         better = gain > 1e-10 * rss[busy]
         done = (

@@ -44,14 +44,14 @@ SOURCES = {
 }
 
 
-def load(name: str | os.PathLike, **options) -> InteractionLog:
+def load_log(name: str | os.PathLike, **options) -> InteractionLog:
     """A log by name or path: "synthetic", a file, a file of the folder PERFLAW_DATA, "ml-100k" or "ml-1m".
 
     A file of the folder goes by its name with or without ending. Options are those of
     `interactions.read_log`, for files. Raises InputError, in one line, for what cannot be had.
     """
     name = os.fspath(name)
-    here = {} if name == "synthetic" else local()
+    here = {} if name == "synthetic" else local_logs()
     if Path(name).is_file():
         return read_log(name, **options)
     if path := here.get(name) or next((path for path in here.values() if path.name == name), None):
@@ -76,7 +76,7 @@ def load(name: str | os.PathLike, **options) -> InteractionLog:
     )
 
 
-def local() -> dict[str, Path]:
+def local_logs() -> dict[str, Path]:
     """The logs in the folder PERFLAW_DATA by name; empty where it is not set. `NAME.items.parquet` describes items."""
     folder = os.environ.get(FOLDER)
     if not folder:
@@ -93,12 +93,12 @@ def local() -> dict[str, Path]:
     return found
 
 
-def names() -> list[str]:
-    """What `load` knows without downloading: the synthetic log, then those of the folder PERFLAW_DATA."""
-    return ["synthetic", *local()]
+def available_logs() -> list[str]:
+    """What `load_log` knows without downloading: the synthetic log, then those of the folder PERFLAW_DATA."""
+    return ["synthetic", *local_logs()]
 
 
-def cache() -> Path:
+def cache_folder() -> Path:
     """The folder of what was downloaded: PERFLAW_CACHE, or the system's place for such."""
     import pooch
 
@@ -114,10 +114,10 @@ def fetch(name: str, url: str, checksum: str) -> Path:
 
     pooch.get_logger().setLevel("WARNING")
     file = Path(url).name
-    mend = f"download {url} elsewhere and put it, as {file}, into {cache()}"
+    mend = f"download {url} elsewhere and put it, as {file}, into {cache_folder()}"
     try:
-        cache().mkdir(parents=True, exist_ok=True)
-        return Path(pooch.retrieve(url, checksum, file, cache(), progressbar=True))
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        return Path(pooch.retrieve(url, checksum, file, cache_folder(), progressbar=True))
     except ValueError as error:  # pooch's word for a checksum that differs
         raise InputError(
             f"{name}: {file} is not the published file (its checksum differs); {mend}"
@@ -131,12 +131,12 @@ def fetch(name: str, url: str, checksum: str) -> Path:
 def _fetched(name) -> Path:
     """The log as Parquet in the cache, downloaded and converted where it is not there yet."""
     source = SOURCES[name]
-    converted = cache() / f"{name}-{source.checksum[-8:]}.parquet"
+    converted = cache_folder() / f"{name}-{source.checksum[-8:]}.parquet"
     if converted.exists():
         return converted
     duckdb = require("duckdb", f"{name} is kept as Parquet, which")
     path = fetch(name, source.url, source.checksum)
-    mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache()}"
+    mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache_folder()}"
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / Path(source.member).name
         try:
@@ -153,6 +153,6 @@ def _fetched(name) -> Path:
             ) from None
         except (OSError, duckdb.Error) as error:
             raise InputError(
-                f"{name} could not be converted in {cache()} ({error}); is the disk full?"
+                f"{name} could not be converted in {cache_folder()} ({error}); is the disk full?"
             ) from error
     return converted

@@ -469,7 +469,7 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
     interaction between the two times; users without an earlier interaction have no target.
     Raises InputError where there is no clock, or where a part is empty.
     """
-    if not (0 < validation and 0 < test and validation + test < 1):
+    if not (validation > 0 and test > 0 and validation + test < 1):
         raise InputError(
             f"the shares {validation} and {test} of a global-time split must be above 0 and below 1 together"
         )
@@ -542,7 +542,7 @@ def _duplicates(log):
     )
 
 
-def spans(starts, lengths) -> np.ndarray:
+def concatenated_ranges(starts, lengths) -> np.ndarray:
     """start, start + 1, … of each start, `length` of them, one span after another."""
     return np.arange(lengths.sum()) + np.repeat(starts - _offsets(lengths)[:-1], lengths)
 

@@ -1,7 +1,7 @@
 """Tables of what logs are like, and what was recorded of logs that may not be handed on.
 
 Public logs are measured once and the numbers kept in data/logs/ (data/README.md says how);
-`with_recorded` lays them beside those of the logs that are here.
+`with_recorded_logs` lays them beside those of the logs that are here.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from perflaw.paths import HOME
 FOLDER = HOME / "data" / "logs"
 
 
-def logs(names=()) -> dict[str, InteractionLog]:
+def load_study_logs(names=()) -> dict[str, InteractionLog]:
     """Logs by name: those named (or files, from the project's root), or else all that are here."""
     found = {}
-    for name in names or datasets.names():
-        log = datasets.load(HOME / name if (HOME / name).is_file() else name)
+    for name in names or datasets.available_logs():
+        log = datasets.load_log(HOME / name if (HOME / name).is_file() else name)
         found[log.name if (HOME / name).is_file() else name] = log
     return found
 
 
-def with_recorded(name: str, measured: pd.DataFrame) -> pd.DataFrame:
-    """`measured` (a column `log`), and below it the rows of data/logs/NAME.csv about other logs."""
+def with_recorded_logs(name: str, measured: pd.DataFrame) -> pd.DataFrame:
+    """`measure_log` (a column `log`), and below it the rows of data/logs/NAME.csv about other logs."""
     recorded = pd.read_csv(FOLDER / f"{name}.csv")
     return pd.concat(
         [measured, recorded[~recorded["log"].isin(measured["log"])]], ignore_index=True
     )
 
 
-def summaries(logs: dict[str, InteractionLog]) -> pd.DataFrame:
+def summary_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     """One row a log: `InteractionLog.summary` and the hash."""
     return pd.DataFrame(
         [{"log": name, **log.summary(), "hash": log.hash} for name, log in logs.items()]
     )
 
 
-def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
+def split_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     """Each log split by each rule that it supports, and what most popular reaches on it.
 
     Rules: leave one out; the same with ties reversed (where there are any at a target); global
@@ -76,7 +76,7 @@ def splits(logs: dict[str, InteractionLog]) -> pd.DataFrame:
         for rule, split in told.items():
             parts, ranks = (
                 split.summary(),
-                ranking.ranks(ranking.most_popular(split), split, split.test),
+                ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test),
             )
             rows.append(
                 {
@@ -102,7 +102,7 @@ def _targets(split):
     ]
 
 
-def curves(logs: dict[str, InteractionLog]) -> pd.DataFrame:
+def shape_curves(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     """Three curves a log, thinned to points even on a logarithmic axis: columns log, curve, x, y.
 
     length: share y of users with at least x interactions. popularity: share y of the
@@ -152,7 +152,7 @@ class Measure(NamedTuple):
     pooled: bool = True  # over all histories together, or each on its own
 
 
-def measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measure]:
+def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measure]:
     """The measures of this study; m, r and last are those of approximate entropy by user.
 
     With r > 0 items are numbered in the order of their ids. Raises InputError for unusable m, r or last.
@@ -162,10 +162,12 @@ def measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measur
     whose += " on item numbers" * (r > 0)
     by_user = lambda log: approximate.apen_by_user(
         in_order_of_ids(log) if r > 0 else log, m, r, last
-    )  # noqa: E731
+    )
     return [
         Measure(
-            "shannon", "entropy of the next item, knowing popularity only", approximate.shannon
+            "shannon",
+            "entropy of the next item, knowing popularity only",
+            approximate.shannon_entropy,
         ),
         Measure(
             "apen signed",
@@ -224,7 +226,7 @@ def _accuracy_limit(log):
     )
 
 
-def measured(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | InputError]:
+def measure_log(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | InputError]:
     """Each measure of a log by name; where it is undefined, the error that says why."""
     told = {}
     for measure in wanted:
@@ -235,7 +237,7 @@ def measured(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | In
     return told
 
 
-def entropies(
+def entropy_table(
     logs: dict[str, InteractionLog], m: int = 2, r: float = 0.0, last: int | None = None
 ) -> pd.DataFrame:
     """One row a log: all measures (nan where undefined), users too short for ApEn, share of transitions seen once."""
@@ -244,23 +246,23 @@ def entropies(
         once = Measure(
             "seen once", "share of transitions that occur once", approximate.share_seen_once
         )
-        told = measured(log, [*measures(m, r, last), once])
+        told = measure_log(log, [*available_measures(m, r, last), once])
         told = {
             measure: math.nan if isinstance(value, InputError) else value
             for measure, value in told.items()
         }
         rows.append(
-            {"log": name, "tokens": log.tokens, **told, "too short": too_short(log, m, last)}
+            {"log": name, "tokens": log.tokens, **told, "too short": count_too_short(log, m, last)}
         )
     return pd.DataFrame(rows)
 
 
-def too_short(log: InteractionLog, m: int = 2, last: int | None = None) -> int:
+def count_too_short(log: InteractionLog, m: int = 2, last: int | None = None) -> int:
     """Users whose history, or its last `last` interactions, has no template of length m + 1."""
     return int(np.count_nonzero(np.minimum(log.lengths, last or log.lengths) < m + 1))
 
 
-def cross_entropy(split: Split) -> float:
+def bigram_cross_entropy(split: Split) -> float:
     """What a bigram of the training part knows of the validation items: −mean ln p(item | the item before), nats.
 
     p(j | i) = (c_ij + a q_j) / (c_i + a), with counts of pairs in a row, popularity q (one added to each count), and the strength a of Dirichlet's prior
@@ -309,7 +311,7 @@ def worked_example(sequence: str, m: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def by_length(logs: dict[str, InteractionLog], m: int = 2) -> pd.DataFrame:
+def apen_by_length(logs: dict[str, InteractionLog], m: int = 2) -> pd.DataFrame:
     """Mean symbolic ApEn of the users of about one length: columns log, length (geometric mean), apen, users."""
     rows = []
     for name, log in logs.items():
@@ -332,7 +334,7 @@ def by_length(logs: dict[str, InteractionLog], m: int = 2) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sensitivity(
+def sensitivity_table(
     logs: dict[str, InteractionLog], orders=(1, 2, 4, 8), lengths=(25, 50, 100, 200)
 ) -> pd.DataFrame:
     """Symbolic ApEn by user for each m and L: columns log, m, last, mean, mean_absolute, too_short."""
@@ -363,7 +365,7 @@ def in_order_of_ids(log: InteractionLog) -> InteractionLog:
     return replace(log, items=ranks[log.items], item_ids=log.item_ids[order])
 
 
-def numbering(
+def numbering_table(
     logs: dict[str, InteractionLog],
     tolerances=(0, 1, 2, 100),
     last: int = 50,
@@ -405,7 +407,7 @@ def numbering(
 # ---------------------------------------------------------------- against a known truth
 
 
-def ruler(
+def estimator_bias_table(
     process: synthetic.Process,
     users=(30, 100, 300, 1_000, 3_000, 10_000, 30_000),
     mean_length: int = 50,
@@ -442,7 +444,7 @@ STRENGTHS = {  # of interventions, in the order in which they are shown
 }
 
 
-def under_interventions(
+def perturbation_table(
     process: synthetic.Process, strengths=STRENGTHS, seeds: int = 3, m: int = 2, **size
 ) -> pd.DataFrame:
     """How interventions on the training part change each measure, in per cent, over logs drawn with different seeds.
@@ -450,7 +452,7 @@ def under_interventions(
     Columns intervention, strength, measure, change (mean), sd (between seeds). The measure
     "truth" is the exact change of the entropy of the next item given the last, "tokens" that of D.
     """
-    kept = [measure for measure in measures(m) if measure.name != "accuracy limit"]
+    kept = [measure for measure in available_measures(m) if measure.name != "accuracy limit"]
     changes = []
     for seed in range(seeds):
         split = leave_one_out(process.sample(seed=seed, **size).log)
@@ -462,7 +464,8 @@ def under_interventions(
             after = {measure.name: measure.of(train) for measure in kept} | {"tokens": train.tokens}
             changed = {key: 100 * (after[key] - before[key]) / abs(before[key]) for key in before}
             changed["truth"] = 100 * (
-                true_entropy(process, name, strength, split.train.lengths) / process.entropy_rate
+                known_entropy_table(process, name, strength, split.train.lengths)
+                / process.entropy_rate
                 - 1
             )
             changes += [
@@ -475,7 +478,7 @@ def under_interventions(
     return grouped.agg(change="mean", sd="std").reset_index()
 
 
-def true_entropy(
+def known_entropy_table(
     process: synthetic.Process, intervention: str, strength: float, lengths: np.ndarray
 ) -> float:
     r"""The exact entropy (nats) of an item given the one before, after an intervention on a log of the process.

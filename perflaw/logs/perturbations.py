@@ -13,50 +13,50 @@ from dataclasses import replace
 import numpy as np
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import InteractionLog, Split, _offsets, spans
+from perflaw.logs.interaction_log import InteractionLog, Split, _offsets, concatenated_ranges
 
-INTERVENTIONS: dict[str, Callable[[InteractionLog, float, int], InteractionLog]] = {}
+PERTURBATIONS: dict[str, Callable[[InteractionLog, float, int], InteractionLog]] = {}
 
 
-def intervention(function):
-    """Add a function (log, strength, seed) → log to INTERVENTIONS."""
-    INTERVENTIONS[function.__name__] = function
+def register_perturbation(function):
+    """Add a function (log, strength, seed) → log to PERTURBATIONS."""
+    PERTURBATIONS[function.__name__] = function
     return function
 
 
 def apply(split: Split, name: str, strength: float, seed: int = 0) -> Split:
     """The split with one intervention on its training part; raises InputError for an unknown name or strength."""
-    if name not in INTERVENTIONS:
-        raise InputError(f"there is no intervention {name!r}; there are {', '.join(INTERVENTIONS)}")
+    if name not in PERTURBATIONS:
+        raise InputError(f"there is no intervention {name!r}; there are {', '.join(PERTURBATIONS)}")
     rule = f"{split.rule}; of the training part, {name} {strength:g}, seed {seed}"
     steps = (*split.interventions, (name, strength, seed))
     return replace(
         split,
-        train=INTERVENTIONS[name](split.train, strength, seed),
+        train=PERTURBATIONS[name](split.train, strength, seed),
         rule=rule,
         interventions=steps,
     )
 
 
-@intervention
+@register_perturbation
 def sample_users(log, strength, seed=0):
     """Keep a share of the users."""
     return log.sample_users(strength, seed)
 
 
-@intervention
+@register_perturbation
 def sample_time(log, strength, seed=0):
     """Keep the most recent share of the interactions. The seed is not used: another span would also be staler."""
     return log.sample_time(strength)
 
 
-@intervention
+@register_perturbation
 def truncate(log, strength, seed=0):
     """Keep the last `strength` interactions of each user. Nothing is random."""
     return log.last(_whole(strength, "interactions"))
 
 
-@intervention
+@register_perturbation
 def duplicate_users(log, strength, seed=0):
     """Add copies of a share of the users, as users of their own; 2.5 adds two of each and a third of half of them."""
     if not 0 <= strength < np.inf:
@@ -68,7 +68,7 @@ def duplicate_users(log, strength, seed=0):
     )
     users = np.concatenate([np.arange(log.n_users), extra])
     lengths = log.lengths[users]
-    at = spans(log.offsets[users], lengths)
+    at = concatenated_ranges(log.offsets[users], lengths)
     ids = np.concatenate(
         [
             log.user_ids.astype(object),
@@ -78,7 +78,7 @@ def duplicate_users(log, strength, seed=0):
     return _with(log, log.items[at], lengths, at, user_ids=ids)
 
 
-@intervention
+@register_perturbation
 def shuffle_order(log, strength, seed=0):
     """Let a share of the interactions, chosen at random, change places within their history; times stay in place."""
     rng = np.random.default_rng(seed)
@@ -89,7 +89,7 @@ def shuffle_order(log, strength, seed=0):
     return replace(log, items=items)
 
 
-@intervention
+@register_perturbation
 def replace_random(log, strength, seed=0):
     """Replace a share of the interactions by items drawn uniformly from the vocabulary."""
     rng = np.random.default_rng(seed)
@@ -98,7 +98,7 @@ def replace_random(log, strength, seed=0):
     return replace(log, items=np.where(chosen, random, log.items))
 
 
-@intervention
+@register_perturbation
 def insert_repeats(log, strength, seed=0):
     """After a share of the interactions insert the same one again, at the same time."""
     copies = 1 + (np.random.default_rng(seed).random(log.tokens) < _share(strength))
@@ -106,7 +106,7 @@ def insert_repeats(log, strength, seed=0):
     return _with(log, log.items[at], np.add.reduceat(copies, log.offsets[:-1]), at)
 
 
-@intervention
+@register_perturbation
 def remove_repeats(log, strength, seed=0):
     """Remove a share of the interactions with items that the user had before; 1 leaves no repeats."""
     return log.keep(
@@ -114,7 +114,7 @@ def remove_repeats(log, strength, seed=0):
     )
 
 
-@intervention
+@register_perturbation
 def k_core(log, strength, seed=0):
     """Keep the users and items with at least `strength` interactions among themselves. Nothing is random."""
     return log.k_core(_whole(strength, "interactions"))

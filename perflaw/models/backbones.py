@@ -1,6 +1,6 @@
 r"""The backbones: SASRec, a LLaMA-style decoder, HSTU, GRU4Rec and Mamba, as functions of weights and histories.
 
-A model is a dict of tensors (`new`) and one function (`hidden`): histories in, one vector of d
+A model is a dict of tensors (`init_weights`) and one function (`forward`): histories in, one vector of d
 numbers a position out. The score of item i there is the inner product of that vector with the
 item's embedding, the same that it has as an input. Matrices act from the right, so that the
 code reads like the equations (rows of x are positions):
@@ -81,10 +81,10 @@ class Architecture:
 
 def _of_kind(name, value, kind):
     """The value as the plain Python type that the setting has, so that equal configurations are the same; or InputError."""
-    if kind == "float | None" and value is None or kind == "int | None" and value is None:
+    if (kind == "float | None" and value is None) or (kind == "int | None" and value is None):
         return None
     kind = kind.removesuffix(" | None")
-    if kind == "bool" and isinstance(value, bool) or kind == "str" and isinstance(value, str):
+    if (kind == "bool" and isinstance(value, bool)) or (kind == "str" and isinstance(value, str)):
         return value
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if kind == "float" and number:
@@ -144,7 +144,7 @@ class Layout(NamedTuple):
         ]
 
 
-class Context(NamedTuple):
+class LayerContext(NamedTuple):
     """What the blocks of one forward pass share."""
 
     model: Architecture
@@ -167,7 +167,7 @@ class Context(NamedTuple):
 # ---------------------------------------------------------------- the blocks
 
 
-def sasrec(x: Tensor, w: Weights, c: Context) -> Tensor:
+def sasrec(x: Tensor, w: Weights, c: LayerContext) -> Tensor:
     y = layer_norm(x, w["norm_1"])
     mixed = attend(c.at(y) @ w["query"], y @ w["key"], y @ w["value"], c)
     x = c.at(x) + c.drop(mixed @ w["output"])
@@ -176,7 +176,7 @@ def sasrec(x: Tensor, w: Weights, c: Context) -> Tensor:
     return x + c.drop(inner @ w["down"] + w["down_bias"][..., None, :])
 
 
-def llama(x: Tensor, w: Weights, c: Context) -> Tensor:
+def llama(x: Tensor, w: Weights, c: LayerContext) -> Tensor:
     y = rms_norm(x, w["norm_1"])
     q, k = rotate(y @ w["query"], c), rotate(y @ w["key"], c)
     mixed = attend(c.at(q), k, y @ w["value"], c)
@@ -185,7 +185,7 @@ def llama(x: Tensor, w: Weights, c: Context) -> Tensor:
     return x + c.drop((F.silu(y @ w["gate"]) * (y @ w["up"])) @ w["down"])
 
 
-def hstu(x: Tensor, w: Weights, c: Context) -> Tensor:
+def hstu(x: Tensor, w: Weights, c: LayerContext) -> Tensor:
     y = layer_norm(x, w["norm_1"])
     u, v, q, k = F.silu(y @ w["uvqk"]).chunk(4, dim=-1)
     mixed = attend(c.at(q), k, v, c, pointwise_mix(w, c))
@@ -193,7 +193,7 @@ def hstu(x: Tensor, w: Weights, c: Context) -> Tensor:
     return c.at(x) + c.drop(gated) @ w["output"]
 
 
-def gru(x: Tensor, w: Weights, c: Context) -> Tensor:
+def gru(x: Tensor, w: Weights, c: LayerContext) -> Tensor:
     y = layer_norm(x, w["norm_1"])
     x = c.at(x) + c.drop(c.at(gated(y, w, c)) @ w["output"])
     y = layer_norm(x, w["norm_2"])
@@ -201,7 +201,7 @@ def gru(x: Tensor, w: Weights, c: Context) -> Tensor:
     return x + c.drop(inner @ w["down"] + w["down_bias"][..., None, :])
 
 
-def mamba(x: Tensor, w: Weights, c: Context) -> Tensor:
+def mamba(x: Tensor, w: Weights, c: LayerContext) -> Tensor:
     y = layer_norm(x, w["norm_1"])
     u, z = (y @ w["inward"]).chunk(2, dim=-1)
     u = F.silu(convolve(u, w["conv"], c) + w["conv_bias"][..., None, :])
@@ -219,7 +219,7 @@ BACKBONES = {"sasrec": sasrec, "llama": llama, "hstu": hstu, "gru": gru, "mamba"
 
 
 def layer_norm(x: Tensor, w: Tensor) -> Tensor:
-    """w is (…, 2, d): gain and bias."""
+    """W is (…, 2, d): gain and bias."""
     gain, bias = w.unbind(-2)
     if w.dim() == 2:
         return F.layer_norm(x, x.shape[-1:], gain, bias, NORM_EPS)
@@ -227,13 +227,13 @@ def layer_norm(x: Tensor, w: Tensor) -> Tensor:
 
 
 def rms_norm(x: Tensor, w: Tensor) -> Tensor:
-    """w is (…, d): gain."""
+    """W is (…, d): gain."""
     if w.dim() == 1:
         return F.rms_norm(x, x.shape[-1:], w, NORM_EPS)
     return F.rms_norm(x, x.shape[-1:], eps=NORM_EPS) * w[..., None, :]
 
 
-def rotate(x: Tensor, c: Context) -> Tensor:
+def rotate(x: Tensor, c: LayerContext) -> Tensor:
     """Rotary position embedding (Su et al. 2021) of each head, its halves paired; of an odd width the last number stays."""
     width = c.model.d_emb // c.model.n_heads
     half = width // 2
@@ -244,7 +244,7 @@ def rotate(x: Tensor, c: Context) -> Tensor:
     return torch.cat([a * cos - b * sin, b * cos + a * sin, rest], dim=-1).flatten(-2)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, c: Context, mix=None) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, c: LayerContext, mix=None) -> Tensor:
     """Causal attention within each row. q is (…, T, d) or, where c.last is set, (rows, d); so is what comes back."""
     mix, mixed = mix or softmax_mix, []
     tokens = [rows * width for rows, width in c.layout.shapes]
@@ -305,7 +305,7 @@ def pointwise_mix(w, c):
     return mix
 
 
-def convolve(u: Tensor, w: Tensor, c: Context) -> Tensor:
+def convolve(u: Tensor, w: Tensor, c: LayerContext) -> Tensor:
     """Each channel over the last TAPS places of its row: u (…, T, d), w (…, TAPS, d), the last of them for the place itself."""
     mixed = u * w[..., -1, None, :]
     for back in range(1, TAPS):
@@ -314,7 +314,7 @@ def convolve(u: Tensor, w: Tensor, c: Context) -> Tensor:
     return mixed
 
 
-def gated(x: Tensor, w: Weights, c: Context) -> Tensor:
+def gated(x: Tensor, w: Weights, c: LayerContext) -> Tensor:
     """The states of a gated recurrent unit along each row: x (…, T, d). (Cho et al. 2014; torch's variant, the reset after the product.)"""
 
     def advance(h, x):
@@ -330,7 +330,9 @@ def gated(x: Tensor, w: Weights, c: Context) -> Tensor:
     return recur(advance, x.new_zeros(*x.shape[:-2], c.layout.rows, c.model.d_emb), c, x)
 
 
-def selective(u: Tensor, delta: Tensor, b: Tensor, read: Tensor, a: Tensor, c: Context) -> Tensor:
+def selective(
+    u: Tensor, delta: Tensor, b: Tensor, read: Tensor, a: Tensor, c: LayerContext
+) -> Tensor:
     """C h, where h ← exp(Δ A) ⊙ h + Δ u B along each row: u, Δ (…, T, d); B, C (…, T, S); A (…, d, S), below 0."""
     a = a.unsqueeze(-3)
 
@@ -349,7 +351,7 @@ def selective(u: Tensor, delta: Tensor, b: Tensor, read: Tensor, a: Tensor, c: C
     )
 
 
-def recur(advance, state: Tensor, c: Context, *parts: Tensor) -> Tensor:
+def recur(advance, state: Tensor, c: LayerContext, *parts: Tensor) -> Tensor:
     """(state, what is told) ← advance(state, parts of a place) from place to place, for all rows that have it; what is told, (…, T, ·).
 
     state (…, rows, …) is that before the first place; parts are (…, T, ·). What a place needs fits in the cache. (A parallel
@@ -370,7 +372,7 @@ def recur(advance, state: Tensor, c: Context, *parts: Tensor) -> Tensor:
 # ---------------------------------------------------------------- the whole
 
 
-def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weights:
+def init_weights(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weights:
     """Weights before training, the same on every device.
 
     Embeddings are normal with deviation 0.02, matrices with that of Glorot and Bengio (2010), those that end
@@ -381,7 +383,7 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
     random = torch.Generator().manual_seed(seed)
     d, weights = model.d_emb, {}
     ends = {"uvqk": d, "inward": d, "recurrent": d, "conv": TAPS}  # of one of several side by side
-    for name, shape in shapes(model, n_items).items():
+    for name, shape in weight_shapes(model, n_items).items():
         if name in ("items", "positions"):
             weights[name] = torch.randn(shape, generator=random) * 0.02
         elif name.startswith("norm"):
@@ -409,7 +411,7 @@ def new(model: Architecture, n_items: int, seed: int = 0, device="cpu") -> Weigh
     return {name: weight.to(device) for name, weight in weights.items()}
 
 
-def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor of a model, embeddings first."""
     d, norm = model.d_emb, (model.d_emb,) if model.backbone == "llama" else (2, model.d_emb)
     square, wide = (
@@ -417,39 +419,43 @@ def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
         8 * math.ceil(d / 3),
     )  # of SwiGLU: 8 d / 3, in eights, which matrix products take two times as fast
     block = {
-        "sasrec": dict(
-            query=square,
-            key=square,
-            value=square,
-            output=square,
-            up=square,
-            up_bias=(d,),
-            down=square,
-            down_bias=(d,),
-        ),
-        "llama": dict(
-            query=square,
-            key=square,
-            value=square,
-            output=square,
-            gate=(d, wide),
-            up=(d, wide),
-            down=(wide, d),
-        ),
-        "hstu": dict(uvqk=(d, 4 * d), output=square, distance_bias=(model.max_seq_len,)),
-        "gru": dict(
-            inward=(d, 3 * d),
-            inward_bias=(3 * d,),
-            recurrent=(d, 3 * d),
-            recurrent_bias=(3 * d,),
-            output=square,
-        )
-        | dict(up=square, up_bias=(d,), down=square, down_bias=(d,)),
+        "sasrec": {
+            "query": square,
+            "key": square,
+            "value": square,
+            "output": square,
+            "up": square,
+            "up_bias": (d,),
+            "down": square,
+            "down_bias": (d,),
+        },
+        "llama": {
+            "query": square,
+            "key": square,
+            "value": square,
+            "output": square,
+            "gate": (d, wide),
+            "up": (d, wide),
+            "down": (wide, d),
+        },
+        "hstu": {"uvqk": (d, 4 * d), "output": square, "distance_bias": (model.max_seq_len,)},
+        "gru": {
+            "inward": (d, 3 * d),
+            "inward_bias": (3 * d,),
+            "recurrent": (d, 3 * d),
+            "recurrent_bias": (3 * d,),
+            "output": square,
+        }
+        | {"up": square, "up_bias": (d,), "down": square, "down_bias": (d,)},
         # d channels, not 2 d, which takes half as long again; the steps by one matrix, not two of low rank, which would save little at such d
-        "mamba": dict(
-            inward=(d, 2 * d), conv=(TAPS, d), conv_bias=(d,), delta=square, delta_bias=(d,)
-        )
-        | dict(B=(d, STATES), C=(d, STATES), log_A=(d, STATES), D=(d,), output=square),
+        "mamba": {
+            "inward": (d, 2 * d),
+            "conv": (TAPS, d),
+            "conv_bias": (d,),
+            "delta": square,
+            "delta_bias": (d,),
+        }
+        | {"B": (d, STATES), "C": (d, STATES), "log_A": (d, STATES), "D": (d,), "output": square},
     }[model.backbone]
     if model.time_bias:
         block["time_bias"] = (TIME_BUCKETS,)
@@ -461,25 +467,25 @@ def shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
     return outside | {name: (depth, *shape) for name, shape in block.items()} | {"norm": norm}
 
 
-def decays(name: str) -> bool:
+def is_decayed(name: str) -> bool:
     """Whether weight decay is for the tensor of that name: for matrices and items; not for norms, biases, positions and Mamba's A and D."""
     return not (
         name.startswith(("norm", "positions")) or name.endswith("bias") or name in ("log_A", "D")
     )
 
 
-def parameters(model: Architecture, n_items: int) -> dict[str, int]:
+def count_parameters(model: Architecture, n_items: int) -> dict[str, int]:
     """Trainable numbers by group: embedding (items and positions), attention (or what is in its place), feed_forward, norm."""
     groups = {"items": "embedding", "positions": "embedding"}
     groups |= dict.fromkeys(("gate", "up", "up_bias", "down", "down_bias"), "feed_forward")
     groups |= dict.fromkeys(("norm", "norm_1", "norm_2"), "norm")
     counted = dict.fromkeys(("embedding", "attention", "feed_forward", "norm"), 0)
-    for name, shape in shapes(model, n_items).items():
+    for name, shape in weight_shapes(model, n_items).items():
         counted[groups.get(name, "attention")] += math.prod(shape)
     return counted
 
 
-def hidden(
+def forward(
     weights: Weights,
     ids: Tensor,
     layout: Layout,
@@ -495,7 +501,7 @@ def hidden(
     and of the interaction after it. last (rows,) asks for one place of each row only, (rows, d):
     the last layer is then computed for those alone.
     """
-    x = look_up(weights["items"], ids) * math.sqrt(model.d_emb)
+    x = gather_rows(weights["items"], ids) * math.sqrt(model.d_emb)
     if "positions" in weights:
         table = weights["positions"]
         x = x + torch.cat(
@@ -506,7 +512,7 @@ def hidden(
             -2,
         )
     x = drop(x)
-    c = Context(model, layout, drop, times)
+    c = LayerContext(model, layout, drop, times)
     blocks = _blocks(weights, model)
     for block in blocks[:-1]:
         x = BACKBONES[model.backbone](x, block, c)
@@ -514,15 +520,15 @@ def hidden(
     return (rms_norm if model.backbone == "llama" else layer_norm)(x, weights["norm"])
 
 
-def look_up(table: Tensor, ids: Tensor) -> Tensor:
-    """table (…, V, d) at ids (…, T): (…, T, d)."""
+def gather_rows(table: Tensor, ids: Tensor) -> Tensor:
+    """Table (…, V, d) at ids (…, T): (…, T, d)."""
     if table.dim() == 2:
         return F.embedding(ids, table)
     first = torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]
     return F.embedding(ids + first, table.flatten(0, 1))
 
 
-def add_to(table: Tensor, ids: Tensor, rows: Tensor) -> None:
+def scatter_add_rows(table: Tensor, ids: Tensor, rows: Tensor) -> None:
     """Add rows (…, T, d) to table (…, V, d) at ids (…, T), in place."""
     if table.dim() == 3:
         ids = ids + torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from perflaw.logs.interaction_log import Split, spans
+from perflaw.logs.interaction_log import Split, concatenated_ranges
 from perflaw.models.ranking import Scorer
 
 RECENT = 0.1  # share of the training part that recent popularity looks at
@@ -60,7 +60,7 @@ def item_knn(split: Split) -> Scorer:
 
     def scorer(log, users, stops):
         lengths = stops - log.offsets[users]
-        at = spans(log.offsets[users], lengths)
+        at = concatenated_ranges(log.offsets[users], lengths)
         history = sparse.csr_array(
             (np.ones(len(at)), (np.repeat(np.arange(len(users)), lengths), log.items[at])),
             (len(users), log.n_items),

@@ -10,7 +10,7 @@ Models are often published under another rule, by which all of the history is re
 item too: `rank(..., seen="history")`. The two differ more than they seem to. A model that has just read the
 validation item often ranks it first.
 
-Whatever ranks items is a `Scorer`; `rank` asks it for blocks of users and items, so that memory
+Whatever ranks items is a `Scorer`; `rank_targets` asks it for blocks of users and items, so that memory
 does not grow with users × items, and keeps the rank of each user's target: metrics, standard errors,
 paired differences, groups of users and the expectation under sampled candidates are read from those.
 """
@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import InteractionLog, Split, spans
+from perflaw.logs.interaction_log import InteractionLog, Split, concatenated_ranges
 
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
 USERS, ITEMS = 256, 1 << 15  # scored at a time
@@ -37,7 +37,7 @@ A user's history is log.items[log.offsets[user] : stop].
 """
 
 
-class Ranked(NamedTuple):
+class RankedTargets(NamedTuple):
     """Where each user's target came, for the n users that have one."""
 
     users: np.ndarray  # (n,) positions in the log
@@ -49,14 +49,14 @@ class Ranked(NamedTuple):
     top: np.ndarray  # (n, k) items in order of score
 
 
-def rank(
+def rank_targets(
     scorer: Scorer,
     split: Split,
     targets: np.ndarray,
     top: int = 0,
     temperature: float = 1.0,
     seen: str = "training",
-) -> Ranked:
+) -> RankedTargets:
     """Rank each user's target by the rules above; targets is split.validation or split.test.
 
     seen: what is removed where nothing repeats, "training" (part) or "history" (all before the target). Raises FloatingPointError for scores that are not numbers.
@@ -81,7 +81,7 @@ def rank(
     ]
     back = np.empty_like(by_length)
     back[by_length] = np.arange(len(users))
-    return Ranked(users, *(np.concatenate(columns)[back] for columns in zip(*parts)))
+    return RankedTargets(users, *(np.concatenate(columns)[back] for columns in zip(*parts)))
 
 
 def _rank_some(scorer, split, users, targets, top, temperature, rule):
@@ -144,7 +144,7 @@ def _where(block, wanted, first, until):
     return torch.where(held[:, None], own, 0)
 
 
-def most_popular(split: Split) -> np.ndarray:
+def item_popularity(split: Split) -> np.ndarray:
     """(n_items,) scores: how often each item occurs in the training part."""
     return split.train.item_counts.astype(np.float64)
 
@@ -154,7 +154,7 @@ def removes_seen(split: Split) -> bool:
     return not split.log.repeats.any()
 
 
-def ranks(scores: np.ndarray, split: Split, targets: np.ndarray) -> np.ndarray:
+def rank_by_item_scores(scores: np.ndarray, split: Split, targets: np.ndarray) -> np.ndarray:
     """(n_targets,) rank of each user's target from 1, for scores (n_items,) that are the same for all users.
 
     `targets` is split.validation or split.test; users without one are left out.
@@ -183,7 +183,9 @@ def _seen(split, users, targets, rule="training"):
         else np.where(split.validation[users] >= 0, split.validation[users], targets)
     )
     lengths = stops - log.offsets[users]
-    return np.repeat(np.arange(len(users)), lengths), log.items[spans(log.offsets[users], lengths)]
+    return np.repeat(np.arange(len(users)), lengths), log.items[
+        concatenated_ranges(log.offsets[users], lengths)
+    ]
 
 
 # ---------------------------------------------------------------- metrics
@@ -196,15 +198,15 @@ def hit_rate(ranks: np.ndarray, k: int = 10) -> float:
 
 def ndcg(ranks: np.ndarray, k: int = 10) -> float:
     """NDCG@k with one target: the mean of 1 / log2(1 + rank) where the rank is at most k, else 0."""
-    return float(np.mean(gains(ranks, k)))
+    return float(np.mean(ndcg_gains(ranks, k)))
 
 
-def gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
+def ndcg_gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
     """Of each user, whose mean is NDCG@k."""
     return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
 
 
-def metrics(ranked: Ranked, n_items: int | None = None, cutoffs=CUTOFFS) -> dict[str, float]:
+def metrics(ranked: RankedTargets, n_items: int | None = None, cutoffs=CUTOFFS) -> dict[str, float]:
     """HR and NDCG at each cutoff, MRR and log-loss and, of a vocabulary of n_items, coverage where `top` reaches.
 
     Coverage@K is the share of all items that are among the first K for at least one user. The log-loss means something
@@ -224,11 +226,11 @@ def metrics(ranked: Ranked, n_items: int | None = None, cutoffs=CUTOFFS) -> dict
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Of a mean over users, as if users were drawn at random: of HR@k give (ranks <= k), of NDCG@k `gains`."""
+    """Of a mean over users, as if users were drawn at random: of HR@k give (ranks <= k), of NDCG@k `ndcg_gains`."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def paired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     """Mean of a − b over the same users, its standard error, and the two-sided p of no difference (paired t)."""
     from scipy.stats import t  # takes most of a second, which `perflaw log` has not
 
@@ -242,7 +244,9 @@ def paired(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     return float(difference.mean()), error, float(p)
 
 
-def by_group(ranked: Ranked, split: Split, targets: np.ndarray, groups: int = 4) -> pd.DataFrame:
+def by_group(
+    ranked: RankedTargets, split: Split, targets: np.ndarray, groups: int = 4
+) -> pd.DataFrame:
     """Metrics by how active users are and how popular their targets, in groups between quantiles (ties stay together).
 
     targets are those that `ranked` is of.
@@ -260,13 +264,13 @@ def by_group(ranked: Ranked, split: Split, targets: np.ndarray, groups: int = 4)
         member = np.searchsorted(edges, values, side="left")
         for group in np.unique(member):
             ranks = ranked.ranks[member == group]
-            error = standard_error(gains(ranks)) if len(ranks) > 1 else math.nan
+            error = standard_error(ndcg_gains(ranks)) if len(ranks) > 1 else math.nan
             rows.append((by, int(group) + 1, len(ranks), hit_rate(ranks), ndcg(ranks), error))
     return pd.DataFrame(rows, columns=["by", "group", "users", "HR@10", "NDCG@10", "se"])
 
 
-def sampled(
-    ranked: Ranked, negatives: int, replacement: bool = False, cutoffs=CUTOFFS
+def sampled_metrics(
+    ranked: RankedTargets, negatives: int, replacement: bool = False, cutoffs=CUTOFFS
 ) -> dict[str, float]:
     """HR and NDCG had each target been ranked among so many uniformly drawn items: their exact expectation.
 
@@ -294,10 +298,10 @@ def sampled(
     return told | {f"NDCG@{k} {how}": float(chance[:k] @ gain[:k]) for k in cutoffs}
 
 
-RULES = {
+SEEN_BY_PART = {
     "test": "training",
     "test, history removed": "history",
-}  # parts of a run record: what `rank` calls seen
+}  # parts of a run record: what `rank_targets` calls seen
 PROTOCOLS = {
     "1 of 2,500": (2_499, False),
     "1 of 2,500, with replacement": (2_499, True),
@@ -305,25 +309,25 @@ PROTOCOLS = {
 }
 
 
-def protocols(kept: Ranked, removed: Ranked) -> pd.DataFrame:
-    """HR@10 and NDCG@10 of one model under five protocols: test ranks under both of RULES, and sampled from the second."""
+def protocol_table(kept: RankedTargets, removed: RankedTargets) -> pd.DataFrame:
+    """HR@10 and NDCG@10 of one model under five protocols: test ranks under both of SEEN_BY_PART, and sampled from the second."""
     rows = [
         (name, hit_rate(found.ranks), ndcg(found.ranks))
         for name, found in (("all items", kept), ("all items, history removed", removed))
     ]
     rows += [
-        (name, *sampled(removed, *drawn, cutoffs=(10,)).values())
+        (name, *sampled_metrics(removed, *drawn, cutoffs=(10,)).values())
         for name, drawn in PROTOCOLS.items()
     ]
     return pd.DataFrame(rows, columns=["protocol", "HR@10", "NDCG@10"])
 
 
-def from_ranks(ranks: np.ndarray, split: Split, seen: str = "training") -> Ranked:
-    """Test ranks kept in a run record as `Ranked`, without losses and lists."""
+def ranked_from_ranks(ranks: np.ndarray, split: Split, seen: str = "training") -> RankedTargets:
+    """Test ranks kept in a run record as `RankedTargets`, without losses and lists."""
     users = np.flatnonzero(split.test >= 0)
     row, _ = _seen(split, users, split.test[users], seen)
     none = np.full(len(users), math.nan)
-    return Ranked(
+    return RankedTargets(
         users,
         np.asarray(ranks),
         split.log.n_items - np.bincount(row, minlength=len(users)),

@@ -26,7 +26,7 @@ import shutil
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +46,7 @@ class BuildError(RuntimeError):
     """A notebook or the rendering failed; the message says which, where and why."""
 
 
-def build(root, parameters=None, name="default"):
+def build_book(root, parameters=None, name="default"):
     """Execute and render what changed of the book ``name``; return its index page.
 
     ``parameters`` maps names to values; each notebook gets those it declares.
@@ -67,7 +67,7 @@ def build(root, parameters=None, name="default"):
         raise InputError(
             f"{root} has no notebooks/*.ipynb and book/: run this from the project's root, or from a copy that `perflaw study FOLDER` made"
         )
-    given = assign(declared(root), parameters) if parameters else {}
+    given = assign_parameters(declared(root), parameters) if parameters else {}
 
     home = root / "book" / "_build" / name
     scratch = home / "scratch"
@@ -77,9 +77,9 @@ def build(root, parameters=None, name="default"):
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             try:
-                execute(root, home, given, scratch)
-                assemble(root, home)
-                render(home, scratch)
+                execute_notebooks(root, home, given, scratch)
+                assemble_pages(root, home)
+                render_pages(home, scratch)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)
     except Timeout:
@@ -182,7 +182,7 @@ def name_for(file=None, pairs=()):
     return name if parts else "default"
 
 
-def assign(available, parameters):
+def assign_parameters(available, parameters):
     """The values each notebook gets: ``{notebook: {name: value}}``.
 
     Raises InputError, listing what is available, for a parameter that no
@@ -192,18 +192,20 @@ def assign(available, parameters):
     for name, value in parameters.items():
         takers = [p for p in available if p.name == name]
         if not takers:
-            raise InputError(f"no notebook declares a parameter {name!r}\n{listing(available)}")
+            raise InputError(
+                f"no notebook declares a parameter {name!r}\n{list_parameters(available)}"
+            )
         for p in takers:
             try:
-                given.setdefault(p.notebook, {})[name] = as_kind(value, p.kind)
+                given.setdefault(p.notebook, {})[name] = coerce_value(value, p.kind)
             except (ValueError, yaml.YAMLError):
                 raise InputError(
-                    f"the parameter {name} must be of type {p.kind}, not {value!r}\n{listing(available)}"
+                    f"the parameter {name} must be of type {p.kind}, not {value!r}\n{list_parameters(available)}"
                 ) from None
     return given
 
 
-def as_kind(value, kind):
+def coerce_value(value, kind):
     """``value`` as a parameter of type ``kind``; text stands for what it spells.
 
     Raises ValueError if it is none.
@@ -215,10 +217,10 @@ def as_kind(value, kind):
         value = float(value)
     if type(value) is not TYPES[kind]:  # not isinstance: a bool is no int
         raise ValueError(f"{value!r} is not of type {kind}")
-    return [as_kind(item, inner) for item in value] if inner else value
+    return [coerce_value(item, inner) for item in value] if inner else value
 
 
-def listing(available):
+def list_parameters(available):
     """The parameters there are, a line each."""
     if not available:
         return "No notebook declares any."
@@ -232,18 +234,18 @@ def listing(available):
 # Notebooks
 
 
-def execute(root, home, given, scratch):
+def execute_notebooks(root, home, given, scratch):
     """Run the notebooks whose executed copy is not of this code, data and parameters.
 
     Raises BuildError at the first failing cell.
     """
     notebooks = sorted(root.glob("notebooks/*.ipynb"))
-    shared = digest(
+    shared = digest_files(
         root,
         [root / "requirements.txt", *root.glob("perflaw/**/*.py"), *root.glob("data/**/*")],
     )
     shared += (
-        __version__ + local_logs() + os.environ.get("PERFLAW_FIGURES", "")
+        __version__ + local_log_stamps() + os.environ.get("PERFLAW_FIGURES", "")
     )  # the authors' figures: what they are is verified
     executed = home / "executed"
     executed.mkdir(exist_ok=True)
@@ -255,7 +257,7 @@ def execute(root, home, given, scratch):
     waiting = []
     for notebook in notebooks:
         values = given.get(notebook.stem, {})
-        parts = [shared, digest(root, [notebook]), yaml.safe_dump(values), sys.version]
+        parts = [shared, digest_files(root, [notebook]), yaml.safe_dump(values), sys.version]
         key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
         if not is_current(executed / notebook.stem, key):
             waiting.append((notebook, values, key))
@@ -268,10 +270,10 @@ def execute(root, home, given, scratch):
         while waiting or running:
             while waiting and len(running) < workers:
                 notebook, values, key = waiting.pop(0)
-                process = start(
+                process = start_notebook(
                     notebook, values, scratch, threads=os.cpu_count() // workers, home=root
                 )
-                running.append((process, notebook, values, key, datetime.now(timezone.utc)))
+                running.append((process, notebook, values, key, datetime.now(UTC)))
             bar.set_postfix_str(", ".join(notebook.stem for _, notebook, *_ in running))
             time.sleep(0.1)
             for job in [job for job in running if job[0].poll() is not None]:
@@ -279,10 +281,10 @@ def execute(root, home, given, scratch):
                 running.remove(job)
                 folder = scratch / notebook.stem
                 if process.returncode:
-                    raise BuildError(failure(home, folder))
-                seconds = (datetime.now(timezone.utc) - started).total_seconds()
-                seal(folder, key, values, started, seconds)
-                put(folder, executed / notebook.stem, scratch)
+                    raise BuildError(describe_failure(home, folder))
+                seconds = (datetime.now(UTC) - started).total_seconds()
+                write_provenance(folder, key, values, started, seconds)
+                replace_dir(folder, executed / notebook.stem, scratch)
                 bar.update()
                 tqdm.write(f"{notebook.stem:<24}{seconds:7.1f} s", file=sys.stdout)
     finally:
@@ -293,7 +295,7 @@ def execute(root, home, given, scratch):
             process.wait()
 
 
-def local_logs():
+def local_log_stamps():
     """What the folder PERFLAW_DATA holds, for the notebooks that use all logs there are."""
     if not os.environ.get("PERFLAW_DATA"):
         return ""
@@ -301,11 +303,11 @@ def local_logs():
 
     return "".join(
         f"\n{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
-        for path in datasets.local().values()
+        for path in datasets.local_logs().values()
     )
 
 
-def start(notebook, values, scratch, threads, home=HOME):
+def start_notebook(notebook, values, scratch, threads, home=HOME):
     """Start papermill on a notebook, in the folder ``scratch/<its name>``; ``home`` has the data that it reads."""
     folder = scratch / notebook.stem
     for name in ("figures", "tables"):
@@ -336,7 +338,7 @@ def start(notebook, values, scratch, threads, home=HOME):
         )
 
 
-def seal(folder, key, values, started, seconds):
+def write_provenance(folder, key, values, started, seconds):
     """Write into the executed notebook what it was made of, when, where and what it wrote."""
     path = folder / f"{folder.name}.ipynb"
     notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -365,7 +367,7 @@ def versions():
     return {name: importlib.metadata.version(name) for name in sorted(names)}
 
 
-def record(path):
+def read_provenance(path):
     """What ``seal`` wrote into an executed notebook."""
     return json.loads(path.read_text(encoding="utf-8"))["metadata"]["perflaw"]
 
@@ -373,7 +375,7 @@ def record(path):
 def is_current(folder, key):
     """Is this folder the complete result of a run with this key?"""
     try:
-        made = record(folder / f"{folder.name}.ipynb")
+        made = read_provenance(folder / f"{folder.name}.ipynb")
         return made["hash"] == key and all(
             (folder / output).is_file() for output in made["outputs"]
         )
@@ -381,7 +383,7 @@ def is_current(folder, key):
         return False
 
 
-def failure(home, folder):
+def describe_failure(home, folder):
     """Keep a failed notebook, and say in one line where and why it failed."""
     path = folder / f"{folder.name}.ipynb"
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"] if path.is_file() else []
@@ -405,7 +407,7 @@ def failure(home, folder):
 # Pages
 
 
-def assemble(root, home):
+def assemble_pages(root, home):
     """Lay prose and executed notebooks, with their figures and tables, into ``source``.
 
     Raises BuildError if two notebooks wrote the same figure or table.
@@ -431,7 +433,7 @@ def assemble(root, home):
     (source / "executed").mkdir()
     for folder in sorted((home / "executed").iterdir()):
         shutil.copy(folder / f"{folder.name}.ipynb", source / "executed")
-        for output in record(folder / f"{folder.name}.ipynb")["outputs"]:
+        for output in read_provenance(folder / f"{folder.name}.ipynb")["outputs"]:
             if (source / output).exists():
                 raise BuildError(
                     f"{folder.name}.ipynb wrote {output}, which another notebook or book/ has too"
@@ -443,7 +445,7 @@ def assemble(root, home):
 
 def runtime_table(folder):
     """What ran when, for how long and on what: Markdown, from executed notebooks."""
-    made = {path.stem: record(path) for path in sorted(folder.glob("*.ipynb"))}
+    made = {path.stem: read_provenance(path) for path in sorted(folder.glob("*.ipynb"))}
     last = max(made.values(), key=lambda r: r["started"])
     lines = ["| notebook | seconds | started (UTC) |", "|---|---:|---|"]
     lines += [
@@ -457,13 +459,13 @@ def runtime_table(folder):
     return "\n".join(lines) + "\n"
 
 
-def render(home, scratch):
+def render_pages(home, scratch):
     """Turn ``source`` into ``html``, from scratch, unless these pages are there already.
 
     Raises BuildError with Sphinx's warnings, if it has any.
     """
     source, html = home / "source", home / "html"
-    key = digest(source, files_in(source))
+    key = digest_files(source, files_in(source))
     stamp = html / ".hash"
     if stamp.is_file() and stamp.read_text() == key:
         return
@@ -504,13 +506,13 @@ def render(home, scratch):
         )
     new = scratch / "_build" / "html"
     for page in new.rglob("*.html"):
-        page.write_text(finish(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(postprocess_html(page.read_text(encoding="utf-8")), encoding="utf-8")
     (new / stamp.name).write_text(key)
-    put(new, html, scratch)
+    replace_dir(new, html, scratch)
     print(f"{'pages':<24}{time.monotonic() - began:7.1f} s")
 
 
-def finish(page):
+def postprocess_html(page):
     """A page as Sphinx made it → without what it loads in vain, one picture for all screens where the prose has two, and parts that a screen reader can name."""
     page = re.sub(
         r"<script [^>]*/fontawesome\.js[^>]*></script>", "", page
@@ -544,7 +546,7 @@ def files_in(*folders):
     return [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-def digest(root, paths):
+def digest_files(root, paths):
     """One hash over the names and contents of these files."""
     total = hashlib.sha256()
     for path in sorted(path for path in paths if path.is_file()):
@@ -553,7 +555,7 @@ def digest(root, paths):
     return total.hexdigest()
 
 
-def put(new, place, scratch):
+def replace_dir(new, place, scratch):
     """Move the folder ``new`` to ``place``, out of which the old one goes first."""
     if place.exists():
         place.rename(scratch / f"{place.name}.old")

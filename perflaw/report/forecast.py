@@ -55,7 +55,7 @@ DRAWS = 4000
 STRANGER = 4.5  # standard deviations from what the other runs say, at which a run is left out
 
 
-def design(points: pd.DataFrame, p: float, whole: float) -> np.ndarray:
+def forecast_design(points: pd.DataFrame, p: float, whole: float) -> np.ndarray:
     """(points, coefficients), the level first; whole: the tokens from which doublings are counted."""
     d, n, t = (
         np.log2(points[axis].to_numpy(float) / (unit or whole)) for axis, unit in AXES.items()
@@ -107,7 +107,7 @@ class Forecast:
         )
         parts = []
         for p in EXPONENTS:
-            x = design(self.runs, p, self.whole)
+            x = forecast_design(self.runs, p, self.whole)
             reach, apart = x * self.sd**2, self.y - x @ self.mean
             precision = np.linalg.inv(reach @ x.T + own)
             pull, gain = precision @ apart, reach.T @ precision
@@ -159,7 +159,7 @@ class Forecast:
     def draws(self, points: pd.DataFrame) -> np.ndarray:
         """(DRAWS, points) what ln y may be, the noise of runs and what is the cell's own left out."""
         which, coefficients = self._drawn
-        rows = np.stack([design(points, p, self.whole) for p in EXPONENTS])
+        rows = np.stack([forecast_design(points, p, self.whole) for p in EXPONENTS])
         return np.einsum("wmi,wi->wm", rows[which // len(NOISES)], coefficients)
 
     @cached_property
@@ -208,7 +208,7 @@ class Forecast:
         return self.weights @ (self.pulls / np.sqrt(own))
 
 
-def agreeing(
+def drop_outliers(
     runs: pd.DataFrame, metric: str, prior: Mapping = PRIOR
 ) -> tuple[Forecast, pd.DataFrame]:
     """The forecast of those runs that agree, and the others, the strangest left out first, up to a quarter (column sigmas)."""
@@ -224,7 +224,7 @@ def agreeing(
         runs = runs.drop(index=worst)
 
 
-def fits(left_out: pd.DataFrame, chance: float = 0.01) -> bool:
+def fit_members(left_out: pd.DataFrame, chance: float = 0.01) -> bool:
     """Are the cells as far from what the others say as noise has it, or would that happen by chance in so few cases?"""
     return bool(
         (left_out["error"] ** 2 / left_out["sd"] ** 2).sum() <= chi2.ppf(1 - chance, len(left_out))

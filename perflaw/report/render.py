@@ -1,6 +1,6 @@
 """The report on a log, written: one page that needs nothing else, the values behind it, and a notebook that makes them again.
 
-Everything that the page says is in report.json (`report.make`). All three files arrive together, by renaming, or not at all.
+Everything that the page says is in report.json (`report.run_report`). All three files arrive together, by renaming, or not at all.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ figure{margin:1rem 0}figcaption,small{color:var(--soft);font-size:.86rem}svg{wid
 """
 
 
-def write(told: dict, out: str | os.PathLike) -> Path:
+def write_report(told: dict, out: str | os.PathLike) -> Path:
     """Write report.json, report.ipynb (executed) and report.html into `out`, where the records are in `runs`; the path of the page.
 
     Raises InputError if the notebook fails, or a file cannot be written; what was there before is then as it was.
@@ -62,18 +62,20 @@ def write(told: dict, out: str | os.PathLike) -> Path:
         (folder / "report.json").write_text(
             json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
-        nbformat.write(notebook(told), scratch / "report.ipynb")
-        process = builder.start(scratch / "report.ipynb", {}, scratch, threads=1)
+        nbformat.write(report_notebook(told), scratch / "report.ipynb")
+        process = builder.start_notebook(scratch / "report.ipynb", {}, scratch, threads=1)
         try:
             if process.wait():
-                raise InputError(f"the report was not written: {builder.failure(out, folder)}")
+                raise InputError(
+                    f"the report was not written: {builder.describe_failure(out, folder)}"
+                )
         finally:
             process.terminate()
             process.wait()
         executed = nbformat.read(folder / "report.ipynb", as_version=4)
         executed["metadata"].pop("papermill", None)  # this machine's paths
         nbformat.write(executed, folder / "report.ipynb")
-        (folder / "report.html").write_text(page(told), encoding="utf-8")
+        (folder / "report.html").write_text(render_page(told), encoding="utf-8")
         for name in FILES:
             os.replace(folder / name, out / name)
     except OSError as error:
@@ -86,7 +88,7 @@ def write(told: dict, out: str | os.PathLike) -> Path:
     return out / "report.html"
 
 
-def notebook(told: dict) -> nbformat.NotebookNode:
+def report_notebook(told: dict) -> nbformat.NotebookNode:
     """A notebook that reads report.json and the records, concludes again, and draws the figures."""
     code, text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
     cells = [
@@ -99,8 +101,8 @@ def notebook(told: dict) -> nbformat.NotebookNode:
         ),
         text("The runs, and all that is concluded from them, once more:"),
         code(
-            'runs = runner.load("runs")\nruns = runs[runs["key"].isin([run["key"] for run in told["pilot"]["runs"]])]\n'
-            'judged = report.judge(runs, told["floor"])\nassert judged == told["judged"]\n'
+            'runs = runner.load_runs("runs")\nruns = runs[runs["key"].isin([run["key"] for run in told["pilot"]["runs"]])]\n'
+            'judged = report.draw_conclusions(runs, told["floor"])\nassert judged == told["judged"]\n'
             'runs[["n_layers", "d_emb", "seed", "sample_users", "status", "done_epochs", "seconds", "HR@10", "NDCG@10"]]'
         ),
     ]
@@ -111,12 +113,12 @@ def notebook(told: dict) -> nbformat.NotebookNode:
             ),
             *(
                 code(
-                    f'one = judged["metrics"]["{metric}"]\nfigures.outlook(one, judged["best"], "{metric}")\npd.DataFrame(one["predictions"])'
+                    f'one = judged["metrics"]["{metric}"]\nfigures.plot_outlook(one, judged["best"], "{metric}")\npd.DataFrame(one["predictions"])'
                 )
                 for metric in report.METRICS
             ),
             code(
-                'figures.doublings({metric: one["doublings"] for metric, one in judged["metrics"].items()})\njudged["bottleneck"]'
+                'figures.plot_doublings({metric: one["doublings"] for metric, one in judged["metrics"].items()})\njudged["bottleneck"]'
             ),
             code('pd.DataFrame(judged["next"])'),
         ]
@@ -132,7 +134,7 @@ def notebook(told: dict) -> nbformat.NotebookNode:
 # ---------------------------------------------------------------- the page
 
 
-def page(told: dict) -> str:
+def render_page(told: dict) -> str:
     """The page of a report, without a script and without anything from elsewhere."""
     log, judged, pilot = told["log"], told["judged"], told["pilot"]
     name = html.escape(log["name"])
@@ -165,7 +167,7 @@ def _outlook(judged):
             _figure(
                 f"{metric} along each size, the others as in the pilot's best configuration by validation. Band: {level} interval for one run; grey: beyond what was run.",
                 alt,
-                figures.outlook,
+                figures.plot_outlook,
                 one,
                 judged["best"],
                 metric,
@@ -215,7 +217,7 @@ def _outlook(judged):
         _figure(
             f"What doubling brings, from the pilot's best configuration, the noise of a run left out; {level} intervals. More data means more users of the same kind.",
             alt,
-            figures.doublings,
+            figures.plot_doublings,
             changes,
         )
     )
@@ -228,8 +230,8 @@ def _outlook(judged):
                 "NDCG@10": f"{one['predicted']:.4f}",
                 f"{level} from": f"{one['low']:.4f}",
                 "to": f"{one['high']:.4f}",
-                "expected above the pilot": report.percent(one["chance"]),
-                "time here": report.duration(one["seconds"]),
+                "expected above the pilot": report.format_percent(one["chance"]),
+                "time here": report.format_duration(one["seconds"]),
             }
             for one in judged["next"]
         ]
@@ -243,7 +245,10 @@ def _outlook(judged):
 
 
 def _log(told):
-    log, meanings = told["log"], {measure.name: measure.meaning for measure in measures.measures()}
+    log, meanings = (
+        told["log"],
+        {measure.name: measure.meaning for measure in measures.available_measures()},
+    )
     lines = [
         f"{log['users']:,} users, {log['items']:,} items, {log['tokens']:,} interactions; {log['length_mean']:.1f} a user, {log['length_min']:,} to {log['length_max']:,}"
     ]
@@ -273,7 +278,7 @@ def _log(told):
 def _pilot(told):
     judged, pilot, runs = told["judged"], told["pilot"], pd.DataFrame(told["pilot"]["runs"])
     parts = [
-        f"<h2>The pilot</h2><p>{len(runs)} of {pilot['planned']} planned runs are done, {pilot['minutes']:g} minutes a call being allowed on {pilot['workers']} cores; they took {report.duration(runs['seconds'].sum())} of one core. Ranking by popularity has NDCG@10 {told['floor']['NDCG@10']:.4f} and HR@10 {told['floor']['HR@10']:.4f}.</p>"
+        f"<h2>The pilot</h2><p>{len(runs)} of {pilot['planned']} planned runs are done, {pilot['minutes']:g} minutes a call being allowed on {pilot['workers']} cores; they took {report.format_duration(runs['seconds'].sum())} of one core. Ranking by popularity has NDCG@10 {told['floor']['NDCG@10']:.4f} and HR@10 {told['floor']['HR@10']:.4f}.</p>"
     ]
     if judged["metrics"]:
         fit = judged["metrics"]["NDCG@10"]["fit"]
@@ -295,7 +300,8 @@ def _pilot(told):
         ["share of users", "n_layers", "d_emb", "seed"], ascending=[False, True, True, True]
     )
     names = {"n_layers": "N", "d_emb": "d", "done_epochs": "epochs"}
-    return parts + [
+    return [
+        *parts,
         _table(
             shown[
                 [
@@ -310,7 +316,7 @@ def _pilot(told):
                     "status",
                 ]
             ].rename(columns=names)
-        )
+        ),
     ]
 
 

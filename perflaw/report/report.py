@@ -1,6 +1,6 @@
 """A report on one's own log: a pilot sweep that fits a budget, and what follows from it for larger models and more data.
 
-`plan` chooses the runs, `judge` is all that is concluded from them, and `make` does the whole, from a log to the plain values
+`plan_pilot` chooses the runs, `draw_conclusions` is all that is concluded from them, and `run_report` does the whole, from a log to the plain values
 of report.json, from which `perflaw.report.render` makes the page.
 """
 
@@ -23,11 +23,11 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, optimum
 from perflaw.logs import measures
+from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import ranking
 from perflaw.models.sweeps import cost_model, runner
 from perflaw.models.training import trainer
 from perflaw.report import forecast
-from perflaw.logs.interaction_log import InteractionLog
 
 SCHEMA = 1  # of report.json
 METRICS = ("NDCG@10", "HR@10")
@@ -73,7 +73,7 @@ HITS, WIDE = (
 )  # fewer hits in a run, or an interval of a wider ratio at four times the dimension, are too little to claim anything
 
 
-def make(
+def run_report(
     log: InteractionLog,
     out: str | os.PathLike,
     minutes: float = 10,
@@ -94,7 +94,7 @@ def make(
     if not 0 < minutes < math.inf:
         raise InputError(f"a budget of {minutes:g} minutes is no time; give --budget 10, say")
     _check_same(out, log)
-    split = runner.split_of(log, runner.Data())
+    split = runner.split_of(log, runner.TrainingData())
     trainer.check_split(split)
     if progress and log.timestamps is None:
         tqdm.write(
@@ -112,22 +112,22 @@ def make(
     }
     told["entropy"] = {
         name: None if isinstance(value, InputError) else value
-        for name, value in measures.measured(log, measures.measures()).items()
+        for name, value in measures.measure_log(log, measures.available_measures()).items()
     }
     deadline = 60 * minutes - min(RESERVE, 12 * minutes)
-    pilot = plan(log, deadline - (time.perf_counter() - start), workers, out / "runs")
+    pilot = plan_pilot(log, deadline - (time.perf_counter() - start), workers, out / "runs")
     if pilot.share < 1 and progress:
         tqdm.write(
             f"{log.name} is long for {minutes:g} minutes: the pilot uses {pilot.log.n_users:,} of its {log.n_users:,} users"
         )
-    part = runner.split_of(pilot.log, runner.Data())
-    ranks = ranking.ranks(ranking.most_popular(part), part, part.test)
+    part = runner.split_of(pilot.log, runner.TrainingData())
+    ranks = ranking.rank_by_item_scores(ranking.item_popularity(part), part, part.test)
     told["floor"] = {"HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)}
     runs = runner.run(
         pilot.grid,
         pilot.log,
         out / "runs",
-        runner.processes(workers),
+        runner.process_pool(workers),
         seconds=deadline - (time.perf_counter() - start),
         progress=progress,
     )
@@ -160,7 +160,7 @@ def make(
     }
     told["pilot"]["runs"] = runs[shown].sort_values("key").to_dict("records")
     told = _plain(told)
-    return told | {"judged": judge(runs, told["floor"])}
+    return told | {"judged": draw_conclusions(runs, told["floor"])}
 
 
 def _check_same(out, log):
@@ -185,7 +185,7 @@ class Pilot(NamedTuple):
     seconds: float  # of one core, that the core of it is expected to take
 
 
-def plan(
+def plan_pilot(
     log: InteractionLog, seconds: float, workers: int, out: str | os.PathLike | None = None
 ) -> Pilot:
     """The runs of a pilot in the order of what they tell by second, and the share of the users on which its core takes half of the budget.
@@ -198,8 +198,8 @@ def plan(
         for n, d, s, share in SHARES
     ]
     with tempfile.TemporaryDirectory() as nowhere:
-        frame = runner.plan({"settings": SETTINGS, "grid": runs}, log, nowhere).frame
-    cost = cost_model.Model().seconds(frame, np.full(len(frame), float(EPOCHS)))
+        frame = runner.plan_sweep({"settings": SETTINGS, "grid": runs}, log, nowhere).frame
+    cost = cost_model.CostModel().seconds(frame, np.full(len(frame), float(EPOCHS)))
     order = [*range(len(CORE)), *_telling(frame, cost, len(CORE))]
     if (core := cost[: len(CORE)].sum()) > seconds * workers / 40:
         core *= _pace(log)
@@ -242,7 +242,7 @@ def _telling(frame, cost, first):
     runs = frame[["n_layers", "d_emb"]].assign(
         tokens=frame["sample_users"].astype(float).fillna(1.0)
     )
-    x, asked = (forecast.design(table, prior["p"][0], 1.0) for table in (runs, points))
+    x, asked = (forecast.forecast_design(table, prior["p"][0], 1.0) for table in (runs, points))
     covariance = np.diag(
         np.append(forecast.LEVEL, [prior[name][1] for name in forecast.COEFFICIENTS]) ** 2
     )
@@ -265,26 +265,28 @@ def _pace(log):
     """How many times as long as costs.PACES has it a run takes here: four epochs of a part of the log on one thread, the second time, as the first is slow."""
     part = log.sample_users(min(1.0, max(20_000 / log.tokens, 20 / log.n_users)))
     config, threads = (
-        trainer.config(**SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}),
+        trainer.make_config(
+            **SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}
+        ),
         torch.get_num_threads(),
     )
     torch.set_num_threads(1)
     try:
-        done = runner.table([trainer.train(config, part, progress=False) for _ in range(2)]).assign(
-            test_targets=0
-        )
+        done = runner.records_table(
+            [trainer.train(config, part, progress=False) for _ in range(2)]
+        ).assign(test_targets=0)
     except InputError:  # the part is too small to be trained on
         return 4.0
     finally:
         torch.set_num_threads(threads)
     spent = done["seconds training"] + done["seconds validation"]
-    return float((spent / cost_model.Model().seconds(done, done["done_epochs"])).min())
+    return float((spent / cost_model.CostModel().seconds(done, done["done_epochs"])).min())
 
 
 # ---------------------------------------------------------------- what follows
 
 
-def judge(
+def draw_conclusions(
     runs: pd.DataFrame, floor: dict | None = None, level: float = 0.9, prior=forecast.PRIOR
 ) -> dict:
     """What runs of one log (`sweeps.load`, `sweeps.read`) say of larger models and of more data: plain values, numbers to six digits.
@@ -292,7 +294,7 @@ def judge(
     floor: HR@10 and NDCG@10 of ranking by popularity. `reasons` says why nothing is claimed, should that be; `says` is the whole in sentences.
     """
     fitting.check_level(level)
-    runs = runner.whole_log(runs)
+    runs = runner.select_whole_log(runs)
     done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
     share = done["tokens"] / done["tokens"].max()
     whole = done[share == 1]
@@ -321,7 +323,7 @@ def judge(
                 "says": [f"Nothing can be claimed: {told['reasons'][0]}."],
             }
         )
-    first, out = forecast.agreeing(done, "NDCG@10", prior)
+    first, out = forecast.drop_outliers(done, "NDCG@10", prior)
     kept, chosen = first.runs, _best(first.runs)
     found = {
         metric: first if metric == "NDCG@10" else forecast.Forecast(kept, metric, prior)
@@ -405,7 +407,7 @@ def _forecast(one, best, level):
             "cells": len(apart),
             "error": 100 * apart["error"].abs().mean(),
             "expected": 100 * math.sqrt(2 / math.pi) * apart["sd"].mean(),
-            "fits": forecast.fits(apart),
+            "fits": forecast.fit_members(apart),
         },
         "predictions": table[["n_layers", "d_emb", "data", "predicted", "low", "high"]].to_dict(
             "records"
@@ -427,9 +429,9 @@ def _rivals(runs, metric, points, level):
     )
     told = {}
     for name in ("log-linear", "Performance Law, k = 2"):
-        law, told[name] = families.rivals()[name], []
+        law, told[name] = families.rival_laws()[name], []
         if (
-            len(cells) > len(law.parameters) == fitting.directions(law, cells)
+            len(cells) > len(law.parameters) == fitting.identifiable_rank(law, cells)
             and cells[metric].nunique() > 1
         ):
             found = (
@@ -494,7 +496,7 @@ def _bottleneck(one, best, told, confidence=0.9):
         return {
             "verdict": "neither",
             "chance": little,
-            "why": f"doubling either brings less than the noise of one run with a probability of {percent(little)}",
+            "why": f"doubling either brings less than the noise of one run with a probability of {format_percent(little)}",
         }
     chance = float((more > model).mean())
     verdict = (
@@ -504,11 +506,11 @@ def _bottleneck(one, best, told, confidence=0.9):
         if chance <= 1 - confidence
         else "cannot tell yet"
     )
-    why = f"doubling the {'data' if chance >= 0.5 else 'model'} brings more with a probability of {percent(max(chance, 1 - chance))}"
+    why = f"doubling the {'data' if chance >= 0.5 else 'model'} brings more with a probability of {format_percent(max(chance, 1 - chance))}"
     return {"verdict": verdict, "chance": max(chance, 1 - chance), "why": why}
 
 
-def percent(chance: float) -> str:
+def format_percent(chance: float) -> str:
     return (
         "more than 99 %"
         if chance > 0.99
@@ -520,7 +522,8 @@ def percent(chance: float) -> str:
 
 def _next(one, runs, level):
     """The three runs, of sizes up to twice the pilot's that cost no more than the pilot did, that are expected to raise the best known value most
-    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that what is expected of it is above what is expected of all measured ones."""
+    (`planning.next_runs`), the likeliest to be better first: what is said of each, its seconds, and the chance that what is expected of it is above what is expected of all measured ones.
+    """
     most = 2 * runs[["n_layers", "d_emb"]].max()
     grid = [
         (n, d, 1)
@@ -533,7 +536,7 @@ def _next(one, runs, level):
     rows = pd.concat([whole.head(1)] * len(points), ignore_index=True).assign(
         n_layers=points["n_layers"], d_emb=points["d_emb"]
     )
-    seconds = cost_model.Model(runs).seconds(rows)
+    seconds = cost_model.CostModel(runs).seconds(rows)
     known = set(zip(whole["n_layers"], whole["d_emb"]))
     told = one.draws(points)
     tried = np.array([(n, d) in known for n, d, _ in grid])
@@ -574,7 +577,7 @@ def _sentences(told):
         )
     for metric in METRICS:
         one = told["metrics"][metric]
-        start, end = (
+        _start, end = (
             {key: one["curves"]["d_emb"][key][i] for key in ("x", "predicted", "low", "high")}
             for i in (0, -1)
         )
@@ -613,12 +616,12 @@ def _sentences(told):
         )
         says.append(
             words[0 if one["chance"] < 0.1 else 1 if one["chance"] < 0.5 else 2]
-            + f" N = {one['n_layers']}, d = {one['d_emb']}, about {duration(one['seconds'])} here; expected above all of the pilot with a probability of {percent(one['chance'])}."
+            + f" N = {one['n_layers']}, d = {one['d_emb']}, about {format_duration(one['seconds'])} here; expected above all of the pilot with a probability of {format_percent(one['chance'])}."
         )
     return says
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     return (
         f"{max(1, seconds):.0f} s"
         if seconds < 90

@@ -26,7 +26,11 @@ from perflaw.study.paper import published
 FOLDER = HOME / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
 CHOSEN = "chosen"
-SURFACE = ["log", "metric", "regularisation"]  # the columns that name a surface of `surfaces`
+SURFACE = [
+    "log",
+    "metric",
+    "regularisation",
+]  # the columns that name a surface of `external_surfaces`
 LENGTH = 128  # maximum sequence length of every run, in items
 USERS = {"MovieLens-1M": 6040, "Amazon-Beauty": 22363}  # each with one test item
 
@@ -34,7 +38,7 @@ USERS = {"MovieLens-1M": 6040, "Amazon-Beauty": 22363}  # each with one test ite
 # ---------------------------------------------------------------- the runs
 
 
-def grids() -> pd.DataFrame:
+def load_grids() -> pd.DataFrame:
     """The published grids, one row a measured value.
 
     Columns: log (MovieLens-1M or Amazon-Beauty), n_layers, d_emb, n_heads, dropout (a
@@ -44,7 +48,7 @@ def grids() -> pd.DataFrame:
     return published.read_table(FOLDER / "sasrec_grids.csv")
 
 
-def runs(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
+def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
     """One row a run and metric, its values on the two splits as the columns val and test.
 
     metric: the one to keep; empty: all. Raises InputError if the table has no such metric.
@@ -58,7 +62,7 @@ def runs(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
     return _in_order(wide.reset_index().rename_axis(columns=None))
 
 
-def chosen(
+def choose_by_validation(
     runs: pd.DataFrame, cell: Sequence[str] = CELL, judge: pd.DataFrame | None = None
 ) -> pd.DataFrame:
     """The run with the highest validation value in each cell of each log and metric.
@@ -82,10 +86,10 @@ def chosen(
     return runs.loc[best].reset_index(drop=True)
 
 
-def regularised(runs: pd.DataFrame) -> pd.DataFrame:
+def with_regularisation(runs: pd.DataFrame) -> pd.DataFrame:
     """Every run under the regularisation "dropout x", and the chosen ones again as "chosen"."""
     fixed = runs.assign(regularisation=[f"dropout {value:g}" for value in runs["dropout"]])
-    return _in_order(pd.concat([fixed, chosen(runs).assign(regularisation=CHOSEN)]))
+    return _in_order(pd.concat([fixed, choose_by_validation(runs).assign(regularisation=CHOSEN)]))
 
 
 def _in_order(rows):
@@ -95,10 +99,10 @@ def _in_order(rows):
 # ---------------------------------------------------------------- does bigger get worse?
 
 
-def changes(treated: pd.DataFrame, low: int = 128, high: int = 256) -> pd.DataFrame:
+def dimension_changes(treated: pd.DataFrame, low: int = 128, high: int = 256) -> pd.DataFrame:
     """The change of the test value from d = low to d = high, other things equal, one row a cell.
 
-    treated: what `regularised` returned. Column change: 100 times the logarithm of the
+    treated: what `with_regularisation` returned. Column change: 100 times the logarithm of the
     ratio, which is the change in per cent while it is small. Raises InputError if d_emb
     lacks one of the two.
     """
@@ -112,8 +116,8 @@ def changes(treated: pd.DataFrame, low: int = 128, high: int = 256) -> pd.DataFr
     return pairs[cell].assign(change=100 * np.log(pairs["test_high"] / pairs["test"]))
 
 
-def less(cells: pd.DataFrame, second: str, first: str) -> pd.DataFrame:
-    """`changes` under one regularisation less those under another, cell by cell."""
+def difference_of_changes(cells: pd.DataFrame, second: str, first: str) -> pd.DataFrame:
+    """`dimension_changes` under one regularisation less those under another, cell by cell."""
     sides = (
         cells[cells["regularisation"] == name].drop(columns="regularisation")
         for name in (second, first)
@@ -125,7 +129,7 @@ def less(cells: pd.DataFrame, second: str, first: str) -> pd.DataFrame:
     return difference.drop(columns=["change_x", "change_y"])
 
 
-def summary(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+def mean_changes(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Mean change over the cells of each surface.
 
     Columns: log, metric, regularisation, change (the mean, in per cent), se (its standard
@@ -140,7 +144,7 @@ def summary(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     return table.assign(low=table["change"] - half, high=table["change"] + half).join(falls)
 
 
-def user_error(hit_rate: float, users: int) -> float:
+def hit_rate_error(hit_rate: float, users: int) -> float:
     """Standard error of a hit rate from sampling its users, in per cent of it."""
     return float(100 * np.sqrt((1 - hit_rate) / (hit_rate * users)))
 
@@ -148,7 +152,7 @@ def user_error(hit_rate: float, users: int) -> float:
 # ---------------------------------------------------------------- laws
 
 
-def surfaces(treated: pd.DataFrame) -> pd.DataFrame:
+def external_surfaces(treated: pd.DataFrame) -> pd.DataFrame:
     """Test values over N and d, the mean over heads: 12 cells for each of `SURFACE`."""
     cells = treated.groupby([*SURFACE, "n_layers", "d_emb"], sort=False)["test"].mean()
     return cells.rename("value").reset_index().assign(max_seq_len=LENGTH)

@@ -310,7 +310,7 @@ def _matches_in_window(columns, r, first, step):
 # ---------------------------------------------------------------- entropies of the pooled log
 
 
-def shannon(log_or_sequence) -> float:
+def shannon_entropy(log_or_sequence) -> float:
     """Plug-in entropy of the item frequencies, in nats: it ignores all order."""
     items, _, _ = _items(log_or_sequence)
     counts = np.bincount(items)

@@ -1,7 +1,7 @@
 """What a run will cost: seconds from its configuration and its data, learnt from the runs done.
 
 A run's time is a sum of parts, each a known amount of work at an unknown pace: multiplications
-of each kind of matrix product, numbers read and written, steps. `Model` starts from the paces of one
+of each kind of matrix product, numbers read and written, steps. `CostModel` starts from the paces of one
 core (PACES), scales them to the machine from its first run, and moves to paces of its own as more are done.
 How many epochs a run takes before it stops early is a regression on its size.
 
@@ -30,11 +30,13 @@ PACES = {
     "places": 120_000.0,  # of a history that a recurrent layer takes in turn, by step
     "ranking": 2.0,  # scores that are ranked
 }
-STICK = 0.05  # how much PACES weigh against the runs done
-BEFORE = 0.5  # of the epochs allowed, a run that may stop early is taken to need before any is done
+PRIOR_WEIGHT = 0.05  # how much PACES weigh against the runs done
+PRIOR_EPOCH_SHARE = (
+    0.5  # of the epochs allowed, a run that may stop early is taken to need before any is done
+)
 
 
-def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
+def work_units(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     """The units of work of each run by kind (the columns of PACES), for so many epochs or those it had."""
     r = runs
     epochs = r["done_epochs"] if epochs is None else epochs
@@ -45,12 +47,14 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
         r["negatives"] + 1,
     )
     steps = np.ceil(r["users"] / r["batch_size"])
-    weights = {name: families.parameters(1, d, backbone=name) for name in families.WEIGHTS}
+    weights = {
+        name: families.parameters_by_group(1, d, backbone=name) for name in families.LAYER_WEIGHTS
+    }
     layer = np.select(
         [r["backbone"] == name for name in weights],
         [of["attention"] + of["feed_forward"] for of in weights.values()],
     )
-    recurrent = r["backbone"].isin(list(families.CARRIED))
+    recurrent = r["backbone"].isin(list(families.STATE_SIZES))
     attended, taken = r["attention_length"] * ~recurrent, r["attention_length"] * recurrent
     validations = np.ceil(epochs / r["validate_every"])
     rankings = validations * r["validation_targets"] + r["test_targets"] * (
@@ -65,7 +69,7 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
             "products": forward * 3 * n * layer,
             "attention": forward * 6 * n * attended * d,
             "shares": forward * n * attended * r["n_heads"],
-            "states": forward * n * r["backbone"].map(families.CARRIED).fillna(0) * d,
+            "states": forward * n * r["backbone"].map(families.STATE_SIZES).fillna(0) * d,
             "outputs": epochs * tokens * 3 * scored * d,
             "scores": epochs * tokens * scored,
             "elements": forward * (n + 1) * d,
@@ -77,21 +81,23 @@ def work(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     ).astype(float)
 
 
-class Model:
+class CostModel:
     """Seconds of runs, learnt from those done (a frame as `sweeps.load` gives it; failed ones are left out)."""
 
     def __init__(self, done: pd.DataFrame | None = None):
         paces = np.array(list(PACES.values())) * 1e-9
         self.paces, self.halting = paces, None
         if done is not None and not done.empty:
-            done = done[(done["seconds"] > 0) & work(done).notna().all(axis=1)]
+            done = done[(done["seconds"] > 0) & work_units(done).notna().all(axis=1)]
         if done is None or done.empty:
             return
-        units, seconds = work(done).to_numpy(), done["seconds"].to_numpy(float)
+        units, seconds = work_units(done).to_numpy(), done["seconds"].to_numpy(float)
         scale = np.median(seconds / (units @ paces))
-        rows = np.vstack([units / seconds[:, None], np.sqrt(STICK) * np.diag(1 / (scale * paces))])
+        rows = np.vstack(
+            [units / seconds[:, None], np.sqrt(PRIOR_WEIGHT) * np.diag(1 / (scale * paces))]
+        )
         self.paces = nnls(
-            rows, np.concatenate([np.ones(len(done)), np.full(len(paces), np.sqrt(STICK))])
+            rows, np.concatenate([np.ones(len(done)), np.full(len(paces), np.sqrt(PRIOR_WEIGHT))])
         )[0]
         early = done[done["patience"].notna()]
         if len(early):
@@ -101,7 +107,7 @@ class Model:
     def epochs(self, runs: pd.DataFrame) -> np.ndarray:
         """How many epochs each run will take."""
         share = (
-            np.full(len(runs), BEFORE)
+            np.full(len(runs), PRIOR_EPOCH_SHARE)
             if self.halting is None
             else np.exp(np.minimum(0, self.halting(_size(runs))))
         )
@@ -110,10 +116,10 @@ class Model:
     def seconds(self, runs: pd.DataFrame, epochs=None) -> np.ndarray:
         """What each run will take, of as many epochs as it is predicted or said to need."""
         epochs = self.epochs(runs) if epochs is None else epochs
-        return work(runs, pd.Series(epochs, runs.index)).to_numpy() @ self.paces
+        return work_units(runs, pd.Series(epochs, runs.index)).to_numpy() @ self.paces
 
 
-def held_out(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
+def heldout_costs(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
     """Seconds of runs predicted from the others, in so many folds at random.
 
     Columns: seconds, predicted (before the run starts), `predicted, epochs known` and `epochs predicted` (done_epochs beside it).
@@ -122,7 +128,7 @@ def held_out(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
     fold = np.random.default_rng(seed).permutation(len(done)) % folds
     found = pd.DataFrame({"seconds": done["seconds"], "done_epochs": done["done_epochs"]})
     for k in range(folds):
-        model, hidden = Model(done[fold != k]), done[fold == k]
+        model, hidden = CostModel(done[fold != k]), done[fold == k]
         found.loc[fold == k, "predicted"] = model.seconds(hidden)
         found.loc[fold == k, "predicted, epochs known"] = model.seconds(
             hidden, hidden["done_epochs"]

@@ -1,8 +1,8 @@
 """Sweeps: a grid of configurations, a log, and a folder of run records.
 
-A grid is plain values (`data/grids/` has some, `expand` says what it may hold). `run` trains what
+A grid is plain values (`data/grids/` has some, `expand_grid` says what it may hold). `run` trains what
 the folder does not have yet, so a sweep that was stopped or killed goes on where it was; sweeps are
-joined by copying records into one folder. `load` reads a folder as a table, one row a run, and
+joined by copying records into one folder. `load_runs` reads a folder as a table, one row a run, and
 `consolidate` writes it as CSV; `verify` repeats runs of such a table.
 
 Work is spread by any `concurrent.futures.Executor`. A worker writes each record when its run
@@ -39,30 +39,32 @@ from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
+from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
+from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import cost_model
 from perflaw.models.training import trainer
-from perflaw.paths import HOME
-from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
-from perflaw.logs.perturbations import INTERVENTIONS
 from perflaw.models.training.trainer import Config
+from perflaw.paths import HOME
 
-GRIDS = HOME / "data" / "grids"
-SWEEPS = GRIDS.parent / "sweeps"
-RULES = {"leave one out": leave_one_out, "global time": global_time}
-NOTHING = dict.fromkeys(INTERVENTIONS, 0) | {
+GRIDS_FOLDER = HOME / "data" / "grids"
+SWEEPS_FOLDER = GRIDS_FOLDER.parent / "sweeps"
+SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
+NEUTRAL_STRENGTHS = dict.fromkeys(PERTURBATIONS, 0) | {
     "sample_users": 1,
     "sample_time": 1,
     "truncate": None,
     "k_core": 1,
 }  # strengths that change nothing
-DEFAULTS = (
-    asdict(Config()) | {"split": "leave one out", "data_seed": 0, "sample_log": 1} | NOTHING
+RUN_DEFAULTS = (
+    asdict(Config())
+    | {"split": "leave one out", "data_seed": 0, "sample_log": 1}
+    | NEUTRAL_STRENGTHS
 )  # what a run has
 LATER = ("sample_log",)  # of them those that tables from before do not have
-STACK = 8  # runs that train together on a GPU
+GPU_STACK_SIZE = 8  # runs that train together on a GPU
 
 
-class Data(NamedTuple):
+class TrainingData(NamedTuple):
     """What a run trains on, of a given log."""
 
     rule: str = "leave one out"
@@ -73,11 +75,11 @@ class Data(NamedTuple):
     sample: float = 1.0  # share of the users of the log, with items and targets of their own, that is split and trained on
 
 
-class Point(NamedTuple):
+class GridPoint(NamedTuple):
     """A run of a grid."""
 
     config: Config
-    data: Data
+    data: TrainingData
 
 
 # ---------------------------------------------------------------- the grid
@@ -89,9 +91,9 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
         return dict(grid)
     path = Path(grid)
     if not path.suffix and not path.is_file():
-        path = GRIDS / f"{path.name}.yaml"
+        path = GRIDS_FOLDER / f"{path.name}.yaml"
         if not path.exists():
-            there = ", ".join(sorted(p.stem for p in GRIDS.glob("*.yaml")))
+            there = ", ".join(sorted(p.stem for p in GRIDS_FOLDER.glob("*.yaml")))
             raise InputError(
                 f"there is no grid {str(grid)!r}: name a YAML file"
                 + (f", or one of {there}" if there else "; presets come with the repository")
@@ -127,7 +129,7 @@ _Loader.add_implicit_resolver(
 )
 
 
-def expand(grid: str | os.PathLike | Mapping) -> list[Point]:
+def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
     """The runs of a grid, in its order, each once.
 
     * settings: what all runs have. Any name of `training.Config`; `split` (leave one out, or global time);
@@ -180,7 +182,7 @@ def _overridden(values, overrides, used):
     for override in overrides:
         if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
             raise InputError("an override has the two parts 'where' and 'set'")
-        where, has = _known(_mapping(override["where"], "where")), DEFAULTS | values
+        where, has = _known(_mapping(override["where"], "where")), RUN_DEFAULTS | values
         if all(
             has[name] in (wanted if isinstance(wanted, list) else [wanted])
             for name, wanted in where.items()
@@ -191,17 +193,17 @@ def _overridden(values, overrides, used):
 
 
 def _known(values):
-    if unknown := [name for name in values if name not in DEFAULTS]:
-        raise InputError(f"a run has no {unknown[0]!r}; it has {', '.join(DEFAULTS)}")
+    if unknown := [name for name in values if name not in RUN_DEFAULTS]:
+        raise InputError(f"a run has no {unknown[0]!r}; it has {', '.join(RUN_DEFAULTS)}")
     return dict(values)
 
 
-def _point(values) -> Point:
+def _point(values) -> GridPoint:
     """A run from plain values by name."""
-    values = DEFAULTS | _known(values)
+    values = RUN_DEFAULTS | _known(values)
     rule, seed, sample = values.pop("split"), values.pop("data_seed"), values.pop("sample_log")
-    if rule not in list(RULES):
-        raise InputError(f"there is no split {rule!r}; use one of {', '.join(RULES)}")
+    if rule not in list(SPLIT_RULES):
+        raise InputError(f"there is no split {rule!r}; use one of {', '.join(SPLIT_RULES)}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
     sample = 1 if sample is None else sample
@@ -209,7 +211,7 @@ def _point(values) -> Point:
         raise InputError(
             f"sample_log = {sample!r} is not usable; use a share of the users, above 0 and at most 1"
         )
-    steps = {name: values.pop(name) for name in INTERVENTIONS}
+    steps = {name: values.pop(name) for name in PERTURBATIONS}
     for name, strength in steps.items():
         if strength is not None and (
             not isinstance(strength, (int, float))
@@ -220,21 +222,21 @@ def _point(values) -> Point:
     done = tuple(
         (name, float(strength))
         for name, strength in steps.items()
-        if strength not in (None, NOTHING[name])
+        if strength not in (None, NEUTRAL_STRENGTHS[name])
     )
-    return Point(
-        trainer.config(**values),
-        Data(rule, done, seed if done or sample != 1 else 0, float(sample)),
+    return GridPoint(
+        trainer.make_config(**values),
+        TrainingData(rule, done, seed if done or sample != 1 else 0, float(sample)),
     )
 
 
-_in_hand: tuple[tuple, dict[Data, Split]] = (
+_in_hand: tuple[tuple, dict[TrainingData, Split]] = (
     (),
     {},
 )  # a log, and its splits: entropies and hashes hang on them
 
 
-def split_of(log: InteractionLog, data: Data) -> Split:
+def split_of(log: InteractionLog, data: TrainingData) -> Split:
     """A log, or the sample of its users, split, and the interventions done; kept, as runs share them."""
     global _in_hand
     this, (log_in_hand, splits) = (log.name, log.hash, log.order), _in_hand
@@ -242,7 +244,7 @@ def split_of(log: InteractionLog, data: Data) -> Split:
         splits = {}
         _in_hand = this, splits
     if data not in splits:
-        split = RULES[data.rule](
+        split = SPLIT_RULES[data.rule](
             log if data.sample == 1 else log.sample_users(data.sample, data.seed)
         )
         if data.sample != 1:
@@ -256,29 +258,29 @@ def split_of(log: InteractionLog, data: Data) -> Split:
 # ---------------------------------------------------------------- what is to be done
 
 
-class Plan(NamedTuple):
+class SweepPlan(NamedTuple):
     """A sweep before it runs."""
 
-    points: list[Point]
+    points: list[GridPoint]
     frame: pd.DataFrame  # one row a point: its configuration and data, key, done (a status, or "") and predicted_seconds (of what is not done)
     jobs: list[list[int]]  # of what is not done: points that train together, the costly first
     records: list[dict]  # of what was done on such a device, which tell how long the rest will take
 
 
-def plan(
+def plan_sweep(
     grid, log: InteractionLog, out: str | os.PathLike, device: str = "cpu", stack: int | None = None
-) -> Plan:
+) -> SweepPlan:
     """Expand a grid, see what a folder of records has of it, and predict what the rest will take."""
     trainer.check_device(device)
     if not isinstance(log, InteractionLog):
         raise InputError(f"{log!r} is no log; read one with perflaw.logs.datasets.load")
-    points, rows, records = expand(grid), [], []
+    points, rows, records = expand_grid(grid), [], []
     for point in points:
         split = split_of(log, point.data)
         trainer.check_split(split)
-        key = trainer.key(point.config, split)
+        key = trainer.run_key(point.config, split)
         try:
-            record = trainer.known(key, out)
+            record = trainer.load_cached_record(key, out)
         except InputError:
             record = None
         if record:
@@ -292,34 +294,34 @@ def plan(
         record for record in records if record["environment"]["device"].partition(":")[0] == kind
     ]
     frame["predicted_seconds"] = np.where(
-        frame["done"] == "", cost_model.Model(table(records)).seconds(frame), 0.0
+        frame["done"] == "", cost_model.CostModel(records_table(records)).seconds(frame), 0.0
     )
-    stack, together = stack or (1 if device == "cpu" else STACK), {}
+    stack, together = stack or (1 if device == "cpu" else GPU_STACK_SIZE), {}
     for i, point in enumerate(points):
         if not rows[i]["done"]:
             alike = tuple(
                 value
                 for name, value in asdict(point.config).items()
-                if name not in trainer.MAY_DIFFER
+                if name not in trainer.STACKABLE_FIELDS
             )
             together.setdefault((point.data, alike), []).append(i)
     jobs = [
         group[i : i + stack] for group in together.values() for i in range(0, len(group), stack)
     ]
     jobs.sort(key=lambda job: -frame["predicted_seconds"][job].sum())
-    return Plan(points, frame, jobs, records)
+    return SweepPlan(points, frame, jobs, records)
 
 
 def _described(point, split):
-    """What is known of a run before it starts, as in `row`."""
+    """What is known of a run before it starts, as in `record_row`."""
     told = {
         "split": point.data.rule,
         "sample_log": None if point.data.sample == 1 else point.data.sample,
-        **dict.fromkeys(INTERVENTIONS),
+        **dict.fromkeys(PERTURBATIONS),
         **dict(point.data.steps),
         "data_seed": point.data.seed,
     }
-    told |= trainer.sizes(split, point.config.max_seq_len)
+    told |= trainer.split_sizes(split, point.config.max_seq_len)
     return (
         told
         | {f"{part}_targets": count for part, count in told.pop("targets").items()}
@@ -330,7 +332,7 @@ def _described(point, split):
 # ---------------------------------------------------------------- doing it
 
 
-def processes(workers: int | None = None, threads: int = 1) -> Callable[[], Executor]:
+def process_pool(workers: int | None = None, threads: int = 1) -> Callable[[], Executor]:
     """A pool of processes, made anew should one be killed: an executor for `run`. By default one for each core."""
     if workers is not None and workers < 1:
         raise InputError(f"{workers} workers cannot do anything; use 1 or more")
@@ -363,7 +365,7 @@ class _Pool(ProcessPoolExecutor):
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_bar_options: dict | None = None  # of the bar of the current run, in a worker of `processes`
+_bar_options: dict | None = None  # of the bar of the current run, in a worker of `process_pool`
 
 
 def _start_worker(lock, slots, workers, threads):
@@ -378,9 +380,9 @@ def _start_worker(lock, slots, workers, threads):
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
-def work(
+def train_job(
     log: InteractionLog,
-    data: Data,
+    data: TrainingData,
     configs: Sequence[Config],
     folder,
     device="cpu",
@@ -395,7 +397,7 @@ def work(
         return trainer.train_stack(
             configs, split, folder, device, (_bar_options or True) if progress is True else progress
         )
-    except trainer.Unwritable:
+    except trainer.RecordWriteError:
         raise
     except Exception as error:  # a run that cannot be done must not end the others
         return _failed(configs, split, folder, device, f"{type(error).__name__}: {error}")
@@ -405,8 +407,8 @@ def _failed(configs, split, folder, device, reason):
     """Records of runs that came to nothing, and those of their stack that had ended."""
     told = {"status": "failed: " + " ".join(str(reason).split())}
     return [
-        trainer.known(trainer.key(config, split), folder)
-        or trainer.keep_record(config, split, dict(told), folder, device)
+        trainer.load_cached_record(trainer.run_key(config, split), folder)
+        or trainer.make_record(config, split, dict(told), folder, device)
         for config in configs
     ]
 
@@ -457,7 +459,7 @@ def run(
 
 def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     start = time.perf_counter()
-    planned = plan(grid, log, out, device, stack)
+    planned = plan_sweep(grid, log, out, device, stack)
     points, keys = planned.points, list(planned.frame["key"])
     _set_aside(out, [keys[i] for job in planned.jobs for i in job])
     make = executor if callable(executor) else None
@@ -482,7 +484,7 @@ def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     def submit(job):
         try:
             future = pool.submit(
-                work,
+                train_job,
                 log,
                 points[job[0]].data,
                 [points[i].config for i in job],
@@ -502,7 +504,7 @@ def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
                 raise InputError(
                     f"run {keys[i]} came back as {record['key']}: a worker has another version of perflaw than this process; give them the same"
                 )
-            if trainer.known(keys[i], out) is None:
+            if trainer.load_cached_record(keys[i], out) is None:
                 trainer.write_record(record, out / f"{keys[i]}.json")
         bar.ended(job, records)
 
@@ -569,7 +571,9 @@ def _run(grid, log, out, executor, device, stack, threads, progress, seconds):
     if make:
         pool.shutdown()
     done = [out / f"{key}.json" for key in keys]
-    return table([trainer.read_record(path) for path in done if seconds is None or path.exists()])
+    return records_table(
+        [trainer.read_record(path) for path in done if seconds is None or path.exists()]
+    )
 
 
 def _stop(pool):
@@ -626,10 +630,10 @@ class _Bar:
     def ended(self, job, records):
         self.left = [i for i in self.left if i not in job]
         self.ended_now += job
-        self.failed += sum(record["status"].startswith(trainer.AGAIN) for record in records)
+        self.failed += sum(record["status"].startswith(trainer.RETRYABLE) for record in records)
         self.records += records
         if len(self.ended_now) < 20 or len(self.ended_now) % 10 == 0:
-            self.seconds = cost_model.Model(table(self.records)).seconds(self.frame)
+            self.seconds = cost_model.CostModel(records_table(self.records)).seconds(self.frame)
         spent = time.perf_counter() - self.start
         pace = spent / self.seconds[self.ended_now].sum()
         left = min(pace * self.seconds[self.left].sum(), max(0, (self.budget or math.inf) - spent))
@@ -657,10 +661,10 @@ class _Here(Executor):
 # ---------------------------------------------------------------- the table
 
 
-def load(folder: str | os.PathLike) -> pd.DataFrame:
+def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
     """The records of a folder, one row a run, in the order of their keys.
 
-    Columns: what `row` gives. Files that are no records of this schema are left out, with a warning that names them.
+    Columns: what `record_row` gives. Files that are no records of this schema are left out, with a warning that names them.
     """
     paths = sorted(Path(folder).glob("*.json"))
     rows, others = [], []
@@ -669,9 +673,9 @@ def load(folder: str | os.PathLike) -> pd.DataFrame:
             record = orjson.loads(path.read_bytes())
             if record["schema"] != trainer.SCHEMA or not record[
                 "key"
-            ] == path.stem == trainer.key_of(record):
+            ] == path.stem == trainer.key_of_record(record):
                 raise ValueError
-            rows.append(row(record))
+            rows.append(record_row(record))
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             others.append(path.name)
     if others:
@@ -687,9 +691,9 @@ def load(folder: str | os.PathLike) -> pd.DataFrame:
     return _frame(rows)
 
 
-def table(records: Sequence[dict]) -> pd.DataFrame:
+def records_table(records: Sequence[dict]) -> pd.DataFrame:
     """Run records as a table, one row a run."""
-    return _frame([row(record) for record in records])
+    return _frame([record_row(record) for record in records])
 
 
 def _frame(rows):
@@ -698,11 +702,11 @@ def _frame(rows):
     return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
 
 
-PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
+METRIC_PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
 LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
 
 
-def row(record: dict) -> dict:
+def record_row(record: dict) -> dict:
     """A run record in plain columns.
 
     key, log, data_hash (of the sample, where there is one); split; sample_log, the share of the log's users that was taken before the split
@@ -721,7 +725,7 @@ def row(record: dict) -> dict:
         "data_hash": record["data_hash"],
         "split": split["rule"].split("; of the training part")[0].split(", cut at")[0],
         "sample_log": sample[0] if sample else None,
-        **dict.fromkeys(INTERVENTIONS),
+        **dict.fromkeys(PERTURBATIONS),
         **{name: strength for name, strength, _ in steps},
         "data_seed": steps[0][2] if steps else sample[1] if sample else 0,
         **{
@@ -745,7 +749,7 @@ def row(record: dict) -> dict:
     seconds = record.get("seconds", {})
     told |= {"seconds": seconds.get("all"), "tokens_per_second": record.get("tokens_per_second")}
     told |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
-    for part, prefix in PREFIXES.items():
+    for part, prefix in METRIC_PREFIXES.items():
         told |= {
             prefix + name: value for name, value in record.get("metrics", {}).get(part, {}).items()
         }
@@ -756,7 +760,7 @@ def row(record: dict) -> dict:
         }
         told |= {
             LEAST + prefix + name: value
-            for part, prefix in PREFIXES.items()
+            for part, prefix in METRIC_PREFIXES.items()
             for name, value in least["metrics"].get(part, {}).items()
         }
     environment = record["environment"]
@@ -776,18 +780,18 @@ def row(record: dict) -> dict:
     )
 
 
-def whole_log(runs: pd.DataFrame) -> pd.DataFrame:
+def select_whole_log(runs: pd.DataFrame) -> pd.DataFrame:
     """Those runs whose log is no sample of another's users."""
     return runs[runs["sample_log"].isna()] if "sample_log" in runs else runs
 
 
-def having(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
+def filter_runs(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
     """Those runs that have the given values of settings by name, such as a grid's `settings`; and `log`.
 
     Runs on a sample of a log's users are left out unless `sample_log` is one of the settings.
     """
     if settings.get("sample_log") in (None, 1):
-        runs = whole_log(runs)
+        runs = select_whole_log(runs)
     settings = {
         name: value
         for name, value in settings.items()
@@ -802,7 +806,7 @@ def having(runs: pd.DataFrame, settings: Mapping) -> pd.DataFrame:
     return runs[mask]
 
 
-def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """A metric by cell: its mean over runs that differ in the seed alone, their standard deviation (sd) and number (seeds).
 
     Columns: log, n_layers, d_emb, and whatever else of data and configuration differs between the runs of a log; the metric, sd,
@@ -813,9 +817,9 @@ def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
         raise InputError(
             f"the runs have no {metric!r}; they have {', '.join(runs.columns[runs.columns.str.startswith(('HR', 'NDCG', 'MRR', 'log-loss'))])}"
         )
-    runs = whole_log(runs)
+    runs = select_whole_log(runs)
     plain = runs[
-        runs[[name for name in INTERVENTIONS if name in runs]].isna().all(axis=1)
+        runs[[name for name in PERTURBATIONS if name in runs]].isna().all(axis=1)
         & runs[metric].notna()
     ]
     same = [
@@ -832,7 +836,9 @@ def cells(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     return found.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
 
 
-def consolidate(folder: str | os.PathLike, name: str, where: str | os.PathLike = SWEEPS) -> Path:
+def consolidate(
+    folder: str | os.PathLike, name: str, where: str | os.PathLike = SWEEPS_FOLDER
+) -> Path:
     """Write the records of a folder to `where/NAME.csv`, measured values to six digits; the path.
 
     Raises InputError for a name that is a path, and a table there that has runs which the folder has not.
@@ -840,12 +846,12 @@ def consolidate(folder: str | os.PathLike, name: str, where: str | os.PathLike =
     if not name or Path(name).name != name:
         raise InputError(f"{name!r} is no name of a table; use one without slashes")
     path = Path(where) / f"{name.removesuffix('.csv')}.csv"
-    frame = load(folder)
-    if path.exists() and (lost := set(read(path)["key"]) - set(frame["key"])):
+    frame = load_runs(folder)
+    if path.exists() and (lost := set(read_runs_table(path)["key"]) - set(frame["key"])):
         raise InputError(
             f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it"
         )
-    for column in frame.select_dtypes("float").columns.difference(list(DEFAULTS)):
+    for column in frame.select_dtypes("float").columns.difference(list(RUN_DEFAULTS)):
         frame[column] = [
             value if value % 1 == 0 else float(f"{value:.6g}") for value in frame[column]
         ]  # counts stay exact
@@ -854,13 +860,13 @@ def consolidate(folder: str | os.PathLike, name: str, where: str | os.PathLike =
     return path
 
 
-def read(name: str | os.PathLike) -> pd.DataFrame:
+def read_runs_table(name: str | os.PathLike) -> pd.DataFrame:
     """A consolidated sweep by its name in data/sweeps/, or a CSV file of the kind."""
     path = Path(name)
     if path.suffix != ".csv":
-        path = SWEEPS / f"{name}.csv"
+        path = SWEEPS_FOLDER / f"{name}.csv"
     if not path.exists():
-        there = ", ".join(sorted(p.stem for p in SWEEPS.glob("*.csv"))) or "none"
+        there = ", ".join(sorted(p.stem for p in SWEEPS_FOLDER.glob("*.csv"))) or "none"
         raise InputError(f"there is no sweep {str(name)!r}; in data/sweeps there is {there}")
     try:
         frame = pd.read_csv(path, dtype={"key": str, "log": str, "data_hash": str})
@@ -890,10 +896,10 @@ def verify(
     """
     from perflaw.logs import datasets
 
-    frame = read(name)
+    frame = read_runs_table(name)
     if missing := [
         column
-        for column in (*DEFAULTS, "data_hash", "threads", "NDCG@10")
+        for column in (*RUN_DEFAULTS, "data_hash", "threads", "NDCG@10")
         if column not in frame and column not in LATER
     ]:
         raise InputError(f"{name} cannot be repeated: it has no column {missing[0]}")
@@ -903,12 +909,12 @@ def verify(
     if log is not None and (its := kept["data_hash"] == log.hash).any():
         kept = kept[its]
     chosen = kept.sample(min(runs, len(kept)), random_state=seed)
-    load_log, rows = functools.lru_cache(datasets.load), []
+    load_log, rows = functools.lru_cache(datasets.load_log), []
     for _, was in chosen.iterrows():
         whose = log or _named(load_log, was["log"])
         point = point_of(was)
         split = split_of(whose, point.data)
-        if (key := trainer.key(point.config, split)) != was["key"]:
+        if (key := trainer.run_key(point.config, split)) != was["key"]:
             why = (
                 "its hash is another"
                 if split.log.hash != was["data_hash"]
@@ -935,7 +941,7 @@ def verify(
     )
 
 
-def point_of(was: Mapping) -> Point:
+def point_of(was: Mapping) -> GridPoint:
     """The run that a row of a table is of."""
     values = {name: was[name] for name in Config.__dataclass_fields__}
     values = {
@@ -943,7 +949,7 @@ def point_of(was: Mapping) -> Point:
         for name, value in values.items()
     }
     steps = {
-        name: float(was[name]) for name in (*LATER, *INTERVENTIONS) if not pd.isna(was.get(name))
+        name: float(was[name]) for name in (*LATER, *PERTURBATIONS) if not pd.isna(was.get(name))
     }
     return _point(values | steps | {"split": was["split"], "data_seed": int(was["data_seed"])})
 

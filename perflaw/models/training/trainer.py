@@ -5,7 +5,7 @@ file. The same configuration, data, seed, machine and number of threads give the
 gradients in any order, equal but for rounding, which grows. Nothing looks at the test targets before the end. A run that takes
 long keeps a checkpoint beside its record-to-be (`checkpoints`), and goes on from it.
 
-Every epoch deals all histories anew into batches of one shape (`Batches`), so that a step costs the
+Every epoch deals all histories anew into batches of one shape (`EpochBatches`), so that a step costs the
 same throughout, hardly anything is padding, and nothing is done history by history.
 """
 
@@ -36,20 +36,20 @@ from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.logs import measures
-from perflaw.models import backbones, ranking
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
+from perflaw.models import backbones, ranking
 from perflaw.models.backbones import Architecture, Layout
 from perflaw.models.training import checkpoints
 from perflaw.models.training.heartbeat import Heartbeat
 
 SCHEMA = 1  # of the run record: another number, another key
-CHUNK = {
+SCORES_AT_A_TIME = {
     "cpu": 1 << 21,
     "cuda": 1 << 26,
 }  # scores of all items held at a time by the output layer: on a CPU they stay in the cache
-GROUP = 1024  # positions that share their negatives
-WARM_UP = 3  # steps on a GPU before they are captured
-RECTANGLE = {
+NEGATIVES_GROUP = 1024  # positions that share their negatives
+CAPTURE_WARMUP_STEPS = 3  # steps on a GPU before they are captured
+RECTANGLE_COST = {
     "cpu": 64,
     "cuda": 4096,
 }  # a rectangle of a batch costs about as much as so many positions of padding
@@ -110,8 +110,7 @@ class Config(Architecture):
         ):
             value = getattr(self, name)
             if (
-                value is not None
-                and not (value > 0 if above else value >= 0)
+                (value is not None and not (value > 0 if above else value >= 0))
                 or value == math.inf
                 or (name == "beta_2" and value >= 1)
             ):
@@ -124,7 +123,7 @@ class Config(Architecture):
 LOSSES = ("bce", "softmax", "sampled_softmax")
 
 
-class Fitted(NamedTuple):
+class TrainedModel(NamedTuple):
     weights: backbones.Weights  # the best by validation NDCG@10
     curve: list[
         dict
@@ -140,7 +139,7 @@ class Fitted(NamedTuple):
 # ---------------------------------------------------------------- batches
 
 
-class Batches:
+class EpochBatches:
     """The training part of a split, dealt every epoch into batches of one shape.
 
     Histories (their last L + 1 items) are put in order of length and cut into as many ranks as a batch
@@ -157,7 +156,7 @@ class Batches:
         self.rows = math.ceil(len(users) / self.batches)
         self.tokens = int(lengths.sum())
         self.layout = Layout.of(
-            _rectangles(lengths[users][:: self.batches], RECTANGLE[torch.device(device).type]),
+            _rectangles(lengths[users][:: self.batches], RECTANGLE_COST[torch.device(device).type]),
             device,
         )
         self.padding = 1 - self.tokens / (self.batches * len(self.layout.place))
@@ -174,7 +173,7 @@ class Batches:
 
     @functools.cached_property
     def had(self) -> Tensor:
-        """user · n_items + item, in order, of all that a user has in the training part; users in the order of `starts`."""
+        """User · n_items + item, in order, of all that a user has in the training part; users in the order of `starts`."""
         train, users = self._had
         place = np.full(train.n_users, len(users))
         place[users] = np.arange(len(users))
@@ -237,7 +236,9 @@ class _Softmax(torch.autograd.Function):
         loss, d_table = 0, torch.zeros(table.shape, device=table.device)
         d_hidden, d_own = torch.empty_like(hidden), torch.empty_like(own)
         step = (
-            GROUP if columns is not None else max(1, CHUNK[hidden.device.type] // table.shape[-2])
+            NEGATIVES_GROUP
+            if columns is not None
+            else max(1, SCORES_AT_A_TIME[hidden.device.type] // table.shape[-2])
         )
         for group, i in enumerate(range(0, hidden.shape[-2], step)):
             x, mine, w = (
@@ -253,7 +254,7 @@ class _Softmax(torch.autograd.Function):
             else:
                 ids = columns[..., group, :]
                 scores = (
-                    (x @ backbones.look_up(kept, ids).mT)
+                    (x @ backbones.gather_rows(kept, ids).mT)
                     .float()
                     .sub_(log_expected[..., group, None, :])
                 )
@@ -270,8 +271,8 @@ class _Softmax(torch.autograd.Function):
                 d_hidden[..., i : i + step, :] = share @ kept
                 d_table += share.mT @ x
             else:
-                d_hidden[..., i : i + step, :] = share @ backbones.look_up(kept, ids)
-                backbones.add_to(d_table, ids, (share.mT @ x).float())
+                d_hidden[..., i : i + step, :] = share @ backbones.gather_rows(kept, ids)
+                backbones.scatter_add_rows(d_table, ids, (share.mT @ x).float())
         ctx.save_for_backward(d_hidden, d_table, d_own)
         return loss
 
@@ -291,7 +292,7 @@ class _Softmax(torch.autograd.Function):
 
 def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy over all items: hidden (…, T, d), table (…, V, d), targets (…, T), weight (…, T) → (…,)."""
-    own = (hidden * backbones.look_up(table, targets)).sum(-1)
+    own = (hidden * backbones.gather_rows(table, targets)).sum(-1)
     return _Softmax.apply(hidden, table, own, weight)
 
 
@@ -302,7 +303,7 @@ def sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected):
     over all other items without bias (logQ correction). Groups have negatives of their own, which costs nothing and
     lets a step reach many more items.
     """
-    own = (hidden * backbones.look_up(table, targets)).sum(-1)
+    own = (hidden * backbones.gather_rows(table, targets)).sum(-1)
     return _Softmax.apply(hidden, table, own, weight, columns, log_expected, targets)
 
 
@@ -311,8 +312,8 @@ def bce_loss(hidden, table, targets, weight, negatives):
 
     Negatives may be items that the user has: so the model learns that what was had may not come again.
     """
-    own = (hidden * backbones.look_up(table, targets)).sum(-1)
-    others = backbones.look_up(table, negatives.flatten(-2)).unflatten(-2, negatives.shape[-2:])
+    own = (hidden * backbones.gather_rows(table, targets)).sum(-1)
+    others = backbones.gather_rows(table, negatives.flatten(-2)).unflatten(-2, negatives.shape[-2:])
     scores = (others @ hidden.to(table.dtype)[..., None])[..., 0]
     return (
         weight
@@ -320,10 +321,10 @@ def bce_loss(hidden, table, targets, weight, negatives):
     ).sum(-1)
 
 
-class Chance:
+class RandomSource:
     """All that is random in one run, from its seed: dropout and negatives."""
 
-    def __init__(self, config: Config, batches: Batches):
+    def __init__(self, config: Config, batches: EpochBatches):
         self.config, device = config, batches.items.device
         self.generator = torch.Generator(device).manual_seed(config.seed)
         counts = torch.bincount(batches.items, minlength=batches.n_items).double()
@@ -364,7 +365,11 @@ class Chance:
 
 
 def loss_of(
-    weights: backbones.Weights, config: Config, batches: Batches, who: Tensor, chance: Chance
+    weights: backbones.Weights,
+    config: Config,
+    batches: EpochBatches,
+    who: Tensor,
+    chance: RandomSource,
 ) -> Tensor:
     """The mean loss of a batch over its real positions; of a stack, (members,)."""
     at, ids, targets, real = batches.take(who)
@@ -372,7 +377,7 @@ def loss_of(
     times = (batches.times[at], batches.times[at + 1]) if config.time_bias else None
     rough = config.precision == "bf16"
     with torch.autocast("cuda", torch.bfloat16, enabled=rough and ids.is_cuda, cache_enabled=False):
-        hidden = backbones.hidden(weights, ids, batches.layout, config, chance.drop, times)
+        hidden = backbones.forward(weights, ids, batches.layout, config, chance.drop, times)
     hidden = hidden.bfloat16() if rough else hidden
     table = weights["items"]
     if config.loss == "bce":
@@ -389,14 +394,14 @@ def loss_of(
         table,
         targets,
         weight,
-        *chance.shared(math.ceil(ids.shape[-1] / GROUP), config.negatives),
+        *chance.shared(math.ceil(ids.shape[-1] / NEGATIVES_GROUP), config.negatives),
     )
 
 
 # ---------------------------------------------------------------- one run, or a stack of them
 
 
-def config(**values) -> Config:
+def make_config(**values) -> Config:
     """A Config from plain values; raises InputError for a name that it does not have."""
     known = list(Config.__dataclass_fields__)
     if unknown := [name for name in values if name not in known]:
@@ -404,12 +409,14 @@ def config(**values) -> Config:
     return Config(**values)
 
 
-class Member:
+class RunState:
     """One run while it trains: all that is its own, so that nothing depends on who trains beside it."""
 
-    def __init__(self, config: Config, split: Split, batches: Batches):
-        self.config, self.split, self.chance = config, split, Chance(config, batches)
-        self.weights = backbones.new(config, split.log.n_items, config.seed, batches.items.device)
+    def __init__(self, config: Config, split: Split, batches: EpochBatches):
+        self.config, self.split, self.chance = config, split, RandomSource(config, batches)
+        self.weights = backbones.init_weights(
+            config, split.log.n_items, config.seed, batches.items.device
+        )
         for weight in self.weights.values():
             weight.requires_grad_(True)
         groups = [
@@ -417,7 +424,7 @@ class Member:
                 "params": [
                     weight
                     for name, weight in self.weights.items()
-                    if backbones.decays(name) == decayed
+                    if backbones.is_decayed(name) == decayed
                 ],
                 "weight_decay": decay,
             }
@@ -518,7 +525,7 @@ class Member:
         if epoch % config.validate_every == 0 or epoch == config.epochs:
             start = time.perf_counter()
             try:
-                ranked = ranking.rank(
+                ranked = ranking.rank_targets(
                     scorer(self.weights, config), self.split, self.split.validation
                 )
             except FloatingPointError as error:
@@ -556,13 +563,13 @@ class Member:
         elif epoch == config.epochs:
             self.status = "epochs used up"
 
-    def fitted(self, tokens: int) -> Fitted:
+    def fitted(self, tokens: int) -> TrainedModel:
         """What came of it, with so many tokens an epoch."""
         weights, least = (
             {name: weight.detach() for name, weight in kept.items()}
             for kept in (self.kept, self.least)
         )
-        return Fitted(
+        return TrainedModel(
             weights,
             self.curve,
             self.status,
@@ -586,7 +593,7 @@ LASTING = (
 )  # plain values of a Member that a checkpoint keeps
 
 
-class Stack:
+class StackedRandomSource:
     """The chance of several members at once, each its own."""
 
     def __init__(self, members):
@@ -605,7 +612,7 @@ class Stack:
         )
 
 
-MAY_DIFFER = (
+STACKABLE_FIELDS = (
     "seed",
     "learning_rate",
     "final_rate",
@@ -618,9 +625,9 @@ MAY_DIFFER = (
 )
 
 
-def fit(
+def fit_model(
     config: Config, data: InteractionLog | Split, device: str = "cpu", progress: bool | dict = True
-) -> Fitted:
+) -> TrainedModel:
     """Train until validation no longer improves; the weights are those of the best validation.
 
     A loss that is no longer a number ends the run with the status "diverged". Raises InputError for
@@ -635,9 +642,9 @@ def fit_stack(
     device: str = "cpu",
     progress: bool | dict = True,
     batched: bool | None = None,
-    on_end: Callable[[int, Fitted], None] = lambda i, fitted: None,
+    on_end: Callable[[int, TrainedModel], None] = lambda i, fitted: None,
     keeper: checkpoints.Keeper | None = None,
-) -> list[Fitted]:
+) -> list[TrainedModel]:
     """Train several configurations that differ in MAY_DIFFER only, step by step together.
 
     On a GPU (or where `batched` says so) a step is one computation on tensors with an axis of members; on a
@@ -651,17 +658,17 @@ def fit_stack(
         raise InputError("a stack needs a configuration")
     split = _split(data)
     for config in configs:
-        check(config, split, device)
+        check_trainable(config, split, device)
         if differ := [
             name
             for name in asdict(config)
-            if name not in MAY_DIFFER and getattr(config, name) != getattr(configs[0], name)
+            if name not in STACKABLE_FIELDS and getattr(config, name) != getattr(configs[0], name)
         ]:
             raise InputError(
                 f"configurations that differ in {', '.join(differ)} cannot be trained as one stack"
             )
-    batches = Batches(split, configs[0].max_seq_len, configs[0].batch_size, device)
-    members = [Member(config, split, batches) for config in configs]
+    batches = EpochBatches(split, configs[0].max_seq_len, configs[0].batch_size, device)
+    members = [RunState(config, split, batches) for config in configs]
     on_gpu = torch.device(device).type == "cuda"
     step = step_batched if (on_gpu if batched is None else batched) else step_in_turn
     captured, captured_of = None, 0
@@ -687,11 +694,11 @@ def fit_stack(
             if partial:
                 losses, partial = torch.stack(partial).to(device), []
             dealt = list(zip(*(batches.deal(member.config.seed, epoch) for member in training)))
-            if on_gpu and len(training) != captured_of and len(dealt) > WARM_UP:
+            if on_gpu and len(training) != captured_of and len(dealt) > CAPTURE_WARMUP_STEPS:
                 captured, captured_of = None, len(training)
             for i, whose in enumerate(dealt[place.batch :], place.batch):
-                if on_gpu and captured is None and i == WARM_UP:
-                    captured = capture(training, batches, step)
+                if on_gpu and captured is None and i == CAPTURE_WARMUP_STEPS:
+                    captured = capture_step(training, batches, step)
                 losses += (captured or step)(training, batches, whose)
                 for member in training:
                     member.schedule.step()
@@ -764,7 +771,7 @@ def step_batched(members, batches, whose) -> Tensor:
         members[0].config,
         batches,
         torch.stack(whose),
-        Stack([member.chance for member in members]),
+        StackedRandomSource([member.chance for member in members]),
     )
     losses.sum().backward()
     for member in members:
@@ -772,7 +779,7 @@ def step_batched(members, batches, whose) -> Tensor:
     return losses.detach()
 
 
-def capture(members, batches, step):
+def capture_step(members, batches, step):
     """`step` of these members as one CUDA graph, which a deep and narrow model needs: it waits for launches, not for sums.
 
     The members have taken a few steps, so that everything they need is allocated. The graph reads the batch from a
@@ -826,13 +833,13 @@ def scorer(weights: backbones.Weights, model: Architecture) -> ranking.Scorer:
             times = clock[at].to(items.device), clock[at + 1].to(items.device)
         ids = torch.from_numpy(log.items)[at].long().to(items.device)
         last = torch.from_numpy(lengths - 1).to(items.device)
-        hidden = backbones.hidden(weights, ids, layout, model, times=times, last=last)
+        hidden = backbones.forward(weights, ids, layout, model, times=times, last=last)
         return lambda first, until: hidden @ items[first:until].T
 
     return score
 
 
-def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
+def evaluate(fitted: TrainedModel, config: Config, split: Split) -> tuple[dict, dict]:
     """Metrics on validation and, once, on test, with standard errors over users; and the test ranks.
 
     Where nothing repeats test is told under both rules of `ranking`: "test", and "test, history removed".
@@ -843,9 +850,9 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     score, n_items = scorer(fitted.weights, config), split.log.n_items
     temperature = 1.0
     if config.loss == "bce":
-        loss = lambda x: ranking.rank(
+        loss = lambda x: ranking.rank_targets(
             score, split, split.validation, temperature=math.exp(x)
-        ).losses.mean()  # noqa: E731
+        ).losses.mean()
         temperature = math.exp(
             minimize_scalar(loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3}).x
         )
@@ -854,20 +861,22 @@ def evaluate(fitted: Fitted, config: Config, split: Split) -> tuple[dict, dict]:
     if ranking.removes_seen(split):
         parts["test, history removed"] = split.test, "history"
     for part, (targets, seen) in parts.items():
-        ranked = ranking.rank(score, split, targets, max(ranking.CUTOFFS), temperature, seen)
+        ranked = ranking.rank_targets(
+            score, split, targets, max(ranking.CUTOFFS), temperature, seen
+        )
         told[part] = ranking.metrics(ranked, n_items)
         if targets is split.test:
             ranks[part] = ranked.ranks.tolist()
         for name, values in (
             ("HR@10", ranked.ranks <= 10),
-            ("NDCG@10", ranking.gains(ranked.ranks)),
+            ("NDCG@10", ranking.ndcg_gains(ranked.ranks)),
             ("log-loss", ranked.losses),
         ):
             told[part][f"{name} se"] = ranking.standard_error(values) if len(values) > 1 else None
     return told, ranks
 
 
-def least_loss(fitted: Fitted, config: Config, split: Split, best: dict) -> dict:
+def least_loss(fitted: TrainedModel, config: Config, split: Split, best: dict) -> dict:
     """What a record says of the weights of the least validation loss: their epoch, metrics and ranks.
 
     best: the metrics of the weights of the best validation NDCG@10. Where they are of the same epoch, they are these too, and there are no ranks.
@@ -878,14 +887,14 @@ def least_loss(fitted: Fitted, config: Config, split: Split, best: dict) -> dict
     return {"epoch": fitted.least_epoch, "metrics": metrics, "ranks": ranks}
 
 
-def check(config: Config, split: Split, device: str):
+def check_trainable(config: Config, split: Split, device: str):
     """Raise InputError for what would fail later, in one line."""
     check_device(device)
     check_split(split)
     if config.time_bias:
         split.log.clock("time_bias")
     size = 16 * sum(
-        backbones.parameters(config, split.log.n_items).values()
+        backbones.count_parameters(config, split.log.n_items).values()
     )  # a weight, its gradient and two moments
     size += (
         40 * config.n_layers * config.d_emb * config.batch_size * 4
@@ -893,9 +902,11 @@ def check(config: Config, split: Split, device: str):
     size += (
         4
         * config.negatives
-        * {"bce": config.batch_size * config.d_emb, "sampled_softmax": GROUP, "softmax": 0}[
-            config.loss
-        ]
+        * {
+            "bce": config.batch_size * config.d_emb,
+            "sampled_softmax": NEGATIVES_GROUP,
+            "softmax": 0,
+        }[config.loss]
     )
     if torch.device(device).type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
@@ -962,11 +973,11 @@ def train_stack(
     """
     split = _split(data)
     for config in configs:
-        check(config, split, device)
+        check_trainable(config, split, device)
     if folder is not None:
         check_folder(Path(folder))
-    keys = [key(config, split) for config in configs]
-    records = [known(one, folder) for one in keys]
+    keys = [run_key(config, split) for config in configs]
+    records = [load_cached_record(one, folder) for one in keys]
     missing = [i for i, record in enumerate(records) if record is None]
     for i, record in enumerate(records):
         if record is not None:
@@ -989,7 +1000,7 @@ def train_stack(
             told["least validation loss"] = least_loss(fitted, configs[i], split, told["metrics"])
             told["seconds"]["test"] = time.perf_counter() - before
         told["seconds"]["all"] = sum(told["seconds"].values())
-        records[i] = keep_record(configs[i], split, told, folder, device)
+        records[i] = make_record(configs[i], split, told, folder, device)
         checkpoints.remove(folder, keys[i])
 
     reason = ""
@@ -1016,7 +1027,7 @@ def train_stack(
     left = [i for i in missing if records[i] is None]
     if len(missing) == 1 and left:
         told = {"status": reason, "seconds": {"all": time.perf_counter() - start}}
-        records[left[0]] = keep_record(configs[left[0]], split, told, folder, device)
+        records[left[0]] = make_record(configs[left[0]], split, told, folder, device)
     elif left:  # outside the handler, which would hold on to the memory
         for half in filter(None, (left[: len(left) // 2], left[len(left) // 2 :])):
             for i, record in zip(
@@ -1026,11 +1037,11 @@ def train_stack(
     return records
 
 
-def keep_record(config: Config, split: Split, told: dict, folder=None, device="cpu") -> dict:
+def make_record(config: Config, split: Split, told: dict, folder=None, device="cpu") -> dict:
     """The record of a run, of which `told` says how it went, written to the folder if there is one."""
     record = {
         "schema": SCHEMA,
-        "key": key(config, split),
+        "key": run_key(config, split),
         "log": split.log.name,
         "configuration": asdict(config),
         "data_hash": split.log.hash,
@@ -1041,10 +1052,10 @@ def keep_record(config: Config, split: Split, told: dict, folder=None, device="c
             **_sample_of(split),
         },
         "order": split.log.order,
-        **sizes(split, config.max_seq_len),
+        **split_sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
-        "entropies": entropies(split.train),
-        "parameters": backbones.parameters(config, split.log.n_items),
+        "entropies": training_entropies(split.train),
+        "parameters": backbones.count_parameters(config, split.log.n_items),
         "environment": environment(device),
         **told,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -1058,7 +1069,7 @@ def _sample_of(split):
     return {"sample": list(split.sample)} if split.sample else {}
 
 
-def sizes(split: Split, max_seq_len: int) -> dict:
+def split_sizes(split: Split, max_seq_len: int) -> dict:
     """Of the training part tokens, users, positions trained on in an epoch, and the length of history that one has, in the mean; items; targets."""
     lengths = np.minimum(split.train.lengths - 1, max_seq_len).clip(min=0)
     return {
@@ -1073,19 +1084,19 @@ def sizes(split: Split, max_seq_len: int) -> dict:
     }
 
 
-def known(key: str, folder: str | os.PathLike | None) -> dict | None:
+def load_cached_record(key: str, folder: str | os.PathLike | None) -> dict | None:
     """The record that a folder has of a run, unless it has to be done again."""
     path = Path(folder) / f"{key}.json" if folder is not None else None
     if path is None or not path.exists():
         return None
     record = read_record(path)
-    return None if record["status"].startswith(AGAIN) else record
+    return None if record["status"].startswith(RETRYABLE) else record
 
 
-AGAIN = ("out of memory", "failed")  # another time, or another machine, may do better
+RETRYABLE = ("out of memory", "failed")  # another time, or another machine, may do better
 
 
-def key(config: Config, split: Split) -> str:
+def run_key(config: Config, split: Split) -> str:
     """16 hex digits that name a run: of its configuration, data, split and record schema.
 
     The order of users and numbers of items are of it too: batches and first weights go by them, and the record's ranks.
@@ -1098,7 +1109,7 @@ def key(config: Config, split: Split) -> str:
     )
 
 
-def key_of(record: dict) -> str:
+def key_of_record(record: dict) -> str:
     """The key that a record should have, of what it says it is of."""
     split = record["split"]
     sample = [split["sample"]] if split.get("sample") else []
@@ -1125,7 +1136,7 @@ def _split(data):
     return leave_one_out(data)
 
 
-class Unwritable(InputError):
+class RecordWriteError(InputError):
     """A record cannot be written where it belongs."""
 
 
@@ -1136,7 +1147,7 @@ def check_folder(folder: Path):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise Unwritable(
+        raise RecordWriteError(
             f"records cannot be kept in {folder}: {error.strerror}; name another folder"
         ) from None
 
@@ -1154,8 +1165,8 @@ def write_record(record: dict, path: Path) -> None:
         try:
             _write(record, refuge)
         except OSError:
-            raise Unwritable(told) from None
-        raise Unwritable(f"{told}; this record is {refuge}: move it there") from None
+            raise RecordWriteError(told) from None
+        raise RecordWriteError(f"{told}; this record is {refuge}: move it there") from None
 
 
 def _write(record, path):
@@ -1192,7 +1203,7 @@ def read_record(path: str | os.PathLike) -> dict:
         )
     if (
         not all(name in record for name in ("data_hash", "split", "order"))
-        or key_of(record) != record["key"]
+        or key_of_record(record) != record["key"]
     ):
         raise InputError(
             f"{path} was changed: what it says it was trained with is not what its key stands for; remove it, and the run is done again"
@@ -1201,9 +1212,9 @@ def read_record(path: str | os.PathLike) -> dict:
 
 
 @functools.lru_cache(maxsize=8)  # by the log itself: runs on one training part share them
-def entropies(train: InteractionLog) -> dict[str, float | None]:
+def training_entropies(train: InteractionLog) -> dict[str, float | None]:
     """Every measure of `quality.measures` of a training part, nats; None where it is undefined."""
-    told = measures.measured(train, measures.measures())
+    told = measures.measure_log(train, measures.available_measures())
     return {name: None if isinstance(value, InputError) else value for name, value in told.items()}
 
 
@@ -1220,12 +1231,12 @@ def environment(device: str) -> dict:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "commit": commit(),
+        "commit": code_commit(),
     }
 
 
 @functools.cache
-def commit() -> str | None:
+def code_commit() -> str | None:
     """The commit that this code is of, where git knows."""
     try:
         return (

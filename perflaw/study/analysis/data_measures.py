@@ -20,7 +20,8 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws.fitting import check_level
-from perflaw.models.sweeps.runner import INTERVENTIONS, SWEEPS, having
+from perflaw.logs.perturbations import PERTURBATIONS
+from perflaw.models.sweeps.runner import SWEEPS_FOLDER, filter_runs
 
 MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy apen absolute": "ApEn by user",
@@ -39,31 +40,31 @@ MODEL = {
     "split": "leave one out",
     "shared_layers": False,
 }  # that the study trained on changed training parts
-PROBES = SWEEPS.parent / "probes.csv"
+PROBES = SWEEPS_FOLDER.parent / "probes.csv"
 RATE = 4.7  # nats: entropy rate of the synthetic logs whose size varies
 TOKENS = "tokens"
 PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
 
 
-def trials(runs: pd.DataFrame, model: Mapping = MODEL) -> pd.DataFrame:
+def perturbation_runs(runs: pd.DataFrame, model: Mapping = MODEL) -> pd.DataFrame:
     """Of the runs those of the model on logs on which four kinds of intervention or more were tried, with the probes of their training parts."""
-    runs = with_probes(having(runs, model), pd.read_csv(PROBES))
+    runs = add_probes(filter_runs(runs, model), pd.read_csv(PROBES))
     kinds = (
-        runs.groupby("log")[list(INTERVENTIONS)]
+        runs.groupby("log")[list(PERTURBATIONS)]
         .agg(lambda column: column.notna().any())
         .sum(axis=1)
     )
     return runs[runs["log"].isin(kinds.index[kinds > 3])]
 
 
-def conditions(
+def paired_conditions(
     runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None
 ) -> pd.DataFrame:
     """One row a log and condition: what the metric and the data changed, against the log's base.
 
     runs: of one model by log, as `sweeps.load` gives them; columns that start with "probe" are taken as measures too. Columns: log, intervention,
     strength, runs (how many), value (mean), change (of ln value), noise (standard deviation that the noise between runs gives to
-    change: by log, per cent of a run, as `evidence.seed_noise` has it; or else pooled over the log's conditions), "Δ tokens" and "Δ MEASURE" (changes of their logarithms). Conditions that left the data as they were
+    change: by log, per cent of a run, as `evidence.seed_sd_by_surface` has it; or else pooled over the log's conditions), "Δ tokens" and "Δ MEASURE" (changes of their logarithms). Conditions that left the data as they were
     are dropped. Raises InputError for a log without a base, for runs of several models, and for a training part with two interventions.
     """
     runs = runs[runs[metric].notna()].copy()
@@ -79,13 +80,13 @@ def conditions(
         ):
             if here[name].nunique() > 1:
                 raise InputError(f"the runs on {log} differ in {name}; choose those of one model")
-    done = runs[list(INTERVENTIONS)].notna()
+    done = runs[list(PERTURBATIONS)].notna()
     if (done.sum(axis=1) > 1).any():
         raise InputError(
             f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one"
         )
     runs["intervention"] = np.where(done.any(axis=1), done.idxmax(axis=1), "")
-    runs["strength"] = runs[list(INTERVENTIONS)].sum(axis=1)
+    runs["strength"] = runs[list(PERTURBATIONS)].sum(axis=1)
     found = _changes(runs, metric, {} if noise is None else noise)
     moved = found.filter(like="Δ ").abs().max(axis=1) > 1e-9
     return found[moved].reset_index(drop=True)
@@ -131,10 +132,12 @@ def _changes(runs, metric, noise):
     return found[["log", *[name for name in found if name != "log"]]]
 
 
-def controls(runs: pd.DataFrame, metric: str = "NDCG@10") -> tuple[pd.DataFrame, pd.DataFrame]:
+def synthetic_controls(
+    runs: pd.DataFrame, metric: str = "NDCG@10"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Runs on synthetic logs named "synthetic, KIND X" (benchmarks/controls.py), as points and as conditions.
 
-    Points: one row a run, with kind (size: users, at one entropy rate; rate: nats, at one size) and x. Conditions: as `conditions` gives them, the
+    Points: one row a run, with kind (size: users, at one entropy rate; rate: nats, at one size) and x. Conditions: as `paired_conditions` gives them, the
     log being the kind, and its base the middle of its x.
     """
     told = runs["log"].str.extract(r"^synthetic, (size|rate) ([\d.]+)$")
@@ -148,20 +151,20 @@ def controls(runs: pd.DataFrame, metric: str = "NDCG@10") -> tuple[pd.DataFrame,
     return points, _changes(varied, metric, {})
 
 
-def with_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
+def add_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     """Runs, and beside each the probes (columns "probe: …", data/probes.csv) of its training part; nan where there are none."""
-    keys = ["log", *INTERVENTIONS, "data_seed"]
+    keys = ["log", *PERTURBATIONS, "data_seed"]
     missing = -1.0
-    left = runs.assign(**{name: runs[name].fillna(missing).astype(float) for name in INTERVENTIONS})
+    left = runs.assign(**{name: runs[name].fillna(missing).astype(float) for name in PERTURBATIONS})
     right = probes.assign(
-        **{name: probes[name].fillna(missing).astype(float) for name in INTERVENTIONS}
+        **{name: probes[name].fillna(missing).astype(float) for name in PERTURBATIONS}
     )
     found = left[keys].merge(right, how="left", on=keys)
     added = found[[column for column in probes if column.startswith("probe")]].set_axis(runs.index)
     return pd.concat([runs, added], axis=1)
 
 
-def candidates(found: pd.DataFrame) -> dict[str, np.ndarray]:
+def candidate_measures(found: pd.DataFrame) -> dict[str, np.ndarray]:
     """The candidates for D′ by name: columns (conditions, 1 or 2) of changes in their logarithms. Not all are finite on every log."""
     tokens = found[f"Δ {TOKENS}"].to_numpy()
     told = {TOKENS: tokens[:, None]}
@@ -179,7 +182,7 @@ def candidates(found: pd.DataFrame) -> dict[str, np.ndarray]:
     return told
 
 
-def predict(found: pd.DataFrame, columns: np.ndarray, hide: str) -> np.ndarray:
+def predict_changes(found: pd.DataFrame, columns: np.ndarray, hide: str) -> np.ndarray:
     """Changes of each condition, from slopes that have not seen it; nan where they cannot be had.
 
     hide: "intervention", slopes from the log's other interventions; "log", from all other logs; "", from all, itself included.
@@ -203,7 +206,7 @@ def predict(found: pd.DataFrame, columns: np.ndarray, hide: str) -> np.ndarray:
     return predicted
 
 
-def table(
+def comparison_table(
     found: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int = 0
 ) -> pd.DataFrame:
     """The league: each candidate's share of the squared change that it foretells, and its edge over tokens alone.
@@ -220,7 +223,7 @@ def table(
     )
     total = np.bincount(groups, y**2)
     splits, lost, rows = {"in sample": "", "intervention": "intervention", "log": "log"}, {}, []
-    for name, columns in candidates(found).items():
+    for name, columns in candidate_measures(found).items():
         usable = np.isfinite(columns).all(axis=1)
         told = {
             "candidate": name,
@@ -230,7 +233,9 @@ def table(
         for split, hide in splits.items():
             if hide == "log" and found["log"].nunique() < 2:
                 continue
-            error = np.bincount(groups, (y - np.nan_to_num(predict(found, columns, hide))) ** 2)
+            error = np.bincount(
+                groups, (y - np.nan_to_num(predict_changes(found, columns, hide))) ** 2
+            )
             lost[name, split] = error
             told[split] = 1 - error.sum() / total.sum()
             gain = lost[TOKENS, split] - error
@@ -243,6 +248,6 @@ def table(
     return pd.DataFrame(rows)
 
 
-def ceiling(found: pd.DataFrame) -> float:
+def noise_ceiling(found: pd.DataFrame) -> float:
     """The share that a perfect measure would explain: the rest is noise between runs."""
     return float(1 - (found["noise"] ** 2).sum() / (found["change"] ** 2).sum())

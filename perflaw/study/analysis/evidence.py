@@ -1,10 +1,10 @@
 """What the study's own sweeps say: noise between seeds, whether more layers or dimensions still help, and how well laws foretell.
 
-`noise` and `steps` read cells, as `sweeps.cells` makes them of runs: log, n_layers, d_emb, the metric's mean over seeds, their
+`seed_sd_by_log` and `marginal_gains` read cells, as `sweeps.cells` makes them of runs: log, n_layers, d_emb, the metric's mean over seeds, their
 standard deviation (sd) and number (seeds). Noise is that between seeds on the same users: how much another training run
 would differ, and not how much other users would.
 
-The rest reads surfaces: cells of one log, backbone and split over N and d (`surfaces`).
+The rest reads surfaces: cells of one log, backbone and split over N and d (`mean_surfaces`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,21 @@ from scipy.stats import norm, spearmanr
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed
-from perflaw.models.sweeps import runner
 from perflaw.laws.fitting import check_level
+from perflaw.models.sweeps import runner
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
-USUAL = ("sasrec", "leave one out", "sampled_softmax")  # of these a surface's name does not tell
-SMALL = (3, 32)  # N and d up to which a surface is its small half, from which the rest is foretold
-SHARED = 0.6  # correlation of two models' gains of the same users, N and d apart: .46 to .75 in the mean on the study's six logs (benchmarks/shared.py)
-LAWS = (
+DEFAULT_KIND = (
+    "sasrec",
+    "leave one out",
+    "sampled_softmax",
+)  # of these a surface's name does not tell
+SMALL_GRID = (
+    3,
+    32,
+)  # N and d up to which a surface is its small half, from which the rest is foretold
+SHARED_USER_CORRELATION = 0.6  # correlation of two models' gains of the same users, N and d apart: .46 to .75 in the mean on the study's six logs (benchmarks/shared.py)
+EXTRAPOLATED_LAWS = (
     "constant",
     "log-linear",
     "log-quadratic",
@@ -32,7 +39,7 @@ LAWS = (
 )
 
 
-def noise(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
+def seed_sd_by_log(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     """Of each log, the standard deviation of one run between seeds, in per cent of its value, pooled over cells.
 
     Raises InputError for a log of which no cell has two seeds.
@@ -51,14 +58,16 @@ def noise(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     return pd.Series(told, name="noise")
 
 
-def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
+def marginal_gains(
+    cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9
+) -> pd.DataFrame:
     """What each step to the next larger N, or d, changes, in per cent (100 × the logarithm of the ratio).
 
     A step is the mean over the values of the other axis that have both its ends. Columns log, axis, smaller, larger, change, se (from the
     noise between seeds), low and high (a normal interval at that level), pairs.
     """
     check_level(level)
-    sigma, rows = noise(cells, metric), []
+    sigma, rows = seed_sd_by_log(cells, metric), []
     for log, here in cells.groupby("log", sort=False):
         for axis, other in (families.AXES, families.AXES[::-1]):
             values = here.pivot(index=other, columns=axis, values=metric)
@@ -92,34 +101,37 @@ def steps(cells: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> p
 # ---------------------------------------------------------------- surfaces
 
 
-def kept() -> pd.DataFrame:
+def load_study_runs() -> pd.DataFrame:
     """All runs of data/sweeps on real logs and all of their users, each once."""
     runs = pd.concat(
-        [runner.read(path) for path in sorted(runner.SWEEPS.glob("*.csv"))], ignore_index=True
+        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
+        ignore_index=True,
     )
-    return runner.whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
+    return runner.select_whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
         "key", ignore_index=True
     )
 
 
-def study() -> pd.DataFrame:
+def load_survey_runs() -> pd.DataFrame:
     """Of those the runs with the settings of the grid `survey`, whatever the backbone, size, split and data."""
-    return runner.having(kept(), runner.read_grid("survey")["settings"]).reset_index(drop=True)
+    return runner.filter_runs(
+        load_study_runs(), runner.read_grid("survey")["settings"]
+    ).reset_index(drop=True)
 
 
-def whole(runs: pd.DataFrame, **settings) -> pd.DataFrame:
+def select_full_data_runs(runs: pd.DataFrame, **settings) -> pd.DataFrame:
     """Runs on whole training parts, layers apart unless `settings` says otherwise, that have these settings."""
-    plain = runs[runs[list(runner.INTERVENTIONS)].isna().all(axis=1)]
-    return runner.having(plain, {"shared_layers": False} | settings).reset_index(drop=True)
+    plain = runs[runs[list(runner.PERTURBATIONS)].isna().all(axis=1)]
+    return runner.filter_runs(plain, {"shared_layers": False} | settings).reset_index(drop=True)
 
 
-def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
+def mean_surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
     """The means over seeds of runs on whole training parts, one row a cell and metric.
 
     Columns: dataset (the surface's name: its log, and what of backbone, split and loss is not the usual), those of
     SURFACE, n_layers, d_emb, metric, value, sd (between seeds), seeds, validation (the metric there; nan where the runs do not have it), parameters. Raises InputError where runs of a surface differ in anything else.
     """
-    plain = whole(runs)
+    plain = select_full_data_runs(runs)
     free = (*SURFACE, *families.AXES, "seed")
     fixed = [
         name for name in runner.Config.__dataclass_fields__ if name in plain and name not in free
@@ -149,27 +161,32 @@ def surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
         )
         parts.append(found.assign(validation=known))
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(dataset=names(table)).sort_values(
+    return table.assign(dataset=surface_names(table)).sort_values(
         ["dataset", "metric", *families.AXES], ignore_index=True
     )
 
 
-def names(rows: pd.DataFrame) -> pd.Series:
+def surface_names(rows: pd.DataFrame) -> pd.Series:
     """What the surface of each row is called: its log, and what of backbone, split and loss is not the usual."""
     told = [
-        ", ".join([log, *(value for value in others if value not in USUAL)])
+        ", ".join([log, *(value for value in others if value not in DEFAULT_KIND)])
         for log, *others in rows[SURFACE[:4]].itertuples(index=False)
     ]
     return pd.Series(told, index=rows.index, name="dataset", dtype=object)
 
 
-def user_noise(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
+def user_standard_error(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     """The standard error of a run over users, in per cent of its value: of each surface the median, by name."""
-    return (100 * runs[f"{metric} se"] / runs[metric]).groupby(names(runs)).median().rename("users")
+    return (
+        (100 * runs[f"{metric} se"] / runs[metric])
+        .groupby(surface_names(runs))
+        .median()
+        .rename("users")
+    )
 
 
-def over_surfaces(judged: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Means over surfaces of what `fitting.judge` returned, by law; twice, the second with the law as index.
+def mean_over_surfaces(judged: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Means over surfaces of what `fitting.compare_laws` returned, by law; twice, the second with the law as index.
 
     A surface on which a split leaves too few values for a sum of powers takes no part in the mean of that split; a law that then still has no entry on one has none.
     """
@@ -185,7 +202,7 @@ def over_surfaces(judged: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
 # ---------------------------------------------------------------- regularisation, depth, data
 
 
-def regularised(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+def tuned_by_size(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """One row a size: the metric of each dropout at the largest learning rate, and of the setting with the best validation NDCG@10.
 
     runs: one a size, dropout and learning rate. Columns n_layers, d_emb, "dropout X", chosen, its dropout, its rate.
@@ -206,14 +223,16 @@ def regularised(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     )
 
 
-def decline(told: pd.DataFrame, column: str) -> float:
+def decline_from_best(told: pd.DataFrame, column: str) -> float:
     """How far the largest size is below the best, in per cent (100 × the logarithm of the ratio); 0 where it is the best."""
     return float(
         100 * np.log(told.sort_values(list(families.AXES))[column].iloc[-1] / told[column].max())
     )
 
 
-def depth(runs: pd.DataFrame, noise: float, metric: str = "NDCG@10") -> pd.DataFrame:
+def compare_shared_layers(
+    runs: pd.DataFrame, noise: float, metric: str = "NDCG@10"
+) -> pd.DataFrame:
     """Cells that were run with layers apart and with one block shared by all: means, change (per cent) and its standard error from noise (per cent of a run)."""
     cell = list(families.AXES)[::-1]
     told = (
@@ -238,7 +257,7 @@ def depth(runs: pd.DataFrame, noise: float, metric: str = "NDCG@10") -> pd.DataF
     ).reset_index()
 
 
-def with_data(
+def fit_with_data(
     runs: pd.DataFrame, law: families.Law, metrics=("log-loss", "NDCG@10")
 ) -> pd.DataFrame:
     """A law of n_layers, d_emb and tokens on the logs of which shares of the users were trained on, of one model kind by log.
@@ -246,7 +265,7 @@ def with_data(
     Columns log, metric, points, scales (of data), r2, leave-one-out (per cent), floor (the same of the mean of all), p_D where the law has it. Logs with fewer than four scales, or
     too few points, are left out.
     """
-    others = [name for name in runner.INTERVENTIONS if name != "sample_users"]
+    others = [name for name in runner.PERTURBATIONS if name != "sample_users"]
     plain, rows = runs[runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)], []
     for log, here in plain.groupby("log", sort=False):
         here = here.assign(
@@ -256,7 +275,7 @@ def with_data(
         if (
             points["tokens"].nunique() < 4
             or len(points) <= len(law.parameters) + 2
-            or fitting.directions(law, points) < len(law.parameters)
+            or fitting.identifiable_rank(law, points) < len(law.parameters)
         ):
             continue
         for metric in metrics:
@@ -264,7 +283,7 @@ def with_data(
             fit = fitting.fit(law, points, y)
             error, floor = (
                 100 * np.abs(guess / y - 1).mean()
-                for guess in (fitting.left_out(law, points, y), (y.sum() - y) / (len(y) - 1))
+                for guess in (fitting.loo_predictions(law, points, y), (y.sum() - y) / (len(y) - 1))
             )
             rows.append(
                 (
@@ -283,7 +302,7 @@ def with_data(
     )
 
 
-def under_both(
+def compare_splits(
     table: pd.DataFrame, metric: str, noise: pd.Series, splits=("leave one out", "global time")
 ) -> pd.DataFrame:
     """Surfaces that were trained under both splits: does what is seen under the first hold under the second?
@@ -329,20 +348,20 @@ def under_both(
 # ---------------------------------------------------------------- predicted before it was trained
 
 
-def foretell(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+def extrapolate(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """What each law of LAWS, fitted to each surface alone, and the joint law of all, say of cells not seen.
 
-    seen: what `surfaces` returned. asked: n_layers and d_emb, asked of every surface. Columns: dataset, metric, law, n_layers, d_emb, predicted,
+    seen: what `mean_surfaces` returned. asked: n_layers and d_emb, asked of every surface. Columns: dataset, metric, law, n_layers, d_emb, predicted,
     low, high (an interval for the mean of as many seeds as the seen cells have). A law that the values along an
     axis do not determine is left out.
     """
     check_level(level)
     asked, rows = asked[list(families.AXES)].reset_index(drop=True), []
-    rivals = families.rivals()
+    rivals = families.rival_laws()
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
-        for name in LAWS:
+        for name in EXTRAPOLATED_LAWS:
             law = rivals[name]
-            if fitting.directions(law, surface) < len(law.parameters) or len(surface) <= len(
+            if fitting.identifiable_rank(law, surface) < len(law.parameters) or len(surface) <= len(
                 law.parameters
             ):
                 continue
@@ -359,7 +378,7 @@ def foretell(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.
                     high=found["high"],
                 )
             )
-    together = mixed.fit(seen)
+    together = mixed.fit_mixed(seen)
     for (dataset, length), _ in seen.groupby(["dataset", "max_seq_len"], sort=False):
         points = asked.assign(dataset=dataset, max_seq_len=length)
         for metric in together.data.metrics:
@@ -379,11 +398,12 @@ def foretell(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.
     ]
 
 
-def came_true(
+def score_predictions(
     foretold: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series | None = None
 ) -> pd.DataFrame:
     """Predictions beside the means over seeds measured later: columns of both, ape (per cent), covered, and, given each surface's
-    noise (per cent of a run), unit: the standard deviation of such a mean, and noises: how many of them the error is."""
+    noise (per cent of a run), unit: the standard deviation of such a mean, and noises: how many of them the error is.
+    """
     found = foretold.merge(
         measured[["dataset", "metric", *families.AXES, "value", "sd", "seeds"]],
         on=["dataset", "metric", *families.AXES],
@@ -396,19 +416,21 @@ def came_true(
     return found
 
 
-def first_trained(runs: pd.DataFrame, small=SMALL) -> pd.Series:
+def first_large_run(runs: pd.DataFrame, small=SMALL_GRID) -> pd.Series:
     """When the first model beyond `small` (N, d) was finished, of each surface, by name."""
     late = runs[(runs["n_layers"] > small[0]) | (runs["d_emb"] > small[1])]
-    return late.groupby(names(late))["finished"].min()
+    return late.groupby(surface_names(late))["finished"].min()
 
 
-def by_law(found: pd.DataFrame, users: pd.Series, small=SMALL) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What `came_true` found (with noises), judged: the cells again, with allowed and within, and the means of each law.
+def summarise_by_law(
+    found: pd.DataFrame, users: pd.Series, small=SMALL_GRID
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What `score_predictions` found (with noises), judged: the cells again, with allowed and within, and the means of each law.
 
     A prediction is within what is allowed if it is off by at most 1.5 noise units, those of seeds and of users (per cent, by surface) together, or 3 %. Columns of
     the means: law, cells, error, larger N, larger d only, worst, noises, within, covered, width (the median half), all but cells and noises in per cent.
     """
-    found = found.assign(allowed=allowed(found["unit"], found["dataset"].map(users)))
+    found = found.assign(allowed=error_tolerance(found["unit"], found["dataset"].map(users)))
     found["within"] = found["ape"] <= found["allowed"]
     found["width"] = 50 * (found["high"] - found["low"]) / found["predicted"]
     deep = found["n_layers"] > small[0]
@@ -426,12 +448,12 @@ def by_law(found: pd.DataFrame, users: pd.Series, small=SMALL) -> tuple[pd.DataF
     return found, told.reset_index()
 
 
-def allowed(unit: pd.Series, users: pd.Series) -> pd.Series:
+def error_tolerance(unit: pd.Series, users: pd.Series) -> pd.Series:
     """How far a prediction may be off (per cent): 1.5 noise units, those of the mean between seeds and of the users together, or 3 %, whichever is larger."""
     return np.maximum(3.0, 1.5 * np.hypot(unit, users))
 
 
-def resampled(
+def bootstrap_means(
     found: pd.DataFrame, by: str, value: str, level: float = 0.9, draws: int = 4000, seed: int = 0
 ) -> pd.DataFrame:
     """The mean of a column for each of `by`, over surfaces (column dataset), and an interval from a bootstrap over these; columns BY, mean, low, high."""
@@ -444,10 +466,10 @@ def resampled(
     )
 
 
-def tempered(found: pd.DataFrame, law: str = "joint law", learn=None) -> pd.DataFrame:
+def shrink_predictions(found: pd.DataFrame, law: str = "joint law", learn=None) -> pd.DataFrame:
     """How much of the change that a law foretells should be believed: what came over what was told, both as ln of the ratio to what the law "constant" says.
 
-    found: of `came_true`, one metric. One row a surface. Columns dataset, share (by least squares from the surfaces `learn`, itself left out; None: from all others), and the mean absolute
+    found: of `score_predictions`, one metric. One row a surface. Columns dataset, share (by least squares from the surfaces `learn`, itself left out; None: from all others), and the mean absolute
     errors, in per cent, of law, constant and tempered: the constant, moved by that share of what the law says.
     """
     cell = ["dataset", *families.AXES]
@@ -468,12 +490,12 @@ def tempered(found: pd.DataFrame, law: str = "joint law", learn=None) -> pd.Data
     return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "tempered"])
 
 
-def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
-    """`noise` of each surface of that metric, in per cent of a run, by its name; that of the log's other surfaces where it has no two seeds."""
+def seed_sd_by_surface(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
+    """`seed_sd_by_log` of each surface of that metric, in per cent of a run, by its name; that of the log's other surfaces where it has no two seeds."""
     here = table[table["metric"] == metric].rename(columns={"value": metric})
     repeated = here[here["seeds"] > 1]
-    own = noise(repeated.assign(log=repeated["dataset"]), metric)
-    of_log = noise(repeated, metric)
+    own = seed_sd_by_log(repeated.assign(log=repeated["dataset"]), metric)
+    of_log = seed_sd_by_log(repeated, metric)
     names = here.drop_duplicates("dataset").set_index("dataset")["log"]
     return own.reindex(names.index).fillna(names.map(of_log)).rename("noise")
 
@@ -481,25 +503,25 @@ def seed_noise(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
 # ---------------------------------------------------------------- the optimum
 
 
-def choices(
+def selection_regret(
     table: pd.DataFrame,
     metric: str,
     noise: pd.Series,
     users: pd.Series | None = None,
     budgets=(1.0, 0.5, 0.25),
-    small=SMALL,
+    small=SMALL_GRID,
     kept: bool = False,
 ) -> pd.DataFrame:
     """What each law would choose of all cells, having seen those up to `small` (N, d) only, and what that costs.
 
     Chosen by validation, judged on test: a rule that chose by the values that judge it would have its luck counted twice. (A table without validation values is chosen from by value.)
     kept: the cells that were seen keep their measured values, and the law is asked for the others alone. noise and users: of each surface, of a run, in per cent: between seeds, and over users
-    (`user_noise`), of which two models share what SHARED says; None: users are not counted.
+    (`user_standard_error`), of which two models share what SHARED says; None: users are not counted.
     A budget is a share of the most parameters, or of the most FLOPs by token, that a cell of the surface has; 1, which is none, is in once, as of parameters. Rules: the laws of LAWS, the
     best cell seen, and the largest model. Columns: dataset, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best (measured), regret (100 × ln of
     their ratio) and noises (regret over the standard deviation that noise gives to such a difference: of the seeds and of the users).
     """
-    rows, rivals = [], families.rivals()
+    rows, rivals = [], families.rival_laws()
     for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = surface.reset_index(drop=True)
         seen = ((surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])).to_numpy()
@@ -517,10 +539,10 @@ def choices(
             "largest model": surface["parameters"].to_numpy(float)
             + 1e-3 * surface["n_layers"].to_numpy(),
         }
-        for name in LAWS[1:]:
+        for name in EXTRAPOLATED_LAWS[1:]:
             visible = surface[seen].reset_index(drop=True)
             if (
-                fitting.directions(rivals[name], visible)
+                fitting.identifiable_rank(rivals[name], visible)
                 == len(rivals[name].parameters)
                 < len(visible)
             ):
@@ -563,7 +585,7 @@ def choices(
 
 def _unit(one, other, users):
     """The standard deviation of the difference of two cells' means, from those between seeds and the standard error over users."""
-    return np.sqrt(one**2 + other**2 + 2 * (1 - SHARED) * users**2)
+    return np.sqrt(one**2 + other**2 + 2 * (1 - SHARED_USER_CORRELATION) * users**2)
 
 
 def _budgets(surface, budgets):
@@ -586,7 +608,7 @@ def _budgets(surface, budgets):
                 yield of, budget, within
 
 
-def oracle(
+def oracle_success_rate(
     table: pd.DataFrame,
     metric: str,
     noise: pd.Series,
@@ -598,9 +620,9 @@ def oracle(
     """How often the choice of one who knew the true values would be within one noise unit of the best that is measured, in per cent.
 
     The best that is measured owes part of its value to luck, so that is not always. Nobody knows the true values; two stand in for them, as columns: smooth, a log-quadratic through all
-    cells, and rough, the measured values themselves, noise and all, whose differences are too large. One row a surface and budget, as in `choices`.
+    cells, and rough, the measured values themselves, noise and all, whose differences are too large. One row a surface and budget, as in `selection_regret`.
     """
-    law, random, rows = families.rivals()["log-quadratic"], np.random.default_rng(seed), []
+    law, random, rows = families.rival_laws()["log-quadratic"], np.random.default_rng(seed), []
     for dataset, surface in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = surface.reset_index(drop=True)
         values, sigma = (
@@ -615,9 +637,9 @@ def oracle(
                 ("rough", values),
             ):
                 true = np.where(within, np.log(true), -np.inf)
-                measured = true + np.hypot(sigma, np.sqrt(1 - SHARED) * over) * random.normal(
-                    size=(draws, len(true))
-                )
+                measured = true + np.hypot(
+                    sigma, np.sqrt(1 - SHARED_USER_CORRELATION) * over
+                ) * random.normal(size=(draws, len(true)))
                 chosen, best = true.argmax(), measured.argmax(axis=1)
                 regret = measured[np.arange(draws), best] - measured[:, chosen]
                 told[name] = 100 * np.mean(regret <= _unit(sigma[best], sigma[chosen], over))
@@ -625,13 +647,13 @@ def oracle(
     return pd.DataFrame(rows)
 
 
-def by_rule(found: pd.DataFrame) -> pd.DataFrame:
-    """What `choices` found, by rule: as good (per cent of choices within one noise unit of the best), regret (mean) and worst, and the first two without a budget."""
+def summarise_by_rule(found: pd.DataFrame) -> pd.DataFrame:
+    """What `selection_regret` found, by rule: as good (per cent of choices within one noise unit of the best), regret (mean) and worst, and the first two without a budget."""
     means = lambda rows: rows.groupby("rule", sort=False).agg(
         good=("noises", lambda v: 100 * (v <= 1).mean()),
         regret=("regret", "mean"),
         worst=("regret", "max"),
-    )  # noqa: E731
+    )
     whole, free = means(found), means(found[found["budget"] == 1.0])
     return (
         whole.join(free[["good", "regret"]].add_suffix(", no budget"))
@@ -643,7 +665,7 @@ def by_rule(found: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------- from one backbone, or log, to another
 
 
-def carried(
+def transfer_errors(
     table: pd.DataFrame,
     source: str,
     target: str,
@@ -697,7 +719,7 @@ def carried(
     )
 
 
-def whole_log(
+def leave_one_log_out(
     logs: pd.DataFrame, candidates: dict[str, list[str]], value: str = "NDCG@10"
 ) -> pd.DataFrame:
     """A log's best value predicted from that of the others: ln y = a + b x + …, x being columns of `logs`, one row a log.

@@ -22,13 +22,13 @@ import pandas as pd
 from scipy.stats import t as student
 
 from perflaw.laws import families, fitting, varpro
+from perflaw.laws.fitting import Fit
 from perflaw.models.sweeps import runner
+from perflaw.models.training.trainer import Config
 from perflaw.paths import HOME
 from perflaw.study.analysis import evidence
-from perflaw.laws.fitting import Fit
-from perflaw.models.training.trainer import Config
 
-LAWS = (
+EXPLORER_LAWS = (
     "Performance Law, k = 2",
     "log-quadratic",
     "sum of powers",
@@ -53,7 +53,7 @@ SAME = {
 
 
 def published_surfaces(points: pd.DataFrame) -> pd.DataFrame:
-    """Measured points (`published.surfaces`) with the columns that `own_surfaces` gives; tokens and ApEn are not known."""
+    """Measured points (`published.load_surfaces`) with the columns that `explorer_surfaces` gives; tokens and ApEn are not known."""
     names = [
         f"{dataset}, L {length}"
         for dataset, length in zip(points["dataset"], points["max_seq_len"])
@@ -63,14 +63,14 @@ def published_surfaces(points: pd.DataFrame) -> pd.DataFrame:
     ].reset_index(drop=True)
 
 
-def own_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
-    """Surfaces of runs (`evidence.kept`), one row a cell and metric: means over seeds and approximate entropy, to five digits.
+def explorer_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
+    """Surfaces of runs (`evidence.load_study_runs`), one row a cell and metric: means over seeds and approximate entropy, to five digits.
 
     A surface is runs on one whole training part that differ in N, d and seed alone, if they have eight cells or more, two values of N and d
-    and three of one, and a run's NDCG@10 is sure to a fifth of itself over users (one standard error). Its name is that of `evidence.surfaces`, with the settings in which it differs from others of that name.
+    and three of one, and a run's NDCG@10 is sure to a fifth of itself over users (one standard error). Its name is that of `evidence.mean_surfaces`, with the settings in which it differs from others of that name.
     Columns: name, log, metric, own, n_layers, d_emb, value, tokens, apen.
     """
-    whole, parts = evidence.whole(runs), []
+    whole, parts = evidence.select_full_data_runs(runs), []
     same = [
         "data_hash",
         *(
@@ -85,7 +85,7 @@ def own_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
         if _is_grid(here) and (here["NDCG@10 se"] / here["NDCG@10"]).median() < 0.2
     ]
     for here in groups:
-        table = evidence.surfaces(here, metrics)
+        table = evidence.mean_surfaces(here, metrics)
         told = {
             "log": here["log"].iloc[0],
             "own": True,
@@ -124,31 +124,31 @@ def _is_grid(runs):
     )
 
 
-def fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
-    """The laws of `LAWS` fitted to every surface, by (name, metric) and law; those that the values of N and d determine."""
-    rivals, found = families.rivals(), {}
+def explorer_fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
+    """The laws of `EXPLORER_LAWS` fitted to every surface, by (name, metric) and law; those that the values of N and d determine."""
+    rivals, found = families.rival_laws(), {}
     for key, surface in table.groupby(SURFACE, sort=False):
         surface = surface.reset_index(drop=True)
-        for name in LAWS:
+        for name in EXPLORER_LAWS:
             law = rivals[name]
-            if len(surface) > len(law.parameters) and fitting.directions(law, surface) == len(
-                law.parameters
-            ):
+            if len(surface) > len(law.parameters) and fitting.identifiable_rank(
+                law, surface
+            ) == len(law.parameters):
                 found.setdefault(key, {})[name] = fitting.fit(law, surface, surface["value"])
     return found
 
 
-def errors(table: pd.DataFrame) -> pd.DataFrame:
-    """What `fitting.judge` says of the laws of `LAWS` on every surface: R² in sample, mean errors on hidden cells."""
-    rivals = families.rivals()
-    return fitting.judge({name: rivals[name] for name in LAWS}, table, SURFACE)
+def explorer_errors(table: pd.DataFrame) -> pd.DataFrame:
+    """What `fitting.compare_laws` says of the laws of `EXPLORER_LAWS` on every surface: R² in sample, mean errors on hidden cells."""
+    rivals = families.rival_laws()
+    return fitting.compare_laws({name: rivals[name] for name in EXPLORER_LAWS}, table, SURFACE)
 
 
 # ---------------------------------------------------------------- data
 
 
 def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.DataFrame:
-    """How a metric grows with tokens, in runs (`evidence.kept`) on shares of the users, one row a log and metric.
+    """How a metric grows with tokens, in runs (`evidence.load_study_runs`) on shares of the users, one row a log and metric.
 
     The slope of ln metric on ln tokens by least squares, an intercept for each configuration, over configurations run on two
     shares or more, on logs with three or more. Columns: log, metric, slope, reach (half of its Student interval
@@ -157,7 +157,7 @@ def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.D
     """
     fitting.check_level(level)
     rows = []
-    others = [name for name in runner.INTERVENTIONS if name != "sample_users"]
+    others = [name for name in runner.PERTURBATIONS if name != "sample_users"]
     for log, runs in runs[runs[others].isna().all(axis=1)].groupby("log", sort=False):
         same = [
             name
@@ -200,7 +200,7 @@ def data_effect(slopes: pd.DataFrame, log: str, metric: str, level: float = 0.9)
         lambda *told: {
             name: float(f"{value:.6g}") for name, value in zip(("slope", "reach", "least"), told)
         },
-    )  # noqa: E731
+    )
     own = here[here["log"].isin([log, SAME.get(log)])]
     if len(own) == 0 and len(here) > 1:
         n, spread = len(here), float(here["slope"].std())
@@ -219,7 +219,7 @@ def data_effect(slopes: pd.DataFrame, log: str, metric: str, level: float = 0.9)
 # ---------------------------------------------------------------- what the page computes
 
 
-def predict(
+def predict_cell(
     fit: Fit,
     n_layers: float,
     d_emb: float,
@@ -245,8 +245,8 @@ def predict(
     return float(value), float(value - low), float(value + high)
 
 
-def turn(fit: Fit, axis: str) -> float:
-    """Where a fitted law of `LAWS` has its maximum along an axis, in closed form; nan where it has none."""
+def turning_place(fit: Fit, axis: str) -> float:
+    """Where a fitted law of `EXPLORER_LAWS` has its maximum along an axis, in closed form; nan where it has none."""
     of = {
         name.split("_")[0]: value
         for name, value in fit.parameters.items()
@@ -260,17 +260,19 @@ def turn(fit: Fit, axis: str) -> float:
     return float("nan")
 
 
-def best(fit: Fit, axis: str) -> float:
+def best_place(fit: Fit, axis: str) -> float:
     """The best place along an axis within the measured range, an end of it if the law has no maximum inside."""
     low, high = fit.points[axis].min(), fit.points[axis].max()
-    if np.isfinite(place := turn(fit, axis)):
+    if np.isfinite(place := turning_place(fit, axis)):
         return float(np.clip(place, low, high))
     other = next(name for name in families.AXES if name != axis)
     ends = fit.predict(pd.DataFrame({axis: [low, high], other: fit.points[other].iloc[0]}))
     return float(low if ends[0] > ends[1] else high)
 
 
-def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 31) -> tuple[float, float]:
+def indistinguishable_range(
+    fit: Fit, axis: str, level: float = 0.9, size: int = 31
+) -> tuple[float, float]:
     """The least and the largest place along an axis that the data do not tell apart from the best: its lead may be nothing.
 
     Of `size` places within the measured range, evenly in the logarithm. The lead has a profile interval like any
@@ -280,14 +282,14 @@ def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 31) -> tuple[fl
     theta, beta, root, slack = (part[inside] for part in fit.candidates(level))
     other = next(name for name in families.AXES if name != axis)
     values = np.append(
-        best(fit, axis), np.geomspace(fit.points[axis].min(), fit.points[axis].max(), size)
+        best_place(fit, axis), np.geomspace(fit.points[axis].min(), fit.points[axis].max(), size)
     )
-    rows = varpro.design(
+    rows = varpro.design_columns(
         fit.law,
         {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))},
         theta,
     )
-    lead, spread = fitting.contrast(rows[:, :1] - rows[:, 1:], beta, root)
+    lead, spread = fitting.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
     low = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
     kept = values[1:][low <= 0]
     return (
@@ -300,7 +302,7 @@ def as_good(fit: Fit, axis: str, level: float = 0.9, size: int = 31) -> tuple[fl
 # ---------------------------------------------------------------- the page
 
 
-def record(
+def page_data(
     table: pd.DataFrame,
     fitted: Mapping,
     judged: pd.DataFrame,
@@ -309,8 +311,8 @@ def record(
 ) -> dict:
     """What the page carries: Student's quantiles by dof, grids, effects of data, states (what may stand in a fit's way), surfaces.
 
-    table: surfaces; fitted, judged and slopes: what `fits`, `errors` and `data_slopes` made of them. A grid is points (N and d); a metric of a surface
-    has its values in the order of those, and for each law of `LAWS` nothing, or R², errors on hidden cells, its
+    table: surfaces; fitted, judged and slopes: what `explorer_fits`, `explorer_errors` and `data_slopes` made of them. A grid is points (N and d); a metric of a surface
+    has its values in the order of those, and for each law of `EXPLORER_LAWS` nothing, or R², errors on hidden cells, its
     state, and theta with the three standard errors around it, packed as one.
     """
     told, grids, effects, states, surfaces, quantiles = (
@@ -325,7 +327,7 @@ def record(
         SURFACE, sort=False
     ):
         first, its = surface.iloc[0], []
-        for name in LAWS:
+        for name in EXPLORER_LAWS:
             if (fit := fitted[key].get(name)) is None:
                 its.append(None)
                 continue
@@ -342,7 +344,7 @@ def record(
             if fit.law.exponents:
                 reach, direction = fit.nearby()
                 its[-1].append(
-                    pack(
+                    pack_floats(
                         [
                             *fit.parameters[list(fit.law.exponents)],
                             *(reach[:, None] * direction.T).ravel(),
@@ -391,12 +393,12 @@ def _place(known, new):
     return known.index(new)
 
 
-def pack(values) -> str:
+def pack_floats(values) -> str:
     """Numbers to their last bit, in base 64: half as long as in decimals."""
     return base64.b64encode(np.asarray(values, "<f8").tobytes()).decode()
 
 
-def embed(data: Mapping) -> str:
+def embed_json(data: Mapping) -> str:
     """The data as an element of the page, from which its script reads it."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace(
         "</", "<\\/"
@@ -404,22 +406,24 @@ def embed(data: Mapping) -> str:
     return f'<script type="application/json" id="explorer-data">{text}</script>'
 
 
-def markup(notebook: str | Path = HOME / "notebooks" / "explorer.ipynb") -> str:
+def explorer_markup(notebook: str | Path = HOME / "notebooks" / "explorer.ipynb") -> str:
     """The explorer's part of the page, which stands in its notebook."""
     cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
     source = next(text for cell in cells if 'class="explorer"' in (text := "".join(cell["source"])))
     return re.search(r"```\{raw\} html\n(.*?)\n```", source, re.DOTALL)[1]
 
 
-def standalone(data: Mapping, theme: str = "light", extra: str = "") -> str:
+def standalone_page(data: Mapping, theme: str = "light", extra: str = "") -> str:
     """The explorer alone, as one HTML file; extra: a script that runs after its own."""
     static = HOME / "book" / "_static"
     style, script = (
         (static / f"explorer.{kind}").read_text(encoding="utf-8") for kind in ("css", "js")
     )
-    body = re.sub(r"<(script|link)\b[^>]*explorer\.(js|css)[^>]*>(</script>)?", "", markup())
+    body = re.sub(
+        r"<(script|link)\b[^>]*explorer\.(js|css)[^>]*>(</script>)?", "", explorer_markup()
+    )
     return (
         f'<!DOCTYPE html><html lang="en" data-theme="{theme}"><head><meta charset="utf-8"><title>Explorer</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style} html[data-theme=dark] {{ background: #14181e; }} body {{ font-family: sans-serif; }}</style></head>'
-        f"<body>{embed(data)}{body}<script>{script}</script><script>{extra}</script></body></html>"
+        f"<body>{embed_json(data)}{body}<script>{script}</script><script>{extra}</script></body></html>"
     )

@@ -1,7 +1,7 @@
 """Every figure and table of the book.
 
 A figure is a function of data and of `narrow`, which asks for the layout that a phone
-shows; `save` draws both. Colours are Okabe and Ito's, told apart by all readers; sequences
+shows; `save_figure` draws both. Colours are Okabe and Ito's, told apart by all readers; sequences
 run from light to dark, so they survive a grey print.
 """
 
@@ -64,7 +64,7 @@ FORMATS = {
 WIDE, NARROW = 7.2, 3.7  # inches: the width of the text on a screen and on a phone
 
 
-def save(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
+def save_figure(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
     """Draw `data` as figures/NAME.svg and, for phones, as figures/NAME-narrow.svg.
 
     Paths are relative to the working folder, where the book's builder looks for them.
@@ -80,7 +80,7 @@ def save(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
     return figure
 
 
-def table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = None):
+def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = None):
     """Keep `rows` as tables/NAME.csv, and return them as the page shows them.
 
     formats: of columns, where they are not those of `FORMATS`.
@@ -104,7 +104,7 @@ def table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = Non
     return shown.set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
 
 
-def glue(**values) -> None:
+def glue_values(**values) -> None:
     """Keep numbers and words for the prose, which asks for them by name."""
     from myst_nb import glue as keep
 
@@ -137,7 +137,7 @@ def _log_axis(axis, values):
 # ---------------------------------------------------------------- the published surfaces
 
 
-def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False):
+def plot_small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False):
     """All surfaces, one panel each: points by N, one colour a d, and the fitted law through them."""
     figure, axes = _grid(len(fits), narrow, 5, 2, 1.65)
     for axis, ((dataset, length, metric), fit) in zip(axes, fits.items()):
@@ -167,7 +167,7 @@ def small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False
     return figure
 
 
-def printed_against_recomputed(panels: pd.DataFrame, narrow=False):
+def plot_printed_against_recomputed(panels: pd.DataFrame, narrow=False):
     """R² of the 40 panels: printed (ring) against recomputed from the drawing (dot)."""
     figure, axes = _grid(2, narrow, 2, 1, 4.2)
     for axis, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
@@ -193,7 +193,7 @@ def printed_against_recomputed(panels: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- rival laws
 
 
-def errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
+def plot_errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
     """One line a law: R² in sample, and the error on cells that the fit has not seen."""
     names = list(in_sample["law"])
     place = dict(zip(names, range(len(names) - 1, -1, -1)))
@@ -228,7 +228,7 @@ def errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=False):
     return figure
 
 
-def recipe_against_search(panels: pd.DataFrame, narrow=False):
+def plot_recipe_against_search(panels: pd.DataFrame, narrow=False):
     """R² of each surface: one local search from ones (ring) against the global search (dot)."""
     figure, (axis,) = _grid(1, narrow, 1, 1, 3.8)
     place = np.arange(len(panels))[::-1]
@@ -247,7 +247,7 @@ def recipe_against_search(panels: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- identification
 
 
-def profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
+def plot_profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
     """Sum of squares, relative to the best, as one exponent is held at each value; the allowed share as a line."""
     figure, axes = _grid(len(curves), narrow, len(curves), 1, 2.6, sharey=True)
     for axis, (title, curve) in zip(axes, curves.items()):
@@ -273,7 +273,7 @@ def profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
     return figure
 
 
-def turning_points(turns: pd.DataFrame, narrow=False):
+def plot_turning_points(turns: pd.DataFrame, narrow=False):
     """Where each surface's fitted law stops rising, with its interval, over the measured range."""
     figure, axes = _grid(2, narrow, 2, 1, 4.0)
     for number, (axis, (name, rows)) in enumerate(zip(axes, turns.groupby("axis", sort=False))):
@@ -308,7 +308,7 @@ def turning_points(turns: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- the joint law and the plan
 
 
-def alone_or_joint(errors: pd.DataFrame, targets: Mapping[str, float], narrow=False):
+def plot_alone_or_joint(errors: pd.DataFrame, targets: Mapping[str, float], narrow=False):
     """Held-out error of each shape of law: each surface alone, jointly, jointly with a walk.
 
     errors: columns shape, how (alone, joint, joint with a walk), split, mape; targets: a
@@ -364,7 +364,7 @@ def alone_or_joint(errors: pd.DataFrame, targets: Mapping[str, float], narrow=Fa
     return figure
 
 
-def replayed_plan(counts: pd.DataFrame, surfaces: int, target: int, narrow=False):
+def plot_replayed_plan(counts: pd.DataFrame, surfaces: int, target: int, narrow=False):
     """On how many surfaces each rule's choice is within one noise unit of the best, and its mean regret.
 
     counts: columns split, rule, within, regret (%).
@@ -398,7 +398,7 @@ def replayed_plan(counts: pd.DataFrame, surfaces: int, target: int, narrow=False
     return figure
 
 
-def seeds(curves: pd.DataFrame, narrow=False):
+def plot_seeds(curves: pd.DataFrame, narrow=False):
     """Seeds that it takes to see a difference, one line for each noise between seeds.
 
     curves: columns noise, difference (both in %), seeds.
@@ -425,7 +425,7 @@ def seeds(curves: pd.DataFrame, narrow=False):
     return figure
 
 
-def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], narrow=False):
+def plot_coverage(found: pd.DataFrame, level: float, target: tuple[float, float], narrow=False):
     """Share of simulated surfaces whose interval holds the truth, with its own sampling error."""
     scenarios = list(dict.fromkeys(found["scenario"]))
     names = list(dict.fromkeys(found["quantity"]))
@@ -451,7 +451,7 @@ def coverage(found: pd.DataFrame, level: float, target: tuple[float, float], nar
 # ---------------------------------------------------------------- a sweep by others
 
 
-def dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False):
+def plot_dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False):
     """For each log the metric against d, and its last change: dropout held, and dropout chosen.
 
     surfaces: columns log, metric, regularisation, d_emb, value (averaged over the rest);
@@ -512,7 +512,7 @@ def dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=False
 # ---------------------------------------------------------------- the points, read again
 
 
-def read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, narrow=False):
+def plot_read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, narrow=False):
     """One published panel and how its view explains it, beside the distances of all dots from their lines.
 
     view: a `points.View`; surface: n_layers, d_emb, value of its dots; panel: the `points.Panel`
@@ -615,7 +615,7 @@ def log_colours(logs) -> dict[str, tuple]:
     return {"synthetic": ("black", "-")} | styles
 
 
-def log_shapes(curves: pd.DataFrame, narrow=False):
+def plot_log_shapes(curves: pd.DataFrame, narrow=False):
     """Lengths, popularity and repeats of logs, a line a log.
 
     curves: columns log, curve (length, popularity, repeats), x, y (a share).
@@ -652,7 +652,7 @@ def log_shapes(curves: pd.DataFrame, narrow=False):
     return figure
 
 
-def process_truth(truths: pd.DataFrame, narrow=False):
+def plot_process_truth(truths: pd.DataFrame, narrow=False):
     """What the noise of the synthetic process does: its entropy rate, and the best hit rate there can be.
 
     truths: columns noise, repeat, entropy_rate, hit_rate; a line for each value of repeat.
@@ -674,7 +674,7 @@ def process_truth(truths: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- entropy
 
 
-def apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=False):
+def plot_apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=False):
     """Mean symbolic ApEn of users against the length of their history, and the formula for histories without repeats.
 
     curves: columns log, length, apen; formula: length, apen.
@@ -705,7 +705,7 @@ def apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=False):
     return figure
 
 
-def sensitivity(rows: pd.DataFrame, narrow=False):
+def plot_sensitivity(rows: pd.DataFrame, narrow=False):
     """The paper's ApEn (mean of absolute values) against L, a line for each m, a panel a log."""
     logs = list(dict.fromkeys(rows["log"]))
     figure, axes = _grid(len(logs), narrow, 3, 2, 1.7)
@@ -737,7 +737,7 @@ def sensitivity(rows: pd.DataFrame, narrow=False):
     return figure
 
 
-def ruler(rows: pd.DataFrame, truth: float, narrow=False):
+def plot_estimator_bias(rows: pd.DataFrame, truth: float, narrow=False):
     """What estimators say of logs of one process as they grow, and the entropy rate.
 
     rows: columns tokens, measure, value.
@@ -771,7 +771,7 @@ def ruler(rows: pd.DataFrame, truth: float, narrow=False):
     return figure
 
 
-def under_interventions(changes: pd.DataFrame, columns, narrow=False):
+def plot_perturbation_table(changes: pd.DataFrame, columns, narrow=False):
     """Change of each measure (columns) under each intervention (rows), in per cent, as arrows and colour.
 
     changes: columns intervention, measure, change, sd. A dot: less than 1 %, or not more than twice the sd.
@@ -817,7 +817,7 @@ def under_interventions(changes: pd.DataFrame, columns, narrow=False):
 # ---------------------------------------------------------------- backbones
 
 
-def published_rows(rows: pd.DataFrame, narrow=False):
+def plot_published_rows(rows: pd.DataFrame, narrow=False):
     """Published and measured NDCG@10, a line a row; columns name, published_ndcg, measured_ndcg, se_ndcg."""
     figure, (axis,) = _grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
     place = np.arange(len(rows))[::-1]
@@ -853,7 +853,7 @@ def published_rows(rows: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- sweeps
 
 
-def surfaces(
+def plot_surfaces(
     cells: pd.DataFrame,
     lines: pd.DataFrame,
     metric: str,
@@ -918,7 +918,7 @@ def surfaces(
     return figure
 
 
-def beside(cells: pd.DataFrame, metric: str, narrow=False):
+def plot_beside_paper(cells: pd.DataFrame, metric: str, narrow=False):
     """A metric over the layers, a line for each dimension: as trained here and as published, both among 2,500 items; columns n_layers, d_emb, sampled, sampled sd, published.
 
     Where nothing is published, what was trained here alone, all items ranked: columns value and sd.
@@ -957,7 +957,7 @@ def beside(cells: pd.DataFrame, metric: str, narrow=False):
     return figure
 
 
-def cost_check(found: pd.DataFrame, narrow=False):
+def plot_cost_check(found: pd.DataFrame, narrow=False):
     """Seconds of runs as predicted from other runs against those measured; columns of `costs.held_out` and sweep."""
     columns = {"epochs as predicted": "predicted", "epochs known": "predicted, epochs known"}
     figure, axes = _grid(2, narrow, 2, 1, 3.0)
@@ -995,7 +995,7 @@ def cost_check(found: pd.DataFrame, narrow=False):
     return figure
 
 
-def growth(rows: pd.DataFrame, narrow=False):
+def plot_growth(rows: pd.DataFrame, narrow=False):
     """Time of a token over what the FLOPs and over what the sum of work say, as each size grows; the grey band is within 1.3 times.
 
     rows: backbone, grows (which size), that size, by_sum, by_flops; the rows of which nothing grows are the reference, at 1.
@@ -1048,8 +1048,8 @@ def growth(rows: pd.DataFrame, narrow=False):
     return figure
 
 
-def steps(changes: pd.DataFrame, narrow=False):
-    """What each step to a larger N or d changes, in per cent, with its interval: a panel a log; columns of `evidence.steps`."""
+def plot_marginal_gains(changes: pd.DataFrame, narrow=False):
+    """What each step to a larger N or d changes, in per cent, with its interval: a panel a log; columns of `evidence.marginal_gains`."""
     logs = list(dict.fromkeys(changes["log"]))
     figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
     colours, names = (
@@ -1091,10 +1091,10 @@ def steps(changes: pd.DataFrame, narrow=False):
 # ---------------------------------------------------------------- what was foretold
 
 
-def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
+def plot_predictions(found: pd.DataFrame, chosen, metric: str, narrow=False):
     """Cells that no law had seen: measured means (black, ± one deviation of the mean between seeds) and what laws said before, with intervals.
 
-    found: of `evidence.came_true`; chosen: laws to show. A panel a surface.
+    found: of `evidence.score_predictions`; chosen: laws to show. A panel a surface.
     """
     names = list(dict.fromkeys(found["dataset"]))
     figure, axes = _grid(len(names), narrow, 2, 1, 2.3)
@@ -1146,9 +1146,10 @@ def foretold(found: pd.DataFrame, chosen, metric: str, narrow=False):
     return figure
 
 
-def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
+def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     """Of all surfaces and budgets, the share in which each rule's choice is within one noise unit of the best, and its mean regret; columns rule, as good, regret (%), and the
-    same with ", kept": where a law is asked only for what was not measured."""
+    same with ", kept": where a law is asked only for what was not measured.
+    """
     figure, axes = _grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
     for axis, column, label in zip(
@@ -1178,7 +1179,7 @@ def chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     return figure
 
 
-def answer(
+def plot_answer(
     panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]], paper: set[str], narrow=False
 ):
     """The findings in one figure: a panel a question, with what is told (columns label, mean, low, high), where a dashed line stands, and what the axis tells and which way is better; what the paper says in orange."""
@@ -1227,7 +1228,7 @@ def answer(
 # ---------------------------------------------------------------- which measure of data
 
 
-def league(table: pd.DataFrame, narrow=False):
+def plot_data_measures(table: pd.DataFrame, narrow=False):
     """Each candidate for D′: the share of the squared changes that it foretells, more or less than tokens alone, with intervals; columns of `league.table`."""
     splits = {"intervention": "an intervention left out", "log": "a log left out"}
     splits = {split: label for split, label in splits.items() if f"edge {split}" in table}
@@ -1251,7 +1252,7 @@ def league(table: pd.DataFrame, narrow=False):
     return figure
 
 
-def against_changes(found: pd.DataFrame, chosen: Mapping[str, np.ndarray], narrow=False):
+def plot_against_changes(found: pd.DataFrame, chosen: Mapping[str, np.ndarray], narrow=False):
     """What the metric changed (per cent) against what each chosen candidate for D′ changed (per cent); a colour an intervention, a mark a log."""
     figure, axes = _grid(len(chosen), narrow, 2, 1, 2.7, sharey=True)
     colours = dict(
@@ -1289,7 +1290,7 @@ def against_changes(found: pd.DataFrame, chosen: Mapping[str, np.ndarray], narro
     return figure
 
 
-def controls(rows: pd.DataFrame, metric: str, narrow=False):
+def plot_controls(rows: pd.DataFrame, metric: str, narrow=False):
     """Synthetic logs: the metric against users where the entropy rate is the same, and against the rate where all else is; and the best possible.
 
     rows: kind (size or rate), x, metric, best (nan where it is not known for the metric).
@@ -1314,7 +1315,7 @@ def controls(rows: pd.DataFrame, metric: str, narrow=False):
     return figure
 
 
-def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
+def plot_transfer_errors(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
     """Error on the cells left against the runs of the target that were used, a panel a target; columns target, runs, rule, ape; floor: what noise alone gives."""
     targets = list(dict.fromkeys(errors["target"]))
     figure, axes = _grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
@@ -1345,12 +1346,13 @@ def carried(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
 # ---------------------------------------------------------------- the report on a log
 
 
-def outlook(
+def plot_outlook(
     one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None = None, narrow=False
 ):
     """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
-    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.judge`, that metric; best: n_layers and d_emb; later: runs that came after,
-    columns n_layers, d_emb and the metric."""
+    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.draw_conclusions`, that metric; best: n_layers and d_emb; later: runs that came after,
+    columns n_layers, d_emb and the metric.
+    """
     runs = pd.DataFrame(one["measured"])
     axes_of = {
         "d_emb": ("dimension d", "d_emb"),
@@ -1412,8 +1414,8 @@ def outlook(
     return figure
 
 
-def doublings(by_metric: Mapping[str, Mapping], narrow=False):
-    """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `doublings` of `report.judge`."""
+def plot_doublings(by_metric: Mapping[str, Mapping], narrow=False):
+    """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `plot_doublings` of `report.draw_conclusions`."""
     figure, (axis,) = _grid(1, narrow, 1, 1, 1.9)
     names = {"tokens": "data", "n_layers": "layers N", "d_emb": "dimension d"}
     for place, (colour, (metric, gains)) in zip(

@@ -87,7 +87,7 @@ class View(NamedTuple):
 # ---------------------------------------------------------------- files
 
 
-def find(folder: str | os.PathLike = "") -> dict[str, Path]:
+def find_figures(folder: str | os.PathLike = "") -> dict[str, Path]:
     """The authors' four PDFs by name, each one's sha256 verified; {} if no folder is named.
 
     folder: absolute or from the project's root; "download" fetches them from the authors'
@@ -236,13 +236,14 @@ def calibrate(panel: Panel) -> View:
     )
 
 
-def usual_view(surface: pd.DataFrame) -> View:
+def default_view(surface: pd.DataFrame) -> View:
     """The view that matplotlib gives by itself to a surface (columns n_layers, d_emb, value) drawn to 2 beyond its d.
 
     Each axis has 5 % of the range of what is drawn and then 1/48 of its length at both ends. In the published
     figures so are the limits of N and d; those of the value take in the drawn surface too. It has no grid lines.
     """
-    ends = surface[["n_layers", "d_emb", "value"]].agg(["min", "max"]).to_numpy().T + [
+    ends = [
+        *surface[["n_layers", "d_emb", "value"]].agg(["min", "max"]).to_numpy().T,
         [0, 0],
         [-2, 2],
         [0, 0],
@@ -251,7 +252,7 @@ def usual_view(surface: pd.DataFrame) -> View:
     return View(BOX, ends + beyond[:, None] * [-1, 1], np.empty((0, 3, 2)), np.full(3, np.nan))
 
 
-def dots(panel: Panel, view: View, layers, dimensions) -> pd.DataFrame:
+def locate_dots(panel: Panel, view: View, layers, dimensions) -> pd.DataFrame:
     """The cell and the value of each dot: the cell is the one whose line the dot lies on, within the limits.
 
     Columns n_layers, d_emb, read (the value), pixel_residual_pt (distance from the line) and
@@ -281,11 +282,11 @@ def dots(panel: Panel, view: View, layers, dimensions) -> pd.DataFrame:
 # ---------------------------------------------------------------- the published figures
 
 
-def recover(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All dots of the published figures, and how well each panel is calibrated; files: those of `find`.
+def recover_points(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All dots of the published figures, and how well each panel is calibrated; files: those of `find_figures`.
 
     The first table has one row a dot and figure: the columns of data/published/surfaces.csv,
-    the value rounded to four decimals, then read (unrounded) and next_pt of `dots`. The
+    the value rounded to four decimals, then read (unrounded) and next_pt of `locate_dots`. The
     second has one row a panel: source_pdf, dataset, max_seq_len, metric, grid_lines, their
     largest residual by axis (n_pt, d_pt, value_pt), the largest dot_pt and the least next_pt.
     """
@@ -299,7 +300,7 @@ def recover(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
                 "metric": f"{Path(source).stem.partition('_')[2]}@10",
             }
             view = calibrate(panel)
-            found = dots(panel, view, *GRIDS.get(dataset, GRID))
+            found = locate_dots(panel, view, *GRIDS.get(dataset, GRID))
             points.append(found.assign(**name, value=found["read"].round(4), source_pdf=source))
             residuals = dict(zip(("n_pt", "d_pt", "value_pt"), view.residuals))
             ends = {"dot_pt": found["pixel_residual_pt"].max(), "next_pt": found["next_pt"].min()}
@@ -319,8 +320,8 @@ def recover(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.concat(points, ignore_index=True)[columns], pd.DataFrame(panels)
 
 
-def compare(found: pd.DataFrame, recorded: pd.DataFrame) -> dict[str, float]:
-    """What `recover` found against the recorded table: counts, and largest differences.
+def compare_points(found: pd.DataFrame, recorded: pd.DataFrame) -> dict[str, float]:
+    """What `recover_points` found against the recorded table: counts, and largest differences.
 
     rows; rows_apart (in one table only, by surface, cell and source_pdf); values_apart (not
     the same four decimals); read (unrounded against recorded); residual_pt; and figures, the

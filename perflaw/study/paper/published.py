@@ -16,13 +16,13 @@ FOLDER = HOME / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
 
 
-def label(key: tuple) -> str:
+def surface_label(key: tuple) -> str:
     """A surface's name for people, from its (dataset, max_seq_len, metric)."""
     dataset, length, metric = key
     return f"{dataset}, L {length}, {metric}"
 
 
-def surfaces(path: str | Path = "") -> pd.DataFrame:
+def load_surfaces(path: str | Path = "") -> pd.DataFrame:
     """The 448 measured points, one row each, read from the authors' vector figures.
 
     With a path, measured points from elsewhere: a CSV table with the columns dataset,
@@ -68,7 +68,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     return table.rename(columns=str.strip)
 
 
-def select(table: pd.DataFrame, query: str) -> pd.DataFrame:
+def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
     """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
     try:
         which = table.eval(query)
@@ -114,11 +114,11 @@ def _drawn_form(text: str) -> tuple[str, dict[str, float]]:
     return "log_linear", {}
 
 
-def rows() -> pd.DataFrame:
+def load_published_rows() -> pd.DataFrame:
     """Rows published for single models, and ours: the columns of data/published_rows.csv (see data/README.md)."""
     return pd.read_csv(HOME / "data" / "published_rows.csv")
 
 
-def protocols() -> pd.DataFrame:
-    """The runs behind `rows` under five protocols: the columns of data/protocols.csv."""
+def load_protocols() -> pd.DataFrame:
+    """The runs behind `load_published_rows` under five protocols: the columns of data/protocols.csv."""
     return pd.read_csv(HOME / "data" / "protocols.csv")

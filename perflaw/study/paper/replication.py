@@ -9,24 +9,24 @@ import pandas as pd
 from scipy.optimize import curve_fit
 
 from perflaw.laws import families, fitting
-from perflaw.study.paper import published
 from perflaw.laws.fitting import Fit
+from perflaw.study.paper import published
 
 RECIPE_EVALUATIONS = 500_000  # maxfev in the authors' script
 RECIPE_START = {"w1": 1.0, "w2": 1.0, "w3": 1.0, "w4": 1.0, "w5": 1.0, "b": 1.0, "D": 1.0}
 
 
-def panels(table: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
+def refit_panels(table: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     """`printed` with refit_r2 and refit_status: our fit of the form that each panel draws.
 
-    table: as `published.surfaces()`; printed: as `published.printed_fits()`.
+    table: as `published.load_surfaces()`; printed: as `published.printed_fits()`.
     """
     surfaces = dict(list(table.groupby(published.SURFACE, sort=False)))
     fits = []
     for panel in printed.itertuples():
         surface = surfaces[panel.dataset, panel.max_seq_len, panel.metric]
         fits.append(
-            fitting.fit(families.law(panel.family, **panel.options), surface, surface["value"])
+            fitting.fit(families.get_law(panel.family, **panel.options), surface, surface["value"])
         )
     return printed.assign(
         refit_r2=[fit.r2 for fit in fits], refit_status=[fit.status for fit in fits]
@@ -69,7 +69,11 @@ def recipe_against_search(fits: dict[tuple, Fit]) -> pd.DataFrame:
     for key, fit in fits.items():
         recipe = authors_recipe(fit.points, fit.y)
         rows.append(
-            {"surface": published.label(key), "recipe_r2": recipe["r2"], "global_r2": fit.r2}
+            {
+                "surface": published.surface_label(key),
+                "recipe_r2": recipe["r2"],
+                "global_r2": fit.r2,
+            }
         )
     return pd.DataFrame(rows)
 
@@ -97,7 +101,7 @@ def identification(table: pd.DataFrame, k: float = 2.0) -> pd.DataFrame:
     over the surfaces) and not_identified (surfaces with a parameter that can move freely).
     The last row is the published form with its seven parameters, w5 and D' at 1 and 2.
     """
-    found = fitting.compare(families.rivals(), table, published.SURFACE)
+    found = fitting.fit_table(families.rival_laws(), table, published.SURFACE)
     rows = []
     for name, panel in found.groupby("law", sort=False):
         rank, size = panel["rank"], int(panel["parameters"].iloc[0])
@@ -105,7 +109,7 @@ def identification(table: pd.DataFrame, k: float = 2.0) -> pd.DataFrame:
     ranks = []
     for fit in fitting.fit_surfaces(families.performance(k=k), table, published.SURFACE).values():
         at = {**families.paper_parameters(fit.parameters, k), "w5": 1.0, "D": 2.0}
-        ranks.append(fitting.rank(families.paper_jacobian(fit.points, at, k)))
+        ranks.append(fitting.numerical_rank(families.paper_jacobian(fit.points, at, k)))
     rows.append(
         (
             f"as published, seven parameters, k = {k:g}",

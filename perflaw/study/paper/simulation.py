@@ -53,7 +53,7 @@ SCENARIOS = {
 }
 
 
-def simulate(scenario: Scenario, n_draws: int, seed: int) -> np.ndarray:
+def simulate_surfaces(scenario: Scenario, n_draws: int, seed: int) -> np.ndarray:
     """Surfaces (n_draws, 24) on GRID: the law's values plus normal noise."""
     _check_draws(n_draws)
     truth = scenario.truth.to_numpy()
@@ -61,7 +61,7 @@ def simulate(scenario: Scenario, n_draws: int, seed: int) -> np.ndarray:
     return mean + NOISE * MEAN * np.random.default_rng(seed).standard_normal((n_draws, len(GRID)))
 
 
-def coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+def interval_coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
     """How often the profile intervals of `level` hold the truth, scenario by scenario.
 
     A profile interval holds a value exactly if the fit that is held to the value stays
@@ -73,9 +73,9 @@ def coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.Data
     """
     rows = []
     for number, (name, scenario) in enumerate(SCENARIOS.items()):
-        y, truth = simulate(scenario, n_draws, seed + number), scenario.truth
-        rss = fitting.solve(LAW, GRID, y).rss
-        limit = fitting.allowed(rss, len(GRID) - len(LAW.parameters), level)
+        y, truth = simulate_surfaces(scenario, n_draws, seed + number), scenario.truth
+        rss = fitting.solve_batch(LAW, GRID, y).rss
+        limit = fitting.profile_threshold(rss, len(GRID) - len(LAW.parameters), level)
 
         def add(quantity, kind, value, within, open_share=np.nan):
             rows.append((name, quantity, kind, value, np.mean(within), open_share))
@@ -86,7 +86,9 @@ def coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.Data
         for place, point in PREDICTED.items():
             x = {axis: np.array([float(value)]) for axis, value in zip(families.AXES, point)}
             value = float(LAW.basis(x, truth.to_numpy()[3:])[0] @ truth.to_numpy()[:3])
-            held = fitting.rss_if(LAW, GRID, y, lambda theta: LAW.basis(x, theta)[..., 0, :], value)
+            held = fitting.constrained_rss(
+                LAW, GRID, y, lambda theta: LAW.basis(x, theta)[..., 0, :], value
+            )
             add(
                 f"value at N {point[0]}, d {point[1]} ({place})",
                 "predicted value",
@@ -99,7 +101,9 @@ def coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> pd.Data
             flat = (np.array(LAW.linear) == weight).astype(float)
             turned = _held(exponent, truth[exponent], y) <= limit
             flattened = (
-                fitting.rss_if(LAW, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0)
+                fitting.constrained_rss(
+                    LAW, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0
+                )
                 <= limit
             )
             value = scenario.optimum[families.AXES.index(axis)]
@@ -119,7 +123,7 @@ def _check_draws(n_draws):
 
 
 def _held(exponent, value, y):
-    return fitting.solve(fitting.pinned(LAW, exponent, value), GRID, y).rss
+    return fitting.solve_batch(fitting.hold_exponent(LAW, exponent, value), GRID, y).rss
 
 
 def _arrays(points):
@@ -141,16 +145,16 @@ def negative_control(
     them, with the column draw.
     """
     _check_draws(n_draws)
-    data = mixed.cells(table)
-    whole = mixed.fit(table)
-    found = mixed.model(data.frame, data.frame, mixed.JOINT)
+    data = mixed.make_cells(table)
+    whole = mixed.fit_mixed(table)
+    found = mixed.build_model(data.frame, data.frame, mixed.JOINT)
     noise = np.sqrt(
         np.diag(
             found.covariance(whole.variances[0]) - found.covariance(whole.variances[0], noise=False)
         )
     )
     places = [
-        (axis + 1) / 2 for axis in mixed.scaled(data.frame, data.frame)
+        (axis + 1) / 2 for axis in mixed.scale_axes(data.frame, data.frame)
     ]  # from 0 to 1 on a log's grid
     rng, everything, parts = np.random.default_rng(seed), np.arange(len(data)), []
     for draw in range(n_draws):
@@ -165,6 +169,8 @@ def negative_control(
                     y[here] += height * (x if straight else np.expm1(-bend * x) / np.expm1(-bend))
                 elif axis == "n_layers":
                     y[here] += height * (2.4 * x - 1.7 * x**2) / 0.847
-        variances = mixed.estimate(found, y, everything, whole.variances[0])
-        parts.append(mixed.claims_of(data.frame, found, variances, y, level).assign(draw=draw))
+        variances = mixed.estimate_variances(found, y, everything, whole.variances[0])
+        parts.append(
+            mixed.assess_claims_at(data.frame, found, variances, y, level).assign(draw=draw)
+        )
     return pd.concat(parts, ignore_index=True)
