@@ -17,7 +17,7 @@ SLOW = {  # those that take more than a few seconds
     ("own_law", "the law describes the surface"),
     ("joint_law", "where does the strength come from?"),
     ("backbones", "one backbone is better than another"),
-    ("foretold", "how sure is a law far out?"),
+    ("predictions", "how sure is a law far out?"),
 }
 ADMONITION = re.compile(
     r"^:::\{admonition\} (.*)\n((?:^:\w+:.*\n)*)((?:^(?!:::$).*\n)*)^:::$", re.MULTILINE
