@@ -49,8 +49,8 @@ def exercises(path):
     found = [match.groups() for match in ADMONITION.finditer(prose(path) + "\n")]
     for i, (title, options, _) in enumerate(found):
         if title.startswith("Exercise"):
-            told = re.fullmatch(r"Exercise \((.*?)\): (.*)", title)
-            kind, name = told.groups() if told else ("", title)
+            match = re.fullmatch(r"Exercise \((.*?), (★{1,3})\): (.*)", title)
+            kind, _, name = match.groups() if match else ("", "", title)
             yield Exercise(
                 path.stem, kind, name, options, found[i + 1] if i + 1 < len(found) else ("", "", "")
             )
