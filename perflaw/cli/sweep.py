@@ -134,7 +134,7 @@ def _echo_results(table: "pd.DataFrame", out: Path) -> None:
     diverged = table["status"].str.startswith("diverged").sum()
     click.echo(f"{out}: {len(table)} runs" + (f", {diverged} of them diverged" if diverged else ""))
     if "NDCG@10" in table:
-        best = table.loc[table["validation NDCG@10"].idxmax()]
+        best = table.iloc[int(table["validation NDCG@10"].argmax())]
         shape = f"{best['backbone']}, N {best['n_layers']}, d {best['d_emb']}, seed {best['seed']}"
         metrics = f"test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}"
         click.echo(f"best by validation: {best['key']} ({shape}); {metrics}")
