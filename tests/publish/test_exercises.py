@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 KINDS = ("on paper", "code", "break the claim")
 SLOW = {  # those that take more than a few seconds
     ("identification", "noise or grid?"),
@@ -84,7 +84,8 @@ def test_a_hidden_solution_follows_with_code_that_asserts(exercise):
     title, options, text = exercise.follows
     assert exercise.options == ":class: tip\n"
     assert (title, options) == ("Solution", ":class: dropdown\n")
-    assert exercise.blocks and all("assert " in block for block in exercise.blocks)
+    assert exercise.blocks
+    assert all("assert " in block for block in exercise.blocks)
     assert text.count("```") == 2 * len(exercise.blocks)
 
 
