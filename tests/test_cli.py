@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from perflaw.cli.main import main
 from perflaw.paths import HOME
-from perflaw.publish import builder
 from perflaw.study.paper import published, simulation
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -450,33 +449,6 @@ def test_an_installation_without_the_repository_has_its_presets_and_its_data(ins
     assert shown.returncode == 0 and "runs" in shown.stdout, shown.stderr
 
 
-@pytest.mark.slow
-def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_path):
-    made = installed("study", tmp_path / "copy")
-    assert made.returncode == 0 and "perflaw book" in made.stdout, made.stderr
-    tracked = {
-        path.relative_to(HOME)
-        for name in builder.STUDY
-        for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name])
-        if path.is_file()
-    }
-    tracked = {
-        path
-        for path in tracked
-        if not {"_build", ".ipynb_checkpoints"} & set(path.parts)
-        and path.parts[:2] not in {("notebooks", "figures"), ("notebooks", "tables")}
-    }
-    assert {
-        path.relative_to(tmp_path / "copy")
-        for path in (tmp_path / "copy").rglob("*")
-        if path.is_file()
-    } == tracked
-    for table in (tmp_path / "copy" / "data" / "sweeps").glob("*.csv"):
-        table.unlink()
-    refused = installed("verify", "laptop", cwd=tmp_path / "copy")
-    assert refused.returncode and "there is none" in refused.stderr
-
-
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
     told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
     assert (
@@ -543,15 +515,6 @@ def test_errors_speak_of_options(tmp_path):
         "--item says how to read a log; name it with --log"
         in run("verify", "controls", "--item", "x").output
     )
-
-
-def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x").touch()
-    told = run("study", tmp_path / "full")
-    assert told.exit_code == 1 and "is there already; name a new folder" in told.output
-    told = run("study", tmp_path / "full" / "x" / "y")
-    assert told.exit_code == 1 and len(told.output.splitlines()) == 1
 
 
 def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
