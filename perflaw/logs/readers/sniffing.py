@@ -200,8 +200,8 @@ def _guess_delimiter(lines, dialect, label) -> str:
         ]
     if even:
         named = [mark for mark in even if _has_roles(lines[0], mark, dialect.ruled)]
-        marks = [mark for mark in even if mark in QUOTED]
-        if len(marks) > 1 and len(even) == len(marks) and not named:
+        marks = [mark for mark in even if mark.strip(" ")]
+        if len(marks) > 1 and not named:
             said = " or ".join(map(repr, marks))
             raise InputError(f"{label} may be split at {said}; say which with delimiter=")
         return (named or even)[0]
