@@ -99,7 +99,7 @@ def _check_table(points: str, table: "pd.DataFrame", metric: str, axes: tuple[st
     if metric not in table:
         table_checks.choose_metric(points, table, metric)
     for name in fitting.IDENTITY_COLUMNS:
-        if name not in table or name in (*axes, "dropout", "learning_rate"):
+        if name not in table or name in (*axes, metric, "dropout", "learning_rate"):
             continue
         values = table[name].unique()
         if len(values) > 1:

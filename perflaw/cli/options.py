@@ -13,7 +13,6 @@ import click
 import yaml
 
 from perflaw.errors import InputError, describe_missing_package
-from perflaw.strict_yaml import load_yaml
 
 if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
@@ -152,7 +151,7 @@ def parse_value(text: str) -> Any:
     except ValueError:
         pass
     try:
-        return load_yaml(text)
+        return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
 

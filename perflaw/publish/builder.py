@@ -37,7 +37,6 @@ from tqdm import tqdm
 from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.paths import HOME
-from perflaw.strict_yaml import load_yaml
 
 STUDY = ("_config.yml", "requirements.txt", "CHANGELOG.md", "notebooks", "book", "data")
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
@@ -165,7 +164,7 @@ def read_parameters(file=None, pairs=()):
     Raises InputError if the file is not a YAML mapping.
     """
     try:
-        values = load_yaml(file.read_text(encoding="utf-8")) if file else None
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) if file else None
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{file} cannot be read as YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values or {}, dict):
@@ -213,7 +212,7 @@ def coerce_value(value, kind):
     """
     kind, _, inner = kind.rstrip("]").partition("[")
     if isinstance(value, str) and kind != "str":
-        value = float(value) if kind == "float" else load_yaml(value)
+        value = float(value) if kind == "float" else yaml.safe_load(value)
     if kind == "float" and type(value) is int:
         value = float(value)
     if type(value) is not TYPES[kind]:  # not isinstance: a bool is no int

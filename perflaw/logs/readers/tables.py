@@ -96,8 +96,10 @@ def _choose_dialect(lines, delimiter, label) -> Dialect:
         counts = {}
         for mark in DELIMITERS:
             dialect = Dialect(delimiter=mark, quoting=mark != "\t")
-            header = next(split_records(lines, dialect, label), (0, []))[1]
-            counts[mark] = len(header)
+            try:
+                counts[mark] = len(next(split_records(lines, dialect, label), (0, []))[1])
+            except InputError:
+                counts[mark] = 0
         delimiter = max(counts, key=lambda mark: counts[mark])
     wrapped = bool(lines) and all(re.fullmatch(r'"[^"]*"', x) for x in lines[0].split(delimiter))
     return Dialect(delimiter=delimiter, quoting=delimiter != "\t" or wrapped)

@@ -45,7 +45,6 @@ from perflaw.models.sweeps import cost_model
 from perflaw.models.training import trainer
 from perflaw.models.training.trainer import Config
 from perflaw.paths import HOME
-from perflaw.strict_yaml import UniqueKeyLoader
 
 GRIDS_FOLDER = HOME / "data" / "grids"
 SWEEPS_FOLDER = GRIDS_FOLDER.parent / "sweeps"
@@ -106,8 +105,11 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
             f"{path} cannot be read ({getattr(error, 'strerror', None) or 'it is no text'}); name a YAML file"
         ) from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
+        where = (
+            f" in line {error.problem_mark.line + 1}"
+            if getattr(error, "problem_mark", None)
+            else ""
+        )
         raise InputError(
             f"{path} is no YAML{where}: {getattr(error, 'problem', None) or str(error).splitlines()[0]}"
         ) from None
@@ -118,7 +120,7 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
     return read
 
 
-class _Loader(UniqueKeyLoader):
+class _Loader(yaml.SafeLoader):
     """To YAML 1.1 1e-3 is a text."""
 
 
