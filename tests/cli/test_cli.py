@@ -1,17 +1,13 @@
 """The commands that fit and predict; `perflaw book` is tested in test_book.py."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from perflaw.cli.main import main
-from perflaw.paths import HOME
+from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -406,60 +402,10 @@ def test_train_refuses_in_one_line(options, told, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The package as pip installs it, away from the repository."""
-    pytest.importorskip("pip")
-    place = tmp_path_factory.mktemp("installed")
-    source = place / "source"
-    shutil.copytree(
-        HOME,
-        source,
-        ignore=shutil.ignore_patterns(
-            ".*", "_build", "runs", "build", "*.egg-info", "tests", "__pycache__"
-        ),
-    )
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--no-build-isolation",
-            "--target",
-            place / "site",
-            source,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    shutil.rmtree(source)
-
-    def call(*arguments, cwd=place):
-        command = [
-            sys.executable,
-            "-c",
-            "from perflaw.cli.main import main; main()",
-            *map(str, arguments),
-        ]
-        surroundings = {
-            name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"
-        } | {"PYTHONPATH": str(place / "site")}
-        return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True)
-
-    return call
-
-
-@pytest.mark.slow
-def test_an_installation_without_the_repository_has_its_presets_and_its_data(installed):
-    shown = installed("sweep", "tiny", "--log", "synthetic", "--dry-run", "--out", "runs")
-    assert shown.returncode == 0 and "runs" in shown.stdout, shown.stderr
-
-
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
-    told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
+    told = run(
+        "fit", study_folder() / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10"
+    ).output
     assert (
         "rows differ in sample_users (none, 0.5, 0.125); keep those of one value with --where"
         in told.replace("0.25", "0.125")
@@ -468,7 +414,7 @@ def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
         "converged"
         in run(
             "fit",
-            HOME / "data" / "sweeps" / "laptop.csv",
+            study_folder() / "data" / "sweeps" / "laptop.csv",
             "--metric",
             "NDCG@10",
             "--where",
