@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from test_forecast import drawn
 from log_files import BAD, GOOD
+from test_forecast import drawn
 
 from perflaw.cli.main import main
 from perflaw.cli.options import as_options

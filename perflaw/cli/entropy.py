@@ -4,7 +4,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perflaw.cli.options import load_log, log_options, one_line_errors
+from perflaw.cli.options import (
+    JSON_OPTION,
+    QUIET_OPTION,
+    describe_reading,
+    echo_json,
+    load_log,
+    log_options,
+    one_line_errors,
+)
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,12 +44,33 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Only measures of all histories together; of the choices above only --m applies.",
 )
+@JSON_OPTION
+@QUIET_OPTION
 @one_line_errors()
-def command(log: str, m: int, r: float, last: int | None, pooled: bool, **options: Any) -> None:
+def command(
+    log: str,
+    m: int,
+    r: float,
+    last: int | None,
+    pooled: bool,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> None:
     """Measure the entropy of a log, in nats.
 
-    Every measure is printed with what it means.
+    Every measure is printed with what it means; --quiet leaves the meanings out.
     LOG is what it is for `perflaw log`.
+
+    \b
+    --json prints one object with the keys
+      log               the name
+      summary           users, items, interactions
+      settings          m, r, last
+      measures          name → value in nats, null where it is undefined
+      undefined         name → why
+      effective_data    measure → interactions / measure
+      guesses, notes    as of `perflaw log --json`
     """
     from perflaw.logs import measures
 
@@ -60,13 +89,36 @@ def command(log: str, m: int, r: float, last: int | None, pooled: bool, **option
     values = {name: value for name, value in results.items() if not isinstance(value, InputError)}
     if not values:
         raise next(iter(undefined.values()))
+    if as_json:
+        undefined_why = {name: str(error) for name, error in undefined.items()}
+        echo_json(
+            {
+                "log": interactions.name,
+                "summary": {
+                    "users": interactions.n_users,
+                    "items": interactions.n_items,
+                    "interactions": interactions.tokens,
+                },
+                "settings": {"m": m, "r": r, "last": last},
+                "measures": {measure.name: values.get(measure.name) for measure in wanted},
+                "undefined": undefined_why,
+                "effective_data": {
+                    name: interactions.tokens / values[name]
+                    for name in ("conditional", "apen absolute")
+                    if values.get(name)
+                },
+                **describe_reading(interactions),
+            }
+        )
+        return
     click.echo(
         f"{interactions.name}: {interactions.n_users:,} users, {interactions.n_items:,} items, "
         f"{interactions.tokens:,} interactions\n"
     )
     for measure in wanted:
         value = f"{values[measure.name]:>10.4f}" if measure.name in values else f"{'undefined':>10}"
-        click.echo(f"{measure.name:<15}{value}   {undefined.get(measure.name, measure.meaning)}")
+        meaning = undefined.get(measure.name, "" if quiet else measure.meaning)
+        click.echo(f"{measure.name:<15}{value}   {meaning}".rstrip())
     too_short = measures.count_too_short(interactions, m, last)
     if too_short and not pooled:
         click.echo(

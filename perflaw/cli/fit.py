@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("points", metavar="POINTS.csv")
+@click.argument("points", metavar="POINTS")
 @click.option("--law", "family", default="performance", show_default=True, help="Law to fit.")
 @name_value_option("-o", "options", help="An option of the law, e.g. -o k 4.")
 @click.option("--metric", default="value", show_default=True, help="Column to fit.")
@@ -42,25 +42,29 @@ def command(
 ) -> None:
     """Fit a law to a table of runs.
 
-    POINTS.csv has the columns n_layers, d_emb and a metric, one row a run.
+    POINTS has the columns n_layers, d_emb and a metric, one row a run: CSV, or split at tabs,
+    semicolons or bars, or Parquet; UTF-8 or UTF-16; packed with gzip and the like if need be.
     """
-    from perflaw.laws import families, fitting, optimum
+    from perflaw.laws import families, fitting, optimum, table_checks
+    from perflaw.logs.readers.tables import read_table
     from perflaw.study.paper import published
 
     law = families.get_law(family, **{name: parse_value(text) for name, text in options})
-    table = published.read_table(points)
+    table = read_table(points)
     if where is not None:
         table = published.select_rows(table, where)
     _check_table(points, table, metric, law.axes)
     if out:
         _check_output(out)
-    fitted = fitting.fit(law, table, table[metric], loss)
+    fitted = fitting.fit(law, table, table_checks.choose_metric(points, table, metric), loss)
     intervals = {name: fitted.profile(name, level) for name in law.parameters}
     size_axes = [axis for axis in law.axes if axis != "max_seq_len"]
     turning_points = {axis: optimum.turning_point(fitted, axis, level) for axis in size_axes}
     if out:
         fitting.save_fit(fitted, out, metric)
     _echo_fit(fitted, metric)
+    for doubt in table_checks.describe_doubts(fitted):
+        click.echo(f"warning: {doubt}")
     click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g}% profile interval")
     for name, (low, high) in intervals.items():
         click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")
@@ -75,7 +79,12 @@ def command(
 
 def _echo_fit(fitted: Any, metric: str) -> None:
     """Print how well a law fits, and the rows that a consensus left out."""
-    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
+    from perflaw.laws import table_checks
+
+    status = fitted.status
+    if table_checks.compare_with_constant(fitted):
+        status += "; no better than a constant"
+    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     for row, point in fitted.outliers.iterrows():
         place = ", ".join(f"{axis} {point[axis]:g}" for axis in fitted.law.axes)
@@ -85,14 +94,12 @@ def _echo_fit(fitted: Any, metric: str) -> None:
 
 def _check_table(points: str, table: "pd.DataFrame", metric: str, axes: tuple[str, ...]) -> None:
     """Raise InputError for rows without a value, or not of one surface."""
-    from perflaw.laws import fitting
+    from perflaw.laws import fitting, table_checks
 
     if metric not in table:
-        raise InputError(
-            f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}"
-        )
+        table_checks.choose_metric(points, table, metric)
     for name in fitting.IDENTITY_COLUMNS:
-        if name not in table or name in (*axes, "dropout", "learning_rate"):
+        if name not in table or name in (*axes, metric, "dropout", "learning_rate"):
             continue
         values = table[name].unique()
         if len(values) > 1:

@@ -4,8 +4,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
-from perflaw.cli.options import load_log, log_options, one_line_errors
+from perflaw.cli.options import (
+    JSON_OPTION,
+    QUIET_OPTION,
+    as_options,
+    describe_reading,
+    echo_json,
+    load_log,
+    log_options,
+    one_line_errors,
+)
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
@@ -14,21 +24,42 @@ if TYPE_CHECKING:
 
 @click.command()
 @log_options()
+@JSON_OPTION
+@QUIET_OPTION
 @one_line_errors()
-def command(log: str, **options: Any) -> None:
+def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
     """Describe a log, and how it would be split and ranked.
 
-    LOG is a file (Parquet, CSV, TSV, RecBole's .inter, MovieLens' u.data and ratings.dat,
-    `user item` or `user item item …` a line; packed with gzip or zstd if need be), the name of
-    one in the folder PERFLAW_DATA, or one of synthetic, ml-100k, ml-1m. What is not given about
+    LOG is a file (Parquet, CSV, TSV, JSON lines, RecBole's .inter, MovieLens' u.data and
+    ratings.dat, `user item` or `user item item …` a line, lists of items in cells; packed with
+    gzip, bzip2, xz or zstd if need be), a folder of Parquet files with --parts, the name of a
+    log in the folder PERFLAW_DATA, or one of synthetic, ml-100k, ml-1m. What is not given about
     its columns is guessed, and the guess is reported.
+
+    \b
+    --json prints one object with the keys
+      log, hash     the name, and the hash of the histories
+      summary       users, items, interactions, first_time and last_time (ISO
+                    8601 in UTC, null without a clock), and what else is printed
+      guesses       a sentence for each guess that was made
+      notes         a sentence for what was left out or looks odd
     """
     from perflaw.logs import interaction_log
 
     interactions = load_log(log, options)
+    if as_json:
+        echo_json(
+            {
+                "log": interactions.name,
+                "hash": interactions.hash,
+                "summary": _summarize(interactions),
+                **describe_reading(interactions),
+            }
+        )
+        return
     leave_one_out, no_leave_one_out = _if_possible(interaction_log.leave_one_out, interactions)
     global_time, no_global_time = _if_possible(interaction_log.global_time, interactions)
-    _echo_summary(interactions, leave_one_out)
+    _echo_summary(interactions, leave_one_out, quiet)
     click.echo("\nwhat would be done")
     if leave_one_out:
         sizes = leave_one_out.summary()
@@ -57,15 +88,33 @@ def _echo_row(label: str, text: str) -> None:
     click.echo(f"{label:<10}{text}")
 
 
-def _echo_summary(log: "InteractionLog", split: "Split | None") -> None:
+def _summarize(log: "InteractionLog") -> dict[str, Any]:
+    """Return the summary of a log under the keys of --json."""
+    summary = log.summary()
+    tokens, first, last = (summary.pop(name) for name in ("tokens", "first", "last"))
+    sizes = {"users": summary.pop("users"), "items": summary.pop("items"), "interactions": tokens}
+    if log.timestamps is not None:
+        ends = (log.timestamps.min(), log.timestamps.max())
+        first, last = (_as_iso(float(seconds)) for seconds in ends)
+    return {**sizes, "first_time": first, "last_time": last, **summary}
+
+
+def _as_iso(seconds: float) -> str:
+    """Write seconds since 1970 as ISO 8601 in UTC, with a fraction only if there is one."""
+    microseconds = round(seconds * 1e6)
+    unit, count = ("us", microseconds) if microseconds % 10**6 else ("s", microseconds // 10**6)
+    return f"{np.datetime64(count, unit)}Z"
+
+
+def _echo_summary(log: "InteractionLog", split: "Split | None", quiet: bool) -> None:
     """Print what is in a log."""
     summary = log.summary()
     click.echo(
         f"{log.name}: {summary['users']:,} users, {summary['items']:,} items, "
         f"{summary['tokens']:,} interactions"
     )
-    for number, note in enumerate(log.notes):
-        _echo_row("" if number else "read as", note)
+    for number, note in enumerate(() if quiet else log.notes):
+        _echo_row("" if number else "read as", as_options(note))
     quantiles = ("05", "25", "50", "75", "95")
     lengths = " · ".join(f"{summary[f'length_q{quantile}']:,.0f}" for quantile in quantiles)
     _echo_row(

@@ -1,5 +1,7 @@
 """Options that several commands share, values given as text, and errors as one line."""
 
+import json
+import math
 import re
 import signal
 import warnings
@@ -28,7 +30,7 @@ LOG_OPTIONS: list[Decorator] = [
     click.option("--time", metavar="COLUMN", help="Column of times."),
     click.option(
         "--layout",
-        type=click.Choice(["parquet", "table", "sequences"]),
+        type=click.Choice(["parquet", "table", "sequences", "json"]),
         help="Layout of the file; sequences: `user item item …` a line.",
     ),
     click.option("--delimiter", help=r"Delimiter of a table, e.g. ',' or '\t' or '::'."),
@@ -39,8 +41,25 @@ LOG_OPTIONS: list[Decorator] = [
     ),
     click.option(
         "--unit",
-        type=click.Choice(["s", "ms", "us", "ns", "order"]),
+        type=click.Choice(["s", "ms", "us", "ns", "filetime", "ticks", "order"]),
         help="Unit of times that are numbers.",
+    ),
+    click.option(
+        "--time-format",
+        metavar="FORMAT",
+        help="Form of times that are text, in the fields of strptime, e.g. '%d/%m/%y %H:%M'.",
+    ),
+    click.option(
+        "--timezone", metavar="ZONE", help="Zone of local times, e.g. Europe/Berlin; default UTC."
+    ),
+    click.option(
+        "--drop-incomplete",
+        is_flag=True,
+        default=None,
+        help="Leave out rows without a user, an item or a time, and count them.",
+    ),
+    click.option(
+        "--parts", is_flag=True, default=None, help="The log is a folder of Parquet files."
     ),
 ]
 
@@ -63,6 +82,40 @@ def load_log(log: str, options: dict[str, Any]) -> "InteractionLog":
     if options["delimiter"]:
         options["delimiter"] = options["delimiter"].replace("\\t", "\t")
     return datasets.load_log(log, **options)
+
+
+JSON_OPTION: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else."
+)
+QUIET_OPTION: Decorator = click.option(
+    "--quiet", is_flag=True, help="Leave out how the log was read: guesses and notes."
+)
+
+
+def echo_json(values: dict[str, Any]) -> None:
+    """Print one JSON object; what is not finite is null."""
+    click.echo(json.dumps(_plain(values), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Make a value one that JSON has."""
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def describe_reading(log: "InteractionLog") -> dict[str, list[str]]:
+    """Return what was guessed when a log was read, and what else there is to know."""
+    return {
+        "guesses": list(log.guesses),
+        "notes": [as_options(note) for note in log.notes if note not in log.guesses],
+    }
 
 
 def name_value_option(*declarations: str, help: str) -> Decorator:
@@ -159,11 +212,23 @@ def as_options(message: str) -> str:
     return "".join(part if part in typed else _name_options(part) for part in parts).rstrip()
 
 
+FLAGS = {
+    "header=True": "--header",
+    "header=False": "--no-header",
+    "drop_incomplete=True": "--drop-incomplete",
+    "parts=True": "--parts",
+    "time_format=": "time-format=",
+}
+
+
 def _name_options(text: str) -> str:
-    text = text.replace("header=True", "--header").replace("header=False", "--no-header")
+    for python, option in FLAGS.items():
+        text = text.replace(python, option)
 
     def as_option(match: re.Match[str]) -> str:
         name, following = match.groups()
         return f"--{name}{following}" if following in ",;" else f"--{name} {following}"
 
-    return re.sub(r"\b(user|item|time|layout|delimiter|unit)= ?(.?)", as_option, text)
+    return re.sub(
+        r"\b(user|item|time|layout|delimiter|unit|time-format|timezone)= ?(.?)", as_option, text
+    )

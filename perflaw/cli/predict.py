@@ -1,5 +1,6 @@
 """`perflaw predict`: predict with a saved law."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
 
     Points are those of a file, or every combination of values, e.g. n_layers=24,48 d_emb=128.
     """
-    from perflaw.laws import fitting
-    from perflaw.study.paper import published
+    from perflaw.laws import fitting, table_checks
+    from perflaw.logs.readers.tables import read_table
 
     fitted = fitting.load_fit(law)
     if "=" in where[0] and not Path(where[0]).is_file():
@@ -35,8 +36,11 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
             f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}"
         )
     else:
-        points = published.read_table(where[0])
+        points = read_table(where[0])
     predictions = fitted.interval(points, level)
+    outside = 0
+    if table_checks.is_rate(fitted.y, json.loads(Path(law).read_text()).get("metric")):
+        predictions, outside = table_checks.clip_rates(predictions)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
     if predictions["beyond"].any():
@@ -44,11 +48,13 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
             "beyond: outside the measured range of an axis, "
             "where the interval holds only if the law does"
         )
-    if impossible := int((predictions["prediction"] < 0).sum()):
+    if outside:
         click.echo(
-            f"{impossible} of these are below 0, where no hit rate can be: "
-            "the law does not hold there"
+            f"{outside} of these would be below 0 or above 1, where no rate can be, and are shown "
+            "as 0 or 1: the law does not hold there"
         )
+    for doubt in table_checks.describe_doubts(fitted):
+        click.echo(f"warning: {doubt}")
     if fitted.status != "converged":
         click.echo(f"the fit of this law: {fitted.status}")
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs import readers
 
 BLOCK = (
@@ -362,7 +362,7 @@ def from_histories(histories, timestamps=None, name: str = "log") -> Interaction
 
 def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
     """Write a Parquet file with columns user, item and, where there is a clock, timestamp; complete or not at all."""
-    duckdb = readers.require("duckdb", "writing Parquet")
+    duckdb = require("duckdb")
     path = Path(path)
     columns = {"user": np.repeat(log.user_ids, log.lengths), "item": log.item_ids[log.items]}
     if log.timestamps is not None:

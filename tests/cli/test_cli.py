@@ -104,13 +104,16 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["fit", "nowhere.csv"], "nowhere.csv cannot be read"),
-        (["fit", "."], "cannot be read"),
+        (["fit", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["fit", "."], "is a folder"),
         (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
         (["fit", "CSV", "-o", "k", "two"], "the option k"),
         (["fit", "CSV", "-o", "q", "2"], "no option 'q'"),
-        (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; it has dataset"),
-        (["fit", "CSV", "--metric", "dataset"], "the metric is 'MovieLens-1M' in row 1"),
+        (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; likely metrics are value"),
+        (
+            ["fit", "CSV", "--metric", "dataset"],
+            "'dataset' holds 'MovieLens-1M', which is no number",
+        ),
         (["fit", "CSV", "--where", "n_layers > 99"], "keeps no row"),
         (["fit", "CSV", "--where", "n_layers >"], "cannot be used"),
         (["fit", "CSV", "--where", "n_layers < 9 and d_emb < 75"], "4 points are too few"),
@@ -118,22 +121,22 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "CSV", "--level", "95"], "between 0 and 1"),
         (["fit", "CSV", "--out", "no/such/folder/law.json"], "cannot be written"),
         (["fit", "ALL"], "rows differ in dataset .MovieLens-1M, KuaiRand-Pure"),
-        (["fit", "EMPTY"], "not a CSV table"),
+        (["fit", "EMPTY"], "is empty"),
         (["fit", "HEADER"], "has no rows"),
-        (["fit", "BINARY"], "not a CSV table|no column"),
+        (["fit", "BINARY"], "neither text nor Parquet"),
         (["predict", "CSV", "n_layers=4"], "is not a law file"),
         (["predict", "nowhere.json", "n_layers=4"], "nowhere.json cannot be read: No such file"),
         (["predict", "LAW", "n_layers=4"], "needs the column d_emb"),
         (["predict", "LAW", "n_layers=4", "d_emb=0"], "must be 1 or more"),
         (["predict", "LAW", "n_layers=4", "d_emb=wide"], "must be a finite number"),
         (["predict", "LAW", "n_layers=4", "d_emb=64", "heads=2"], "does not read heads"),
-        (["predict", "LAW", "points.csv"], "points.csv cannot be read"),
+        (["predict", "LAW", "points.csv"], "points.csv does not exist"),
         (["predict", "LAW"], "Missing argument"),
         (["predict", "LAW", "n_layers=4", "n_layers=8", "d_emb=64"], "n_layers is given twice"),
         (["predict", "LAW", "CSV", "n_layers=8"], "either a file of points or"),
         (["fit", "CSV", "--where", ""], "cannot be used"),
         (["fit", "CSV", "-o", "axes", "[n_layers, n_layers]"], "the option axes"),
-        (["fit", "SEMICOLONS"], "separated by semicolons"),
+        (["fit", "SEMICOLONS"], "1 points are too few"),
     ],
 )
 def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
@@ -432,7 +435,7 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     )
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
-        "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output
+        "line 2: more columns (4) than the 3 of the header" in run("fit", tmp_path / "t.csv").output
     )
     table("n_layers,d_emb,value,value", [(*row, row[2]) for row in rows])
     assert "has the column 'value' twice" in run("fit", tmp_path / "t.csv").output
@@ -479,6 +482,6 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
     ).to_csv(path, index=False)
     run("fit", path, "--law", "log_linear", "--out", tmp_path / "law.json")
     assert (
-        "1 of these are below 0"
+        "1 of these would be below 0 or above 1"
         in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
     )

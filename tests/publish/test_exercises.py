@@ -17,7 +17,7 @@ SLOW = {  # those that take more than a few seconds
     ("own_law", "the law describes the surface"),
     ("joint_law", "where does the strength come from?"),
     ("backbones", "one backbone is better than another"),
-    ("foretold", "how sure is a law far out?"),
+    ("predictions", "how sure is a law far out?"),
 }
 ADMONITION = re.compile(
     r"^:::\{admonition\} (.*)\n((?:^:\w+:.*\n)*)((?:^(?!:::$).*\n)*)^:::$", re.MULTILINE
@@ -49,8 +49,8 @@ def exercises(path):
     found = [match.groups() for match in ADMONITION.finditer(prose(path) + "\n")]
     for i, (title, options, _) in enumerate(found):
         if title.startswith("Exercise"):
-            told = re.fullmatch(r"Exercise \((.*?)\): (.*)", title)
-            kind, name = told.groups() if told else ("", title)
+            match = re.fullmatch(r"Exercise \((.*?), (★{1,3})\): (.*)", title)
+            kind, _, name = match.groups() if match else ("", "", title)
             yield Exercise(
                 path.stem, kind, name, options, found[i + 1] if i + 1 < len(found) else ("", "", "")
             )
