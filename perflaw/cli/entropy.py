@@ -71,7 +71,7 @@ def command(
       undefined         name → why
       effective_data    measure → interactions / measure
       guesses, notes    as of `perflaw log --json`
-    """
+    """  # noqa: D301 (click reads the escape)
     from perflaw.logs import measures
 
     interactions = load_log(log, options)

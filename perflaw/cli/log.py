@@ -43,7 +43,7 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
                     8601 in UTC, null without a clock), and what else is printed
       guesses       a sentence for each guess that was made
       notes         a sentence for what was left out or looks odd
-    """
+    """  # noqa: D301 (click reads the escape)
     from perflaw.logs import interaction_log
 
     interactions = load_log(log, options)
@@ -103,7 +103,7 @@ def _as_iso(seconds: float) -> str:
     """Write seconds since 1970 as ISO 8601 in UTC, with a fraction only if there is one."""
     microseconds = round(seconds * 1e6)
     unit, count = ("us", microseconds) if microseconds % 10**6 else ("s", microseconds // 10**6)
-    return f"{np.datetime64(count, unit)}Z"
+    return f"{np.datetime64(count, unit)}Z"  # type: ignore[call-overload]
 
 
 def _echo_summary(log: "InteractionLog", split: "Split | None", quiet: bool) -> None:

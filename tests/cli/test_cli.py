@@ -98,7 +98,8 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
     runs.to_csv(tmp_path / "runs.csv", index=False)
     result = run("fit", tmp_path / "runs.csv")
-    assert result.exit_code == 0 and "Traceback" not in result.output, result.output
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -430,9 +431,11 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     rows = [
         (n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)
     ]
-    table = lambda header, shown: (tmp_path / "t.csv").write_text(
-        "\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n"
-    )
+
+    def table(header, shown):
+        lines = [header, *(",".join(map(str, row)) for row in shown)]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
         "line 2: more columns (4) than the 3 of the header" in run("fit", tmp_path / "t.csv").output
