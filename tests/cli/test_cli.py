@@ -1,12 +1,18 @@
 """The commands that fit and predict; `perflaw book` is tested in test_book.py."""
 
+import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from perflaw.cli import options
 from perflaw.cli.main import main
+from perflaw.errors import MissingPackageError, describe_missing_package, require
 from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
 
@@ -488,3 +494,70 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
         "1 of these would be below 0 or above 1"
         in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
     )
+
+
+# ---------------------------------------------------------------- the group of commands
+
+
+HEAVY = ("numpy", "pandas", "scipy", "duckdb", "numba", "torch", "matplotlib", "papermill")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["train", "--help"]])
+def test_help_imports_nothing_that_takes_long(arguments):
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from perflaw.cli.main import main\n"
+        f"assert CliRunner().invoke(main, {arguments}).exit_code == 0\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_every_command_has_a_module_and_a_line_of_help():
+    lines = run("--help").output.partition("Commands:")[2].strip().splitlines()
+    modules = {path.stem for path in Path(options.__file__).parent.glob("*.py")}
+    assert {line.split()[0] for line in lines} == modules - {"__init__", "main", "options"}
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_a_module_runs_as_the_command():
+    command = [sys.executable, "-m", "perflaw", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"perflaw, version \S+\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "CSV", "-o", "k", "2", "-o", "k", "4"],
+        ["train", "synthetic", "-o", "seed", "2", "-o", "seed", "4"],
+        ["book", "-p", "seed", "2", "-p", "seed", "4"],
+    ],
+)
+def test_a_name_given_twice_is_refused(csv, arguments):
+    result = run(*(csv if argument == "CSV" else argument for argument in arguments))
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"Error: -[op] (k|seed) is given twice \(2 and 4\); give it once\n", result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("duckdb", "this needs duckdb, which is not installed: pip install 'perflaw[logs]'"),
+        ("torch._C", "this needs torch, which is not installed: pip install 'perflaw[models]'"),
+        ("nonesuch", None),
+        (None, None),
+    ],
+)
+def test_a_missing_package_names_its_extra(missing, expected):
+    assert describe_missing_package(missing) == expected
+
+
+def test_a_package_is_required_by_name():
+    assert require("json") is json
+    with pytest.raises(MissingPackageError, match=r"pip install 'perflaw\[cluster\]'"):
+        require("nonesuch", extra="cluster")
