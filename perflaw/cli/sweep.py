@@ -1,5 +1,7 @@
 """`perflaw sweep`: train a grid of configurations on a log."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +130,7 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     return runner.process_pool(workers, threads)
 
 
-def _echo_results(table: "pd.DataFrame", out: Path) -> None:
+def _echo_results(table: pd.DataFrame, out: Path) -> None:
     """Print what came of a sweep; raise ClickException if runs failed."""
     failed = table[table["status"].str.startswith(("failed", "out of memory"))]
     diverged = table["status"].str.startswith("diverged").sum()
@@ -146,7 +148,7 @@ def _echo_results(table: "pd.DataFrame", out: Path) -> None:
         )
 
 
-def _echo_plan(plan: "SweepPlan", workers: int, log: "InteractionLog", out: Path) -> None:
+def _echo_plan(plan: SweepPlan, workers: int, log: InteractionLog, out: Path) -> None:
     """Print the runs of a grid, with what they would take."""
     from tqdm import tqdm
 
@@ -174,7 +176,7 @@ def _echo_plan(plan: "SweepPlan", workers: int, log: "InteractionLog", out: Path
     click.echo(f"{tqdm.format_interval(all_workers)} of {workers} ({source})")
 
 
-def _split_settings(frame: "pd.DataFrame") -> tuple[list[str], str]:
+def _split_settings(frame: pd.DataFrame) -> tuple[list[str], str]:
     """Return the settings in which runs differ, and, as text, those that all share."""
     from perflaw.models.sweeps import runner
 
