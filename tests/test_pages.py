@@ -12,7 +12,7 @@ import pytest
 from test_report import runs_of
 
 from perflaw.logs import synthetic
-from perflaw.report import render, report
+from perflaw.report import conclusions, render
 from perflaw.study.explorer import explorer
 
 sync_api = pytest.importorskip(
@@ -268,7 +268,7 @@ def test_all_can_use_the_explorer_alone(browser, tmp_path, theme):
 def reported(claims):
     """The page of a report that claims something, or nothing."""
     runs, log = runs_of(), synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
-    judged = report.draw_conclusions(
+    judged = conclusions.draw_conclusions(
         runs if claims else runs.head(4), floor := {"NDCG@10": 0.02, "HR@10": 0.04}
     )
     assert bool(judged["metrics"]) == claims

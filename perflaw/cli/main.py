@@ -680,15 +680,15 @@ def report(log, out, budget, workers, **options):
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
     with one_line_errors():
         try:
-            told = run_report(load_log(log, options), out, budget, workers, start=start)
-            path = render.write_report(told, out)
+            found = run_report(load_log(log, options), out, budget, workers, start=start)
+            path = render.write_report(found, out)
         except KeyboardInterrupt:
             click.echo(
                 f"\nInterrupted; {out / 'runs'} has {len(list(out.glob('runs/*.json')))} records. The same command goes on from there.",
                 err=True,
             )
             raise SystemExit(130) from None
-    click.echo("\n".join(told["judged"]["says"]))
+    click.echo("\n".join(found.findings.says))
     click.echo(path)
 
 

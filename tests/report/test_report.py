@@ -19,7 +19,7 @@ from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories, write_log
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
-from perflaw.report import forecast, render, report
+from perflaw.report import conclusions, findings, forecast, pilot, render, report
 
 
 def run(*arguments):
@@ -48,7 +48,7 @@ def runs_of(seed=0, error=0.03, **fixed):
         **vars(trainer.Config()) | {name: runs[name] for name in ("n_layers", "d_emb", "seed")},
     )
     return frame.assign(
-        **report.SETTINGS,
+        **pilot.SETTINGS,
         key=[f"{i:016x}" for i in range(len(runs))],
         status="converged",
         done_epochs=40.0,
@@ -65,23 +65,23 @@ def log():
 
 
 def test_the_settings_are_those_on_which_the_prior_stands():
-    assert runner.read_grid("survey")["settings"] == report.SETTINGS
+    assert runner.read_grid("survey")["settings"] == pilot.SETTINGS
 
 
 def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
-    monkeypatch.setattr(report, "_pace", lambda log: 1.0)
-    pilot = report.plan_pilot(log, 600, 2)
+    monkeypatch.setattr(pilot, "_pace", lambda log: 1.0)
+    pilot = pilot.plan_pilot(log, 600, 2)
     points = runner.expand_grid(pilot.grid)
     assert [
-        (p.config.n_layers, p.config.d_emb, p.config.seed) for p in points[: len(report.CORE)]
-    ] == report.CORE
+        (p.config.n_layers, p.config.d_emb, p.config.seed) for p in points[: len(pilot.CORE)]
+    ] == pilot.CORE
     assert (
         len(points)
         == len(pilot.grid["grid"])
-        == len(set(report.CORE + report.MORE)) + len(report.SHARES)
+        == len(set(pilot.CORE + pilot.MORE)) + len(pilot.SHARES)
     )
     assert pilot.share == 1 and pilot.log is log
-    after = points[len(report.CORE) :]
+    after = points[len(pilot.CORE) :]
     assert any(p.data.steps for p in after[:6]) and any(
         p.config.n_layers == 3 for p in after[:12]
     )  # of each axis something comes early
@@ -89,37 +89,37 @@ def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
 
 
 def test_a_long_log_is_sampled_and_the_sample_is_kept_to(log, monkeypatch, tmp_path):
-    monkeypatch.setattr(report, "FEWEST", 20)
-    whole = report.plan_pilot(log, 1e6, 2).seconds
-    monkeypatch.setattr(report, "_pace", lambda log: 1.0)
-    short = report.plan_pilot(log, 40 * whole, 2)
+    monkeypatch.setattr(pilot, "FEWEST", 20)
+    whole = pilot.plan_pilot(log, 1e6, 2).seconds
+    monkeypatch.setattr(pilot, "_pace", lambda log: 1.0)
+    short = pilot.plan_pilot(log, 40 * whole, 2)
     assert short.share == 1  # so cheap that the machine is not timed
-    pilot = report.plan_pilot(log, 0.3 * whole, 2)
+    pilot = pilot.plan_pilot(log, 0.3 * whole, 2)
     assert pilot.share == 0.25 and pilot.log.n_users == 50
     trainer.train(
-        trainer.make_config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}),
+        trainer.make_config(**pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}),
         pilot.log,
         tmp_path,
         progress=False,
     )
     (tmp_path / "broken.json").write_text("{")
-    assert report.plan_pilot(log, 1e6, 2, tmp_path).share == 0.25
+    assert pilot.plan_pilot(log, 1e6, 2, tmp_path).share == 0.25
 
 
 def test_too_small_a_budget_is_refused_with_one_that_would_do(log, monkeypatch):
-    monkeypatch.setattr(report, "_pace", lambda log: 1e4)
+    monkeypatch.setattr(pilot, "_pace", lambda log: 1e4)
     with pytest.raises(
         InputError,
         match=r"synthetic needs more time for a pilot, even on 200 of its users: give --budget \d+, in minutes",
     ):
-        report.plan_pilot(log, 1, 2)
+        pilot.plan_pilot(log, 1, 2)
     with pytest.raises(InputError, match="needs more time"):
-        report.plan_pilot(log, -5, 2)  # reading took it all
+        pilot.plan_pilot(log, -5, 2)  # reading took it all
 
 
 def test_a_machine_is_timed(log):
-    assert 0.1 < report._pace(log) < 1e4
-    assert report._pace(from_histories([[1, 2, 3]] * 20)) == 4.0
+    assert 0.1 < pilot._pace(log) < 1e4
+    assert pilot._pace(from_histories([[1, 2, 3]] * 20)) == 4.0
 
 
 # ---------------------------------------------------------------- what is concluded
@@ -127,19 +127,19 @@ def test_a_machine_is_timed(log):
 
 @pytest.fixture(scope="module")
 def judged():
-    return report.draw_conclusions(runs_of(), {"NDCG@10": 0.02, "HR@10": 0.04})
+    return conclusions.draw_conclusions(runs_of(), {"NDCG@10": 0.02, "HR@10": 0.04})
 
 
 def test_what_is_concluded_is_plain_and_the_same_again(judged):
     assert json.loads(json.dumps(judged, allow_nan=False)) == judged
     assert (
-        report.draw_conclusions(
+        conclusions.draw_conclusions(
             runs_of().sample(frac=1, random_state=1), {"NDCG@10": 0.02, "HR@10": 0.04}
         )
         == judged
     )
     assert judged["runs"] == 22 and not judged["reasons"] and not judged["left_out"]
-    for metric in report.METRICS:
+    for metric in findings.METRICS:
         one = judged["metrics"][metric]
         assert {(row["n_layers"], row["d_emb"], row["data"]) for row in one["predictions"]} >= {
             (12, 128, 1),
@@ -159,7 +159,7 @@ def test_what_is_concluded_is_plain_and_the_same_again(judged):
 
 def test_other_laws_that_the_runs_do_not_determine_say_nothing():
     runs = runs_of()
-    told = report.draw_conclusions(runs[runs["n_layers"] < 3], {})
+    told = conclusions.draw_conclusions(runs[runs["n_layers"] < 3], {})
     assert (
         told["metrics"]["NDCG@10"]["laws"]["log-linear"]
         and told["metrics"]["NDCG@10"]["laws"]["Performance Law, k = 2"] == []
@@ -213,7 +213,7 @@ def test_the_bottleneck_is_found_where_it_is_plain(fixed, error, verdict):
         "G": (0.1, 0.2),
     }  # other logs have little say
     told = [
-        report.draw_conclusions(runs_of(seed, error, **fixed), {}, prior=wide)["bottleneck"]
+        conclusions.draw_conclusions(runs_of(seed, error, **fixed), {}, prior=wide)["bottleneck"]
         for seed in range(4)
     ]
     assert sum(one["verdict"] == verdict for one in told) >= 2, told
@@ -223,7 +223,7 @@ def test_the_bottleneck_is_found_where_it_is_plain(fixed, error, verdict):
 
 def test_without_less_data_the_data_is_not_judged():
     runs = runs_of()
-    told = report.draw_conclusions(runs[runs["tokens"] == runs["tokens"].max()], {})
+    told = conclusions.draw_conclusions(runs[runs["tokens"] == runs["tokens"].max()], {})
     assert (
         told["bottleneck"]["verdict"] == "cannot tell yet"
         and "no run had less data" in told["bottleneck"]["why"]
@@ -275,7 +275,7 @@ def test_what_is_next_is_new_and_near(judged):
     ],
 )
 def test_where_nothing_can_be_claimed_it_says_so(change, told):
-    judged = report.draw_conclusions(change(runs_of()), {"NDCG@10": 0.02, "HR@10": 0.04})
+    judged = conclusions.draw_conclusions(change(runs_of()), {"NDCG@10": 0.02, "HR@10": 0.04})
     assert re.search(told, judged["says"][0]) and judged["says"][0].startswith(
         "Nothing can be claimed"
     ), judged["says"]
@@ -335,7 +335,7 @@ def test_runs_that_failed_and_runs_that_are_strange_are_told():
     runs = runs_of()
     runs.loc[5, ["NDCG@10", "HR@10"]] = np.nan
     runs.loc[9, ["NDCG@10", "NDCG@10 se"]] *= 0.2
-    told = report.draw_conclusions(runs, {})
+    told = conclusions.draw_conclusions(runs, {})
     assert (
         told["unfinished"] == 1
         and told["runs"] == 21
@@ -349,7 +349,7 @@ def test_the_sweeps_of_the_study_can_be_judged():
         for _, part in runs[runs["backbone"] == "sasrec"].groupby(
             ["log", "loss", "split", "learning_rate", "dropout"]
         ):
-            told = report.draw_conclusions(part)
+            told = conclusions.draw_conclusions(part)
             assert told["says"] and (told["reasons"] or told["metrics"])
 
 
@@ -361,11 +361,11 @@ def quick():
     """A pilot of a few seconds."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            report, "SETTINGS", report.SETTINGS | {"epochs": 4, "negatives": 32, "max_seq_len": 20}
+            pilot, "SETTINGS", pilot.SETTINGS | {"epochs": 4, "negatives": 32, "max_seq_len": 20}
         )
-        patch.setattr(report, "MORE", [])
-        patch.setattr(report, "SHARES", [(2, 16, 0, 0.5), (2, 16, 1, 0.5)])
-        patch.setattr(report, "_pace", lambda log: 1.0)
+        patch.setattr(pilot, "FURTHER_RUNS", [])
+        patch.setattr(pilot, "SHARE_RUNS", [(2, 16, 0, 0.5), (2, 16, 1, 0.5)])
+        patch.setattr(pilot, "_pace", lambda log: 1.0)
         yield patch
 
 
