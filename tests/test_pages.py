@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from test_report import runs_of
+from simulated_pilots import simulate_pilot
 
 from perflaw.logs import synthetic
 from perflaw.report import conclusions, render

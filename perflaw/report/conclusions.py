@@ -223,7 +223,7 @@ def _rival_predictions(
     )
     if not determined:
         return pd.DataFrame()
-    intervals = fitting.fit(law, cells, cells[metric]).interval(points, level)
+    intervals = fitting.fit(law, cells, list(cells[metric])).interval(points, level)
     intervals = intervals.rename(columns={"prediction": "predicted"})
     return points.join(intervals[["predicted", "low", "high"]])
 
@@ -328,7 +328,11 @@ def _next_runs(forecast: Forecast, level: float, count: int = 3) -> list[NextRun
     intervals = forecast.interval(points, level)
     return [
         NextRun(
-            *cells[place][:2], *intervals.loc[place], float(seconds[place]), float(chance[place])
+            int(points["n_layers"][place]),
+            int(points["d_emb"][place]),
+            *intervals.loc[place, ["predicted", "low", "high"]],
+            float(seconds[place]),
+            float(chance[place]),
         )
         for place in sorted(chosen, key=lambda place: -chance[place])
     ]

@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from importlib.resources import files
 from types import MappingProxyType
+from typing import Any
 
-Prior = Mapping[str, tuple[float, float] | float]
+Prior = Mapping[str, Any]
 """Mean and standard deviation of each coefficient, and the standard deviation `cell`."""
 
 PRIOR_FILE = files("perflaw.report") / "prior.json"

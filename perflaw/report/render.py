@@ -217,9 +217,13 @@ def _run_table(runs: list[Mapping[str, Any]]) -> pd.DataFrame:
     rows = pd.DataFrame(runs)
     rows = rows.assign(
         share=rows["sample_users"].astype(float).fillna(1.0),
-        seconds=rows["seconds"].round(1),
-        **{m: [None if pd.isna(v) else f"{v:.4f}" for v in rows[m]] for m in METRICS},
-    ).sort_values(["share", "n_layers", "d_emb", "seed"], ascending=[False, True, True, True])
+        seconds=rows["seconds"].astype(float).round(1),
+    )
+    for metric in METRICS:
+        rows[metric] = ["" if pd.isna(value) else f"{value:.4f}" for value in rows[metric]]
+    rows = rows.sort_values(
+        ["share", "n_layers", "d_emb", "seed"], ascending=[False, True, True, True]
+    )
     columns = ["n_layers", "d_emb", "seed", "share", *METRICS, "done_epochs", "seconds", "status"]
     return rows[columns].rename(
         columns=SIZE_HEADINGS | {"share": "share of users", "done_epochs": "epochs"}

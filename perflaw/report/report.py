@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ class ReportOptions:
     """What is asked of a report."""
 
     out: Path
-    minutes: float = 10
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    progress: bool = True
-    start: float = field(default_factory=time.perf_counter)  # from when the minutes count
+    minutes: float  # for all of it
+    workers: int  # processes that train
+    progress: bool
+    start: float  # from when the minutes count, of time.perf_counter
 
     def __post_init__(self) -> None:
         """Refuse a budget that is none."""
@@ -147,12 +147,12 @@ def run_report(
     perflaw.errors.InputError: log has 4 items, and the metrics ask whether the next one is among \
 ten; 21 are the least
     """
-    given = {"workers": workers, "start": start}
     options = ReportOptions(
         Path(out),
         minutes,
-        progress=progress,
-        **{name: value for name, value in given.items() if value is not None},
+        workers or os.cpu_count() or 1,
+        progress,
+        time.perf_counter() if start is None else start,
     )
     _check_folder(options.out, log)
     _check_items(log)

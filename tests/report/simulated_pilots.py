@@ -19,9 +19,9 @@ LOG_PRIOR = {
     "k": (0.0, 0.24),
     "cell": 0.03,
 }
-PILOT_CELLS = [
-    (n, d, seed, 1.0) for n in (1, 2, 3) for d in (8, 16, 32) for seed in (0, 1)
-] + [(2, 16, seed, share) for share in (0.25, 0.5) for seed in (0, 1)]
+PILOT_CELLS = [(n, d, seed, 1.0) for n in (1, 2, 3) for d in (8, 16, 32) for seed in (0, 1)] + [
+    (2, 16, seed, share) for share in (0.25, 0.5) for seed in (0, 1)
+]
 LARGE_CELLS = [(2, 64, 1), (2, 128, 1), (6, 32, 1), (6, 64, 1), (2, 32, 2), (2, 32, 4)]
 
 
@@ -31,9 +31,7 @@ def simulate_metric(seed, error=0.04, cell=LOG_PRIOR["cell"], **fixed):
     error: relative standard error over users; fixed: coefficients that are not drawn.
     """
     random = np.random.default_rng(seed)
-    drawn = [
-        fixed.get(name, random.normal(*LOG_PRIOR[name])) for name in forecast.COEFFICIENTS
-    ]
+    drawn = [fixed.get(name, random.normal(*LOG_PRIOR[name])) for name in forecast.COEFFICIENTS]
     coefficients = [np.log(0.1), *drawn]
     p = np.clip(random.normal(*LOG_PRIOR["p"]), 0.1, 3)
     noise = np.exp(random.normal(*LOG_PRIOR["k"])) * error
