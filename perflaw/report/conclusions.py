@@ -330,7 +330,7 @@ def _next_runs(forecast: Forecast, level: float, count: int = 3) -> list[NextRun
         NextRun(
             int(points["n_layers"][place]),
             int(points["d_emb"][place]),
-            *intervals.loc[place, ["predicted", "low", "high"]],
+            *(float(intervals[name][place]) for name in ("predicted", "low", "high")),
             float(seconds[place]),
             float(chance[place]),
         )
