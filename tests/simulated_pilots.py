@@ -1,11 +1,14 @@
 """Pilots of logs that do not exist, drawn from a prior: the truth is known."""
 
+import json
+
 import numpy as np
 import pandas as pd
 
 from perflaw.models.training import trainer
 from perflaw.report import forecast, pilot
 
+FLOOR = {"NDCG@10": 0.02, "HR@10": 0.04}
 LOG_PRIOR = {
     "G": (0.2, 0.07),
     "b_d": (-0.02, 0.025),
@@ -74,3 +77,28 @@ def simulate_pilot(seed=0, error=0.03, **fixed):
         done_epochs=40.0,
         seconds=20.0,
     )
+
+
+def report_values(runs, findings, log, **named):
+    """Values of report.json without a pilot that was trained."""
+    columns = ["key", "n_layers", "d_emb", "seed", "tokens", "status", "done_epochs", "seconds"]
+    shown = runs[[*columns, "NDCG@10", "HR@10"]].assign(sample_users=None)
+    pilot = {
+        "users": 60,
+        "share": 0.5,
+        "settings": {"loss": "softmax"},
+        "planned": 40,
+        "minutes": 1,
+        "workers": 2,
+        "runs": json.loads(shown.to_json(orient="records")),
+    }
+    named = {"name": "shop", "hash": log.hash, "notes": ["user: customer"]} | named
+    return {
+        "schema": 1,
+        "perflaw": "0",
+        "log": named | log.summary(),
+        "entropy": {"shannon": 3.2, "conditional": None},
+        "pilot": pilot,
+        "floor": FLOOR,
+        "judged": findings.to_dict(),
+    }

@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any
 
 _FRONT_DOORS = {
+    "draw_conclusions": "perflaw.report.conclusions",
     "run_report": "perflaw.report.report",
+    "write_report": "perflaw.report.render",
 }
 
 __all__ = sorted(_FRONT_DOORS)

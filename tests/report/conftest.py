@@ -1,13 +1,11 @@
 """Logs and reports that several tests of the wing use."""
 
 import pytest
-from simulated_pilots import simulate_pilot
+from simulated_pilots import FLOOR, simulate_pilot
 
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import write_log
 from perflaw.report import conclusions, pilot
-
-FLOOR = {"NDCG@10": 0.02, "HR@10": 0.04}
 
 
 @pytest.fixture(scope="session")

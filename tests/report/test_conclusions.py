@@ -5,8 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import FLOOR
-from simulated_pilots import simulate_pilot
+from simulated_pilots import FLOOR, simulate_pilot
 
 from perflaw.models.sweeps import runner
 from perflaw.report import conclusions

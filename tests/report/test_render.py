@@ -1,38 +1,11 @@
 """The page of a report, from its values."""
 
-import json
 import re
 
 import pytest
-from conftest import FLOOR
-from simulated_pilots import simulate_pilot
+from simulated_pilots import FLOOR, report_values, simulate_pilot
 
 from perflaw.report import conclusions, render
-
-
-def report_values(runs, findings, log, **named):
-    """Values of report.json without a pilot that was trained."""
-    columns = ["key", "n_layers", "d_emb", "seed", "tokens", "status", "done_epochs", "seconds"]
-    shown = runs[[*columns, "NDCG@10", "HR@10"]].assign(sample_users=None)
-    pilot = {
-        "users": 60,
-        "share": 0.5,
-        "settings": {"loss": "softmax"},
-        "planned": 40,
-        "minutes": 1,
-        "workers": 2,
-        "runs": json.loads(shown.to_json(orient="records")),
-    }
-    named = {"name": "shop", "hash": log.hash, "notes": ["user: customer"]} | named
-    return {
-        "schema": 1,
-        "perflaw": "0",
-        "log": named | log.summary(),
-        "entropy": {"shannon": 3.2, "conditional": None},
-        "pilot": pilot,
-        "floor": FLOOR,
-        "judged": findings.to_dict(),
-    }
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,14 @@ import re
 import shutil
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from log_files import BAD, GOOD
 
 from perflaw.cli.main import main
+from perflaw.cli.options import as_options
 from perflaw.errors import InputError
 from perflaw.models.sweeps import runner
 from perflaw.report import render, report
@@ -158,19 +161,41 @@ def refused(path, out, *options):
     return lines[0]
 
 
+def given_options(options):
+    """Give the options of a log as words of a command line."""
+    words = []
+    for name, value in options.items():
+        if name == "header":
+            words.append("--header" if value else "--no-header")
+        else:
+            words += [f"--{name.replace('_', '-')}", value]
+    return words
+
+
+def write_case(content):
+    content = content() if callable(content) else content
+    Path("log").write_bytes(content.encode() if isinstance(content, str) else content)
+
+
 @pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "log is empty"),
-        (bytes(range(256)) * 8, "neither text nor Parquet"),
-        (b"user\nu1\nu2\n", "has one column"),
-        (b"user,item,time\nu1,a,1000000000\nu1,b\n", "line 3"),
-    ],
+    "name", [name for name, (_, options, _) in BAD.items() if not {"unit", "layout"} & set(options)]
 )
-def test_a_malformed_log_is_refused_in_one_line(content, reason, tmp_path, monkeypatch):
+def test_a_malformed_log_is_refused_in_one_line(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("log").write_bytes(content)
-    assert reason in refused("log", "out")
+    content, options, reason = BAD[name]
+    write_case(content)
+    with click.Context(main):
+        reason = as_options(reason)
+    assert reason in refused("log", "out", *given_options(options))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_log_that_is_read_but_too_small_is_refused_in_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content, options, _ = GOOD[name]
+    write_case(content)
+    reason = refused("log", "out", *given_options(options))
+    assert re.search("cannot be split|cannot be trained on|21 are the least", reason)
 
 
 def long_log(users, items):
@@ -186,7 +211,6 @@ def short_histories(users):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("user,item\nu1,a\nu1,b\nu2,a\n", "cannot be split|21 are the least"),
         (short_histories(30), "no user has three interactions"),
         (long_log(90, 20), "few has 20 items"),
     ],
