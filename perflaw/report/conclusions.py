@@ -326,16 +326,13 @@ def _next_runs(forecast: Forecast, level: float, count: int = 3) -> list[NextRun
     order = candidates[optimum.next_runs(mean, covariance, noise, len(candidates))]
     chosen = [place for place in order if not trained[place]][:count]
     intervals = forecast.interval(points, level)
-    return [
-        NextRun(
-            int(points["n_layers"][place]),
-            int(points["d_emb"][place]),
-            *(float(intervals[name][place]) for name in ("predicted", "low", "high")),
-            float(seconds[place]),
-            float(chance[place]),
-        )
-        for place in sorted(chosen, key=lambda place: -chance[place])
-    ]
+    next_runs = []
+    for place in sorted(chosen, key=lambda place: -chance[place]):
+        n_layers, d_emb, _ = cells[place]
+        forecast_row = {name: float(value) for name, value in intervals.loc[place].items()}
+        costs = {"seconds": float(seconds[place]), "chance": float(chance[place])}
+        next_runs.append(NextRun(n_layers, d_emb, **forecast_row, **costs))
+    return next_runs
 
 
 def _seconds(runs: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
