@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from test_report import runs_of
+from simulated_pilots import FLOOR, report_values, simulate_pilot
 
 from perflaw.logs import synthetic
-from perflaw.report import render, report
+from perflaw.report import conclusions, render
 from perflaw.study.explorer import explorer
 
 pytestmark = pytest.mark.book
@@ -276,31 +276,11 @@ def test_all_can_use_the_explorer_alone(browser, tmp_path, theme):
 @functools.cache
 def reported(claims):
     """The page of a report that claims something, or nothing."""
-    runs, log = runs_of(), synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
-    judged = report.draw_conclusions(
-        runs if claims else runs.head(4), floor := {"NDCG@10": 0.02, "HR@10": 0.04}
-    )
-    assert bool(judged["metrics"]) == claims
-    pilot = {
-        "users": 60,
-        "share": 0.5,
-        "settings": {"loss": "softmax"},
-        "planned": 40,
-        "minutes": 1,
-        "workers": 2,
-        "runs": json.loads(runs.assign(sample_users=None).to_json(orient="records")),
-    }
-    measured = {"shannon": 3.2, "conditional": None}
-    return render.render_page(
-        {
-            "perflaw": "0",
-            "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]},
-            "entropy": measured,
-            "pilot": pilot,
-            "floor": floor,
-            "judged": judged,
-        }
-    )
+    runs = simulate_pilot()
+    log = synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
+    findings = conclusions.draw_conclusions(runs if claims else runs.head(4), FLOOR)
+    assert bool(findings.metrics) == claims
+    return render.render_page(report_values(runs, findings, log))
 
 
 @pytest.mark.slow
