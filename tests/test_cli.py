@@ -215,7 +215,7 @@ def test_log_of_the_synthetic_default():
 @pytest.mark.parametrize(
     ("content", "arguments", "told"),
     [
-        ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the first line has 2"),
+        ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the header has 2"),
         (
             "a\tb\nc\td\n",
             ["--no-header", "--delimiter", "\\t", "--user", "9", "--item", "2"],

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from test_forecast import drawn
-from test_reading import BAD, GOOD
+from log_files import BAD, GOOD
 
 from perflaw.cli.main import as_options, main
 from perflaw.errors import InputError

@@ -15,11 +15,10 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
+from perflaw.logs.readers import require
 
 FOLDER = "PERFLAW_DATA"
 ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data")
@@ -135,6 +134,7 @@ def _fetched(name) -> Path:
     converted = cache_folder() / f"{name}-{source.checksum[-8:]}.parquet"
     if converted.exists():
         return converted
+    duckdb = require("duckdb", f"{name} is kept as Parquet, which")
     path = fetch(name, source.url, source.checksum)
     mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache_folder()}"
     with tempfile.TemporaryDirectory() as scratch:
