@@ -3,13 +3,14 @@
 import sys
 
 from perflaw.logs import measures
+from perflaw.study.analysis import log_tables
 
 
 def main():
-    logs = {name: log for name, log in measures.load_study_logs().items() if name != "synthetic"}
+    logs = {name: log for name, log in log_tables.load_study_logs().items() if name != "synthetic"}
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
-    measures.FOLDER.mkdir(exist_ok=True)
+    log_tables.LOG_TABLES_FOLDER.mkdir(exist_ok=True)
     for name in (
         "summaries",
         "splits",
@@ -21,9 +22,9 @@ def main():
     ):
         table = getattr(measures, name)(logs)
         table.to_csv(
-            measures.FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n"
+            log_tables.LOG_TABLES_FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n"
         )
-        print(f"{measures.FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
+        print(f"{log_tables.LOG_TABLES_FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
 
 
 if __name__ == "__main__":

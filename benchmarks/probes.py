@@ -9,14 +9,16 @@ import sys
 import pandas as pd
 from tqdm import tqdm
 
-from perflaw.logs import datasets, measures
+from perflaw.logs import datasets
+from perflaw.study.analysis import cross_entropy
+from perflaw.study.analysis import log_tables
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models import baselines, ranking
 from perflaw.models.sweeps import runner
 
 
 def main(names):
-    path, rows = measures.FOLDER.parent / "probes.csv", []
+    path, rows = log_tables.LOG_TABLES_FOLDER.parent / "probes.csv", []
     points = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
     for name in names:
         log = datasets.load_log(name)
@@ -30,7 +32,7 @@ def main(names):
                     **{step: steps.get(step) for step in PERTURBATIONS},
                     "data_seed": data.seed,
                     "probe: Markov's NDCG@10": ranking.ndcg(markov),
-                    "probe: bigram's cross-entropy": measures.bigram_cross_entropy(split),
+                    "probe: bigram's cross-entropy": cross_entropy.bigram_cross_entropy(split),
                 }
             )
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs.entropy import approximate
+from perflaw.logs.entropy import approximate, compression, conditional, grams, kernels, lempel_ziv, parallel, predictability
 
 PI = "1100100100001111110110101010001000100001011010001100001000110100110001001100011001100010100010111000"
 BITS = "0100110101"
@@ -229,7 +229,7 @@ def test_a_constant_has_no_entropy(m):
     assert approximate.apen([5] * 37, m) == 0
     assert approximate.apen([5] * 37, m, 0.5) == pytest.approx(0, abs=1e-15)
     assert approximate.sample_entropy([5] * 37, m) == 0
-    assert approximate.apen_pooled(log_of([3] * 9, [3] * 20, n_items=5), m) == 0
+    assert conditional.apen_pooled(log_of([3] * 9, [3] * 20, n_items=5), m) == 0
 
 
 @pytest.mark.parametrize("m", [1, 2, 5])
@@ -259,7 +259,7 @@ def test_repeats_only_among_short_templates():
 @pytest.mark.parametrize("last", [None, 1, 10, 1000])
 def test_by_user_is_each_history_alone(r, last):
     log = random_log(np.random.default_rng(0))
-    measures = [(approximate.lempel_ziv_by_user, approximate.lempel_ziv_entropy, {}, 2)]
+    measures = [(lempel_ziv.lempel_ziv_by_user, lempel_ziv.lempel_ziv_entropy, {}, 2)]
     measures += [
         (approximate.apen_by_user, approximate.apen, {"m": m, "r": r}, m + 1) for m in (1, 2, 3)
     ]
@@ -313,21 +313,21 @@ def test_threads_and_blocks_change_nothing(monkeypatch):
         return [
             np.nan_to_num(approximate.apen_by_user(log).values).tolist(),
             np.nan_to_num(approximate.apen_by_user(log, r=2).values).tolist(),
-            np.nan_to_num(approximate.lempel_ziv_by_user(log).values).tolist(),
+            np.nan_to_num(lempel_ziv.lempel_ziv_by_user(log).values).tolist(),
             [approximate.apen(series, 2, r) for r in (0.001, 0.02)],
-            [approximate.apen_pooled(log, m) for m in (1, 2, 9)],
+            [conditional.apen_pooled(log, m) for m in (1, 2, 9)],
             [
-                approximate.conditional_entropy(log, m, tokens=tokens)
+                conditional.conditional_entropy(log, m, tokens=tokens)
                 for m in (1, 2)
                 for tokens in (None, 5000)
             ],
         ]
 
-    monkeypatch.setattr(approximate, "THREADS", 1)
+    monkeypatch.setattr(parallel, "THREADS", 1)
     one = everything()
-    monkeypatch.setattr(approximate, "THREADS", 5)
+    monkeypatch.setattr(parallel, "THREADS", 5)
     assert everything() == one
-    monkeypatch.setattr(approximate, "BLOCK", 100)
+    monkeypatch.setattr(grams, "BLOCK", 100)
     assert np.allclose(np.concatenate(everything()), np.concatenate(one), rtol=0, atol=1e-12)
 
 
@@ -339,8 +339,8 @@ def test_pooled_apen_is_a_conditional_entropy(m):
     log = random_log(np.random.default_rng(m))
     grams = transitions(log, m)
     expected = entropy_of(grams) - entropy_of([gram[:-1] for gram in grams])
-    assert approximate.apen_pooled(log, m) == pytest.approx(expected, abs=1e-12)
-    assert approximate.conditional_entropy(log, m, "none") == pytest.approx(expected, abs=1e-12)
+    assert conditional.apen_pooled(log, m) == pytest.approx(expected, abs=1e-12)
+    assert conditional.conditional_entropy(log, m, "none") == pytest.approx(expected, abs=1e-12)
 
 
 def test_grams_that_do_not_fit_into_64_bits():
@@ -350,19 +350,19 @@ def test_grams_that_do_not_fit_into_64_bits():
     spread = log._replace(items=codes[log.items], n_items=3_000_000)
     for m in (1, 2, 3, 7):
         assert (3_000_000 ** (m + 1) > 2**64) == (m >= 2)
-        assert approximate.apen_pooled(spread, m) == approximate.apen_pooled(log, m)
+        assert conditional.apen_pooled(spread, m) == conditional.apen_pooled(log, m)
         draw = {"correction": "none", "tokens": 500, "seed": 3}
-        assert approximate.conditional_entropy(
+        assert conditional.conditional_entropy(
             spread, m, **draw
-        ) == approximate.conditional_entropy(log, m, **draw)
+        ) == conditional.conditional_entropy(log, m, **draw)
     largest = log_of([2**16 - 1, 0, 2**16 - 1, 1] * 20, n_items=2**16)  # just fits with m = 3
-    assert approximate.apen_pooled(largest, 3) == 0
+    assert conditional.apen_pooled(largest, 3) == 0
 
 
 def test_pooled_apen_of_one_long_history_nears_pincus():
     x = np.random.default_rng(0).integers(0, 3, 20_000)
-    assert approximate.apen_pooled(log_of(x)) == pytest.approx(approximate.apen(x), abs=2e-4)
-    assert approximate.apen_pooled(log_of(x)) == pytest.approx(math.log(3), abs=2e-3)
+    assert conditional.apen_pooled(log_of(x)) == pytest.approx(approximate.apen(x), abs=2e-4)
+    assert conditional.apen_pooled(log_of(x)) == pytest.approx(math.log(3), abs=2e-3)
 
 
 def test_users_may_come_in_any_order_and_items_have_any_number():
@@ -372,28 +372,28 @@ def test_users_may_come_in_any_order_and_items_have_any_number():
     other = log_of(*shuffled, n_items=20)
     names = rng.permutation(20)
     renumbered = log_of(*(names[h] for h in shuffled), n_items=20)
-    for name in approximate.CORRECTIONS:
-        value = approximate.conditional_entropy(log, 2, name)
-        assert approximate.conditional_entropy(other, 2, name) == value
-        assert approximate.conditional_entropy(renumbered, 2, name) == pytest.approx(
+    for name in conditional.CORRECTIONS:
+        value = conditional.conditional_entropy(log, 2, name)
+        assert conditional.conditional_entropy(other, 2, name) == value
+        assert conditional.conditional_entropy(renumbered, 2, name) == pytest.approx(
             value, abs=1e-12
         )
-    assert approximate.shannon_entropy(renumbered) == pytest.approx(
-        approximate.shannon_entropy(log), abs=1e-12
+    assert conditional.shannon_entropy(renumbered) == pytest.approx(
+        conditional.shannon_entropy(log), abs=1e-12
     )
 
 
 def test_counts_above_the_tally(monkeypatch):
     log = random_log(np.random.default_rng(0), n_items=3)
-    values = [approximate.conditional_entropy(log, 1, name) for name in approximate.CORRECTIONS]
+    values = [conditional.conditional_entropy(log, 1, name) for name in conditional.CORRECTIONS]
     monkeypatch.setattr(approximate, "_run_lengths", plain_run_lengths)
-    listed = [approximate.conditional_entropy(log, 1, name) for name in approximate.CORRECTIONS]
+    listed = [conditional.conditional_entropy(log, 1, name) for name in conditional.CORRECTIONS]
     assert listed == pytest.approx(values, abs=1e-12)
     monkeypatch.undo()
     x = np.random.default_rng(0).integers(0, 3, 30_000)  # counts beyond 4,096
     grams = transitions(log_of(x), 1)
     expected = entropy_of(grams) - entropy_of([gram[0] for gram in grams])
-    assert approximate.apen_pooled(log_of(x), 1) == pytest.approx(expected, abs=1e-12)
+    assert conditional.apen_pooled(log_of(x), 1) == pytest.approx(expected, abs=1e-12)
 
 
 def plain_run_lengths(keys, n_items, unseen):
@@ -404,7 +404,7 @@ def plain_run_lengths(keys, n_items, unseen):
         contexts[key // n_items] += count
     for context, count in contexts.items():
         counts = [c for key, c in grams.items() if key // n_items == context]
-        added += approximate._unseen(count, counts.count(1), counts.count(2))
+        added += kernels._unseen(count, counts.count(1), counts.count(2))
     none = np.zeros(1, np.int64)
     return none, none, np.array([*grams.values()]), np.array([*contexts.values()]), added
 
@@ -423,16 +423,16 @@ def test_what_chao_wang_and_jost_add(n, once, twice):
     )
     a = Decimal(top) / Decimal(bottom)
     inner = -a.ln() - sum((1 - a) ** r / r for r in range(1, n))
-    assert approximate._unseen(n, once, twice) == pytest.approx(
+    assert kernels._unseen(n, once, twice) == pytest.approx(
         float(once * (1 - a) ** (1 - n) * inner), rel=1e-9
     )
 
 
 def test_nothing_is_added_where_no_successor_is_rare():
     assert (
-        approximate._unseen(50, 0, 3)
-        == approximate._unseen(1, 1, 0)
-        == approximate._unseen(50, 1, 0)
+        kernels._unseen(50, 0, 3)
+        == kernels._unseen(1, 1, 0)
+        == kernels._unseen(50, 1, 0)
         == 0
     )
 
@@ -454,14 +454,14 @@ def test_the_other_corrections_follow_their_papers(log):
     contexts = Counter()
     for gram, count in grams.items():
         contexts[gram[0]] += count
-    total, plain = contexts.total(), approximate.apen_pooled(log, 1)
+    total, plain = contexts.total(), conditional.apen_pooled(log, 1)
     expected = plain + (len(grams) - len(contexts)) / (2 * total)
-    assert approximate.conditional_entropy(log, 1, "miller-madow") == pytest.approx(
+    assert conditional.conditional_entropy(log, 1, "miller-madow") == pytest.approx(
         expected, abs=1e-12
     )
     expected = chao_shen_directly(grams.values()) - chao_shen_directly(contexts.values())
     expected = max(0, min(expected, math.log(log.n_items)))
-    assert approximate.conditional_entropy(log, 1, "chao-shen") == pytest.approx(
+    assert conditional.conditional_entropy(log, 1, "chao-shen") == pytest.approx(
         expected, abs=1e-12
     )
     euler = 0.5772156649015329
@@ -475,7 +475,7 @@ def test_the_other_corrections_follow_their_papers(log):
         c * table[c] for c in grams.values()
     )
     expected = min(expected / total, math.log(log.n_items))
-    assert approximate.conditional_entropy(log, 1, "grassberger") == pytest.approx(
+    assert conditional.conditional_entropy(log, 1, "grassberger") == pytest.approx(
         expected, abs=1e-12
     )
 
@@ -501,20 +501,20 @@ def test_estimates_near_the_entropy_rate_of_a_chain(k):
     log = log_of(*np.array_split(x, 100))
     assert approximate.apen(x, 1) == pytest.approx(rate, abs=0.01)
     assert approximate.apen(x, 2) == pytest.approx(rate, abs=0.05)
-    assert approximate.apen_pooled(log, 1) == pytest.approx(rate, abs=0.01)
-    for name in approximate.CORRECTIONS:
-        assert approximate.conditional_entropy(log, 1, name) == pytest.approx(rate, abs=0.01)
-    errors = [abs(approximate.lempel_ziv_entropy(x[:n]) - rate) / rate for n in (200, 200_000)]
+    assert conditional.apen_pooled(log, 1) == pytest.approx(rate, abs=0.01)
+    for name in conditional.CORRECTIONS:
+        assert conditional.conditional_entropy(log, 1, name) == pytest.approx(rate, abs=0.01)
+    errors = [abs(lempel_ziv.lempel_ziv_entropy(x[:n]) - rate) / rate for n in (200, 200_000)]
     assert errors[1] < 0.15 and errors[1] < errors[0] + 0.02
 
 
 def test_the_default_correction_is_the_nearest_on_short_chains():
-    errors = {name: [] for name in approximate.CORRECTIONS}
+    errors = {name: [] for name in conditional.CORRECTIONS}
     for seed in range(12):
         for n in (1000, 4000):
             x, rate = markov(30, n, seed)
             for name, off in errors.items():
-                off.append(approximate.conditional_entropy(log_of(x), 1, name) - rate)
+                off.append(conditional.conditional_entropy(log_of(x), 1, name) - rate)
     errors = {name: np.sqrt(np.mean(np.square(off))) for name, off in errors.items()}
     assert min(errors, key=errors.get) == "chao-wang-jost"
     assert errors["chao-wang-jost"] < errors["none"] / 2 and errors["none"] == max(errors.values())
@@ -523,13 +523,13 @@ def test_the_default_correction_is_the_nearest_on_short_chains():
 def test_equal_tokens_make_logs_of_different_size_alike():
     x, _ = markov(60, 60_000, 0, concentration=1)
     whole, part = log_of(*np.array_split(x, 60)), log_of(*np.array_split(x[:12_000], 12))
-    plain = [approximate.conditional_entropy(log, 1, "none") for log in (whole, part)]
+    plain = [conditional.conditional_entropy(log, 1, "none") for log in (whole, part)]
     alike = [
-        approximate.conditional_entropy(log, 1, "none", tokens=10_000) for log in (whole, part)
+        conditional.conditional_entropy(log, 1, "none", tokens=10_000) for log in (whole, part)
     ]
     assert plain[0] - plain[1] > 0.1 and abs(alike[0] - alike[1]) < 0.02
     first, same, other = (
-        approximate.conditional_entropy(whole, tokens=5000, seed=seed) for seed in (1, 1, 2)
+        conditional.conditional_entropy(whole, tokens=5000, seed=seed) for seed in (1, 1, 2)
     )
     assert first == same != other
 
@@ -539,26 +539,26 @@ def test_share_seen_once():
     for m in (1, 3):
         grams = Counter(transitions(log, m))
         once = sum(count == 1 for count in grams.values()) / grams.total()
-        assert approximate.share_seen_once(log, m) == pytest.approx(once, abs=1e-15)
-        assert approximate.share_seen_once(log, m, tokens=100) > once
+        assert conditional.share_seen_once(log, m) == pytest.approx(once, abs=1e-15)
+        assert conditional.share_seen_once(log, m, tokens=100) > once
 
 
 def test_all_tokens_drawn_is_the_whole_log():
     log = random_log(np.random.default_rng(5))
     for m in (1, 2, 3):
         every = len(transitions(log, m))
-        assert approximate.conditional_entropy(
+        assert conditional.conditional_entropy(
             log, m, tokens=every
-        ) == approximate.conditional_entropy(log, m)
+        ) == conditional.conditional_entropy(log, m)
 
 
 def test_shannon():
     log = random_log(np.random.default_rng(0))
-    assert approximate.shannon_entropy(log) == pytest.approx(
+    assert conditional.shannon_entropy(log) == pytest.approx(
         entropy_of(log.items.tolist()), abs=1e-12
     )
-    assert approximate.shannon_entropy("aabb") == pytest.approx(math.log(2), abs=1e-15)
-    assert approximate.shannon_entropy([3, 3]) == 0
+    assert conditional.shannon_entropy("aabb") == pytest.approx(math.log(2), abs=1e-15)
+    assert conditional.shannon_entropy([3, 3]) == 0
 
 
 # ---------------------------------------------------------------- Lempel and Ziv
@@ -570,15 +570,15 @@ def test_lempel_ziv_agrees_with_the_cubic_code():
         x = rng.integers(0, rng.integers(1, 6), rng.integers(2, 70)).tolist()
         if trial % 4 == 0:
             x = (x[: max(1, len(x) // 6)] * 7)[: len(x)]
-        assert approximate.lempel_ziv_entropy(x) == pytest.approx(cubic_lempel_ziv(x), abs=1e-12)
+        assert lempel_ziv.lempel_ziv_entropy(x) == pytest.approx(cubic_lempel_ziv(x), abs=1e-12)
 
 
 def test_lempel_ziv_by_hand():
     # L: a 1, b 1, then "ab" ends the sequence: 3 with the end, and 2 for the last b
-    assert approximate.lempel_ziv_entropy("abab") == pytest.approx(
+    assert lempel_ziv.lempel_ziv_entropy("abab") == pytest.approx(
         4 * math.log(4) / (1 + 1 + 3 + 2), abs=1e-15
     )
-    assert approximate.lempel_ziv_entropy(range(50)) == pytest.approx(math.log(50), abs=1e-14)
+    assert lempel_ziv.lempel_ziv_entropy(range(50)) == pytest.approx(math.log(50), abs=1e-14)
 
 
 def test_lempel_ziv_of_a_large_alphabet_and_of_a_constant():
@@ -587,12 +587,12 @@ def test_lempel_ziv_of_a_large_alphabet_and_of_a_constant():
     matched = (
         40_000 * 40_001 / 2 + 80_000
     )  # the second half is in the first, from each of its elements on
-    assert approximate.lempel_ziv_entropy(x) == pytest.approx(
+    assert lempel_ziv.lempel_ziv_entropy(x) == pytest.approx(
         80_000 * math.log(80_000) / matched, rel=1e-12
     )
     n = 3000
     matched = sum(min(i, n - i) + 1 for i in range(n))
-    assert approximate.lempel_ziv_entropy([1] * n) == pytest.approx(
+    assert lempel_ziv.lempel_ziv_entropy([1] * n) == pytest.approx(
         n * math.log(n) / matched, rel=1e-12
     )
 
@@ -603,30 +603,30 @@ def test_lempel_ziv_of_a_large_alphabet_and_of_a_constant():
 def test_compression_ratio_orders_what_it_should():
     rng = np.random.default_rng(0)
     bytes_at_random = log_of(rng.integers(0, 256, 50_000), n_items=256)
-    assert approximate.compression_ratio(bytes_at_random) == pytest.approx(1, abs=0.01)
-    assert approximate.compression_ratio([1, 2, 3] * 10_000) < 0.01
+    assert compression.compression_ratio(bytes_at_random) == pytest.approx(1, abs=0.01)
+    assert compression.compression_ratio([1, 2, 3] * 10_000) < 0.01
     skewed = (256 * rng.random(50_000) ** 4).astype(int)
-    assert 0.5 < approximate.compression_ratio(log_of(skewed, n_items=256)) < 0.95
+    assert 0.5 < compression.compression_ratio(log_of(skewed, n_items=256)) < 0.95
     wider = bytes_at_random._replace(n_items=70_000)  # four bytes each, two of them always 0
-    assert 0.2 < approximate.compression_ratio(wider) < 0.5
-    assert approximate.compression_ratio(skewed.tolist()) == approximate.compression_ratio(skewed)
+    assert 0.2 < compression.compression_ratio(wider) < 0.5
+    assert compression.compression_ratio(skewed.tolist()) == compression.compression_ratio(skewed)
     again = log_of(
         np.tile(bytes_at_random.items, 2), n_items=256
     )  # beyond what a small window sees
-    assert approximate.compression_ratio(again) < 0.52
+    assert compression.compression_ratio(again) < 0.52
 
 
 def test_accuracy_limit():
-    assert approximate.accuracy_limit(0, 100) == 1
-    assert approximate.accuracy_limit(math.log(100), 100) == pytest.approx(0.01)
-    assert approximate.accuracy_limit(math.log(2), 2) == pytest.approx(0.5)
-    assert approximate.accuracy_limit(0, 1) == 1
-    limits = approximate.accuracy_limit(np.array([[0.1, 1.0], [2.0, 4.0]]), 1000)
+    assert predictability.accuracy_limit(0, 100) == 1
+    assert predictability.accuracy_limit(math.log(100), 100) == pytest.approx(0.01)
+    assert predictability.accuracy_limit(math.log(2), 2) == pytest.approx(0.5)
+    assert predictability.accuracy_limit(0, 1) == 1
+    limits = predictability.accuracy_limit(np.array([[0.1, 1.0], [2.0, 4.0]]), 1000)
     assert limits.shape == (2, 2) and np.all(np.diff(limits.ravel()) < 0)
     for p, h in zip(limits.ravel(), (0.1, 1.0, 2.0, 4.0)):
         assert -p * math.log(p) - (1 - p) * math.log((1 - p) / 999) == pytest.approx(h, abs=1e-10)
     # Song and others: 0.8 bits and a user's number of places give a limit of about 93 %
-    assert approximate.accuracy_limit(0.8 * math.log(2), 50) == pytest.approx(0.93, abs=0.01)
+    assert predictability.accuracy_limit(0.8 * math.log(2), 50) == pytest.approx(0.93, abs=0.01)
 
 
 # ---------------------------------------------------------------- what cannot be used
@@ -693,32 +693,32 @@ MISTAKES = {
     "every user cut too short": (lambda: approximate.apen_by_user(LOG, m=2, last=2), "larger last"),
     "last of 0": (lambda: approximate.apen_by_user(LOG, last=0), "last = 0"),
     "empty log": (lambda: approximate.apen_by_user(log_of([], n_items=3)), "empty"),
-    "empty log pooled": (lambda: approximate.apen_pooled(log_of([], n_items=3)), "empty"),
-    "pooled too short": (lambda: approximate.apen_pooled(LOG, 5), "6 items.*smaller m"),
+    "empty log pooled": (lambda: conditional.apen_pooled(log_of([], n_items=3)), "empty"),
+    "pooled too short": (lambda: conditional.apen_pooled(LOG, 5), "6 items.*smaller m"),
     "codes beyond the vocabulary": (
-        lambda: approximate.apen_pooled(LOG._replace(n_items=2)),
+        lambda: conditional.apen_pooled(LOG._replace(n_items=2)),
         "0 … 1",
     ),
     "offsets beyond the items": (
-        lambda: approximate.shannon_entropy(LOG._replace(offsets=np.array([0, 9]))),
+        lambda: conditional.shannon_entropy(LOG._replace(offsets=np.array([0, 9]))),
         "offsets",
     ),
-    "no such correction": (lambda: approximate.conditional_entropy(LOG, 1, "best"), "miller-madow"),
+    "no such correction": (lambda: conditional.conditional_entropy(LOG, 1, "best"), "miller-madow"),
     "too many tokens": (
-        lambda: approximate.conditional_entropy(LOG, 1, tokens=6),
+        lambda: conditional.conditional_entropy(LOG, 1, tokens=6),
         "5 transitions.*at most",
     ),
-    "tokens of 0": (lambda: approximate.conditional_entropy(LOG, 1, tokens=0), "tokens = 0"),
-    "one element": (lambda: approximate.lempel_ziv_entropy([1]), "at least 2"),
+    "tokens of 0": (lambda: conditional.conditional_entropy(LOG, 1, tokens=0), "tokens = 0"),
+    "one element": (lambda: lempel_ziv.lempel_ziv_entropy([1]), "at least 2"),
     "one item each": (
-        lambda: approximate.lempel_ziv_by_user(log_of([0], [1])),
+        lambda: lempel_ziv.lempel_ziv_by_user(log_of([0], [1])),
         "the 2 items that the Lempel-Ziv",
     ),
-    "nothing to compress": (lambda: approximate.compression_ratio([]), "empty"),
-    "entropy too large": (lambda: approximate.accuracy_limit(3.0, 10), "ln 10"),
-    "negative entropy": (lambda: approximate.accuracy_limit([0.5, -0.1], 10), "-0.1 nats"),
-    "entropy of nan": (lambda: approximate.accuracy_limit(math.nan, 10), "nan nats"),
-    "no items": (lambda: approximate.accuracy_limit(0, 0), "n_items = 0"),
+    "nothing to compress": (lambda: compression.compression_ratio([]), "empty"),
+    "entropy too large": (lambda: predictability.accuracy_limit(3.0, 10), "ln 10"),
+    "negative entropy": (lambda: predictability.accuracy_limit([0.5, -0.1], 10), "-0.1 nats"),
+    "entropy of nan": (lambda: predictability.accuracy_limit(math.nan, 10), "nan nats"),
+    "no items": (lambda: predictability.accuracy_limit(0, 0), "n_items = 0"),
 }
 
 

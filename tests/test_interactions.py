@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs import interaction_log
-from perflaw.logs.interaction_log import from_histories, global_time, leave_one_out, read_log
+from perflaw.logs import histories, interaction_log
+from perflaw.logs.interaction_log import from_histories, read_log
+from perflaw.logs.splits import global_time, leave_one_out
 from perflaw.models import ranking
 
 DATA = os.environ.get("PERFLAW_DATA")
@@ -74,7 +75,7 @@ def test_work_in_blocks_changes_nothing(monkeypatch):
     log = random_log(1)
     once = log.hash, leave_one_out(log).hash, log.summary()
     for block in (1, 7, 100):
-        monkeypatch.setattr(interaction_log, "BLOCK", block)
+        monkeypatch.setattr(histories, "BLOCK", block)
         again = replace(log)
         assert (again.hash, leave_one_out(again).hash, again.summary()) == once
 

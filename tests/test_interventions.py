@@ -7,7 +7,7 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process
 
 STRENGTHS = {  # weak, strong

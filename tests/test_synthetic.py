@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process, same_rate, same_size
 
 PROCESSES = [

@@ -250,14 +250,14 @@ def describe(log, **options):
     one in the folder PERFLAW_DATA, or one of synthetic, ml-100k, ml-1m. What is not said about
     its columns is guessed, and the guess is told.
     """
-    from perflaw.logs import interaction_log
+    from perflaw.logs import splits
     from perflaw.models import ranking
 
     with one_line_errors():
         log = load_log(log, options)
         told = log.summary()
-        split, no_split = if_possible(interaction_log.leave_one_out, log)
-        by_time, no_time = if_possible(interaction_log.global_time, log)
+        split, no_split = if_possible(splits.leave_one_out, log)
+        by_time, no_time = if_possible(splits.global_time, log)
         parts = split and split.summary()
     say = lambda label, text: click.echo(f"{label:<10}{text}")  # noqa: E731
     click.echo(
@@ -361,7 +361,7 @@ def measure(log, m, r, last, pooled, **options):
     LOG is what it is for `perflaw log`.
     """
     from perflaw.logs import measures
-    from perflaw.logs.entropy import approximate
+    from perflaw.logs.entropy import conditional
 
     with one_line_errors():
         log = load_log(log, options)
@@ -378,7 +378,7 @@ def measure(log, m, r, last, pooled, **options):
         values = {name: value for name, value in told.items() if name not in undefined}
         if not values:
             raise next(iter(undefined.values()))
-        once = approximate.share_seen_once(log, 1) if "conditional" in values else None
+        once = conditional.share_seen_once(log, 1) if "conditional" in values else None
     click.echo(
         f"{log.name}: {log.n_users:,} users, {log.n_items:,} items, {log.tokens:,} interactions\n"
     )

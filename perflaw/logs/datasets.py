@@ -20,7 +20,7 @@ from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
 from perflaw.logs.readers import require
 
-FOLDER = "PERFLAW_DATA"
+DATA_VARIABLE = "PERFLAW_DATA"
 ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data")
 PACKED = ("", ".gz", ".zst")
 
@@ -67,9 +67,9 @@ def load_log(name: str | os.PathLike, **options) -> InteractionLog:
     if Path(name).name != name or Path(name).suffix or Path(name).exists():
         return read_log(name, **options)  # which says what is wrong with the path
     told = (
-        f"the folder {FOLDER} has {', '.join(here)}"
+        f"the folder {DATA_VARIABLE} has {', '.join(here)}"
         if here
-        else f"{FOLDER} may name a folder of logs"
+        else f"{DATA_VARIABLE} may name a folder of logs"
     )
     raise InputError(
         f"there is no log {name!r}: name a file, or one of synthetic, {', '.join(SOURCES)}; {told}"
@@ -78,11 +78,11 @@ def load_log(name: str | os.PathLike, **options) -> InteractionLog:
 
 def local_logs() -> dict[str, Path]:
     """The logs in the folder PERFLAW_DATA by name; empty where it is not set. `NAME.items.parquet` describes items."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(DATA_VARIABLE)
     if not folder:
         return {}
     if not Path(folder).is_dir():
-        raise InputError(f"{FOLDER} is {folder}, which is no folder: correct or unset it")
+        raise InputError(f"{DATA_VARIABLE} is {folder}, which is no folder: correct or unset it")
     endings = [ending + packed for ending in ENDINGS for packed in PACKED]
     found = {}
     for path in sorted(Path(folder).iterdir()):

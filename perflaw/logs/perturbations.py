@@ -13,7 +13,9 @@ from dataclasses import replace
 import numpy as np
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import InteractionLog, Split, _offsets, concatenated_ranges
+from perflaw.logs.histories import _offsets, concatenated_ranges
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
 
 PERTURBATIONS: dict[str, Callable[[InteractionLog, float, int], InteractionLog]] = {}
 

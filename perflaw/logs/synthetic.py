@@ -24,7 +24,8 @@ from scipy.optimize import brentq
 from scipy.special import xlogy
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import InteractionLog, _offsets
+from perflaw.logs.histories import _offsets
+from perflaw.logs.interaction_log import InteractionLog
 
 DAY, START = 86_400, 1_704_067_200  # seconds; 2024-01-01
 

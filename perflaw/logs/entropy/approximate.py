@@ -24,26 +24,9 @@ from scipy.optimize import brentq
 from scipy.special import entr, gammaincc, psi
 
 from perflaw.errors import InputError
-
-THREADS = (
-    numba.config.NUMBA_NUM_THREADS
-)  # of the kernels; the environment variable of that name sets it
-BLOCK, BLOCKS = (
-    1 << 16,
-    256,
-)  # keys sorted at a time, at least; blocks at most: more are slower to deal out
-RARE = 1 << 12  # counts below this are tallied in an array, the few above it one by one
-SPREAD = np.uint64(0x9E3779B97F4A7C15)  # Fibonacci hashing (Knuth, section 6.4)
-
-
-class ByUser(NamedTuple):
-    """A measure of each history, in nats."""
-
-    values: np.ndarray  # (n_users,), nan where the history is too short
-    too_short: int  # users
-    mean: float  # of the signed values, over users long enough
-    mean_absolute: float  # of their absolute values: what the paper calls ApEn
-
+from perflaw.logs.entropy.parallel import ByUser, THREADS
+from perflaw.logs.entropy.kernels import RARE, SPREAD, _unseen
+from perflaw.logs.entropy.grams import BLOCK, BLOCKS
 
 class NistApen(NamedTuple):
     value: float  # nats
@@ -310,69 +293,6 @@ def _matches_in_window(columns, r, first, step):
 # ---------------------------------------------------------------- entropies of the pooled log
 
 
-def shannon_entropy(log_or_sequence) -> float:
-    """Plug-in entropy of the item frequencies, in nats: it ignores all order."""
-    items, _, _ = _items(log_or_sequence)
-    counts = np.bincount(items)
-    counts = counts[counts > 0]
-    return float(np.sum(counts * np.log(len(items) / counts)) / len(items))
-
-
-def apen_pooled(log, m: int = 2) -> float:
-    """Symbolic approximate entropy with templates matched across users, in nats.
-
-    Templates of length m are counted only where an item follows in the same history, so it is
-    exactly the plug-in conditional entropy H(X_(m+1) | X_1 … X_m) of the pooled frequencies,
-    between 0 and ln n_items. It falls short of the entropy of the source, the more so the smaller
-    the log: to compare logs use `conditional_entropy`.
-
-    Raises InputError if no history has m + 1 items.
-    """
-    return _plug_in(_spectra(*_log(log), _order(m)))
-
-
-def conditional_entropy(
-    log, m: int = 1, correction: str = "chao-wang-jost", tokens: int | None = None, seed: int = 0
-) -> float:
-    """H(X_(m+1) | X_1 … X_m) pooled over users and corrected for its bias, in nats, within 0 … ln n_items.
-
-    `tokens` transitions (m items and the next one) are drawn without replacement, all by
-    default: logs of different size compare fairly only at equal `tokens`.
-
-    The default treats each context after Chao, Wang and Jost (2013). On 15 Markov chains of known
-    entropy rate, 30 to 2,000 states and 1,000 to 100,000 tokens, the root mean square errors were
-    (benchmarks/entropy.py), by the share of transitions seen once:
-
-        nats             under 20 %   20 to 50 %   over 50 %
-        none                  0.117        0.793       3.648
-        miller-madow          0.060        0.548       3.350
-        grassberger           0.027        0.311       2.527
-        chao-shen             0.053        0.434       0.840
-        chao-wang-jost        0.018        0.208       2.509
-
-    So where `share_seen_once` is above a half no correction can be trusted: take a smaller m.
-
-    Raises InputError if no history has m + 1 items, or fewer than `tokens` transitions exist.
-    """
-    m = _order(m)
-    if correction not in CORRECTIONS:
-        raise InputError(
-            f"there is no correction {correction!r}; use one of {', '.join(CORRECTIONS)}"
-        )
-    items, offsets, n_items = _log(log)
-    counted = _spectra(
-        items, offsets, n_items, m, tokens, seed, unseen=correction == "chao-wang-jost"
-    )
-    return float(np.clip(CORRECTIONS[correction](counted), 0, math.log(n_items)))
-
-
-def share_seen_once(log, m: int = 1, tokens: int | None = None, seed: int = 0) -> float:
-    """Share of the transitions (m items and the next one) that occur once in the log: how far counts can be trusted."""
-    counted = _spectra(*_log(log), _order(m), tokens, seed)
-    counts, times = counted.grams
-    return float(times[counts == 1].sum() / counted.total)
-
-
 def _plug_in(counted):
     return _conditional(counted, np.log)
 
@@ -408,15 +328,6 @@ def _chao_shen(counted):
 def _chao_wang_jost(counted):
     """Each context's entropy after Chao, Wang and Jost (2013)."""
     return _conditional(counted, psi, psi) + counted.unseen / counted.total
-
-
-CORRECTIONS = {
-    "none": _plug_in,
-    "miller-madow": _miller_madow,
-    "grassberger": _grassberger,
-    "chao-shen": _chao_shen,
-    "chao-wang-jost": _chao_wang_jost,
-}
 
 
 # ---------------------------------------------------------------- m-grams, counted
@@ -579,52 +490,7 @@ def _run_lengths(keys, n_items, unseen):
     return rare, rare_contexts, frequent[:f], frequent_contexts[:g], added
 
 
-@_compiled
-def _unseen(n, once, twice):
-    """The second term of Chao, Wang and Jost's estimator, times n; so many of the symbols occur once and twice.
-
-    It is once (1 - A)^(1-n) (-ln A - sum over r < n of (1 - A)^r / r), the bracket as the rest of the
-    series of -ln A where it would cancel.
-    """
-    if once == 0 or n < 2:
-        return 0.0
-    a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
-    if a >= 1:
-        return 0.0
-    rest, power = 0.0, 1.0
-    if n * a < 10:
-        for r in range(1, n):
-            power *= 1 - a
-            rest += power / r
-        return once * (-math.log(a) - rest) / power
-    r = n
-    while power > 1e-17:
-        power *= 1 - a
-        rest += power / r
-        r += 1
-    return once * rest
-
-
 # ---------------------------------------------------------------- Lempel and Ziv
-
-
-def lempel_ziv_entropy(sequence: Iterable) -> float:
-    """The "actual entropy" n ln n / (L_1 + … + L_n) (Kontoyiannis and others 1998; Song and others 2010), in nats.
-
-    L_i is the length of the shortest string that starts at i and does not occur in the elements
-    before i. Where all that is left does occur there, the end of the sequence counts as one more
-    element. Without repeats every L_i is 1 and the value ln n, a function of the length alone.
-
-    Raises InputError for fewer than 2 elements.
-    """
-    codes = _symbols(sequence)
-    _long_enough(len(codes), 2, "the Lempel-Ziv entropy")
-    return float(_lempel_ziv(codes, np.zeros(1, np.int64), np.array([len(codes)]))[0])
-
-
-def lempel_ziv_by_user(log, last: int | None = None) -> ByUser:
-    """`lempel_ziv_entropy` of each history, or of its last `last` items; one item is too short."""
-    return _by_user(log, last, 2, "the Lempel-Ziv entropy", _lempel_ziv)
 
 
 @_compiled
@@ -729,50 +595,6 @@ def _slot(table, keys, bits, state, symbol):
 
 
 # ---------------------------------------------------------------- compression and predictability
-
-
-def compression_ratio(log_or_sequence) -> float:
-    """Bytes after lossless compression (LZMA) over bytes before, histories joined in the order of users.
-
-    Items are whole little-endian numbers of 1, 2 or 4 bytes, the fewest that n_items needs (for a
-    sequence, its sorted symbols numbered from 0). LZMA because its window, 8 MB, spans millions of
-    items, where that of zlib spans 16,000. Compare logs with care: the ratio also depends on that
-    width, on how items are numbered (bytes are what is compressed), on the order of users and on
-    the size of the log, the coder learning as it goes; below a few thousand items it is mostly overhead.
-    """
-    items, _, n_items = _items(log_or_sequence)
-    raw = items.astype(np.min_scalar_type(n_items - 1).newbyteorder("<")).tobytes()
-    return len(lzma.compress(raw, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}])) / len(raw)
-
-
-def accuracy_limit(entropy, n_items: int):
-    """The highest share of next items that can be predicted at this entropy, in nats (Song and others 2010).
-
-    It solves Fano's bound H = -p ln p - (1 - p) ln(1 - p) + (1 - p) ln(n_items - 1) for p
-    between 1 / n_items and 1. `entropy` is a number or an array of them.
-
-    Raises InputError for an entropy below 0 or above ln n_items, which no source can have.
-    """
-    n_items, h = _whole(n_items, "n_items"), np.asarray(entropy, float)
-    most = math.log(n_items)
-    wrong = ~((h >= 0) & (h <= most * (1 + 1e-12)))
-    if wrong.any():
-        raise InputError(
-            f"an entropy of {h[wrong][0]:g} nats is outside 0 … ln {n_items} = {most:g};"
-            " give entropies in nats and the number of distinct items"
-        )
-
-    def excess(p, value):
-        rest = 1 - p
-        return entr(p) + entr(rest) + rest * math.log(max(n_items - 1, 1)) - value
-
-    def solve(value):
-        if value == 0 or value >= most:
-            return 1.0 if value == 0 else 1 / n_items
-        return brentq(excess, 1 / n_items, 1.0, args=(value,), xtol=1e-14)
-
-    limits = np.array([solve(value) for value in h.ravel()]).reshape(h.shape)
-    return float(limits) if limits.ndim == 0 else limits
 
 
 # ---------------------------------------------------------------- inputs and threads
@@ -930,11 +752,6 @@ def _flat(sequence):
     if not len(values):
         raise InputError("the sequence is empty; give at least one element")
     return values
-
-
-def checked(m: int, r: float, last: int | None) -> tuple[int, float, int | None]:
-    """The arguments of `apen_by_user`, if they are usable; raises InputError if not."""
-    return _order(m), _tolerance(r), last if last is None else _whole(last, "last")
 
 
 def _whole(value, name) -> int:
