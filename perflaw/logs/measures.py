@@ -19,11 +19,19 @@ from scipy.special import entr
 
 from perflaw.errors import InputError
 from perflaw.logs import datasets, perturbations, synthetic
-from perflaw.logs.entropy import approximate, arrays, compression, conditional, lempel_ziv, predictability
+from perflaw.logs.entropy import (
+    approximate,
+    arrays,
+    compression,
+    conditional,
+    lempel_ziv,
+    predictability,
+)
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, global_time, leave_one_out
 from perflaw.models import ranking
 from perflaw.paths import HOME
+
 
 def _targets(split):
     """(n_users,) ids of the test targets; of users without one, the last item."""
@@ -148,5 +156,3 @@ def sort_items_by_id(log: InteractionLog) -> InteractionLog:
 
 
 # ---------------------------------------------------------------- against a known truth
-
-

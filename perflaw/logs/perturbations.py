@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from perflaw.errors import InputError
-from perflaw.logs.histories import _offsets, concatenated_ranges
+from perflaw.logs.histories import concatenated_ranges, to_offsets
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 
@@ -124,7 +124,7 @@ def k_core(log, strength, seed=0):
 
 def _with(log, items, lengths, at, **changes):
     times = None if log.timestamps is None else log.timestamps[at]
-    return replace(log, items=items, offsets=_offsets(lengths), timestamps=times, **changes)
+    return replace(log, items=items, offsets=to_offsets(lengths), timestamps=times, **changes)
 
 
 def _share(strength):

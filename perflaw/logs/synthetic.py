@@ -24,7 +24,7 @@ from scipy.optimize import brentq
 from scipy.special import xlogy
 
 from perflaw.errors import InputError
-from perflaw.logs.histories import _offsets
+from perflaw.logs.histories import to_offsets
 from perflaw.logs.interaction_log import InteractionLog
 
 DAY, START = 86_400, 1_704_067_200  # seconds; 2024-01-01
@@ -157,7 +157,7 @@ class Process:
                 "a log needs a user, an interaction each, and a mean length not below the minimum"
             )
         rng = np.random.default_rng(seed)
-        offsets = _offsets(
+        offsets = to_offsets(
             min_length - 1 + rng.geometric(1 / (mean_length - min_length + 1), n_users)
         )
         tokens, users = int(offsets[-1]), np.repeat(np.arange(n_users), np.diff(offsets))

@@ -1,29 +1,33 @@
-"""TODO: what this module holds."""
+"""How far a log can be compressed."""
 
 from __future__ import annotations
+
 import lzma
-import math
-import numbers
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
-import numba
+from collections.abc import Iterable
+
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import entr, gammaincc, psi
-from perflaw.errors import InputError
-from perflaw.logs.entropy.approximate import _items
+
+from perflaw.logs.entropy.arrays import Histories, pooled_arrays
 
 
-def compression_ratio(log_or_sequence) -> float:
-    """Bytes after lossless compression (LZMA) over bytes before, histories joined in the order of users.
+def compression_ratio(log_or_sequence: Histories | Iterable) -> float:
+    """Bytes after lossless compression over bytes before, histories joined in order of users.
 
-    Items are whole little-endian numbers of 1, 2 or 4 bytes, the fewest that n_items needs (for a
-    sequence, its sorted symbols numbered from 0). LZMA because its window, 8 MB, spans millions of
-    items, where that of zlib spans 16,000. Compare logs with care: the ratio also depends on that
-    width, on how items are numbered (bytes are what is compressed), on the order of users and on
-    the size of the log, the coder learning as it goes; below a few thousand items it is mostly overhead.
+    The coder is LZMA because its window, 8 MB, spans millions of items, where that of zlib
+    spans 16,000. Items are whole little-endian numbers of 1, 2 or 4 bytes, the fewest that
+    n_items needs (for a sequence, its sorted symbols numbered from 0).
+
+    Compare logs with care: the ratio also depends on that width, on how items are numbered
+    (bytes are what is compressed), on the order of users and on the size of the log, as the
+    coder learns on the way; below a few thousand items it is mostly overhead.
+
+    Examples
+    --------
+    >>> compression_ratio([1, 2, 3] * 10_000) < 0.01
+    True
     """
-    items, _, n_items = _items(log_or_sequence)
-    raw = items.astype(np.min_scalar_type(n_items - 1).newbyteorder("<")).tobytes()
-    return len(lzma.compress(raw, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}])) / len(raw)
+    items, _, n_items = pooled_arrays(log_or_sequence)
+    width = np.min_scalar_type(n_items - 1).newbyteorder("<")
+    raw = items.astype(width).tobytes()
+    packed = lzma.compress(raw, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2}])
+    return len(packed) / len(raw)

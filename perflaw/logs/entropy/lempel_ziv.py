@@ -1,35 +1,46 @@
-"""TODO: what this module holds."""
+"""Lempel-Ziv estimate of the entropy of sequences."""
 
 from __future__ import annotations
-import lzma
-import math
-import numbers
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
-import numba
+
+from collections.abc import Iterable
+
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import entr, gammaincc, psi
-from perflaw.errors import InputError
-from perflaw.logs.entropy.approximate import _by_user, _lempel_ziv, _long_enough, _symbols
-from perflaw.logs.entropy.parallel import ByUser
+
+from perflaw.logs.entropy.arrays import Histories, check_length, symbol_codes
+from perflaw.logs.entropy.parallel import ByUser, load_kernels, measure_by_user
+
+PURPOSE = "the Lempel-Ziv entropy"
 
 
 def lempel_ziv_entropy(sequence: Iterable) -> float:
-    """The "actual entropy" n ln n / (L_1 + … + L_n) (Kontoyiannis and others 1998; Song and others 2010), in nats.
+    """Estimate the "actual entropy" n ln n / (L_1 + … + L_n) of a sequence, in nats.
 
     L_i is the length of the shortest string that starts at i and does not occur in the elements
     before i. Where all that is left does occur there, the end of the sequence counts as one more
     element. Without repeats every L_i is 1 and the value ln n, a function of the length alone.
 
-    Raises InputError for fewer than 2 elements.
+    Raises
+    ------
+    InputError
+        For fewer than 2 elements.
+
+    References
+    ----------
+    Kontoyiannis, Algoet, Suhov and Wyner, Nonparametric entropy estimation for stationary
+    processes and random fields, IEEE Transactions on Information Theory 44 (1998).
+    Song, Qu, Blumm and Barabási, Limits of predictability in human mobility, Science 327 (2010).
+
+    Examples
+    --------
+    >>> round(lempel_ziv_entropy("abab"), 6)  # 4 ln 4 / (1 + 1 + 3 + 2)
+    0.792168
     """
-    codes = _symbols(sequence)
-    _long_enough(len(codes), 2, "the Lempel-Ziv entropy")
-    return float(_lempel_ziv(codes, np.zeros(1, np.int64), np.array([len(codes)]))[0])
+    codes = symbol_codes(sequence)
+    check_length(len(codes), 2, PURPOSE)
+    starts, stops = np.zeros(1, np.int64), np.array([len(codes)])
+    return float(load_kernels().lempel_ziv(codes, starts, stops)[0])
 
 
-def lempel_ziv_by_user(log, last: int | None = None) -> ByUser:
-    """`lempel_ziv_entropy` of each history, or of its last `last` items; one item is too short."""
-    return _by_user(log, last, 2, "the Lempel-Ziv entropy", _lempel_ziv)
+def lempel_ziv_by_user(log: Histories, last: int | None = None) -> ByUser:
+    """`lempel_ziv_entropy` of each history, or of its last items; one item is too short."""
+    return measure_by_user(log, last, 2, PURPOSE, load_kernels().lempel_ziv)
