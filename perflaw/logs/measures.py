@@ -1,73 +1,63 @@
-"""Tables of what logs are like, and what was recorded of logs that may not be handed on.
-
-Public logs are measured once and the numbers kept in data/logs/ (data/README.md says how);
-`with_recorded_logs` lays them beside those of the logs that are here.
-"""
+"""The measures of a log's quality that this package compares, each one number."""
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.special import entr
 
 from perflaw.errors import InputError
-from perflaw.logs import datasets, perturbations, synthetic
-from perflaw.logs.entropy import (
-    approximate,
-    arrays,
-    compression,
-    conditional,
-    lempel_ziv,
-    predictability,
-)
+from perflaw.logs.entropy import approximate, compression, conditional, lempel_ziv, predictability
+from perflaw.logs.entropy.arrays import check_apen_options
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.logs.splits import Split, global_time, leave_one_out
-from perflaw.models import ranking
-from perflaw.paths import HOME
-
-
-def _targets(split):
-    """(n_users,) ids of the test targets; of users without one, the last item."""
-    return split.log.item_ids[
-        split.log.items[np.where(split.test < 0, split.log.offsets[1:] - 1, split.test)]
-    ]
-
-
-def _spread(n, points=40):
-    """Whole numbers from 1 to n, about evenly spread on a logarithmic axis."""
-    return np.unique(np.round(np.geomspace(1, n, points)).astype(int))
-
-
-# ---------------------------------------------------------------- entropy
 
 
 class Measure(NamedTuple):
-    """One number about the quality of a log."""
+    """One number about the quality of a log.
+
+    Attributes
+    ----------
+    name : str
+    meaning : str
+        In a line.
+    of : callable
+        Takes a log, returns the number; raises InputError where it is undefined.
+    pooled : bool
+        Over all histories together, or each on its own.
+    """
 
     name: str
-    meaning: str  # in a line
-    of: Callable[[InteractionLog], float]  # raises InputError where it is undefined
-    pooled: bool = True  # over all histories together, or each on its own
+    meaning: str
+    of: Callable[[InteractionLog], float]
+    pooled: bool = True
 
 
 def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measure]:
-    """The measures of this study; m, r and last are those of approximate entropy by user.
+    """List the measures of this study.
 
-    With r > 0 items are numbered in the order of their ids. Raises InputError for unusable m, r or last.
+    Parameters
+    ----------
+    m, r, last
+        Those of approximate entropy by user. With r > 0 items are numbered in the order of
+        their ids.
+
+    Raises
+    ------
+    InputError
+        For an m, r or last that cannot be used.
     """
-    m, r, last = arrays.check_apen_options(m, r, last)
-    whose = f"m = {m}, r = {r:g}" + (f", last {last}" if last else "")
-    whose += " on item numbers" * (r > 0)
-    by_user = lambda log: approximate.apen_by_user(
-        sort_items_by_id(log) if r > 0 else log, m, r, last
-    )
+    m, r, last = check_apen_options(m, r, last)
+    options = f"m = {m}, r = {r:g}"
+    if last:
+        options += f", last {last}"
+    if r > 0:
+        options += " on item numbers"
+
+    def by_user(log: InteractionLog) -> approximate.parallel.ByUser:
+        return approximate.apen_by_user(sort_items_by_id(log) if r > 0 else log, m, r, last)
+
     return [
         Measure(
             "shannon",
@@ -76,24 +66,26 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
         ),
         Measure(
             "apen signed",
-            f"approximate entropy by user ({whose}), mean",
+            f"approximate entropy by user ({options}), mean",
             lambda log: by_user(log).mean,
-            False,
+            pooled=False,
         ),
         Measure(
             "apen absolute",
             "the same, mean of absolute values: what the paper divides D by",
             lambda log: by_user(log).mean_absolute,
-            False,
+            pooled=False,
         ),
         Measure(
             "sample",
-            f"sample entropy: −ln of how often two equal runs of {m} items, of any users, go on alike",
+            f"sample entropy: −ln of how often two equal runs of {m} items, of any users,"
+            " go on alike",
             lambda log: approximate.sample_entropy(log, m),
         ),
         Measure(
             "pooled",
-            f"entropy of the next item given the last {m}, plug-in: too low, and grows with the log",
+            f"entropy of the next item given the last {m}, plug-in: too low,"
+            " and grows with the log",
             lambda log: conditional.apen_pooled(log, m),
         ),
         Measure(
@@ -110,7 +102,7 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
             "lempel-ziv",
             "actual entropy of each history, mean",
             lambda log: lempel_ziv.lempel_ziv_by_user(log, last).mean,
-            False,
+            pooled=False,
         ),
         Measure(
             "compression",
@@ -125,34 +117,38 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
     ]
 
 
-def _accuracy_limit(log):
-    return predictability.accuracy_limit(
-        conditional.conditional_entropy(log), int(np.count_nonzero(log.item_counts))
-    )
+def _accuracy_limit(log: InteractionLog) -> float:
+    occurring = int(np.count_nonzero(log.item_counts))
+    return float(predictability.accuracy_limit(conditional.conditional_entropy(log), occurring))
 
 
-def measure_log(log: InteractionLog, wanted: list[Measure]) -> dict[str, float | InputError]:
-    """Each measure of a log by name; where it is undefined, the error that says why."""
-    told = {}
-    for measure in wanted:
+def measure_log(log: InteractionLog, measures: list[Measure]) -> dict[str, float | InputError]:
+    """Take each measure of a log; where one is undefined, its entry is the error that says why.
+
+    Examples
+    --------
+    >>> from perflaw.logs import from_histories
+    >>> log = from_histories([["tea", "milk", "tea", "milk"], ["tea"]])
+    >>> round(measure_log(log, available_measures())["shannon"], 4)
+    0.673
+    """
+    values: dict[str, float | InputError] = {}
+    for measure in measures:
         try:
-            told[measure.name] = measure.of(log)
+            values[measure.name] = measure.of(log)
         except InputError as error:
-            told[measure.name] = error
-    return told
+            values[measure.name] = error
+    return values
 
 
 def count_too_short(log: InteractionLog, m: int = 2, last: int | None = None) -> int:
-    """Users whose history, or its last `last` interactions, has no template of length m + 1."""
+    """Count users whose history, or its last items, has no template of length m + 1."""
     return int(np.count_nonzero(np.minimum(log.lengths, last or log.lengths) < m + 1))
 
 
 def sort_items_by_id(log: InteractionLog) -> InteractionLog:
-    """The log with items coded in the order of their ids: a log whose ids are 0, 1, … gets them back."""
+    """Code the items in the order of their ids: a log whose ids are 0, 1, … gets them back."""
     order = np.argsort(log.item_ids)
     ranks = np.empty(log.n_items, np.int32)
     ranks[order] = np.arange(log.n_items)
     return replace(log, items=ranks[log.items], item_ids=log.item_ids[order])
-
-
-# ---------------------------------------------------------------- against a known truth

@@ -112,12 +112,17 @@ def _name_templates(
     A template is known by the name of its first k − 1 symbols, in `names`, and the last one.
     Returns how many are distinct.
     """
-    table[: 1 << bits] = -1
+    size = 1 << bits
+    shift = np.uint64(64 - bits)
+    table[:size] = -1
     distinct = 0
     for i in range(len(history) - k + 1):
         key = _pair_key(names[i], history[i + k - 1])
-        slot = _find_slot(table, keys, bits, key)
+        slot = np.int64(key * SPREAD >> shift)  # as in `_find_slot`, and faster
         name = table[slot]
+        while name >= 0 and keys[name] != key:
+            slot = (slot + 1) & (size - 1)
+            name = table[slot]
         if name < 0:
             name = distinct
             table[slot] = name
