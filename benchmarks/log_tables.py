@@ -1,30 +1,24 @@
-"""Make the tables of data/logs/ from the logs in the folder PERFLAW_DATA: `python benchmarks/log_tables.py`."""
+"""Make the tables of data/logs/ from the logs in the folder PERFLAW_DATA.
+
+Run it as `python benchmarks/log_tables.py`.
+"""
 
 import sys
 
-from perflaw.logs import measures
-from perflaw.study.analysis import log_tables
+from perflaw.study.analysis.log_tables import LOG_TABLES_FOLDER, RECORDED_TABLES, load_study_logs
 
 
 def main():
-    logs = {name: log for name, log in log_tables.load_study_logs().items() if name != "synthetic"}
+    """Measure all logs that are here, and write a file a table."""
+    logs = {name: log for name, log in load_study_logs().items() if name != "synthetic"}
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
-    log_tables.LOG_TABLES_FOLDER.mkdir(exist_ok=True)
-    for name in (
-        "summaries",
-        "splits",
-        "curves",
-        "entropies",
-        "by_length",
-        "numbering",
-        "sensitivity",
-    ):
-        table = getattr(measures, name)(logs)
-        table.to_csv(
-            log_tables.LOG_TABLES_FOLDER / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n"
-        )
-        print(f"{log_tables.LOG_TABLES_FOLDER / name}.csv: {len(table)} rows of {len(logs)} logs")
+    LOG_TABLES_FOLDER.mkdir(exist_ok=True)
+    for name, make_table in RECORDED_TABLES.items():
+        table = make_table(logs)
+        path = LOG_TABLES_FOLDER / f"{name}.csv"
+        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+        print(f"{path}: {len(table)} rows of {len(logs)} logs")
 
 
 if __name__ == "__main__":

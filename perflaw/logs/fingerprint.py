@@ -127,4 +127,4 @@ def _digest_histories(
         digest.update(codes[items].astype("<i4"))
     if log.timestamps is not None:
         for timestamps in _reordered(log, log.timestamps, order):
-            digest.update(timestamps.astype("<f8"))
+            digest.update(timestamps.astype("<f8"))  # type: ignore[arg-type]

@@ -380,12 +380,11 @@ def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
     <InteractionLog shop: 1 users, 2 items, 2 interactions>
     """
     duckdb = readers.require("duckdb", "writing Parquet")
-    path = Path(path)
     columns = {"user": np.repeat(log.user_ids, log.lengths), "item": log.item_ids[log.items]}
     if log.timestamps is not None:
         columns["timestamp"] = log.timestamps
     frame = pd.DataFrame(columns)  # noqa: F841, read by its name below
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    handle, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=Path(path).name)
     os.close(handle)
     try:
         duckdb.sql("select * from frame").write_parquet(temporary, compression="zstd")

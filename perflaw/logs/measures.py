@@ -11,6 +11,7 @@ import numpy as np
 from perflaw.errors import InputError
 from perflaw.logs.entropy import approximate, compression, conditional, lempel_ziv, predictability
 from perflaw.logs.entropy.arrays import check_apen_options
+from perflaw.logs.entropy.parallel import ByUser
 from perflaw.logs.interaction_log import InteractionLog
 
 
@@ -55,7 +56,7 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
     if r > 0:
         options += " on item numbers"
 
-    def by_user(log: InteractionLog) -> approximate.parallel.ByUser:
+    def by_user(log: InteractionLog) -> ByUser:
         return approximate.apen_by_user(sort_items_by_id(log) if r > 0 else log, m, r, last)
 
     return [

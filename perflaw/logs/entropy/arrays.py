@@ -15,8 +15,13 @@ from perflaw.errors import InputError
 class Histories(Protocol):
     """What the entropies need to know of a log; an `InteractionLog` has it."""
 
-    items: np.ndarray  # (tokens,) codes from 0, one history after another, each in time order
-    offsets: np.ndarray  # (n_users + 1,) where the histories begin, and the end
+    @property
+    def items(self) -> np.ndarray:
+        """(tokens,) codes from 0, one history after another, each in time order."""
+
+    @property
+    def offsets(self) -> np.ndarray:
+        """(n_users + 1,) where the histories begin, and the end."""
 
     @property
     def n_items(self) -> int:
@@ -49,7 +54,7 @@ def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
 def pooled_arrays(log_or_sequence: Histories | Iterable) -> tuple[np.ndarray, np.ndarray, int]:
     """Take items, offsets and n_items of a log, or of a sequence as a log of one history."""
     if hasattr(log_or_sequence, "offsets"):
-        return log_arrays(log_or_sequence)
+        return log_arrays(log_or_sequence)  # type: ignore[arg-type]
     codes = symbol_codes(log_or_sequence)
     return codes, np.array([0, len(codes)]), int(codes.max()) + 1
 

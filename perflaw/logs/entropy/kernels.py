@@ -25,9 +25,9 @@ Function = TypeVar("Function", bound=Callable)
 def compiled(function: Function) -> Function:
     """Compile a function with numba, on its first call."""
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        return numba.njit(cache=True, nogil=True)(function)  # type: ignore[return-value]
     except RuntimeError:  # no directory can be written to, so it is compiled anew each time
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True)(function)  # type: ignore[return-value]
 
 
 # ---------------------------------------------------------------- hashing
@@ -48,7 +48,7 @@ def _pair_key(first: int, symbol: int) -> np.uint64:
 
 
 @compiled
-def _find_slot(table: np.ndarray, keys: np.ndarray, bits: int, key: np.uint64) -> int:
+def _find_slot(table: np.ndarray, keys: np.ndarray, bits: int, key: np.uint64) -> np.int64:
     """Find where in the hash table the key is, or would be."""
     slot = np.int64(key * SPREAD >> np.uint64(64 - bits))
     while table[slot] >= 0 and keys[table[slot]] != key:
@@ -357,7 +357,7 @@ def _set_state(state: int, length: int, link: int, states: np.ndarray) -> None:
 @compiled
 def _set_edge(
     edge: int,
-    slot: int,
+    slot: np.int64,
     key: np.uint64,
     source: int,
     target: int,

@@ -1,54 +1,64 @@
-"""TODO: what this module holds."""
+"""The book's tables of logs, and what was recorded of logs that may not be handed on.
+
+Public logs are measured once and the numbers kept in data/logs/ (data/README.md says how);
+`with_recorded_logs` lays them beside those of the logs that are here.
+"""
 
 from __future__ import annotations
-import itertools
-import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import NamedTuple
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from scipy.optimize import minimize_scalar
-from scipy.special import entr
+
 from perflaw.errors import InputError
-from perflaw.logs import datasets, perturbations, synthetic
-from perflaw.logs.entropy import approximate, compression, conditional, lempel_ziv, predictability
+from perflaw.logs import datasets
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, global_time, leave_one_out
 from perflaw.models import ranking
 from perflaw.paths import HOME
-from perflaw.logs.measures import _spread, _targets
-
+from perflaw.study.analysis import entropy_tables
 
 LOG_TABLES_FOLDER = HOME / "data" / "logs"
+TIES_REVERSED = "ties reversed"
 
 
-def load_study_logs(names=()) -> dict[str, InteractionLog]:
-    """Logs by name: those named (or files, from the project's root), or else all that are here."""
-    found = {}
+def load_study_logs(names: Iterable[str] = ()) -> dict[str, InteractionLog]:
+    """Load logs by name: those named, or else all that are here.
+
+    A file is named by its path from the project's root, and is called by the name of its log.
+    """
+    logs = {}
     for name in names or datasets.available_logs():
-        log = datasets.load_log(HOME / name if (HOME / name).is_file() else name)
-        found[log.name if (HOME / name).is_file() else name] = log
-    return found
+        path = HOME / name
+        if path.is_file():
+            log = datasets.load_log(path)
+            logs[log.name] = log
+        else:
+            logs[name] = datasets.load_log(name)
+    return logs
 
 
 def with_recorded_logs(name: str, measured: pd.DataFrame) -> pd.DataFrame:
-    """`measure_log` (a column `log`), and below it the rows of data/logs/NAME.csv about other logs."""
+    """Append the rows of data/logs/NAME.csv about logs that were not measured.
+
+    `measured` is a table with a column `log`, made by ``RECORDED_TABLES[name]``.
+    """
     recorded = pd.read_csv(LOG_TABLES_FOLDER / f"{name}.csv")
-    return pd.concat(
-        [measured, recorded[~recorded["log"].isin(measured["log"])]], ignore_index=True
-    )
+    others = recorded[~recorded["log"].isin(measured["log"])]
+    return pd.concat([measured, others], ignore_index=True)
 
 
-def summary_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
-    """One row a log: `InteractionLog.summary` and the hash."""
-    return pd.DataFrame(
-        [{"log": name, **log.summary(), "hash": log.hash} for name, log in logs.items()]
-    )
+def summary_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
+    """Summarize each log in a row: `InteractionLog.summary` and the hash."""
+    rows = [{"log": name, **log.summary(), "hash": log.hash} for name, log in logs.items()]
+    return pd.DataFrame(rows)
 
 
-def split_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
-    """Each log split by each rule that it supports, and what most popular reaches on it.
+def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
+    """Split each log by each rule that it supports, and rank by popularity.
 
     Rules: leave one out; the same with ties reversed (where there are any at a target); global
     time. Columns: log, rule, train_tokens, targets, tied, repeated, untrained (shares of test
@@ -56,34 +66,28 @@ def split_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     leave-one-out in the file's order), HR@10 and NDCG@10 of most popular. Logs without a user of
     three interactions are left out.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, log in logs.items():
         if log.lengths.max() < 3:
             continue
-        first = leave_one_out(log)
-        told = {"leave one out": first}
-        if log.timestamps is not None:
-            if first.summary()["tied"]:
-                told["ties reversed"] = leave_one_out(log.reverse_ties())
-            try:
-                told["global time"] = global_time(log)
-            except InputError:
-                pass
-        for rule, split in told.items():
-            parts, ranks = (
-                split.summary(),
-                ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test),
-            )
+        splits = _supported_splits(log)
+        for rule, split in splits.items():
+            summary = split.summary()
+            scores = ranking.item_popularity(split)
+            ranks = ranking.rank_by_item_scores(scores, split, split.test)
+            moved = None
+            if rule == TIES_REVERSED:
+                moved = float(np.mean(_test_items(splits["leave one out"]) != _test_items(split)))
             rows.append(
                 {
                     "log": name,
                     "rule": rule,
-                    "train_tokens": parts["train_tokens"],
-                    "targets": parts["test_targets"],
-                    **{key: parts[key] for key in ("tied", "repeated", "untrained")},
-                    "moved": float(np.mean(_targets(first) != _targets(split)))
-                    if rule == "ties reversed"
-                    else None,
+                    "train_tokens": summary["train_tokens"],
+                    "targets": summary["test_targets"],
+                    "tied": summary["tied"],
+                    "repeated": summary["repeated"],
+                    "untrained": summary["untrained"],
+                    "moved": moved,
                     "HR@10": ranking.hit_rate(ranks),
                     "NDCG@10": ranking.ndcg(ranks),
                 }
@@ -91,34 +95,79 @@ def split_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def shape_curves(logs: dict[str, InteractionLog]) -> pd.DataFrame:
-    """Three curves a log, thinned to points even on a logarithmic axis: columns log, curve, x, y.
+def _supported_splits(log: InteractionLog) -> dict[str, Split]:
+    splits = {"leave one out": leave_one_out(log)}
+    if log.timestamps is not None:
+        if splits["leave one out"].summary()["tied"]:
+            splits[TIES_REVERSED] = leave_one_out(log.reverse_ties())
+        with contextlib.suppress(InputError):
+            splits["global time"] = global_time(log)
+    return splits
 
-    length: share y of users with at least x interactions. popularity: share y of the
-    interactions that go to the item of rank x. repeats: share y of the interactions around
-    place x of a history that are with an item the user had before, where there are 100 or more.
+
+def _test_items(split: Split) -> np.ndarray:
+    """(n_users,) ids of the test targets; of users without one, the last item."""
+    positions = np.where(split.test < 0, split.log.offsets[1:] - 1, split.test)
+    return split.log.item_ids[split.log.items[positions]]
+
+
+def shape_curves(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
+    """Make three curves a log, thinned to points even on a logarithmic axis.
+
+    Columns: log, curve, x, y. length: share y of users with at least x interactions.
+    popularity: share y of the interactions that go to the item of rank x. repeats: share y of
+    the interactions around place x of a history that are with an item the user had before,
+    where there are 100 or more.
     """
-    parts = []
-    for name, log in logs.items():
-        lengths = np.sort(log.lengths)
-        n = _spread(lengths[-1])
-        parts.append((name, "length", n, 1 - np.searchsorted(lengths, n) / log.n_users))
-        counts = np.sort(log.item_counts[log.item_counts > 0])[::-1]
-        rank = _spread(len(counts))
-        parts.append((name, "popularity", rank, counts[rank - 1] / log.tokens))
-        place = np.arange(log.tokens) - np.repeat(log.offsets[:-1], log.lengths) + 1
-        edges = np.unique(
-            np.append(np.geomspace(2, max(lengths[-1], 3), 20).astype(int), lengths[-1] + 1)
+    curves = [
+        pd.DataFrame({"log": name, "curve": curve, "x": x, "y": y})
+        for name, log in logs.items()
+        for curve, x, y in (
+            ("length", *_length_curve(log)),
+            ("popularity", *_popularity_curve(log)),
+            ("repeats", *_repeats_curve(log)),
         )
-        bins = np.digitize(place, edges)
-        sizes, again = (
-            np.bincount(bins, minlength=len(edges) + 1),
-            np.bincount(bins, log.repeats, len(edges) + 1),
-        )
-        enough = np.flatnonzero(sizes[1:-1] >= 100) + 1
-        middle = np.sqrt(edges[enough - 1] * (edges[enough] - 1.0))
-        parts.append((name, "repeats", middle, again[enough] / sizes[enough]))
-    return pd.concat(
-        [pd.DataFrame({"log": log, "curve": curve, "x": x, "y": y}) for log, curve, x, y in parts],
-        ignore_index=True,
-    )
+    ]
+    return pd.concat(curves, ignore_index=True)
+
+
+def _length_curve(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
+    lengths = np.sort(log.lengths)
+    n = _even_points(lengths[-1])
+    return n, 1 - np.searchsorted(lengths, n) / log.n_users
+
+
+def _popularity_curve(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.sort(log.item_counts[log.item_counts > 0])[::-1]
+    rank = _even_points(len(counts))
+    return rank, counts[rank - 1] / log.tokens
+
+
+def _repeats_curve(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
+    place = np.arange(log.tokens) - np.repeat(log.offsets[:-1], log.lengths) + 1
+    longest = log.lengths.max()
+    inner_edges = np.geomspace(2, max(longest, 3), 20).astype(int)
+    edges = np.unique(np.append(inner_edges, longest + 1))
+    bins = np.digitize(place, edges)
+    sizes = np.bincount(bins, minlength=len(edges) + 1)
+    repeats = np.bincount(bins, log.repeats, len(edges) + 1)
+    enough = np.flatnonzero(sizes[1:-1] >= 100) + 1
+    middle = np.sqrt(edges[enough - 1] * (edges[enough] - 1.0))
+    return middle, repeats[enough] / sizes[enough]
+
+
+def _even_points(n: int, points: int = 40) -> np.ndarray:
+    """Whole numbers from 1 to n, about evenly spread on a logarithmic axis."""
+    return np.unique(np.round(np.geomspace(1, n, points)).astype(int))
+
+
+# What makes the tables in data/logs/, by the name of the file.
+RECORDED_TABLES: dict[str, Callable[[Mapping[str, InteractionLog]], pd.DataFrame]] = {
+    "summaries": summary_table,
+    "splits": split_table,
+    "curves": shape_curves,
+    "entropies": entropy_tables.entropy_table,
+    "by_length": entropy_tables.apen_by_length,
+    "numbering": entropy_tables.numbering_table,
+    "sensitivity": entropy_tables.sensitivity_table,
+}

@@ -77,11 +77,9 @@ def test_first_items_are_stationary():
 
 def test_sample():
     log = Process().sample(500, mean_length=20, min_length=4, seed=2).log
-    assert (
-        log.n_users == 500
-        and log.lengths.min() >= 4
-        and log.lengths.mean() == pytest.approx(20, rel=0.1)
-    )
+    assert log.n_users == 500
+    assert log.lengths.min() >= 4
+    assert log.lengths.mean() == pytest.approx(20, rel=0.1)
     assert (
         log.hash
         == Process().sample(500, 20, 4, 2).log.hash
@@ -119,10 +117,10 @@ def test_negative_controls():
     assert [log.n_users for log, _ in one_rate] == [100, 400]
     one_size = same_size(rates=(4.0, 5.0), n_users=300, seed=1)
     (a, first), (b, second) = one_size
-    assert first.entropy_rate == pytest.approx(4.0) and second.entropy_rate == pytest.approx(5.0)
-    assert (
-        a.offsets.tolist() == b.offsets.tolist() and a.timestamps.tolist() == b.timestamps.tolist()
-    )
+    assert first.entropy_rate == pytest.approx(4.0)
+    assert second.entropy_rate == pytest.approx(5.0)
+    assert a.offsets.tolist() == b.offsets.tolist()
+    assert a.timestamps.tolist() == b.timestamps.tolist()
     assert first.shannon == pytest.approx(second.shannon)
 
 

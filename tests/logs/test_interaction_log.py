@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs import histories, interaction_log
+from perflaw.logs import histories
 from perflaw.logs.interaction_log import from_histories, read_log
 from perflaw.logs.splits import global_time, leave_one_out
 from perflaw.models import ranking
@@ -56,7 +56,8 @@ def test_summary_against_plain_code(seed):
         len({row[1] for row in rows}),
         len(rows),
     )
-    assert told["repeats"] == pytest.approx(np.mean(repeats)) and log.repeats.tolist() == repeats
+    assert told["repeats"] == pytest.approx(np.mean(repeats))
+    assert log.repeats.tolist() == repeats
     assert told["density"] == pytest.approx(len(seen) / (40 * told["items"]))
     assert told["ties"] == pytest.approx(ties / len(rows))
     assert told["duplicates"] == len(rows) - len(set(rows))
@@ -184,9 +185,11 @@ def test_filters_against_plain_code(seed):
 
 def test_filters_keep_codes_and_compact_renews_them():
     log = random_log(0).min_length(20)
-    assert log.n_items == random_log(0).n_items and log.k_core(3).last(5).n_items == log.n_items
+    assert log.n_items == random_log(0).n_items
+    assert log.k_core(3).last(5).n_items == log.n_items
     small = from_histories([["a", "b", "c"], ["c", "b"]]).last(1)
-    assert small.n_items == 3 and small.compact().n_items == 2
+    assert small.n_items == 3
+    assert small.compact().n_items == 2
     assert lists(small.compact()) == lists(small)
 
 
@@ -207,7 +210,8 @@ def test_sample_of_time():
     log = random_log(2)
     late = log.sample_time(0.4)
     cut = late.timestamps.min()
-    assert late.tokens >= 0.4 * log.tokens and late.tokens == (log.timestamps >= cut).sum()
+    assert late.tokens >= 0.4 * log.tokens
+    assert late.tokens == (log.timestamps >= cut).sum()
     assert late.tokens - (late.timestamps == cut).sum() < 0.4 * log.tokens
     spans = [log.sample_time(0.4, seed) for seed in range(5)]
     assert len({span.timestamps.min() for span in spans}) > 1
@@ -327,7 +331,8 @@ def test_most_popular_against_plain_code(repeats):
 
 def test_metrics():
     ranks = np.array([1, 2, 2.5, 11, 3])
-    assert ranking.hit_rate(ranks, 10) == 0.8 and ranking.hit_rate(ranks, 2) == 0.4
+    assert ranking.hit_rate(ranks, 10) == 0.8
+    assert ranking.hit_rate(ranks, 2) == 0.4
     assert ranking.ndcg(ranks, 3) == pytest.approx(
         (1 + 1 / np.log2(3) + 1 / np.log2(3.5) + 0.5) / 5
     )
