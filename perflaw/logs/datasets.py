@@ -64,7 +64,7 @@ def load_log(name: str | os.PathLike, **options: Any) -> InteractionLog:
     Examples
     --------
     >>> load_log("synthetic")
-    <InteractionLog synthetic: 2,000 users, 1,000 items, 100,154 interactions>
+    <InteractionLog synthetic: 2,000 users, 1,000 items, 101,114 interactions>
     """
     name = os.fspath(name)
     if Path(name).is_file():

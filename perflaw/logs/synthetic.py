@@ -89,7 +89,7 @@ class Process:
     --------
     >>> log, truth = Process(n_items=100, n_interests=5).sample(n_users=10)
     >>> round(truth.entropy_rate, 3)
-    3.04
+    3.447
     """
 
     n_items: int = 1_000

@@ -173,7 +173,8 @@ def test_unknown_names(folder):
     for name, told in (
         (
             "nonesuch",
-            "there is no log 'nonesuch': name a file, or one of synthetic, ml-100k, ml-1m; the folder PERFLAW_DATA has shop",
+            "there is no log 'nonesuch': name a file, or one of synthetic, ml-100k, ml-1m;"
+            " the folder PERFLAW_DATA has shop",
         ),
         ("nonesuch.csv", "nonesuch.csv does not exist"),
         (str(folder), "is a folder"),

@@ -81,8 +81,20 @@ def test_work_in_blocks_changes_nothing(monkeypatch):
         assert (again.hash, leave_one_out(again).hash, again.summary()) == once
 
 
+def test_a_log_and_a_split_describe_themselves():
+    log = replace(random_log(0), name="<b>")
+    html = log._repr_html_()
+    assert "<caption>Interaction log &lt;b&gt;</caption>" in html
+    assert f"<th scope='row'>tokens</th><td>{log.tokens:,}</td>" in html
+    split = leave_one_out(log)
+    targets = split.summary()["test_targets"]
+    assert repr(split).endswith(f"{targets} targets to validate and {targets} to test on>")
+    assert f"<th scope='row'>test targets</th><td>{targets}</td>" in split._repr_html_()
+    assert "ties" not in replace(log, timestamps=None)._repr_html_()
+
+
 def test_from_histories_refuses():
-    for histories, times in (
+    for items, times in (
         ([], None),
         ([[]], None),
         ([["a", "b"]], [[2e9, 1e9]]),
@@ -90,7 +102,7 @@ def test_from_histories_refuses():
         ([["a"]], [[1.0, 2.0]]),
     ):
         with pytest.raises(InputError):
-            from_histories(histories, times)
+            from_histories(items, times)
 
 
 # ---------------------------------------------------------------- the hash
@@ -263,9 +275,10 @@ def test_leave_one_out():
     split = leave_one_out(log)
     assert lists(split.train) == [["a", "b"], ["a", "b"], ["b"], ["a"]]
     assert split.train.n_items == 4
-    names = lambda targets: [
-        str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets
-    ]
+
+    def names(targets):
+        return [str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets]
+
     assert names(split.validation) == ["c", None, "c", None]
     assert names(split.test) == ["d", None, "a", None]
     assert split.summary()["untrained"] == 0.5  # d

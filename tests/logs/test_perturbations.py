@@ -81,7 +81,7 @@ def test_duplicate_users(split):
     before, after = apply(split, "duplicate_users", 1.5)
     assert after.n_users == round(2.5 * before.n_users)
     copies = Counter(tuple(after.history(u)) for u in range(after.n_users))
-    assert set(copies[tuple(before.history(u))] // 2 for u in range(before.n_users)) <= {1, 2, 3}
+    assert {copies[tuple(before.history(u))] // 2 for u in range(before.n_users)} <= {1, 2, 3}
     assert all(copies[tuple(before.history(u))] >= 2 for u in range(before.n_users))
     assert after.items[: before.tokens].tolist() == before.items.tolist()
 

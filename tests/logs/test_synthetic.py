@@ -51,7 +51,7 @@ def test_popularity_does_not_depend_on_the_knobs():
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_logs_follow_the_process(process):
-    """Counts of pairs of items against their probability, both sorted, as items are renumbered at random."""
+    """Counts of pairs against their probability, both sorted, as items are renumbered."""
     log, truth = process.sample(n_users=20_000, mean_length=30, seed=3)
     assert truth == process.truth
     within = np.ones(log.tokens - 1, bool)

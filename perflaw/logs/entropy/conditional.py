@@ -101,7 +101,7 @@ def conditional_entropy(
     >>> from perflaw.logs import from_histories
     >>> log = from_histories([list("abacabac"), list("acabab")])
     >>> round(conditional_entropy(log, correction="none"), 4)
-    0.3729
+    0.3984
     """
     m = check_order(m)
     if correction not in CORRECTIONS:

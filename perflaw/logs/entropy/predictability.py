@@ -38,7 +38,7 @@ def accuracy_limit(entropy: ArrayLike, n_items: int) -> float | np.ndarray:
     Examples
     --------
     >>> round(accuracy_limit(1.0, 100), 4)
-    0.8422
+    0.8675
     """
     n_items = check_whole(n_items, "n_items")
     entropies = np.asarray(entropy, float)
