@@ -5,7 +5,7 @@ Run it as `python benchmarks/log_tables.py`.
 
 import sys
 
-from perflaw.study.analysis.log_tables import LOG_TABLES_FOLDER, RECORDED_TABLES, load_study_logs
+from perflaw.study.analysis.log_tables import RECORDED_TABLES, load_study_logs, log_tables_folder
 
 
 def main():
@@ -13,10 +13,11 @@ def main():
     logs = {name: log for name, log in load_study_logs().items() if name != "synthetic"}
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
-    LOG_TABLES_FOLDER.mkdir(exist_ok=True)
+    folder = log_tables_folder()
+    folder.mkdir(exist_ok=True)
     for name, make_table in RECORDED_TABLES.items():
         table = make_table(logs)
-        path = LOG_TABLES_FOLDER / f"{name}.csv"
+        path = folder / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
         print(f"{path}: {len(table)} rows of {len(logs)} logs")
 

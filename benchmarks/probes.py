@@ -10,15 +10,15 @@ import pandas as pd
 from tqdm import tqdm
 
 from perflaw.logs import datasets
-from perflaw.study.analysis import cross_entropy
-from perflaw.study.analysis import log_tables
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models import baselines, ranking
 from perflaw.models.sweeps import runner
+from perflaw.paths import study_folder
+from perflaw.study.analysis import cross_entropy
 
 
 def main(names):
-    path, rows = log_tables.LOG_TABLES_FOLDER.parent / "probes.csv", []
+    path, rows = study_folder() / "data" / "probes.csv", []
     points = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
     for name in names:
         log = datasets.load_log(name)

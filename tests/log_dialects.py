@@ -183,7 +183,7 @@ def draw_log(rng, plain: bool = False) -> DrawnLog:
 # ---------------------------------------------------------------- how it is written
 
 
-def write(rng, log: DrawnLog) -> tuple[bytes, str, dict]:
+def write(rng, log: DrawnLog, packed: bool = True) -> tuple[bytes, str, dict]:
     """The bytes of a file, what dialect it is in, and what a reader has to be told."""
     delimiter = str(rng.choice(DELIMITERS))
     quoting = str(rng.choice(["minimal", "all", "none"]))
@@ -216,6 +216,7 @@ def write(rng, log: DrawnLog) -> tuple[bytes, str, dict]:
         options["delimiter"] = delimiter
     encoding = str(rng.choice(["utf-8", "utf-8", "utf-8-sig", "utf-16"]))
     packing = str(rng.choice(["plain", "plain", "gzip", "zstd", "bz2", "xz"]))
+    packing = packing if packed else "plain"
     dialect = f"{delimiter!r} {quoting} header={header} {encoding} {packing} {end!r}"
     return pack(text.encode(encoding), packing), dialect, options | log.options
 

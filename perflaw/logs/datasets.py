@@ -15,15 +15,14 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
-from perflaw.logs.readers import require
 
 DATA_VARIABLE = "PERFLAW_DATA"
 SYNTHETIC = "synthetic"
-ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data")
-PACKED = ("", ".gz", ".zst")
+ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data", ".jsonl", ".json")
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 
 
 class Source(NamedTuple):
@@ -120,9 +119,7 @@ def available_logs() -> list[str]:
 
 def cache_folder() -> Path:
     """Name the folder of what was downloaded: PERFLAW_CACHE, or the system's place for such."""
-    import pooch
-
-    return Path(os.environ.get("PERFLAW_CACHE") or pooch.os_cache("perflaw"))
+    return Path(os.environ.get("PERFLAW_CACHE") or require("pooch").os_cache("perflaw"))
 
 
 def fetch(name: str, url: str, checksum: str) -> Path:
@@ -146,8 +143,7 @@ def fetch(name: str, url: str, checksum: str) -> Path:
     InputError
         If it cannot be had or is another file, with how to mend that.
     """
-    import pooch
-
+    pooch = require("pooch")
     pooch.get_logger().setLevel("WARNING")
     file = Path(url).name
     mend = _how_to_mend(url)
@@ -174,7 +170,7 @@ def _fetch_log(name: str) -> Path:
     converted = cache_folder() / f"{name}-{source.checksum[-8:]}.parquet"
     if converted.exists():
         return converted
-    duckdb = require("duckdb", f"{name} is kept as Parquet, which")
+    duckdb = require("duckdb")
     path = fetch(name, source.url, source.checksum)
     mend = _how_to_mend(source.url)
     with tempfile.TemporaryDirectory() as scratch:

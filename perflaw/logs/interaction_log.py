@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs import describe, fingerprint, readers
 from perflaw.logs.histories import history_starts, sorted_pairs, to_offsets
 
@@ -379,7 +379,7 @@ def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
     ...     read_log(f"{folder}/shop.parquet")
     <InteractionLog shop: 1 users, 2 items, 2 interactions>
     """
-    duckdb = readers.require("duckdb", "writing Parquet")
+    duckdb = require("duckdb")
     columns = {"user": np.repeat(log.user_ids, log.lengths), "item": log.item_ids[log.items]}
     if log.timestamps is not None:
         columns["timestamp"] = log.timestamps

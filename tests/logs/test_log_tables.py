@@ -35,7 +35,7 @@ def test_recorded_rows_give_way_to_measured_ones(log):
 @pytest.mark.parametrize("name", log_tables.RECORDED_TABLES)
 def test_recorded_tables_are_what_the_logs_give(name):
     logs = {name: log for name, log in log_tables.load_study_logs().items() if name != "synthetic"}
-    recorded = pd.read_csv(log_tables.LOG_TABLES_FOLDER / f"{name}.csv")
+    recorded = pd.read_csv(log_tables.log_tables_folder() / f"{name}.csv")
     logs = {name: log for name, log in logs.items() if name in set(recorded["log"])}
     assert logs
     measured = log_tables.RECORDED_TABLES[name](logs)

@@ -508,6 +508,19 @@ def test_numbers_above_words_are_asked_about(first, way):
     assert "header=True or header=False" in message
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "client,book,1500000000\nclient,news,1500000001\nother,news,1500000002\n",
+        "u1,news\nu1,sports\nu2,news\n",
+        "u1,item,2020-01-01\nu1,track,2020-01-02\n",
+    ],
+)
+def test_ids_that_are_names_of_columns_are_no_header_without_a_word(content, way):
+    assert "may be a header or a row" in refused(written(content))
+    assert read_log(written(content), header=False, user=1, item=2).tokens == content.count("\n")
+
+
 @pytest.mark.parametrize("header", [True, False])
 def test_numbers_above_words_when_told(header, way):
     path = written(table(header="0,1,2").replace(str(START // 10**6), ""), "log.csv")

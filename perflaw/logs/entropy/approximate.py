@@ -24,6 +24,7 @@ from perflaw.logs.entropy.arrays import (
     check_tolerance,
     finite_numbers,
     pooled_arrays,
+    refuse_masked,
     symbol_codes,
 )
 from perflaw.logs.entropy.conditional import plug_in
@@ -71,6 +72,13 @@ def apen(sequence: Iterable, m: int = 2, r: float = 0.0) -> float:
     InputError
         For fewer than m + 1 elements, m < 1, r < 0, missing or infinite values.
 
+    Notes
+    -----
+    Values that differ by r but for the rounding of binary numbers match: 0.1, 0.2, … 0.8 with
+    r = 0.1 have the entropy of 1, 2, … 8 with r = 1, −0.135. Packages that compare the rounded
+    differences as they are give another value there (antropy 0.2.3: 0.168). Whole numbers are
+    compared exactly, here and there.
+
     References
     ----------
     Pincus, Approximate entropy as a measure of system complexity, PNAS 88 (1991).
@@ -102,6 +110,7 @@ def apen_of_distinct(n: ArrayLike, m: int = 2) -> np.ndarray | np.float64:
     Each template then matches itself alone, so Phi^k = −ln(n − k + 1): a negative number that
     depends on the length and on nothing else. n is a number or an array.
     """
+    refuse_masked(n)
     m, lengths = check_order(m), np.asarray(n)
     if lengths.dtype.kind not in "iu":
         raise InputError(f"n = {lengths.tolist()!r} is not usable; give whole numbers")
@@ -228,6 +237,17 @@ def _count_pairs(counts: np.ndarray, times: np.ndarray) -> int:
     return int(np.sum(times * counts * (counts - 1))) // 2
 
 
+def _rounding(x: np.ndarray, r: float) -> float:
+    """Bound how far apart binary rounding puts two values of x that differ by r.
+
+    It is 0 for whole numbers. Each of two decimals, and r, is off by half a unit in the last
+    place of the largest; the limit keeps values apart that are themselves no finer than r.
+    """
+    if (x == np.floor(x)).all():
+        return 0.0
+    return float(min(4 * np.spacing(max(np.abs(x).max(), r)), r * 2.0**-20))
+
+
 def _count_matches(
     x: np.ndarray, m: int, r: float, templates: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -236,6 +256,7 @@ def _count_matches(
     Returns integers for lengths m and m + 1, in order of the first coordinate; −1 where a
     template has no length m + 1.
     """
+    r += _rounding(x, r)
     order = np.argsort(x[:templates], kind="stable")
     padded = np.append(x, np.nan)  # nan is near nothing
     columns = np.ascontiguousarray(padded[order + np.arange(m + 1)[:, None]])

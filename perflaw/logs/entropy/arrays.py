@@ -30,6 +30,8 @@ class Histories(Protocol):
 
 def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
     """Take items, offsets and n_items of a log, checked so that the loops stay within bounds."""
+    refuse_masked(log.items)
+    refuse_masked(log.offsets)
     items = np.ascontiguousarray(log.items, np.int32)
     offsets = np.ascontiguousarray(log.offsets, np.int64)
     n_items = int(log.n_items)
@@ -113,7 +115,12 @@ def _flat(sequence: Iterable) -> np.ndarray | Sequence:
         raise InputError(
             f"a {type(sequence).__name__} has no order; give a flat list, string or array"
         )
+    refuse_masked(sequence)
     values = np.asarray(sequence) if hasattr(sequence, "__array__") else list(sequence)
+    if isinstance(values, list) and any(
+        issubclass(kind, np.ma.MaskedArray) for kind in set(map(type, values))
+    ):
+        refuse_masked(np.ma.masked)
     if isinstance(values, np.ndarray) and values.ndim != 1:
         raise InputError(
             f"the sequence has {values.ndim} dimensions; give one flat sequence, row by row"
@@ -121,6 +128,15 @@ def _flat(sequence: Iterable) -> np.ndarray | Sequence:
     if not len(values):
         raise InputError("the sequence is empty; give at least one element")
     return values
+
+
+def refuse_masked(values: object) -> None:
+    """Raise InputError for a masked array: its values under the mask would be counted."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(
+            "a masked array has values that are not there; give those that are,"
+            " as with compressed()"
+        )
 
 
 def _family(kind: type) -> type:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from types import ModuleType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs.entropy.arrays import Histories, check_whole, log_arrays
-from perflaw.logs.readers import require
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -52,8 +50,7 @@ class ByUser(NamedTuple):
 
 def load_kernels(name: str = "kernels") -> ModuleType:
     """Import a module of compiled loops, when it is first needed: it imports numba."""
-    require("numba", "an entropy of sequences")
-    return import_module(f"perflaw.logs.entropy.{name}")
+    return require(f"perflaw.logs.entropy.{name}")
 
 
 def run_in_threads(task: Callable[[Piece], Result], pieces: Iterable[Piece]) -> list[Result]:

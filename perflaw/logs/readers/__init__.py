@@ -12,10 +12,10 @@ from pathlib import Path
 
 from perflaw.errors import InputError
 from perflaw.logs.readers import files, frames, json_lines, text
-from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Findings, ReadOptions, require
+from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Findings, ReadOptions
 from perflaw.logs.readers.sniffing import read_sample
 
-__all__ = ["ALL_UNITS", "LAYOUTS", "Columns", "ReadOptions", "read", "require"]
+__all__ = ["ALL_UNITS", "LAYOUTS", "Columns", "ReadOptions", "read"]
 
 
 def read(source, options: ReadOptions | None = None) -> Columns:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs.readers import clocks
 from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
 from perflaw.logs.readers.options import (
@@ -32,7 +32,6 @@ from perflaw.logs.readers.options import (
     ReadOptions,
     clip,
     is_missing,
-    require,
 )
 from perflaw.logs.readers.times import to_seconds
 
@@ -55,7 +54,7 @@ def is_here() -> bool:
 @contextmanager
 def session(label: str) -> Iterator:
     """A connection with temporary files of its own; its complaints become one line of ours."""
-    duckdb = require("duckdb", f"{label}: reading this")
+    duckdb = require("duckdb")
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
         config = {
             "temp_directory": scratch,
@@ -448,7 +447,7 @@ def _has_short_lines(block: bytes) -> bool:
 
 def _read_plain(path, table, roles, scan, label, options, findings) -> Columns | None:
     """The file by the engine's own reader; None if it read another number of rows than lines."""
-    duckdb = require("duckdb", label)
+    duckdb = require("duckdb")
     dialect = table.dialect
     quote = '"' if dialect.quoting and scan.quotes else ""
     notes, guesses = list(findings.notes), list(findings.guesses)

@@ -12,8 +12,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from perflaw.errors import InputError
-from perflaw.logs.readers.options import require
+from perflaw.errors import InputError, require
 
 EXPORT = "export the table as CSV or Parquet, and name that file"
 KINDS = (  # offset, first bytes, what it is and how to mend it
@@ -146,7 +145,7 @@ def _unpack_with(opener, path: Path, plain: Path, name: str) -> Path:
 
 
 def _unpack_zstd(path: Path, plain: Path) -> Path:
-    zstandard = require("zstandard", f"{path} is packed with zstd, which")
+    zstandard = require("zstandard")
     try:
         with open(path, "rb") as packed, open(plain, "wb") as file:
             frame = zstandard.ZstdDecompressor().decompressobj(read_across_frames=False)

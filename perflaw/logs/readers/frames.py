@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
-from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, require
+from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
 from perflaw.logs.readers.times import resolution_of
@@ -75,7 +75,7 @@ def read_parquet(
     paths: Sequence[Path], label: str, options: ReadOptions, findings: Findings
 ) -> Columns:
     """Read a Parquet file, or parts of one kind in the order given."""
-    require("duckdb", f"{label} is Parquet, which")
+    require("duckdb")
     options.refuse_unused(f"{label} is Parquet, which", "delimiter", "header")
     patterns = [engine.escape_path(path) for path in paths]
     with engine.session(label) as connection:

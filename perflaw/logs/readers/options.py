@@ -139,18 +139,6 @@ def is_missing(text: str) -> bool:
     return len(text) <= 4 and text.lower() in MISSING
 
 
-def require(module: str, purpose: str):
-    """Import a module of the extra `logs`, or say in one line which package is missing."""
-    import importlib
-
-    try:
-        return importlib.import_module(module)
-    except ImportError:
-        raise InputError(
-            f"{purpose} needs the package {module}; install it with pip install 'perflaw[logs]'"
-        ) from None
-
-
 def clip(value, width: int = 60) -> str:
     """A value as it is shown in a message: on one line, and short."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: width + 1])

@@ -17,7 +17,7 @@ NOUNS = {  # what a row is about; ids before names, the first that is there is t
     "item": "item product movie book track song video article asin parentasin sku stockcode "
     "venue poi location business game app aid song artist news",
 }
-SHORT = {"user": ("uid", "u", "userno"), "item": ("iid", "itemno", "i")}
+SHORT = {"user": ("uid", "userno"), "item": ("iid", "itemno")}
 TIMES = (
     "timestamp time ts datetime date unixreviewtime unixtimestamp unixtime epoch eventtime "
     "eventtimestamp eventdate createdat utctime invoicedate timestampms timems timestamps times"

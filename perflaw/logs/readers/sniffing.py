@@ -200,8 +200,8 @@ def _guess_delimiter(lines, dialect, label) -> str:
         ]
     if even:
         named = [mark for mark in even if _has_roles(lines[0], mark, dialect.ruled)]
-        marks = [mark for mark in even if mark in QUOTED]
-        if len(marks) > 1 and len(even) == len(marks) and not named:
+        marks = [mark for mark in even if mark.strip(" ")]
+        if len(marks) > 1 and not named:
             said = " or ".join(map(repr, marks))
             raise InputError(f"{label} may be split at {said}; say which with delimiter=")
         return (named or even)[0]
@@ -311,37 +311,43 @@ def _refuse_title(rows, number, label) -> None:
 
 
 def _has_header(rows, label, options) -> bool:
-    first = [_split_type(cell)[0] for cell in rows[0]]
+    """Is the first row a header? By known names, and by how it differs from the rows below."""
+    pairs = [_split_type(cell) for cell in rows[0]]
+    first = [name for name, _ in pairs]
     body = [row for row in rows[1:] if len(row) == len(first)]
     named = [name for name in options.named.values() if name and not name.isdigit()]
-    if any(role_of(name) for name in first) or any(name in first for name in named):
+    if any(name in first for name in named) or any(kind for _, kind in pairs):
         return True
-    if first[0] == "" and all(first[1:]) and not any(row[0] == "" for row in body):
+    if first[0] == "" and all(first[1:]) and body and all(row[0] for row in body):
         return True  # a table with its index, as pandas writes it
     kinds = [_kind(cell) for cell in first]
-    differs = [
-        k
-        for k, kind in enumerate(kinds)
-        if body and all(_kind(row[k]) not in (kind, None) for row in body)
-    ]
-    counted = [str(k) for k in range(len(first))]
-    looks_counted = 2 < len(first) < 5 and first in (
-        counted,
-        [str(k + 1) for k in range(len(first))],
-    )
+    below = [{_kind(row[k]) for row in body} - {None} for k in range(len(first))]
+    differs = [k for k, kind in enumerate(kinds) if below[k] and kind not in below[k]]
+    alike = [k for k, kind in enumerate(kinds) if kind in ("number", "date") and below[k] == {kind}]
+    roles = {role_of(name) for name in first} - {None}
+    if roles and not alike and (differs or {"user", "item"} <= roles or not body):
+        return True
+    if _is_counted(first) and body:
+        alike, differs = [], list(range(len(first)))
     above_words = [k for k in differs if kinds[k] == "number"]
     alone = len(body) < 2 and len(above_words) < len(first)  # one row says little
-    if (above_words and not alone) or (looks_counted and body):
-        raise InputError(
-            f"{label}: the first line ({clip(', '.join(first))}) is numbers, perhaps the names of "
-            "columns; say which with header=True or header=False, and name the columns with "
-            "user=, item= and time="
-        )
-    if "number" in kinds and (not differs or (above_words and alone)):
+    if above_words and not alone:
+        raise _ask_for_header(label, first, "is numbers, perhaps the names of columns")
+    if not roles and "number" in kinds and (not differs or above_words):
         return False
-    raise InputError(
-        f"{label}: the first line ({clip(', '.join(first))}) may be a header or a row; say which "
-        "with header=True or header=False, and name the columns with user=, item= and time="
+    raise _ask_for_header(label, first, "may be a header or a row")
+
+
+def _is_counted(first: list[str]) -> bool:
+    """Are these 0, 1, 2 or 1, 2, 3, … as columns without names are called?"""
+    counted = [[str(k + start) for k in range(len(first))] for start in (0, 1)]
+    return 2 < len(first) < 5 and first in counted
+
+
+def _ask_for_header(label, first, what) -> InputError:
+    return InputError(
+        f"{label}: the first line ({clip(', '.join(first))}) {what}; say which with header=True or "
+        "header=False, and name the columns with user=, item= and time="
     )
 
 

@@ -9,7 +9,7 @@ from perflaw.errors import InputError
 from perflaw.logs.readers import engine, whole_numbers
 from perflaw.logs.readers.arrays import RawRows, sort_rows
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions
-from perflaw.logs.readers.records import split_records
+from perflaw.logs.readers.records import is_number, split_records
 from perflaw.logs.readers.roles import Roles, choose_roles, plain_name, role_of
 from perflaw.logs.readers.sequences import (
     expand_lists,
@@ -142,6 +142,8 @@ def _is_header(cells, fields, words) -> bool:
     ]
     if len(set(names)) > 1 and all(name in words for name in names):
         return True
+    if any(is_number(field.strip()) for field in fields):
+        return False
     item = _split_type(cells[1])[0]
     return role_of(user) == "user" and role_of(item) == "item" and plain_name(item) != user
 

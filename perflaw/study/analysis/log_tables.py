@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,15 @@ from perflaw.logs import datasets
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, global_time, leave_one_out
 from perflaw.models import ranking
-from perflaw.paths import HOME
+from perflaw.paths import study_folder
 from perflaw.study.analysis import entropy_tables
 
-LOG_TABLES_FOLDER = HOME / "data" / "logs"
 TIES_REVERSED = "ties reversed"
+
+
+def log_tables_folder() -> Path:
+    """Find the folder of the recorded tables, data/logs/ of the clone."""
+    return study_folder() / "data" / "logs"
 
 
 def load_study_logs(names: Iterable[str] = ()) -> dict[str, InteractionLog]:
@@ -32,7 +37,7 @@ def load_study_logs(names: Iterable[str] = ()) -> dict[str, InteractionLog]:
     """
     logs = {}
     for name in names or datasets.available_logs():
-        path = HOME / name
+        path = study_folder() / name
         if path.is_file():
             log = datasets.load_log(path)
             logs[log.name] = log
@@ -46,7 +51,7 @@ def with_recorded_logs(name: str, measured: pd.DataFrame) -> pd.DataFrame:
 
     `measured` is a table with a column `log`, made by ``RECORDED_TABLES[name]``.
     """
-    recorded = pd.read_csv(LOG_TABLES_FOLDER / f"{name}.csv")
+    recorded = pd.read_csv(log_tables_folder() / f"{name}.csv")
     others = recorded[~recorded["log"].isin(measured["log"])]
     return pd.concat([measured, others], ignore_index=True)
 
