@@ -1,7 +1,7 @@
 """Make data/probes.csv: cheap probes of the training parts that `quality` changes, for the logs in the folder PERFLAW_DATA that are named.
 
 A probe is a model without weights, fitted to the training part and asked for the validation targets: NDCG@10 of a first-order Markov
-chain, and `quality.cross_entropy`.
+chain, and `cross_entropy.bigram_cross_entropy`.
 """
 
 import sys
