@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer

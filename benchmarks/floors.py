@@ -4,9 +4,10 @@ import sys
 
 import pandas as pd
 
-from perflaw.logs import datasets, measures
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs import datasets
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import baselines, ranking
+from perflaw.paths import study_folder
 
 
 def main():
@@ -28,7 +29,7 @@ def main():
                     }
             rows.append({"log": name, "recommender": recommender} | told)
             print(*rows[-1].values(), flush=True)
-    path = measures.FOLDER.parent / "floors.csv"
+    path = study_folder() / "data" / "floors.csv"
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 

@@ -15,7 +15,7 @@ from training import head, row  # the benchmark beside this one
 
 from perflaw.laws import families
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.models.training import trainer
 
 MEMBERS = 8

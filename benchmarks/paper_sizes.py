@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer

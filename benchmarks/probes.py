@@ -1,7 +1,7 @@
 """Make data/probes.csv: cheap probes of the training parts that `quality` changes, for the logs in the folder PERFLAW_DATA that are named.
 
 A probe is a model without weights, fitted to the training part and asked for the validation targets: NDCG@10 of a first-order Markov
-chain, and `quality.cross_entropy`.
+chain, and `cross_entropy.bigram_cross_entropy`.
 """
 
 import sys
@@ -9,14 +9,16 @@ import sys
 import pandas as pd
 from tqdm import tqdm
 
-from perflaw.logs import datasets, measures
+from perflaw.logs import datasets
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models import baselines, ranking
 from perflaw.models.sweeps import runner
+from perflaw.paths import study_folder
+from perflaw.study.analysis import cross_entropy
 
 
 def main(names):
-    path, rows = measures.FOLDER.parent / "probes.csv", []
+    path, rows = study_folder() / "data" / "probes.csv", []
     points = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
     for name in names:
         log = datasets.load_log(name)
@@ -30,7 +32,7 @@ def main(names):
                     **{step: steps.get(step) for step in PERTURBATIONS},
                     "data_seed": data.seed,
                     "probe: Markov's NDCG@10": ranking.ndcg(markov),
-                    "probe: bigram's cross-entropy": measures.bigram_cross_entropy(split),
+                    "probe: bigram's cross-entropy": cross_entropy.bigram_cross_entropy(split),
                 }
             )
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

@@ -17,7 +17,7 @@ import torch
 
 from perflaw.errors import InputError
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import ranking
 from perflaw.models.training import trainer
 

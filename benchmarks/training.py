@@ -39,7 +39,8 @@ from torch.utils._pytree import tree_leaves
 
 from perflaw.laws import families
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models import backbones
 from perflaw.models.training import trainer
 

@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from perflaw.logs import synthetic
-from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import ranking
 from perflaw.models.training import checkpoints, trainer
 

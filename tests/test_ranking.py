@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import baselines, ranking
 from perflaw.models.ranking import RankedTargets
 

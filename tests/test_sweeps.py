@@ -31,7 +31,7 @@ from click.testing import CliRunner
 from perflaw.cli.main import main
 from perflaw.cli.sweep import executor_at
 from perflaw.errors import InputError
-from perflaw.logs import datasets, interaction_log, synthetic
+from perflaw.logs import datasets, interaction_log, splits, synthetic
 from perflaw.models.sweeps import cost_model, runner
 from perflaw.models.training import heartbeat, trainer
 
@@ -1106,7 +1106,7 @@ def test_a_sample_of_a_log_is_a_smaller_log(log):
 
 
 def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
-    split, config = interaction_log.leave_one_out(log), trainer.make_config(**SETTINGS)
+    split, config = splits.leave_one_out(log), trainer.make_config(**SETTINGS)
     before = trainer._digest(
         trainer.SCHEMA, vars(config), log.hash, split.rule, split.hash, split.log.order
     )

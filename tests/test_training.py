@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from perflaw.errors import InputError
 from perflaw.logs import datasets, synthetic
-from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.training import trainer
 from perflaw.models.training.trainer import EpochBatches, make_config

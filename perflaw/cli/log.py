@@ -20,7 +20,8 @@ from perflaw.cli.options import (
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
-    from perflaw.logs.interaction_log import InteractionLog, Split
+    from perflaw.logs.interaction_log import InteractionLog
+    from perflaw.logs.splits import Split
 
 
 @click.command()
@@ -45,7 +46,7 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
       guesses       a sentence for each guess that was made
       notes         a sentence for what was left out or looks odd
     """  # noqa: D301 (click reads the escape)
-    from perflaw.logs import interaction_log
+    from perflaw.logs import splits
 
     interactions = load_log(log, options)
     if as_json:
@@ -58,8 +59,8 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
             }
         )
         return
-    leave_one_out, no_leave_one_out = _if_possible(interaction_log.leave_one_out, interactions)
-    global_time, no_global_time = _if_possible(interaction_log.global_time, interactions)
+    leave_one_out, no_leave_one_out = _if_possible(splits.leave_one_out, interactions)
+    global_time, no_global_time = _if_possible(splits.global_time, interactions)
     _echo_summary(interactions, leave_one_out, quiet)
     click.echo("\nwhat would be done")
     if leave_one_out:

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from perflaw.logs.interaction_log import Split, concatenated_ranges
+from perflaw.logs.histories import concatenated_ranges
+from perflaw.logs.splits import Split
 from perflaw.models.ranking import Scorer
 
 RECENT = 0.1  # share of the training part that recent popularity looks at

@@ -25,7 +25,9 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import InteractionLog, Split, concatenated_ranges
+from perflaw.logs.histories import concatenated_ranges
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
 
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
 USERS, ITEMS = 256, 1 << 15  # scored at a time

@@ -39,7 +39,8 @@ from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
-from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split, global_time, leave_one_out
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import cost_model
 from perflaw.models.training import trainer

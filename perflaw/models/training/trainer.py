@@ -36,7 +36,8 @@ from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.logs import measures
-from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.backbones import Architecture, Layout
 from perflaw.models.training import checkpoints

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs import interaction_log
-from perflaw.logs.interaction_log import from_histories, global_time, leave_one_out, read_log
+from perflaw.logs import histories
+from perflaw.logs.interaction_log import from_histories, read_log
+from perflaw.logs.splits import global_time, leave_one_out
 from perflaw.models import ranking
 
 DATA = os.environ.get("PERFLAW_DATA")
@@ -55,7 +56,8 @@ def test_summary_against_plain_code(seed):
         len({row[1] for row in rows}),
         len(rows),
     )
-    assert told["repeats"] == pytest.approx(np.mean(repeats)) and log.repeats.tolist() == repeats
+    assert told["repeats"] == pytest.approx(np.mean(repeats))
+    assert log.repeats.tolist() == repeats
     assert told["density"] == pytest.approx(len(seen) / (40 * told["items"]))
     assert told["ties"] == pytest.approx(ties / len(rows))
     assert told["duplicates"] == len(rows) - len(set(rows))
@@ -74,13 +76,25 @@ def test_work_in_blocks_changes_nothing(monkeypatch):
     log = random_log(1)
     once = log.hash, leave_one_out(log).hash, log.summary()
     for block in (1, 7, 100):
-        monkeypatch.setattr(interaction_log, "BLOCK", block)
+        monkeypatch.setattr(histories, "BLOCK", block)
         again = replace(log)
         assert (again.hash, leave_one_out(again).hash, again.summary()) == once
 
 
+def test_a_log_and_a_split_describe_themselves():
+    log = replace(random_log(0), name="<b>")
+    html = log._repr_html_()
+    assert "<caption>Interaction log &lt;b&gt;</caption>" in html
+    assert f"<th scope='row'>tokens</th><td>{log.tokens:,}</td>" in html
+    split = leave_one_out(log)
+    targets = split.summary()["test_targets"]
+    assert repr(split).endswith(f"{targets} targets to validate and {targets} to test on>")
+    assert f"<th scope='row'>test targets</th><td>{targets}</td>" in split._repr_html_()
+    assert "ties" not in replace(log, timestamps=None)._repr_html_()
+
+
 def test_from_histories_refuses():
-    for histories, times in (
+    for items, times in (
         ([], None),
         ([[]], None),
         ([["a", "b"]], [[2e9, 1e9]]),
@@ -88,7 +102,7 @@ def test_from_histories_refuses():
         ([["a"]], [[1.0, 2.0]]),
     ):
         with pytest.raises(InputError):
-            from_histories(histories, times)
+            from_histories(items, times)
 
 
 # ---------------------------------------------------------------- the hash
@@ -183,9 +197,11 @@ def test_filters_against_plain_code(seed):
 
 def test_filters_keep_codes_and_compact_renews_them():
     log = random_log(0).min_length(20)
-    assert log.n_items == random_log(0).n_items and log.k_core(3).last(5).n_items == log.n_items
+    assert log.n_items == random_log(0).n_items
+    assert log.k_core(3).last(5).n_items == log.n_items
     small = from_histories([["a", "b", "c"], ["c", "b"]]).last(1)
-    assert small.n_items == 3 and small.compact().n_items == 2
+    assert small.n_items == 3
+    assert small.compact().n_items == 2
     assert lists(small.compact()) == lists(small)
 
 
@@ -206,7 +222,8 @@ def test_sample_of_time():
     log = random_log(2)
     late = log.sample_time(0.4)
     cut = late.timestamps.min()
-    assert late.tokens >= 0.4 * log.tokens and late.tokens == (log.timestamps >= cut).sum()
+    assert late.tokens >= 0.4 * log.tokens
+    assert late.tokens == (log.timestamps >= cut).sum()
     assert late.tokens - (late.timestamps == cut).sum() < 0.4 * log.tokens
     spans = [log.sample_time(0.4, seed) for seed in range(5)]
     assert len({span.timestamps.min() for span in spans}) > 1
@@ -258,9 +275,10 @@ def test_leave_one_out():
     split = leave_one_out(log)
     assert lists(split.train) == [["a", "b"], ["a", "b"], ["b"], ["a"]]
     assert split.train.n_items == 4
-    names = lambda targets: [
-        str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets
-    ]
+
+    def names(targets):
+        return [str(split.log.item_ids[split.log.items[t]]) if t >= 0 else None for t in targets]
+
     assert names(split.validation) == ["c", None, "c", None]
     assert names(split.test) == ["d", None, "a", None]
     assert split.summary()["untrained"] == 0.5  # d
@@ -326,7 +344,8 @@ def test_most_popular_against_plain_code(repeats):
 
 def test_metrics():
     ranks = np.array([1, 2, 2.5, 11, 3])
-    assert ranking.hit_rate(ranks, 10) == 0.8 and ranking.hit_rate(ranks, 2) == 0.4
+    assert ranking.hit_rate(ranks, 10) == 0.8
+    assert ranking.hit_rate(ranks, 2) == 0.4
     assert ranking.ndcg(ranks, 3) == pytest.approx(
         (1 + 1 / np.log2(3) + 1 / np.log2(3.5) + 0.5) / 5
     )

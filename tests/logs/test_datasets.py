@@ -60,23 +60,27 @@ def cached(tmp_path):
 
 def test_downloaded_once_converted_once(publisher, tmp_path):
     log = datasets.load_log("ml-x")
-    assert (log.n_users, log.tokens, log.name) == (2, 3, "ml-x") and log.timestamps[0] == 978300760
+    assert (log.n_users, log.tokens, log.name) == (2, 3, "ml-x")
+    assert log.timestamps[0] == 978300760
     assert cached(tmp_path) == ["ml.parquet", "ml.zip"]
     (tmp_path / "cache" / "ml-x.zip").unlink()
-    assert datasets.load_log("ml-x").hash == log.hash and publisher.requests == 1
+    assert datasets.load_log("ml-x").hash == log.hash
+    assert publisher.requests == 1
 
 
 def test_an_archive_put_there_by_hand_is_used(publisher, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "ml-x.zip").write_bytes(publisher.body)
-    assert datasets.load_log("ml-x").tokens == 3 and publisher.requests == 0
+    assert datasets.load_log("ml-x").tokens == 3
+    assert publisher.requests == 0
 
 
 def refused(told):
     with pytest.raises(InputError, match=told) as caught:
         datasets.load_log("ml-x")
     message = str(caught.value)
-    assert "\n" not in message and "put it, as ml-x.zip, into" in message
+    assert "\n" not in message
+    assert "put it, as ml-x.zip, into" in message
 
 
 def test_wrong_checksum(publisher, tmp_path):
@@ -114,7 +118,8 @@ def test_archives_that_do_not_hold_the_log(publisher, tmp_path, monkeypatch, bod
     assert cached(tmp_path) == [
         "ml.zip"
     ]  # the archive is as published; nothing was written from it
-    assert not (tmp_path / "ratings.dat").exists() and not os.path.exists("/etc/ratings.dat")
+    assert not (tmp_path / "ratings.dat").exists()
+    assert not os.path.exists("/etc/ratings.dat")
 
 
 def test_a_failed_conversion_leaves_nothing(publisher, tmp_path, monkeypatch):
@@ -168,7 +173,8 @@ def test_unknown_names(folder):
     for name, told in (
         (
             "nonesuch",
-            "there is no log 'nonesuch': name a file, or one of synthetic, ml-100k, ml-1m; the folder PERFLAW_DATA has shop",
+            "there is no log 'nonesuch': name a file, or one of synthetic, ml-100k, ml-1m;"
+            " the folder PERFLAW_DATA has shop",
         ),
         ("nonesuch.csv", "nonesuch.csv does not exist"),
         (str(folder), "is a folder"),

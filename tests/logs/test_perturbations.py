@@ -7,7 +7,7 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process
 
 STRENGTHS = {  # weak, strong
@@ -37,14 +37,15 @@ def test_only_the_training_part_changes(split, name):
     for strength in STRENGTHS[name]:
         changed = perturbations.apply(split, name, strength, 1)
         train = changed.train
-        assert (
-            changed.log is split.log
-            and changed.test is split.test
-            and changed.validation is split.validation
-        )
-        assert train.n_items == split.train.n_items and train.items.dtype == np.int32
-        assert train.offsets[0] == 0 and train.offsets[-1] == train.tokens == len(train.timestamps)
-        assert len(train.user_ids) == train.n_users and (train.lengths > 0).all()
+        assert changed.log is split.log
+        assert changed.test is split.test
+        assert changed.validation is split.validation
+        assert train.n_items == split.train.n_items
+        assert train.items.dtype == np.int32
+        assert train.offsets[0] == 0
+        assert train.offsets[-1] == train.tokens == len(train.timestamps)
+        assert len(train.user_ids) == train.n_users
+        assert (train.lengths > 0).all()
         assert len(set(train.user_ids.tolist())) == train.n_users
         within = np.ones(train.tokens, bool)
         within[train.offsets[:-1]] = False
@@ -80,7 +81,7 @@ def test_duplicate_users(split):
     before, after = apply(split, "duplicate_users", 1.5)
     assert after.n_users == round(2.5 * before.n_users)
     copies = Counter(tuple(after.history(u)) for u in range(after.n_users))
-    assert set(copies[tuple(before.history(u))] // 2 for u in range(before.n_users)) <= {1, 2, 3}
+    assert {copies[tuple(before.history(u))] // 2 for u in range(before.n_users)} <= {1, 2, 3}
     assert all(copies[tuple(before.history(u))] >= 2 for u in range(before.n_users))
     assert after.items[: before.tokens].tolist() == before.items.tolist()
 
@@ -132,7 +133,8 @@ def test_truncate_sample_time_and_k_core(split):
     before, late = apply(split, "sample_time", 0.4)
     assert late.timestamps.min() == np.sort(before.timestamps)[-late.tokens]
     core = apply(split, "k_core", 40)[1]
-    assert core.lengths.min() >= 40 and min(Counter(core.items.tolist()).values()) >= 40
+    assert core.lengths.min() >= 40
+    assert min(Counter(core.items.tolist()).values()) >= 40
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process, same_rate, same_size
 
 PROCESSES = [
@@ -51,7 +51,7 @@ def test_popularity_does_not_depend_on_the_knobs():
 
 @pytest.mark.parametrize("process", PROCESSES)
 def test_logs_follow_the_process(process):
-    """Counts of pairs of items against their probability, both sorted, as items are renumbered at random."""
+    """Counts of pairs against their probability, both sorted, as items are renumbered."""
     log, truth = process.sample(n_users=20_000, mean_length=30, seed=3)
     assert truth == process.truth
     within = np.ones(log.tokens - 1, bool)
@@ -77,11 +77,9 @@ def test_first_items_are_stationary():
 
 def test_sample():
     log = Process().sample(500, mean_length=20, min_length=4, seed=2).log
-    assert (
-        log.n_users == 500
-        and log.lengths.min() >= 4
-        and log.lengths.mean() == pytest.approx(20, rel=0.1)
-    )
+    assert log.n_users == 500
+    assert log.lengths.min() >= 4
+    assert log.lengths.mean() == pytest.approx(20, rel=0.1)
     assert (
         log.hash
         == Process().sample(500, 20, 4, 2).log.hash
@@ -119,10 +117,10 @@ def test_negative_controls():
     assert [log.n_users for log, _ in one_rate] == [100, 400]
     one_size = same_size(rates=(4.0, 5.0), n_users=300, seed=1)
     (a, first), (b, second) = one_size
-    assert first.entropy_rate == pytest.approx(4.0) and second.entropy_rate == pytest.approx(5.0)
-    assert (
-        a.offsets.tolist() == b.offsets.tolist() and a.timestamps.tolist() == b.timestamps.tolist()
-    )
+    assert first.entropy_rate == pytest.approx(4.0)
+    assert second.entropy_rate == pytest.approx(5.0)
+    assert a.offsets.tolist() == b.offsets.tolist()
+    assert a.timestamps.tolist() == b.timestamps.tolist()
     assert first.shannon == pytest.approx(second.shannon)
 
 
