@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import grids, results
 from perflaw.paths import HOME
 from perflaw.report import forecast
 from perflaw.report.prior import PRIOR_FILE
@@ -31,7 +31,7 @@ GRIDS = ("survey", "laptop")
 def surfaces() -> dict[tuple, pd.DataFrame]:
     """Runs of SASRec of the grids GRIDS by log and loss, which differ in layers, dimension, seed and share of the users alone."""
     runs = pd.concat(
-        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
+        [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))],
         ignore_index=True,
     ).drop_duplicates("key")
     others = [name for name in PERTURBATIONS if name != "sample_users"]
@@ -44,8 +44,8 @@ def surfaces() -> dict[tuple, pd.DataFrame]:
     ]
     found = {}
     for grid in GRIDS:
-        settings = runner.read_grid(grid)["settings"]
-        for log, rows in runner.filter_runs(runs, settings).groupby("log", sort=False):
+        settings = grids.read_grid(grid)["settings"]
+        for log, rows in results.filter_runs(runs, settings).groupby("log", sort=False):
             if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2:
                 found[log, settings["loss"]] = rows.reset_index(drop=True)
     return found
@@ -140,11 +140,15 @@ def write_prior(prior: dict):
     """Write the prior, as far as its digits say something, beside where it was from."""
     stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))
     stored["coefficients"] = {
-        name: [float(f"{value[0]:.3g}"), float(f"{value[1]:.2g}")] if isinstance(value, tuple) else value
+        name: [float(f"{value[0]:.3g}"), float(f"{value[1]:.2g}")]
+        if isinstance(value, tuple)
+        else value
         for name, value in prior.items()
     }
     text = json.dumps(stored, indent=1)
-    text = re.sub(r"\[\s+([^\[\]]*?)\s+\]", lambda match: "[" + " ".join(match[1].split()) + "]", text)
+    text = re.sub(
+        r"\[\s+([^\[\]]*?)\s+\]", lambda match: "[" + " ".join(match[1].split()) + "]", text
+    )
     PRIOR_FILE.write_text(text + "\n", encoding="utf-8")
 
 

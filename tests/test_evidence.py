@@ -6,7 +6,8 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.laws import families
-from perflaw.models.sweeps import runner
+from perflaw.logs import perturbations
+from perflaw.models.sweeps import results
 from perflaw.study.analysis import evidence
 
 
@@ -30,7 +31,7 @@ def drawn(sigma, n_seeds=40, seed=0):
 
 
 def test_noise_is_recovered():
-    assert evidence.seed_sd_by_log(runner.aggregate_seeds(drawn(0.05)))["drawn"] == pytest.approx(
+    assert evidence.seed_sd_by_log(results.aggregate_seeds(drawn(0.05)))["drawn"] == pytest.approx(
         5, rel=0.06
     )
 
@@ -45,7 +46,7 @@ def test_steps_are_recovered_and_their_errors_are_right():
     }
     off = []
     for seed in range(60):
-        found = evidence.marginal_gains(runner.aggregate_seeds(drawn(0.03, 3, seed)), level=0.9)
+        found = evidence.marginal_gains(results.aggregate_seeds(drawn(0.03, 3, seed)), level=0.9)
         known = np.array(
             [truth[axis, larger] for axis, larger in zip(found["axis"], found["larger"])]
         )
@@ -59,18 +60,18 @@ def test_steps_are_recovered_and_their_errors_are_right():
 def test_cells_without_both_ends_are_left_out():
     runs = drawn(0.02, 2)
     runs = runs[~((runs["n_layers"] == 4) & (runs["d_emb"] > 8))]
-    found = evidence.marginal_gains(runner.aggregate_seeds(runs))
+    found = evidence.marginal_gains(results.aggregate_seeds(runs))
     assert found.query("axis == 'n_layers' and larger == 4")["pairs"].item() == 1
 
 
 def test_without_seeds_there_is_no_noise():
     with pytest.raises(InputError, match="no cell of drawn was run with two seeds"):
-        evidence.marginal_gains(runner.aggregate_seeds(drawn(0.02, 1)))
+        evidence.marginal_gains(results.aggregate_seeds(drawn(0.02, 1)))
 
 
 def test_a_level_must_be_one():
     with pytest.raises(InputError, match="level"):
-        evidence.marginal_gains(runner.aggregate_seeds(drawn(0.02, 2)), level=90)
+        evidence.marginal_gains(results.aggregate_seeds(drawn(0.02, 2)), level=90)
 
 
 def test_what_holds_under_one_split_is_asked_of_the_other():
@@ -149,7 +150,7 @@ def swept(backbones=("sasrec", "llama"), sigma=0.0, seeds=2, seed=0, bend=0.03):
                             "NDCG@10": y,
                         }
                     )
-    return pd.DataFrame(rows).assign(**dict.fromkeys(runner.PERTURBATIONS, np.nan))
+    return pd.DataFrame(rows).assign(**dict.fromkeys(perturbations.PERTURBATIONS, np.nan))
 
 
 def halves(table):
@@ -487,7 +488,7 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
                         }
                     )
     runs = pd.DataFrame(rows).assign(
-        **{name: np.nan for name in runner.PERTURBATIONS if name != "sample_users"}
+        **{name: np.nan for name in perturbations.PERTURBATIONS if name != "sample_users"}
     )
     found = evidence.fit_with_data(
         runs, families.sum_of_powers(axes=("n_layers", "d_emb", "tokens")), ("log-loss",)
@@ -510,7 +511,9 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
         and study["learning_rate"].nunique() == 1
     )
     assert (
-        evidence.select_full_data_runs(study, log="ml-100k", d_emb=32)[list(runner.PERTURBATIONS)]
+        evidence.select_full_data_runs(study, log="ml-100k", d_emb=32)[
+            list(perturbations.PERTURBATIONS)
+        ]
         .isna()
         .all(axis=None)
     )

@@ -156,7 +156,7 @@ def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
 
 def _echo_ranking(split: Split) -> None:
     """Print how items would be ranked, and the metrics of the most popular ones."""
-    from perflaw.models import ranking
+    from perflaw.models import ranking, ranking_metrics
 
     popularity = ranking.item_popularity(split)
     ranks = ranking.rank_by_item_scores(popularity, split, split.test)
@@ -164,7 +164,9 @@ def _echo_ranking(split: Split) -> None:
     if ranking.removes_seen(split):
         removed = "without those of the user's training part, as nothing repeats"
     _echo_row("ranking", f"of all {split.log.n_items:,} items, {removed}")
-    metrics = f"HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}"
+    metrics = (
+        f"HR@10 {ranking_metrics.hit_rate(ranks):.4f}, NDCG@10 {ranking_metrics.ndcg(ranks):.4f}"
+    )
     _echo_row("floor", f"most popular: {metrics}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws import families, fitting, optimum
-from perflaw.models.sweeps import cost_model, runner
+from perflaw.models.sweeps import cost_model, results
 from perflaw.report.findings import (
     AXIS_LABELS,
     METRICS,
@@ -71,7 +71,7 @@ def draw_conclusions(
         For a level that is not between 0 and 1.
     """
     fitting.check_level(level)
-    runs = runner.select_whole_log(runs)
+    runs = results.select_whole_log(runs)
     done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
     unfinished = len(runs) - len(done)
     if reason := _too_little(done):

@@ -20,9 +20,9 @@ from scipy.stats import false_discovery_control, kendalltau, ttest_1samp
 from scipy.stats import t as student
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.tables import read_table
 from perflaw.laws import families, fitting
 from perflaw.laws.families import Law
+from perflaw.logs.readers.tables import read_table
 from perflaw.paths import study_folder
 
 SURFACE = ["log", "backbone", "split"]

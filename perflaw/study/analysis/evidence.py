@@ -16,7 +16,9 @@ from scipy.stats import norm, spearmanr
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed
 from perflaw.laws.fitting import check_level
-from perflaw.models.sweeps import runner
+from perflaw.logs import perturbations
+from perflaw.models import configuration
+from perflaw.models.sweeps import grids, results
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 DEFAULT_KIND = (
@@ -104,25 +106,25 @@ def marginal_gains(
 def load_study_runs() -> pd.DataFrame:
     """All runs of data/sweeps on real logs and all of their users, each once."""
     runs = pd.concat(
-        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
+        [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))],
         ignore_index=True,
     )
-    return runner.select_whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
+    return results.select_whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
         "key", ignore_index=True
     )
 
 
 def load_survey_runs() -> pd.DataFrame:
     """Of those the runs with the settings of the grid `survey`, whatever the backbone, size, split and data."""
-    return runner.filter_runs(
-        load_study_runs(), runner.read_grid("survey")["settings"]
+    return results.filter_runs(
+        load_study_runs(), grids.read_grid("survey")["settings"]
     ).reset_index(drop=True)
 
 
 def select_full_data_runs(runs: pd.DataFrame, **settings) -> pd.DataFrame:
     """Runs on whole training parts, layers apart unless `settings` says otherwise, that have these settings."""
-    plain = runs[runs[list(runner.PERTURBATIONS)].isna().all(axis=1)]
-    return runner.filter_runs(plain, {"shared_layers": False} | settings).reset_index(drop=True)
+    plain = runs[runs[list(perturbations.PERTURBATIONS)].isna().all(axis=1)]
+    return results.filter_runs(plain, {"shared_layers": False} | settings).reset_index(drop=True)
 
 
 def mean_surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:
@@ -134,7 +136,9 @@ def mean_surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFr
     plain = select_full_data_runs(runs)
     free = (*SURFACE, *families.AXES, "seed")
     fixed = [
-        name for name in runner.Config.__dataclass_fields__ if name in plain and name not in free
+        name
+        for name in configuration.Config.__dataclass_fields__
+        if name in plain and name not in free
     ]
     for of, here in plain.groupby(SURFACE):
         if vary := [name for name in fixed if here[name].nunique(dropna=False) > 1]:
@@ -265,7 +269,7 @@ def fit_with_data(
     Columns log, metric, points, scales (of data), r2, leave-one-out (per cent), floor (the same of the mean of all), p_D where the law has it. Logs with fewer than four scales, or
     too few points, are left out.
     """
-    others = [name for name in runner.PERTURBATIONS if name != "sample_users"]
+    others = [name for name in perturbations.PERTURBATIONS if name != "sample_users"]
     plain, rows = runs[runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)], []
     for log, here in plain.groupby("log", sort=False):
         here = here.assign(

@@ -18,7 +18,7 @@ from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, global_time, leave_one_out
-from perflaw.models import ranking
+from perflaw.models import ranking, ranking_metrics
 from perflaw.paths import study_folder
 from perflaw.study.analysis import entropy_tables
 
@@ -93,8 +93,8 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
                     "repeated": summary["repeated"],
                     "untrained": summary["untrained"],
                     "moved": moved,
-                    "HR@10": ranking.hit_rate(ranks),
-                    "NDCG@10": ranking.ndcg(ranks),
+                    "HR@10": ranking_metrics.hit_rate(ranks),
+                    "NDCG@10": ranking_metrics.ndcg(ranks),
                 }
             )
     return pd.DataFrame(rows)

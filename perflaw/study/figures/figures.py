@@ -1350,7 +1350,7 @@ def plot_outlook(
     one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None = None, narrow=False
 ):
     """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
-    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.draw_conclusions`, that metric; best: n_layers and d_emb; later: runs that came after,
+    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `conclusions.draw_conclusions`, that metric; best: n_layers and d_emb; later: runs that came after,
     columns n_layers, d_emb and the metric.
     """
     runs = pd.DataFrame(one["measured"])
@@ -1415,7 +1415,7 @@ def plot_outlook(
 
 
 def plot_doublings(by_metric: Mapping[str, Mapping], narrow=False):
-    """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `plot_doublings` of `report.draw_conclusions`."""
+    """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `plot_doublings` of `conclusions.draw_conclusions`."""
     figure, (axis,) = _grid(1, narrow, 1, 1, 1.9)
     names = {"tokens": "data", "n_layers": "layers N", "d_emb": "dimension d"}
     for place, (colour, (metric, gains)) in zip(

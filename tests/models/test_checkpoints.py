@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.splits import leave_one_out
-from perflaw.models import ranking
-from perflaw.models.training import checkpoints, trainer
+from perflaw.models import configuration, ranking
+from perflaw.models.training import checkpoints, loop, run_records, stacking, trainer
 
 FORK = multiprocessing.get_context("forkserver")
 KINDS = {
@@ -45,7 +45,7 @@ STEPS = 6 * 5  # of a run: epochs times batches
 
 
 def config(kind="sasrec, bce", **values):
-    return trainer.make_config(
+    return configuration.make_config(
         **{
             "n_layers": 2,
             "d_emb": 16,
@@ -82,21 +82,22 @@ def lasting(record):
 
 def stop_at(monkeypatch, step):
     """Let training end with KeyboardInterrupt before its step of that number."""
-    real, steps = trainer.step_in_turn, iter(range(10_000))
+    real, steps = stacking.step_in_turn, iter(range(10_000))
 
     def stops(*arguments):
         if next(steps) == step:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(trainer, "step_in_turn", stops)
+    monkeypatch.setattr(stacking, "step_in_turn", stops)
 
 
 def stopped(monkeypatch, c, split, folder, step):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         stop_at(patch, step)
-        trainer.train(c, split, folder, progress=False)
-    return checkpoints.path_of(folder, trainer.run_key(c, split))
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(c, split, folder, progress=False)
+    return checkpoints.path_of(folder, run_records.run_key(c, split))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -117,9 +118,9 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(split, tmp_path, monkeypatch, 
 def test_nothing_is_done_twice(split, tmp_path, monkeypatch, often):
     c, steps = config(), []
     stopped(monkeypatch, c, split, tmp_path, 17)
-    real = trainer.step_in_turn
+    real = stacking.step_in_turn
     monkeypatch.setattr(
-        trainer, "step_in_turn", lambda *arguments: steps.append(1) or real(*arguments)
+        stacking, "step_in_turn", lambda *arguments: steps.append(1) or real(*arguments)
     )
     record = trainer.train(c, split, tmp_path, progress=False)
     assert len(steps) == STEPS - 17
@@ -162,7 +163,7 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
         place=found.place._replace(seconds=1000.0),
         facts=found.facts | {"seconds": {"training": 5000.0, "validation": 70.0}},
     )
-    checkpoints.save(tmp_path, trainer.run_key(c, split), "cpu", long)
+    checkpoints.save(tmp_path, run_records.run_key(c, split), "cpu", long)
     seconds = trainer.train(c, split, tmp_path, progress=False)["seconds"]
     assert 6000 < seconds["training"] < 6100
     assert 70 < seconds["validation"] < 100
@@ -173,9 +174,10 @@ def test_a_stack_goes_on_too(split, tmp_path, monkeypatch, often):
         config(seed=seed, patience=patience) for seed, patience in ((0, None), (1, 1), (2, 3))
     ]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         stop_at(patch, 12)
-        trainer.train_stack(configs, split, tmp_path, progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train_stack(configs, split, tmp_path, progress=False)
     records = trainer.train_stack(configs, split, tmp_path, progress=False)
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]
 
@@ -184,12 +186,13 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
     configs = [config(seed=seed) for seed in range(3)]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
     stopped(monkeypatch, configs[1], split, tmp_path, 12)
-    sizes, real = [], trainer.fit_stack
-    monkeypatch.setattr(
-        trainer,
-        "fit_stack",
-        lambda group, *rest, **options: sizes.append(len(group)) or real(group, *rest, **options),
-    )
+    sizes, real = [], loop.fit_job
+
+    def counted(job, *rest, **options):
+        sizes.append(len(job.configs))
+        return real(job, *rest, **options)
+
+    monkeypatch.setattr(loop, "fit_job", counted)
     records = trainer.train_stack(configs, split, tmp_path, progress=False)
     assert sizes == [2, 1]
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]
@@ -198,7 +201,7 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
 def test_a_run_that_was_out_of_memory_goes_on(split, tmp_path, monkeypatch, often):
     c = config()
     whole = trainer.train(c, split, None, progress=False)
-    real, steps = trainer.step_in_turn, iter(range(100))
+    real, steps = stacking.step_in_turn, iter(range(100))
 
     def tight(*arguments):
         if next(steps) == 13:
@@ -206,7 +209,7 @@ def test_a_run_that_was_out_of_memory_goes_on(split, tmp_path, monkeypatch, ofte
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "step_in_turn", tight)
+        patch.setattr(stacking, "step_in_turn", tight)
         record = trainer.train(c, split, tmp_path, progress=False)
     assert record["status"].startswith("out of memory")
     assert checkpoints.path_of(tmp_path, record["key"]).exists()
@@ -264,10 +267,11 @@ def test_a_damaged_checkpoint_is_set_aside(split, tmp_path, monkeypatch, often, 
 def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, often):
     c, other = config(), config(seed=1)
     path = stopped(monkeypatch, c, split, tmp_path, 14)
-    os.replace(path, checkpoints.path_of(tmp_path, trainer.run_key(other, split)))
+    os.replace(path, checkpoints.path_of(tmp_path, run_records.run_key(other, split)))
     with pytest.warns(
         UserWarning,
-        match=f"its key is {trainer.run_key(c, split)}, not {trainer.run_key(other, split)}",
+        match=f"its key is {run_records.run_key(c, split)}, "
+        f"not {run_records.run_key(other, split)}",
     ):
         trainer.train(other, split, tmp_path, progress=False)
 
@@ -309,7 +313,10 @@ def kill():
 
 
 def dies(c, split, folder, where, step):
-    """Train in a process that kills itself: before a step, in validation, in a write, or between the record and the end."""
+    """Train in a process that kills itself.
+
+    That is before a step, in validation, in a write, or between the record and the end.
+    """
     checkpoints.SECONDS, checkpoints.SHARE = 0, np.inf
     torch.set_num_threads(1)
     module, name = {
@@ -363,7 +370,7 @@ def test_a_checkpoint_that_outlived_its_record_is_removed(split, tmp_path):
     child = FORK.Process(target=dies, args=(c, split, tmp_path, "end", 0))
     child.start()
     child.join()
-    path = checkpoints.path_of(tmp_path, trainer.run_key(c, split))
+    path = checkpoints.path_of(tmp_path, run_records.run_key(c, split))
     assert child.exitcode == -signal.SIGKILL
     assert path.exists()
     trainer.train(c, split, tmp_path, progress=False)
@@ -383,9 +390,10 @@ def test_a_stopped_run_goes_on_on_a_gpu(split, tmp_path, monkeypatch, often, kin
         if next(saves) == 13:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save", stops)
-        trainer.train(c, split, tmp_path, "cuda", progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(c, split, tmp_path, "cuda", progress=False)
     record = trainer.train(c, split, tmp_path, "cuda", progress=False)
     assert record["curve"][-1]["loss"] == pytest.approx(whole["curve"][-1]["loss"], rel=1e-3)
 
