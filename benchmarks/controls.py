@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from perflaw.logs import synthetic
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import executors, grids, results, runner
 from perflaw.study.analysis import data_measures
 
 RATES, SIZES = (3.7, 4.2, data_measures.RATE, 5.2, 5.7), (125, 250, 500, 1_000, 2_000, 4_000)
-GRID = {"settings": runner.read_grid("quality")["settings"], "grid": {"seed": [0, 1]}}
+GRID = {"settings": grids.read_grid("quality")["settings"], "grid": {"seed": [0, 1]}}
 
 
 def main(folder="runs/controls"):
@@ -29,10 +29,10 @@ def main(folder="runs/controls"):
         f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))
     }
     for name, log in logs.items():
-        runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, runner.process_pool(2))
-    path = runner.SWEEPS_FOLDER / "controls.csv"
+        runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, executors.process_pool(2))
+    path = results.SWEEPS_FOLDER / "controls.csv"
     path.unlink(missing_ok=True)
-    print(runner.consolidate(Path(folder), "controls"))
+    print(results.consolidate(Path(folder), "controls"))
 
 
 if __name__ == "__main__":

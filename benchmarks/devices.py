@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import results
 from perflaw.paths import HOME
 
 COLUMNS = {
@@ -25,7 +25,7 @@ def main(*folders):
     cpu, gpu = (
         pd.concat(
             [
-                runner.load_runs(path)
+                results.load_runs(path)
                 for path in sorted(Path(folder).rglob("*"))
                 if path.is_dir() and any(path.glob("*.json"))
             ]

@@ -17,9 +17,11 @@ from tqdm import tqdm
 
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models import backbones, ranking
-from perflaw.models.sweeps import runner
-from perflaw.models.training import trainer
+from perflaw.models import backbones, ranking, ranking_metrics
+from perflaw.models.sweeps import grids
+from perflaw.models import configuration
+from perflaw.models import trained_model
+from perflaw.models.training import loop
 
 MEMBERS = {16: 8, 32: 4, 64: 2, 128: 1}  # d, and how many seeds
 PATH = Path(__file__).parent.parent / "data" / "ensembles.csv"
@@ -38,10 +40,10 @@ def averaged(scorers):
 def trained(name, d, seed):
     """A model of `survey`, N = 2; with one thread."""
     torch.set_num_threads(1)
-    config = trainer.make_config(
-        **runner.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed
+    config = configuration.make_config(
+        **grids.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed
     )
-    return config, trainer.fit_model(config, datasets.load_log(name), progress=False).weights
+    return config, loop.fit_model(config, datasets.load_log(name), progress=False).weights
 
 
 def main(names):
@@ -59,7 +61,7 @@ def main(names):
                 for group in range(seeds // k):
                     chosen = [done[d, seed] for seed in range(group * k, group * k + k)]
                     scorer = averaged(
-                        [trainer.scorer(weights, config) for config, weights in chosen]
+                        [trained_model.scorer(weights, config) for config, weights in chosen]
                     )
                     ranks = ranking.rank_targets(scorer, split, split.test).ranks
                     size = k * sum(
@@ -72,8 +74,8 @@ def main(names):
                             "d_emb": d,
                             "group": group,
                             "parameters": size,
-                            "HR@10": ranking.hit_rate(ranks),
-                            "NDCG@10": ranking.ndcg(ranks),
+                            "HR@10": ranking_metrics.hit_rate(ranks),
+                            "NDCG@10": ranking_metrics.ndcg(ranks),
                         }
                     )
         pd.DataFrame(rows).drop_duplicates(

@@ -6,7 +6,7 @@ import pandas as pd
 
 from perflaw.logs import datasets, measures
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models import baselines, ranking
+from perflaw.models import baselines, protocols, ranking, ranking_metrics
 
 
 def main():
@@ -18,13 +18,13 @@ def main():
         split = leave_one_out(datasets.load_log(name))
         for recommender, fitted in baselines.BASELINES.items():
             scorer, told = fitted(split), {}
-            for seen in ranking.SEEN_BY_PART.values():
+            for seen in protocols.SEEN_BY_PART.values():
                 if seen == "training" or ranking.removes_seen(split):
                     ranks = ranking.rank_targets(scorer, split, split.test, seen=seen).ranks
                     prefix = "removed " if seen == "history" else ""
                     told |= {
-                        f"{prefix}HR@10": ranking.hit_rate(ranks),
-                        f"{prefix}NDCG@10": ranking.ndcg(ranks),
+                        f"{prefix}HR@10": ranking_metrics.hit_rate(ranks),
+                        f"{prefix}NDCG@10": ranking_metrics.ndcg(ranks),
                     }
             rows.append({"log": name, "recommender": recommender} | told)
             print(*rows[-1].values(), flush=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import grids, results
 from perflaw.paths import HOME
 from perflaw.report import forecast
 
@@ -27,7 +27,7 @@ GRIDS = ("survey", "laptop")
 def surfaces() -> dict[tuple, pd.DataFrame]:
     """Runs of SASRec of the grids GRIDS by log and loss, which differ in layers, dimension, seed and share of the users alone."""
     runs = pd.concat(
-        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
+        [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))],
         ignore_index=True,
     ).drop_duplicates("key")
     others = [name for name in PERTURBATIONS if name != "sample_users"]
@@ -40,8 +40,8 @@ def surfaces() -> dict[tuple, pd.DataFrame]:
     ]
     found = {}
     for grid in GRIDS:
-        settings = runner.read_grid(grid)["settings"]
-        for log, rows in runner.filter_runs(runs, settings).groupby("log", sort=False):
+        settings = grids.read_grid(grid)["settings"]
+        for log, rows in results.filter_runs(runs, settings).groupby("log", sort=False):
             if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2:
                 found[log, settings["loss"]] = rows.reset_index(drop=True)
     return found

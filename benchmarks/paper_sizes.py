@@ -13,20 +13,20 @@ import pandas as pd
 
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models import ranking
-from perflaw.models.sweeps import runner
-from perflaw.models.training import trainer
+from perflaw.models import protocols
+from perflaw.models.sweeps import grids
+from perflaw.models.training import run_records
 from perflaw.paths import HOME
 
 
 def main(folder):
     split, settings, rows = (
         leave_one_out(datasets.load_log("ml-1m")),
-        runner.read_grid("paper")["settings"],
+        grids.read_grid("paper")["settings"],
         [],
     )
     for path in sorted(Path(folder).glob("*.json")):
-        record = trainer.read_record(path)
+        record = run_records.read_record(path)
         config = record["configuration"]
         if (
             "metrics" not in record
@@ -34,8 +34,8 @@ def main(folder):
             or record["split"]["hash"] != split.hash
         ):
             continue
-        told = ranking.sampled_metrics(
-            ranking.ranked_from_ranks(
+        told = protocols.sampled_metrics(
+            protocols.ranked_from_ranks(
                 np.array(record["ranks"]["test, history removed"]), split, "history"
             ),
             2_499,

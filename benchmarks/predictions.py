@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from perflaw.laws import families
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import grids, results
 from perflaw.study.analysis import evidence
 
 DATA = Path(__file__).parent.parent / "data"
@@ -29,12 +29,12 @@ SMALL = {
 def main(folder, grid="survey"):
     path = DATA / ("predictions.csv" if grid == "survey" else f"predictions-{grid}.csv")
     runs = pd.concat(
-        [runner.load_runs(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
+        [results.load_runs(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
         ignore_index=True,
     )
-    table = evidence.mean_surfaces(runner.filter_runs(runs, runner.read_grid(grid)["settings"]))
+    table = evidence.mean_surfaces(results.filter_runs(runs, grids.read_grid(grid)["settings"]))
     cells = pd.DataFrame(
-        sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand_grid(grid)}),
+        sorted({(point.config.n_layers, point.config.d_emb) for point in grids.expand_grid(grid)}),
         columns=list(families.AXES),
     )
     is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731

@@ -11,17 +11,17 @@ from tqdm import tqdm
 
 from perflaw.logs import datasets, measures
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models import baselines, ranking
-from perflaw.models.sweeps import runner
+from perflaw.models import baselines, ranking, ranking_metrics
+from perflaw.models.sweeps import grids
 
 
 def main(names):
     path, rows = measures.FOLDER.parent / "probes.csv", []
-    points = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
+    points = list(dict.fromkeys(point.data for point in grids.expand_grid("quality")))
     for name in names:
         log = datasets.load_log(name)
         for data in tqdm(points, desc=name):
-            split = runner.split_of(log, data)
+            split = grids.split_of(log, data)
             markov = ranking.rank_targets(baselines.markov(split), split, split.validation).ranks
             steps = dict(data.steps)
             rows.append(
@@ -29,7 +29,7 @@ def main(names):
                     "log": log.name,
                     **{step: steps.get(step) for step in PERTURBATIONS},
                     "data_seed": data.seed,
-                    "probe: Markov's NDCG@10": ranking.ndcg(markov),
+                    "probe: Markov's NDCG@10": ranking_metrics.ndcg(markov),
                     "probe: bigram's cross-entropy": measures.bigram_cross_entropy(split),
                 }
             )

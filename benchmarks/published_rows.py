@@ -18,8 +18,9 @@ import torch
 from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models import ranking
-from perflaw.models.training import trainer
+from perflaw.models import protocols, ranking_metrics
+from perflaw.models import configuration
+from perflaw.models.training import run_records, trainer
 
 ROOT = Path(__file__).parents[1]
 TABLE, PROTOCOLS = ROOT / "data" / "published_rows.csv", ROOT / "data" / "protocols.csv"
@@ -124,7 +125,7 @@ def measure(name, runs, device):
     """Train a row, or read its record."""
     log, *_, values = ROWS[name]
     return trainer.train(
-        trainer.make_config(**values), leave_one_out(datasets.load_log(log)), runs, device
+        configuration.make_config(**values), leave_one_out(datasets.load_log(log)), runs, device
     )
 
 
@@ -133,7 +134,7 @@ def row(name, record, split):
     log, hr, ndcg, source, protocol, _ = ROWS[name]
     ranks = np.array(record["ranks"]["test, history removed"])
     told = (
-        ranking.sampled_metrics(ranking.ranked_from_ranks(ranks, split, "history"), 2_499)
+        protocols.sampled_metrics(protocols.ranked_from_ranks(ranks, split, "history"), 2_499)
         if protocol == SAMPLED
         else record["metrics"]["test, history removed"]
     )
@@ -151,8 +152,8 @@ def row(name, record, split):
         "published_ndcg": ndcg,
         "measured_hr": measured[0],
         "measured_ndcg": measured[1],
-        "se_hr": ranking.standard_error(ranks <= 10),
-        "se_ndcg": ranking.standard_error(ranking.ndcg_gains(ranks)),
+        "se_hr": ranking_metrics.standard_error(ranks <= 10),
+        "se_ndcg": ranking_metrics.standard_error(ranking_metrics.ndcg_gains(ranks)),
         "epochs": record["epochs"],
         "training_seconds": record["seconds"]["training"],
         "device": record["environment"]["device"],
@@ -186,16 +187,16 @@ def main():
     rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
         split = leave_one_out(datasets.load_log(log))
-        path = options.runs / f"{trainer.run_key(trainer.make_config(**values), split)}.json"
+        path = options.runs / f"{run_records.run_key(configuration.make_config(**values), split)}.json"
         if not path.exists():
             print(f"{name}: open ({path} is not there)")
             continue
-        record = trainer.read_record(path)
+        record = run_records.read_record(path)
         rows.append(row(name, record, split))
-        told = ranking.protocol_table(
+        told = protocols.protocol_table(
             *(
-                ranking.ranked_from_ranks(record["ranks"][part], split, seen)
-                for part, seen in ranking.SEEN_BY_PART.items()
+                protocols.ranked_from_ranks(record["ranks"][part], split, seen)
+                for part, seen in protocols.SEEN_BY_PART.items()
             )
         )
         tables.append(told.assign(name=name, log=log, loss=record["configuration"]["loss"]))

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from perflaw.models import ranking
-from perflaw.models.sweeps import runner
-from perflaw.models.training import trainer
+from perflaw.models import ranking_metrics
+from perflaw.models.sweeps import grids
+from perflaw.models.training import run_records
 
 
 def main(folder):
-    wanted = runner.read_grid("survey")["settings"] | {
+    wanted = grids.read_grid("survey")["settings"] | {
         "backbone": "sasrec",
         "shared_layers": False,
         "seed": 0,
@@ -25,7 +25,7 @@ def main(folder):
     print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
     logs = {}
     for path in sorted(Path(folder).rglob("*.json")):
-        record = trainer.read_record(path)
+        record = run_records.read_record(path)
         if (
             "ranks" in record
             and not record["split"]["interventions"]
@@ -33,7 +33,7 @@ def main(folder):
             and all(record["configuration"][name] == value for name, value in wanted.items())
         ):
             logs.setdefault((record["log"], record["data_hash"]), []).append(
-                ranking.ndcg_gains(np.array(record["ranks"]["test"]))
+                ranking_metrics.ndcg_gains(np.array(record["ranks"]["test"]))
             )
     for (log, _), gains in logs.items():
         if len(gains) > 2:

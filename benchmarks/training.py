@@ -41,7 +41,8 @@ from perflaw.laws import families
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 from perflaw.models import backbones
-from perflaw.models.training import trainer
+from perflaw.models import configuration
+from perflaw.models.training import batching, loop, run_state, stacking
 
 CORES = os.cpu_count()
 GROWTH = Path(__file__).parents[1] / "data" / "growth.csv"  # the last table, which the book shows
@@ -80,10 +81,10 @@ def movielens():
 class Ours:
     """A step of `training.fit`, as a function that says how many positions it trained on."""
 
-    def __init__(self, split, batch_size=ROWS, loss_of=trainer.loss_of, **values):
-        self.config = trainer.make_config(batch_size=batch_size, **SIZES | values)
-        self.batches = trainer.EpochBatches(split, self.config.max_seq_len, batch_size)
-        self.member, self.loss_of = trainer.RunState(self.config, split, self.batches), loss_of
+    def __init__(self, split, batch_size=ROWS, loss_of=stacking.batch_loss, **values):
+        self.config = configuration.make_config(batch_size=batch_size, **SIZES | values)
+        self.batches = batching.EpochBatches(split, self.config.max_seq_len, batch_size)
+        self.member, self.loss_of = run_state.RunState(self.config, split, self.batches), loss_of
         self.dealt = self.deal()
 
     def deal(self):
@@ -381,11 +382,11 @@ def compare_stacks(epochs):
         "one after another / stack",
     )
     for d in (16, 64):
-        configs = [trainer.make_config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
+        configs = [configuration.make_config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
         ways = (
-            lambda: [trainer.fit_model(config, split, progress=False) for config in configs],
-            lambda: trainer.fit_stack(configs, split, progress=False),
-            lambda: trainer.fit_stack(configs, split, progress=False, batched=True),
+            lambda: [loop.fit_model(config, split, progress=False) for config in configs],
+            lambda: loop.fit_stack(configs, split, progress=False),
+            lambda: loop.fit_stack(configs, split, progress=False, batched=True),
         )
         taken = [seconds(way, 3) for way in ways]
         row(d, *(f"{s:.2f}" for s in taken), f"{taken[0] / taken[1]:.2f}")

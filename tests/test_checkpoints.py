@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories, leave_one_out
 from perflaw.models import ranking
-from perflaw.models.training import checkpoints, trainer
+from perflaw.models import configuration
+from perflaw.models.training import checkpoints, loop, run_records, stacking, trainer
 
 FORK = multiprocessing.get_context("forkserver")
 KINDS = {
@@ -44,7 +45,7 @@ STEPS = 6 * 5  # of a run: epochs times batches
 
 
 def config(kind="sasrec, bce", **values):
-    return trainer.make_config(
+    return configuration.make_config(
         **{
             "n_layers": 2,
             "d_emb": 16,
@@ -81,21 +82,21 @@ def lasting(record):
 
 def stop_at(monkeypatch, step):
     """Let training end with KeyboardInterrupt before its step of that number."""
-    real, steps = trainer.step_in_turn, iter(range(10_000))
+    real, steps = stacking.step_in_turn, iter(range(10_000))
 
     def stops(*arguments):
         if next(steps) == step:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(trainer, "step_in_turn", stops)
+    monkeypatch.setattr(stacking, "step_in_turn", stops)
 
 
 def stopped(monkeypatch, c, split, folder, step):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_at(patch, step)
         trainer.train(c, split, folder, progress=False)
-    return checkpoints.path_of(folder, trainer.run_key(c, split))
+    return checkpoints.path_of(folder, run_records.run_key(c, split))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -116,9 +117,9 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(split, tmp_path, monkeypatch, 
 def test_nothing_is_done_twice(split, tmp_path, monkeypatch, often):
     c, steps = config(), []
     stopped(monkeypatch, c, split, tmp_path, 17)
-    real = trainer.step_in_turn
+    real = stacking.step_in_turn
     monkeypatch.setattr(
-        trainer, "step_in_turn", lambda *arguments: steps.append(1) or real(*arguments)
+        stacking, "step_in_turn", lambda *arguments: steps.append(1) or real(*arguments)
     )
     record = trainer.train(c, split, tmp_path, progress=False)
     assert len(steps) == STEPS - 17
@@ -161,7 +162,7 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
         place=found.place._replace(seconds=1000.0),
         facts=found.facts | {"seconds": {"training": 5000.0, "validation": 70.0}},
     )
-    checkpoints.save(tmp_path, trainer.run_key(c, split), "cpu", long)
+    checkpoints.save(tmp_path, run_records.run_key(c, split), "cpu", long)
     seconds = trainer.train(c, split, tmp_path, progress=False)["seconds"]
     assert 6000 < seconds["training"] < 6100
     assert 70 < seconds["validation"] < 100
@@ -183,9 +184,9 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
     configs = [config(seed=seed) for seed in range(3)]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
     stopped(monkeypatch, configs[1], split, tmp_path, 12)
-    sizes, real = [], trainer.fit_stack
+    sizes, real = [], loop.fit_stack
     monkeypatch.setattr(
-        trainer,
+        loop,
         "fit_stack",
         lambda group, *rest, **options: sizes.append(len(group)) or real(group, *rest, **options),
     )
@@ -197,7 +198,7 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
 def test_a_run_that_was_out_of_memory_goes_on(split, tmp_path, monkeypatch, often):
     c = config()
     whole = trainer.train(c, split, None, progress=False)
-    real, steps = trainer.step_in_turn, iter(range(100))
+    real, steps = stacking.step_in_turn, iter(range(100))
 
     def tight(*arguments):
         if next(steps) == 13:
@@ -205,7 +206,7 @@ def test_a_run_that_was_out_of_memory_goes_on(split, tmp_path, monkeypatch, ofte
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "step_in_turn", tight)
+        patch.setattr(stacking, "step_in_turn", tight)
         record = trainer.train(c, split, tmp_path, progress=False)
     assert record["status"].startswith("out of memory")
     assert checkpoints.path_of(tmp_path, record["key"]).exists()
@@ -263,10 +264,10 @@ def test_a_damaged_checkpoint_is_set_aside(split, tmp_path, monkeypatch, often, 
 def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, often):
     c, other = config(), config(seed=1)
     path = stopped(monkeypatch, c, split, tmp_path, 14)
-    os.replace(path, checkpoints.path_of(tmp_path, trainer.run_key(other, split)))
+    os.replace(path, checkpoints.path_of(tmp_path, run_records.run_key(other, split)))
     with pytest.warns(
         UserWarning,
-        match=f"its key is {trainer.run_key(c, split)}, not {trainer.run_key(other, split)}",
+        match=f"its key is {run_records.run_key(c, split)}, not {run_records.run_key(other, split)}",
     ):
         trainer.train(other, split, tmp_path, progress=False)
 
@@ -362,7 +363,7 @@ def test_a_checkpoint_that_outlived_its_record_is_removed(split, tmp_path):
     child = FORK.Process(target=dies, args=(c, split, tmp_path, "end", 0))
     child.start()
     child.join()
-    path = checkpoints.path_of(tmp_path, trainer.run_key(c, split))
+    path = checkpoints.path_of(tmp_path, run_records.run_key(c, split))
     assert child.exitcode == -signal.SIGKILL
     assert path.exists()
     trainer.train(c, split, tmp_path, progress=False)

@@ -6,7 +6,7 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.laws import families
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import results, runner
 from perflaw.study.analysis import evidence
 
 
@@ -30,7 +30,7 @@ def drawn(sigma, n_seeds=40, seed=0):
 
 
 def test_noise_is_recovered():
-    assert evidence.seed_sd_by_log(runner.aggregate_seeds(drawn(0.05)))["drawn"] == pytest.approx(
+    assert evidence.seed_sd_by_log(results.aggregate_seeds(drawn(0.05)))["drawn"] == pytest.approx(
         5, rel=0.06
     )
 
@@ -45,7 +45,7 @@ def test_steps_are_recovered_and_their_errors_are_right():
     }
     off = []
     for seed in range(60):
-        found = evidence.marginal_gains(runner.aggregate_seeds(drawn(0.03, 3, seed)), level=0.9)
+        found = evidence.marginal_gains(results.aggregate_seeds(drawn(0.03, 3, seed)), level=0.9)
         known = np.array(
             [truth[axis, larger] for axis, larger in zip(found["axis"], found["larger"])]
         )
@@ -59,18 +59,18 @@ def test_steps_are_recovered_and_their_errors_are_right():
 def test_cells_without_both_ends_are_left_out():
     runs = drawn(0.02, 2)
     runs = runs[~((runs["n_layers"] == 4) & (runs["d_emb"] > 8))]
-    found = evidence.marginal_gains(runner.aggregate_seeds(runs))
+    found = evidence.marginal_gains(results.aggregate_seeds(runs))
     assert found.query("axis == 'n_layers' and larger == 4")["pairs"].item() == 1
 
 
 def test_without_seeds_there_is_no_noise():
     with pytest.raises(InputError, match="no cell of drawn was run with two seeds"):
-        evidence.marginal_gains(runner.aggregate_seeds(drawn(0.02, 1)))
+        evidence.marginal_gains(results.aggregate_seeds(drawn(0.02, 1)))
 
 
 def test_a_level_must_be_one():
     with pytest.raises(InputError, match="level"):
-        evidence.marginal_gains(runner.aggregate_seeds(drawn(0.02, 2)), level=90)
+        evidence.marginal_gains(results.aggregate_seeds(drawn(0.02, 2)), level=90)
 
 
 def test_what_holds_under_one_split_is_asked_of_the_other():

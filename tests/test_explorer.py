@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from perflaw.laws import families, optimum
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import results
 from perflaw.study.analysis import evidence
 from perflaw.study.explorer import explorer
 from perflaw.study.paper import published
@@ -51,7 +51,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def laptop():
-    return runner.read_runs_table("laptop")
+    return results.read_runs_table("laptop")
 
 
 @pytest.fixture(scope="module")
@@ -265,7 +265,7 @@ def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
         ("ml-100k, softmax", "HR@10"): 16,
         ("ml-100k, softmax", "NDCG@10"): 16,
     }
-    means = runner.aggregate_seeds(laptop).set_index(list(families.AXES))["NDCG@10"]
+    means = results.aggregate_seeds(laptop).set_index(list(families.AXES))["NDCG@10"]
     found = table[table["metric"] == "NDCG@10"].set_index(list(families.AXES))["value"]
     np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
     assert table["own"].all() and (table["tokens"] == 98114).all()

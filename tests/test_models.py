@@ -10,11 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from perflaw.errors import InputError
 from perflaw.laws import families
-from perflaw.models import backbones
-from perflaw.models.backbones import Architecture, Layout
+from perflaw.models import backbones, configuration, layers
+from perflaw.models.layers import Layout
+from perflaw.models.configuration import Architecture
 
 ITEMS = 40
-HEADS = {name: 1 if name in backbones.RECURRENT else 2 for name in backbones.BACKBONES}
+HEADS = {name: 1 if name in configuration.RECURRENT else 2 for name in backbones.BACKBONES}
 SMALL = {
     name: Architecture(name, n_layers=3, d_emb=12, n_heads=HEADS[name], max_seq_len=9, dropout=0.0)
     for name in backbones.BACKBONES
@@ -98,7 +99,7 @@ def selective(y, p):
     delta, b, c = np.log1p(np.exp(u @ p["delta"] + p["delta_bias"])), u @ p["B"], u @ p["C"]
     out = p["D"] * u
     for channel in range(d):
-        for s in range(backbones.STATES):
+        for s in range(layers.STATES):
             h = 0.0
             for i in range(n):
                 h = (
@@ -181,7 +182,7 @@ def test_the_equations(name, shared):
 @pytest.mark.parametrize(("d", "heads"), [(25, 1), (75, 1), (75, 3), (2, 1), (2, 2), (50, 5)])
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
-    model = Architecture(name, 2, d, 1 if name in backbones.RECURRENT else heads, 9, 0.0)
+    model = Architecture(name, 2, d, 1 if name in configuration.RECURRENT else heads, 9, 0.0)
     w, ids = (
         {name: value.double() for name, value in backbones.init_weights(model, ITEMS).items()},
         history(7),
@@ -268,9 +269,9 @@ def test_a_stack_is_its_members(name):
 def test_rotation_tells_distances_only():
     """Scores of rotated queries and keys depend on how far apart they are."""
     model = SMALL["llama"]
-    c = backbones.LayerContext(model, Layout.of([(1, 9)]), None, None)
+    c = layers.LayerContext(model, Layout.of([(1, 9)]), None, None)
     q, k = (
-        backbones.rotate(
+        layers.rotate(
             torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c
         )
         for s in (1, 2)
@@ -344,7 +345,7 @@ def test_flops_are_those_that_are_counted(name):
     )  # (L' + 1) / 2 = L positions attended
     told -= {
         "gru": n * 2 * 3 * d**2,
-        "mamba": 3 * length * n * (2 * backbones.TAPS + 2 * backbones.STATES) * d,
+        "mamba": 3 * length * n * (2 * layers.TAPS + 2 * layers.STATES) * d,
     }.get(name, 0)
     assert counter.get_total_flops() == pytest.approx(told, rel=1e-9)
 
@@ -370,7 +371,7 @@ def test_how_mamba_begins():
     }
 
 
-@pytest.mark.parametrize("name", backbones.RECURRENT)
+@pytest.mark.parametrize("name", configuration.RECURRENT)
 def test_long_histories_stay_finite(name):
     """Of steps so large that a state is forgotten at once, too."""
     model = Architecture(name, 1, 8, 1, 2000, 0.0)

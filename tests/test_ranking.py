@@ -6,7 +6,7 @@ import torch
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models import baselines, ranking
+from perflaw.models import baselines, protocols, ranking, ranking_metrics
 from perflaw.models.ranking import RankedTargets
 
 
@@ -90,10 +90,10 @@ def test_there_are_two_rules():
         ranking.rank_targets(baselines.most_popular(split), split, split.test, seen="all")
     kept, removed = (
         ranking.rank_targets(baselines.most_popular(split), split, split.test, seen=seen)
-        for seen in ranking.SEEN_BY_PART.values()
+        for seen in protocols.SEEN_BY_PART.values()
     )
     assert (kept.ranked - removed.ranked == 1).all() and (kept.ranks >= removed.ranks).all()
-    told = ranking.protocol_table(kept, removed).set_index("protocol")["HR@10"]
+    told = protocols.protocol_table(kept, removed).set_index("protocol")["HR@10"]
     assert (
         len(told) == 5
         and told["all items"]
@@ -101,7 +101,7 @@ def test_there_are_two_rules():
         <= told["1 of 2,500"]
         <= told["1 of 101"]
     )
-    again = ranking.ranked_from_ranks(removed.ranks, split, "history")
+    again = protocols.ranked_from_ranks(removed.ranks, split, "history")
     assert (
         again.ranked.tolist() == removed.ranked.tolist()
         and again.users.tolist() == removed.users.tolist()
@@ -130,7 +130,7 @@ def test_metrics_against_scikit_learn():
     split = drawn(True)
     scores = np.random.default_rng(3).random((split.log.n_users, split.log.n_items))
     found = ranking.rank_targets(fixed(scores), split, split.test, top=20)
-    told = ranking.metrics(found, split.log.n_items, (1, 5, 10, 20))
+    told = ranking_metrics.metrics(found, split.log.n_items, (1, 5, 10, 20))
     target = split.log.items[split.test[found.users]]
     relevant = np.eye(split.log.n_items)[target]
     for k in (1, 5, 10, 20):
@@ -152,7 +152,7 @@ def test_metrics_against_scikit_learn():
 
 def test_coverage():
     top = np.array([[0, 1, 2], [0, 2, 3]])
-    told = ranking.metrics(
+    told = ranking_metrics.metrics(
         RankedTargets(np.arange(2), np.ones(2), np.full(2, 9), np.zeros(2), top), 8, (1, 3, 5)
     )
     assert told["coverage@1"] == 1 / 8 and told["coverage@3"] == 4 / 8 and "coverage@5" not in told
@@ -165,7 +165,7 @@ def test_sampled_candidates_are_what_sampling_gives_on_average(replacement):
     found = RankedTargets(
         np.arange(5), ranks, np.array([40, 40, 35, 40, 40]), ranks, ranks[:, None]
     )
-    told = ranking.sampled_metrics(found, 12, replacement, (1, 3, 5))
+    told = protocols.sampled_metrics(found, 12, replacement, (1, 3, 5))
     hits, gains = np.zeros((2, 3))
     draws = 20_000
     for rank, ranked in zip(ranks, found.ranked):
@@ -186,32 +186,32 @@ def test_sampling_all_is_full_ranking():
         split,
         split.test,
     )
-    told = ranking.sampled_metrics(found, 10**6)
-    assert told["HR@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking.hit_rate(found.ranks))
-    assert told["NDCG@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking.ndcg(found.ranks))
+    told = protocols.sampled_metrics(found, 10**6)
+    assert told["HR@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking_metrics.hit_rate(found.ranks))
+    assert told["NDCG@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking_metrics.ndcg(found.ranks))
 
 
 def test_standard_errors_and_paired_differences():
     rng = np.random.default_rng(0)
     a = rng.random(500) < 0.3
-    assert ranking.standard_error(a) == pytest.approx(np.sqrt(a.mean() * (1 - a.mean()) / 499))
+    assert ranking_metrics.standard_error(a) == pytest.approx(np.sqrt(a.mean() * (1 - a.mean()) / 499))
     b = a ^ (rng.random(500) < 0.05)
-    difference, error, p = ranking.paired_difference(b, a)
-    assert difference == pytest.approx(b.mean() - a.mean()) and error < ranking.standard_error(a)
+    difference, error, p = ranking_metrics.paired_difference(b, a)
+    assert difference == pytest.approx(b.mean() - a.mean()) and error < ranking_metrics.standard_error(a)
     from scipy import stats
 
     assert p == pytest.approx(stats.ttest_rel(b.astype(float), a).pvalue)
-    assert ranking.paired_difference(a, a) == (0.0, 0.0, 1.0)
+    assert ranking_metrics.paired_difference(a, a) == (0.0, 0.0, 1.0)
 
 
 def test_groups_hold_every_user_once_each_way():
     split = drawn(True, users=200)
     found = ranking.rank_targets(baselines.most_popular(split), split, split.test)
-    table = ranking.by_group(found, split, split.test)
+    table = ranking_metrics.by_group(found, split, split.test)
     assert table.groupby("by")["users"].sum().tolist() == [201, 201]
     for by, rows in table.groupby("by"):
         assert np.average(rows["NDCG@10"], weights=rows["users"]) == pytest.approx(
-            ranking.ndcg(found.ranks)
+            ranking_metrics.ndcg(found.ranks)
         )
     popular = table[table["by"] == "target popularity"]["HR@10"].to_numpy()
     assert popular[-1] > popular[0]

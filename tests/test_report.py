@@ -17,7 +17,8 @@ from perflaw.cli.main import as_options, main
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories, write_log
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import executors, grids, results, runner
+from perflaw.models import configuration
 from perflaw.models.training import trainer
 from perflaw.report import forecast, render, report
 
@@ -45,7 +46,7 @@ def runs_of(seed=0, error=0.03, **fixed):
     frame = runs.assign(
         **values,
         **sizes,
-        **vars(trainer.Config()) | {name: runs[name] for name in ("n_layers", "d_emb", "seed")},
+        **vars(configuration.Config()) | {name: runs[name] for name in ("n_layers", "d_emb", "seed")},
     )
     return frame.assign(
         **report.SETTINGS,
@@ -65,13 +66,13 @@ def log():
 
 
 def test_the_settings_are_those_on_which_the_prior_stands():
-    assert runner.read_grid("survey")["settings"] == report.SETTINGS
+    assert grids.read_grid("survey")["settings"] == report.SETTINGS
 
 
 def test_a_plan_has_its_core_first_and_all_once(log, monkeypatch):
     monkeypatch.setattr(report, "_pace", lambda log: 1.0)
     pilot = report.plan_pilot(log, 600, 2)
-    points = runner.expand_grid(pilot.grid)
+    points = grids.expand_grid(pilot.grid)
     assert [
         (p.config.n_layers, p.config.d_emb, p.config.seed) for p in points[: len(report.CORE)]
     ] == report.CORE
@@ -97,7 +98,7 @@ def test_a_long_log_is_sampled_and_the_sample_is_kept_to(log, monkeypatch, tmp_p
     pilot = report.plan_pilot(log, 0.3 * whole, 2)
     assert pilot.share == 0.25 and pilot.log.n_users == 50
     trainer.train(
-        trainer.make_config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}),
+        configuration.make_config(**report.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}),
         pilot.log,
         tmp_path,
         progress=False,
@@ -344,8 +345,8 @@ def test_runs_that_failed_and_runs_that_are_strange_are_told():
 
 
 def test_the_sweeps_of_the_study_can_be_judged():
-    for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv")):
-        runs = runner.read_runs_table(path)
+    for path in sorted(results.SWEEPS_FOLDER.glob("*.csv")):
+        runs = results.read_runs_table(path)
         for _, part in runs[runs["backbone"] == "sasrec"].groupby(
             ["log", "loss", "split", "learning_rate", "dropout"]
         ):
@@ -435,7 +436,7 @@ def test_a_second_call_goes_on_and_trains_nothing_again(made, quick, shop, tmp_p
     out = Path(shutil.copytree(made[0], tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
     (out / "report.html").write_text("old")
-    monkeypatch.setattr(runner, "train_job", None)  # nobody trains
+    monkeypatch.setattr(executors, "train_job", None)  # nobody trains
     assert run("report", shop, "--out", out, "--budget", 4).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")} == before
     assert (out / "report.html").read_text() == (made[0] / "report.html").read_text().replace(

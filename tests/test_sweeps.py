@@ -31,8 +31,9 @@ from click.testing import CliRunner
 from perflaw.cli.main import executor_at, main
 from perflaw.errors import InputError
 from perflaw.logs import datasets, interaction_log, synthetic
-from perflaw.models.sweeps import cost_model, runner
-from perflaw.models.training import heartbeat, trainer
+from perflaw.models.sweeps import cost_model, executors, grids, results, runner, verification
+from perflaw.models import configuration
+from perflaw.models.training import heartbeat, loop, run_records, trainer
 
 SETTINGS = {
     "n_layers": 1,
@@ -74,7 +75,7 @@ def copied(done, tmp_path):
 @pytest.fixture
 def untrained(monkeypatch):
     """Who trains now fails."""
-    monkeypatch.setattr(trainer, "fit_stack", None)
+    monkeypatch.setattr(loop, "fit_job", None)
 
 
 def sweep(grid, log, folder, **options):
@@ -84,7 +85,7 @@ def sweep(grid, log, folder, **options):
 def records(folder):
     """What the records of a folder say, by key, but for times and commits."""
     passing = ("seconds", "tokens_per_second", "finished")
-    read = [trainer.read_record(path) for path in folder.glob("*.json")]
+    read = [run_records.read_record(path) for path in folder.glob("*.json")]
     lasting = [
         {name: value for name, value in record.items() if name not in passing} for record in read
     ]
@@ -137,12 +138,12 @@ def clean(folder):
     ],
 )
 def test_the_runs_of_a_grid(grid, runs):
-    points = runner.expand_grid(grid)
+    points = grids.expand_grid(grid)
     assert len(points) == len(set(points)) == runs
 
 
 def test_a_grid_has_its_order():
-    points = runner.expand_grid(
+    points = grids.expand_grid(
         {
             "settings": {"backbone": "llama"},
             "grid": [{"n_layers": [4, 1], "d_emb": [16, 8]}, {"n_layers": 2}],
@@ -155,19 +156,19 @@ def test_a_grid_has_its_order():
         (1, 8),
         (2, 64),
     ]
-    assert all(p == (replace(p.config, backbone="llama"), runner.TrainingData()) for p in points)
+    assert all(p == (replace(p.config, backbone="llama"), grids.TrainingData()) for p in points)
 
 
 def test_data_by_name():
-    point = runner.expand_grid(
+    point = grids.expand_grid(
         {
             "settings": {"split": "global time", "sample_users": 1, "data_seed": 3},
             "grid": {"truncate": 10, "sample_time": 0.5},
         }
     )[0]
     assert point == (
-        trainer.make_config(),
-        runner.TrainingData("global time", (("sample_time", 0.5), ("truncate", 10.0)), 3),
+        configuration.make_config(),
+        grids.TrainingData("global time", (("sample_time", 0.5), ("truncate", 10.0)), 3),
     )
 
 
@@ -192,7 +193,7 @@ def test_overrides(where, matched):
         "grid": products,
         "overrides": [{"where": where, "set": {"dropout": 0.5}}],
     }
-    assert [point.config.dropout == 0.5 for point in runner.expand_grid(grid)] == matched
+    assert [point.config.dropout == 0.5 for point in grids.expand_grid(grid)] == matched
 
 
 def test_a_later_override_sees_an_earlier_one():
@@ -200,7 +201,7 @@ def test_a_later_override_sees_an_earlier_one():
         {"where": {"n_layers": 1}, "set": {"learning_rate": 0.5}},
         {"where": {"learning_rate": 0.5}, "set": {"truncate": 9}},
     ]
-    first, second = runner.expand_grid({"grid": {"n_layers": [1, 2]}, "overrides": overrides})
+    first, second = grids.expand_grid({"grid": {"n_layers": [1, 2]}, "overrides": overrides})
     assert first.data.steps == (("truncate", 9.0),) and second.data.steps == ()
 
 
@@ -256,7 +257,7 @@ def test_a_later_override_sees_an_earlier_one():
 )
 def test_a_grid_that_cannot_be(grid, told):
     with pytest.raises(InputError, match=told) as error:
-        runner.expand_grid(grid)
+        grids.expand_grid(grid)
     assert "\n" not in str(error.value)
 
 
@@ -277,7 +278,7 @@ def test_a_file_that_is_no_grid(tmp_path, text, told):
     path = tmp_path / "bad.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=told) as error:
-        runner.read_grid(path)
+        grids.read_grid(path)
     assert "\n" not in str(error.value)
 
 
@@ -286,12 +287,12 @@ def test_a_grid_that_is_not_there(tmp_path):
         InputError,
         match=r"missing.yaml cannot be read \(No such file or directory\); name a YAML file",
     ):
-        runner.read_grid(tmp_path / "missing.yaml")
+        grids.read_grid(tmp_path / "missing.yaml")
     with pytest.raises(
         InputError,
         match="there is no grid 'huge': name a YAML file, or one of choose, data, laptop, paper, paper-faithful",
     ):
-        runner.read_grid("huge")
+        grids.read_grid("huge")
 
 
 def test_numbers_in_yaml(tmp_path):
@@ -299,18 +300,18 @@ def test_numbers_in_yaml(tmp_path):
     (tmp_path / "grid.yaml").write_text(
         "grid: {learning_rate: [1e-3, 1.5E-3, 0.002], weight_decay: -0e0, epochs: 1e2, clip: [null, 2.5]}"
     )
-    points = runner.expand_grid(runner.read_grid(tmp_path / "grid.yaml"))
+    points = grids.expand_grid(grids.read_grid(tmp_path / "grid.yaml"))
     assert [p.config.learning_rate for p in points[::2]] == [1e-3, 1.5e-3, 2e-3] and points[
         0
     ].config.epochs == 100
 
 
 @pytest.mark.parametrize(
-    "path", sorted(runner.GRIDS_FOLDER.glob("*.yaml")), ids=lambda path: path.stem
+    "path", sorted(grids.GRIDS_FOLDER.glob("*.yaml")), ids=lambda path: path.stem
 )
 def test_presets(path):
-    grid = runner.read_grid(path.stem)
-    points = runner.expand_grid(grid)
+    grid = grids.read_grid(path.stem)
+    points = grids.expand_grid(grid)
     assert (
         len(points)
         == {"paper": 72 + 24, "paper-faithful": 72, "tiny": 12}.get(path.stem, len(points))
@@ -339,7 +340,7 @@ def test_data_that_cannot_be_are_told_before_training(log, tmp_path, untrained, 
 
 def test_an_override_of_no_run_is_told():
     with pytest.raises(InputError, match="overrides: no run has n_layers 9; mend or remove"):
-        runner.expand_grid(
+        grids.expand_grid(
             {
                 "grid": {"n_layers": [1, 2]},
                 "overrides": [{"where": {"n_layers": 9}, "set": {"dropout": 0.4}}],
@@ -388,15 +389,15 @@ def test_runs_of_another_device_tell_nothing_of_the_time(log, done, tmp_path):
 
 def test_splits_are_of_the_log_in_hand(log):
     """A log of the same hash may have other names, or another order of users."""
-    data = runner.TrainingData()
-    assert runner.split_of(log, data) is runner.split_of(pickle.loads(pickle.dumps(log)), data)
-    assert runner.split_of(replace(log, name="other"), data).log.name == "other"
+    data = grids.TrainingData()
+    assert grids.split_of(log, data) is grids.split_of(pickle.loads(pickle.dumps(log)), data)
+    assert grids.split_of(replace(log, name="other"), data).log.name == "other"
     turned = interaction_log.from_histories([log.history(u) for u in reversed(range(log.n_users))])
     same = interaction_log.from_histories([log.history(u) for u in range(log.n_users)])
     assert turned.hash == same.hash
     assert (
-        runner.split_of(same, data).log.history(0).tolist()
-        != runner.split_of(turned, data).log.history(0).tolist()
+        grids.split_of(same, data).log.history(0).tolist()
+        != grids.split_of(turned, data).log.history(0).tolist()
     )
 
 
@@ -407,8 +408,8 @@ EXECUTORS = {
     "stacks": {"stack": 4},
     "a thread": {"executor": functools.partial(ThreadPoolExecutor, 1)},
     "threads": {"executor": functools.partial(ThreadPoolExecutor, 3)},
-    "processes": {"executor": runner.process_pool(2)},
-    "stacks in processes": {"executor": runner.process_pool(2), "stack": 3},
+    "processes": {"executor": executors.process_pool(2)},
+    "stacks in processes": {"executor": executors.process_pool(2), "stack": 3},
 }
 
 
@@ -434,7 +435,7 @@ def test_what_is_there_is_not_done_again(log, copied, untrained):
     table = sweep(GRID, log, copied)
     assert written(copied) == before and len(before) == 9
     pd.testing.assert_frame_equal(
-        table.sort_values("key", ignore_index=True), runner.load_runs(copied)
+        table.sort_values("key", ignore_index=True), results.load_runs(copied)
     )
 
 
@@ -473,13 +474,13 @@ def test_a_sweep_in_the_background_writes_lines(log, tmp_path, monkeypatch, capf
 
 def test_workers_write_lines_too(log, tmp_path, monkeypatch):
     """Of processes, each tells of its own run; a bar only where somebody watches."""
-    asked, real = [], runner.train_job
+    asked, real = [], executors.train_job
     monkeypatch.setattr(
-        runner, "train_job", lambda *arguments: asked.append(arguments[-1]) or real(*arguments)
+        executors, "train_job", lambda *arguments: asked.append(arguments[-1]) or real(*arguments)
     )
     with ThreadPoolExecutor(1) as pool:
         runner.run({"settings": SETTINGS}, log, tmp_path, lambda: pool)
-    assert asked == [trainer.LINES]
+    assert asked == [loop.LINES]
 
 
 def test_a_line_a_minute(monkeypatch, capsys):
@@ -522,7 +523,7 @@ def test_sweeps_are_joined_by_copying(log, done, tmp_path, monkeypatch):
         sweep(GRID | {"grid": half}, log, folder)
     joined = Path(shutil.copytree(parts[0], tmp_path / "joined"))
     shutil.copytree(parts[1], joined, dirs_exist_ok=True)
-    monkeypatch.setattr(trainer, "fit_stack", None)
+    monkeypatch.setattr(loop, "fit_job", None)
     assert len(sweep(GRID, log, joined)) == 9 and records(joined) == records(done)
 
 
@@ -530,7 +531,7 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
     """What a worker hands back is written here; a success takes the place of a failure."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    away = lambda log, data, configs, folder, *rest: runner.train_job(
+    away = lambda log, data, configs, folder, *rest: executors.train_job(
         log, data, configs, elsewhere, *rest
     )
 
@@ -542,7 +543,7 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
         raise MemoryError("no more")
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "fit_stack", fails)
+        patch.setattr(loop, "fit_job", fails)
         assert (
             sweep(GRID, log, tmp_path, executor=functools.partial(Away, 1))["status"]
             .str.startswith("out of memory")
@@ -558,7 +559,7 @@ def test_a_folder_that_workers_do_not_share(log, done, tmp_path, monkeypatch):
 
 def test_workers_of_another_version_are_told(log, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        runner,
+        executors,
         "train_job",
         lambda log, data, configs, *_: [{"key": "f" * 16, "status": "converged"} for _ in configs],
     )
@@ -622,7 +623,7 @@ def end(child):
 KILLS = {
     "in this process": (10, {}),
     "stacks": (11, {"stack": 4}),
-    "processes": (4, {"executor": runner.process_pool(2)}),
+    "processes": (4, {"executor": executors.process_pool(2)}),
 }
 
 
@@ -743,7 +744,7 @@ def test_a_full_disk_loses_no_record(log, tmp_path, refuge, monkeypatch, forks, 
     monkeypatch.undo()
     kept = Path(re.search("this record is (.*): move it there", str(error.value))[1])
     assert clean(folder) and not written(folder) and "\n" not in str(error.value)
-    assert trainer.read_record(kept)["status"] == "epochs used up"
+    assert run_records.read_record(kept)["status"] == "epochs used up"
     shutil.move(kept, folder)
     before = written(folder)
     assert len(sweep(SEEDS, log, folder)) == 4 and written(folder).items() >= before.items()
@@ -873,9 +874,9 @@ def test_runs_that_cannot_be_do_not_end_the_others(log, tmp_path, monkeypatch):
     assert table["NDCG@10"].notna().tolist() == [True, False, False, True] and clean(tmp_path)
     tried = []
     monkeypatch.setattr(
-        runner,
+        executors,
         "train_job",
-        lambda log, data, configs, *rest, real=runner.train_job: (
+        lambda log, data, configs, *rest, real=executors.train_job: (
             tried.extend(configs) or real(log, data, configs, *rest)
         ),
     )
@@ -892,7 +893,7 @@ def test_runs_that_cannot_be_do_not_end_the_others(log, tmp_path, monkeypatch):
     ],
 )
 def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, monkeypatch, error):
-    sizes, real = [], trainer.fit_stack
+    sizes, real = [], loop.fit_stack
 
     def tight(configs, *args, **options):
         sizes.append(len(configs))
@@ -900,7 +901,7 @@ def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, m
             raise error
         return real(configs, *args, **options)
 
-    monkeypatch.setattr(trainer, "fit_stack", tight)
+    monkeypatch.setattr(loop, "fit_job", tight)
     table = sweep(SEEDS, log, tmp_path, stack=4)
     assert sizes == [4, 2, 1, 1, 2, 1, 1]
     assert [status.partition(":")[0] for status in table["status"]] == ["epochs used up"] * 2 + [
@@ -912,11 +913,11 @@ def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, m
 
 
 def test_a_stack_of_which_one_fails_keeps_those_that_ended(log, tmp_path, monkeypatch):
-    def one(configs, split, *args, on_end, real=trainer.fit_stack, **options):
+    def one(configs, split, *args, on_end, real=loop.fit_stack, **options):
         on_end(0, real(configs[:1], split, progress=False)[0])
         raise ZeroDivisionError("a mistake\nof ours")
 
-    monkeypatch.setattr(trainer, "fit_stack", one)
+    monkeypatch.setattr(loop, "fit_job", one)
     table = sweep(SEEDS, log, tmp_path, stack=4)
     assert (
         table["status"].tolist()
@@ -934,22 +935,22 @@ def test_who_trains_in_a_stack_is_billed_a_share(log, tmp_path):
 
 def test_without_git(log, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    trainer.code_commit.cache_clear()
+    run_records.code_commit.cache_clear()
     assert sweep({"settings": SETTINGS}, log, tmp_path)["commit"].isna().all()
-    trainer.code_commit.cache_clear()
+    run_records.code_commit.cache_clear()
 
 
 def deadly(marker=None, seed=None):
     """In a worker: the end of it as a run starts; the first time only, or whenever a seed is among those trained."""
 
-    def dies(configs, *args, real=trainer.fit_stack, **options):
+    def dies(configs, *args, real=loop.fit_stack, **options):
         if any(config.seed == seed for config in configs) or (marker and not marker.exists()):
             if marker:
                 marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return real(configs, *args, **options)
 
-    trainer.fit_stack = dies
+    loop.fit_stack = dies
 
 
 @pytest.mark.parametrize("options", [{}, {"stack": 2}])
@@ -1011,14 +1012,14 @@ def test_a_pool_that_breaks_between_runs(log, done, tmp_path):
 
 
 def test_a_table_has_plain_columns(log, done):
-    table = runner.load_runs(done)
+    table = results.load_runs(done)
     assert (
         table["key"].is_monotonic_increasing
         and len(table) == 9
         and not table.columns.duplicated().any()
     )
     config, data = (
-        set(trainer.Config.__dataclass_fields__),
+        set(configuration.Config.__dataclass_fields__),
         {"split", "data_seed", *runner.PERTURBATIONS},
     )
     documented = {
@@ -1073,7 +1074,7 @@ def test_where_nothing_repeats_the_other_rule_has_columns_too(tmp_path):
 
 
 def test_a_table_has_both_checkpoints(log, done):
-    table = runner.load_runs(done)
+    table = results.load_runs(done)
     assert (table["least-loss epoch"] <= table["done_epochs"]).all()
     same = table["least-loss epoch"] == table["best_epoch"]
     assert (table["least-loss NDCG@10"] == table["NDCG@10"])[same].all()
@@ -1084,8 +1085,8 @@ SAMPLES = {"settings": SETTINGS, "grid": {"sample_log": [0.25, 0.5, 1], "data_se
 
 
 def test_a_sample_of_a_log_is_a_smaller_log(log):
-    points = runner.expand_grid(SAMPLES)
-    splits = [runner.split_of(log, point.data) for point in points]
+    points = grids.expand_grid(SAMPLES)
+    splits = [grids.split_of(log, point.data) for point in points]
     assert [(point.data.sample, point.data.seed) for point in points] == [
         (0.25, 0),
         (0.25, 1),
@@ -1105,19 +1106,19 @@ def test_a_sample_of_a_log_is_a_smaller_log(log):
 
 
 def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
-    split, config = interaction_log.leave_one_out(log), trainer.make_config(**SETTINGS)
-    before = trainer._digest(
-        trainer.SCHEMA, vars(config), log.hash, split.rule, split.hash, split.log.order
+    split, config = interaction_log.leave_one_out(log), configuration.make_config(**SETTINGS)
+    before = run_records._digest(
+        run_records.SCHEMA, vars(config), log.hash, split.rule, split.hash, split.log.order
     )
-    assert trainer.run_key(config, split) == before
+    assert run_records.run_key(config, split) == before
     assert (
-        trainer.run_key(
-            config, runner.split_of(log, runner.expand_grid({"grid": {"sample_log": 1}})[0].data)
+        run_records.run_key(
+            config, grids.split_of(log, grids.expand_grid({"grid": {"sample_log": 1}})[0].data)
         )
         == before
     )
-    part = runner.split_of(log, runner.TrainingData(sample=0.5))
-    assert trainer.run_key(config, part) != trainer.run_key(config, replace(part, sample=None))
+    part = grids.split_of(log, grids.TrainingData(sample=0.5))
+    assert run_records.run_key(config, part) != run_records.run_key(config, replace(part, sample=None))
 
 
 def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
@@ -1125,14 +1126,14 @@ def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
     assert table["sample_log"].fillna(1).tolist() == [0.25, 0.25, 0.5, 0.5, 1]
     assert table["data_seed"].tolist() == [0, 1, 0, 1, 0]
     assert table["data_hash"].nunique() == 5
-    assert runner.filter_runs(table, SETTINGS)["sample_log"].isna().all()
-    assert len(runner.filter_runs(table, SETTINGS | {"sample_log": 1})) == 1
-    assert len(runner.filter_runs(table, SETTINGS | {"sample_log": 0.5})) == 2
-    assert runner.filter_runs(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
-    assert runner.aggregate_seeds(table)["seeds"].tolist() == [1]
-    assert all(trainer.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json"))
-    assert runner.verify(
-        runner.consolidate(tmp_path, "samples", tmp_path / "tables"), 9, log, progress=False
+    assert results.filter_runs(table, SETTINGS)["sample_log"].isna().all()
+    assert len(results.filter_runs(table, SETTINGS | {"sample_log": 1})) == 1
+    assert len(results.filter_runs(table, SETTINGS | {"sample_log": 0.5})) == 2
+    assert results.filter_runs(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
+    assert results.aggregate_seeds(table)["seeds"].tolist() == [1]
+    assert all(run_records.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json"))
+    assert verification.verify(
+        results.consolidate(tmp_path, "samples", tmp_path / "tables"), 9, log, progress=False
     )["equal"].all()
 
 
@@ -1142,7 +1143,7 @@ def test_a_sample_that_cannot_be(share):
         InputError,
         match="sample_log = .* is not usable; use a share of the users, above 0 and at most 1",
     ):
-        runner.expand_grid({"grid": {"sample_log": [share]}})
+        grids.expand_grid({"grid": {"sample_log": [share]}})
 
 
 def test_a_sample_without_targets_is_told(tmp_path, untrained):
@@ -1158,11 +1159,11 @@ def test_a_folder_without_records(tmp_path):
         with pytest.raises(
             InputError, match="has no run records; `perflaw sweep` and `perflaw train` make some"
         ):
-            runner.load_runs(folder)
+            results.load_runs(folder)
 
 
 def test_files_that_are_no_records_are_left_out_and_named(copied):
-    whole = runner.load_runs(copied)
+    whole = results.load_runs(copied)
     old = sorted(copied.glob("*.json"))[3]
     old.write_text(json.dumps(json.loads(old.read_text()) | {"schema": 0}))
     foreign = {
@@ -1178,25 +1179,25 @@ def test_files_that_are_no_records_are_left_out_and_named(copied):
         UserWarning,
         match=r"6 of 14 files in .* are no records of schema 1, or were changed, and are left out: .*json, .*json, .*json …",
     ) as told:
-        table = runner.load_runs(copied)
+        table = results.load_runs(copied)
     assert len(told) == 1 and old.exists()
     pd.testing.assert_frame_equal(table, whole[whole["key"] != old.stem].reset_index(drop=True))
     for name in foreign:
         (copied / name).unlink()
     with pytest.warns(UserWarning, match=f"1 of 9 files .* are left out: {old.name}$"):
-        runner.load_runs(copied)
+        results.load_runs(copied)
 
 
 def test_a_record_that_was_changed_is_no_record(copied):
     path = min(copied.glob("*.json"))
     path.write_text(path.read_text().replace('"n_layers": 1', '"n_layers": 7'))
     with pytest.warns(UserWarning, match=f"were changed, and are left out: {path.name}"):
-        assert path.stem not in set(runner.load_runs(copied)["key"])
+        assert path.stem not in set(results.load_runs(copied)["key"])
     with pytest.raises(
         InputError,
         match="was changed: what it says it was trained with is not what its key stands for",
     ):
-        trainer.read_record(path)
+        run_records.read_record(path)
 
 
 def test_cells_hold_runs_that_differ_in_the_seed_alone():
@@ -1225,7 +1226,7 @@ def test_cells_hold_runs_that_differ_in_the_seed_alone():
             for seed in (0, 1, 2)
         ]
     )
-    cells = runner.aggregate_seeds(runs)
+    cells = results.aggregate_seeds(runs)
     assert list(cells) == [
         "log",
         "n_layers",
@@ -1243,20 +1244,20 @@ def test_cells_hold_runs_that_differ_in_the_seed_alone():
         and np.allclose(cells["sd"], 0.01)
     )
     with pytest.raises(InputError, match="the runs have no 'NDCG@11'; they have NDCG@10"):
-        runner.aggregate_seeds(runs, "NDCG@11")
+        results.aggregate_seeds(runs, "NDCG@11")
 
 
 def test_a_table_is_not_written_over(copied, tmp_path):
-    path = runner.consolidate(copied, "runs.csv", tmp_path)
-    assert path.name == "runs.csv" and runner.consolidate(copied, "runs", tmp_path) == path
+    path = results.consolidate(copied, "runs.csv", tmp_path)
+    assert path.name == "runs.csv" and results.consolidate(copied, "runs", tmp_path) == path
     min(copied.glob("*.json")).unlink()
     with pytest.raises(
         InputError, match="runs.csv has 1 runs that .* has not; use another name, or remove it"
     ):
-        runner.consolidate(copied, "runs", tmp_path)
+        results.consolidate(copied, "runs", tmp_path)
     for name in ("../up", "a/b", ""):
         with pytest.raises(InputError, match="is no name of a table"):
-            runner.consolidate(copied, name, tmp_path)
+            results.consolidate(copied, name, tmp_path)
 
 
 def test_what_is_no_log_and_no_executor(log, tmp_path):
@@ -1267,7 +1268,7 @@ def test_what_is_no_log_and_no_executor(log, tmp_path):
     with pytest.raises(InputError, match="'here' is no executor"):
         runner.run("tiny", log, tmp_path, "here")
     with pytest.raises(InputError, match="0 workers cannot do anything"):
-        runner.process_pool(0)
+        executors.process_pool(0)
 
 
 @pytest.mark.slow
@@ -1286,14 +1287,14 @@ def test_a_script_needs_no_guard(tmp_path):
 
 def test_a_folder_of_failures_is_a_table(log, tmp_path):
     sweep({"settings": SETTINGS | {"n_layers": 10**9}, "grid": {"seed": [0, 1]}}, log, tmp_path)
-    table = runner.load_runs(tmp_path)
+    table = results.load_runs(tmp_path)
     assert (
         len(table) == 2
         and table[["done_epochs", "seconds", "training_loss", "clip"]].dtypes.eq(float).all()
     )
-    path = runner.consolidate(tmp_path, "failed", tmp_path)
+    path = results.consolidate(tmp_path, "failed", tmp_path)
     with pytest.raises(InputError, match="cannot be repeated: it has no column NDCG@10"):
-        runner.verify(path)
+        verification.verify(path)
 
 
 def test_cells_are_means_over_seeds(log, tmp_path):
@@ -1306,7 +1307,7 @@ def test_cells_are_means_over_seeds(log, tmp_path):
         ],
     }
     table = sweep(grid, log, tmp_path)
-    cells = runner.aggregate_seeds(table)
+    cells = results.aggregate_seeds(table)
     assert list(zip(cells["n_layers"], cells["d_emb"], cells["seeds"])) == [
         (1, 4, 3),
         (1, 8, 3),
@@ -1343,15 +1344,15 @@ def consolidated(log, tmp_path_factory):
         log,
         folder,
     )
-    return runner.consolidate(folder, "small", folder / "tables")
+    return results.consolidate(folder, "small", folder / "tables")
 
 
 def test_a_table_is_read_as_it_was(consolidated):
-    table, was = runner.read_runs_table(consolidated), runner.load_runs(consolidated.parent.parent)
+    table, was = results.read_runs_table(consolidated), results.load_runs(consolidated.parent.parent)
     assert consolidated.name == "small.csv" and list(table) == list(was)
     exact = list(
         was.select_dtypes(exclude="float").columns.union(
-            [*trainer.Config.__dataclass_fields__, *runner.PERTURBATIONS]
+            [*configuration.Config.__dataclass_fields__, *runner.PERTURBATIONS]
         )
     )
     pd.testing.assert_frame_equal(table[exact], was[exact], check_dtype=False)
@@ -1367,28 +1368,28 @@ def test_counts_stay_exact(copied):
             json.loads(path.read_text()) | {"parameters": {"embedding": 1, "other": 123_456_789}}
         )
     )
-    table = runner.read_runs_table(runner.consolidate(copied, "counts", copied / "tables"))
+    table = results.read_runs_table(results.consolidate(copied, "counts", copied / "tables"))
     assert table["parameters other"].dropna().tolist() == [123_456_789]
 
 
 def test_runs_can_be_done_again(log, consolidated):
-    found = runner.verify(consolidated, 99, log, progress=False)
+    found = verification.verify(consolidated, 99, log, progress=False)
     assert (
         len(found) == 17
         and found["equal"].all()
         and found["within"].all()
         and (found["was"] == found["now"].round(12)).mean() < 1
     )
-    few = runner.verify(consolidated, 2, log, progress=False)
+    few = verification.verify(consolidated, 2, log, progress=False)
     assert len(few) == 2 and set(few["key"]) < set(found["key"])
-    assert set(runner.verify(consolidated, 2, log, seed=1, progress=False)["key"]) != set(
+    assert set(verification.verify(consolidated, 2, log, seed=1, progress=False)["key"]) != set(
         few["key"]
     )
 
 
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     monkeypatch.setattr(datasets, "load_log", lambda name: {"synthetic": log}[name])
-    assert runner.verify(consolidated, 1, progress=False)["equal"].all()
+    assert verification.verify(consolidated, 1, progress=False)["equal"].all()
 
 
 @pytest.mark.parametrize(
@@ -1396,8 +1397,8 @@ def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     sorted(
         {
             name
-            for path in runner.SWEEPS_FOLDER.glob("*.csv")
-            for name in runner.read_runs_table(path)["log"]
+            for path in results.SWEEPS_FOLDER.glob("*.csv")
+            for name in results.read_runs_table(path)["log"]
             if name in datasets.local_logs()
         }
     )
@@ -1407,17 +1408,17 @@ def test_the_keys_of_all_recorded_runs_are_what_they_were(name):
     if name is None:
         pytest.skip("PERFLAW_DATA names no folder with a log of data/sweeps")
     log = datasets.load_log(name)
-    for path in runner.SWEEPS_FOLDER.glob("*.csv"):
-        for _, was in runner.read_runs_table(path).query("log == @name").iterrows():
-            point = runner.point_of(was)
-            assert trainer.run_key(point.config, runner.split_of(log, point.data)) == was["key"]
+    for path in results.SWEEPS_FOLDER.glob("*.csv"):
+        for _, was in results.read_runs_table(path).query("log == @name").iterrows():
+            point = verification.point_of(was)
+            assert run_records.run_key(point.config, grids.split_of(log, point.data)) == was["key"]
 
 
 def test_a_table_from_before_samples_can_be_repeated(log, consolidated, tmp_path):
-    runner.read_runs_table(consolidated).drop(columns="sample_log").to_csv(
+    results.read_runs_table(consolidated).drop(columns="sample_log").to_csv(
         tmp_path / "old.csv", index=False
     )
-    assert runner.verify(tmp_path / "old.csv", 2, log, progress=False)["equal"].all()
+    assert verification.verify(tmp_path / "old.csv", 2, log, progress=False)["equal"].all()
 
 
 def test_another_log_is_another_run(log, consolidated):
@@ -1425,7 +1426,7 @@ def test_another_log_is_another_run(log, consolidated):
         InputError,
         match=r"was not trained on this synthetic \(its hash is another\); it would now be [0-9a-f]{16}",
     ):
-        runner.verify(consolidated, 1, log.sample_users(0.9))
+        verification.verify(consolidated, 1, log.sample_users(0.9))
     order = list(reversed(range(log.n_users)))
     turned = interaction_log.from_histories(
         [log.history(u) for u in order],
@@ -1435,15 +1436,15 @@ def test_another_log_is_another_run(log, consolidated):
     with pytest.raises(
         InputError, match=r"\(its configuration, or the order of users or items, is another\)"
     ):
-        runner.verify(consolidated, 1, turned)
+        verification.verify(consolidated, 1, turned)
 
 
 def test_what_differs_is_told(log, consolidated, tmp_path):
-    frame = runner.read_runs_table(consolidated).query("`NDCG@10` > 0")
+    frame = results.read_runs_table(consolidated).query("`NDCG@10` > 0")
     frame.assign(**{"NDCG@10": 1.04 * frame["NDCG@10"]}).to_csv(tmp_path / "near.csv", index=False)
-    near = runner.verify(tmp_path / "near.csv", 2, log, progress=False)
+    near = verification.verify(tmp_path / "near.csv", 2, log, progress=False)
     assert near["within"].all() and not near["equal"].any()
-    assert not runner.verify(tmp_path / "near.csv", 2, log, tolerance=0.01, progress=False)[
+    assert not verification.verify(tmp_path / "near.csv", 2, log, tolerance=0.01, progress=False)[
         "within"
     ].any()
 
@@ -1466,16 +1467,16 @@ def test_a_table_that_is_none(tmp_path, text, told):
     if text is not None:
         path.write_text(text)
     with pytest.raises(InputError, match=told) as error:
-        runner.verify(path)
+        verification.verify(path)
     assert "\n" not in str(error.value)
 
 
 def test_names_that_look_like_numbers_stay_names(copied):
     path = copied / "names.csv"
-    runner.load_runs(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(
+    results.load_runs(copied).head(1).assign(key="12345678901234e1", log="007").to_csv(
         path, index=False
     )
-    table = runner.read_runs_table(path)
+    table = results.read_runs_table(path)
     assert table.loc[0, ["key", "log"]].tolist() == ["12345678901234e1", "007"]
 
 
@@ -1795,12 +1796,12 @@ def test_runs_of_a_setting():
             "truncate": [np.nan, np.nan, 10.0],
         }
     )
-    assert list(runner.filter_runs(runs, {"d_emb": 8}).index) == [0, 2] and list(
-        runner.filter_runs(runs, {"clip": None, "log": "a"}).index
+    assert list(results.filter_runs(runs, {"d_emb": 8}).index) == [0, 2] and list(
+        results.filter_runs(runs, {"clip": None, "log": "a"}).index
     ) == [0]
     assert (
-        list(runner.filter_runs(runs, {"truncate": 10}).index) == [2]
-        and len(runner.filter_runs(runs, {})) == 3
+        list(results.filter_runs(runs, {"truncate": 10}).index) == [2]
+        and len(results.filter_runs(runs, {})) == 3
     )
     with pytest.raises(InputError, match="a run has no 'width'"):
-        runner.filter_runs(runs, {"width": 8})
+        results.filter_runs(runs, {"width": 8})

@@ -13,15 +13,18 @@ import torch.nn.functional as F
 from perflaw.errors import InputError
 from perflaw.logs import datasets, synthetic
 from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models import backbones, ranking
-from perflaw.models.training import trainer
-from perflaw.models.training.trainer import EpochBatches, make_config
+from perflaw.models import backbones, configuration, ranking, ranking_metrics
+from perflaw.models import configuration
+from perflaw.models import trained_model
+from perflaw.models.training import evaluation, loop, loss_functions, run_records, run_state, sampling, trainer
+from perflaw.models.configuration import make_config
+from perflaw.models.training.batching import EpochBatches
 
 SMALL = {"n_layers": 2, "d_emb": 16, "n_heads": 2, "max_seq_len": 20, "batch_size": 64, "epochs": 3}
 
 
 def small(backbone):
-    return SMALL | {"backbone": backbone, "n_heads": 1 if backbone in backbones.RECURRENT else 2}
+    return SMALL | {"backbone": backbone, "n_heads": 1 if backbone in configuration.RECURRENT else 2}
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +46,9 @@ def tensors(v=30, t=50, d=8, seed=0):
 
 @pytest.mark.parametrize("chunk", [1 << 21, 30 * 7])
 def test_softmax_is_cross_entropy(chunk, monkeypatch):
-    monkeypatch.setitem(trainer.SCORES_AT_A_TIME, "cpu", chunk)
+    monkeypatch.setitem(loss_functions.SCORES_AT_A_TIME, "cpu", chunk)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
-    ours = trainer.softmax_loss(hidden, table, targets, weight)
+    ours = loss_functions.softmax_loss(hidden, table, targets, weight)
     theirs = (weight * F.cross_entropy(hidden @ table.T, targets, reduction="none")).sum()
     assert ours.item() == pytest.approx(theirs.item(), rel=1e-6)
     for mine, other in zip(
@@ -56,11 +59,11 @@ def test_softmax_is_cross_entropy(chunk, monkeypatch):
 
 
 def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
-    monkeypatch.setattr(trainer, "NEGATIVES_GROUP", 20)
+    monkeypatch.setattr(loss_functions, "NEGATIVES_GROUP", 20)
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
     columns = torch.randint(30, (3, 9), generator=torch.Generator().manual_seed(5))
     log_expected = torch.linspace(-1, 1, 27).view(3, 9)
-    ours = trainer.sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected)
+    ours = loss_functions.sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected)
     theirs = 0
     for group, part in enumerate((slice(0, 20), slice(20, 40), slice(40, 50))):
         scores = hidden[part] @ table[columns[group]].T - log_expected[group]
@@ -77,7 +80,7 @@ def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
 def test_the_sampled_sum_is_unbiased(split):
     """Over many draws, Σ exp(score) / (k q) over negatives is Σ exp(score) over all items."""
     batches = EpochBatches(split, 20, 64)
-    chance = trainer.RandomSource(make_config(**SMALL), batches)
+    chance = sampling.RandomSource(make_config(**SMALL), batches)
     scores = torch.randn(split.log.n_items, generator=torch.Generator().manual_seed(0))
     estimates = []
     for _ in range(400):
@@ -93,7 +96,7 @@ def test_binary_cross_entropy():
     hidden, table, targets, weight = tensors()
     negatives = torch.randint(30, (50, 3))
     negatives[:9, 1] = targets[:9]
-    ours = trainer.bce_loss(hidden, table, targets, weight, negatives)
+    ours = loss_functions.bce_loss(hidden, table, targets, weight, negatives)
     positive = (hidden * table[targets]).sum(1)
     negative = torch.einsum("td,tkd->tk", hidden, table[negatives])
     theirs = F.binary_cross_entropy_with_logits(
@@ -112,8 +115,8 @@ def test_binary_cross_entropy():
 def test_an_epoch_holds_every_position_once(split):
     batches = EpochBatches(split, 20, 64)
     seen = []
-    for who in batches.deal(seed=3, epoch=1):
-        at, ids, following, real = batches.take(who)
+    for who in batches.shuffle(seed=3, epoch=1):
+        at, ids, following, real = batches.gather(who)
         assert len(at) == len(batches.layout.place)
         seen += at[real].tolist()
         assert torch.equal(ids[real], torch.from_numpy(split.train.items).long()[at[real]])
@@ -131,10 +134,10 @@ def test_an_epoch_holds_every_position_once(split):
 def test_batches_are_alike_and_nearly_full(split):
     batches = EpochBatches(split, 20, 64)
     assert batches.rows <= 64 and 0 <= batches.padding < 0.15
-    real = [batches.take(who)[3].sum().item() for who in batches.deal(0, 1)]
+    real = [batches.gather(who)[3].sum().item() for who in batches.shuffle(0, 1)]
     assert max(real) < 1.15 * min(real)
-    assert not torch.equal(batches.deal(0, 1), batches.deal(0, 2)) and torch.equal(
-        batches.deal(0, 1), batches.deal(0, 1)
+    assert not torch.equal(batches.shuffle(0, 1), batches.shuffle(0, 2)) and torch.equal(
+        batches.shuffle(0, 1), batches.shuffle(0, 1)
     )
 
 
@@ -157,8 +160,8 @@ def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives
             "validate_every": 5,
         }
     )
-    fitted = trainer.fit_model(c, split, progress=False)
-    floor = ranking.ndcg(
+    fitted = loop.fit_model(c, split, progress=False)
+    floor = ranking_metrics.ndcg(
         ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.validation)
     )
     assert fitted.curve[-1]["loss"] < fitted.curve[0]["loss"] and fitted.status == "epochs used up"
@@ -190,7 +193,7 @@ def test_a_model_comes_near_the_best_that_is_possible():
 
 def test_the_same_seed_gives_the_same_numbers(split):
     a, b, c = (
-        trainer.fit_model(make_config(**SMALL, seed=seed), split, progress=False)
+        loop.fit_model(make_config(**SMALL, seed=seed), split, progress=False)
         for seed in (1, 1, 2)
     )
     assert a.curve == b.curve and all(
@@ -203,24 +206,24 @@ def test_the_best_weights_are_kept(split):
     c = make_config(
         **SMALL | {"loss": "softmax", "epochs": 60, "learning_rate": 0.02, "patience": 2}
     )
-    fitted = trainer.fit_model(c, split, progress=False)
+    fitted = loop.fit_model(c, split, progress=False)
     assert fitted.status == "converged" and len(fitted.curve) < 60
     values = [point["NDCG@10"] for point in fitted.curve]
     assert len(values) - 1 - int(np.argmax(values)) == 2
-    ranks = ranking.rank_targets(trainer.scorer(fitted.weights, c), split, split.validation).ranks
-    assert ranking.ndcg(ranks) == max(values)
+    ranks = ranking.rank_targets(trained_model.scorer(fitted.weights, c), split, split.validation).ranks
+    assert ranking_metrics.ndcg(ranks) == max(values)
 
 
 def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
     c = make_config(
         **SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"}
     )
-    fitted = trainer.fit_model(c, split, progress=False)
+    fitted = loop.fit_model(c, split, progress=False)
     losses = {point["epoch"]: point["log-loss"] for point in fitted.curve}
     assert fitted.least_epoch == min(losses, key=losses.get)
     assert fitted.least_epoch < max(fitted.curve, key=lambda point: point["NDCG@10"])["epoch"]
     found = ranking.rank_targets(
-        trainer.scorer(fitted.least, c), split, split.validation
+        trained_model.scorer(fitted.least, c), split, split.validation
     ).losses.mean()
     assert found == losses[fitted.least_epoch]
 
@@ -239,12 +242,12 @@ def test_a_record_has_both_checkpoints(split):
         point["NDCG@10"] for point in record["curve"]
     )
     assert least["metrics"].keys() == record["metrics"].keys()
-    assert ranking.ndcg(np.array(least["ranks"]["test"])) == least["metrics"]["test"]["NDCG@10"]
+    assert ranking_metrics.ndcg(np.array(least["ranks"]["test"])) == least["metrics"]["test"]["NDCG@10"]
 
 
 def test_one_epoch_that_is_best_by_both_is_evaluated_once(split, monkeypatch):
-    calls, real = [], trainer.evaluate
-    monkeypatch.setattr(trainer, "evaluate", lambda *arguments: calls.append(1) or real(*arguments))
+    calls, real = [], evaluation.evaluate
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments: calls.append(1) or real(*arguments))
     record = trainer.train(make_config(**SMALL | {"epochs": 1}), split, progress=False)
     assert record["least validation loss"] == {"epoch": 1, "metrics": record["metrics"]}
     assert len(calls) == 1
@@ -252,7 +255,7 @@ def test_one_epoch_that_is_best_by_both_is_evaluated_once(split, monkeypatch):
 
 def test_the_learning_rate():
     c = make_config(**SMALL, warmup_steps=10, final_rate=0.1)
-    rates = [trainer._rate(c, 110, step) for step in range(111)]
+    rates = [run_state.rate_share(c, 110, step) for step in range(111)]
     assert (
         rates[0] == pytest.approx(1 / 11)
         and rates[10] == 1
@@ -262,7 +265,7 @@ def test_the_learning_rate():
 
 
 def test_dropout_is_a_share_and_keeps_the_mean(split):
-    chance = trainer.RandomSource(make_config(**SMALL, dropout=0.3), EpochBatches(split, 20, 64))
+    chance = sampling.RandomSource(make_config(**SMALL, dropout=0.3), EpochBatches(split, 20, 64))
     x = chance.drop(torch.ones(1001, 1001))
     assert (x == 0).float().mean().item() == pytest.approx(
         0.3, abs=0.003
@@ -272,14 +275,14 @@ def test_dropout_is_a_share_and_keeps_the_mean(split):
 def test_bfloat16_learns_too(split):
     c = make_config(**SMALL | {"loss": "softmax", "epochs": 10, "learning_rate": 5e-3})
     exact, rough = (
-        trainer.fit_model(replace(c, precision=precision), split, progress=False)
+        loop.fit_model(replace(c, precision=precision), split, progress=False)
         for precision in ("fp32", "bf16")
     )
     assert rough.curve[-1]["loss"] == pytest.approx(exact.curve[-1]["loss"], rel=0.02)
 
 
 @pytest.mark.parametrize("batch_size", [64, 1000])
-@pytest.mark.parametrize("loss", trainer.LOSSES)
+@pytest.mark.parametrize("loss", configuration.LOSSES)
 def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
     """In the middle of an epoch, and in its last step, after which only the scores show it."""
     c = make_config(
@@ -294,7 +297,7 @@ def test_divergence_is_a_status(split, tmp_path, loss, batch_size):
     )
     record = trainer.train(c, split, tmp_path, progress=False)
     assert record["status"].startswith("diverged in epoch 1: the ") and "metrics" not in record
-    assert trainer.read_record(tmp_path / f"{record['key']}.json")["status"] == record["status"]
+    assert run_records.read_record(tmp_path / f"{record['key']}.json")["status"] == record["status"]
 
 
 # ---------------------------------------------------------------- stacks
@@ -320,10 +323,10 @@ def test_a_stack_is_bit_equal_to_single_runs(split):
         make_config(**SMALL | {"loss": "softmax", "epochs": 8, "patience": 8} | values)
         for values in STACK
     ]
-    alone = [trainer.fit_model(c, split, progress=False) for c in configs]
+    alone = [loop.fit_model(c, split, progress=False) for c in configs]
     assert alone[5].status == "converged" and {f.status for f in alone[:5]} == {"epochs used up"}
     for members in (configs, configs[1:], configs[:1]):
-        for c, fitted in zip(members, trainer.fit_stack(members, split, progress=False)):
+        for c, fitted in zip(members, loop.fit_stack(members, split, progress=False)):
             single = alone[configs.index(c)]
             assert fitted.curve == single.curve and fitted.status == single.status
             assert all(
@@ -343,8 +346,8 @@ def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
         )
         for values in STACK[:4]
     ]
-    for c, fitted in zip(configs, trainer.fit_stack(configs, split, progress=False, batched=True)):
-        single = trainer.fit_model(c, split, progress=False)
+    for c, fitted in zip(configs, loop.fit_stack(configs, split, progress=False, batched=True)):
+        single = loop.fit_model(c, split, progress=False)
         for name in single.weights:
             assert torch.allclose(fitted.weights[name], single.weights[name], atol=2e-3), name
         assert fitted.curve[0]["loss"] == pytest.approx(single.curve[0]["loss"], rel=1e-4)
@@ -352,20 +355,20 @@ def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
 
 def test_a_member_that_diverges_leaves_the_others_alone(split):
     good = make_config(**SMALL | {"backbone": "hstu", "batch_size": 1000})
-    alone = trainer.fit_model(good, split, progress=False)
-    first, second = trainer.fit_stack(
+    alone = loop.fit_model(good, split, progress=False)
+    first, second = loop.fit_stack(
         [replace(good, learning_rate=1e30), good], split, progress=False
     )
     assert first.status.startswith("diverged") and second.curve == alone.curve
     with pytest.raises(InputError, match="a stack needs a configuration"):
-        trainer.fit_stack([], split)
+        loop.fit_stack([], split)
 
 
 def test_different_shapes_are_no_stack(split):
     with pytest.raises(
         InputError, match="differ in n_layers, d_emb cannot be trained as one stack"
     ):
-        trainer.fit_stack(
+        loop.fit_stack(
             [make_config(**SMALL), make_config(**SMALL | {"n_layers": 1, "d_emb": 8})], split
         )
 
@@ -384,7 +387,7 @@ def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
     assert there["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=1e-2)
     rough = trainer.train(replace(c, precision="bf16"), split, device="cuda", progress=False)
     assert rough["curve"][-1]["loss"] == pytest.approx(here["curve"][-1]["loss"], rel=5e-2)
-    stack = trainer.fit_stack(
+    stack = loop.fit_stack(
         [replace(c, seed=seed) for seed in range(3)], split, "cuda", progress=False
     )
     assert stack[0].curve[-1]["loss"] == pytest.approx(there["curve"][-1]["loss"], rel=1e-2)
@@ -392,7 +395,7 @@ def test_a_gpu_trains_what_a_cpu_trains(split, backbone):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
-@pytest.mark.parametrize("loss", trainer.LOSSES)
+@pytest.mark.parametrize("loss", configuration.LOSSES)
 def test_a_captured_step_draws_anew(split, loss):
     """Dropout and negatives of a replayed graph are as good as those of a CPU, also in a stack from which members drop out."""
     c = make_config(
@@ -409,8 +412,8 @@ def test_a_captured_step_draws_anew(split, loss):
         }
     )
     stack = [replace(c, seed=seed) for seed in range(5)]
-    here = trainer.fit_stack(stack, split, progress=False)
-    there = trainer.fit_stack(
+    here = loop.fit_stack(stack, split, progress=False)
+    there = loop.fit_stack(
         [*stack, replace(c, seed=5, patience=1)], split, "cuda", progress=False
     )
     here, there = (np.array([run.curve[-1]["loss"] for run in runs[:5]]) for runs in (here, there))
@@ -448,7 +451,7 @@ def test_a_record_says_all(split, tmp_path):
     ranks = np.array(record["ranks"]["test"])
     assert (
         len(ranks) == (split.test >= 0).sum()
-        and ranking.hit_rate(ranks) == record["metrics"]["test"]["HR@10"]
+        and ranking_metrics.hit_rate(ranks) == record["metrics"]["test"]["HR@10"]
     )
     assert (
         record["metrics"]["temperature"] != 1
@@ -468,18 +471,18 @@ def test_where_nothing_repeats_there_are_two_rules(split):
 
 def test_what_has_a_record_is_not_trained_again(split, tmp_path, monkeypatch):
     first = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
-    monkeypatch.setattr(trainer, "fit_stack", None)
+    monkeypatch.setattr(loop, "fit_job", None)
     assert trainer.train(make_config(**SMALL), split, tmp_path, progress=False) == first
 
 
 def test_the_key_is_of_what_decides_the_result(split):
-    base = trainer.run_key(make_config(**SMALL), split)
-    assert len(base) == 16 and base == trainer.run_key(make_config(**SMALL), split)
+    base = run_records.run_key(make_config(**SMALL), split)
+    assert len(base) == 16 and base == run_records.run_key(make_config(**SMALL), split)
     other = leave_one_out(split.log.sample_users(0.9))
     cut = replace(split, train=split.train.last(5))
     keys = {
         base,
-        *(trainer.run_key(make_config(**SMALL | {"seed": 9}), s) for s in (split, other, cut)),
+        *(run_records.run_key(make_config(**SMALL | {"seed": 9}), s) for s in (split, other, cut)),
     }
     assert len(keys) == 4
 
@@ -488,9 +491,9 @@ def test_records_do_not_mix_orders_of_users():
     """The same log by its hash; but ranks are by user, in order, and the first weights by item."""
     histories = [[f"{u}{i}" for i in range(4 + u)] for u in range(5)]
     one, other = (leave_one_out(from_histories(h)) for h in (histories, histories[::-1]))
-    assert one.log.hash == other.log.hash and trainer.run_key(
+    assert one.log.hash == other.log.hash and run_records.run_key(
         make_config(**SMALL), one
-    ) != trainer.run_key(make_config(**SMALL), other)
+    ) != run_records.run_key(make_config(**SMALL), other)
 
 
 def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
@@ -514,7 +517,7 @@ def test_an_interrupted_write_leaves_nothing(split, tmp_path, monkeypatch):
     ],
 )
 def test_a_damaged_record_is_told(split, tmp_path, text, told):
-    path = tmp_path / f"{trainer.run_key(make_config(**SMALL), split)}.json"
+    path = tmp_path / f"{run_records.run_key(make_config(**SMALL), split)}.json"
     path.write_text(text.replace("KEY", path.stem))
     before = path.read_text()
     with pytest.raises(InputError, match=told):
@@ -523,7 +526,7 @@ def test_a_damaged_record_is_told(split, tmp_path, text, told):
 
 
 def test_a_folder_that_cannot_be_used_is_told_before_training(split, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "fit_stack", None)
+    monkeypatch.setattr(loop, "fit_job", None)
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(InputError, match="records cannot be kept in .*; name another folder"):
@@ -541,9 +544,9 @@ def test_equal_configurations_are_the_same():
 
 
 def test_weights_of_another_width_are_refused(split):
-    fitted = trainer.fit_model(make_config(**SMALL | {"epochs": 1}), split, progress=False)
+    fitted = loop.fit_model(make_config(**SMALL | {"epochs": 1}), split, progress=False)
     with pytest.raises(InputError, match="these weights have d_emb = 16, and the configuration 32"):
-        trainer.scorer(fitted.weights, make_config(**SMALL | {"d_emb": 32}))
+        trained_model.scorer(fitted.weights, make_config(**SMALL | {"d_emb": 32}))
 
 
 @pytest.mark.parametrize(
@@ -557,10 +560,10 @@ def test_out_of_memory_is_a_record(split, tmp_path, monkeypatch, error):
     def fails(*_, **__):
         raise error
 
-    monkeypatch.setattr(trainer, "fit_stack", fails)
+    monkeypatch.setattr(loop, "fit_job", fails)
     record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
     assert record["status"].startswith("out of memory: ") and "metrics" not in record
-    assert trainer.read_record(tmp_path / f"{record['key']}.json") == record
+    assert run_records.read_record(tmp_path / f"{record['key']}.json") == record
     monkeypatch.undo()
     assert (
         trainer.train(make_config(**SMALL), split, tmp_path, progress=False)["status"]

@@ -251,7 +251,7 @@ def describe(log, **options):
     its columns is guessed, and the guess is told.
     """
     from perflaw.logs import interaction_log
-    from perflaw.models import ranking
+    from perflaw.models import ranking, ranking_metrics
 
     with one_line_errors():
         log = load_log(log, options)
@@ -318,7 +318,7 @@ def describe(log, **options):
     say("ranking", f"of all {split.log.n_items:,} items, {removed}")
     say(
         "floor",
-        f"most popular: HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}",
+        f"most popular: HR@10 {ranking_metrics.hit_rate(ranks):.4f}, NDCG@10 {ranking_metrics.ndcg(ranks):.4f}",
     )
 
 
@@ -407,9 +407,10 @@ def measure(log, m, r, last, pooled, **options):
 def list_settings(context, option, wanted):
     """Print what a configuration has, with the defaults."""
     if wanted:
+        from perflaw.models import configuration
         from perflaw.models.training import trainer
 
-        for name, field in trainer.Config.__dataclass_fields__.items():
+        for name, field in configuration.Config.__dataclass_fields__.items():
             click.echo(f"{name:<16}{field.default}")
         context.exit()
 
@@ -450,12 +451,13 @@ def train(log, values, folder, device, threads, **options):
     """
     import torch
 
+    from perflaw.models import configuration
     from perflaw.models.training import trainer
 
     if threads:
         torch.set_num_threads(threads)
     with one_line_errors():
-        config = trainer.make_config(**{name: setting(value) for name, value in values})
+        config = configuration.make_config(**{name: setting(value) for name, value in values})
         record = trainer.train(config, load_log(log, options), folder, device)
     click.echo(f"{folder}/{record['key']}.json: {record['status']}")
     if "metrics" not in record:
@@ -530,7 +532,7 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
     """
     import signal
 
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors, grids, results, runner, verification
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
     with one_line_errors():
@@ -577,7 +579,7 @@ def executor_at(where, workers, threads, device):
     """What `perflaw sweep --executor` names."""
     import torch
 
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors, grids, results, runner, verification
 
     if "://" in where:
         try:
@@ -601,7 +603,7 @@ def executor_at(where, workers, threads, device):
         )
     if device != "cpu" and not workers:
         workers = 1
-    return runner.process_pool(workers, threads)
+    return executors.process_pool(workers, threads)
 
 
 def tell_plan(planned, workers, log, out):
@@ -610,10 +612,10 @@ def tell_plan(planned, workers, log, out):
 
     from tqdm import tqdm
 
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors, grids, results, runner, verification
 
     frame = planned.frame
-    settings = [name for name in frame if name in runner.RUN_DEFAULTS or name == "tokens"]
+    settings = [name for name in frame if name in grids.RUN_DEFAULTS or name == "tokens"]
     varies = [name for name in settings if frame[name].nunique(dropna=False) > 1]
     held = {
         name: frame[name].iloc[0] for name in settings if name not in varies and name != "tokens"
@@ -621,7 +623,7 @@ def tell_plan(planned, workers, log, out):
     held = ", ".join(
         f"{name} {value}"
         for name, value in held.items()
-        if value != runner.RUN_DEFAULTS[name] and value == value and value is not None
+        if value != grids.RUN_DEFAULTS[name] and value == value and value is not None
     )
     click.echo(
         f"{log.name}: {log.n_users:,} users, {log.n_items:,} items, {log.tokens:,} interactions; into {out}\nall runs: {held or 'the defaults'}\n"
@@ -701,10 +703,10 @@ def consolidate(runs, name, where):
 
     Without --where it goes to data/sweeps of the repository, where `perflaw verify` and the book look.
     """
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors, grids, results, runner, verification
 
     with one_line_errors():
-        click.echo(runner.consolidate(runs, name, where or runner.SWEEPS_FOLDER))
+        click.echo(results.consolidate(runs, name, where or results.SWEEPS_FOLDER))
 
 
 @main.command()
@@ -738,14 +740,14 @@ def consolidate(runs, name, where):
 )
 def verify(name, runs, log, tolerance, seed, **options):
     """Repeat runs of a table (a name in data/sweeps, or a CSV file), and compare."""
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors, grids, results, runner, verification
 
     with one_line_errors():
         if not log and (
             given := [option for option, value in options.items() if value is not None]
         ):
             raise InputError(f"--{given[0]} says how to read a log; name it with --log")
-        found = runner.verify(name, runs, load_log(log, options) if log else None, tolerance, seed)
+        found = verification.verify(name, runs, load_log(log, options) if log else None, tolerance, seed)
     click.echo(
         found.replace(
             {"within": {True: "yes", False: "NO"}, "equal": {True: "yes", False: "no"}}

@@ -21,7 +21,7 @@ from perflaw.errors import InputError
 from perflaw.logs import datasets, perturbations, synthetic
 from perflaw.logs.entropy import approximate
 from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
-from perflaw.models import ranking
+from perflaw.models import ranking, ranking_metrics
 from perflaw.paths import HOME
 
 FOLDER = HOME / "data" / "logs"
@@ -88,8 +88,8 @@ def split_table(logs: dict[str, InteractionLog]) -> pd.DataFrame:
                     "moved": float(np.mean(_targets(first) != _targets(split)))
                     if rule == "ties reversed"
                     else None,
-                    "HR@10": ranking.hit_rate(ranks),
-                    "NDCG@10": ranking.ndcg(ranks),
+                    "HR@10": ranking_metrics.hit_rate(ranks),
+                    "NDCG@10": ranking_metrics.ndcg(ranks),
                 }
             )
     return pd.DataFrame(rows)

@@ -24,9 +24,10 @@ from perflaw.errors import InputError
 from perflaw.laws import families, fitting, optimum
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models import ranking
-from perflaw.models.sweeps import cost_model, runner
-from perflaw.models.training import trainer
+from perflaw.models import ranking, ranking_metrics
+from perflaw.models.sweeps import cost_model, executors, grids, results, runner
+from perflaw.models import configuration
+from perflaw.models.training import preparation, run_records, trainer
 from perflaw.report import forecast
 
 SCHEMA = 1  # of report.json
@@ -94,8 +95,8 @@ def run_report(
     if not 0 < minutes < math.inf:
         raise InputError(f"a budget of {minutes:g} minutes is no time; give --budget 10, say")
     _check_same(out, log)
-    split = runner.split_of(log, runner.TrainingData())
-    trainer.check_split(split)
+    split = grids.split_of(log, grids.TrainingData())
+    preparation.check_split(split)
     if progress and log.timestamps is None:
         tqdm.write(
             "\n".join(note for note in log.notes if note.startswith("time"))
@@ -120,14 +121,14 @@ def run_report(
         tqdm.write(
             f"{log.name} is long for {minutes:g} minutes: the pilot uses {pilot.log.n_users:,} of its {log.n_users:,} users"
         )
-    part = runner.split_of(pilot.log, runner.TrainingData())
+    part = grids.split_of(pilot.log, grids.TrainingData())
     ranks = ranking.rank_by_item_scores(ranking.item_popularity(part), part, part.test)
-    told["floor"] = {"HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)}
+    told["floor"] = {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
     runs = runner.run(
         pilot.grid,
         pilot.log,
         out / "runs",
-        runner.process_pool(workers),
+        executors.process_pool(workers),
         seconds=deadline - (time.perf_counter() - start),
         progress=progress,
     )
@@ -229,7 +230,7 @@ def _hashes(out):
     found = set()
     for path in Path(out).glob("*.json"):
         try:
-            found.add(trainer.read_record(path)["data_hash"])
+            found.add(run_records.read_record(path)["data_hash"])
         except InputError:  # the sweep will say so
             pass
     return found
@@ -265,14 +266,14 @@ def _pace(log):
     """How many times as long as costs.PACES has it a run takes here: four epochs of a part of the log on one thread, the second time, as the first is slow."""
     part = log.sample_users(min(1.0, max(20_000 / log.tokens, 20 / log.n_users)))
     config, threads = (
-        trainer.make_config(
+        configuration.make_config(
             **SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}
         ),
         torch.get_num_threads(),
     )
     torch.set_num_threads(1)
     try:
-        done = runner.records_table(
+        done = results.records_table(
             [trainer.train(config, part, progress=False) for _ in range(2)]
         ).assign(test_targets=0)
     except InputError:  # the part is too small to be trained on
@@ -294,7 +295,7 @@ def draw_conclusions(
     floor: HR@10 and NDCG@10 of ranking by popularity. `reasons` says why nothing is claimed, should that be; `says` is the whole in sentences.
     """
     fitting.check_level(level)
-    runs = runner.select_whole_log(runs)
+    runs = results.select_whole_log(runs)
     done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
     share = done["tokens"] / done["tokens"].max()
     whole = done[share == 1]

@@ -21,7 +21,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws.fitting import check_level
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models.sweeps.runner import SWEEPS_FOLDER, filter_runs
+from perflaw.models.sweeps.results import SWEEPS_FOLDER, filter_runs
 
 MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy apen absolute": "ApEn by user",

@@ -16,7 +16,7 @@ from scipy.stats import norm, spearmanr
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed
 from perflaw.laws.fitting import check_level
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import grids, results, runner
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 DEFAULT_KIND = (
@@ -104,25 +104,25 @@ def marginal_gains(
 def load_study_runs() -> pd.DataFrame:
     """All runs of data/sweeps on real logs and all of their users, each once."""
     runs = pd.concat(
-        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
+        [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))],
         ignore_index=True,
     )
-    return runner.select_whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
+    return results.select_whole_log(runs[~runs["log"].str.startswith("synthetic")]).drop_duplicates(
         "key", ignore_index=True
     )
 
 
 def load_survey_runs() -> pd.DataFrame:
     """Of those the runs with the settings of the grid `survey`, whatever the backbone, size, split and data."""
-    return runner.filter_runs(
-        load_study_runs(), runner.read_grid("survey")["settings"]
+    return results.filter_runs(
+        load_study_runs(), grids.read_grid("survey")["settings"]
     ).reset_index(drop=True)
 
 
 def select_full_data_runs(runs: pd.DataFrame, **settings) -> pd.DataFrame:
     """Runs on whole training parts, layers apart unless `settings` says otherwise, that have these settings."""
     plain = runs[runs[list(runner.PERTURBATIONS)].isna().all(axis=1)]
-    return runner.filter_runs(plain, {"shared_layers": False} | settings).reset_index(drop=True)
+    return results.filter_runs(plain, {"shared_layers": False} | settings).reset_index(drop=True)
 
 
 def mean_surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFrame:

@@ -24,7 +24,7 @@ from scipy.stats import t as student
 from perflaw.laws import families, fitting, varpro
 from perflaw.laws.fitting import Fit
 from perflaw.models.sweeps import runner
-from perflaw.models.training.trainer import Config
+from perflaw.models.configuration import Config
 from perflaw.paths import HOME
 from perflaw.study.analysis import evidence
 
