@@ -17,10 +17,8 @@ from tqdm import tqdm
 
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models import backbones, ranking, ranking_metrics
+from perflaw.models import backbones, configuration, ranking, ranking_metrics, trained_model
 from perflaw.models.sweeps import grids
-from perflaw.models import configuration
-from perflaw.models import trained_model
 from perflaw.models.training import loop
 
 MEMBERS = {16: 8, 32: 4, 64: 2, 128: 1}  # d, and how many seeds

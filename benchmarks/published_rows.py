@@ -18,8 +18,7 @@ import torch
 from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models import protocols, ranking_metrics
-from perflaw.models import configuration
+from perflaw.models import configuration, protocols, ranking_metrics
 from perflaw.models.training import run_records, trainer
 
 ROOT = Path(__file__).parents[1]
@@ -187,7 +186,9 @@ def main():
     rows, tables = [], []
     for name, (log, *_, values) in ROWS.items():
         split = leave_one_out(datasets.load_log(log))
-        path = options.runs / f"{run_records.run_key(configuration.make_config(**values), split)}.json"
+        path = (
+            options.runs / f"{run_records.run_key(configuration.make_config(**values), split)}.json"
+        )
         if not path.exists():
             print(f"{name}: open ({path} is not there)")
             continue

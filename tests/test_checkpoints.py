@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models import ranking
-from perflaw.models import configuration
+from perflaw.models import configuration, ranking
 from perflaw.models.training import checkpoints, loop, run_records, stacking, trainer
 
 FORK = multiprocessing.get_context("forkserver")
@@ -184,12 +183,13 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
     configs = [config(seed=seed) for seed in range(3)]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
     stopped(monkeypatch, configs[1], split, tmp_path, 12)
-    sizes, real = [], loop.fit_stack
-    monkeypatch.setattr(
-        loop,
-        "fit_stack",
-        lambda group, *rest, **options: sizes.append(len(group)) or real(group, *rest, **options),
-    )
+    sizes, real = [], loop.fit_job
+
+    def counted(job, *rest, **options):
+        sizes.append(len(job.configs))
+        return real(job, *rest, **options)
+
+    monkeypatch.setattr(loop, "fit_job", counted)
     records = trainer.train_stack(configs, split, tmp_path, progress=False)
     assert sizes == [2, 1]
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]

@@ -6,7 +6,8 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.laws import families
-from perflaw.models.sweeps import results, runner
+from perflaw.logs import perturbations
+from perflaw.models.sweeps import results
 from perflaw.study.analysis import evidence
 
 
@@ -149,7 +150,7 @@ def swept(backbones=("sasrec", "llama"), sigma=0.0, seeds=2, seed=0, bend=0.03):
                             "NDCG@10": y,
                         }
                     )
-    return pd.DataFrame(rows).assign(**dict.fromkeys(runner.PERTURBATIONS, np.nan))
+    return pd.DataFrame(rows).assign(**dict.fromkeys(perturbations.PERTURBATIONS, np.nan))
 
 
 def halves(table):
@@ -487,7 +488,7 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
                         }
                     )
     runs = pd.DataFrame(rows).assign(
-        **{name: np.nan for name in runner.PERTURBATIONS if name != "sample_users"}
+        **{name: np.nan for name in perturbations.PERTURBATIONS if name != "sample_users"}
     )
     found = evidence.fit_with_data(
         runs, families.sum_of_powers(axes=("n_layers", "d_emb", "tokens")), ("log-loss",)
@@ -510,7 +511,9 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
         and study["learning_rate"].nunique() == 1
     )
     assert (
-        evidence.select_full_data_runs(study, log="ml-100k", d_emb=32)[list(runner.PERTURBATIONS)]
+        evidence.select_full_data_runs(study, log="ml-100k", d_emb=32)[
+            list(perturbations.PERTURBATIONS)
+        ]
         .isna()
         .all(axis=None)
     )

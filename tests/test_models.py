@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.models import backbones, configuration, layers
-from perflaw.models.layers import Layout
 from perflaw.models.configuration import Architecture
+from perflaw.models.layers import Layout
 
 ITEMS = 40
 HEADS = {name: 1 if name in configuration.RECURRENT else 2 for name in backbones.BACKBONES}
@@ -271,9 +271,7 @@ def test_rotation_tells_distances_only():
     model = SMALL["llama"]
     c = layers.LayerContext(model, Layout.of([(1, 9)]), None, None)
     q, k = (
-        layers.rotate(
-            torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c
-        )
+        layers.rotate(torch.randn(12, generator=torch.Generator().manual_seed(s)).expand(9, 12), c)
         for s in (1, 2)
     )
     scores = q[:, :6] @ k[:, :6].T

@@ -187,17 +187,25 @@ def test_sampling_all_is_full_ranking():
         split.test,
     )
     told = protocols.sampled_metrics(found, 10**6)
-    assert told["HR@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking_metrics.hit_rate(found.ranks))
-    assert told["NDCG@10 (1 of 1,000,001 sampled)"] == pytest.approx(ranking_metrics.ndcg(found.ranks))
+    assert told["HR@10 (1 of 1,000,001 sampled)"] == pytest.approx(
+        ranking_metrics.hit_rate(found.ranks)
+    )
+    assert told["NDCG@10 (1 of 1,000,001 sampled)"] == pytest.approx(
+        ranking_metrics.ndcg(found.ranks)
+    )
 
 
 def test_standard_errors_and_paired_differences():
     rng = np.random.default_rng(0)
     a = rng.random(500) < 0.3
-    assert ranking_metrics.standard_error(a) == pytest.approx(np.sqrt(a.mean() * (1 - a.mean()) / 499))
+    assert ranking_metrics.standard_error(a) == pytest.approx(
+        np.sqrt(a.mean() * (1 - a.mean()) / 499)
+    )
     b = a ^ (rng.random(500) < 0.05)
     difference, error, p = ranking_metrics.paired_difference(b, a)
-    assert difference == pytest.approx(b.mean() - a.mean()) and error < ranking_metrics.standard_error(a)
+    assert difference == pytest.approx(
+        b.mean() - a.mean()
+    ) and error < ranking_metrics.standard_error(a)
     from scipy import stats
 
     assert p == pytest.approx(stats.ttest_rel(b.astype(float), a).pvalue)

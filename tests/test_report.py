@@ -17,8 +17,8 @@ from perflaw.cli.main import as_options, main
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories, write_log
-from perflaw.models.sweeps import executors, grids, results, runner
 from perflaw.models import configuration
+from perflaw.models.sweeps import executors, grids, results, runner
 from perflaw.models.training import trainer
 from perflaw.report import forecast, render, report
 
@@ -46,7 +46,8 @@ def runs_of(seed=0, error=0.03, **fixed):
     frame = runs.assign(
         **values,
         **sizes,
-        **vars(configuration.Config()) | {name: runs[name] for name in ("n_layers", "d_emb", "seed")},
+        **vars(configuration.Config())
+        | {name: runs[name] for name in ("n_layers", "d_emb", "seed")},
     )
     return frame.assign(
         **report.SETTINGS,

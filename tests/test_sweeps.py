@@ -30,10 +30,10 @@ from click.testing import CliRunner
 
 from perflaw.cli.main import executor_at, main
 from perflaw.errors import InputError
-from perflaw.logs import datasets, interaction_log, synthetic
-from perflaw.models.sweeps import cost_model, executors, grids, results, runner, verification
+from perflaw.logs import datasets, interaction_log, perturbations, synthetic
 from perflaw.models import configuration
-from perflaw.models.training import heartbeat, loop, run_records, trainer
+from perflaw.models.sweeps import cost_model, executors, grids, results, runner, verification
+from perflaw.models.training import heartbeat, loop, run_records
 
 SETTINGS = {
     "n_layers": 1,
@@ -306,20 +306,15 @@ def test_numbers_in_yaml(tmp_path):
     ].config.epochs == 100
 
 
-@pytest.mark.parametrize(
-    "path", sorted(grids.GRIDS_FOLDER.glob("*.yaml")), ids=lambda path: path.stem
-)
-def test_presets(path):
-    grid = grids.read_grid(path.stem)
+@pytest.mark.parametrize("name", grids.preset_names())
+def test_presets(name):
+    grid = grids.read_grid(name)
     points = grids.expand_grid(grid)
-    assert (
-        len(points)
-        == {"paper": 72 + 24, "paper-faithful": 72, "tiny": 12}.get(path.stem, len(points))
-        > 10
-    )
-    assert grid["about"].endswith((".", "?")) and path.stem in " ".join(
-        main.commands["sweep"].help.split()
-    )
+    expected = {"paper": 72 + 24, "paper-faithful": 72, "tiny": 12}.get(name, len(points))
+    assert len(points) == expected
+    assert len(points) > 10
+    assert grid["about"].endswith((".", "?"))
+    assert name in " ".join(main.commands["sweep"].help.split())
 
 
 @pytest.mark.parametrize(
@@ -893,13 +888,13 @@ def test_runs_that_cannot_be_do_not_end_the_others(log, tmp_path, monkeypatch):
     ],
 )
 def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, monkeypatch, error):
-    sizes, real = [], loop.fit_stack
+    sizes, real = [], loop.fit_job
 
-    def tight(configs, *args, **options):
-        sizes.append(len(configs))
-        if len(configs) > 1 or configs[0].seed == 2:
+    def tight(job, *args, **options):
+        sizes.append(len(job.configs))
+        if len(job.configs) > 1 or job.configs[0].seed == 2:
             raise error
-        return real(configs, *args, **options)
+        return real(job, *args, **options)
 
     monkeypatch.setattr(loop, "fit_job", tight)
     table = sweep(SEEDS, log, tmp_path, stack=4)
@@ -913,8 +908,8 @@ def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, m
 
 
 def test_a_stack_of_which_one_fails_keeps_those_that_ended(log, tmp_path, monkeypatch):
-    def one(configs, split, *args, on_end, real=loop.fit_stack, **options):
-        on_end(0, real(configs[:1], split, progress=False)[0])
+    def one(job, *args, on_end, real=loop.fit_job, **options):
+        on_end(0, real(job.part([0]), progress=False)[0])
         raise ZeroDivisionError("a mistake\nof ours")
 
     monkeypatch.setattr(loop, "fit_job", one)
@@ -1020,7 +1015,7 @@ def test_a_table_has_plain_columns(log, done):
     )
     config, data = (
         set(configuration.Config.__dataclass_fields__),
-        {"split", "data_seed", *runner.PERTURBATIONS},
+        {"split", "data_seed", *perturbations.PERTURBATIONS},
     )
     documented = {
         "key",
@@ -1118,7 +1113,9 @@ def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
         == before
     )
     part = grids.split_of(log, grids.TrainingData(sample=0.5))
-    assert run_records.run_key(config, part) != run_records.run_key(config, replace(part, sample=None))
+    assert run_records.run_key(config, part) != run_records.run_key(
+        config, replace(part, sample=None)
+    )
 
 
 def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
@@ -1131,7 +1128,9 @@ def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
     assert len(results.filter_runs(table, SETTINGS | {"sample_log": 0.5})) == 2
     assert results.filter_runs(table.drop(columns="sample_log"), {"sample_log": 0.5}).empty
     assert results.aggregate_seeds(table)["seeds"].tolist() == [1]
-    assert all(run_records.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json"))
+    assert all(
+        run_records.read_record(path)["key"] == path.stem for path in tmp_path.glob("*.json")
+    )
     assert verification.verify(
         results.consolidate(tmp_path, "samples", tmp_path / "tables"), 9, log, progress=False
     )["equal"].all()
@@ -1348,11 +1347,14 @@ def consolidated(log, tmp_path_factory):
 
 
 def test_a_table_is_read_as_it_was(consolidated):
-    table, was = results.read_runs_table(consolidated), results.load_runs(consolidated.parent.parent)
+    table, was = (
+        results.read_runs_table(consolidated),
+        results.load_runs(consolidated.parent.parent),
+    )
     assert consolidated.name == "small.csv" and list(table) == list(was)
     exact = list(
         was.select_dtypes(exclude="float").columns.union(
-            [*configuration.Config.__dataclass_fields__, *runner.PERTURBATIONS]
+            [*configuration.Config.__dataclass_fields__, *perturbations.PERTURBATIONS]
         )
     )
     pd.testing.assert_frame_equal(table[exact], was[exact], check_dtype=False)

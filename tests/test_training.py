@@ -13,18 +13,27 @@ import torch.nn.functional as F
 from perflaw.errors import InputError
 from perflaw.logs import datasets, synthetic
 from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models import backbones, configuration, ranking, ranking_metrics
-from perflaw.models import configuration
-from perflaw.models import trained_model
-from perflaw.models.training import evaluation, loop, loss_functions, run_records, run_state, sampling, trainer
+from perflaw.models import backbones, configuration, ranking, ranking_metrics, trained_model
 from perflaw.models.configuration import make_config
+from perflaw.models.training import (
+    evaluation,
+    loop,
+    loss_functions,
+    run_records,
+    run_state,
+    sampling,
+    trainer,
+)
 from perflaw.models.training.batching import EpochBatches
 
 SMALL = {"n_layers": 2, "d_emb": 16, "n_heads": 2, "max_seq_len": 20, "batch_size": 64, "epochs": 3}
 
 
 def small(backbone):
-    return SMALL | {"backbone": backbone, "n_heads": 1 if backbone in configuration.RECURRENT else 2}
+    return SMALL | {
+        "backbone": backbone,
+        "n_heads": 1 if backbone in configuration.RECURRENT else 2,
+    }
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +72,9 @@ def test_sampled_softmax_is_cross_entropy_over_the_sample(monkeypatch):
     hidden, table, targets, weight = (x.float() if x.is_floating_point() else x for x in tensors())
     columns = torch.randint(30, (3, 9), generator=torch.Generator().manual_seed(5))
     log_expected = torch.linspace(-1, 1, 27).view(3, 9)
-    ours = loss_functions.sampled_softmax_loss(hidden, table, targets, weight, columns, log_expected)
+    ours = loss_functions.sampled_softmax_loss(
+        hidden, table, targets, weight, columns, log_expected
+    )
     theirs = 0
     for group, part in enumerate((slice(0, 20), slice(20, 40), slice(40, 50))):
         scores = hidden[part] @ table[columns[group]].T - log_expected[group]
@@ -193,8 +204,7 @@ def test_a_model_comes_near_the_best_that_is_possible():
 
 def test_the_same_seed_gives_the_same_numbers(split):
     a, b, c = (
-        loop.fit_model(make_config(**SMALL, seed=seed), split, progress=False)
-        for seed in (1, 1, 2)
+        loop.fit_model(make_config(**SMALL, seed=seed), split, progress=False) for seed in (1, 1, 2)
     )
     assert a.curve == b.curve and all(
         torch.equal(a.weights[name], b.weights[name]) for name in a.weights
@@ -210,7 +220,9 @@ def test_the_best_weights_are_kept(split):
     assert fitted.status == "converged" and len(fitted.curve) < 60
     values = [point["NDCG@10"] for point in fitted.curve]
     assert len(values) - 1 - int(np.argmax(values)) == 2
-    ranks = ranking.rank_targets(trained_model.scorer(fitted.weights, c), split, split.validation).ranks
+    ranks = ranking.rank_targets(
+        trained_model.scorer(fitted.weights, c), split, split.validation
+    ).ranks
     assert ranking_metrics.ndcg(ranks) == max(values)
 
 
@@ -223,7 +235,7 @@ def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
     assert fitted.least_epoch == min(losses, key=losses.get)
     assert fitted.least_epoch < max(fitted.curve, key=lambda point: point["NDCG@10"])["epoch"]
     found = ranking.rank_targets(
-        trained_model.scorer(fitted.least, c), split, split.validation
+        trained_model.scorer(fitted.least_weights, c), split, split.validation
     ).losses.mean()
     assert found == losses[fitted.least_epoch]
 
@@ -242,12 +254,17 @@ def test_a_record_has_both_checkpoints(split):
         point["NDCG@10"] for point in record["curve"]
     )
     assert least["metrics"].keys() == record["metrics"].keys()
-    assert ranking_metrics.ndcg(np.array(least["ranks"]["test"])) == least["metrics"]["test"]["NDCG@10"]
+    assert (
+        ranking_metrics.ndcg(np.array(least["ranks"]["test"]))
+        == least["metrics"]["test"]["NDCG@10"]
+    )
 
 
 def test_one_epoch_that_is_best_by_both_is_evaluated_once(split, monkeypatch):
     calls, real = [], evaluation.evaluate
-    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments: calls.append(1) or real(*arguments))
+    monkeypatch.setattr(
+        evaluation, "evaluate", lambda *arguments: calls.append(1) or real(*arguments)
+    )
     record = trainer.train(make_config(**SMALL | {"epochs": 1}), split, progress=False)
     assert record["least validation loss"] == {"epoch": 1, "metrics": record["metrics"]}
     assert len(calls) == 1
@@ -356,9 +373,7 @@ def test_a_batched_stack_follows_single_runs(split, backbone, loss, negatives):
 def test_a_member_that_diverges_leaves_the_others_alone(split):
     good = make_config(**SMALL | {"backbone": "hstu", "batch_size": 1000})
     alone = loop.fit_model(good, split, progress=False)
-    first, second = loop.fit_stack(
-        [replace(good, learning_rate=1e30), good], split, progress=False
-    )
+    first, second = loop.fit_stack([replace(good, learning_rate=1e30), good], split, progress=False)
     assert first.status.startswith("diverged") and second.curve == alone.curve
     with pytest.raises(InputError, match="a stack needs a configuration"):
         loop.fit_stack([], split)
@@ -413,9 +428,7 @@ def test_a_captured_step_draws_anew(split, loss):
     )
     stack = [replace(c, seed=seed) for seed in range(5)]
     here = loop.fit_stack(stack, split, progress=False)
-    there = loop.fit_stack(
-        [*stack, replace(c, seed=5, patience=1)], split, "cuda", progress=False
-    )
+    there = loop.fit_stack([*stack, replace(c, seed=5, patience=1)], split, "cuda", progress=False)
     here, there = (np.array([run.curve[-1]["loss"] for run in runs[:5]]) for runs in (here, there))
     assert (
         abs(here.mean() - there.mean())

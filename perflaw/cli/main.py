@@ -408,7 +408,6 @@ def list_settings(context, option, wanted):
     """Print what a configuration has, with the defaults."""
     if wanted:
         from perflaw.models import configuration
-        from perflaw.models.training import trainer
 
         for name, field in configuration.Config.__dataclass_fields__.items():
             click.echo(f"{name:<16}{field.default}")
@@ -532,7 +531,7 @@ def sweep(grid, log, out, executor, workers, threads, device, stack, dry_run, **
     """
     import signal
 
-    from perflaw.models.sweeps import executors, grids, results, runner, verification
+    from perflaw.models.sweeps import runner
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does
     with one_line_errors():
@@ -579,7 +578,7 @@ def executor_at(where, workers, threads, device):
     """What `perflaw sweep --executor` names."""
     import torch
 
-    from perflaw.models.sweeps import executors, grids, results, runner, verification
+    from perflaw.models.sweeps import executors
 
     if "://" in where:
         try:
@@ -612,7 +611,7 @@ def tell_plan(planned, workers, log, out):
 
     from tqdm import tqdm
 
-    from perflaw.models.sweeps import executors, grids, results, runner, verification
+    from perflaw.models.sweeps import grids
 
     frame = planned.frame
     settings = [name for name in frame if name in grids.RUN_DEFAULTS or name == "tokens"]
@@ -703,7 +702,7 @@ def consolidate(runs, name, where):
 
     Without --where it goes to data/sweeps of the repository, where `perflaw verify` and the book look.
     """
-    from perflaw.models.sweeps import executors, grids, results, runner, verification
+    from perflaw.models.sweeps import results
 
     with one_line_errors():
         click.echo(results.consolidate(runs, name, where or results.SWEEPS_FOLDER))
@@ -740,14 +739,16 @@ def consolidate(runs, name, where):
 )
 def verify(name, runs, log, tolerance, seed, **options):
     """Repeat runs of a table (a name in data/sweeps, or a CSV file), and compare."""
-    from perflaw.models.sweeps import executors, grids, results, runner, verification
+    from perflaw.models.sweeps import verification
 
     with one_line_errors():
         if not log and (
             given := [option for option, value in options.items() if value is not None]
         ):
             raise InputError(f"--{given[0]} says how to read a log; name it with --log")
-        found = verification.verify(name, runs, load_log(log, options) if log else None, tolerance, seed)
+        found = verification.verify(
+            name, runs, load_log(log, options) if log else None, tolerance, seed
+        )
     click.echo(
         found.replace(
             {"within": {True: "yes", False: "NO"}, "equal": {True: "yes", False: "no"}}

@@ -1,4 +1,4 @@
-r"""The backbones: SASRec, a LLaMA-style decoder, HSTU, GRU4Rec and Mamba, as functions of weights and histories.
+r"""The backbones as functions of weights and histories: SASRec, LLaMA-style, HSTU, GRU4Rec, Mamba.
 
 A model is a dict of tensors (`init_weights`) and one function (`forward`): histories in, one vector
 of d numbers a position out. The score of item i there is the inner product of that vector with the
@@ -23,7 +23,7 @@ import math
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from perflaw.models.configuration import RECURRENT, Architecture
@@ -104,7 +104,7 @@ def mamba(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
 
 
 def _relu_network(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
-    """x + ReLU(LN(x) W₁ + b₁) W₂ + b₂."""
+    """Return x + ReLU(LN(x) W₁ + b₁) W₂ + b₂."""
     y = layer_norm(x, weights["norm_2"])
     inner = torch.relu(y @ weights["up"] + weights["up_bias"][..., None, :])
     return x + context.drop(inner @ weights["down"] + weights["down_bias"][..., None, :])
@@ -128,7 +128,7 @@ def forward(
     times: Times | None = None,
     last: Tensor | None = None,
 ) -> Tensor:
-    """The vector of each position, whose inner products with `weights["items"]` are the scores.
+    """Return the vector of each position; its products with `weights["items"]` are scores.
 
     Embeddings go in times √d, and what comes out of the last block is normalised once more.
 
@@ -175,7 +175,7 @@ def _positions(table: Tensor, layout: Layout) -> Tensor:
 
 
 def _by_layer(weights: Weights, model: Architecture) -> list[Weights]:
-    """The weights of each of the N layers."""
+    """Return the weights of each of the N layers."""
     axis = weights["items"].dim() - 2
     layers = {
         name: weight.unbind(axis) for name, weight in weights.items() if name not in OUTSIDE_BLOCKS
@@ -243,7 +243,7 @@ def _initial(
 
 
 def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor of a model, embeddings first."""
+    """Return the shape of every tensor of a model, embeddings first."""
     d = model.d_emb
     norm = (d,) if model.backbone == "llama" else (2, d)
     block = _block_shapes(model)
@@ -260,9 +260,9 @@ def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...
 
 
 def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
-    """The shapes of one layer's tensors, but for norms."""
+    """Return the shapes of one layer's tensors, but for norms."""
     d = model.d_emb
-    square = (d, d)
+    square: tuple[int, ...] = (d, d)
     projections = {"query": square, "key": square, "value": square, "output": square}
     relu_network = {"up": square, "up_bias": (d,), "down": square, "down_bias": (d,)}
     if model.backbone == "sasrec":
@@ -274,7 +274,7 @@ def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
     if model.backbone == "hstu":
         return {"uvqk": (d, 4 * d), "output": square, "distance_bias": (model.max_seq_len,)}
     if model.backbone == "gru":
-        inward = {"inward": (d, 3 * d), "inward_bias": (3 * d,)}
+        inward: dict[str, tuple[int, ...]] = {"inward": (d, 3 * d), "inward_bias": (3 * d,)}
         recurrent = {"recurrent": (d, 3 * d), "recurrent_bias": (3 * d,)}
         return inward | recurrent | {"output": square} | relu_network
     # Mamba with d channels, not 2 d, which takes half as long again; the steps by one matrix, not

@@ -109,7 +109,7 @@ def _same_for_all(item_scores: np.ndarray) -> Scorer:
 
 
 def _largest_by_row(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
-    """The k largest numbers of each row."""
+    """Return the k largest numbers of each row."""
     matrix.sort_indices()
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((matrix.indices, -matrix.data, row))

@@ -170,7 +170,7 @@ class Config(Architecture):
 
 
 def make_config(**values: Any) -> Config:
-    """A `Config` from plain values by name.
+    """Build a `Config` from plain values by name.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def _check_range(name: str, value: Any, limits: Any) -> None:
 
 
 def _as_type(name: str, value: Any, declared: str) -> Any:
-    """The value as the plain Python type of its setting, so that equal configurations are equal."""
+    """Return the value as the plain type of its setting, so that equal settings are equal."""
     kind = declared.removesuffix(" | None")
     if value is None and kind != declared:
         return None

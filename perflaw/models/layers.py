@@ -1,4 +1,4 @@
-"""The parts that backbones are built from: layout of a batch, norms, attention, recurrences, tables.
+"""The parts of backbones: layout of a batch, norms, attention, recurrences, tables.
 
 Everything works on one model, and on a stack of S of them at once: all tensors then have a leading
 axis of S. In shapes, `…` is that axis or nothing, T are the positions of a batch.
@@ -7,10 +7,10 @@ axis of S. In shapes, `…` is that axis or nothing, T are the positions of a ba
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from perflaw.models.configuration import Architecture
@@ -41,7 +41,7 @@ class Layout(NamedTuple):
 
     @classmethod
     def of(cls, shapes: list[tuple[int, int]], device: torch.device | str = "cpu") -> Layout:
-        """The layout of rectangles with these (rows, width)."""
+        """Return the layout of rectangles with these (rows, width)."""
         widths = torch.tensor([width for rows, width in shapes for _ in range(rows)])
         starts = widths.cumsum(0) - widths
         row = torch.repeat_interleave(torch.arange(len(widths)), widths)
@@ -58,7 +58,7 @@ class Layout(NamedTuple):
 
     @property
     def counts(self) -> list[int]:
-        """How many rows have each place; in `order` they are the first of those of the place before."""
+        """Rows that have each place; in `order` they are the first of those of the place before."""
         return [
             sum(rows for rows, width in self.shapes if width > place)
             for place in range(max(width for _, width in self.shapes))
@@ -75,7 +75,7 @@ class LayerContext(NamedTuple):
     last: Tensor | None = None  # (rows,) the only places wanted of the last layer (no stack)
 
     def at(self, x: Tensor) -> Tensor:
-        """The positions of x (…, T, k) that are wanted: all, or (rows, k)."""
+        """Return the positions of x (…, T, k) that are wanted: all, or (rows, k)."""
         if self.last is None:
             return x
         return x[torch.nonzero(self.layout.place == 0)[:, 0] + self.last]
@@ -140,7 +140,7 @@ def attend(
     tokens = [rows * width for rows, width in shapes]
     wanted = tokens if last is None else [rows for rows, _ in shapes]
     lasts = [None] * len(tokens) if last is None else last.split(wanted)
-    times = [None] * len(tokens)
+    times: list[Any] = [None] * len(tokens)
     if context.times:
         times = list(zip(*(time.split(tokens, -1) for time in context.times)))
     parts = zip(shapes, q.split(wanted, -2), k.split(tokens, -2), v.split(tokens, -2), lasts, times)
@@ -151,8 +151,8 @@ def attend(
             distance = (place[..., None] - place)[None]
         else:
             distance = last_part[:, None, None] - place
-        by_head = [_by_head(part, rows, heads) for part in qkv]
-        part = mix(*by_head, distance, times_part)
+        q_heads, k_heads, v_heads = (_by_head(part, rows, heads) for part in qkv)
+        part = mix(q_heads, k_heads, v_heads, distance, times_part)
         mixed.append(part.transpose(-2, -3).flatten(-4, -3).flatten(-2))
     return torch.cat(mixed, dim=-2)
 
@@ -199,7 +199,7 @@ def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
 def _time_bias(
     weights: Weights, times: Times, distance: Tensor, length: int, context: LayerContext
 ) -> Tensor:
-    """(…, rows, 1, length of q, length of k): a weight by the time from each key to the next item."""
+    """(…, rows, 1, length of q, length of k): a weight by the time from key to next item."""
     before, after = (time.unflatten(-1, (-1, length)) for time in times)
     if context.last is not None:
         after = after.gather(-1, distance[..., 0])  # the distance to place 0 is the place
@@ -226,7 +226,7 @@ def convolve(u: Tensor, weight: Tensor, context: LayerContext) -> Tensor:
 
 
 def gated_recurrence(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
-    """The states of a gated recurrent unit along each row, (…, T, d).
+    """Return the states of a gated recurrent unit along each row, (…, T, d).
 
     References
     ----------
@@ -272,7 +272,7 @@ def recur(
     context: LayerContext,
     *parts: Tensor,
 ) -> Tensor:
-    """(state, output) ← advance(state, parts of a place) from place to place, in all rows that have it.
+    """Iterate (state, output) ← advance(state, parts of a place) over places, all rows at once.
 
     What a place needs fits in the cache. (A parallel scan of Mamba's recurrence by recursive
     doubling passes over all of it 2 log₂ L times: four times as slow on a CPU, gradient included.)

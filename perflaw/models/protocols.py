@@ -61,7 +61,7 @@ def sampled_metrics(
     others = np.maximum(ranked.ranked - 1, 1)  # with none, one that is not above is as good
     drawn = np.minimum(negatives, others)
     places = np.arange(max(cutoffs))[:, None]
-    probability = 0
+    probability = np.zeros((max(cutoffs), len(ranked.ranks)))
     for above in (np.floor(ranked.ranks) - 1, np.ceil(ranked.ranks) - 1):
         if replacement:
             probability = probability + stats.binom.pmf(places, negatives, above / others) / 2
@@ -80,7 +80,9 @@ def protocol_table(training_removed: RankedTargets, history_removed: RankedTarge
     These are test ranks under both rules of `SEEN_BY_PART`, and sampled from the second.
     """
     full = {"all items": training_removed, "all items, history removed": history_removed}
-    rows = [(name, hit_rate(ranked.ranks), ndcg(ranked.ranks)) for name, ranked in full.items()]
+    rows: list[tuple] = [
+        (name, hit_rate(ranked.ranks), ndcg(ranked.ranks)) for name, ranked in full.items()
+    ]
     for name, (negatives, replacement) in PROTOCOLS.items():
         sampled = sampled_metrics(history_removed, negatives, replacement, cutoffs=(10,))
         rows.append((name, *sampled.values()))

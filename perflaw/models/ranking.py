@@ -118,7 +118,7 @@ def rank_targets(
     >>> from perflaw.logs import synthetic
     >>> from perflaw.logs.interaction_log import leave_one_out
     >>> from perflaw.models.baselines import most_popular
-    >>> split = leave_one_out(synthetic.Process(n_items=20).sample(30, 8).log)
+    >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
     >>> rank_targets(most_popular(split), split, split.test).ranks.shape
     (30,)
     """
@@ -261,7 +261,7 @@ def rank_by_item_scores(scores: np.ndarray, split: Split, targets: np.ndarray) -
 def removed_items(
     split: Split, users: np.ndarray, targets: np.ndarray, seen: str = Seen.TRAINING
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What is removed from the ranking of these users' targets: rows of users, and items."""
+    """Return what is removed from the ranking of these targets: rows of users, and items."""
     if seen not in list(Seen):
         raise InputError(f"seen = {seen!r} is not usable; use 'training' or 'history'")
     if not removes_seen(split):

@@ -1,4 +1,4 @@
-"""Metrics read from the ranks of users' targets: HR, NDCG, MRR, log-loss, coverage, and their errors."""
+"""Metrics read from the ranks of users' targets, and their standard errors."""
 
 from __future__ import annotations
 
@@ -75,7 +75,10 @@ def metrics(
 
 
 def standard_error(values: np.ndarray) -> float:
-    """The standard error of a mean over users: of HR@k give (ranks <= k), of NDCG@k `ndcg_gains`."""
+    """Return the standard error of a mean over users.
+
+    For HR@k give (ranks <= k), for NDCG@k `ndcg_gains`.
+    """
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 

@@ -79,7 +79,7 @@ class TrainedModel:
         return f"<table>{rows}</table>"
 
     def _facts(self) -> list[tuple[str, Any]]:
-        """What matters of the model, by name."""
+        """Return what matters of the model, by name."""
         config = self.config
         best = max((point["NDCG@10"] for point in self.curve), default=float("nan"))
         facts = [("backbone", config.backbone), ("N", config.n_layers), ("d", config.d_emb)]
@@ -88,11 +88,11 @@ class TrainedModel:
         return [*facts, ("status", self.status)]
 
     def scorer(self) -> ranking.Scorer:
-        """The model as something that ranks items."""
+        """Return the model as something that ranks items."""
         return scorer(self.weights, self.config)
 
     def recommend(self, log: InteractionLog, top: int = 10) -> pd.DataFrame:
-        """The best items for each user of a log, after all of the user's history.
+        """List the best items for each user of a log, after all of the user's history.
 
         Parameters
         ----------
@@ -116,8 +116,8 @@ class TrainedModel:
             raise InputError(f"top = {top!r} is not usable; use a whole number, 1 or more")
         if self.config.time_bias:
             raise InputError(
-                "a model with time_bias needs the time of the next interaction, which nobody knows; "
-                "train one without"
+                "a model with time_bias needs the time of the next interaction, which nobody "
+                "knows; train one without"
             )
         known = self._known_histories(log)
         blocks = range(0, known.n_users, ranking.USERS)
@@ -130,7 +130,7 @@ class TrainedModel:
         return pd.concat(parts, ignore_index=True)
 
     def _known_histories(self, log: InteractionLog) -> InteractionLog:
-        """The histories in the model's item codes."""
+        """Return the histories in the model's item codes."""
         codes = pd.Index(self.item_ids).get_indexer(pd.Index(log.item_ids))[log.items]
         if not (codes >= 0).any():
             raise InputError(
@@ -148,14 +148,14 @@ class TrainedModel:
             rows = np.repeat(np.arange(len(users)), log.lengths[users])
             seen = log.items[log.offsets[users[0]] : log.offsets[users[-1] + 1]]
             scores[torch.from_numpy(rows), torch.from_numpy(seen.astype(np.int64))] = -torch.inf
-        best = scores.topk(min(top, n_items))
-        k = best.values.shape[1]
+        best_scores, best_items = scores.topk(min(top, n_items))
+        k = best_scores.shape[1]
         frame = pd.DataFrame(
             {
                 "user": np.repeat(log.user_ids[users], k),
                 "rank": np.tile(np.arange(1, k + 1), len(users)),
-                "item": self.item_ids[best.indices.cpu().numpy().ravel()],
-                "score": best.values.cpu().numpy().ravel(),
+                "item": self.item_ids[best_items.cpu().numpy().ravel()],
+                "score": best_scores.cpu().numpy().ravel(),
             }
         )
         return frame[np.isfinite(frame["score"])]
@@ -258,7 +258,7 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
     --------
     >>> from perflaw.logs import synthetic
     >>> from perflaw.models import fit_model, make_config, save_model
-    >>> log = synthetic.Process(n_items=20).sample(30, 8).log
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
     >>> config = make_config(n_layers=1, d_emb=8, epochs=1, max_seq_len=8)
     >>> folder = save_model(fit_model(config, log, progress=False), getfixture("tmp_path"))
     >>> load_model(folder).recommend(log, top=2).shape

@@ -24,9 +24,8 @@ from perflaw.errors import InputError
 from perflaw.laws import families, fitting, optimum
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models import ranking, ranking_metrics
+from perflaw.models import configuration, ranking, ranking_metrics
 from perflaw.models.sweeps import cost_model, executors, grids, results, runner
-from perflaw.models import configuration
 from perflaw.models.training import preparation, run_records, trainer
 from perflaw.report import forecast
 
@@ -123,7 +122,10 @@ def run_report(
         )
     part = grids.split_of(pilot.log, grids.TrainingData())
     ranks = ranking.rank_by_item_scores(ranking.item_popularity(part), part, part.test)
-    told["floor"] = {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
+    told["floor"] = {
+        "HR@10": ranking_metrics.hit_rate(ranks),
+        "NDCG@10": ranking_metrics.ndcg(ranks),
+    }
     runs = runner.run(
         pilot.grid,
         pilot.log,

@@ -19,7 +19,7 @@ from scipy.optimize import nnls
 
 from perflaw.laws import families
 
-# nanoseconds by unit of work, rough, of one core of a server CPU (fp32): a start, which runs correct
+# nanoseconds by unit of work, rough, of one core of a server CPU (fp32), which runs done correct
 PACES = {
     "products": 0.035,  # multiplications with weights
     "attention": 0.05,  # of queries, keys and values
@@ -41,7 +41,7 @@ TEMPERATURE_RANKINGS = 12  # more, of a run by binary cross-entropy: for its tem
 
 
 def work_units(runs: pd.DataFrame, epochs: pd.Series | None = None) -> pd.DataFrame:
-    """The units of work of each run by kind.
+    """Return the units of work of each run by kind.
 
     Parameters
     ----------
@@ -121,8 +121,8 @@ class CostModel:
         self.paces = nnls(rows, np.concatenate([np.ones(len(done)), prior_ones]))[0]
         early = done[done["patience"].notna()]
         if len(early):
-            log_share = np.log(early["done_epochs"] / early["epochs"])
-            self.epoch_share = _ridge(_size(early), log_share.to_numpy(float))
+            share = (early["done_epochs"] / early["epochs"]).to_numpy(float)
+            self.epoch_share = _ridge(_size(early), np.log(share))
 
     def epochs(self, runs: pd.DataFrame) -> np.ndarray:
         """(n,) how many epochs each run will take."""
@@ -163,11 +163,11 @@ def heldout_costs(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataF
 def _size(runs: pd.DataFrame) -> np.ndarray:
     """(n, k) what decides when a run stops, as far as is known before it starts."""
     names = ("n_layers", "d_emb", "tokens", "learning_rate")
-    columns = [np.log(runs[name].astype(float)) for name in names]
-    columns.append(runs["dropout"].astype(float))
-    columns += [(runs["loss"] == loss).astype(float) for loss in ("bce", "softmax")]
+    columns = [np.log(runs[name].to_numpy(float)) for name in names]
+    columns.append(runs["dropout"].to_numpy(float))
+    columns += [(runs["loss"] == loss).to_numpy(float) for loss in ("bce", "softmax")]
     columns += [
-        (runs["backbone"] == backbone).astype(float)
+        (runs["backbone"] == backbone).to_numpy(float)
         for backbone in ("llama", "hstu", "gru", "mamba")
     ]
     return np.column_stack(columns)

@@ -29,7 +29,7 @@ from perflaw.models.training.loop import Progress
 
 
 def process_pool(workers: int | None = None, threads: int = 1) -> Callable[[], Executor]:
-    """An executor for `run`: a pool of processes, made anew should one be killed.
+    """Make an executor for `run`: a pool of processes, made anew should one be killed.
 
     Parameters
     ----------
@@ -72,7 +72,9 @@ class _Pool(ProcessPoolExecutor):
         """
         signals_before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         script = vars(sys.modules["__main__"])
-        hidden = {name: script.pop(name) for name in ("__file__", "__spec__") if name in script}
+        hidden: dict[str, Any] = {
+            name: script.pop(name) for name in ("__file__", "__spec__") if name in script
+        }
         script["__spec__"] = None
         try:
             return super().submit(*args, **kwargs)
@@ -159,7 +161,7 @@ def train_job(
 def failed_records(
     configs: Sequence[Config], split: Split, folder: Path, device: str, reason: str
 ) -> list[dict]:
-    """Records of runs that came to nothing, and those of their stack that had ended."""
+    """Return records of runs that came to nothing, and those of their stack that had ended."""
     status = f"{run_records.FAILED}: " + " ".join(reason.split())
     records = []
     for config in configs:

@@ -52,7 +52,7 @@ class GridPoint(NamedTuple):
 
 
 def preset_names() -> list[str]:
-    """The names of the grids that come with the package.
+    """Return the names of the grids that come with the package.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def _load_grid(path: Path) -> dict:
 
 
 def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
-    """The runs of a grid, in its order, each once.
+    """List the runs of a grid, in its order, each once.
 
     Parameters
     ----------
@@ -170,14 +170,14 @@ def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
 
 
 def check_mapping(value: Any, where: str) -> dict[str, Any]:
-    """The value as a dict; raises InputError for what is no mapping of names."""
+    """Return the value as a dict; raises InputError for what is no mapping of names."""
     if not isinstance(value, Mapping) or any(not isinstance(name, str) for name in value):
         raise InputError(f"{where} needs names and values, e.g. {where}: {{n_layers: 2}}")
     return dict(value)
 
 
 def check_names(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as a dict; raises InputError for the name of no setting."""
+    """Return the values as a dict; raises InputError for the name of no setting."""
     if unknown := [name for name in values if name not in RUN_DEFAULTS]:
         raise InputError(
             f"a run has no {unknown[0]!r}; it has {', '.join(RUN_DEFAULTS)}"
@@ -198,7 +198,7 @@ def _combinations(product: Any) -> list[dict[str, Any]]:
 
 
 def _overridden(values: dict[str, Any], overrides: list, used: set[int]) -> dict[str, Any]:
-    """The values of a run after the overrides that apply to it, whose numbers are noted as used."""
+    """Return a run's values after the overrides that apply, whose numbers go into `used`."""
     for number, override in enumerate(overrides):
         if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
             raise InputError("an override has the two parts 'where' and 'set'")
@@ -214,7 +214,7 @@ def _overridden(values: dict[str, Any], overrides: list, used: set[int]) -> dict
 
 
 def grid_point(values: Mapping[str, Any]) -> GridPoint:
-    """A run from plain values by name."""
+    """Build a run from plain values by name."""
     settings = RUN_DEFAULTS | check_names(values)
     rule, seed, sample = (settings.pop(name) for name in DATA_DEFAULTS)
     if rule not in list(SPLIT_RULES):
@@ -250,7 +250,7 @@ _splits: dict[tuple[str, str, str], dict[TrainingData, Split]] = {}
 
 
 def split_of(log: InteractionLog, data: TrainingData) -> Split:
-    """A log (or the sample of its users) split and perturbed; kept, as runs share it."""
+    """Split and perturb a log, or the sample of its users; kept, as runs share it."""
     identity = log.name, log.hash, log.order
     if identity not in _splits:
         _splits.clear()

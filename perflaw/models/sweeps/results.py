@@ -29,7 +29,7 @@ ENVIRONMENT = ("device", "threads", "python", "torch", "numpy", "commit")
 
 
 def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
-    """The records of a folder as a table.
+    """Read the records of a folder as a table.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
     >>> from perflaw.logs import synthetic
     >>> from perflaw.models import make_config, train
     >>> folder = getfixture("tmp_path")
-    >>> log = synthetic.Process(n_items=20).sample(30, 8).log
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
     >>> config = make_config(n_layers=1, d_emb=8, epochs=1, max_seq_len=8)
     >>> _ = train(config, log, folder, progress=False)
     >>> load_runs(folder)["status"].tolist()
@@ -94,7 +94,7 @@ def _frame(rows: Sequence[dict]) -> pd.DataFrame:
 
 
 def record_row(record: dict) -> dict[str, Any]:
-    """A run record in plain columns.
+    """Put a run record into plain columns.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def record_row(record: dict) -> dict[str, Any]:
 
 
 def _data_columns(record: dict) -> dict[str, Any]:
-    """What a run was trained on."""
+    """Return what a run was trained on."""
     split = record["split"]
     steps, sample = split.get("interventions", []), split.get("sample")
     data_seed = steps[0][2] if steps else sample[1] if sample else 0
@@ -201,7 +201,7 @@ def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame
 
 
 def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
-    """A metric by cell: its mean over runs that differ in the seed alone.
+    """Average a metric by cell, over runs that differ in the seed alone.
 
     Runs on perturbed training parts and on samples of a log's users are left out, and those without
     the metric (diverged, failed).
@@ -245,7 +245,8 @@ def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame
         for name in ("data_hash", "split", *Config.__dataclass_fields__)
         if name in runs and name not in free
     ]
-    varies = [name for name in same if (plain.groupby("log")[name].nunique(dropna=False) > 1).any()]
+    variants = plain.groupby("log")[same].nunique(dropna=False).max()
+    varies = [name for name in same if variants[name] > 1]
     groups = plain.groupby([*CELL, *varies], dropna=False)[metric]
     cells = groups.agg(["mean", "std", "size"]).reset_index()
     return cells.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
@@ -282,12 +283,12 @@ def consolidate(
 
 
 def _six_digits(value: float) -> float:
-    """The value to six digits; counts stay exact."""
+    """Round a value to six digits; counts stay exact."""
     return value if value % 1 == 0 else float(f"{value:.6g}")
 
 
 def read_runs_table(name: str | os.PathLike) -> pd.DataFrame:
-    """A consolidated sweep by its name in data/sweeps/ of the study, or a CSV file of the kind.
+    """Read a consolidated sweep by its name in data/sweeps/ of the study, or a CSV file.
 
     Raises
     ------

@@ -110,7 +110,7 @@ def plan_sweep(
 
 
 def _jobs(points: list[GridPoint], missing: list[int], stack: int) -> list[Job]:
-    """Runs of like shape on the same data, in stacks of at most so many."""
+    """Return runs of like shape on the same data, in stacks of at most so many."""
     alike: dict[tuple, Job] = {}
     for i in missing:
         config = asdict(points[i].config)
@@ -127,7 +127,7 @@ def _record_if_readable(key: str, folder: str | os.PathLike) -> dict | None:
 
 
 def _described(point: GridPoint, split: Split) -> dict[str, Any]:
-    """What is known of a run before it starts, as in `results.record_row`."""
+    """Return what is known of a run before it starts, as in `results.record_row`."""
     row = {
         "split": point.data.rule,
         "sample_log": None if point.data.sample == 1 else point.data.sample,
@@ -195,7 +195,7 @@ def run(
     Examples
     --------
     >>> from perflaw.logs import synthetic
-    >>> log = synthetic.Process(n_items=20).sample(30, 8).log
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
     >>> grid = {"settings": {"epochs": 1, "max_seq_len": 8}, "grid": {"d_emb": [4, 8]}}
     >>> run(grid, log, getfixture("tmp_path"), progress=False)["d_emb"].tolist()
     [4, 8]
@@ -240,7 +240,7 @@ def _set_aside(out: Path, keys: Sequence[str]) -> None:
 
 
 class _Sweep:
-    """A sweep while it runs: jobs that wait, jobs at work, and whom to suspect of killing workers."""
+    """A sweep while it runs: jobs that wait, jobs at work, and suspects of killing workers."""
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ def verify(
 
 
 def _repeatable_runs(name: str | os.PathLike) -> pd.DataFrame:
-    """The runs of a table that came to an end."""
+    """Return the runs of a table that came to an end."""
     table = read_runs_table(name)
     required = (*RUN_DEFAULTS, "data_hash", "threads", "NDCG@10")
     if missing := [column for column in required if column not in table and column not in LATER]:
@@ -89,7 +89,7 @@ def _repeatable_runs(name: str | os.PathLike) -> pd.DataFrame:
 
 
 def _repeat(old: pd.Series, log: InteractionLog, progress: bool) -> tuple[str, float]:
-    """The key of a run, and its NDCG@10 when it is trained anew."""
+    """Return the key of a run, and its NDCG@10 when it is trained anew."""
     point = point_of(old)
     split = split_of(log, point.data)
     key = run_records.run_key(point.config, split)
@@ -106,7 +106,7 @@ def _repeat(old: pd.Series, log: InteractionLog, progress: bool) -> tuple[str, f
 
 
 def point_of(row: Mapping[str, Any] | pd.Series) -> GridPoint:
-    """The run that a row of a table is of."""
+    """Return the run that a row of a table is of."""
     values = {
         name: None if isinstance(row[name], float) and math.isnan(row[name]) else row[name]
         for name in Config.__dataclass_fields__

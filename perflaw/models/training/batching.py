@@ -110,7 +110,7 @@ class EpochBatches:
         return torch.from_numpy(np.ascontiguousarray(users.T)).to(self.starts.device)
 
     def gather(self, batch: Tensor) -> Batch:
-        """The positions of a batch of users (…, rows)."""
+        """Return the positions of a batch of users (…, rows)."""
         user = batch[..., self.layout.row]
         real = self.layout.place < self.lengths[user]
         places = torch.where(real, self.starts[user] + self.layout.place, 0)

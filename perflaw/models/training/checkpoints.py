@@ -1,4 +1,4 @@
-"""Checkpoints of long runs: all that a run needs to go on, in one safetensors file beside its record.
+"""Checkpoints of long runs: what a run needs to go on, in one safetensors file beside its record.
 
 A run that is stopped and started again goes on from its checkpoint. On a CPU, with as many threads
 and the same version of PyTorch, its numbers are then those of a run that was never stopped, bit for
@@ -61,7 +61,7 @@ def path_of(folder: str | os.PathLike, key: str) -> Path:
 
 
 def load(folder: str | os.PathLike | None, key: str, device: str) -> Checkpoint | None:
-    """The checkpoint of a run, or None where there is none.
+    """Read the checkpoint of a run, or None where there is none.
 
     One that is damaged, or that another run, version or device has written, is renamed, with a
     warning that says why.
@@ -189,7 +189,7 @@ class Keeper:
 
 
 def in_step(saved: Mapping[int, Checkpoint | None]) -> list[list[int]]:
-    """The numbers of runs that can train in step: at the same batch of the same epoch."""
+    """Return the numbers of runs that can train in step: at the same batch of the same epoch."""
     groups: dict[tuple, list[int]] = {}
     for i, checkpoint in saved.items():
         groups.setdefault(checkpoint.place[:2] if checkpoint else (), []).append(i)
@@ -197,7 +197,7 @@ def in_step(saved: Mapping[int, Checkpoint | None]) -> list[list[int]]:
 
 
 def _origin(key: str, device: str) -> dict[str, Any]:
-    """What has to be the same when a run goes on."""
+    """Return what has to be the same when a run goes on."""
     kind = torch.device(device).type
     return {
         "version": VERSION,
@@ -211,6 +211,6 @@ def _origin(key: str, device: str) -> dict[str, Any]:
 def _checksum(tensors: dict[str, Tensor]) -> int:
     total = 0
     for name in sorted(tensors):
-        content = tensors[name].reshape(-1).view(torch.uint8).numpy()
+        content = tensors[name].reshape(-1).view(torch.uint8).numpy().data
         total = zlib.crc32(content, zlib.crc32(name.encode(), total))
     return total

@@ -47,7 +47,7 @@ def evaluate(weights: Weights, config: Config, split: Split) -> tuple[dict, dict
 
 
 def evaluate_least_loss(trained: TrainedModel, split: Split, best: dict) -> dict:
-    """What a record says of the weights of the least validation loss.
+    """Return what a record says of the weights of the least validation loss.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def evaluate_least_loss(trained: TrainedModel, split: Split, best: dict) -> dict
 
 
 def _best_temperature(score: ranking.Scorer, split: Split) -> float:
-    """The temperature of the least log-loss on validation, between exp(−4) and exp(4)."""
+    """Return the temperature of the least log-loss on validation, between exp(−4) and exp(4)."""
 
     def log_loss(log_temperature: float) -> float:
         temperature = math.exp(log_temperature)

@@ -65,7 +65,7 @@ def fit_model(
     --------
     >>> from perflaw.logs import synthetic
     >>> from perflaw.models.configuration import make_config
-    >>> log = synthetic.Process(n_items=20).sample(30, 8).log
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
     >>> config = make_config(n_layers=1, d_emb=8, epochs=2, max_seq_len=8)
     >>> fit_model(config, log, progress=False).status
     'epochs used up'
@@ -227,12 +227,12 @@ class _Loop:
         self.heartbeat.beat(where, self.done)
 
     def _numbered(self) -> dict[int, RunState]:
-        """The runs that still train, each with its number."""
+        """Return the runs that still train, each with its number."""
         return {i: member for i, member in enumerate(self.members) if not member.status}
 
 
 def _label(configs: Sequence[Config], log: str) -> str:
-    """What a line of progress calls a stack."""
+    """Return what a line of progress calls a stack."""
     first, others = configs[0], len(configs) - 1
     size = f"N {first.n_layers}, d {first.d_emb}, L {first.max_seq_len}"
     label = f"{log}, {first.backbone}, {size}, seed {first.seed}"

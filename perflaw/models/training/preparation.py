@@ -34,7 +34,7 @@ class TrainingJob:
         return f"<TrainingJob: {len(self.configs)} runs on {self.split.log.name}, {self.device}>"
 
     def part(self, numbers: Sequence[int]) -> TrainingJob:
-        """Some of the runs, by their numbers."""
+        """Return some of the runs, by their numbers."""
         configs = tuple(self.configs[i] for i in numbers)
         return TrainingJob(configs, self.split, self.device, tuple(self.keys[i] for i in numbers))
 

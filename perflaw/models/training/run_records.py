@@ -1,4 +1,4 @@
-"""Run records: one JSON file a run, named by what decides its result, written whole or not at all."""
+"""Run records: one JSON file a run, named by what decides its result, written whole or not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def run_key(config: Config, split: Split) -> str:
     --------
     >>> from perflaw.logs import synthetic
     >>> from perflaw.logs.interaction_log import leave_one_out
-    >>> split = leave_one_out(synthetic.Process(n_items=20).sample(30, 8).log)
+    >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
     >>> len(run_key(Config(), split))
     16
     """
@@ -56,7 +56,7 @@ def run_key(config: Config, split: Split) -> str:
 
 
 def key_of_record(record: dict) -> str:
-    """The key that a record should have, by what it says of its run."""
+    """Return the key that a record should have, by what it says of its run."""
     split = record["split"]
     sample = [split["sample"]] if split.get("sample") else []
     return _digest(
@@ -75,7 +75,7 @@ def _digest(*parts: Any) -> str:
 
 
 def make_record(key: str, config: Config, split: Split, outcome: dict, device: str = "cpu") -> dict:
-    """The record of a run.
+    """Make the record of a run.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def make_record(key: str, config: Config, split: Split, outcome: dict, device: s
     outcome : dict
         How it went: `status`, and what the record has of times, metrics and ranks.
     """
-    described_split = {
+    described_split: dict[str, Any] = {
         "rule": split.rule,
         "hash": split.hash,
         "interventions": [list(step) for step in split.interventions],
@@ -157,7 +157,7 @@ def training_entropies(train: InteractionLog) -> dict[str, float | None]:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """What the numbers may depend on besides the configuration."""
+    """Return what the numbers may depend on besides the configuration."""
     name = platform.processor() or platform.machine()
     if torch.device(device).type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -173,7 +173,7 @@ def environment(device: str) -> dict[str, Any]:
 
 @functools.cache
 def code_commit() -> str | None:
-    """The commit that this code is of, where git knows."""
+    """Return the commit that this code is of, where git knows."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -259,7 +259,7 @@ def read_record(path: str | os.PathLike) -> dict:
 
 
 def load_cached_record(key: str, folder: str | os.PathLike | None) -> dict | None:
-    """The record that a folder has of a run, unless it has to be done again."""
+    """Read the record that a folder has of a run, unless it has to be done again."""
     path = Path(folder) / f"{key}.json" if folder is not None else None
     if path is None or not path.exists():
         return None

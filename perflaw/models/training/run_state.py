@@ -36,7 +36,7 @@ LASTING = (
 
 
 class RunState:
-    """One run while it trains: all that is its own, so that nothing depends on who trains beside it.
+    """One run while it trains: all that is its own; nothing depends on who trains beside it.
 
     Attributes
     ----------
@@ -190,7 +190,7 @@ class RunState:
             self.least_loss, self.least_weights, self.least_epoch = log_loss, copy, epoch
 
     def trained(self, tokens: int) -> TrainedModel:
-        """What came of the run, at so many tokens an epoch."""
+        """Return what came of the run, at so many tokens an epoch."""
         return TrainedModel(
             weights=_detached(self.best_weights),
             curve=self.curve,
@@ -216,7 +216,7 @@ def rate_share(config: Config, steps: int, step: int) -> float:
 
 
 def _optimizer(config: Config, weights: layers.Weights) -> torch.optim.AdamW:
-    """AdamW with weight decay where it applies; on a GPU the rate is a tensor, for captured steps."""
+    """AdamW with decay where it applies; on a GPU the rate is a tensor, for captured steps."""
     groups = [
         {
             "params": [

@@ -40,7 +40,7 @@ class RandomSource:
         return torch.randint(self.n_items, tuple(shape), generator=self.generator, device=device)
 
     def shared(self, groups: int, k: int) -> tuple[Tensor, Tensor]:
-        """(groups, k) negatives and ln(k q) of each."""
+        """Draw (groups, k) negatives and ln(k q) of each."""
         device = self.cumulative.device
         uniform = torch.rand(
             groups, k, generator=self.generator, device=device, dtype=torch.float64

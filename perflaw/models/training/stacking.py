@@ -52,7 +52,7 @@ def batch_loss(
     users: Tensor,
     random: RandomSource | StackedRandomSource,
 ) -> Tensor:
-    """The mean loss of a batch over its real positions; of a stack, (members,)."""
+    """Return the mean loss of a batch over its real positions; of a stack, (members,)."""
     batch = batches.gather(users)
     weight = batch.real / batch.real.sum(-1, keepdim=True)
     times = None
@@ -93,7 +93,7 @@ def step_in_turn(
 def step_batched(
     members: Sequence[RunState], batches: EpochBatches, users: Sequence[Tensor]
 ) -> Tensor:
-    """The same as one computation."""
+    """Take the same step as one computation."""
     weights = {
         name: torch.stack([member.weights[name] for member in members])
         for name in members[0].weights

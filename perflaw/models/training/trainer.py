@@ -63,7 +63,7 @@ def train(
     --------
     >>> from perflaw.logs import synthetic
     >>> from perflaw.models.configuration import make_config
-    >>> log = synthetic.Process(n_items=20).sample(30, 8).log
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
     >>> config = make_config(n_layers=1, d_emb=8, epochs=2, max_seq_len=8)
     >>> record = train(config, log, progress=False)
     >>> 0 <= record["metrics"]["test"]["NDCG@10"] <= 1
@@ -94,7 +94,7 @@ def train_stack(
 def _train_job(
     job: TrainingJob, folder: str | os.PathLike | None, progress: Progress
 ) -> list[dict]:
-    """The records of a job's runs: those that the folder has, and the others trained."""
+    """Return the records of a job's runs: those that the folder has, and the others trained."""
     records = [run_records.load_cached_record(key, folder) for key in job.keys]
     for key, record in zip(job.keys, records):
         if record is not None:
@@ -155,7 +155,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _outcome(trained: TrainedModel, split: Split) -> dict:
-    """What a record says of how a run went."""
+    """Return what a record says of how a run went."""
     seconds = dict(trained.seconds)
     outcome = {
         "status": trained.status,
@@ -176,7 +176,7 @@ def _outcome(trained: TrainedModel, split: Split) -> dict:
 
 
 def _keep(job: TrainingJob, i: int, outcome: dict, folder: str | os.PathLike | None) -> dict:
-    """The record of one run of a job, written to the folder if there is one."""
+    """Make the record of one run, written to the folder if there is one."""
     return run_records.keep_record(
         job.keys[i], job.configs[i], job.split, outcome, folder, job.device
     )

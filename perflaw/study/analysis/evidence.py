@@ -16,7 +16,9 @@ from scipy.stats import norm, spearmanr
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, mixed
 from perflaw.laws.fitting import check_level
-from perflaw.models.sweeps import grids, results, runner
+from perflaw.logs import perturbations
+from perflaw.models import configuration
+from perflaw.models.sweeps import grids, results
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 DEFAULT_KIND = (
@@ -121,7 +123,7 @@ def load_survey_runs() -> pd.DataFrame:
 
 def select_full_data_runs(runs: pd.DataFrame, **settings) -> pd.DataFrame:
     """Runs on whole training parts, layers apart unless `settings` says otherwise, that have these settings."""
-    plain = runs[runs[list(runner.PERTURBATIONS)].isna().all(axis=1)]
+    plain = runs[runs[list(perturbations.PERTURBATIONS)].isna().all(axis=1)]
     return results.filter_runs(plain, {"shared_layers": False} | settings).reset_index(drop=True)
 
 
@@ -134,7 +136,9 @@ def mean_surfaces(runs: pd.DataFrame, metrics=("HR@10", "NDCG@10")) -> pd.DataFr
     plain = select_full_data_runs(runs)
     free = (*SURFACE, *families.AXES, "seed")
     fixed = [
-        name for name in runner.Config.__dataclass_fields__ if name in plain and name not in free
+        name
+        for name in configuration.Config.__dataclass_fields__
+        if name in plain and name not in free
     ]
     for of, here in plain.groupby(SURFACE):
         if vary := [name for name in fixed if here[name].nunique(dropna=False) > 1]:
@@ -265,7 +269,7 @@ def fit_with_data(
     Columns log, metric, points, scales (of data), r2, leave-one-out (per cent), floor (the same of the mean of all), p_D where the law has it. Logs with fewer than four scales, or
     too few points, are left out.
     """
-    others = [name for name in runner.PERTURBATIONS if name != "sample_users"]
+    others = [name for name in perturbations.PERTURBATIONS if name != "sample_users"]
     plain, rows = runs[runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)], []
     for log, here in plain.groupby("log", sort=False):
         here = here.assign(

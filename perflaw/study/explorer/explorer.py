@@ -23,7 +23,7 @@ from scipy.stats import t as student
 
 from perflaw.laws import families, fitting, varpro
 from perflaw.laws.fitting import Fit
-from perflaw.models.sweeps import runner
+from perflaw.logs import perturbations
 from perflaw.models.configuration import Config
 from perflaw.paths import HOME
 from perflaw.study.analysis import evidence
@@ -157,7 +157,7 @@ def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.D
     """
     fitting.check_level(level)
     rows = []
-    others = [name for name in runner.PERTURBATIONS if name != "sample_users"]
+    others = [name for name in perturbations.PERTURBATIONS if name != "sample_users"]
     for log, runs in runs[runs[others].isna().all(axis=1)].groupby("log", sort=False):
         same = [
             name
