@@ -31,7 +31,7 @@ def planned(log, tmp_path):
 
 
 def done(frame, scale=1.0, epochs=7):
-    """As if all had run for so many epochs, at `scale` times the seconds that a server's core takes."""
+    """As if all had run for so many epochs, at `scale` times the seconds of a server's core."""
     epochs = np.broadcast_to(epochs, len(frame))
     return frame.assign(
         done_epochs=epochs, seconds=scale * cost_model.CostModel().seconds(frame, epochs)
@@ -44,7 +44,8 @@ def test_before_anything_is_done(planned, backbone, loss):
     frame = planned(backbone=backbone, loss=loss, negatives=8)
     for done in (None, frame[:0], frame.assign(done_epochs=np.nan, seconds=np.nan)):
         seconds = cost_model.CostModel(done).seconds(frame)
-        assert np.isfinite(seconds).all() and (seconds > 0).all()
+        assert np.isfinite(seconds).all()
+        assert (seconds > 0).all()
 
 
 @pytest.mark.parametrize("name", ["n_layers", "d_emb", "epochs", "positions"])
@@ -77,7 +78,7 @@ def test_the_pace_of_the_machine(planned):
 
 @pytest.mark.parametrize(("kind", "off"), [("products", 3), ("attention", 1.3), ("calls", 1.2)])
 def test_what_is_slow_on_a_machine_is_learnt_from_small_runs(planned, kind, off):
-    """One kind of work takes five times as long as on a server's core; large runs show how well that is known."""
+    """One kind of work takes five times as long as on a server's core; large runs show it."""
     frame, large = planned(), planned({"n_layers": [16, 32], "d_emb": [32, 64]})
     paces = 1e-9 * np.array(
         [pace * (5 if name == kind else 1) for name, pace in cost_model.PACES.items()]
@@ -109,7 +110,8 @@ def test_epochs_are_learnt_and_never_above_the_limit(planned):
     late = cost_model.CostModel(done(frame, epochs=np.minimum(20, 3 * frame["n_layers"])))
     far = planned({"n_layers": [1, 128], "d_emb": [2, 4096], "learning_rate": [1e-9, 1.0]})
     for model in (cost_model.CostModel(), early, late):
-        assert (model.epochs(far) > 0).all() and (model.epochs(far) <= 20).all()
+        assert (model.epochs(far) > 0).all()
+        assert (model.epochs(far) <= 20).all()
         assert (model.epochs(far.assign(patience=None)) == 20).all()
 
 
@@ -122,4 +124,6 @@ def test_what_is_held_out_is_predicted_from_the_others(planned):
     np.testing.assert_allclose(found["epochs predicted"], 7)
     frame.loc[5, ["seconds", "done_epochs"]] = 1e6, 20
     odd = cost_model.heldout_costs(frame).loc[5]
-    assert odd["seconds"] == 1e6 and odd["predicted"] < 1e3 and odd["epochs predicted"] < 8
+    assert odd["seconds"] == 1e6
+    assert odd["predicted"] < 1e3
+    assert odd["epochs predicted"] < 8

@@ -1,4 +1,4 @@
-"""Ranking all items: against brute force, against scikit-learn, and sampled candidates against sampling them."""
+"""Ranking all items, against brute force and scikit-learn; sampled candidates, against sampling."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,8 @@ def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     scores = scores_of(split, 9)
     found = ranking.rank_targets(fixed(scores), split, getattr(split, part), top=10, seen=rule)
     ranks, ranked, losses = brute_force(scores, split, getattr(split, part), rule)
-    assert found.ranks.tolist() == ranks.tolist() and found.ranked.tolist() == ranked.tolist()
+    assert found.ranks.tolist() == ranks.tolist()
+    assert found.ranked.tolist() == ranked.tolist()
     assert np.allclose(found.losses, losses, atol=1e-5)
     if repeats:
         best = -np.sort(-scores[found.users], axis=1)[:, :10]
@@ -92,20 +93,19 @@ def test_there_are_two_rules():
         ranking.rank_targets(baselines.most_popular(split), split, split.test, seen=seen)
         for seen in protocols.SEEN_BY_PART.values()
     )
-    assert (kept.ranked - removed.ranked == 1).all() and (kept.ranks >= removed.ranks).all()
+    assert (kept.ranked - removed.ranked == 1).all()
+    assert (kept.ranks >= removed.ranks).all()
     told = protocols.protocol_table(kept, removed).set_index("protocol")["HR@10"]
+    assert len(told) == 5
     assert (
-        len(told) == 5
-        and told["all items"]
+        told["all items"]
         <= told["all items, history removed"]
         <= told["1 of 2,500"]
         <= told["1 of 101"]
     )
     again = protocols.ranked_from_ranks(removed.ranks, split, "history")
-    assert (
-        again.ranked.tolist() == removed.ranked.tolist()
-        and again.users.tolist() == removed.users.tolist()
-    )
+    assert again.ranked.tolist() == removed.ranked.tolist()
+    assert again.users.tolist() == removed.users.tolist()
 
 
 def test_temperature_divides_the_scores():
@@ -155,7 +155,9 @@ def test_coverage():
     told = ranking_metrics.metrics(
         RankedTargets(np.arange(2), np.ones(2), np.full(2, 9), np.zeros(2), top), 8, (1, 3, 5)
     )
-    assert told["coverage@1"] == 1 / 8 and told["coverage@3"] == 4 / 8 and "coverage@5" not in told
+    assert told["coverage@1"] == 1 / 8
+    assert told["coverage@3"] == 4 / 8
+    assert "coverage@5" not in told
 
 
 @pytest.mark.parametrize("replacement", [False, True])
@@ -203,9 +205,8 @@ def test_standard_errors_and_paired_differences():
     )
     b = a ^ (rng.random(500) < 0.05)
     difference, error, p = ranking_metrics.paired_difference(b, a)
-    assert difference == pytest.approx(
-        b.mean() - a.mean()
-    ) and error < ranking_metrics.standard_error(a)
+    assert difference == pytest.approx(b.mean() - a.mean())
+    assert error < ranking_metrics.standard_error(a)
     from scipy import stats
 
     assert p == pytest.approx(stats.ttest_rel(b.astype(float), a).pvalue)
@@ -217,7 +218,7 @@ def test_groups_hold_every_user_once_each_way():
     found = ranking.rank_targets(baselines.most_popular(split), split, split.test)
     table = ranking_metrics.by_group(found, split, split.test)
     assert table.groupby("by")["users"].sum().tolist() == [201, 201]
-    for by, rows in table.groupby("by"):
+    for _, rows in table.groupby("by"):
         assert np.average(rows["NDCG@10"], weights=rows["users"]) == pytest.approx(
             ranking_metrics.ndcg(found.ranks)
         )
@@ -235,7 +236,8 @@ def test_first_order_markov():
     names = split.log.item_ids.tolist()
     row = block(0, split.log.n_items).numpy()
     # training parts: abc, abd, cab, xyz; the histories before the test targets end in a and x
-    assert row[0, names.index("b")] == pytest.approx(3, abs=0.99) and row[1, names.index("y")] >= 1
+    assert row[0, names.index("b")] == pytest.approx(3, abs=0.99)
+    assert row[1, names.index("y")] >= 1
     assert np.floor(row[0]).sum() == 3
     assert np.array_equal(block(2, 4).numpy(), row[:, 2:4])
 
@@ -246,10 +248,10 @@ def test_item_knn_by_hand():
     row = baselines.item_knn(split)(split.log, np.array([2]), split.log.offsets[[2]] + 1)(
         0, split.log.n_items
     ).numpy()[0]
-    assert row[names.index("d")] == pytest.approx(1 / np.sqrt(2)) and row[
-        names.index("a")
-    ] == pytest.approx(1 / np.sqrt(6))
-    assert row[names.index("c")] == 0 and row[names.index("b")] == 0
+    assert row[names.index("d")] == pytest.approx(1 / np.sqrt(2))
+    assert row[names.index("a")] == pytest.approx(1 / np.sqrt(6))
+    assert row[names.index("c")] == 0
+    assert row[names.index("b")] == 0
 
 
 def test_recent_popularity_looks_at_the_end():

@@ -1,4 +1,4 @@
-"""The backbones: against plain reimplementations, one history at a time; formulas against counted operations."""
+"""The backbones, against plain reimplementations; formulas, against counted operations."""
 
 import math
 
@@ -39,7 +39,7 @@ def alone(w, ids, model):
     return backbones.forward(w, ids, Layout.of([(1, len(ids))]), model)
 
 
-# ---------------------------------------------------------------- plain reimplementations, in float64 and loops
+# -------------------------------------------- plain reimplementations, in float64 and loops
 
 
 def norm(x, w, centred):
@@ -187,12 +187,13 @@ def test_any_width_and_any_number_of_heads_that_divides_it(name, d, heads):
         {name: value.double() for name, value in backbones.init_weights(model, ITEMS).items()},
         history(7),
     )  # of two numbers a norm is ill-conditioned
-    assert alone(w, ids, model).shape == (7, d) and alone(w, ids, model).isfinite().all()
+    assert alone(w, ids, model).shape == (7, d)
+    assert alone(w, ids, model).isfinite().all()
     if d // heads % 2 == 0 or name != "llama":
         assert np.allclose(alone(w, ids, model).numpy(), plain(w, ids, model), atol=1e-5)
 
 
-# ---------------------------------------------------------------- rectangles, stacks, the last place
+# -------------------------------------------- rectangles, stacks, the last place
 
 
 LENGTHS = (9, 8, 9, 4, 3, 1)
@@ -241,7 +242,8 @@ def test_nobody_looks_ahead(name):
         (by,) = torch.autograd.grad(
             known[place] @ torch.linspace(-1, 1, 12), w["items"], retain_graph=True
         )
-        assert (by[place + 1 :] == 0).all() and (by[: place + 1] != 0).any(1).all()
+        assert (by[place + 1 :] == 0).all()
+        assert (by[: place + 1] != 0).any(1).all()
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
@@ -284,11 +286,13 @@ def test_rotation_tells_distances_only():
 def test_time_bias_reads_when_the_next_item_comes():
     model = Architecture("hstu", 2, 12, 2, 9, 0.0, time_bias=True)
     w, ids, times = weights(model), history(7), torch.arange(7) * 1000.0
-    hidden = lambda after: backbones.forward(
-        w, ids, Layout.of([(1, 7)]), model, times=(times, after)
-    )
+
+    def hidden(after):
+        return backbones.forward(w, ids, Layout.of([(1, 7)]), model, times=(times, after))
+
     soon, late = hidden(times + 1000), hidden(torch.cat([times[1:], torch.tensor([9e6])]))
-    assert torch.allclose(soon[:6], late[:6]) and not torch.allclose(soon[6], late[6])
+    assert torch.allclose(soon[:6], late[:6])
+    assert not torch.allclose(soon[6], late[6])
     assert torch.allclose(
         backbones.forward(
             w, ids, Layout.of([(1, 7)]), model, times=(times, times + 1000), last=torch.tensor([4])
@@ -325,9 +329,12 @@ def test_parameters_are_those_that_exist(name, shared):
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_flops_are_those_that_are_counted(name):
-    """Forward and backward of a full row, the scores of all items among them; unfused attention computes both triangles.
+    """Forward and backward of a full row, with the scores of all items.
 
-    Only matrix products are counted: of Mamba not the convolution, and of each number of state the reading, not the change.
+    Unfused attention computes both triangles.
+
+    Only matrix products are counted: of Mamba not the convolution, and of each number of state the
+    reading, not the change.
     No gradient goes to the state that a GRU begins with.
     """
     n, d, length = 2, 48, 32
@@ -349,16 +356,13 @@ def test_flops_are_those_that_are_counted(name):
 
 
 def test_how_mamba_begins():
-    """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; the decay is not for what sets them."""
+    """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; none of them is decayed."""
     w = backbones.init_weights(Architecture("mamba", 2, 16), ITEMS)
-    assert (
-        torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8))
-        and (w["D"] == 1).all()
-    )
+    assert torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8))
+    assert (w["D"] == 1).all()
     steps = torch.nn.functional.softplus(w["delta_bias"])
-    assert torch.allclose(
-        steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4
-    ) and torch.equal(steps[0], steps[1])
+    assert torch.allclose(steps[0], 0.001 * 100 ** (torch.arange(16) / 15), rtol=1e-4)
+    assert torch.equal(steps[0], steps[1])
     assert {name for name in w if not backbones.is_decayed(name)} == {
         "conv_bias",
         "delta_bias",
@@ -379,7 +383,8 @@ def test_long_histories_stay_finite(name):
     }
     known = alone(w, history(2000), model)
     known.square().mean().backward()
-    assert known.isfinite().all() and all(weight.grad.isfinite().all() for weight in w.values())
+    assert known.isfinite().all()
+    assert all(weight.grad.isfinite().all() for weight in w.values())
 
 
 @pytest.mark.parametrize("name", backbones.BACKBONES)
@@ -397,9 +402,8 @@ def test_products_in_bfloat16(name):
 
 def test_new_weights_are_the_same_for_a_seed():
     a, b, c = (backbones.init_weights(SMALL["llama"], ITEMS, seed) for seed in (1, 1, 2))
-    assert all(torch.equal(a[name], b[name]) for name in a) and not torch.equal(
-        a["items"], c["items"]
-    )
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(a["items"], c["items"])
 
 
 @pytest.mark.parametrize(

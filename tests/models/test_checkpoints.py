@@ -267,7 +267,8 @@ def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, 
     os.replace(path, checkpoints.path_of(tmp_path, run_records.run_key(other, split)))
     with pytest.warns(
         UserWarning,
-        match=f"its key is {run_records.run_key(c, split)}, not {run_records.run_key(other, split)}",
+        match=f"its key is {run_records.run_key(c, split)}, "
+        f"not {run_records.run_key(other, split)}",
     ):
         trainer.train(other, split, tmp_path, progress=False)
 
@@ -309,7 +310,10 @@ def kill():
 
 
 def dies(c, split, folder, where, step):
-    """Train in a process that kills itself: before a step, in validation, in a write, or between the record and the end."""
+    """Train in a process that kills itself.
+
+    That is before a step, in validation, in a write, or between the record and the end.
+    """
     checkpoints.SECONDS, checkpoints.SHARE = 0, np.inf
     torch.set_num_threads(1)
     module, name = {
