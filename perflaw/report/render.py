@@ -96,12 +96,12 @@ def report_notebook(told: dict) -> nbformat.NotebookNode:
             f"# Report on {told['log']['name']}\n\nMade by `perflaw report`, beside `report.json`, which this notebook explains, and `runs/`, the records of the pilot's runs."
         ),
         code(
-            "import json\nfrom pathlib import Path\n\nimport pandas as pd\n\nfrom perflaw.models.sweeps import runner\nfrom perflaw.report import report\nfrom perflaw.study.figures import figures\n\n"
+            "import json\nfrom pathlib import Path\n\nimport pandas as pd\n\nfrom perflaw.models.sweeps import load_runs\nfrom perflaw.report import report\nfrom perflaw.study.figures import figures\n\n"
             'told = json.loads(Path("report.json").read_text())\nfor sentence in told["judged"]["says"]:\n    print(sentence)'
         ),
         text("The runs, and all that is concluded from them, once more:"),
         code(
-            'runs = runner.load_runs("runs")\nruns = runs[runs["key"].isin([run["key"] for run in told["pilot"]["runs"]])]\n'
+            'runs = load_runs("runs")\nruns = runs[runs["key"].isin([run["key"] for run in told["pilot"]["runs"]])]\n'
             'judged = report.draw_conclusions(runs, told["floor"])\nassert judged == told["judged"]\n'
             'runs[["n_layers", "d_emb", "seed", "sample_users", "status", "done_epochs", "seconds", "HR@10", "NDCG@10"]]'
         ),

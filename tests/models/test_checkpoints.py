@@ -92,9 +92,10 @@ def stop_at(monkeypatch, step):
 
 
 def stopped(monkeypatch, c, split, folder, step):
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         stop_at(patch, step)
-        trainer.train(c, split, folder, progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(c, split, folder, progress=False)
     return checkpoints.path_of(folder, run_records.run_key(c, split))
 
 
@@ -172,9 +173,10 @@ def test_a_stack_goes_on_too(split, tmp_path, monkeypatch, often):
         config(seed=seed, patience=patience) for seed, patience in ((0, None), (1, 1), (2, 3))
     ]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         stop_at(patch, 12)
-        trainer.train_stack(configs, split, tmp_path, progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train_stack(configs, split, tmp_path, progress=False)
     records = trainer.train_stack(configs, split, tmp_path, progress=False)
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]
 
@@ -387,9 +389,10 @@ def test_a_stopped_run_goes_on_on_a_gpu(split, tmp_path, monkeypatch, often, kin
         if next(saves) == 13:
             raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(checkpoints, "save", stops)
-        trainer.train(c, split, tmp_path, "cuda", progress=False)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(c, split, tmp_path, "cuda", progress=False)
     record = trainer.train(c, split, tmp_path, "cuda", progress=False)
     assert record["curve"][-1]["loss"] == pytest.approx(whole["curve"][-1]["loss"], rel=1e-3)
 

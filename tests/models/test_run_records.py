@@ -241,7 +241,7 @@ print(record["items"], record["status"],
     reason="PERFLAW_DATA names no folder with amazon-beauty",
 )
 def test_a_published_row_in_minutes():
-    """A few epochs of `beauty-sampled` of data/published_rows.csv come three quarters of the way."""
+    """A few epochs of `beauty-sampled` in published_rows.csv come three quarters of the way."""
     c = make_config(
         loss="sampled_softmax",
         negatives=512,

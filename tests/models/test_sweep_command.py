@@ -230,9 +230,8 @@ def test_what_cannot_be_is_told_in_one_line(shop, tmp_path, arguments, told):
     if "--out" not in arguments:
         arguments += ["--out", str(tmp_path / "runs")]
     result = run("sweep", "--log", shop / "shop.csv", *arguments)
-    assert result.exit_code == 1 and re.search(f"^Error: {told}.*\n\\Z", result.output), (
-        result.output
-    )
+    assert result.exit_code == 1, result.output
+    assert re.search(f"^Error: {told}.*\n\\Z", result.output), result.output
 
 
 @pytest.mark.slow
@@ -309,9 +308,9 @@ def test_ctrl_c(shop, tmp_path, where, moment):
     os.killpg(command.pid, signal.SIGINT)  # as a terminal does: to the workers too
     told = command.communicate(timeout=60)[1]
     count = len(written(tmp_path / "runs"))
-    assert command.returncode == 130 and told.endswith(
-        f"\nInterrupted; {tmp_path}/runs has {count} more records. The same command goes on from there.\n"
-    ), told
+    last = f"{tmp_path}/runs has {count} more records. The same command goes on from there."
+    assert command.returncode == 130, told
+    assert told.endswith(f"\nInterrupted; {last}\n"), told
     assert "Traceback" not in told
     assert clean(tmp_path / "runs")
     assert len(records(tmp_path / "runs")) == count
