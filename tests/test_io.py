@@ -56,9 +56,10 @@ def test_the_nearest_name():
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), atomic_path(path) as temporary:
-        temporary.write_text("new")
-        raise ZeroDivisionError
+    write = atomic_path(path)
+    write.__enter__().write_text("new")
+    with pytest.raises(ZeroDivisionError):
+        write.__exit__(ZeroDivisionError, ZeroDivisionError(), None)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

@@ -12,8 +12,9 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -156,35 +157,26 @@ def run(
 
     Parameters
     ----------
-    grid : path, str or mapping
-        What `read_grid` takes.
-    log : InteractionLog
-        What is split and trained on.
-    out : path
-        Folder of run records.
+    grid, log, out
+        What `read_grid` takes, what is split and trained on, and the folder of records.
     executor : Executor or function, optional
-        None for this process; anything with the interface of `concurrent.futures.Executor`; or a
-        function that makes one, such as `process_pool(2)`, which is closed at the end and made anew
-        if it breaks.
-    device : str
-        `cpu`, `cuda` or `cuda:1`.
+        None for this process; anything like `concurrent.futures.Executor`; or a function that makes
+        one, such as `process_pool(2)`, which is closed at the end and made anew if it breaks.
+    device, threads
+        `cpu`, `cuda` or `cuda:1`; threads of each run: equal numbers need equal threads.
     stack : int, optional
-        Runs that train together where their shapes allow it; by default 8 on a GPU and 1 on a CPU.
-    threads : int
-        Of each run; equal numbers need equal threads.
+        Runs that train together where their shapes allow it; by default 8 on a GPU, else 1.
     progress : bool
         Whether there is a progress bar.
     seconds : float, optional
         A budget. Runs then begin in the order of the grid, each only if by the cost of those done
-        it ends in time; before any is done nobody knows, and the first begin. The others are not
-        done, and not in the table.
+        it ends in time; before any is done nobody knows, and the first begin. The rest is left out.
 
     Returns
     -------
     DataFrame
-        The records as a table, in the order of the grid, see `results.record_row`. A run that
-        diverged, was out of memory or failed has a record that says so; of those, only diverged
-        ones are not tried again next time.
+        The records in the order of the grid, see `results.record_row`. A run that diverged, was out
+        of memory or failed has one that says so; only diverged ones are not tried again.
 
     Raises
     ------
@@ -203,9 +195,18 @@ def run(
     out = Path(out)
     if isinstance(executor, str):
         raise InputError(
-            f"{executor!r} is no executor; use process_pool(), None for this process, "
-            "or one of concurrent.futures"
+            f"{executor!r} is no executor; use process_pool(), None, or one of concurrent.futures"
         )
+    with _locked(out):
+        start = time.perf_counter()
+        plan = plan_sweep(grid, log, out, device, stack)
+        _set_aside(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
+        return _Sweep(plan, log, out, executor, device, threads, progress, seconds, start).run()
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Hold a folder, which is made if need be, against other sweeps."""
     run_records.check_folder(out)
     lock = filelock.FileLock(out / ".sweep.lock", blocking=False)
     try:
@@ -216,10 +217,7 @@ def run(
             "records together later"
         ) from None
     try:
-        start = time.perf_counter()
-        plan = plan_sweep(grid, log, out, device, stack)
-        _set_aside(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
-        return _Sweep(plan, log, out, executor, device, threads, progress, seconds, start).run()
+        yield
     finally:
         lock.release()
 
