@@ -18,7 +18,8 @@ import pytest
 from click.testing import CliRunner
 from sweep_helpers import LONG, SEEDS, SETTINGS, clean, records, sweep, written
 
-from perflaw.cli.main import executor_at, main
+from perflaw.cli.main import main
+from perflaw.cli.sweep import executor_at
 from perflaw.errors import InputError
 from perflaw.logs import interaction_log
 from perflaw.models.sweeps import results

@@ -17,9 +17,8 @@ from perflaw.logs import perturbations
 from perflaw.logs.interaction_log import InteractionLog, Split, global_time, leave_one_out
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.configuration import Config, make_config
-from perflaw.paths import HOME
+from perflaw.paths import study_folder
 
-GRIDS_FOLDER = HOME / "data" / "grids"  # of the study's own grids
 SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
 PARTS = ("settings", "grid", "overrides", "about")  # of a grid
 # strengths of perturbations that change nothing
@@ -93,7 +92,7 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
     if path.name in preset_names():
         with resources.as_file(_presets() / f"{path.name}.yaml") as preset:
             return _load_grid(preset)
-    study_grids = {found.stem: found for found in GRIDS_FOLDER.glob("*.yaml")}
+    study_grids = _study_grids()
     if path.name in study_grids:
         return _load_grid(study_grids[path.name])
     names = sorted({*preset_names(), *study_grids})
@@ -101,6 +100,25 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
         f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(names)}"
         + suggest(str(grid), names)
     )
+
+
+def _study_grids() -> dict[str, Path]:
+    """Return the study's own grids by name; none outside of a clone."""
+    try:
+        return {path.stem: path for path in grids_folder().glob("*.yaml")}
+    except InputError:
+        return {}
+
+
+def grids_folder() -> Path:
+    """Return the folder of the study's own grids; raises InputError outside of a clone."""
+    return study_folder() / "data" / "grids"
+
+
+def __getattr__(name: str) -> Path:
+    if name == "GRIDS_FOLDER":
+        return grids_folder()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _load_grid(path: Path) -> dict:

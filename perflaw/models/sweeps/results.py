@@ -15,10 +15,10 @@ from perflaw.errors import InputError
 from perflaw.io import suggest
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.configuration import Config
-from perflaw.models.sweeps.grids import GRIDS_FOLDER, LATER, RUN_DEFAULTS, check_names
+from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, check_names
 from perflaw.models.training import run_records
+from perflaw.paths import study_folder
 
-SWEEPS_FOLDER = GRIDS_FOLDER.parent / "sweeps"  # of the study's consolidated sweeps
 # parts of a record, and the prefix of their columns
 METRIC_PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
 LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
@@ -26,6 +26,23 @@ CELL = ["log", "n_layers", "d_emb"]  # columns
 REQUIRED = ("key", "log", "status", "n_layers", "d_emb")  # columns of a table of runs
 SIZES = ("tokens", "users", "items", "positions", "repeats", "attention_length")
 ENVIRONMENT = ("device", "threads", "python", "torch", "numpy", "commit")
+
+
+def sweeps_folder() -> Path:
+    """Return the folder of the study's consolidated sweeps.
+
+    Raises
+    ------
+    InputError
+        Outside of a clone of the study.
+    """
+    return study_folder() / "data" / "sweeps"
+
+
+def __getattr__(name: str) -> Path:
+    if name == "SWEEPS_FOLDER":
+        return sweeps_folder()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
@@ -253,9 +270,18 @@ def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame
 
 
 def consolidate(
-    folder: str | os.PathLike, name: str, where: str | os.PathLike = SWEEPS_FOLDER
+    folder: str | os.PathLike, name: str, where: str | os.PathLike | None = None
 ) -> Path:
     """Write the records of a folder as a CSV file, measured values to six digits.
+
+    Parameters
+    ----------
+    folder : path
+        Run records.
+    name : str
+        Of the table.
+    where : path, optional
+        Its folder; by default that of the study's sweeps.
 
     Returns
     -------
@@ -269,7 +295,7 @@ def consolidate(
     """
     if not name or Path(name).name != name:
         raise InputError(f"{name!r} is no name of a table; use one without slashes")
-    path = Path(where) / f"{name.removesuffix('.csv')}.csv"
+    path = Path(where or sweeps_folder()) / f"{name.removesuffix('.csv')}.csv"
     frame = load_runs(folder)
     if path.exists() and (lost := set(read_runs_table(path)["key"]) - set(frame["key"])):
         raise InputError(
@@ -297,9 +323,9 @@ def read_runs_table(name: str | os.PathLike) -> pd.DataFrame:
     """
     path = Path(name)
     if path.suffix != ".csv":
-        path = SWEEPS_FOLDER / f"{name}.csv"
+        path = sweeps_folder() / f"{name}.csv"
     if not path.exists():
-        names = ", ".join(sorted(p.stem for p in SWEEPS_FOLDER.glob("*.csv"))) or "none"
+        names = ", ".join(sorted(p.stem for p in sweeps_folder().glob("*.csv"))) or "none"
         raise InputError(f"there is no sweep {str(name)!r}; in data/sweeps there is {names}")
     try:
         frame = pd.read_csv(path, dtype={"key": str, "log": str, "data_hash": str})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.tables import read_table
 from perflaw.paths import HOME
 
 FOLDER = HOME / "data" / "published"
@@ -41,31 +41,6 @@ def load_surfaces(path: str | Path = "") -> pd.DataFrame:
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
         )
     return table
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A CSV table, one row a run. Raises InputError if it cannot be read as one."""
-    try:
-        table = pd.read_csv(path, skipinitialspace=True)
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            names = [name.strip() for name in next(csv.reader(file, skipinitialspace=True), [])]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a CSV table with a header line: {str(error).strip()}"
-        ) from None
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
-    if table.empty:
-        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
-    if not isinstance(table.index, pd.RangeIndex):  # what is left of the first named column
-        raise InputError(
-            f"{path}: rows have more columns than the {len(names)} of the header ({', '.join(names)}); mend the header"
-        )
-    if twice := [name for name in names if name and names.count(name) > 1]:
-        raise InputError(f"{path} has the column {twice[0]!r} twice: rename one")
-    return table.rename(columns=str.strip)
 
 
 def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
