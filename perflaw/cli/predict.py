@@ -27,10 +27,10 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
 
     Points are those of a file, or every combination of values, e.g. n_layers=24,48 d_emb=128.
     """
-    from perflaw.laws import fitting, table_checks
+    from perflaw.laws import serialization, table_checks
     from perflaw.logs.readers.tables import read_table
 
-    fitted = fitting.load_fit(law)
+    fitted = serialization.load_fit(law)
     if "=" in where[0] and not Path(where[0]).is_file():
         points = combine_values(where, fitted.law.axes)
     elif len(where) > 1:

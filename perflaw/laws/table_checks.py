@@ -129,19 +129,14 @@ def is_rate(values: Iterable[float], metric: str | None = None) -> bool:
     return bool(len(values) and (values >= 0).all() and (values <= 1).all()) and not named_otherwise
 
 
-def clip_rates(predictions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Predictions and intervals of a rate within 0 … 1, and how many predictions were outside."""
-    outside = int(((predictions["prediction"] < 0) | (predictions["prediction"] > 1)).sum())
-    columns = [name for name in ("prediction", "low", "high") if name in predictions]
-    clipped = {name: predictions[name].clip(0, 1) for name in columns}
-    return predictions.assign(**clipped), outside
-
-
 def describe_doubts(fitted: Fit) -> list[str]:
     """What a reader of a fit should know: a constant that does as well, exponents at a bound."""
     doubts = []
-    if constant := compare_with_constant(fitted):
-        doubts.append(constant)
+    if not fitted.beats_constant:
+        doubts.append(
+            f"no better than a constant: R2 {fitted.r2:.2f}, AICc {fitted.aicc:.1f}, and "
+            f"{fitted.constant_aicc:.1f} for the mean of the values alone"
+        )
     for name in fitted.at_bound:
         low, high = fitted.law.exponents[name]
         doubts.append(
@@ -149,22 +144,3 @@ def describe_doubts(fitted: Fit) -> list[str]:
             "the values would have it further out, and predictions beyond them are not to be trusted"
         )
     return doubts
-
-
-def compare_with_constant(fitted: Fit) -> str | None:
-    """Say so where a law is no better than the mean of the values, by AICc; None where it is."""
-    used = fitted.weights > 0
-    y = fitted.y[used]
-    n = len(y)
-    total = float(np.sum((y - y.mean()) ** 2))
-    if n <= 3 or total == 0:
-        return None
-    constant = n * np.log(total / n) + 4 + 12 / (n - 3)  # two parameters, the variance among them
-    if not np.isfinite(fitted.aicc):
-        return None
-    if fitted.aicc < constant:
-        return None
-    return (
-        f"no better than a constant: AICc {fitted.aicc:.1f}, and {constant:.1f} for the mean of the "
-        "values alone"
-    )

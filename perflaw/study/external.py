@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from perflaw import stats
 from perflaw.errors import InputError
-from perflaw.laws import fitting
 from perflaw.paths import HOME
 from perflaw.study.paper import published
 
@@ -136,7 +136,7 @@ def mean_changes(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     error over the cells, which share users and, as far as is published, one seed), low
     and high (Student's interval), falls and cells (how many of how many go down).
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     groups = cells.groupby(SURFACE, sort=False)["change"]
     table = groups.agg(change="mean", se=lambda c: c.std(ddof=1) / np.sqrt(len(c))).reset_index()
     falls = groups.agg(falls=lambda c: int((c < 0).sum()), cells="size").reset_index(drop=True)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from perflaw.laws import families
+from perflaw import model_size
 
 # nanoseconds by unit of work, rough, of one core of a server CPU (fp32), which runs done correct
 PACES = {
@@ -62,7 +62,7 @@ def work_units(runs: pd.DataFrame, epochs: pd.Series | None = None) -> pd.DataFr
     scored = np.select(losses, by_loss, runs["negatives"] + 1)
     steps = np.ceil(runs["users"] / runs["batch_size"])
     layer = _layer_weights(runs)
-    recurrent = runs["backbone"].isin(list(families.STATE_SIZES))
+    recurrent = runs["backbone"].isin(list(model_size.STATE_SIZES))
     attended = runs["attention_length"] * ~recurrent
     in_turn = runs["attention_length"] * recurrent
     validations = np.ceil(epochs / runs["validate_every"])
@@ -71,7 +71,7 @@ def work_units(runs: pd.DataFrame, epochs: pd.Series | None = None) -> pd.DataFr
     ranked_length = positions / runs["users"]  # positions of a history that is ranked
     # three times the work of a forward pass goes into training
     forward = epochs * positions + rankings * ranked_length / 3
-    states = runs["backbone"].map(families.STATE_SIZES).fillna(0)
+    states = runs["backbone"].map(model_size.STATE_SIZES).fillna(0)
     return pd.DataFrame(
         {
             "products": forward * 3 * n * layer,
@@ -91,8 +91,8 @@ def work_units(runs: pd.DataFrame, epochs: pd.Series | None = None) -> pd.DataFr
 
 def _layer_weights(runs: pd.DataFrame) -> np.ndarray:
     """(n,) the weights of one layer of each run."""
-    names = list(families.LAYER_WEIGHTS)
-    groups = [families.parameters_by_group(1, runs["d_emb"], backbone=name) for name in names]
+    names = list(model_size.LAYER_WEIGHTS)
+    groups = [model_size.parameters_by_group(1, runs["d_emb"], backbone=name) for name in names]
     weights = [group["attention"] + group["feed_forward"] for group in groups]
     return np.select([runs["backbone"] == name for name in names], weights)
 
