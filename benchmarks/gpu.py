@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from training import head, row  # the benchmark beside this one
 
-from perflaw.laws import families
+from perflaw import model_size
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
 from perflaw.models.training import trainer
@@ -79,7 +79,7 @@ def compare_stacks(split, device, steps, sizes):
         config = trainer.make_config(d_emb=d, loss="softmax", precision="bf16")
         one = rate([config], split, device, steps)
         many = rate([replace(config, seed=seed) for seed in range(MEMBERS)], split, device, steps)
-        flops = float(families.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
+        flops = float(model_size.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
         row(d, f"{one:,.0f}", f"{many:,.0f}", f"{many / one:.1f}", f"{many * flops / best:.1%}")
 
 

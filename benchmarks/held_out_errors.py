@@ -8,7 +8,7 @@ every surface at once, the others one at a time.
 
 import pandas as pd
 
-from perflaw.laws import families, fitting, mixed
+from perflaw.laws import families, mixed_validation, validation
 from perflaw.study.paper import published
 
 
@@ -16,15 +16,15 @@ def main():
     points = published.load_surfaces()
     cells = pd.concat(
         [
-            fitting.heldout_by_surface(families.rival_laws(), points, published.SURFACE),
-            mixed.mixed_heldout(points),
+            validation.heldout_by_surface(families.rival_laws(), points, published.SURFACE),
+            mixed_validation.mixed_heldout(points),
         ],
         ignore_index=True,
     )
-    by_log = fitting.mean_errors(cells, published.SURFACE, keep=["dataset"]).rename(
+    by_log = validation.mean_errors(cells, published.SURFACE, keep=["dataset"]).rename(
         columns={"dataset": "log"}
     )
-    overall = fitting.mean_errors(cells, published.SURFACE).assign(log="all")
+    overall = validation.mean_errors(cells, published.SURFACE).assign(log="all")
     table = pd.concat([by_log, overall], ignore_index=True)[["law", "split", "log", "mape"]]
     table.round(4).to_csv(published.FOLDER / "held_out_errors.csv", index=False)
     print(overall.pivot(index="law", columns="split", values="mape").round(2).to_string())

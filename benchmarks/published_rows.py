@@ -18,6 +18,7 @@ import torch
 from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
+from perflaw import stats
 from perflaw.models import ranking
 from perflaw.models.training import trainer
 
@@ -151,8 +152,8 @@ def row(name, record, split):
         "published_ndcg": ndcg,
         "measured_hr": measured[0],
         "measured_ndcg": measured[1],
-        "se_hr": ranking.standard_error(ranks <= 10),
-        "se_ndcg": ranking.standard_error(ranking.ndcg_gains(ranks)),
+        "se_hr": stats.standard_error(ranks <= 10),
+        "se_ndcg": stats.standard_error(ranking.ndcg_gains(ranks)),
         "epochs": record["epochs"],
         "training_seconds": record["seconds"]["training"],
         "device": record["environment"]["device"],

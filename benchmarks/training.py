@@ -37,7 +37,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from perflaw.laws import families
+from perflaw import model_size
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
 from perflaw.models import backbones
@@ -472,7 +472,7 @@ def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
     taken = seconds(step, repeats)
     with Count(step.member.weights["items"].shape) as count:
         tokens = step()
-    flops = families.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
+    flops = model_size.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
     return tokens, taken, count, tokens * float(flops)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.laws import families, optimum
+from perflaw.laws import families, optimum, turning
 from perflaw.models.sweeps import runner
 from perflaw.study.analysis import evidence
 from perflaw.study.explorer import explorer
@@ -363,11 +363,11 @@ def test_turns_and_bests_are_those_of_planning(fits):
         for fit in fits[key].values():
             top = optimum.find_optimum(fit, n_draws=1)
             for axis in families.AXES:
-                known, found = optimum.turning_point(fit, axis), explorer.turning_place(fit, axis)
+                known, found = turning.turning_point(fit, axis), explorer.turning_place(fit, axis)
                 if known.kind == "maximum":
                     assert found == pytest.approx(known.estimate, rel=1e-5)
                 else:
-                    assert not 1 < found < optimum.REACH * fit.points[axis].max()
+                    assert not 1 < found < turning.REACH * fit.points[axis].max()
                 assert explorer.best_place(fit, axis) == pytest.approx(
                     getattr(top, axis), rel=0.03
                 )  # its grid's step

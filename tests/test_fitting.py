@@ -8,7 +8,7 @@ from scipy.optimize import curve_fit
 from scipy.stats import t as student
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, varpro
+from perflaw.laws import families, fitting, identifiability, paper_form, profile, robust, serialization, validation, varpro
 from perflaw.study.paper import published, simulation
 from perflaw.study.paper.simulation import GRID
 
@@ -52,7 +52,7 @@ def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
 
 def test_never_below_the_authors_recipe():
     def theirs(x, w1, w2, w3, w4, w5, b, D):
-        return families.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
+        return paper_form.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
 
     table = published.load_surfaces()
     for key, found in fitting.fit_surfaces(LAW, table, published.SURFACE).items():
@@ -126,12 +126,12 @@ def test_held_out_predictions_do_not_depend_on_the_grid(monkeypatch):
         "dataset == 'MovieLens-1M' and max_seq_len == 150 and metric == 'HR@10'"
     )
     law = families.performance_free_k()
-    first = fitting.heldout_predictions(law, surface, surface["value"])
+    first = validation.heldout_predictions(law, surface, surface["value"])
     monkeypatch.setattr(varpro, "GRID", 67)
     monkeypatch.setattr(varpro, "VALLEYS", 9)
     assert np.allclose(
         first["predicted"],
-        fitting.heldout_predictions(law, surface, surface["value"])["predicted"],
+        validation.heldout_predictions(law, surface, surface["value"])["predicted"],
         rtol=2e-3,
     )
 
@@ -142,7 +142,7 @@ def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
     together = found.pinned("p_N", values)
     for value, rss in zip(values, together.rss):
         assert rss == pytest.approx(
-            fitting.solve_batch(fitting.hold_exponent(LAW, "p_N", value), GRID, found.y).rss[0],
+            varpro.solve_batch(profile.hold_exponent(LAW, "p_N", value), GRID, found.y).rss[0],
             rel=1e-6,
         )
 
@@ -180,11 +180,11 @@ def test_intervals_of_a_linear_law_are_the_textbook_ones():
 
 def test_ends_of_an_exponents_interval_use_up_what_is_allowed():
     found = fitting.fit(LAW, GRID, surface())
-    limit = fitting.profile_threshold(found.rss, found.dof, 0.95)
+    limit = profile.profile_threshold(found.rss, found.dof, 0.95)
     low, high = found.profile("p_N")
     assert low < found.parameters["p_N"] < high
     for end in (low, high):
-        assert fitting.solve_batch(fitting.hold_exponent(LAW, "p_N", end), GRID, found.y).rss[
+        assert varpro.solve_batch(profile.hold_exponent(LAW, "p_N", end), GRID, found.y).rss[
             0
         ] == pytest.approx(limit, rel=1e-3)
 
@@ -205,13 +205,13 @@ def test_a_wider_level_gives_a_wider_interval():
 @pytest.mark.parametrize("law", [LAW, families.log_quadratic()], ids=lambda law: law.name)
 def test_held_out_coverage_is_that_of_the_intervals(law):
     y = surface(seed=5)
-    cells = fitting.heldout_predictions(law, GRID, y, level=0.7)
+    cells = validation.heldout_predictions(law, GRID, y, level=0.7)
     assert cells["split"].value_counts().to_dict() == {
         "leave-one-out": 24,
         "larger N": 8,
         "largest d": 6,
     }
-    for split, mask in fitting.hidden_cells(GRID).items():
+    for split, mask in validation.hidden_cells(GRID).items():
         for fold in mask[:8]:
             seen = fitting.fit(law, GRID[~fold], y[~fold])
             interval = seen.interval(GRID[fold], 0.7)
@@ -234,17 +234,17 @@ def test_bootstrap_spread_is_about_the_standard_error():
 
 def test_seven_published_parameters_have_five_directions_at_most():
     for found in fitting.fit_surfaces(LAW, published.load_surfaces(), published.SURFACE).values():
-        paper = families.paper_parameters(found.parameters)
-        jacobian = families.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
+        paper = paper_form.paper_parameters(found.parameters)
+        jacobian = paper_form.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
         assert jacobian.shape[1] == 7
-        assert fitting.numerical_rank(jacobian) <= 5
+        assert identifiability.numerical_rank(jacobian) <= 5
 
 
 def test_rank_counts_directions():
     columns = np.random.default_rng(0).normal(size=(20, 3))
-    assert fitting.numerical_rank(columns) == 3
-    assert fitting.numerical_rank(np.column_stack([columns, columns @ [1, 2, 3]])) == 3
-    assert fitting.numerical_rank(np.column_stack([columns, np.zeros(20)])) == 3
+    assert identifiability.numerical_rank(columns) == 3
+    assert identifiability.numerical_rank(np.column_stack([columns, columns @ [1, 2, 3]])) == 3
+    assert identifiability.numerical_rank(np.column_stack([columns, np.zeros(20)])) == 3
 
 
 # ---------------------------------------------------------------- saving
@@ -256,13 +256,13 @@ def test_a_saved_law_predicts_the_same(tmp_path):
         (families.log_quadratic(interaction=True), "squares"),
     ]:
         found = fitting.fit(law, GRID, surface(), loss)
-        fitting.save_fit(found, tmp_path / "law.json", "HR@10")
-        again = fitting.load_fit(tmp_path / "law.json")
+        serialization.save_fit(found, tmp_path / "law.json", "HR@10")
+        again = serialization.load_fit(tmp_path / "law.json")
         assert again.law.name == law.name
         assert again.interval(GRID).equals(found.interval(GRID))
     bounded = fitting.fit(families.with_bounds(LAW, -0.2, 0.2), GRID, surface())
-    fitting.save_fit(bounded, tmp_path / "law.json")
-    assert fitting.load_fit(tmp_path / "law.json").status == bounded.status != "converged"
+    serialization.save_fit(bounded, tmp_path / "law.json")
+    assert serialization.load_fit(tmp_path / "law.json").status == bounded.status != "converged"
 
 
 @pytest.mark.parametrize(
@@ -289,10 +289,10 @@ def test_a_saved_law_predicts_the_same(tmp_path):
 )
 def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):
     path = tmp_path / "law.json"
-    fitting.save_fit(fitting.fit(LAW, GRID, surface()), path)
+    serialization.save_fit(fitting.fit(LAW, GRID, surface()), path)
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
     with pytest.raises(InputError, match=told):
-        fitting.load_fit(path)
+        serialization.load_fit(path)
 
 
 # ---------------------------------------------------------------- bad input
@@ -384,7 +384,7 @@ def test_other_bad_questions():
     with pytest.raises(InputError, match="no loss is called 'cauchy'"):
         fitting.fit(LAW, GRID, surface(), loss="cauchy")
     with pytest.raises(InputError, match="too few points are left"):
-        fitting.heldout_predictions(LAW, GRID[:12], surface()[:12])
+        validation.heldout_predictions(LAW, GRID[:12], surface()[:12])
 
 
 def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
@@ -396,7 +396,7 @@ def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
         diverged[bad] -= random.uniform(0.05, 0.25, 4)
         found = {
             loss: fitting.fit(families.log_quadratic(), GRID, diverged, loss)
-            for loss in fitting.LOSSES
+            for loss in robust.LOSSES
         }
         off = {loss: np.abs(fit.predict(GRID) - clean).mean() for loss, fit in found.items()}
         nearer.append(off["consensus"] < off["huber"] < off["squares"])
@@ -425,7 +425,7 @@ def test_a_law_with_too_few_points_left_has_no_error_there():
     table = cells.assign(
         value=0.1 + 0.001 * cells["n_layers"] - 0.01 / cells["d_emb"], dataset="a", metric="HR@10"
     )
-    told = fitting.compare_laws(
+    told = validation.compare_laws(
         {"law": families.performance(), "line": families.log_linear()}, table, ["dataset", "metric"]
     ).set_index("law")
     assert (

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.laws import fitting, mixed
+from perflaw.laws import mixed, mixed_claims, mixed_design, mixed_validation, reml, validation
 from perflaw.study.paper import published
 
 
@@ -39,12 +39,12 @@ def simulated(noise=0.01, seed=0, logs=3):
 
 def test_reml_and_its_gradient_are_right(table):
     """Against the textbook formula with determinants, and against differences."""
-    data = mixed.make_cells(table)
-    y = (data.log @ mixed._rotation(2))[:, 0]
-    found = mixed.build_model(data.frame, data.frame, mixed.JOINT)
+    data = mixed_design.make_cells(table)
+    y = (data.log @ mixed_design.metric_rotation(2))[:, 0]
+    found = mixed_design.build_model(data.frame, data.frame, mixed_design.JOINT)
     at = np.linspace(-8, -5, len(found.names))
-    arguments = (mixed._independent(found.fixed), found.parts, found.powers, y)
-    value, slope = mixed._negative_reml(at, *arguments)
+    arguments = (reml.independent_columns(found.fixed), found.parts, found.powers, y)
+    value, slope = reml.negative_reml(at, *arguments)
     x, v = arguments[0], found.covariance(at)
     inverse = np.linalg.inv(v)
     beta = np.linalg.solve(x.T @ inverse @ x, x.T @ inverse @ y)
@@ -56,21 +56,21 @@ def test_reml_and_its_gradient_are_right(table):
     for i in range(len(at)):
         step = 1e-5 * np.eye(len(at))[i]
         difference = (
-            mixed._negative_reml(at + step, *arguments)[0]
-            - mixed._negative_reml(at - step, *arguments)[0]
+            reml.negative_reml(at + step, *arguments)[0]
+            - reml.negative_reml(at - step, *arguments)[0]
         )
         assert slope[i] == pytest.approx(difference / 2e-5, rel=1e-4, abs=1e-5)
 
 
 def test_leave_one_out_in_closed_form_is_leaving_one_out(law):
-    found = law._model(law.data.frame, 0)
+    found = law.model(law.data.frame, 0)
     y, n = law.rotated[:, 0], len(law.data)
-    mean, variance = mixed.loo_moments(found, law.variances[0], y, np.arange(n))
+    mean, variance = reml.loo_moments(found, law.variances[0], y, np.arange(n))
     own = np.diag(
         found.covariance(law.variances[0]) - found.covariance(law.variances[0], noise=False)
     )
     for i in (0, 57, 130, 223):
-        m, c = mixed.condition(
+        m, c = reml.condition(
             found, law.variances[0], y, np.setdiff1d(np.arange(n), i), np.array([i])
         )
         assert mean[i] == pytest.approx(m[0], rel=1e-6)
@@ -82,7 +82,7 @@ def test_it_recovers_a_law_that_it_contains():
     found = mixed.fit_mixed(table)
     told = found.predict(found.data.frame, "HR@10", new_run=False)
     truth = simulated(noise=1e-9)
-    truth = truth[truth["metric"] == "HR@10"].sort_values(mixed.CELL)["value"].to_numpy()
+    truth = truth[truth["metric"] == "HR@10"].sort_values(mixed_design.CELL)["value"].to_numpy()
     assert np.abs(np.log(told["prediction"] / truth)).mean() < 0.01
     sd = found.variance_table().set_index("part")["sd"]
     assert 0.4 < sd["noise, log 0"] < 1.2  # a run's 1 %, averaged over two metrics: .7 %
@@ -98,19 +98,19 @@ def test_tokens_are_an_axis():
     small = small.assign(
         value=small["value"] * np.exp(0.3 * x - 0.1 * x**2), tokens=small["tokens"].astype(float)
     )
-    hidden = mixed.make_cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
+    hidden = mixed_design.make_cells(small).frame.query("tokens == 3e6 and dataset == 'log 1'")
     told = mixed.fit_mixed(small, hide=hidden).predict(hidden, "HR@10")
     truth = (
         small.merge(hidden)
         .query("metric == 'HR@10'")
-        .sort_values([*mixed.CELL, "tokens"])["value"]
+        .sort_values([*mixed_design.CELL, "tokens"])["value"]
         .to_numpy()
     )
     assert np.abs(told["prediction"] / truth - 1).mean() < 0.02
     blind = mixed.fit_mixed(
         small[small["tokens"] < 3e6]
         .drop(columns="tokens")
-        .groupby([*mixed.CELL, "metric"], as_index=False)["value"]
+        .groupby([*mixed_design.CELL, "metric"], as_index=False)["value"]
         .mean()
     )
     assert np.abs(blind.predict(hidden, "HR@10")["prediction"] / truth - 1).mean() > 0.08
@@ -119,18 +119,18 @@ def test_tokens_are_an_axis():
 def test_reml_agrees_with_statsmodels():
     api = pytest.importorskip("statsmodels.formula.api")
     table = simulated(0.03, seed=4)
-    data = mixed.make_cells(table)
-    u, v = mixed.scale_axes(data.frame, data.frame)
-    surface = data.frame.groupby(mixed.PAIR).ngroup().to_numpy()
+    data = mixed_design.make_cells(table)
+    u, v = mixed_design.scale_axes(data.frame, data.frame)
+    surface = data.frame.groupby(mixed_design.PAIR).ngroup().to_numpy()
     same = np.equal.outer(surface, surface)
     frame = data.frame.assign(y=data.log.mean(axis=1), u=u, v=v, group=surface)
     fixed = np.column_stack([np.eye(surface.max() + 1)[surface], u, v, u**2, v**2])
     parts = np.array([same * np.outer(u, u), same * np.outer(v, v), np.eye(len(u))])
-    limits = (mixed.VARIANCE_BOUNDS,) * 3
-    two_way = mixed.MixedModel(
+    limits = (mixed_design.VARIANCE_BOUNDS,) * 3
+    two_way = mixed_design.MixedModel(
         fixed, parts, np.eye(3), ("u", "v", "noise"), limits, np.array([False, False, True])
     )
-    ours = np.exp(mixed.estimate_variances(two_way, frame["y"].to_numpy(), np.arange(len(u))))
+    ours = np.exp(reml.estimate_variances(two_way, frame["y"].to_numpy(), np.arange(len(u))))
     model = api.mixedlm(
         "y ~ C(group) + u + v + I(u**2) + I(v**2)",
         frame,
@@ -144,13 +144,13 @@ def test_reml_agrees_with_statsmodels():
 
 def test_a_hidden_cell_is_hidden_whole(table):
     """Wrecking hidden values, in both metrics, changes nothing of what is predicted there."""
-    data = mixed.make_cells(table)
+    data = mixed_design.make_cells(table)
     log = data.frame[data.frame["dataset"] == "Industrial"]
     hidden = log[log["d_emb"] == 1024]
     wrecked = table.copy()
     gone = (wrecked["dataset"] == "Industrial") & (wrecked["d_emb"] == 1024)
     wrecked.loc[gone, "value"] *= np.random.default_rng(0).uniform(0.1, 5, gone.sum())
-    for form in (mixed.JOINT, mixed.FORMS[6]):
+    for form in (mixed_design.JOINT, mixed_design.FORMS[6]):
         first, second = (
             mixed.fit_mixed(t, form, hide=hidden).predict(hidden, "NDCG@10")
             for t in (table, wrecked)
@@ -160,8 +160,8 @@ def test_a_hidden_cell_is_hidden_whole(table):
 
 
 def test_held_out_errors_reach_what_was_promised(table):
-    cells = mixed.mixed_heldout(table, [mixed.JOINT])
-    found = fitting.mean_errors(cells, published.SURFACE).set_index("split")
+    cells = mixed_validation.mixed_heldout(table, [mixed_design.JOINT])
+    found = validation.mean_errors(cells, published.SURFACE).set_index("split")
     assert len(cells) == 448 + 144 + 112
     assert found.loc["leave-one-out", "mape"] < 2.0
     assert found.loc["larger N", "mape"] < 2.8
@@ -178,7 +178,7 @@ def test_held_out_errors_reach_what_was_promised(table):
 
 
 def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
-    cells = mixed.mixed_heldout(table, [mixed.JOINT]).query(
+    cells = mixed_validation.mixed_heldout(table, [mixed_design.JOINT]).query(
         "split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'"
     )
     law = mixed.fit_mixed(table, hide=cells)
@@ -186,7 +186,7 @@ def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
 
 
 def test_the_visible_cells_choose_the_joint_law(table):
-    found = mixed.choose_form(table, [mixed.FORMS[0], mixed.FORMS[1], mixed.JOINT])
+    found = mixed_validation.choose_form(table, [mixed_design.FORMS[0], mixed_design.FORMS[1], mixed_design.JOINT])
     assert found.groupby(["split", "dataset"])["chosen"].sum().eq(1).all()
     assert set(found[found["chosen"]]["law"]) == {"joint law"}
 
@@ -221,7 +221,7 @@ def test_one_metric_is_enough(table):
 
 
 def test_claims_need_two_witnesses(table):
-    found = mixed.assess_claims(table)
+    found = mixed_claims.assess_claims(table)
     assert len(found) == 8
     assert (found["decline"] == (found["law_decline"] & found["free_decline"])).all()
     assert found.query("axis == 'd_emb'")["effect"].all(), "every log depends on d"
@@ -234,7 +234,7 @@ def test_two_way_contrasts_are_the_textbook_ones():
     )
     frame["max_seq_len"] = 50
     y = rng.normal(size=12)
-    t, dof, f = mixed._two_way(frame, "n_layers", "d_emb", y)
+    t, dof, f = mixed_claims.two_way_contrasts(frame, "n_layers", "d_emb", y)
     square = y.reshape(3, 4)
     left = square - square.mean(1, keepdims=True) - square.mean(0) + square.mean()
     variance = np.sum(left**2) / 6
@@ -265,7 +265,7 @@ def test_bad_tables_are_refused_in_one_line(table, change, told):
 
 
 def test_a_surface_hidden_altogether_is_refused(table):
-    frame = mixed.make_cells(table).frame
+    frame = mixed_design.make_cells(table).frame
     with pytest.raises(InputError, match="every cell of Industrial, L 25 is hidden"):
         mixed.fit_mixed(
             table, hide=frame[(frame["dataset"] == "Industrial") & (frame["max_seq_len"] == 25)]

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting
+from perflaw import model_size
+from perflaw.laws import families, fitting, paper_form, powers
 from perflaw.study.paper import simulation
 
 X = {
@@ -18,11 +19,11 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize("function", [families.boxcox, families.bend])
+@pytest.mark.parametrize("function", [powers.boxcox, powers.bend])
 def test_powers_pass_smoothly_through_exponent_zero(function):
     x = np.array([1.0, 3, 50, 1000])
     at_zero = function(x, 0.0)
-    assert np.allclose(at_zero, np.log(x) if function is families.boxcox else np.log(x) ** 2)
+    assert np.allclose(at_zero, np.log(x) if function is powers.boxcox else np.log(x) ** 2)
     for p in (1e-9, -1e-9, 1e-5, -1e-5):
         assert np.allclose(function(x, p), at_zero, rtol=1e-3, atol=1e-12)
     near, far = function(x, 0.9999e-3 / np.log(1000)), function(x, 1.0001e-3 / np.log(1000))
@@ -30,8 +31,8 @@ def test_powers_pass_smoothly_through_exponent_zero(function):
 
 
 def test_boxcox_is_a_power_law():
-    assert families.boxcox(8.0, -1.0) == pytest.approx(7)
-    assert families.boxcox(4.0, 0.5) == pytest.approx((1 - 4**-0.5) / 0.5)
+    assert powers.boxcox(8.0, -1.0) == pytest.approx(7)
+    assert powers.boxcox(4.0, 0.5) == pytest.approx((1 - 4**-0.5) / 0.5)
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -51,10 +52,10 @@ def test_the_scaled_form_is_the_papers_law(k):
     law = families.performance(k=k)
     parameters = {"b": 0.2, "w_N": -0.07, "w_d": -0.4, "p_N": -0.25, "p_d": 0.6}
     ours = law.basis(X, np.array([-0.25, 0.6])) @ np.array([0.2, -0.07, -0.4])
-    paper = families.paper_parameters(parameters, k)
+    paper = paper_form.paper_parameters(parameters, k)
     data = {"w5": 0.3, "D": 7.0}
     term = -1 / (k * 7.0**0.3) - 0.3 * np.log(7.0)
-    theirs = families.paper_surface(X, **{**paper, "b": paper["b"] - term}, **data, k=k)
+    theirs = paper_form.paper_surface(X, **{**paper, "b": paper["b"] - term}, **data, k=k)
     assert np.allclose(ours, theirs, rtol=1e-12)
 
 
@@ -68,15 +69,15 @@ def test_kappa_is_another_name_for_k():
 
 def test_the_papers_jacobian_by_complex_steps_matches_differences():
     parameters = {"w1": 0.3, "w2": 2.0, "w3": -0.25, "w4": -0.2, "w5": 0.7, "b": 0.1, "D": 1.3}
-    exact = families.paper_jacobian(X, parameters)
+    exact = paper_form.paper_jacobian(X, parameters)
     for i, name in enumerate(parameters):
         up, down = ({**parameters, name: parameters[name] + sign * 1e-6} for sign in (1, -1))
-        slope = (families.paper_surface(X, **up) - families.paper_surface(X, **down)) / 2e-6
+        slope = (paper_form.paper_surface(X, **up) - paper_form.paper_surface(X, **down)) / 2e-6
         assert np.allclose(exact[:, i], slope, rtol=1e-6)
 
 
 def test_parameters_and_flops_by_the_documented_formula():
-    groups = families.parameters_by_group(n_layers=2, d_emb=64, n_items=1000)
+    groups = model_size.parameters_by_group(n_layers=2, d_emb=64, n_items=1000)
     assert groups["embedding"] == 64_000
     assert groups["attention"] == 2 * 4 * 64 * 64
     assert groups["feed_forward"] == 2 * 2 * 64 * 256
@@ -85,7 +86,7 @@ def test_parameters_and_flops_by_the_documented_formula():
     attended = (
         2 * 2 * (2 * 64) * (101 / 2)
     )  # scores and mixing, mean of 1 ... 100 positions, two layers
-    assert families.flops_per_token(2, 64, 100, n_scored=2) == pytest.approx(
+    assert model_size.flops_per_token(2, 64, 100, n_scored=2) == pytest.approx(
         3 * (2 * weights + attended + 2 * 2 * 64)
     )
 

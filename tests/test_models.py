@@ -9,7 +9,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from perflaw.errors import InputError
-from perflaw.laws import families
+from perflaw import model_size
 from perflaw.models import backbones
 from perflaw.models.backbones import Architecture, Layout
 
@@ -310,7 +310,7 @@ def test_parameters_are_those_that_exist(name, shared):
     assert sum(backbones.count_parameters(model, ITEMS).values()) == sum(
         weight.numel() for weight in w.values()
     )
-    told = families.parameters_by_group(1 if shared else 3, 24, ITEMS, name)
+    told = model_size.parameters_by_group(1 if shared else 3, 24, ITEMS, name)
     counted = backbones.count_parameters(model, ITEMS)
     small = {
         key: weight.numel()
@@ -339,7 +339,7 @@ def test_flops_are_those_that_are_counted(name):
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         hidden = backbones.forward(w, history(length), Layout.of([(1, length)]), model)
         (hidden @ w["items"].T).sum().backward()
-    told = length * families.flops_per_token(
+    told = length * model_size.flops_per_token(
         n, d, 2 * length - 1, ITEMS, name
     )  # (L' + 1) / 2 = L positions attended
     told -= {

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, optimum
+from perflaw import model_size
+from perflaw.laws import design, families, fitting, optimum, profile, turning, varpro
+from perflaw.study.analysis import planning
 from perflaw.study.paper import published, simulation
 from perflaw.study.paper.simulation import GRID
 
@@ -18,7 +20,7 @@ def test_the_turning_point_is_the_closed_form(k):
     law = families.performance(k=k)
     found = fitted("clean", law)
     for axis, exponent, weight in (("n_layers", "p_N", "w_N"), ("d_emb", "p_d", "w_d")):
-        turn = optimum.turning_point(found, axis)
+        turn = turning.turning_point(found, axis)
         p = found.parameters[exponent]
         assert turn.estimate == pytest.approx(k ** (-1 / p), rel=1e-3)
         paper_weight = (
@@ -35,10 +37,10 @@ def test_the_interval_is_the_image_of_the_exponents():
     )
     for key, found in fits.items():
         for axis, exponent in (("n_layers", "p_N"), ("d_emb", "p_d")):
-            turn, (low, high) = optimum.turning_point(found, axis), found.profile(exponent)
+            turn, (low, high) = turning.turning_point(found, axis), found.profile(exponent)
             if turn.kind != "maximum":
                 continue
-            reach = optimum.REACH * found.points[axis].max()
+            reach = turning.REACH * found.points[axis].max()
             above = 2 ** (-1 / high) if high < 0 else np.inf
             assert turn.high == pytest.approx(above if above < reach else np.inf, rel=0.01), (
                 key,
@@ -55,20 +57,20 @@ def test_an_interval_set_by_a_bound_is_open():
     )
     found = fitting.fit(simulation.LAW, surface, surface["value"])
     assert np.isinf(found.profile("p_d")[1])
-    assert optimum.turning_point(found, "d_emb").open
+    assert turning.turning_point(found, "d_emb").open
 
 
 def test_a_parabolas_vertex_and_its_fieller_interval():
     found = fitted("clean", families.log_quadratic())
-    turn = optimum.turning_point(found, "n_layers", level=0.95)
+    turn = turning.turning_point(found, "n_layers", level=0.95)
     assert turn.kind == "maximum"
     assert turn.estimate == pytest.approx(
         np.exp(-found.parameters["a_N"] / (2 * found.parameters["c_N"])), rel=1e-4
     )
-    limit = fitting.profile_threshold(found.rss, found.dof, 0.95)
+    limit = profile.profile_threshold(found.rss, found.dof, 0.95)
     for end in (turn.low, turn.high):  # a slope of zero there costs just what is allowed
         row = np.array([0, 1, 0, 2 * np.log(end), 0])
-        held = fitting.constrained_rss(
+        held = profile.constrained_rss(
             found.law, GRID, found.y[None], lambda theta: np.tile(row, (len(theta), 1)), 0.0
         )
         assert held[0] == pytest.approx(limit, rel=0.05)  # places are 1.9 % apart
@@ -80,14 +82,14 @@ def test_no_turning_point_on_a_straight_rise():
         GRID,
         0.1 + 0.01 * np.log(GRID["n_layers"]) + 0.02 * np.log(GRID["d_emb"]),
     )
-    turn = optimum.turning_point(found, "d_emb")
+    turn = turning.turning_point(found, "d_emb")
     assert turn.kind == "none" and np.isnan(turn.estimate)
 
 
 def test_a_flat_surface_leaves_the_interval_open():
     rng = np.random.default_rng(3)
     found = fitting.fit(simulation.LAW, GRID, 0.3 + 0.005 * rng.standard_normal(len(GRID)))
-    assert optimum.turning_point(found, "n_layers").open
+    assert turning.turning_point(found, "n_layers").open
 
 
 def test_intervals_agree_with_the_simulations_test():
@@ -95,24 +97,24 @@ def test_intervals_agree_with_the_simulations_test():
     truth, law = simulation.SCENARIOS["flat"].truth, simulation.LAW
     y = simulation.simulate_surfaces(simulation.SCENARIOS["flat"], 25, 1)
     flat = np.array([0.0, 1.0, 0.0])
-    limit = fitting.profile_threshold(fitting.solve_batch(law, GRID, y).rss, 19, 0.95)
+    limit = profile.profile_threshold(varpro.solve_batch(law, GRID, y).rss, 19, 0.95)
     turned = (
-        fitting.solve_batch(fitting.hold_exponent(law, "p_N", truth["p_N"]), GRID, y).rss <= limit
+        varpro.solve_batch(profile.hold_exponent(law, "p_N", truth["p_N"]), GRID, y).rss <= limit
     )
     level = (
-        fitting.constrained_rss(law, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0)
+        profile.constrained_rss(law, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0)
         <= limit
     )
-    turns = [optimum.turning_point(fitting.fit(law, GRID, values), "n_layers") for values in y]
+    turns = [turning.turning_point(fitting.fit(law, GRID, values), "n_layers") for values in y]
     inside = np.array([turn.low <= 14 <= turn.high for turn in turns])
     assert (inside == (turned | level)).all()
 
 
 def test_an_axis_the_law_does_not_read():
     with pytest.raises(InputError, match="no axis 'tokens'"):
-        optimum.turning_point(fitted("clean"), "tokens")
+        turning.turning_point(fitted("clean"), "tokens")
     with pytest.raises(InputError, match="no axis 'heads'"):
-        optimum.turning_point(fitted("clean"), "n_layers", at={"heads": 2})
+        turning.turning_point(fitted("clean"), "n_layers", at={"heads": 2})
 
 
 # ---------------------------------------------------------------- optimum, plan, replay
@@ -141,7 +143,7 @@ def test_an_optimum_under_a_budget_balances_what_the_axes_buy():
     at = {"n_layers": np.array([best.n_layers]), "d_emb": np.array([best.d_emb])}
     theta, beta = found.parameters.to_numpy()[3:], found.parameters.to_numpy()[:3]
     by_n, by_d = (
-        (optimum.axis_slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb")
+        (turning.axis_slope(found.law, at, axis, theta) @ beta)[0] for axis in ("n_layers", "d_emb")
     )
     assert by_d == pytest.approx(2 * by_n, rel=0.35)
 
@@ -159,18 +161,18 @@ def test_a_rising_law_has_its_optimum_at_the_edge():
 
 def test_compute_budgets():
     points = GRID.assign(max_seq_len=100)
-    cheap = optimum.within_budget(points, flops=families.flops_per_token(8, 50, 100))
+    cheap = optimum.within_budget(points, flops=model_size.flops_per_token(8, 50, 100))
     assert ((cheap["n_layers"] <= 8) | (cheap["d_emb"] < 50)).all() and len(cheap) < len(points)
     clean = fitted("clean")
-    budget = families.flops_per_token(8, 50, 100)
+    budget = model_size.flops_per_token(8, 50, 100)
     best = optimum.find_optimum(clean, flops=budget, max_seq_len=100, n_draws=20)
-    assert 0.9 * budget < families.flops_per_token(best.n_layers, best.d_emb, 100) <= budget
+    assert 0.9 * budget < model_size.flops_per_token(best.n_layers, best.d_emb, 100) <= budget
     assert best.value < optimum.find_optimum(clean, n_draws=20).value
     found = fitting.fit(
         families.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"])
     )
     assert (
-        optimum.find_optimum(found, flops=families.flops_per_token(8, 50, 100), n_draws=20).n_layers
+        optimum.find_optimum(found, flops=model_size.flops_per_token(8, 50, 100), n_draws=20).n_layers
         <= 32
     )
 
@@ -180,7 +182,7 @@ def test_the_plan_stays_unless_it_is_sure():
     rng = np.random.default_rng(0)
     unsure = np.array([0.30, 0.31, 0.32]) + rng.normal(0, [0.001, 0.001, 0.03], (4000, 3))
     sure = np.array([0.30, 0.31, 0.35]) + rng.normal(0, [0.001, 0.001, 0.02], (4000, 3))
-    stay, go = optimum.choose_by_law(unsure, measured), optimum.choose_by_law(sure, measured)
+    stay, go = design.choose_by_law(unsure, measured), design.choose_by_law(sure, measured)
     assert (stay.choice, stay.best_mean) == (1, 2) and 0.5 < stay.chance < 0.9
     assert go.choice == 2 and go.chance > 0.9
     assert stay.regret > go.regret > 0
@@ -189,7 +191,7 @@ def test_the_plan_stays_unless_it_is_sure():
 def test_the_runs_that_tell_most():
     mean, noise = np.array([0.0, 0.0, -3.0, -0.1]), np.full(4, 0.01)
     covariance = np.diag([0.01, 1.0, 1.0, 0.5])
-    assert optimum.next_runs(mean, covariance, noise, 2) == [
+    assert design.next_runs(mean, covariance, noise, 2) == [
         1,
         3,
     ]  # uncertain and perhaps best; 2 is hopeless
@@ -200,19 +202,19 @@ def test_the_knowledge_gradient_is_the_expected_gain():
     draws = np.random.default_rng(0).normal(size=400_000)
     gain = np.maximum(0.0, -0.2 + draws * 1.0 / np.sqrt(1.1)).mean()
     other = np.maximum(draws * 0.04 / np.sqrt(0.14), -0.2).mean()
-    assert (optimum.next_runs(mean, covariance, np.full(2, 0.1), 1) == [1]) == (gain > other)
+    assert (design.next_runs(mean, covariance, np.full(2, 0.1), 1) == [1]) == (gain > other)
 
 
 def test_seeds_by_the_textbook():
     # two means of n values, sd 4.5 %, a difference of 3 %: n = 2 (1.96 + .84)^2 (.045 / .03)^2
-    assert optimum.seeds_needed(0.03, 0.045) == np.ceil(2 * (1.959964 + 0.841621) ** 2 * 1.5**2)
-    assert optimum.seeds_needed(0.03, 0.045, user_sd=0.005) > optimum.seeds_needed(0.03, 0.045)
-    assert optimum.seeds_needed(0.03, 0.045, user_sd=0.02) == np.inf
-    assert optimum.seeds_needed(0.5, 0.001) == 1
+    assert design.seeds_needed(0.03, 0.045) == np.ceil(2 * (1.959964 + 0.841621) ** 2 * 1.5**2)
+    assert design.seeds_needed(0.03, 0.045, user_sd=0.005) > design.seeds_needed(0.03, 0.045)
+    assert design.seeds_needed(0.03, 0.045, user_sd=0.02) == np.inf
+    assert design.seeds_needed(0.5, 0.001) == 1
 
 
 def test_the_plan_replayed_on_the_published_surfaces():
-    found = optimum.replay_plans(published.load_surfaces(), budgets=(1.0, 0.5), n_draws=2000)
+    found = planning.replay_plans(published.load_surfaces(), budgets=(1.0, 0.5), n_draws=2000)
     assert len(found) == 2 * 20 * 2 * 5
     assert (found["regret"] >= -1e-12).all()
     within = (found["noises"] <= 1).groupby([found["rule"], found["split"], found["budget"]]).sum()
@@ -236,19 +238,19 @@ def test_the_plan_replayed_on_the_published_surfaces():
         (lambda: optimum.find_optimum(fitted("clean"), reach=0.5), "reach is 0.5"),
         (lambda: optimum.within_budget(GRID[:0]), "no candidate to choose from"),
         (
-            lambda: optimum.choose_by_law(np.zeros((3, 0)), np.array([])),
+            lambda: design.choose_by_law(np.zeros((3, 0)), np.array([])),
             "no candidate to choose from",
         ),
         (
-            lambda: optimum.choose_by_law(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90),
+            lambda: design.choose_by_law(np.zeros((3, 2)), np.array([1.0, 2.0]), confidence=90),
             "between 0 and 1",
         ),
-        (lambda: optimum.next_runs(np.array([]), np.zeros((0, 0)), np.array([])), "no candidate"),
+        (lambda: design.next_runs(np.array([]), np.zeros((0, 0)), np.array([])), "no candidate"),
         (
             lambda: optimum.closed_form_optimum(fitted("clean", families.log_quadratic())),
             "the Performance Law's",
         ),
-        (lambda: optimum.seeds_needed(0, 0.01), "above 0"),
+        (lambda: design.seeds_needed(0, 0.01), "above 0"),
     ],
 )
 def test_impossible_questions_get_one_line(ask, told):

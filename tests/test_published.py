@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.laws import families, fitting
+from perflaw.laws import families, fitting, validation
 from perflaw.study.paper import published
 
 # Printed minus recomputed R2 where the two differ: law, metric, dataset, length.
@@ -84,8 +84,8 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
         index=["leave-one-out", "larger N", "largest d"],
     )
     rivals = {name: law for name, law in families.rival_laws().items() if name in expected}
-    cells = fitting.heldout_by_surface(rivals, surfaces, published.SURFACE)
-    found = fitting.mean_errors(cells, published.SURFACE).pivot(
+    cells = validation.heldout_by_surface(rivals, surfaces, published.SURFACE)
+    found = validation.mean_errors(cells, published.SURFACE).pivot(
         index="split", columns="law", values="mape"
     )
     assert (found - expected).abs().max(axis=None) < 0.02
@@ -93,7 +93,7 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
 
 def test_leave_one_out_intervals_cover(surfaces):
     rivals = {"law": families.performance(), "log-quadratic": families.log_quadratic()}
-    cells = fitting.heldout_by_surface(rivals, surfaces, published.SURFACE, level=0.9)
+    cells = validation.heldout_by_surface(rivals, surfaces, published.SURFACE, level=0.9)
     covered = cells[cells["split"] == "leave-one-out"].groupby("law")["covered"].mean()
     assert covered.between(0.85, 0.95).all()
 

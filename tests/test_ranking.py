@@ -6,6 +6,7 @@ import torch
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import from_histories, leave_one_out
+from perflaw import stats
 from perflaw.models import baselines, ranking
 from perflaw.models.ranking import RankedTargets
 
@@ -194,10 +195,10 @@ def test_sampling_all_is_full_ranking():
 def test_standard_errors_and_paired_differences():
     rng = np.random.default_rng(0)
     a = rng.random(500) < 0.3
-    assert ranking.standard_error(a) == pytest.approx(np.sqrt(a.mean() * (1 - a.mean()) / 499))
+    assert stats.standard_error(a) == pytest.approx(np.sqrt(a.mean() * (1 - a.mean()) / 499))
     b = a ^ (rng.random(500) < 0.05)
     difference, error, p = ranking.paired_difference(b, a)
-    assert difference == pytest.approx(b.mean() - a.mean()) and error < ranking.standard_error(a)
+    assert difference == pytest.approx(b.mean() - a.mean()) and error < stats.standard_error(a)
     from scipy import stats
 
     assert p == pytest.approx(stats.ttest_rel(b.astype(float), a).pvalue)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from perflaw.laws import fitting
+from perflaw.laws import profile, varpro
 from perflaw.study.paper import published, simulation
 
 
@@ -30,9 +30,9 @@ def test_intervals_cover_what_they_promise():
 
 def test_a_condition_costs_what_it_costs():
     y = simulation.simulate_surfaces(simulation.SCENARIOS["clean"], 3, 0)
-    free = fitting.solve_batch(simulation.LAW, simulation.GRID, y).rss
+    free = varpro.solve_batch(simulation.LAW, simulation.GRID, y).rss
     at = {"n_layers": np.array([12.0]), "d_emb": np.array([60.0])}
-    held = fitting.constrained_rss(
+    held = profile.constrained_rss(
         simulation.LAW,
         simulation.GRID,
         y,

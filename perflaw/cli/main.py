@@ -96,14 +96,14 @@ def study(folder):
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the fitted law as JSON.")
 def fit(points, family, options, metric, where, loss, level, out):
     """Fit a law to runs: columns n_layers, d_emb and a metric, one row a run."""
-    from perflaw.laws import families, fitting, optimum
-    from perflaw.study.paper import published
+    from perflaw.laws import checks, families, fitting, serialization, turning
+    from perflaw import io
 
     with one_line_errors():
         law = families.get_law(family, **{name: parsed(value) for name, value in options})
-        table = published.read_table(points)
+        table = io.read_table(points)
         if where is not None:
-            table = published.select_rows(table, where)
+            table = io.select_rows(table, where)
         if metric not in table:
             raise InputError(
                 f"{points} has no column '{metric}' to fit; it has {', '.join(table.columns)}"
@@ -112,12 +112,12 @@ def fit(points, family, options, metric, where, loss, level, out):
         fitted = fitting.fit(law, table, table[metric], loss)
         intervals = {name: fitted.profile(name, level) for name in law.parameters}
         turns = {
-            axis: optimum.turning_point(fitted, axis, level)
+            axis: turning.turning_point(fitted, axis, level)
             for axis in law.axes
             if axis != "max_seq_len"
         }
         if out:
-            fitting.save_fit(fitted, out, metric)
+            serialization.save_fit(fitted, out, metric)
     click.echo(f"{law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     for row, point in fitted.outliers.iterrows():
@@ -131,7 +131,7 @@ def fit(points, family, options, metric, where, loss, level, out):
     for axis, turn in turns.items():
         if turn.kind == "none":
             click.echo(
-                f"{axis:<10} no turning point up to {optimum.REACH:g} times the largest measured value"
+                f"{axis:<10} no turning point up to {turning.REACH:g} times the largest measured value"
             )
         else:
             click.echo(
@@ -141,9 +141,9 @@ def fit(points, family, options, metric, where, loss, level, out):
 
 def _check_fit(points, table, metric, law, out):
     """Raise InputError for rows that are not of one surface or have no value, and a file that must not be overwritten."""
-    from perflaw.laws import fitting
+    from perflaw.laws import checks, fitting, serialization
 
-    for name in fitting.IDENTITY_COLUMNS:
+    for name in checks.IDENTITY_COLUMNS:
         if (
             name in table
             and name not in (*law.axes, "dropout", "learning_rate")
@@ -161,7 +161,7 @@ def _check_fit(points, table, metric, law, out):
         )
     if out and Path(out).exists():
         try:
-            fitting.load_fit(out)
+            serialization.load_fit(out)
         except InputError:
             raise InputError(
                 f"{out} is there, and is no fitted law; name another file with --out, or remove it"
@@ -174,13 +174,13 @@ def _check_fit(points, table, metric, law, out):
 @click.option("--level", default=0.9, show_default=True, help="Of the intervals, for one more run.")
 def predict(law, where, level):
     """Predict with a saved law, e.g. n_layers=24,48 d_emb=128: every combination."""
-    from perflaw.laws import fitting
-    from perflaw.study.paper import published
+    from perflaw.laws import checks, fitting, serialization
+    from perflaw import io
 
     with one_line_errors():
-        fitted = fitting.load_fit(law)
+        fitted = serialization.load_fit(law)
         pairs = "=" in where[0] and not Path(where[0]).is_file()
-        points = combinations(where, fitted.law.axes) if pairs else published.read_table(where[0])
+        points = combinations(where, fitted.law.axes) if pairs else io.read_table(where[0])
         if not pairs and len(where) > 1:
             raise InputError(
                 f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}"

@@ -26,6 +26,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog, Split, concatenated_ranges
+from perflaw.stats import standard_error
 
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
 USERS, ITEMS = 256, 1 << 15  # scored at a time
@@ -223,11 +224,6 @@ def metrics(ranked: RankedTargets, n_items: int | None = None, cutoffs=CUTOFFS) 
             if k <= ranked.top.shape[1]
         }
     return told
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Of a mean over users, as if users were drawn at random: of HR@k give (ranks <= k), of NDCG@k `ndcg_gains`."""
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:

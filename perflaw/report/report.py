@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from perflaw import __version__
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, optimum
+from perflaw import stats
+from perflaw.laws import design, families, fitting, identifiability
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import ranking
@@ -293,7 +294,7 @@ def draw_conclusions(
 
     floor: HR@10 and NDCG@10 of ranking by popularity. `reasons` says why nothing is claimed, should that be; `says` is the whole in sentences.
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     runs = runner.select_whole_log(runs)
     done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
     share = done["tokens"] / done["tokens"].max()
@@ -431,7 +432,7 @@ def _rivals(runs, metric, points, level):
     for name in ("log-linear", "Performance Law, k = 2"):
         law, told[name] = families.rival_laws()[name], []
         if (
-            len(cells) > len(law.parameters) == fitting.identifiable_rank(law, cells)
+            len(cells) > len(law.parameters) == identifiability.identifiable_rank(law, cells)
             and cells[metric].nunique() > 1
         ):
             found = (
@@ -550,7 +551,7 @@ def _next(one, runs, level):
     )  # the best known value may be that of a cell of the pilot
     ranked = [
         both[i]
-        for i in optimum.next_runs(
+        for i in design.next_runs(
             told[:, both].mean(axis=0), np.cov(told[:, both].T), noise[both], len(both)
         )
         if both[i] in fine

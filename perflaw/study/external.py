@@ -19,9 +19,9 @@ import pandas as pd
 from scipy.stats import t as student
 
 from perflaw.errors import InputError
-from perflaw.laws import fitting
+from perflaw import stats
 from perflaw.paths import HOME
-from perflaw.study.paper import published
+from perflaw import io
 
 FOLDER = HOME / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
@@ -45,7 +45,7 @@ def load_grids() -> pd.DataFrame:
     share), split (val or test), metric (HR@10 or NDCG@10, full ranking, as a fraction of
     one) and value.
     """
-    return published.read_table(FOLDER / "sasrec_grids.csv")
+    return io.read_table(FOLDER / "sasrec_grids.csv")
 
 
 def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
@@ -136,7 +136,7 @@ def mean_changes(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     error over the cells, which share users and, as far as is published, one seed), low
     and high (Student's interval), falls and cells (how many of how many go down).
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     groups = cells.groupby(SURFACE, sort=False)["change"]
     table = groups.agg(change="mean", se=lambda c: c.std(ddof=1) / np.sqrt(len(c))).reset_index()
     falls = groups.agg(falls=lambda c: int((c < 0).sum()), cells="size").reset_index(drop=True)

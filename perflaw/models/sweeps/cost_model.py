@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from perflaw.laws import families
+from perflaw import model_size
 
 # nanoseconds by unit of work, rough, of one core of a server CPU (fp32): a start, which runs done correct
 PACES = {
@@ -48,13 +48,13 @@ def work_units(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     )
     steps = np.ceil(r["users"] / r["batch_size"])
     weights = {
-        name: families.parameters_by_group(1, d, backbone=name) for name in families.LAYER_WEIGHTS
+        name: model_size.parameters_by_group(1, d, backbone=name) for name in model_size.LAYER_WEIGHTS
     }
     layer = np.select(
         [r["backbone"] == name for name in weights],
         [of["attention"] + of["feed_forward"] for of in weights.values()],
     )
-    recurrent = r["backbone"].isin(list(families.STATE_SIZES))
+    recurrent = r["backbone"].isin(list(model_size.STATE_SIZES))
     attended, taken = r["attention_length"] * ~recurrent, r["attention_length"] * recurrent
     validations = np.ceil(epochs / r["validate_every"])
     rankings = validations * r["validation_targets"] + r["test_targets"] * (
@@ -69,7 +69,7 @@ def work_units(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
             "products": forward * 3 * n * layer,
             "attention": forward * 6 * n * attended * d,
             "shares": forward * n * attended * r["n_heads"],
-            "states": forward * n * r["backbone"].map(families.STATE_SIZES).fillna(0) * d,
+            "states": forward * n * r["backbone"].map(model_size.STATE_SIZES).fillna(0) * d,
             "outputs": epochs * tokens * 3 * scored * d,
             "scores": epochs * tokens * scored,
             "elements": forward * (n + 1) * d,

@@ -37,6 +37,7 @@ from tqdm import tqdm
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
+from perflaw import stats
 from perflaw.models import backbones, ranking
 from perflaw.models.backbones import Architecture, Layout
 from perflaw.models.training import checkpoints
@@ -872,7 +873,7 @@ def evaluate(fitted: TrainedModel, config: Config, split: Split) -> tuple[dict, 
             ("NDCG@10", ranking.ndcg_gains(ranked.ranks)),
             ("log-loss", ranked.losses),
         ):
-            told[part][f"{name} se"] = ranking.standard_error(values) if len(values) > 1 else None
+            told[part][f"{name} se"] = stats.standard_error(values) if len(values) > 1 else None
     return told, ranks
 
 

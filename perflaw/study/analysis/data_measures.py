@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.laws.fitting import check_level
+from perflaw.stats import check_level
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps.runner import SWEEPS_FOLDER, filter_runs
 

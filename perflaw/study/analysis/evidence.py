@@ -14,8 +14,9 @@ import pandas as pd
 from scipy.stats import norm, spearmanr
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, mixed
-from perflaw.laws.fitting import check_level
+from perflaw import model_size
+from perflaw.laws import families, fitting, identifiability, mixed, validation
+from perflaw.stats import check_level
 from perflaw.models.sweeps import runner
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
@@ -186,7 +187,7 @@ def user_standard_error(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Serie
 
 
 def mean_over_surfaces(judged: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Means over surfaces of what `fitting.compare_laws` returned, by law; twice, the second with the law as index.
+    """Means over surfaces of what `validation.compare_laws` returned, by law; twice, the second with the law as index.
 
     A surface on which a split leaves too few values for a sum of powers takes no part in the mean of that split; a law that then still has no entry on one has none.
     """
@@ -275,7 +276,7 @@ def fit_with_data(
         if (
             points["tokens"].nunique() < 4
             or len(points) <= len(law.parameters) + 2
-            or fitting.identifiable_rank(law, points) < len(law.parameters)
+            or identifiability.identifiable_rank(law, points) < len(law.parameters)
         ):
             continue
         for metric in metrics:
@@ -283,7 +284,7 @@ def fit_with_data(
             fit = fitting.fit(law, points, y)
             error, floor = (
                 100 * np.abs(guess / y - 1).mean()
-                for guess in (fitting.loo_predictions(law, points, y), (y.sum() - y) / (len(y) - 1))
+                for guess in (validation.loo_predictions(law, points, y), (y.sum() - y) / (len(y) - 1))
             )
             rows.append(
                 (
@@ -361,7 +362,7 @@ def extrapolate(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> 
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         for name in EXTRAPOLATED_LAWS:
             law = rivals[name]
-            if fitting.identifiable_rank(law, surface) < len(law.parameters) or len(surface) <= len(
+            if identifiability.identifiable_rank(law, surface) < len(law.parameters) or len(surface) <= len(
                 law.parameters
             ):
                 continue
@@ -542,7 +543,7 @@ def selection_regret(
         for name in EXTRAPOLATED_LAWS[1:]:
             visible = surface[seen].reset_index(drop=True)
             if (
-                fitting.identifiable_rank(rivals[name], visible)
+                identifiability.identifiable_rank(rivals[name], visible)
                 == len(rivals[name].parameters)
                 < len(visible)
             ):
@@ -591,7 +592,7 @@ def _unit(one, other, users):
 def _budgets(surface, budgets):
     """What costs, the budget as a share of the most that a cell costs, and which cells it allows."""
     flops = [
-        families.flops_per_token(n, d, length, 257, backbone)
+        model_size.flops_per_token(n, d, length, 257, backbone)
         for n, d, length, backbone in surface[
             [*families.AXES, "max_seq_len", "backbone"]
         ].itertuples(index=False)

@@ -21,7 +21,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from perflaw.laws import families, fitting, varpro
+from perflaw import stats
+from perflaw.laws import families, fitting, identifiability, profile, validation, varpro
 from perflaw.laws.fitting import Fit
 from perflaw.models.sweeps import runner
 from perflaw.models.training.trainer import Config
@@ -131,7 +132,7 @@ def explorer_fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
         surface = surface.reset_index(drop=True)
         for name in EXPLORER_LAWS:
             law = rivals[name]
-            if len(surface) > len(law.parameters) and fitting.identifiable_rank(
+            if len(surface) > len(law.parameters) and identifiability.identifiable_rank(
                 law, surface
             ) == len(law.parameters):
                 found.setdefault(key, {})[name] = fitting.fit(law, surface, surface["value"])
@@ -139,9 +140,9 @@ def explorer_fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
 
 
 def explorer_errors(table: pd.DataFrame) -> pd.DataFrame:
-    """What `fitting.compare_laws` says of the laws of `EXPLORER_LAWS` on every surface: R² in sample, mean errors on hidden cells."""
+    """What `validation.compare_laws` says of the laws of `EXPLORER_LAWS` on every surface: R² in sample, mean errors on hidden cells."""
     rivals = families.rival_laws()
-    return fitting.compare_laws({name: rivals[name] for name in EXPLORER_LAWS}, table, SURFACE)
+    return validation.compare_laws({name: rivals[name] for name in EXPLORER_LAWS}, table, SURFACE)
 
 
 # ---------------------------------------------------------------- data
@@ -155,7 +156,7 @@ def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.D
     at that level), runs, least (the smallest share of the tokens). Noise of the draw of users that a few
     runs share is not in the interval.
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     rows = []
     others = [name for name in runner.PERTURBATIONS if name != "sample_users"]
     for log, runs in runs[runs[others].isna().all(axis=1)].groupby("log", sort=False):
@@ -289,7 +290,7 @@ def indistinguishable_range(
         {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))},
         theta,
     )
-    lead, spread = fitting.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
+    lead, spread = profile.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
     low = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
     kept = values[1:][low <= 0]
     return (

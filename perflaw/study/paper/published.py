@@ -11,6 +11,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.paths import HOME
+from perflaw.io import read_table
 
 FOLDER = HOME / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
@@ -41,48 +42,6 @@ def load_surfaces(path: str | Path = "") -> pd.DataFrame:
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
         )
     return table
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """A CSV table, one row a run. Raises InputError if it cannot be read as one."""
-    try:
-        table = pd.read_csv(path, skipinitialspace=True)
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            names = [name.strip() for name in next(csv.reader(file, skipinitialspace=True), [])]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a CSV table with a header line: {str(error).strip()}"
-        ) from None
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
-    if table.empty:
-        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
-    if not isinstance(table.index, pd.RangeIndex):  # what is left of the first named column
-        raise InputError(
-            f"{path}: rows have more columns than the {len(names)} of the header ({', '.join(names)}); mend the header"
-        )
-    if twice := [name for name in names if name and names.count(name) > 1]:
-        raise InputError(f"{path} has the column {twice[0]!r} twice: rename one")
-    return table.rename(columns=str.strip)
-
-
-def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
-    """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
-    try:
-        which = table.eval(query)
-    except Exception as error:  # pandas raises whatever the query's evaluation does
-        raise InputError(
-            f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}"
-        ) from None
-    if not pd.api.types.is_bool_dtype(which):
-        raise InputError(
-            f"the query {query!r} is no condition; write one, such as dataset == 'Beauty' or epoch > 3"
-        )
-    if not np.any(which):
-        raise InputError(f"the query {query!r} keeps no row")
-    return table.loc[which]
 
 
 def printed_fits() -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import curve_fit
 
-from perflaw.laws import families, fitting
+from perflaw.laws import families, fitting, identifiability, paper_form, validation
 from perflaw.laws.fitting import Fit
 from perflaw.study.paper import published
 
@@ -44,7 +44,7 @@ def authors_recipe(
     x, y = points[list(families.AXES)].to_numpy(float).T, np.asarray(y, float)
 
     def law(x, *values):
-        return families.paper_surface(dict(zip(families.AXES, x)), *values, k=k)
+        return paper_form.paper_surface(dict(zip(families.AXES, x)), *values, k=k)
 
     begin = list((RECIPE_START | (start or {})).values())
     with (
@@ -84,7 +84,7 @@ def free_data_parameter(fit: Fit, starts=(0.1, 0.3, 1, 3, 10, 30, 100)) -> pd.Da
     The search starts at the global optimum of the other parameters, so that all starts
     fit the surface equally well. Columns: start, fitted (D'), b, r2.
     """
-    paper = families.paper_parameters(fit.parameters, fit.law.options["k"])
+    paper = paper_form.paper_parameters(fit.parameters, fit.law.options["k"])
     rows = []
     for start in starts:
         found = authors_recipe(
@@ -101,15 +101,15 @@ def identification(table: pd.DataFrame, k: float = 2.0) -> pd.DataFrame:
     over the surfaces) and not_identified (surfaces with a parameter that can move freely).
     The last row is the published form with its seven parameters, w5 and D' at 1 and 2.
     """
-    found = fitting.fit_table(families.rival_laws(), table, published.SURFACE)
+    found = validation.fit_table(families.rival_laws(), table, published.SURFACE)
     rows = []
     for name, panel in found.groupby("law", sort=False):
         rank, size = panel["rank"], int(panel["parameters"].iloc[0])
         rows.append((name, size, rank.min(), rank.max(), int((rank < size).sum())))
     ranks = []
     for fit in fitting.fit_surfaces(families.performance(k=k), table, published.SURFACE).values():
-        at = {**families.paper_parameters(fit.parameters, k), "w5": 1.0, "D": 2.0}
-        ranks.append(fitting.numerical_rank(families.paper_jacobian(fit.points, at, k)))
+        at = {**paper_form.paper_parameters(fit.parameters, k), "w5": 1.0, "D": 2.0}
+        ranks.append(identifiability.numerical_rank(paper_form.paper_jacobian(fit.points, at, k)))
     rows.append(
         (
             f"as published, seven parameters, k = {k:g}",

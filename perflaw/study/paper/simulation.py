@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, mixed
+from perflaw.laws import families, mixed, mixed_claims, mixed_design, profile, reml, varpro
 
 LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 GRID = pd.DataFrame(list(product(LAYERS, DIMENSIONS)), columns=list(families.AXES))
@@ -74,8 +74,8 @@ def interval_coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -
     rows = []
     for number, (name, scenario) in enumerate(SCENARIOS.items()):
         y, truth = simulate_surfaces(scenario, n_draws, seed + number), scenario.truth
-        rss = fitting.solve_batch(LAW, GRID, y).rss
-        limit = fitting.profile_threshold(rss, len(GRID) - len(LAW.parameters), level)
+        rss = varpro.solve_batch(LAW, GRID, y).rss
+        limit = profile.profile_threshold(rss, len(GRID) - len(LAW.parameters), level)
 
         def add(quantity, kind, value, within, open_share=np.nan):
             rows.append((name, quantity, kind, value, np.mean(within), open_share))
@@ -86,7 +86,7 @@ def interval_coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -
         for place, point in PREDICTED.items():
             x = {axis: np.array([float(value)]) for axis, value in zip(families.AXES, point)}
             value = float(LAW.basis(x, truth.to_numpy()[3:])[0] @ truth.to_numpy()[:3])
-            held = fitting.constrained_rss(
+            held = profile.constrained_rss(
                 LAW, GRID, y, lambda theta: LAW.basis(x, theta)[..., 0, :], value
             )
             add(
@@ -101,7 +101,7 @@ def interval_coverage(n_draws: int = 1000, level: float = 0.95, seed: int = 0) -
             flat = (np.array(LAW.linear) == weight).astype(float)
             turned = _held(exponent, truth[exponent], y) <= limit
             flattened = (
-                fitting.constrained_rss(
+                profile.constrained_rss(
                     LAW, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0
                 )
                 <= limit
@@ -123,7 +123,7 @@ def _check_draws(n_draws):
 
 
 def _held(exponent, value, y):
-    return fitting.solve_batch(fitting.hold_exponent(LAW, exponent, value), GRID, y).rss
+    return varpro.solve_batch(profile.hold_exponent(LAW, exponent, value), GRID, y).rss
 
 
 def _arrays(points):
@@ -145,16 +145,16 @@ def negative_control(
     them, with the column draw.
     """
     _check_draws(n_draws)
-    data = mixed.make_cells(table)
+    data = mixed_design.make_cells(table)
     whole = mixed.fit_mixed(table)
-    found = mixed.build_model(data.frame, data.frame, mixed.JOINT)
+    found = mixed_design.build_model(data.frame, data.frame, mixed_design.JOINT)
     noise = np.sqrt(
         np.diag(
             found.covariance(whole.variances[0]) - found.covariance(whole.variances[0], noise=False)
         )
     )
     places = [
-        (axis + 1) / 2 for axis in mixed.scale_axes(data.frame, data.frame)
+        (axis + 1) / 2 for axis in mixed_design.scale_axes(data.frame, data.frame)
     ]  # from 0 to 1 on a log's grid
     rng, everything, parts = np.random.default_rng(seed), np.arange(len(data)), []
     for draw in range(n_draws):
@@ -169,8 +169,8 @@ def negative_control(
                     y[here] += height * (x if straight else np.expm1(-bend * x) / np.expm1(-bend))
                 elif axis == "n_layers":
                     y[here] += height * (2.4 * x - 1.7 * x**2) / 0.847
-        variances = mixed.estimate_variances(found, y, everything, whole.variances[0])
+        variances = reml.estimate_variances(found, y, everything, whole.variances[0])
         parts.append(
-            mixed.assess_claims_at(data.frame, found, variances, y, level).assign(draw=draw)
+            mixed_claims.assess_claims_at(data.frame, found, variances, y, level).assign(draw=draw)
         )
     return pd.concat(parts, ignore_index=True)
