@@ -19,7 +19,7 @@ a singularity at its edge.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from inspect import signature
 from numbers import Real
 from typing import Any
@@ -91,6 +91,12 @@ class Law:
         """Names of all parameters: the linear ones, then the exponents."""
         return (*self.linear, *self.exponents)
 
+    def __reduce__(self) -> tuple[Callable[..., Law], tuple[Any, ...]]:
+        """Pickle a law of a family by its name, as its basis is a function inside a function."""
+        if self.basis.__qualname__ == f"{self.family}.<locals>.basis":
+            return _rebuild_law, (self.family, dict(self.options), dict(self.exponents))
+        return Law, tuple(getattr(self, part.name) for part in fields(self))
+
     def __repr__(self) -> str:
         return f"<Law {self.name}: {', '.join(self.parameters)}>"
 
@@ -150,6 +156,12 @@ def get_law(name: str, **options: Any) -> Law:
             for key, value in options.items()
         }
     )
+
+
+def _rebuild_law(
+    family: str, options: dict[str, Any], exponents: dict[str, tuple[float, float]]
+) -> Law:
+    return replace(get_law(family, **options), exponents=exponents)
 
 
 def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
