@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from perflaw import stats
 from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.interaction_log import leave_one_out
-from perflaw import stats
 from perflaw.models import ranking
 from perflaw.models.training import trainer
 

@@ -1,127 +1,119 @@
-"""Tables in, files out: what is read is checked, what is written is written whole."""
+"""Files as every wing reads and writes them: YAML without surprises, and files that are complete or not there."""
 
 from __future__ import annotations
 
-import csv
+import difflib
 import os
-from collections.abc import Iterable
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
+import yaml
 
 from perflaw.errors import InputError
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV table, one row a run.
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as to everybody but YAML 1.1, and no key is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                continue
+            key = self.construct_object(key_node)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key_node.value} is given twice; keep one", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load_yaml(path: str | os.PathLike) -> Any:
+    """Read a YAML file.
 
     Parameters
     ----------
-    path : str or pathlib.Path
-        A file in UTF-8, separated by commas, with a header line.
+    path : path
+        A text file in UTF-8.
 
     Returns
     -------
-    pandas.DataFrame
-        The rows; blanks around column names are removed.
+    object
+        What the file holds, as plain Python values; None if it is empty.
 
     Raises
     ------
     InputError
-        If the file cannot be read as such a table, has no rows, names a column twice, or has
-        rows longer than its header.
-    """
-    try:
-        table = pd.read_csv(path, skipinitialspace=True)
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            names = [name.strip() for name in next(csv.reader(file, skipinitialspace=True), [])]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a CSV table with a header line: {str(error).strip()}"
-        ) from None
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
-    if table.empty:
-        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
-    if not isinstance(table.index, pd.RangeIndex):  # pandas made an index of the extra columns
-        raise InputError(
-            f"{path}: rows have more columns than the {len(names)} of the header "
-            f"({', '.join(names)}); mend the header"
-        )
-    if repeated := [name for name in names if name and names.count(name) > 1]:
-        raise InputError(f"{path} has the column {repeated[0]!r} twice: rename one")
-    return table.rename(columns=str.strip)
-
-
-def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
-    """Select the rows of `table` for which a pandas query is true.
-
-    Raises
-    ------
-    InputError
-        If the query cannot be evaluated, is no condition, or is true nowhere.
+        If the file cannot be read, is not YAML, or gives a key twice. The message names the line.
 
     Examples
     --------
-    >>> select_rows(pd.DataFrame({"epoch": [1, 2, 3]}), "epoch > 1")["epoch"].tolist()
-    [2, 3]
+    >>> path = getfixture("tmp_path") / "grid.yaml"
+    >>> _ = path.write_text("grid: {learning_rate: [1e-3, 0.002]}")
+    >>> load_yaml(path)
+    {'grid': {'learning_rate': [0.001, 0.002]}}
     """
     try:
-        mask = table.eval(query)
-    except Exception as error:  # pandas raises whatever the query's evaluation does
-        columns = ", ".join(table.columns)
-        raise InputError(
-            f"the query {query!r} cannot be used on the columns {columns}: {error}"
-        ) from None
-    if not pd.api.types.is_bool_dtype(mask):
-        raise InputError(
-            f"the query {query!r} is no condition; "
-            "write one, such as dataset == 'Beauty' or epoch > 3"
-        )
-    if not np.any(mask):
-        raise InputError(f"the query {query!r} keeps no row")
-    return table.loc[mask]
+        return yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"{path} cannot be read ({reason}); name a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{path} is no YAML{where}: {problem}") from None
 
 
-def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
-    """Return the values as floats.
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or nothing.
 
-    Raises
-    ------
-    InputError
-        For the first value that is not a finite number; `what` names the column in the message.
+    Examples
+    --------
+    >>> suggest("n_layer", ["n_layers", "d_emb"])
+    '; did you mean n_layers?'
+    >>> suggest("xyz", ["n_layers", "d_emb"])
+    ''
     """
-    column = pd.Series(values)
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
-    if not np.isfinite(numbers).all():
-        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
-        raise InputError(
-            f"{what} is '{column.iloc[row]}' in row {row + 1}; it must be a finite number"
-        )
-    return numbers
+    nearest = difflib.get_close_matches(str(name), list(known), 1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
 
 
-def write_text(path: str | Path, text: str) -> None:
-    """Write a file, whole or not at all: a reader never sees half of it.
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path`, moved to it at the end, or removed if anything goes wrong.
 
-    Raises
-    ------
-    InputError
-        If the file cannot be written.
+    Its name is `.STEM.*.part`, so that what a killed process leaves can be recognised.
+
+    Examples
+    --------
+    >>> target = getfixture("tmp_path") / "table.csv"
+    >>> with atomic_path(target) as temporary:
+    ...     _ = temporary.write_text("a,b")
+    >>> target.read_text()
+    'a,b'
     """
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    path = Path(path)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem.lstrip('.')}.", suffix=".part"
+    )
+    os.close(handle)
     try:
-        if target.exists() and not target.is_file():  # a device or a pipe has no place to swap
-            target.write_text(text, encoding="utf-8")
-            return
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+        yield Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

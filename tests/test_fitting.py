@@ -8,7 +8,17 @@ from scipy.optimize import curve_fit
 from scipy.stats import t as student
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, identifiability, paper_form, profile, robust, serialization, validation, varpro
+from perflaw.laws import (
+    families,
+    fitting,
+    identifiability,
+    paper_form,
+    profile,
+    robust,
+    serialization,
+    validation,
+    varpro,
+)
 from perflaw.study.paper import published, simulation
 from perflaw.study.paper.simulation import GRID
 

@@ -186,7 +186,9 @@ def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
 
 
 def test_the_visible_cells_choose_the_joint_law(table):
-    found = mixed_validation.choose_form(table, [mixed_design.FORMS[0], mixed_design.FORMS[1], mixed_design.JOINT])
+    found = mixed_validation.choose_form(
+        table, [mixed_design.FORMS[0], mixed_design.FORMS[1], mixed_design.JOINT]
+    )
     assert found.groupby(["split", "dataset"])["chosen"].sum().eq(1).all()
     assert set(found[found["chosen"]]["law"]) == {"joint law"}
 

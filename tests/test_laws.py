@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.errors import InputError
 from perflaw import model_size
+from perflaw.errors import InputError
 from perflaw.laws import families, fitting, paper_form, powers
 from perflaw.study.paper import simulation
 

@@ -8,8 +8,8 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from perflaw.errors import InputError
 from perflaw import model_size
+from perflaw.errors import InputError
 from perflaw.models import backbones
 from perflaw.models.backbones import Architecture, Layout
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from perflaw.errors import InputError
 from perflaw import model_size
+from perflaw.errors import InputError
 from perflaw.laws import design, families, fitting, optimum, profile, turning, varpro
 from perflaw.study.analysis import planning
 from perflaw.study.paper import published, simulation
@@ -172,7 +172,9 @@ def test_compute_budgets():
         families.compute_power(), points, np.log(points["n_layers"]) + np.log(points["d_emb"])
     )
     assert (
-        optimum.find_optimum(found, flops=model_size.flops_per_token(8, 50, 100), n_draws=20).n_layers
+        optimum.find_optimum(
+            found, flops=model_size.flops_per_token(8, 50, 100), n_draws=20
+        ).n_layers
         <= 32
     )
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from perflaw import stats
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw import stats
 from perflaw.models import baselines, ranking
 from perflaw.models.ranking import RankedTargets
 

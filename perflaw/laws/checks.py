@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.io import check_numbers
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.varpro import design_columns
+from perflaw.tables import check_numbers
 
 SEED = "seed"  # the column that tells repeated runs of one cell apart
 # Columns that may tell why two rows are of one cell.

@@ -29,9 +29,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perflaw.errors import InputError
-from perflaw.io import check_numbers
 from perflaw.laws.powers import bend, boxcox
 from perflaw.model_size import flops_per_token, layer_parameters
+from perflaw.tables import check_numbers
 
 Array = NDArray[np.float64]
 AxisValues = Mapping[str, Array]  # a law's axes, n values each

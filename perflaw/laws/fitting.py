@@ -129,26 +129,27 @@ class Fit:
         return _aicc(self.rss, len(self.y), self.n_free)
 
     @property
+    def constant_aicc(self) -> float:
+        """AICc of the weighted mean of the same points."""
+        return _aicc(self._constant_rss, len(self.y), 1)
+
+    @property
+    def _constant_rss(self) -> float:
+        mean = np.average(self.y, weights=self.weights)
+        return float(np.sum(self.weights * (self.y - mean) ** 2))
+
+    @property
     def beats_constant(self) -> bool:
         """Whether the law has a lower AICc than the weighted mean of the same points.
 
         Where there are too few points for AICc, whether its residual variance is below the
         variance around the mean. The constant law itself has nothing to beat.
         """
-        if len(self.law.linear) == 1:
-            return True
-        mean = np.average(self.y, weights=self.weights)
-        constant_rss = float(np.sum(self.weights * (self.y - mean) ** 2))
-        if self.rss == 0:
+        if len(self.law.linear) == 1 or self.rss == 0:
             return True
         if np.isfinite(self.aicc):
-            return self.aicc < _aicc(constant_rss, len(self.y), 1)
-        return self.rss / self.dof < constant_rss / (self.dof + self.n_free - 1)
-
-    @property
-    def is_rate(self) -> bool:
-        """Whether all measured values are in [0, 1], as those of a hit rate or an NDCG are."""
-        return bool(self.y.min() >= 0 and self.y.max() <= 1)
+            return self.aicc < self.constant_aicc
+        return self.rss / self.dof < self._constant_rss / (self.dof + self.n_free - 1)
 
     @cached_property
     def at_bound(self) -> tuple[str, ...]:

@@ -31,7 +31,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perflaw.errors import InputError
-from perflaw.io import check_numbers
 from perflaw.laws.families import AXES, Array
 from perflaw.laws.mixed_design import (
     JOINT,
@@ -47,6 +46,7 @@ from perflaw.laws.mixed_design import (
 )
 from perflaw.laws.reml import condition, estimate_variances
 from perflaw.stats import check_level, student_quantile
+from perflaw.tables import check_numbers
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perflaw.errors import InputError
-from perflaw.io import check_numbers
 from perflaw.laws.families import AXES, Array, Law, performance, sum_of_powers
 from perflaw.laws.varpro import solve_problems
+from perflaw.tables import check_numbers
 
 PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
 CELL = [*PAIR, *AXES]  # and tokens, where a table has them

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws.fitting import Fit, FitState
+from perflaw.laws.table_checks import is_rate as _is_rate
 
 
 class FitWarning(UserWarning):
@@ -66,7 +67,7 @@ def predict(
         warnings.warn(f"the fit of {fit.law.name}: {fit.status}", FitWarning, stacklevel=2)
     table = fit.interval(points, level, new_run)
     law_value = table["prediction"]
-    if fit.is_rate if is_rate is None else is_rate:
+    if _is_rate(fit.y) if is_rate is None else is_rate:
         ends = ["prediction", "low", "high"]
         table[ends] = table[ends].clip(0, 1)
     clipped = np.asarray(table["prediction"] != law_value)

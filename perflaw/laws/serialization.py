@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.io import write_text
+from perflaw.io import atomic_path
 from perflaw.laws.families import get_law
 from perflaw.laws.fitting import Fit
 
@@ -61,7 +61,12 @@ def save_fit(fit: Fit, path: str | Path, metric: str = "value") -> None:
         "converged": fit.converged,
         "tied": fit.tied,
     }
-    write_text(path, json.dumps(record, indent=1) + "\n")
+    text = json.dumps(record, indent=1) + "\n"
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def load_fit(path: str | Path) -> Fit:

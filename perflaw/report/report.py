@@ -19,9 +19,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from perflaw import __version__
+from perflaw import __version__, stats
 from perflaw.errors import InputError
-from perflaw import stats
 from perflaw.laws import design, families, fitting, identifiability
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog

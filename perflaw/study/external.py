@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
-from perflaw.errors import InputError
 from perflaw import stats
+from perflaw.errors import InputError
+from perflaw.logs.readers.tables import read_table
 from perflaw.paths import HOME
-from perflaw import io
 
 FOLDER = HOME / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
@@ -45,7 +45,7 @@ def load_grids() -> pd.DataFrame:
     share), split (val or test), metric (HR@10 or NDCG@10, full ranking, as a fraction of
     one) and value.
     """
-    return io.read_table(FOLDER / "sasrec_grids.csv")
+    return read_table(FOLDER / "sasrec_grids.csv")
 
 
 def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:

@@ -48,7 +48,8 @@ def work_units(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
     )
     steps = np.ceil(r["users"] / r["batch_size"])
     weights = {
-        name: model_size.parameters_by_group(1, d, backbone=name) for name in model_size.LAYER_WEIGHTS
+        name: model_size.parameters_by_group(1, d, backbone=name)
+        for name in model_size.LAYER_WEIGHTS
     }
     layer = np.select(
         [r["backbone"] == name for name in weights],

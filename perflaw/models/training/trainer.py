@@ -34,10 +34,10 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 from tqdm import tqdm
 
+from perflaw import stats
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
-from perflaw import stats
 from perflaw.models import backbones, ranking
 from perflaw.models.backbones import Architecture, Layout
 from perflaw.models.training import checkpoints

@@ -19,9 +19,9 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.stats import check_level
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps.runner import SWEEPS_FOLDER, filter_runs
+from perflaw.stats import check_level
 
 MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
     "entropy apen absolute": "ApEn by user",

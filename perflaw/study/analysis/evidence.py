@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, spearmanr
 
-from perflaw.errors import InputError
 from perflaw import model_size
+from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability, mixed, validation
-from perflaw.stats import check_level
 from perflaw.models.sweeps import runner
+from perflaw.stats import check_level
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 DEFAULT_KIND = (
@@ -284,7 +284,10 @@ def fit_with_data(
             fit = fitting.fit(law, points, y)
             error, floor = (
                 100 * np.abs(guess / y - 1).mean()
-                for guess in (validation.loo_predictions(law, points, y), (y.sum() - y) / (len(y) - 1))
+                for guess in (
+                    validation.loo_predictions(law, points, y),
+                    (y.sum() - y) / (len(y) - 1),
+                )
             )
             rows.append(
                 (
@@ -362,9 +365,9 @@ def extrapolate(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> 
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         for name in EXTRAPOLATED_LAWS:
             law = rivals[name]
-            if identifiability.identifiable_rank(law, surface) < len(law.parameters) or len(surface) <= len(
-                law.parameters
-            ):
+            if identifiability.identifiable_rank(law, surface) < len(law.parameters) or len(
+                surface
+            ) <= len(law.parameters):
                 continue
             found = fitting.fit(
                 law, surface.reset_index(drop=True), surface["value"].to_numpy()

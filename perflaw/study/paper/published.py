@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.tables import read_table
 from perflaw.paths import HOME
-from perflaw.io import read_table
 
 FOLDER = HOME / "data" / "published"
 SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
