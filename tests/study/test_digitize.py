@@ -1,4 +1,7 @@
-"""Points read from figures: drawn here with known values, and the authors' own where PERFLAW_FIGURES has them."""
+"""Points read from figures: drawn here with known values, and the authors' own.
+
+These are read where PERFLAW_FIGURES names their folder.
+"""
 
 import hashlib
 import threading
@@ -10,7 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from perflaw.errors import InputError
-from perflaw.study.paper import digitize, published
+from perflaw.study.paper import digitize, panel_view, pdf_panels, published
 
 LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 
@@ -25,7 +28,7 @@ def known(seed, scale=1.0):
 
 
 def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
-    """Surfaces as the authors draw them: a translucent surface, red dots, a legend, a panel each."""
+    """Draw surfaces as the authors do: a translucent surface, red dots, a legend, a panel each."""
     figure = Figure(figsize=(6 * len(surfaces), 6))
     for place, table in enumerate(surfaces, 1):
         axes = figure.add_subplot(1, len(surfaces), place, projection="3d", elev=elev)
@@ -50,55 +53,58 @@ def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
 
 def test_a_drawing_is_read_back(tmp_path):
     tables = [known(0), known(1, 0.1), known(2, 5.0)]
-    panels = digitize.read_pdf(draw(tmp_path / "drawn.pdf", tables))
+    panels = pdf_panels.read_pdf(draw(tmp_path / "drawn.pdf", tables))
     assert len(panels) == 3
     for panel, table in zip(panels, tables):
-        view = digitize.calibrate(panel)
-        assert view.residuals.max() < 2e-6 and np.abs(view.lines - panel.lines).max() < 2e-6
+        view = panel_view.calibrate(panel)
+        assert view.residuals.max() < 2e-6
+        assert np.abs(view.lines - panel.lines).max() < 2e-6
         assert "Max Sequence Length = 100" in panel.texts
-        found = digitize.locate_dots(panel, view, LAYERS, DIMENSIONS)
+        found = panel_view.locate_dots(panel, view, LAYERS, DIMENSIONS)
         table = table.sort_values(["n_layers", "d_emb"], ignore_index=True)
         assert found[["n_layers", "d_emb"]].equals(table[["n_layers", "d_emb"]])
         assert np.abs(found["read"] - table["value"]).max() < 1e-6 * table["value"].mean() / 100
-        assert found["pixel_residual_pt"].max() < 2e-6 and found["next_pt"].min() > 1
+        assert found["pixel_residual_pt"].max() < 2e-6
+        assert found["next_pt"].min() > 1
         placed = view.project(found[["n_layers", "d_emb", "read"]])
         assert np.linalg.norm(placed[:, None] - panel.dots, axis=-1).min(1).max() < 2e-6
 
 
 def test_limits_are_those_of_the_axes(tmp_path):
     table = known(3)
-    (panel,) = digitize.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
-    usual = digitize.default_view(table)
-    assert np.allclose(digitize.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
+    usual = panel_view.default_view(table)
+    assert np.allclose(panel_view.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
     assert usual.lines.shape == (0, 3, 2)
     inside = usual.project(table[["n_layers", "d_emb", "value"]])
-    assert (inside > 0).all() and (inside < digitize.BOX[2:]).all()
+    assert (inside > 0).all()
+    assert (inside < panel_view.BOX[2:]).all()
 
 
 def test_dots_that_are_not_the_grid_are_refused(tmp_path):
     table = known(4)
     moved = table.assign(d_emb=table["d_emb"].replace(50, 51))
-    (panel,) = digitize.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
-    view = digitize.calibrate(panel)
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
+    view = panel_view.calibrate(panel)
     with pytest.raises(
         InputError, match="the 24 dots of a panel are not one on each of the 24 cells"
     ):
-        digitize.locate_dots(panel, view, LAYERS, DIMENSIONS)
-    assert len(digitize.locate_dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
-    (panel,) = digitize.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
+        panel_view.locate_dots(panel, view, LAYERS, DIMENSIONS)
+    assert len(panel_view.locate_dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
     with pytest.raises(InputError, match="the 23 dots"):
-        digitize.locate_dots(panel, digitize.calibrate(panel), LAYERS, DIMENSIONS)
+        panel_view.locate_dots(panel, panel_view.calibrate(panel), LAYERS, DIMENSIONS)
 
 
 def test_another_view_is_refused(tmp_path):
-    (panel,) = digitize.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
     with pytest.raises(
-        InputError, match="not in matplotlib's default view: its grid lines are off by .* pt"
+        InputError, match=r"not in matplotlib's default view: its grid lines are off by .* pt"
     ):
-        digitize.calibrate(panel)
-    (panel,) = digitize.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
+        panel_view.calibrate(panel)
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
     with pytest.raises(InputError, match="the tick labels of a panel do not match its grid lines"):
-        digitize.calibrate(panel)
+        panel_view.calibrate(panel)
 
 
 def test_what_is_no_such_pdf(tmp_path):
@@ -114,7 +120,7 @@ def test_what_is_no_such_pdf(tmp_path):
         ("dotless.pdf", "does not hold three-dimensional panels with dots"),
     ):
         with pytest.raises(InputError, match=told) as caught:
-            digitize.read_pdf(tmp_path / name)
+            pdf_panels.read_pdf(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 
@@ -141,11 +147,13 @@ def test_a_folder_by_argument_or_by_the_environment(named, monkeypatch):
 
 def test_files_that_are_missing_or_others(named):
     (named / "A_HR.pdf").write_bytes((named / "A_HR.pdf").read_bytes() + b"\n")
-    with pytest.raises(InputError, match="A_HR.pdf is not the published figure: its sha256 is not"):
+    with pytest.raises(
+        InputError, match=r"A_HR.pdf is not the published figure: its sha256 is not"
+    ):
         digitize.find_figures(named)
     for folder in (named / "nowhere", named.parent):
         with pytest.raises(
-            InputError, match="A_HR.pdf is not there: name a folder with A_HR.pdf"
+            InputError, match=r"A_HR.pdf is not there: name a folder with A_HR.pdf"
         ) as caught:
             digitize.find_figures(folder)
         assert "\n" not in str(caught.value)
@@ -186,14 +194,16 @@ def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
     publisher.body = b"another file"
     with pytest.raises(
         InputError,
-        match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache",
+        match=r"A_HR.pdf is not the published file \(its checksum differs\); "
+        r"download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache",
     ):
         digitize.find_figures("download")
     assert not list((tmp_path / "cache").glob("*"))
     monkeypatch.setattr(digitize, "REPOSITORY", "http://127.0.0.1:9/")
     with pytest.raises(
         InputError,
-        match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere",
+        match=r"could not be downloaded \(ConnectionError\); "
+        r"download http://127.0.0.1:9/A_HR.pdf elsewhere",
     ) as caught:
         digitize.find_figures("download")
     assert "\n" not in str(caught.value)
@@ -215,18 +225,20 @@ def test_the_record_is_reproduced(recovered):
     recorded = published.load_surfaces()
     mine = found[found["source_pdf"].isin(recorded["source_pdf"])].reset_index(drop=True)
     exact = recorded.columns.drop("pixel_residual_pt")
-    assert len(mine) == 448 and mine[exact].equals(recorded[exact])
+    assert len(mine) == 448
+    assert mine[exact].equals(recorded[exact])
     assert np.abs(mine["pixel_residual_pt"] - recorded["pixel_residual_pt"]).max() < 5e-7
     compared = digitize.compare_points(found, recorded)
     assert (compared["rows"], compared["rows_apart"], compared["values_apart"]) == (448, 0, 0)
-    assert (
-        compared["read"] < 5e-10 and compared["residual_pt"] < 5e-7 and compared["figures"] < 5e-10
-    )
+    assert compared["read"] < 5e-10
+    assert compared["residual_pt"] < 5e-7
+    assert compared["figures"] < 5e-10
 
 
 def test_every_panel_is_explained(recovered):
     found, panels = recovered
-    assert len(found) == 896 and len(panels) == 40
+    assert len(found) == 896
+    assert len(panels) == 40
     assert (
         panels[["n_pt", "d_pt", "value_pt", "dot_pt"]].max(axis=None)
         < 1e-6

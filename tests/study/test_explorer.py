@@ -13,32 +13,40 @@ import pytest
 
 from perflaw.laws import families, optimum, turning
 from perflaw.models.sweeps import results
-from perflaw.study.analysis import evidence
-from perflaw.study.explorer import explorer
+from perflaw.study import explorer
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
-PAGE = "document.body.innerHTML = '<pre id=\"told\"></pre>'; document.getElementById('told').textContent = JSON.stringify(told);"
+PAGE = (
+    "document.body.innerHTML = '<pre id=\"told\"></pre>';"
+    "document.getElementById('told').textContent = JSON.stringify(told);"
+)
 ASKED = [
     (0.0, 1.0, 1.0),
     (0.5, 0.3, 4.0),
     (1.0, 0.6, 0.3),
 ]  # places on the sliders, and times the data
 COMPUTED = """
-  const told = mathematics.surfacesOf(data).flatMap((surface) => Object.keys(mathematics.LAWS).filter((_, i) => surface.laws[i]).map((law) => {
+  const lawsOf = (surface) => Object.keys(mathematics.LAWS).filter((_, i) => surface.laws[i]);
+  const told = mathematics.surfacesOf(data).flatMap((surface) => lawsOf(surface).map((law) => {
     const model = mathematics.solve(data, surface, law);
     const at = (axis, share) => {
       const stops = mathematics.ladder(data.grids[surface.grid][axis]);
       return stops[Math.floor(share * (stops.length - 1))];
     };
     return {
-      key: [surface.name, surface.metric], law, best: [0, 1].map((axis) => mathematics.best(model, axis)), good: model.good,
-      turn: [0, 1].map((axis) => mathematics.turn(model, axis)).map((x) => (Number.isFinite(x) ? x : null)),
+      key: [surface.name, surface.metric], law, good: model.good,
+      best: [0, 1].map((axis) => mathematics.best(model, axis)),
+      turn: [0, 1].map((axis) => mathematics.turn(model, axis))
+        .map((x) => (Number.isFinite(x) ? x : null)),
       points: ASKED.map(([n, d, ratio]) => [at("N", n), at("d", d), ratio]).map(
-        (point) => [...point, ...Object.values(mathematics.predict(model, ...point, data.effects[surface.effect]))]),
+        (point) => [...point, ...Object.values(
+          mathematics.predict(model, ...point, data.effects[surface.effect]))]),
     };
   }));
 """.replace("ASKED", json.dumps(ASKED))
@@ -46,7 +54,7 @@ COMPUTED = """
 
 @pytest.fixture(scope="module")
 def runs():
-    return evidence.load_study_runs()
+    return study_runs.load_study_runs()
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +141,11 @@ def agree(told, data, fits):
 
 @browser
 def test_a_browser_computes_what_python_does(data, fits, tmp_path):
-    extra = f"const data = JSON.parse(document.getElementById('explorer-data').textContent); const mathematics = window.perflawExplorer; {COMPUTED} {PAGE}"
+    extra = f"""
+      const data = JSON.parse(document.getElementById('explorer-data').textContent);
+      const mathematics = window.perflawExplorer;
+      {COMPUTED} {PAGE}
+    """
     told = dumped(explorer.standalone_page(data, extra=extra), tmp_path / "page.html")
     assert len(told) == sum(map(len, fits.values()))
     agree(told, data, fits)
@@ -142,8 +154,12 @@ def test_a_browser_computes_what_python_does(data, fits, tmp_path):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node, which is not installed")
 def test_node_computes_what_python_does(data, fits, tmp_path):
     (tmp_path / "data.json").write_text(json.dumps(data))
-    script = explorer.HOME / "book" / "_static" / "explorer.js"
-    code = f"const data = require('./data.json'); const mathematics = require({json.dumps(str(script))}); {COMPUTED} console.log(JSON.stringify(told));"
+    script = study_file("book", "_static", "explorer.js")
+    code = f"""
+      const data = require('./data.json');
+      const mathematics = require({json.dumps(str(script))});
+      {COMPUTED} console.log(JSON.stringify(told));
+    """
     told = subprocess.run(
         ["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
@@ -157,14 +173,20 @@ MOVED = """
     form.elements[name].value = value;
     form.elements[name].dispatchEvent(new Event("input", { bubbles: true }));
   };
-  const numbers = (where) => [...root.querySelectorAll(`.explorer-${where} data`)].map((element) => Number(element.value));
+  const numbers = (where) =>
+    [...root.querySelectorAll(`.explorer-${where} data`)].map((element) => Number(element.value));
+  const label = (name) => form.elements[name].closest("label").lastElementChild.textContent;
   const now = () => ({
-    shown: Object.fromEntries(["N", "d", "tokens", "apen"].map((name) => [name, form.elements[name].closest("label").lastElementChild.textContent])),
-    spoken: form.elements.N.getAttribute("aria-valuetext"), answer: numbers("answer"), words: numbers("words"),
-    text: root.querySelector(".explorer-words").textContent, chart: root.querySelector("svg").getAttribute("aria-label"), panels: root.querySelectorAll(".band").length,
+    shown: Object.fromEntries(["N", "d", "tokens", "apen"].map((name) => [name, label(name)])),
+    spoken: form.elements.N.getAttribute("aria-valuetext"),
+    answer: numbers("answer"), words: numbers("words"),
+    text: root.querySelector(".explorer-words").textContent,
+    chart: root.querySelector("svg").getAttribute("aria-label"),
+    panels: root.querySelectorAll(".band").length,
   });
   const told = [now()];
-  set("surface", "ml-100k, softmax"); set("metric", "NDCG@10"); set("law", "log-quadratic"); set("N", 0); set("tokens", 4); set("apen", 8);
+  set("surface", "ml-100k, softmax"); set("metric", "NDCG@10");
+  set("law", "log-quadratic"); set("N", 0); set("tokens", 4); set("apen", 8);
   told.push(now());
   set("along", "d");
   told.push(now());
@@ -178,17 +200,16 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     first, moved, one, back = dumped(
         explorer.standalone_page(data, extra=MOVED + PAGE), tmp_path / "page.html"
     )
-    assert (
-        first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"}
-        and first["spoken"] == "16 layers"
-    )
+    assert first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"}
+    assert first["spoken"] == "16 layers"
     assert first["answer"] == pytest.approx(
         explorer.predict_cell(
             fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"], 16, 75
         ),
         rel=1e-9,
     )
-    assert "borrowed from" in first["text"] and first["panels"] == 2
+    assert "borrowed from" in first["text"]
+    assert first["panels"] == 2
 
     fit = fits["ml-100k, softmax", "NDCG@10"]["log-quadratic"]
     effect = explorer.data_effect(slopes, "ml-100k", "NDCG@10")
@@ -205,8 +226,10 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     assert moved["words"][:5] == pytest.approx(
         [*top, *explorer.predict_cell(fit, *top, 0.5, effect)], rel=1e-9
     )
-    assert "borrowed" not in moved["text"] and "N = 1 and d = 32" in moved["chart"]
-    assert one["panels"] == 1 and one["answer"] == moved["answer"]
+    assert "borrowed" not in moved["text"]
+    assert "N = 1 and d = 32" in moved["chart"]
+    assert one["panels"] == 1
+    assert one["answer"] == moved["answer"]
     assert back["shown"] == {"N": "4", "d": "32", "tokens": "× 1 (98,100)", "apen": "× 1 (0.0219)"}
 
 
@@ -218,17 +241,21 @@ def test_it_fits_a_phone(data, theme, tmp_path):
       const phone = document.getElementById("phone");
       phone.onload = () => {{
         const page = phone.contentDocument.documentElement;
-        const told = [page.clientWidth, page.scrollWidth, ...[...page.querySelectorAll("select, input, svg")].map((x) => x.getBoundingClientRect().right)];
+        const parts = [...page.querySelectorAll("select, input, svg")];
+        const ends = parts.map((x) => x.getBoundingClientRect().right);
+        const told = [page.clientWidth, page.scrollWidth, ...ends];
         {PAGE}
       }};
       phone.srcdoc = {inside};
     </script></body>"""
     width, needed, *edges = dumped(page, tmp_path / "page.html")
-    assert needed <= width <= 390 and len(edges) == 9 and max(edges) <= width
+    assert needed <= width <= 390
+    assert len(edges) == 9
+    assert max(edges) <= width
 
 
 def test_it_is_small(data):
-    static = explorer.HOME / "book" / "_static"
+    static = study_file("book", "_static")
     texts = [
         (static / name).read_text(encoding="utf-8") for name in ("explorer.js", "explorer.css")
     ]
@@ -249,7 +276,8 @@ def test_every_control_has_a_label_and_there_are_words_without_scripts():
         == len(re.findall(r"<label><span>[^<]+</span> <(?:select|input)\b", markup))
         == 8
     )
-    assert "<noscript>" in markup and 'role="status"' in markup
+    assert "<noscript>" in markup
+    assert 'role="status"' in markup
 
 
 def test_a_script_cannot_end_early():
@@ -268,7 +296,8 @@ def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
     means = results.aggregate_seeds(laptop).set_index(list(families.AXES))["NDCG@10"]
     found = table[table["metric"] == "NDCG@10"].set_index(list(families.AXES))["value"]
     np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
-    assert table["own"].all() and (table["tokens"] == 98114).all()
+    assert table["own"].all()
+    assert (table["tokens"] == 98114).all()
 
 
 def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
@@ -287,14 +316,15 @@ def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
     assert explorer.explorer_surfaces(
         laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})
     ).empty  # hardly sure of anything
-    assert explorer.explorer_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
+    assert explorer.explorer_surfaces(laptop[:0]).empty
+    assert explorer.data_slopes(laptop[:0]).empty
     alone = pd.concat(
         [
             explorer.published_surfaces(published.load_surfaces()),
             explorer.explorer_surfaces(laptop[:0]),
         ]
     )
-    assert (alone.dtypes[[*families.AXES, "value"]] != object).all()
+    assert all(map(pd.api.types.is_numeric_dtype, alone.dtypes[[*families.AXES, "value"]]))
 
 
 def test_a_law_that_the_values_do_not_determine_is_left_out(table):
@@ -313,7 +343,8 @@ def test_a_slope_is_recovered(laptop):
         ["NDCG@10"],
     ).iloc[0]
     assert abs(found["slope"] - 0.3) < found["reach"] < 0.02
-    assert found["runs"] == 27 and found["least"] == pytest.approx(10314 / 98114)
+    assert found["runs"] == 27
+    assert found["least"] == pytest.approx(10314 / 98114)
 
 
 def test_an_effect_says_from_where_it_is():
@@ -331,12 +362,10 @@ def test_an_effect_says_from_where_it_is():
     assert effect("shop") == {"slope": 0.2, "reach": 0.02, "least": 0.1, "source": ""}
     assert effect("MovieLens-1M") == {"slope": 0.3, "reach": 0.02, "least": 0.2, "source": "ml-1m"}
     lent = effect("Industrial")
-    assert (
-        lent["source"] == "shop, ml-1m"
-        and lent["slope"] == pytest.approx(0.25)
-        and lent["reach"] > 0.1
-        and lent["least"] == 0.1
-    )
+    assert lent["source"] == "shop, ml-1m"
+    assert lent["slope"] == pytest.approx(0.25)
+    assert lent["reach"] > 0.1
+    assert lent["least"] == 0.1
     assert explorer.data_effect(slopes[:1], "Industrial", "HR@10")["source"] == "shop"
     assert explorer.data_effect(slopes[:0], "Industrial", "HR@10") is None
 
@@ -349,13 +378,11 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
     told = fit.interval(pd.DataFrame({"n_layers": [20], "d_emb": [300]})).iloc[0]
     effect = explorer.data_effect(slopes, "ml-100k", "HR@10")
     same = explorer.predict_cell(fit, 20, 300, 1.0, effect)
-    assert same == pytest.approx(
-        tuple(told[["prediction", "low", "high"]])
-    ) and same == explorer.predict_cell(fit, 20, 300)
+    assert same == pytest.approx(tuple(told[["prediction", "low", "high"]]))
+    assert same == explorer.predict_cell(fit, 20, 300)
     value, low, high = explorer.predict_cell(fit, 20, 300, 2.0, effect)
-    assert value == pytest.approx(2 ** effect["slope"] * same[0]) and high - low > 2 ** effect[
-        "slope"
-    ] * (same[2] - same[1])
+    assert value == pytest.approx(2 ** effect["slope"] * same[0])
+    assert high - low > 2 ** effect["slope"] * (same[2] - same[1])
 
 
 def test_turns_and_bests_are_those_of_planning(fits):
@@ -380,7 +407,8 @@ def test_as_good_holds_the_best_and_grows_with_the_level(fits):
             step = (fit.points[axis].max() / fit.points[axis].min()) ** (1 / 30)
             assert low / step <= explorer.best_place(fit, axis) <= high * step, law
             wider = explorer.indistinguishable_range(fit, axis, 0.99)
-            assert wider[0] <= low and high <= wider[1]
+            assert wider[0] <= low
+            assert high <= wider[1]
 
 
 def test_exponents_are_packed_to_the_last_bit(data, fits):
