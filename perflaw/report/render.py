@@ -14,23 +14,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 
+from perflaw import plotting
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.publish import builder
-from perflaw.report import report
-from perflaw.study.figures import figures
+from perflaw.report import figures, report
 
 FILES = ("report.json", "report.ipynb", "report.html")
 COLOURS = {
     "#000000": "currentColor",
-    figures.BLUE: "var(--blue)",
-    figures.ORANGE: "var(--orange)",
-    figures.GREY: "var(--grey)",
+    plotting.BLUE: "var(--blue)",
+    plotting.VERMILLION: "var(--orange)",
+    plotting.GREY: "var(--grey)",
     "#dddddd": "var(--line)",
 }
 STYLE = """
@@ -96,7 +95,7 @@ def report_notebook(told: dict) -> nbformat.NotebookNode:
             f"# Report on {told['log']['name']}\n\nMade by `perflaw report`, beside `report.json`, which this notebook explains, and `runs/`, the records of the pilot's runs."
         ),
         code(
-            "import json\nfrom pathlib import Path\n\nimport pandas as pd\n\nfrom perflaw.models.sweeps import runner\nfrom perflaw.report import report\nfrom perflaw.study.figures import figures\n\n"
+            "import json\nfrom pathlib import Path\n\nimport pandas as pd\n\nfrom perflaw.models.sweeps import runner\nfrom perflaw.report import report\nfrom perflaw.report import figures\n\n"
             'told = json.loads(Path("report.json").read_text())\nfor sentence in told["judged"]["says"]:\n    print(sentence)'
         ),
         text("The runs, and all that is concluded from them, once more:"),
@@ -339,14 +338,12 @@ def _figure(caption, alt, draw, *data):
     """Two drawings, for broad and for narrow screens, whose colours are the page's."""
     drawn = ""
     for narrow, kind in ((False, "broad"), (True, "narrow")):
-        with mpl.rc_context(
-            figures.STYLE
-            | {
-                "svg.fonttype": "none",
-                "svg.hashsalt": f"{caption}{narrow}",
-                "savefig.transparent": True,
-            }
-        ):
+        settings = {
+            "svg.fonttype": "none",
+            "svg.hashsalt": f"{caption}{narrow}",
+            "savefig.transparent": True,
+        }
+        with plotting.style_context(settings):
             figure, file = draw(*data, narrow=narrow), io.StringIO()
             figure.savefig(
                 file,

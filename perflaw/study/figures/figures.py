@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,22 +19,18 @@ from pandas.io.formats.style import Styler
 
 from perflaw.laws import families
 from perflaw.laws.fitting import Fit
+from perflaw.plotting import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    SEQUENCE,
+    VERMILLION,
+    panel_grid,
+    set_log_axis,
+    style_context,
+)
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
-SEQUENCE = plt.get_cmap("viridis_r")
-STYLE = {
-    "figure.constrained_layout.use": True,
-    "font.size": 9.0,
-    "axes.titlesize": 9.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "perflaw",  # the same figure is the same file
-}
 HEADINGS = {
     "max_seq_len": "L",
     "n_layers": "N",
@@ -61,7 +56,6 @@ FORMATS = {
     "drawn_r2": "{:.4f}",
     "refit_r2": "{:.4f}",
 }
-WIDE, NARROW = 7.2, 3.7  # inches: the width of the text on a screen and on a phone
 
 
 def save_figure(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure:
@@ -72,7 +66,7 @@ def save_figure(name: str, draw: Callable[..., plt.Figure], *data) -> plt.Figure
     """
     folder = Path("figures")
     folder.mkdir(exist_ok=True)
-    with mpl.rc_context(STYLE):
+    with style_context():
         for narrow, path in ((True, f"{name}-narrow.svg"), (False, f"{name}.svg")):
             figure = draw(*data, narrow=narrow)
             figure.savefig(folder / path, metadata={"Date": None})
@@ -112,34 +106,12 @@ def glue_values(**values) -> None:
         keep(name, value.item() if isinstance(value, np.generic) else value, display=False)
 
 
-def _grid(count, narrow, wide_columns, narrow_columns, height, **options):
-    """A figure of `count` panels, the axes as a flat list."""
-    columns = narrow_columns if narrow else wide_columns
-    lines = -(-count // columns)
-    size = (NARROW if narrow else WIDE, height * lines)
-    figure, axes = plt.subplots(lines, columns, figsize=size, squeeze=False, **options)
-    for spare in axes.flat[count:]:
-        spare.remove()
-    return figure, list(axes.flat[:count])
-
-
-def _log_axis(axis, values):
-    """A logarithmic axis with ticks at those of the values that leave room for each other."""
-    axis.set_xscale("log")
-    shown = [values[0]]
-    for value in values[1:]:
-        shown += [value] if value >= 1.9 * shown[-1] else []
-    axis.xaxis.set_major_locator(FixedLocator(shown))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-
-
 # ---------------------------------------------------------------- the published surfaces
 
 
 def plot_small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=False):
     """All surfaces, one panel each: points by N, one colour a d, and the fitted law through them."""
-    figure, axes = _grid(len(fits), narrow, 5, 2, 1.65)
+    figure, axes = panel_grid(len(fits), narrow, 5, 2, 1.65)
     for axis, ((dataset, length, metric), fit) in zip(axes, fits.items()):
         surface = table[
             (table["dataset"] == dataset)
@@ -154,7 +126,7 @@ def plot_small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=
             axis.plot(cells["n_layers"], 100 * cells["value"], "o", ms=3, color=colour)
             curve = fit.predict(pd.DataFrame({"n_layers": dense, "d_emb": d}))
             axis.plot(dense, 100 * curve, "-", lw=1, color=colour)
-        _log_axis(axis, layers)
+        set_log_axis(axis, layers)
         axis.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=7.5)
         axis.tick_params(labelsize=7, length=2)
     shades = [
@@ -169,18 +141,18 @@ def plot_small_multiples(table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow=
 
 def plot_printed_against_recomputed(panels: pd.DataFrame, narrow=False):
     """R² of the 40 panels: printed (ring) against recomputed from the drawing (dot)."""
-    figure, axes = _grid(2, narrow, 2, 1, 4.2)
+    figure, axes = panel_grid(2, narrow, 2, 1, 4.2)
     for axis, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
         labels = [f"{r.dataset}, L {r.max_seq_len}, {r.metric}" for r in rows.itertuples()]
         place = np.arange(len(rows))[::-1]
         apart = (rows["printed_r2"] - rows["drawn_r2"]).abs().to_numpy() > 1e-6
-        axis.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=RED, lw=2)
-        axis.plot(rows["printed_r2"], place, "o", ms=7, mfc="none", mec=RED, label="printed")
+        axis.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=VERMILLION, lw=2)
+        axis.plot(rows["printed_r2"], place, "o", ms=7, mfc="none", mec=VERMILLION, label="printed")
         axis.plot(rows["drawn_r2"], place, "o", ms=3.5, color=BLUE, label="recomputed")
         for y, row in zip(place[apart], rows[apart].itertuples()):
             axis.annotate(
                 f"{row.printed_r2 - row.drawn_r2:+.2f}", (min(row.printed_r2, row.drawn_r2), y), (-8, 0),
-                textcoords="offset points", ha="right", va="center", color=RED, fontsize=8,
+                textcoords="offset points", ha="right", va="center", color=VERMILLION, fontsize=8,
             )  # fmt: skip
         axis.set_yticks(place, labels, fontsize=7)
         axis.set_title(f"{'Performance Law' if law == 'PerformanceLaw' else 'Scaling Law'} panels")
@@ -198,7 +170,9 @@ def plot_errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=Fal
     names = list(in_sample["law"])
     place = dict(zip(names, range(len(names) - 1, -1, -1)))
     splits = list(dict.fromkeys(errors["split"]))
-    figure, axes = _grid(1 + len(splits), narrow, 1 + len(splits), 1, 2.9 if not narrow else 2.5)
+    figure, axes = panel_grid(
+        1 + len(splits), narrow, 1 + len(splits), 1, 2.9 if not narrow else 2.5
+    )
     axes[0].plot(in_sample["r2"], in_sample["law"].map(place), "s", color=GREY, ms=5)
     axes[0].set_title("seen: R²\n(right is better)")
     axes[0].set_xlim(-0.05, 1.05)
@@ -230,11 +204,17 @@ def plot_errors_by_law(in_sample: pd.DataFrame, errors: pd.DataFrame, narrow=Fal
 
 def plot_recipe_against_search(panels: pd.DataFrame, narrow=False):
     """R² of each surface: one local search from ones (ring) against the global search (dot)."""
-    figure, (axis,) = _grid(1, narrow, 1, 1, 3.8)
+    figure, (axis,) = panel_grid(1, narrow, 1, 1, 3.8)
     place = np.arange(len(panels))[::-1]
     axis.hlines(place, panels["recipe_r2"], panels["global_r2"], color=GREY, lw=1)
     axis.plot(
-        panels["recipe_r2"], place, "o", ms=7, mfc="none", mec=RED, label="one search from ones"
+        panels["recipe_r2"],
+        place,
+        "o",
+        ms=7,
+        mfc="none",
+        mec=VERMILLION,
+        label="one search from ones",
     )
     axis.plot(panels["global_r2"], place, "o", ms=4, color=BLUE, label="global search")
     axis.set_yticks(place, panels["surface"], fontsize=7)
@@ -249,7 +229,7 @@ def plot_recipe_against_search(panels: pd.DataFrame, narrow=False):
 
 def plot_profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False):
     """Sum of squares, relative to the best, as one exponent is held at each value; the allowed share as a line."""
-    figure, axes = _grid(len(curves), narrow, len(curves), 1, 2.6, sharey=True)
+    figure, axes = panel_grid(len(curves), narrow, len(curves), 1, 2.6, sharey=True)
     for axis, (title, curve) in zip(axes, curves.items()):
         for (exponent, rows), colour in zip(curve.groupby("exponent", sort=False), (BLUE, ORANGE)):
             axis.plot(
@@ -275,7 +255,7 @@ def plot_profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow=False
 
 def plot_turning_points(turns: pd.DataFrame, narrow=False):
     """Where each surface's fitted law stops rising, with its interval, over the measured range."""
-    figure, axes = _grid(2, narrow, 2, 1, 4.0)
+    figure, axes = panel_grid(2, narrow, 2, 1, 4.0)
     for number, (axis, (name, rows)) in enumerate(zip(axes, turns.groupby("axis", sort=False))):
         place = np.arange(len(rows))[::-1]
         right = 4 * rows["largest"].max()
@@ -289,7 +269,7 @@ def plot_turning_points(turns: pd.DataFrame, narrow=False):
         )
         low, high = rows["low"].clip(1, right), rows["high"].clip(1, right)
         axis.hlines(place, low, high, color=BLUE, lw=1.5)
-        for kind, marker, colour in (("maximum", "o", BLUE), ("minimum", "v", RED)):
+        for kind, marker, colour in (("maximum", "o", BLUE), ("minimum", "v", VERMILLION)):
             this = (rows["kind"] == kind).to_numpy() & (rows["estimate"] < right).to_numpy()
             axis.plot(rows["estimate"][this], place[this], marker, color=colour, ms=5, label=kind)
         axis.set_xscale("log")
@@ -316,7 +296,7 @@ def plot_alone_or_joint(errors: pd.DataFrame, targets: Mapping[str, float], narr
     """
     shapes = list(dict.fromkeys(errors["shape"]))
     place = dict(zip(shapes, range(len(shapes) - 1, -1, -1)))
-    figure, axes = _grid(len(targets), narrow, len(targets), 1, 2.6 if not narrow else 2.1)
+    figure, axes = panel_grid(len(targets), narrow, len(targets), 1, 2.6 if not narrow else 2.1)
     marks = {
         "alone": ("o", "white", GREY),
         "joint": ("o", BLUE, BLUE),
@@ -370,7 +350,7 @@ def plot_replayed_plan(counts: pd.DataFrame, surfaces: int, target: int, narrow=
     counts: columns split, rule, within, regret (%).
     """
     splits, rules = (list(dict.fromkeys(counts[name])) for name in ("split", "rule"))
-    figure, axes = _grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
+    figure, axes = panel_grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
     place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
     for axis, column, label in zip(
         axes, ("within", "regret"), (f"within one noise unit, of {surfaces}", "mean regret, %")
@@ -403,7 +383,7 @@ def plot_seeds(curves: pd.DataFrame, narrow=False):
 
     curves: columns noise, difference (both in %), seeds.
     """
-    figure, (axis,) = _grid(1, narrow, 1, 1, 2.8)
+    figure, (axis,) = panel_grid(1, narrow, 1, 1, 2.8)
     for i, (noise, rows) in enumerate(curves.groupby("noise")):
         axis.plot(
             rows["difference"],
@@ -429,7 +409,7 @@ def plot_coverage(found: pd.DataFrame, level: float, target: tuple[float, float]
     """Share of simulated surfaces whose interval holds the truth, with its own sampling error."""
     scenarios = list(dict.fromkeys(found["scenario"]))
     names = list(dict.fromkeys(found["quantity"]))
-    figure, axes = _grid(
+    figure, axes = panel_grid(
         len(scenarios), narrow, len(scenarios), 1, 2.9 if not narrow else 2.5, sharex=True
     )
     for number, (axis, scenario) in enumerate(zip(axes, scenarios)):
@@ -464,7 +444,7 @@ def plot_dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=
     }
     ratios = [2.6, 1.3]
     options = {"height_ratios": ratios * len(logs) if narrow else ratios}
-    figure, axes = _grid(
+    figure, axes = panel_grid(
         2 * len(logs), narrow, len(logs), 1, 2.15 if not narrow else 1.75, gridspec_kw=options
     )
     axes = np.reshape(axes, (len(logs), 2) if narrow else (2, len(logs)))
@@ -485,7 +465,7 @@ def plot_dropout_and_size(surfaces: pd.DataFrame, changes: pd.DataFrame, narrow=
                 solid_capstyle="round",
                 label=label,
             )
-        _log_axis(curves, list(line.index))
+        set_log_axis(curves, list(line.index))
         curves.yaxis.set_major_locator(MaxNLocator(5))
         curves.set_title(log)
         curves.set_xlabel("embedding dimension d")
@@ -518,7 +498,7 @@ def plot_read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, nar
     view: a `points.View`; surface: n_layers, d_emb, value of its dots; panel: the `points.Panel`
     of the PDF, or None; found: pixel_residual_pt and, if known, next_pt, a row a dot.
     """
-    figure, (axis, right) = _grid(2, narrow, 2, 1, 3.6)
+    figure, (axis, right) = panel_grid(2, narrow, 2, 1, 3.6)
     axis.set_aspect("equal")
     axis.set_axis_off()
     for line in panel.lines if panel else ():
@@ -544,7 +524,7 @@ def plot_read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, nar
         axis.plot(*view.project(wall).T, color=BLUE, lw=1)
     for n, d, value in surface[["n_layers", "d_emb", "value"]].to_numpy():
         axis.plot(*view.project([(n, d, v0), (n, d, v1)]).T, color=ORANGE, lw=0.7)
-        axis.plot(*view.project((n, d, value)), "o", ms=3.5, color=RED)
+        axis.plot(*view.project((n, d, value)), "o", ms=3.5, color=VERMILLION)
     for n in (surface["n_layers"].min(), surface["n_layers"].max()):
         axis.annotate(
             f"N {n:g}",
@@ -565,7 +545,7 @@ def plot_read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, nar
             fontsize=8,
         )
     styles = [("#bbbbbb", 3, "o", "as in the PDF")] * bool(panel) + [(BLUE, 1, "", "our view")]
-    styles += [(ORANGE, 1, "", "a cell (N, d)"), (RED, 0, "o", "cell and value")]
+    styles += [(ORANGE, 1, "", "a cell (N, d)"), (VERMILLION, 0, "o", "cell and value")]
     marks = [
         plt.Line2D(
             [], [], color=colour, lw=width, marker=marker, ms=2 * width + 1 if width > 1 else 3.5
@@ -608,7 +588,7 @@ def plot_read_panel(view, surface: pd.DataFrame, panel, found: pd.DataFrame, nar
 
 def log_colours(logs) -> dict[str, tuple]:
     """A colour and a dash for each log, the same in every figure: the synthetic log is black."""
-    colours = [BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY]
+    colours = [BLUE, ORANGE, GREEN, VERMILLION, "#56B4E9", "#CC79A7", "#8C6D1F", GREY]
     dashes = ["-", (0, (5, 1.5)), (0, (1.5, 1))]
     others = sorted(set(logs) - {"synthetic"})
     styles = {log: (colours[i % 8], dashes[i // 8 % 3]) for i, log in enumerate(others)}
@@ -625,7 +605,7 @@ def plot_log_shapes(curves: pd.DataFrame, narrow=False):
         "popularity": ("rank of the item", "share of interactions"),
         "repeats": ("place in the history", "share that are repeats"),
     }
-    figure, axes = _grid(3, narrow, 3, 1, 2.9 if not narrow else 2.5)
+    figure, axes = panel_grid(3, narrow, 3, 1, 2.9 if not narrow else 2.5)
     styles = log_colours(curves["log"])
     for axis, (curve, (across, up)) in zip(axes, labels.items()):
         for log, rows in curves[curves["curve"] == curve].groupby("log"):
@@ -657,7 +637,7 @@ def plot_process_truth(truths: pd.DataFrame, narrow=False):
 
     truths: columns noise, repeat, entropy_rate, hit_rate; a line for each value of repeat.
     """
-    figure, axes = _grid(2, narrow, 2, 1, 2.6)
+    figure, axes = panel_grid(2, narrow, 2, 1, 2.6)
     for i, (repeat, rows) in enumerate(truths.groupby("repeat")):
         for axis, column in zip(axes, ("entropy_rate", "hit_rate")):
             axis.plot(
@@ -679,7 +659,7 @@ def plot_apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=Fals
 
     curves: columns log, length, apen; formula: length, apen.
     """
-    figure, (axis,) = _grid(1, narrow, 1, 1, 3.2)
+    figure, (axis,) = panel_grid(1, narrow, 1, 1, 3.2)
     styles = log_colours(curves["log"])
     axis.axhline(0, color=GREY, lw=0.8)
     for log, rows in curves.groupby("log"):
@@ -708,7 +688,7 @@ def plot_apen_by_length(curves: pd.DataFrame, formula: pd.DataFrame, narrow=Fals
 def plot_sensitivity(rows: pd.DataFrame, narrow=False):
     """The paper's ApEn (mean of absolute values) against L, a line for each m, a panel a log."""
     logs = list(dict.fromkeys(rows["log"]))
-    figure, axes = _grid(len(logs), narrow, 3, 2, 1.7)
+    figure, axes = panel_grid(len(logs), narrow, 3, 2, 1.7)
     orders = sorted(set(rows["m"]))
     for axis, log in zip(axes, logs):
         for i, m in enumerate(orders):
@@ -722,7 +702,7 @@ def plot_sensitivity(rows: pd.DataFrame, narrow=False):
                 color=SEQUENCE(0.2 + 0.22 * i),
                 label=f"m = {m}",
             )
-        _log_axis(axis, sorted(set(rows["last"])))
+        set_log_axis(axis, sorted(set(rows["last"])))
         axis.set_title(log, fontsize=8)
         axis.set_ylim(0, None)
         axis.tick_params(labelsize=7)
@@ -742,13 +722,13 @@ def plot_estimator_bias(rows: pd.DataFrame, truth: float, narrow=False):
 
     rows: columns tokens, measure, value.
     """
-    figure, (axis,) = _grid(1, narrow, 1, 1, 3.2)
+    figure, (axis,) = panel_grid(1, narrow, 1, 1, 3.2)
     styles = {"plug-in": "--", "corrected": "-"}
     colours = {
         "m = 1": BLUE,
         "m = 2": ORANGE,
         "Lempel-Ziv by user": GREEN,
-        "ApEn by user, absolute": RED,
+        "ApEn by user, absolute": VERMILLION,
     }
     axis.axhline(truth, color="black", lw=1.2, ls=":", label="entropy rate")
     for measure, line in rows.groupby("measure", sort=False):
@@ -780,7 +760,7 @@ def plot_perturbation_table(changes: pd.DataFrame, columns, narrow=False):
     spread = changes.pivot(index="intervention", columns="measure", values="sd")
     order = list(dict.fromkeys(changes["intervention"]))
     table, spread = (t.loc[order, list(columns)].to_numpy(float) for t in (table, spread))
-    figure, (axis,) = _grid(1, narrow, 1, 1, 3.9 if not narrow else 4.6)
+    figure, (axis,) = panel_grid(1, narrow, 1, 1, 3.9 if not narrow else 4.6)
     size = 6 if narrow else 8
     axis.imshow(np.clip(table, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
     for (i, j), change in np.ndenumerate(table):
@@ -819,7 +799,7 @@ def plot_perturbation_table(changes: pd.DataFrame, columns, narrow=False):
 
 def plot_published_rows(rows: pd.DataFrame, narrow=False):
     """Published and measured NDCG@10, a line a row; columns name, published_ndcg, measured_ndcg, se_ndcg."""
-    figure, (axis,) = _grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
+    figure, (axis,) = panel_grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
     place = np.arange(len(rows))[::-1]
     axis.errorbar(
         rows["measured_ndcg"],
@@ -866,7 +846,9 @@ def plot_surfaces(
     laws whose curves are drawn instead of lines from dot to dot.
     """
     logs = list(dict.fromkeys(cells["log"]))
-    figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 3.0 if len(logs) == 1 else 2.5)
+    figure, axes = panel_grid(
+        len(logs), narrow, min(3, len(logs)), 1, 3.0 if len(logs) == 1 else 2.5
+    )
     depths, dashes = sorted(cells["n_layers"].unique()), [":", "--", "-."]
     for axis, log in zip(axes, logs):
         here = cells[cells["log"] == log]
@@ -897,7 +879,7 @@ def plot_surfaces(
             dashes, lines.loc[lines["log"] == log, ["label", metric]].itertuples(index=False)
         ):
             axis.axhline(value, color="black", lw=1, ls=dash, label=label)
-        _log_axis(axis, sorted(here["d_emb"].unique()))
+        set_log_axis(axis, sorted(here["d_emb"].unique()))
         axis.set_ylim(
             *((0.8 * here[metric].min(), 1.15 * here[metric].max()) if fits else (0, None))
         )
@@ -928,7 +910,7 @@ def plot_beside_paper(cells: pd.DataFrame, metric: str, narrow=False):
         if cells["published"].notna().any()
         else [("trained here, all items ranked", "value", cells["sd"])]
     )
-    figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
+    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
     widths = sorted(cells["d_emb"].unique())
     for axis, (title, column, sd) in zip(axes, panels):
         for d, rows in cells.groupby("d_emb"):
@@ -960,11 +942,11 @@ def plot_beside_paper(cells: pd.DataFrame, metric: str, narrow=False):
 def plot_cost_check(found: pd.DataFrame, narrow=False):
     """Seconds of runs as predicted from other runs against those measured; columns of `costs.held_out` and sweep."""
     columns = {"epochs as predicted": "predicted", "epochs known": "predicted, epochs known"}
-    figure, axes = _grid(2, narrow, 2, 1, 3.0)
+    figure, axes = panel_grid(2, narrow, 2, 1, 3.0)
     colours = dict(
         zip(
             dict.fromkeys(found["sweep"]),
-            (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY),
+            (BLUE, ORANGE, GREEN, VERMILLION, "#56B4E9", "#CC79A7", "#8C6D1F", GREY),
         )
     )
     ends = found["seconds"].min() / 1.5, found["seconds"].max() * 1.5
@@ -1006,7 +988,7 @@ def plot_growth(rows: pd.DataFrame, narrow=False):
         "max_seq_len": "length L",
         "n_items": "items",
     }
-    figure, axes = _grid(4, narrow, 4, 2, 2.6, sharey=True)
+    figure, axes = panel_grid(4, narrow, 4, 2, 2.6, sharey=True)
     colours = {"sasrec": BLUE, "llama": ORANGE}
     for axis, (size, label) in zip(axes, sizes.items()):
         axis.axhspan(1 / 1.3, 1.3, color="#eeeeee", lw=0)
@@ -1026,7 +1008,7 @@ def plot_growth(rows: pd.DataFrame, narrow=False):
                 color=colour,
                 label=f"{backbone}, over {word}",
             )
-        _log_axis(
+        set_log_axis(
             axis,
             sorted(rows.loc[rows["grows"] == size, size].unique())[
                 :: 2 if size == "n_items" else 1
@@ -1051,7 +1033,7 @@ def plot_growth(rows: pd.DataFrame, narrow=False):
 def plot_marginal_gains(changes: pd.DataFrame, narrow=False):
     """What each step to a larger N or d changes, in per cent, with its interval: a panel a log; columns of `evidence.marginal_gains`."""
     logs = list(dict.fromkeys(changes["log"]))
-    figure, axes = _grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
+    figure, axes = panel_grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
     colours, names = (
         {"n_layers": BLUE, "d_emb": ORANGE},
         {"n_layers": "layers N", "d_emb": "dimension d"},
@@ -1097,8 +1079,8 @@ def plot_predictions(found: pd.DataFrame, chosen, metric: str, narrow=False):
     found: of `evidence.score_predictions`; chosen: laws to show. A panel a surface.
     """
     names = list(dict.fromkeys(found["dataset"]))
-    figure, axes = _grid(len(names), narrow, 2, 1, 2.3)
-    colours = dict(zip(chosen, (ORANGE, BLUE, GREEN, RED)))
+    figure, axes = panel_grid(len(names), narrow, 2, 1, 2.3)
+    colours = dict(zip(chosen, (ORANGE, BLUE, GREEN, VERMILLION)))
     for axis, name in zip(axes, names):
         here = found[found["dataset"] == name]
         cells = list(dict.fromkeys(zip(here["n_layers"], here["d_emb"])))
@@ -1150,7 +1132,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow=False):
     """Of all surfaces and budgets, the share in which each rule's choice is within one noise unit of the best, and its mean regret; columns rule, as good, regret (%), and the
     same with ", kept": where a law is asked only for what was not measured.
     """
-    figure, axes = _grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
+    figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
     for axis, column, label in zip(
         axes, ("as good", "regret"), ("as good as the best, %", "mean regret, %")
@@ -1183,7 +1165,7 @@ def plot_answer(
     panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]], paper: set[str], narrow=False
 ):
     """The findings in one figure: a panel a question, with what is told (columns label, mean, low, high), where a dashed line stands, and what the axis tells and which way is better; what the paper says in orange."""
-    figure, axes = _grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
+    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
     for axis, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
         rows = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(rows.itertuples()):
@@ -1233,13 +1215,13 @@ def plot_data_measures(table: pd.DataFrame, narrow=False):
     splits = {"intervention": "an intervention left out", "log": "a log left out"}
     splits = {split: label for split, label in splits.items() if f"edge {split}" in table}
     shown = table[table["candidate"] != "tokens"].sort_values(f"edge {list(splits)[-1]}")
-    figure, axes = _grid(len(splits), narrow, 2, 1, 4.4, sharey=not narrow)
+    figure, axes = panel_grid(len(splits), narrow, 2, 1, 4.4, sharey=not narrow)
     place, floor = np.arange(len(shown)), -60.0
     for axis, (split, label) in zip(axes, splits.items()):
         edge, low, high = (
             100 * shown[f"{name} {split}"].to_numpy() for name in ("edge", "low", "high")
         )
-        sure = np.where(low > 0, GREEN, np.where(high < 0, RED, GREY))
+        sure = np.where(low > 0, GREEN, np.where(high < 0, VERMILLION, GREY))
         for y, x, left, right, colour in zip(place, edge, low, high, sure):
             axis.plot([max(left, floor), max(right, floor)], [y, y], color=colour, lw=1.4)
             axis.plot(max(x, floor), y, "o" if x >= floor else "<", ms=5, color=colour)
@@ -1254,11 +1236,11 @@ def plot_data_measures(table: pd.DataFrame, narrow=False):
 
 def plot_against_changes(found: pd.DataFrame, chosen: Mapping[str, np.ndarray], narrow=False):
     """What the metric changed (per cent) against what each chosen candidate for D′ changed (per cent); a colour an intervention, a mark a log."""
-    figure, axes = _grid(len(chosen), narrow, 2, 1, 2.7, sharey=True)
+    figure, axes = panel_grid(len(chosen), narrow, 2, 1, 2.7, sharey=True)
     colours = dict(
         zip(
             dict.fromkeys(found["intervention"]),
-            (BLUE, ORANGE, GREEN, RED, "#56B4E9", "#CC79A7", "#8C6D1F", GREY, "black"),
+            (BLUE, ORANGE, GREEN, VERMILLION, "#56B4E9", "#CC79A7", "#8C6D1F", GREY, "black"),
         )
     )
     marks = dict(zip(dict.fromkeys(found["log"]), "oD^sv*"))
@@ -1295,7 +1277,7 @@ def plot_controls(rows: pd.DataFrame, metric: str, narrow=False):
 
     rows: kind (size or rate), x, metric, best (nan where it is not known for the metric).
     """
-    figure, axes = _grid(2, narrow, 2, 1, 2.7)
+    figure, axes = panel_grid(2, narrow, 2, 1, 2.7)
     for axis, kind, label in zip(
         axes, ("size", "rate"), ("users, at one entropy rate", "entropy rate (nats), at one size")
     ):
@@ -1305,7 +1287,7 @@ def plot_controls(rows: pd.DataFrame, metric: str, narrow=False):
         axis.plot(means.index, means[metric], "-", color=BLUE, label="trained")
         axis.plot(means.index, means["best"], ":", color="black", label="best possible")
         if kind == "size":
-            _log_axis(axis, list(means.index))
+            set_log_axis(axis, list(means.index))
         axis.set_xlabel(label)
         axis.set_ylim(0, None)
     axes[0].set_ylabel(metric)
@@ -1318,7 +1300,7 @@ def plot_controls(rows: pd.DataFrame, metric: str, narrow=False):
 def plot_transfer_errors(errors: pd.DataFrame, floor: Mapping[str, float], narrow=False):
     """Error on the cells left against the runs of the target that were used, a panel a target; columns target, runs, rule, ape; floor: what noise alone gives."""
     targets = list(dict.fromkeys(errors["target"]))
-    figure, axes = _grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
+    figure, axes = panel_grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
     colours = dict(zip(dict.fromkeys(errors["rule"]), (BLUE, GREY, ORANGE)))
     for axis, target in zip(axes, targets):
         for rule, rows in errors[errors["target"] == target].groupby("rule", sort=False):
@@ -1344,100 +1326,3 @@ def plot_transfer_errors(errors: pd.DataFrame, floor: Mapping[str, float], narro
 
 
 # ---------------------------------------------------------------- the report on a log
-
-
-def plot_outlook(
-    one: Mapping, best: Mapping, metric: str, later: pd.DataFrame | None = None, narrow=False
-):
-    """What is expected of a metric along the dimension, the layers and the data, the others as in the best configuration: median and interval for one
-    run, shaded beyond what was run; dots are runs, grey where the other sizes differ. one: of `report.draw_conclusions`, that metric; best: n_layers and d_emb; later: runs that came after,
-    columns n_layers, d_emb and the metric.
-    """
-    runs = pd.DataFrame(one["measured"])
-    axes_of = {
-        "d_emb": ("dimension d", "d_emb"),
-        "n_layers": ("layers N", "n_layers"),
-        "tokens": ("data, times what there is", "data"),
-    }
-    figure, axes = _grid(3, narrow, 3, 1, 2.4, sharey=not narrow)
-    for axis, (name, (label, column)) in zip(axes, axes_of.items()):
-        curve = {key: np.array(values) for key, values in one["curves"][name].items()}
-        held = {"n_layers": best["n_layers"], "d_emb": best["d_emb"], "data": 1.0}
-        alike = np.logical_and.reduce(
-            [runs[other] == value for other, value in held.items() if other != column]
-        )
-        here, others = runs[alike], runs[~alike]
-        axis.axvspan(runs[column].max(), curve["x"].max(), color=GREY, alpha=0.12, lw=0)
-        axis.fill_between(
-            curve["x"],
-            curve["low"],
-            curve["high"],
-            color=BLUE,
-            alpha=0.2,
-            lw=0,
-            label="interval for one run",
-        )
-        axis.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
-        axis.plot(
-            others[column],
-            others["value"],
-            "o",
-            ms=3,
-            color=GREY,
-            mfc="none",
-            mew=0.8,
-            alpha=0.8,
-            label="run of other sizes",
-        )
-        axis.plot(here[column], here["value"], "o", ms=5, color=ORANGE, mew=0, label="run")
-        if later is not None and name in families.AXES:
-            other = next(one for one in families.AXES if one != name)
-            along = later[later[other] == best[other]]
-            axis.plot(
-                along[name], along[metric], "D", ms=5, color="black", mfc="none", label="came later"
-            )
-        _log_axis(
-            axis,
-            [0.25, 0.5, 1, 2, 4]
-            if column == "data"
-            else sorted({*runs[column], *(runs[column].max() * np.array([2, 4]))}),
-        )
-        axis.set_xlabel(label)
-        axis.set_ylim(0, 1.25 * max(runs["value"].max(), curve["predicted"].max()))
-    axes[0].set_ylabel(metric)
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside upper center",
-        ncols=2 if narrow else 5,
-        fontsize=8,
-    )
-    return figure
-
-
-def plot_doublings(by_metric: Mapping[str, Mapping], narrow=False):
-    """What doubling the dimension, the layers and the data brings, in per cent, with intervals; by metric, `plot_doublings` of `report.draw_conclusions`."""
-    figure, (axis,) = _grid(1, narrow, 1, 1, 1.9)
-    names = {"tokens": "data", "n_layers": "layers N", "d_emb": "dimension d"}
-    for place, (colour, (metric, gains)) in zip(
-        (0.12, -0.12), zip((BLUE, ORANGE), by_metric.items())
-    ):
-        change, low, high = (
-            np.array([gains[name][key] for name in names]) for key in ("change", "low", "high")
-        )
-        axis.errorbar(
-            change,
-            np.arange(3) + place,
-            xerr=[change - low, high - change],
-            fmt="o",
-            ms=5,
-            capsize=2,
-            lw=1.4,
-            color=colour,
-            label=metric,
-        )
-    axis.axvline(0, color="black", lw=0.8)
-    axis.set_yticks(range(3), names.values())
-    axis.set_ylim(-0.5, 2.5)
-    axis.set_xlabel("change by doubling, per cent")
-    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
-    return figure
