@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw.study.analysis import evidence
+from perflaw.study.analysis import study_runs
 from perflaw.study.explorer import explorer
 from perflaw.study.paper import published
 
@@ -56,7 +56,7 @@ def main():
         ),
     )
     options = parser.parse_args()
-    runs = evidence.load_study_runs()
+    runs = study_runs.load_study_runs()
     table = pd.concat(
         [explorer.published_surfaces(published.load_surfaces()), explorer.explorer_surfaces(runs)],
         ignore_index=True,

@@ -17,11 +17,11 @@ import pandas as pd
 
 from perflaw.laws import families
 from perflaw.models.sweeps import runner
-from perflaw.study.analysis import evidence
+from perflaw.study.analysis import extrapolation, study_runs
 
 DATA = Path(__file__).parent.parent / "data"
 SMALL = {
-    "survey": evidence.SMALL_GRID,
+    "survey": extrapolation.SMALL_GRID,
     "paper": (12, 75),
 }  # N and d up to which a grid is its small half
 
@@ -32,7 +32,7 @@ def main(folder, grid="survey"):
         [runner.load_runs(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
         ignore_index=True,
     )
-    table = evidence.mean_surfaces(runner.filter_runs(runs, runner.read_grid(grid)["settings"]))
+    table = study_runs.mean_surfaces(runner.filter_runs(runs, runner.read_grid(grid)["settings"]))
     cells = pd.DataFrame(
         sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand_grid(grid)}),
         columns=list(families.AXES),
@@ -51,9 +51,9 @@ def main(folder, grid="survey"):
     ]
     if new.empty:
         sys.exit("no surface has its small half, and no predictions yet")
-    before = evidence.mean_surfaces(evidence.load_survey_runs())
-    before = before[before["dataset"].isin(known) & is_small(before, evidence.SMALL_GRID)]
-    found = evidence.extrapolate(pd.concat([before, new]), cells[~is_small(cells)])
+    before = study_runs.mean_surfaces(study_runs.load_survey_runs())
+    before = before[before["dataset"].isin(known) & is_small(before, extrapolation.SMALL_GRID)]
+    found = extrapolation.extrapolate(pd.concat([before, new]), cells[~is_small(cells)])
     found = found[found["dataset"].isin(new["dataset"])].assign(
         written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     )

@@ -7,7 +7,16 @@ import pytest
 from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.models.sweeps import runner
-from perflaw.study.analysis import evidence
+from perflaw.study.analysis import (
+    data_size,
+    extrapolation,
+    regularisation,
+    seed_noise,
+    selection,
+    split_comparison,
+    study_runs,
+    transfer,
+)
 
 
 def drawn(sigma, n_seeds=40, seed=0):
@@ -30,7 +39,7 @@ def drawn(sigma, n_seeds=40, seed=0):
 
 
 def test_noise_is_recovered():
-    assert evidence.seed_sd_by_log(runner.aggregate_seeds(drawn(0.05)))["drawn"] == pytest.approx(
+    assert seed_noise.seed_sd_by_log(runner.aggregate_seeds(drawn(0.05)))["drawn"] == pytest.approx(
         5, rel=0.06
     )
 
@@ -45,7 +54,7 @@ def test_steps_are_recovered_and_their_errors_are_right():
     }
     off = []
     for seed in range(60):
-        found = evidence.marginal_gains(runner.aggregate_seeds(drawn(0.03, 3, seed)), level=0.9)
+        found = seed_noise.marginal_gains(runner.aggregate_seeds(drawn(0.03, 3, seed)), level=0.9)
         known = np.array(
             [truth[axis, larger] for axis, larger in zip(found["axis"], found["larger"])]
         )
@@ -59,27 +68,27 @@ def test_steps_are_recovered_and_their_errors_are_right():
 def test_cells_without_both_ends_are_left_out():
     runs = drawn(0.02, 2)
     runs = runs[~((runs["n_layers"] == 4) & (runs["d_emb"] > 8))]
-    found = evidence.marginal_gains(runner.aggregate_seeds(runs))
+    found = seed_noise.marginal_gains(runner.aggregate_seeds(runs))
     assert found.query("axis == 'n_layers' and larger == 4")["pairs"].item() == 1
 
 
 def test_without_seeds_there_is_no_noise():
     with pytest.raises(InputError, match="no cell of drawn was run with two seeds"):
-        evidence.marginal_gains(runner.aggregate_seeds(drawn(0.02, 1)))
+        seed_noise.marginal_gains(runner.aggregate_seeds(drawn(0.02, 1)))
 
 
 def test_a_level_must_be_one():
     with pytest.raises(InputError, match="level"):
-        evidence.marginal_gains(runner.aggregate_seeds(drawn(0.02, 2)), level=90)
+        seed_noise.marginal_gains(runner.aggregate_seeds(drawn(0.02, 2)), level=90)
 
 
 def test_what_holds_under_one_split_is_asked_of_the_other():
     by_user = swept(("sasrec",), seeds=3)
     by_time = by_user[by_user["d_emb"] < 64].assign(split="global time")
     by_time["NDCG@10"] *= np.where((by_time["n_layers"] == 1) & (by_time["d_emb"] == 8), 2.0, 0.8)
-    table = evidence.mean_surfaces(pd.concat([by_user, by_time], ignore_index=True))
+    table = study_runs.mean_surfaces(pd.concat([by_user, by_time], ignore_index=True))
     found = (
-        evidence.compare_splits(table, "NDCG@10", pd.Series(3.0, table["dataset"].unique()))
+        split_comparison.compare_splits(table, "NDCG@10", pd.Series(3.0, table["dataset"].unique()))
         .set_index("log")
         .loc["a"]
     )
@@ -101,7 +110,7 @@ def test_what_holds_under_one_split_is_asked_of_the_other():
     assert found["correlation"] == pytest.approx(
         0.5
     )  # of eleven cells in one order the last comes first: 1 - 6 · 110 / (11 · 120)
-    assert evidence.compare_splits(
+    assert split_comparison.compare_splits(
         table[table["split"] == "global time"], "NDCG@10", pd.Series(3.0, table["dataset"].unique())
     ).empty
 
@@ -162,7 +171,7 @@ def test_surfaces_have_names_and_leave_out_what_is_no_surface():
     runs.loc[0, "truncate"] = 10
     runs.loc[1, "shared_layers"] = True
     runs.loc[2, "NDCG@10"] = np.nan
-    table = evidence.mean_surfaces(runs)
+    table = study_runs.mean_surfaces(runs)
     assert list(dict.fromkeys(table["dataset"])) == ["a", "a, llama", "b", "b, llama"]
     first = table[(table["dataset"] == "a") & (table["metric"] == "NDCG@10")].set_index(
         ["n_layers", "d_emb"]
@@ -173,25 +182,25 @@ def test_surfaces_have_names_and_leave_out_what_is_no_surface():
         and first.loc[(1, 32), "seeds"] == 2
     )
     assert (
-        evidence.mean_surfaces(runs.assign(split="global time", loss="softmax"))["dataset"].iloc[0]
+        study_runs.mean_surfaces(runs.assign(split="global time", loss="softmax"))["dataset"].iloc[0]
         == "a, global time, softmax"
     )
     runs.loc[5, "dropout"] = 0.5
     with pytest.raises(InputError, match="runs on a differ in dropout"):
-        evidence.mean_surfaces(runs)
+        study_runs.mean_surfaces(runs)
 
 
 def test_laws_foretell_a_surface_that_they_hold_and_their_intervals_cover():
     covered, errors = [], []
     for seed in range(6):
-        small, large = halves(evidence.mean_surfaces(swept(sigma=0.02, seed=seed)))
-        told = evidence.extrapolate(small, large.drop_duplicates(["n_layers", "d_emb"]), level=0.9)
-        found = evidence.score_predictions(told, large, pd.Series(2.0, large["dataset"].unique()))
+        small, large = halves(study_runs.mean_surfaces(swept(sigma=0.02, seed=seed)))
+        told = extrapolation.extrapolate(small, large.drop_duplicates(["n_layers", "d_emb"]), level=0.9)
+        found = extrapolation.score_predictions(told, large, pd.Series(2.0, large["dataset"].unique()))
         joint = found[found["law"] == "joint law"]
         covered.append(found.loc[found["law"] == "log-quadratic", "covered"].mean())
         errors.append(joint["ape"].mean())
         assert set(told["law"]) == {
-            *evidence.EXTRAPOLATED_LAWS,
+            *extrapolation.EXTRAPOLATED_LAWS,
             "joint law",
         } and not told.isna().any(axis=None)
         assert np.allclose(found["noises"], found["ape"] / (2 / np.sqrt(2)))
@@ -199,8 +208,8 @@ def test_laws_foretell_a_surface_that_they_hold_and_their_intervals_cover():
 
 
 def test_a_law_that_the_values_do_not_determine_says_nothing():
-    small, large = halves(evidence.mean_surfaces(swept(sigma=0.01)))
-    told = evidence.extrapolate(small[small["n_layers"] <= 2], large.head(3))
+    small, large = halves(study_runs.mean_surfaces(swept(sigma=0.01)))
+    told = extrapolation.extrapolate(small[small["n_layers"] <= 2], large.head(3))
     assert "log-linear" in set(told["law"]) and not {
         "sum of powers",
         "Performance Law, k = 2",
@@ -208,9 +217,9 @@ def test_a_law_that_the_values_do_not_determine_says_nothing():
 
 
 def test_choices_know_the_best_and_keep_to_the_budget():
-    table = evidence.mean_surfaces(swept(sigma=0.0001))
-    noise = evidence.seed_sd_by_surface(table)
-    found = evidence.selection_regret(table, "NDCG@10", noise, budgets=(1.0, 0.5))
+    table = study_runs.mean_surfaces(swept(sigma=0.0001))
+    noise = seed_noise.seed_sd_by_surface(table)
+    found = selection.selection_regret(table, "NDCG@10", noise, budgets=(1.0, 0.5))
     whole = found[(found["of"] == "parameters") & (found["budget"] == 1.0)].set_index(
         ["dataset", "rule"]
     )
@@ -228,15 +237,15 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     ) == (6, 64)
     assert (found["regret"] >= 0).all() and (found["noises"] >= 0).all()
     assert (whole.xs("best seen", level="rule")["n_layers"] <= 3).all()
-    kept = evidence.selection_regret(
+    kept = selection.selection_regret(
         table, "NDCG@10", noise, budgets=(1.0,), small=(1, 8), kept=True
     )
-    assert not set(kept["rule"]) & set(evidence.EXTRAPOLATED_LAWS)  # one cell determines no law
+    assert not set(kept["rule"]) & set(extrapolation.EXTRAPOLATED_LAWS)  # one cell determines no law
     mixed = table.assign(
         value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"])
     )
     _bare, kept = (
-        evidence.selection_regret(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query(
+        selection.selection_regret(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query(
             "rule == 'log-linear'"
         )
         for kept in (False, True)
@@ -244,18 +253,18 @@ def test_choices_know_the_best_and_keep_to_the_budget():
     assert (
         (kept["d_emb"] == 8).all() and (kept["n_layers"] == 1).all() and (kept["regret"] == 0).all()
     )  # measured, and never doubted
-    wide = evidence.selection_regret(
+    wide = selection.selection_regret(
         table, "NDCG@10", noise, pd.Series(5.0, noise.index), budgets=(1.0, 0.5)
     )
     assert wide["regret"].equals(found["regret"]) and (wide["noises"] <= found["noises"]).all()
     assert wide["noises"].max() == pytest.approx(
-        wide["regret"].max() / (5 * np.sqrt(2 * (1 - evidence.SHARED_USER_CORRELATION))), rel=1e-3
+        wide["regret"].max() / (5 * np.sqrt(2 * (1 - selection.SHARED_USER_CORRELATION))), rel=1e-3
     )  # next to no noise between seeds
     lucky = table.assign(validation=table["value"]).assign(
         value=lambda rows: rows["value"].where(rows["d_emb"] != 8, 9.0)
     )  # on test alone
     assert (
-        evidence.selection_regret(lucky, "NDCG@10", noise, budgets=(1.0,)).query(
+        selection.selection_regret(lucky, "NDCG@10", noise, budgets=(1.0,)).query(
             "rule == 'best seen'"
         )["d_emb"]
         > 8
@@ -268,12 +277,12 @@ def test_choices_know_the_best_and_keep_to_the_budget():
 
 def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is_nothing_else():
     """Of m equal cells, one deviation each, the named one is within √2 of the best with the chance that m - 1 others are below it by no more."""
-    table = evidence.mean_surfaces(swept(sigma=0.0001))
-    noise = evidence.seed_sd_by_surface(table)
-    sure = evidence.oracle_success_rate(table, "NDCG@10", noise, budgets=(1.0, 0.5), draws=200)
+    table = study_runs.mean_surfaces(swept(sigma=0.0001))
+    noise = seed_noise.seed_sd_by_surface(table)
+    sure = selection.oracle_success_rate(table, "NDCG@10", noise, budgets=(1.0, 0.5), draws=200)
     assert len(sure) == 4 * 3 and (sure[["smooth", "rough"]] > 99).all(axis=None)
     flat = table.assign(value=0.2 * (1 + 1e-9 * np.arange(len(table))))
-    found = evidence.oracle_success_rate(
+    found = selection.oracle_success_rate(
         flat, "NDCG@10", pd.Series(1.0, noise.index), budgets=(1.0,), draws=4000
     )
     cells = flat[flat["metric"] == "NDCG@10"].groupby("dataset")["seeds"].agg(["size", "nunique"])
@@ -293,7 +302,7 @@ def test_rules_are_summed_up_with_and_without_a_budget():
             "regret": [0.0, 4.0, 2.0, 1.0, 7.0, 7.0],
         }
     )
-    found = evidence.summarise_by_rule(told).set_index("rule")
+    found = selection.summarise_by_rule(told).set_index("rule")
     assert found.loc["a"].tolist() == pytest.approx([200 / 3, 3, 7, 100, 0]) and found.loc[
         "b"
     ].tolist() == pytest.approx([100 / 3, 4, 7, 0, 4])
@@ -312,7 +321,7 @@ def test_predictions_are_judged_in_noise_units_and_by_law():
     found = pd.DataFrame(
         told | {"ape": [4.0, 8.0, 2.0, 6.1], "unit": 3.0, "noises": [4 / 3, 8 / 3, 2 / 3, 2.0]}
     )
-    cells, means = evidence.summarise_by_law(found, pd.Series({"a": 2.6}))
+    cells, means = extrapolation.summarise_by_law(found, pd.Series({"a": 2.6}))
     assert cells["allowed"].to_numpy() == pytest.approx(1.5 * np.hypot(3.0, 2.6)) and cells[
         "within"
     ].tolist() == [True, False, True, False]
@@ -325,7 +334,7 @@ def test_predictions_are_judged_in_noise_units_and_by_law():
         np.array([[50, 50, 20], [50, 100, 20]])
     )
     assert (
-        evidence.summarise_by_law(found, pd.Series({"a": 0.0}))[0]["allowed"].tolist() == [4.5] * 4
+        extrapolation.summarise_by_law(found, pd.Series({"a": 0.0}))[0]["allowed"].tolist() == [4.5] * 4
     )
 
 
@@ -334,7 +343,7 @@ def test_a_surface_is_dated_by_its_first_large_model():
         finished=[f"2026-01-01T{i // 60:02}:{i % 60:02}Z" for i in range(len(swept()))]
     )
     large = runs[(runs["n_layers"] > 3) | (runs["d_emb"] > 32)]
-    found = evidence.first_large_run(runs)
+    found = extrapolation.first_large_run(runs)
     assert set(found.index) == {"a", "a, llama", "b", "b, llama"}
     assert (
         found["a, llama"]
@@ -358,7 +367,7 @@ def test_a_law_that_says_twice_what_comes_is_believed_by_half():
                         "value": 0.2 * np.exp(change if dataset != "d" else 2 * change),
                     }
                 )
-    found = evidence.shrink_predictions(pd.DataFrame(rows), learn=["a", "b", "c"]).set_index(
+    found = extrapolation.shrink_predictions(pd.DataFrame(rows), learn=["a", "b", "c"]).set_index(
         "dataset"
     )
     assert found["share"].to_numpy() == pytest.approx(0.5) and found["tempered"].to_numpy()[
@@ -368,7 +377,7 @@ def test_a_law_that_says_twice_what_comes_is_believed_by_half():
         found.loc["d", "joint law"] == pytest.approx(0, abs=1e-9) and found.loc["d", "tempered"] > 1
     )
     assert (
-        evidence.shrink_predictions(pd.DataFrame(rows)).set_index("dataset").loc["a", "share"]
+        extrapolation.shrink_predictions(pd.DataFrame(rows)).set_index("dataset").loc["a", "share"]
         > 0.55
     )
 
@@ -383,7 +392,7 @@ def test_means_over_surfaces_have_intervals_that_cover():
                 "ape": np.repeat(random.normal(5, 1, 20), 5),
             }
         )
-        found = evidence.bootstrap_means(values, "law", "ape", seed=seed, draws=500).iloc[0]
+        found = seed_noise.bootstrap_means(values, "law", "ape", seed=seed, draws=500).iloc[0]
         inside.append(found["low"] <= 5 <= found["high"])
         assert found["low"] < found["mean"] < found["high"] and found["mean"] == pytest.approx(
             values["ape"].mean()
@@ -392,8 +401,8 @@ def test_means_over_surfaces_have_intervals_that_cover():
 
 
 def test_a_law_is_carried_to_a_backbone_that_differs_by_a_factor_with_one_run():
-    table = evidence.mean_surfaces(swept())
-    found = evidence.transfer_errors(
+    table = study_runs.mean_surfaces(swept())
+    found = transfer.transfer_errors(
         table, "a", "a, llama", law=families.log_quadratic(), runs=(1, 4), draws=50
     ).set_index(["runs", "rule"])["ape"]
     assert (
@@ -402,7 +411,7 @@ def test_a_law_is_carried_to_a_backbone_that_differs_by_a_factor_with_one_run():
         and (1, "a line of its own") not in found
     )
     with pytest.raises(InputError, match="no surface 'c'"):
-        evidence.transfer_errors(table, "a", "c")
+        transfer.transfer_errors(table, "a", "c")
 
 
 def test_a_whole_log_is_predicted_from_what_decides_it():
@@ -412,13 +421,13 @@ def test_a_whole_log_is_predicted_from_what_decides_it():
     )
     logs["NDCG@10"] = 0.1 * np.exp(0.7 * logs["x"])
     found = (
-        evidence.leave_one_log_out(logs, {"mean of logs": [], "x": ["x"]})
+        transfer.leave_one_log_out(logs, {"mean of logs": [], "x": ["x"]})
         .groupby("candidate")["ape"]
         .mean()
     )
     assert found["x"] < 1e-6 < 10 < found["mean of logs"]
     with pytest.raises(InputError, match="3 logs are too few"):
-        evidence.leave_one_log_out(logs.head(3), {"both": ["x", "other"]})
+        transfer.leave_one_log_out(logs.head(3), {"both": ["x", "other"]})
 
 
 # ---------------------------------------------------------------- regularisation, depth, data
@@ -440,16 +449,16 @@ def test_regularisation_is_chosen_by_validation_and_never_by_test():
                         "NDCG@10": 0.1 if good else 0.2 + dropout,
                     }
                 )
-    told = evidence.tuned_by_size(pd.DataFrame(rows))
+    told = regularisation.tuned_by_size(pd.DataFrame(rows))
     assert (
         list(told["chosen"]) == [0.1, 0.1]
         and list(told["its dropout"]) == [0.0, 0.5]
         and list(told["its rate"]) == [0.001, 0.001]
     )
     assert (
-        list(told["dropout 0.5"]) == [0.7, 0.7] and evidence.decline_from_best(told, "chosen") == 0
+        list(told["dropout 0.5"]) == [0.7, 0.7] and regularisation.decline_from_best(told, "chosen") == 0
     )
-    assert evidence.decline_from_best(told.assign(chosen=[0.2, 0.1]), "chosen") == pytest.approx(
+    assert regularisation.decline_from_best(told.assign(chosen=[0.2, 0.1]), "chosen") == pytest.approx(
         -100 * np.log(2)
     )
 
@@ -459,7 +468,7 @@ def test_depth_compares_cells_that_were_run_both_ways():
     shared = runs[runs["n_layers"] > 1].assign(
         shared_layers=True, **{"NDCG@10": lambda t: 0.9 * t["NDCG@10"]}
     )
-    told = evidence.compare_shared_layers(pd.concat([runs, shared.iloc[::2]]), noise=5.0)
+    told = regularisation.compare_shared_layers(pd.concat([runs, shared.iloc[::2]]), noise=5.0)
     assert (
         np.allclose(told["change"], 100 * np.log(0.9))
         and 1 not in set(told["n_layers"])
@@ -489,7 +498,7 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
     runs = pd.DataFrame(rows).assign(
         **{name: np.nan for name in runner.PERTURBATIONS if name != "sample_users"}
     )
-    found = evidence.fit_with_data(
+    found = data_size.fit_with_data(
         runs, families.sum_of_powers(axes=("n_layers", "d_emb", "tokens")), ("log-loss",)
     )
     row = found.iloc[0]
@@ -502,7 +511,7 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
 
 
 def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
-    kept, study = evidence.load_study_runs(), evidence.load_survey_runs()
+    kept, study = study_runs.load_study_runs(), study_runs.load_survey_runs()
     assert kept["key"].is_unique and not kept["log"].str.startswith("synthetic").any()
     assert (
         study["key"].isin(kept["key"]).all()
@@ -510,7 +519,7 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
         and study["learning_rate"].nunique() == 1
     )
     assert (
-        evidence.select_full_data_runs(study, log="ml-100k", d_emb=32)[list(runner.PERTURBATIONS)]
+        study_runs.select_full_data_runs(study, log="ml-100k", d_emb=32)[list(runner.PERTURBATIONS)]
         .isna()
         .all(axis=None)
     )
@@ -526,7 +535,7 @@ def test_means_over_surfaces_compare_laws_on_the_same_ones():
         ],
         columns=["law", "dataset", "parameters", "r2", "leave-one-out", "largest N", "largest d"],
     )
-    mean, by_law = evidence.mean_over_surfaces(judged)
+    mean, by_law = study_runs.mean_over_surfaces(judged)
     assert by_law.loc["sum of powers", "largest N"] == 2.0 and np.isnan(
         by_law.loc["free", "largest N"]
     )

@@ -13,7 +13,7 @@ import pytest
 
 from perflaw.laws import families, optimum
 from perflaw.models.sweeps import runner
-from perflaw.study.analysis import evidence
+from perflaw.study.analysis import study_runs
 from perflaw.study.explorer import explorer
 from perflaw.study.paper import published
 
@@ -46,7 +46,7 @@ COMPUTED = """
 
 @pytest.fixture(scope="module")
 def runs():
-    return evidence.load_study_runs()
+    return study_runs.load_study_runs()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.study.analysis import data_measures, evidence
+from perflaw.study.analysis import data_measures, study_runs
 
 CONDITIONS = {
     "sample_users": (0.25, 0.5),
@@ -209,7 +209,7 @@ def test_probes_are_laid_beside_the_runs_they_belong_to():
 
 
 def test_trials_are_of_one_model_on_logs_with_enough_kinds():
-    found = data_measures.perturbation_runs(evidence.load_survey_runs())
+    found = data_measures.perturbation_runs(study_runs.load_survey_runs())
     assert found["log"].nunique() >= 3 and all(
         (found[name] == value).all() for name, value in data_measures.MODEL.items()
     )

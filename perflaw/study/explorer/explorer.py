@@ -26,7 +26,7 @@ from perflaw.laws.fitting import Fit
 from perflaw.models.sweeps import runner
 from perflaw.models.training.trainer import Config
 from perflaw.paths import HOME
-from perflaw.study.analysis import evidence
+from perflaw.study.analysis import study_runs
 
 EXPLORER_LAWS = (
     "Performance Law, k = 2",
@@ -64,13 +64,13 @@ def published_surfaces(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def explorer_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
-    """Surfaces of runs (`evidence.load_study_runs`), one row a cell and metric: means over seeds and approximate entropy, to five digits.
+    """Surfaces of runs (`study_runs.load_study_runs`), one row a cell and metric: means over seeds and approximate entropy, to five digits.
 
     A surface is runs on one whole training part that differ in N, d and seed alone, if they have eight cells or more, two values of N and d
-    and three of one, and a run's NDCG@10 is sure to a fifth of itself over users (one standard error). Its name is that of `evidence.mean_surfaces`, with the settings in which it differs from others of that name.
+    and three of one, and a run's NDCG@10 is sure to a fifth of itself over users (one standard error). Its name is that of `study_runs.mean_surfaces`, with the settings in which it differs from others of that name.
     Columns: name, log, metric, own, n_layers, d_emb, value, tokens, apen.
     """
-    whole, parts = evidence.select_full_data_runs(runs), []
+    whole, parts = study_runs.select_full_data_runs(runs), []
     same = [
         "data_hash",
         *(
@@ -85,7 +85,7 @@ def explorer_surfaces(runs: pd.DataFrame, metrics=METRICS) -> pd.DataFrame:
         if _is_grid(here) and (here["NDCG@10 se"] / here["NDCG@10"]).median() < 0.2
     ]
     for here in groups:
-        table = evidence.mean_surfaces(here, metrics)
+        table = study_runs.mean_surfaces(here, metrics)
         told = {
             "log": here["log"].iloc[0],
             "own": True,
@@ -148,7 +148,7 @@ def explorer_errors(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def data_slopes(runs: pd.DataFrame, metrics=METRICS, level: float = 0.9) -> pd.DataFrame:
-    """How a metric grows with tokens, in runs (`evidence.load_study_runs`) on shares of the users, one row a log and metric.
+    """How a metric grows with tokens, in runs (`study_runs.load_study_runs`) on shares of the users, one row a log and metric.
 
     The slope of ln metric on ln tokens by least squares, an intercept for each configuration, over configurations run on two
     shares or more, on logs with three or more. Columns: log, metric, slope, reach (half of its Student interval
