@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from perflaw.errors import InputError
-from perflaw.study.paper import digitize, published
+from perflaw.study.paper import digitize, panel_view, pdf_panels, published
 
 LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 
@@ -50,13 +50,13 @@ def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
 
 def test_a_drawing_is_read_back(tmp_path):
     tables = [known(0), known(1, 0.1), known(2, 5.0)]
-    panels = digitize.read_pdf(draw(tmp_path / "drawn.pdf", tables))
+    panels = pdf_panels.read_pdf(draw(tmp_path / "drawn.pdf", tables))
     assert len(panels) == 3
     for panel, table in zip(panels, tables):
-        view = digitize.calibrate(panel)
+        view = panel_view.calibrate(panel)
         assert view.residuals.max() < 2e-6 and np.abs(view.lines - panel.lines).max() < 2e-6
         assert "Max Sequence Length = 100" in panel.texts
-        found = digitize.locate_dots(panel, view, LAYERS, DIMENSIONS)
+        found = panel_view.locate_dots(panel, view, LAYERS, DIMENSIONS)
         table = table.sort_values(["n_layers", "d_emb"], ignore_index=True)
         assert found[["n_layers", "d_emb"]].equals(table[["n_layers", "d_emb"]])
         assert np.abs(found["read"] - table["value"]).max() < 1e-6 * table["value"].mean() / 100
@@ -67,38 +67,38 @@ def test_a_drawing_is_read_back(tmp_path):
 
 def test_limits_are_those_of_the_axes(tmp_path):
     table = known(3)
-    (panel,) = digitize.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
-    usual = digitize.default_view(table)
-    assert np.allclose(digitize.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "drawn.pdf", [table]))
+    usual = panel_view.default_view(table)
+    assert np.allclose(panel_view.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
     assert usual.lines.shape == (0, 3, 2)
     inside = usual.project(table[["n_layers", "d_emb", "value"]])
-    assert (inside > 0).all() and (inside < digitize.BOX[2:]).all()
+    assert (inside > 0).all() and (inside < panel_view.BOX[2:]).all()
 
 
 def test_dots_that_are_not_the_grid_are_refused(tmp_path):
     table = known(4)
     moved = table.assign(d_emb=table["d_emb"].replace(50, 51))
-    (panel,) = digitize.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
-    view = digitize.calibrate(panel)
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "moved.pdf", [moved]))
+    view = panel_view.calibrate(panel)
     with pytest.raises(
         InputError, match="the 24 dots of a panel are not one on each of the 24 cells"
     ):
-        digitize.locate_dots(panel, view, LAYERS, DIMENSIONS)
-    assert len(digitize.locate_dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
-    (panel,) = digitize.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
+        panel_view.locate_dots(panel, view, LAYERS, DIMENSIONS)
+    assert len(panel_view.locate_dots(panel, view, LAYERS, (25, 51, 75, 100))) == 24
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "fewer.pdf", [table.iloc[1:]]))
     with pytest.raises(InputError, match="the 23 dots"):
-        digitize.locate_dots(panel, digitize.calibrate(panel), LAYERS, DIMENSIONS)
+        panel_view.locate_dots(panel, panel_view.calibrate(panel), LAYERS, DIMENSIONS)
 
 
 def test_another_view_is_refused(tmp_path):
-    (panel,) = digitize.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
     with pytest.raises(
         InputError, match="not in matplotlib's default view: its grid lines are off by .* pt"
     ):
-        digitize.calibrate(panel)
-    (panel,) = digitize.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
+        panel_view.calibrate(panel)
+    (panel,) = pdf_panels.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
     with pytest.raises(InputError, match="the tick labels of a panel do not match its grid lines"):
-        digitize.calibrate(panel)
+        panel_view.calibrate(panel)
 
 
 def test_what_is_no_such_pdf(tmp_path):
@@ -114,7 +114,7 @@ def test_what_is_no_such_pdf(tmp_path):
         ("dotless.pdf", "does not hold three-dimensional panels with dots"),
     ):
         with pytest.raises(InputError, match=told) as caught:
-            digitize.read_pdf(tmp_path / name)
+            pdf_panels.read_pdf(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 

@@ -88,9 +88,7 @@ def _check_one_setting(runs: pd.DataFrame) -> None:
     free = (*SURFACE, *families.AXES, "seed")
     settings = [name for name in runner.Config.__dataclass_fields__ if name in runs]
     for surface, rows in runs.groupby(SURFACE):
-        several = [
-            name for name in settings if name not in free and len(rows[name].unique()) > 1
-        ]
+        several = [name for name in settings if name not in free and len(rows[name].unique()) > 1]
         if several:
             raise InputError(
                 f"runs on {surface[0]} differ in {', '.join(several)}; "

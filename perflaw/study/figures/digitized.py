@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from perflaw.plotting import BLUE, SKY, VERMILLION, panel_grid
 
 if TYPE_CHECKING:
-    from perflaw.study.paper.digitize import Panel, View
+    from perflaw.study.paper.panel_view import View
+    from perflaw.study.paper.pdf_panels import Panel
 
 DRAWN = "#bbbbbb"
 DISTANCES = {
