@@ -13,8 +13,9 @@ import pytest
 
 from perflaw.laws import families, optimum
 from perflaw.models.sweeps import runner
+from perflaw.study import explorer
 from perflaw.study.analysis import study_runs
-from perflaw.study.explorer import explorer
+from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
 CHROMIUM = next(
@@ -142,7 +143,7 @@ def test_a_browser_computes_what_python_does(data, fits, tmp_path):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node, which is not installed")
 def test_node_computes_what_python_does(data, fits, tmp_path):
     (tmp_path / "data.json").write_text(json.dumps(data))
-    script = explorer.HOME / "book" / "_static" / "explorer.js"
+    script = study_file("book", "_static") / "explorer.js"
     code = f"const data = require('./data.json'); const mathematics = require({json.dumps(str(script))}); {COMPUTED} console.log(JSON.stringify(told));"
     told = subprocess.run(
         ["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True
@@ -228,7 +229,7 @@ def test_it_fits_a_phone(data, theme, tmp_path):
 
 
 def test_it_is_small(data):
-    static = explorer.HOME / "book" / "_static"
+    static = study_file("book", "_static")
     texts = [
         (static / name).read_text(encoding="utf-8") for name in ("explorer.js", "explorer.css")
     ]

@@ -13,7 +13,7 @@ from test_report import runs_of
 
 from perflaw.logs import synthetic
 from perflaw.report import render, report
-from perflaw.study.explorer import explorer
+from perflaw.study import explorer
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright, which is not installed"
