@@ -1,8 +1,10 @@
-"""Make data/sweeps/controls.csv: one model on synthetic logs, of one entropy rate and many sizes, and of one size and many rates.
+"""Make data/sweeps/controls.csv: one model on synthetic logs.
 
-    python benchmarks/controls.py [RUNS]
+    python scripts/controls.py [RUNS]
 
-On the first the entropy must not matter, as it is the same; on the second nothing else may. Goes on where it was stopped.
+Some logs have one entropy rate and many sizes, the others one size and many rates: on the first
+the entropy must not matter, as it is the same; on the second nothing else may. A run that was
+stopped goes on where it was.
 """
 
 import sys
@@ -13,23 +15,23 @@ from perflaw.logs import synthetic
 from perflaw.models.sweeps import runner
 from perflaw.study.analysis import data_measures
 
-RATES, SIZES = (3.7, 4.2, data_measures.RATE, 5.2, 5.7), (125, 250, 500, 1_000, 2_000, 4_000)
-GRID = {"settings": runner.read_grid("quality")["settings"], "grid": {"seed": [0, 1]}}
+RATES = (3.7, 4.2, data_measures.RATE, 5.2, 5.7)  # nats
+SIZES = (125, 250, 500, 1_000, 2_000, 4_000)  # users
+SEEDS = [0, 1]
+WORKERS = 2
 
 
-def main(folder="runs/controls"):
+def main(folder: str = "runs/controls") -> None:
+    """Train the model on each log, and write the table."""
     process = synthetic.Process()
-    logs = {
-        f"size {size}": made.log
-        for size, made in zip(
-            SIZES, synthetic.same_rate(process.with_rate(data_measures.RATE), SIZES)
-        )
-    }
-    logs |= {
-        f"rate {rate}": made.log for rate, made in zip(RATES, synthetic.same_size(process, RATES))
-    }
+    grid = {"settings": runner.read_grid("quality")["settings"], "grid": {"seed": SEEDS}}
+    same_rate = synthetic.same_rate(process.with_rate(data_measures.RATE), SIZES)
+    same_size = synthetic.same_size(process, RATES)
+    logs = {f"size {size}": sample.log for size, sample in zip(SIZES, same_rate)}
+    logs |= {f"rate {rate}": sample.log for rate, sample in zip(RATES, same_size)}
     for name, log in logs.items():
-        runner.run(GRID, replace(log, name=f"synthetic, {name}"), folder, runner.process_pool(2))
+        named = replace(log, name=f"synthetic, {name}")
+        runner.run(grid, named, folder, runner.process_pool(WORKERS))
     path = runner.SWEEPS_FOLDER / "controls.csv"
     path.unlink(missing_ok=True)
     print(runner.consolidate(Path(folder), "controls"))

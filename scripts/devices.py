@@ -1,6 +1,8 @@
-"""Runs that were trained on a CPU and on a GPU, side by side: data/devices.csv.
+"""Make data/devices.csv: runs that were trained on a CPU and on a GPU, side by side.
 
-python benchmarks/devices.py CPU_RUNS GPU_RUNS        # folders of run records; those of one key are compared
+    python scripts/devices.py CPU_RUNS GPU_RUNS
+
+Both are folders of run records; runs of one key are compared.
 """
 
 import sys
@@ -9,8 +11,11 @@ from pathlib import Path
 import pandas as pd
 
 from perflaw.models.sweeps import runner
-from perflaw.paths import HOME
+from perflaw.study.files import study_file
 
+RUN = ["log", "n_layers", "d_emb", "seed"]
+DEVICES = ("cpu", "gpu")
+# By column of a table of runs: what it is called in data/devices.csv.
 COLUMNS = {
     "HR@10": "HR@10",
     "NDCG@10": "NDCG@10",
@@ -21,33 +26,27 @@ COLUMNS = {
 }
 
 
-def main(*folders):
-    cpu, gpu = (
-        pd.concat(
-            [
-                runner.load_runs(path)
-                for path in sorted(Path(folder).rglob("*"))
-                if path.is_dir() and any(path.glob("*.json"))
-            ]
-        )
-        for folder in folders
-    )
-    both = cpu[cpu["device"].str.startswith("cpu")].merge(
-        gpu[gpu["device"].str.startswith("cuda")],
-        on=["key", "log", "n_layers", "d_emb", "seed"],
-        suffixes=(" cpu", " gpu"),
-    )
-    told = {
+def load_all(folder: str) -> pd.DataFrame:
+    """Load the records of all folders below one."""
+    folders = [path for path in sorted(Path(folder).rglob("*")) if any(path.glob("*.json"))]
+    return pd.concat([runner.load_runs(path) for path in folders])
+
+
+def main(cpu_folder: str, gpu_folder: str) -> None:
+    """Write and print the table."""
+    cpu, gpu = load_all(cpu_folder), load_all(gpu_folder)
+    on_cpu = cpu[cpu["device"].str.startswith("cpu")]
+    on_gpu = gpu[gpu["device"].str.startswith("cuda")]
+    suffixes = [f" {device}" for device in DEVICES]
+    both = on_cpu.merge(on_gpu, on=["key", *RUN], suffixes=suffixes)
+    values = {
         f"{device} {name}": both[f"{column} {device}"]
-        for device in ("cpu", "gpu")
+        for device in DEVICES
         for column, name in COLUMNS.items()
     }
-    table = pd.concat(
-        [both[["log", "n_layers", "d_emb", "seed"]], pd.DataFrame(told)], axis=1
-    ).sort_values(["log", "n_layers", "d_emb", "seed"])
-    table.to_csv(
-        HOME / "data" / "devices.csv", index=False, float_format="%.6g", lineterminator="\n"
-    )
+    table = pd.concat([both[RUN], pd.DataFrame(values)], axis=1).sort_values(RUN)
+    path = study_file("data", "devices.csv")
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     print(table.to_string(index=False))
 
 

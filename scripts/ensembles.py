@@ -1,84 +1,96 @@
-"""Make data/ensembles.csv: scores averaged over seeds, against one model of as many parameters, on logs that are named.
+"""Make data/ensembles.csv: scores averaged over seeds, against one model of as many parameters.
 
-    python benchmarks/ensembles.py ml-100k foursquare-5k
+    python scripts/ensembles.py ml-100k foursquare-5k
 
-k members of d = D / k have about the parameters of one model of d = D, as nearly all are embeddings. Seeds are those of `survey` and on; each k is
-told of disjoint groups of seeds.
+k members of d = D / k have about the parameters of one model of d = D, as nearly all are
+embeddings. Seeds are those of `survey` and on; each k is evaluated on disjoint groups of seeds.
 """
 
 import concurrent.futures
 import multiprocessing
 import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 import torch
 from tqdm import tqdm
 
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.interaction_log import Split, leave_one_out
 from perflaw.models import backbones, ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
+from perflaw.study.files import study_file
 
-MEMBERS = {16: 8, 32: 4, 64: 2, 128: 1}  # d, and how many seeds
-PATH = Path(__file__).parent.parent / "data" / "ensembles.csv"
+SEEDS_BY_DIMENSION = {16: 8, 32: 4, 64: 2, 128: 1}
+MEMBERS = (1, 2, 4, 8)
+N_LAYERS = 2
+WORKERS = 2
+KEYS = ["log", "members", "d_emb", "group"]
 
 
-def averaged(scorers):
-    """The mean of several scores: of logarithms of probabilities, but for a constant that moves no rank."""
+def average(scorers: Sequence[Callable]) -> Callable:
+    """Average several scores.
 
-    def score(log, users, stops):
+    They are logarithms of probabilities, but for a constant that moves no rank.
+    """
+
+    def score(log: Any, users: Any, stops: Any) -> Callable:
         parts = [scorer(log, users, stops) for scorer in scorers]
         return lambda first, until: sum(part(first, until) for part in parts)
 
     return score
 
 
-def trained(name, d, seed):
-    """A model of `survey`, N = 2; with one thread."""
+def train(name: str, d_emb: int, seed: int) -> tuple[Any, Any]:
+    """Train a model of `survey` with one thread; return configuration and weights."""
     torch.set_num_threads(1)
-    config = trainer.make_config(
-        **runner.read_grid("survey")["settings"], n_layers=2, d_emb=d, seed=seed
-    )
-    return config, trainer.fit_model(config, datasets.load_log(name), progress=False).weights
+    settings = runner.read_grid("survey")["settings"]
+    config = trainer.make_config(**settings, n_layers=N_LAYERS, d_emb=d_emb, seed=seed)
+    log = datasets.load_log(name)
+    return config, trainer.fit_model(config, log, progress=False).weights
 
 
-def main(names):
-    rows = pd.read_csv(PATH).to_dict("records") if PATH.exists() else []
+def train_all(name: str) -> dict[tuple[int, int], tuple[Any, Any]]:
+    """Train all members on a log, by dimension and seed, the largest first."""
+    members = [(d, seed) for d, n_seeds in SEEDS_BY_DIMENSION.items() for seed in range(n_seeds)]
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(WORKERS, spawn) as pool:
+        jobs = {member: pool.submit(train, name, *member) for member in members[::-1]}
+        return {member: job.result() for member, job in tqdm(jobs.items(), desc=name)}
+
+
+def measure(name: str, split: Split, trained: dict) -> Iterator[dict[str, Any]]:
+    """Yield a row for each dimension, number of members and group of seeds."""
+    for d_emb, n_seeds in SEEDS_BY_DIMENSION.items():
+        for n_members in (count for count in MEMBERS if count <= n_seeds):
+            for group in range(n_seeds // n_members):
+                first = group * n_members
+                members = [trained[d_emb, seed] for seed in range(first, first + n_members)]
+                scorer = average([trainer.scorer(weights, config) for config, weights in members])
+                ranks = ranking.rank_targets(scorer, split, split.test).ranks
+                counts = backbones.count_parameters(members[0][0], split.log.n_items)
+                yield {
+                    "log": name,
+                    "members": n_members,
+                    "d_emb": d_emb,
+                    "group": group,
+                    "parameters": n_members * sum(counts.values()),
+                    "HR@10": ranking.hit_rate(ranks),
+                    "NDCG@10": ranking.ndcg(ranks),
+                }
+
+
+def main(names: Sequence[str]) -> None:
+    """Train on each log, and bring its rows of the table up to date."""
+    path = study_file("data", "ensembles.csv")
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
     for name in names:
         split = leave_one_out(datasets.load_log(name))
-        asked = [(d, seed) for d, seeds in MEMBERS.items() for seed in range(seeds)][::-1]
-        with concurrent.futures.ProcessPoolExecutor(
-            2, multiprocessing.get_context("spawn")
-        ) as pool:
-            jobs = [pool.submit(trained, name, d, seed) for d, seed in asked]
-            done = dict(zip(asked, (job.result() for job in tqdm(jobs, desc=name))))
-        for d, seeds in MEMBERS.items():
-            for k in (k for k in (1, 2, 4, 8) if k <= seeds):
-                for group in range(seeds // k):
-                    chosen = [done[d, seed] for seed in range(group * k, group * k + k)]
-                    scorer = averaged(
-                        [trainer.scorer(weights, config) for config, weights in chosen]
-                    )
-                    ranks = ranking.rank_targets(scorer, split, split.test).ranks
-                    size = k * sum(
-                        backbones.count_parameters(chosen[0][0], split.log.n_items).values()
-                    )
-                    rows.append(
-                        {
-                            "log": name,
-                            "members": k,
-                            "d_emb": d,
-                            "group": group,
-                            "parameters": size,
-                            "HR@10": ranking.hit_rate(ranks),
-                            "NDCG@10": ranking.ndcg(ranks),
-                        }
-                    )
-        pd.DataFrame(rows).drop_duplicates(
-            ["log", "members", "d_emb", "group"], keep="last"
-        ).to_csv(PATH, index=False, float_format="%.6g", lineterminator="\n")
+        rows += measure(name, split, train_all(name))
+        table = pd.DataFrame(rows).drop_duplicates(KEYS, keep="last")
+        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":

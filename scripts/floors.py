@@ -1,34 +1,48 @@
-"""Make data/floors.csv: recommenders without weights, on the logs in the folder PERFLAW_DATA, by both rules of ranking."""
+"""Make data/floors.csv: count-based baselines, by both rules of ranking.
+
+    python scripts/floors.py
+
+The logs are those in the folder PERFLAW_DATA.
+"""
 
 import sys
+from typing import Any
 
 import pandas as pd
 
-from perflaw.logs import datasets, measures
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs import datasets
+from perflaw.logs.interaction_log import Split, leave_one_out
 from perflaw.models import baselines, ranking
+from perflaw.study.files import study_file
 
 
-def main():
+def measure(split: Split, recommender: str) -> dict[str, float]:
+    """Measure one baseline; the columns of the rule that removes the history say "removed"."""
+    scorer = baselines.BASELINES[recommender](split)
+    row: dict[str, Any] = {}
+    for seen in ranking.SEEN_BY_PART.values():
+        if seen != "training" and not ranking.removes_seen(split):
+            continue
+        ranks = ranking.rank_targets(scorer, split, split.test, seen=seen).ranks
+        prefix = "removed " if seen == "history" else ""
+        row[f"{prefix}HR@10"] = ranking.hit_rate(ranks)
+        row[f"{prefix}NDCG@10"] = ranking.ndcg(ranks)
+    return row
+
+
+def main() -> None:
+    """Write the table, a line a log and baseline."""
     names = list(datasets.local_logs())
     if not names:
         sys.exit("PERFLAW_DATA names no folder of logs")
     rows = []
     for name in names:
         split = leave_one_out(datasets.load_log(name))
-        for recommender, fitted in baselines.BASELINES.items():
-            scorer, told = fitted(split), {}
-            for seen in ranking.SEEN_BY_PART.values():
-                if seen == "training" or ranking.removes_seen(split):
-                    ranks = ranking.rank_targets(scorer, split, split.test, seen=seen).ranks
-                    prefix = "removed " if seen == "history" else ""
-                    told |= {
-                        f"{prefix}HR@10": ranking.hit_rate(ranks),
-                        f"{prefix}NDCG@10": ranking.ndcg(ranks),
-                    }
-            rows.append({"log": name, "recommender": recommender} | told)
-            print(*rows[-1].values(), flush=True)
-    path = measures.FOLDER.parent / "floors.csv"
+        for recommender in baselines.BASELINES:
+            row = {"log": name, "recommender": recommender} | measure(split, recommender)
+            rows.append(row)
+            print(*row.values(), flush=True)
+    path = study_file("data", "floors.csv")
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 

@@ -1,189 +1,238 @@
-"""The prior of `perflaw.report.forecast`, from the sweeps of SASRec in data/sweeps/, and the forecasts put to the test on logs that it has not seen.
+"""Make the prior of `perflaw.report.forecast`, test it, and write data/forecasts.csv.
 
-Each coefficient of each log is taken to be a draw from a normal distribution, whose mean and deviation are found by
-expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. A log counts once, HR@10 and
-NDCG@10 and the grids that were trained on it an equal part each. For the test, the prior is made anew without the log that is asked about.
+    python scripts/forecast.py
 
-    python benchmarks/forecast.py          # the prior, to be copied into the module; then the test, and data/forecasts.csv
+The prior comes from the sweeps of SASRec in data/sweeps/. Each coefficient of each log is taken
+to be a draw from a normal distribution, whose mean and standard deviation are found by
+expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as
+there are few. A log counts once, HR@10 and NDCG@10 and the grids that were trained on it an equal
+part each. For the test, the prior is made anew without the log in question.
 """
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import runner
-from perflaw.paths import HOME
 from perflaw.report import forecast
+from perflaw.study.files import study_file
 
-START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
-    "G": (0.2, 0.1), "b_d": (-0.015, 0.03), "b_N": (0.02, 0.03), "c_N": (-0.012, 0.012), "b_T": (0.18, 0.08), "c_T": (-0.015, 0.02),
-    "e_dN": (0.0, 0.01), "f_dT": (0.0, 0.02), "p": (1.4, 0.5), "k": (0.0, 0.35), "cell": 0.03,
-}  # fmt: skip
+# By eye, from the published surfaces, the external grids, and the first of these sweeps: a rise
+# that saturates, and a slight decline of the largest.
+START = {
+    "G": (0.2, 0.1),
+    "b_d": (-0.015, 0.03),
+    "b_N": (0.02, 0.03),
+    "c_N": (-0.012, 0.012),
+    "b_T": (0.18, 0.08),
+    "c_T": (-0.015, 0.02),
+    "e_dN": (0.0, 0.01),
+    "f_dT": (0.0, 0.02),
+    "p": (1.4, 0.5),
+    "k": (0.0, 0.35),
+    "cell": 0.03,
+}
 WEIGHT = 2.0
+ROUNDS = 8
+LEVEL = 0.9
 METRICS = ("NDCG@10", "HR@10")
 GRIDS = ("survey", "laptop")
+CELL = ["n_layers", "d_emb"]
+POINT = [*CELL, "tokens"]
+COLUMNS = [
+    "log",
+    "loss",
+    "pilot",
+    "runs",
+    "metric",
+    "n_layers",
+    "d_emb",
+    "tokens",
+    "value",
+    "seeds",
+    "noise",
+    "predicted",
+    "low",
+    "high",
+    "covered",
+    "hit",
+    "unchanged",
+]
+Prior = Mapping[str, Any]
+Sweeps = dict[tuple[str, str], pd.DataFrame]
 
 
-def surfaces() -> dict[tuple, pd.DataFrame]:
-    """Runs of SASRec of the grids GRIDS by log and loss, which differ in layers, dimension, seed and share of the users alone."""
-    runs = pd.concat(
-        [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))],
-        ignore_index=True,
-    ).drop_duplicates("key")
+def surfaces() -> Sweeps:
+    """Load runs of SASRec by log and loss.
+
+    Those of one log and loss differ in layers, dimension, seed and share of the users alone.
+    """
+    tables = [runner.read_runs_table(path) for path in sorted(runner.SWEEPS_FOLDER.glob("*.csv"))]
+    runs = pd.concat(tables, ignore_index=True).drop_duplicates("key")
     others = [name for name in PERTURBATIONS if name != "sample_users"]
-    runs = runs[
+    is_wanted = (
         runs[others].isna().all(axis=1)
         & (runs["backbone"] == "sasrec")
         & (runs["split"] == "leave one out")
         & ~runs["shared_layers"].astype(bool)
         & (runs["NDCG@10"] > 0)
-    ]
-    found = {}
+    )
+    sweeps = {}
     for grid in GRIDS:
         settings = runner.read_grid(grid)["settings"]
-        for log, rows in runner.filter_runs(runs, settings).groupby("log", sort=False):
-            if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2:
-                found[log, settings["loss"]] = rows.reset_index(drop=True)
-    return found
+        of_grid = runner.filter_runs(runs[is_wanted], settings)
+        for log, rows in of_grid.groupby("log", sort=False):
+            n_values = rows[CELL].nunique()
+            if n_values["n_layers"] > 1 and n_values["d_emb"] > 2:
+                sweeps[log, settings["loss"]] = rows.reset_index(drop=True)
+    return sweeps
 
 
-def learn(tables: list[pd.DataFrame], rounds: int = 8) -> dict:
-    """A prior from sweeps of logs, each whole."""
+def learn(tables: Sequence[pd.DataFrame], rounds: int = ROUNDS) -> dict[str, Any]:
+    """Learn a prior from sweeps of logs, each whole."""
     names = [runs["log"].iloc[0] for runs in tables]
-    weight = np.repeat([1 / names.count(name) / len(METRICS) for name in names], len(METRICS))
+    shares = [1 / names.count(name) / len(METRICS) for name in names]
+    weight = np.repeat(shares, len(METRICS))
     prior = dict(START)
     for _ in range(rounds):
-        found = [forecast.Forecast(runs, metric, prior) for runs in tables for metric in METRICS]
-        moments = {
-            name: [one.moments(name) for one in found]
-            for name in (*forecast.COEFFICIENTS, "p", "k")
-        }
-        for name, told in moments.items():
-            mean, variance = np.array(told).T
-            first, sd = START[name]
-            middle = (WEIGHT * first + weight @ mean) / (WEIGHT + weight.sum())
-            spread = WEIGHT * (sd**2 + (first - middle) ** 2) + weight @ (
-                (mean - middle) ** 2 + variance
-            )
-            prior[name] = float(middle), float(np.sqrt(spread / (WEIGHT + weight.sum())))
+        forecasts = [
+            forecast.Forecast(runs, metric, prior) for runs in tables for metric in METRICS
+        ]
+        updated = {}
+        for name in (*forecast.COEFFICIENTS, "p", "k"):
+            moments = np.array([one.moments(name) for one in forecasts])
+            updated[name] = _combine(START[name], moments, weight)
+        prior |= updated
     return prior
 
 
-def pilots(runs: pd.DataFrame):
-    """What is seen and what is hidden, by name."""
-    small = lambda n, d: (runs["n_layers"] <= n) & (runs["d_emb"] <= d)  # noqa: E731
-    whole = runs["sample_users"].isna()
-    yield "4 times d", small(2, 16), whole & small(8, 64) & ~small(2, 16)
-    yield "2 times d", small(3, 32), whole & small(8, 64) & ~small(3, 32)
-    if (~whole).sum() >= 4:
-        yield "2 times the data", ~whole, whole & (runs["n_layers"] == 2) & (runs["d_emb"] >= 16)
+def _combine(
+    start: tuple[float, float], moments: np.ndarray, weight: np.ndarray
+) -> tuple[float, float]:
+    """Combine the posteriors' means and variances, (posteriors, 2), with the start."""
+    mean, variance = moments.T
+    start_mean, start_sd = start
+    total = WEIGHT + weight.sum()
+    middle = (WEIGHT * start_mean + weight @ mean) / total
+    start_spread = WEIGHT * (start_sd**2 + (start_mean - middle) ** 2)
+    spread = start_spread + weight @ ((mean - middle) ** 2 + variance)
+    return float(middle), float(np.sqrt(spread / total))
 
 
-def tested(tables: dict[tuple, pd.DataFrame], level: float = 0.9) -> pd.DataFrame:
-    """One row a hidden cell: what was foretold with the prior of the other logs, and what came."""
-    rows = []
-    for key, runs in tables.items():
-        prior = learn([other for (log, *_), other in tables.items() if log != key[0]])
+def pilots(runs: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.Series]]:
+    """Yield the name of a pilot, which runs it sees, and which are hidden."""
+
+    def is_within(n_layers: int, d_emb: int) -> pd.Series:
+        return (runs["n_layers"] <= n_layers) & (runs["d_emb"] <= d_emb)
+
+    is_full = runs["sample_users"].isna()
+    tiny, small, large = is_within(2, 16), is_within(3, 32), is_within(8, 64)
+    yield "4 times d", tiny, is_full & large & ~tiny
+    yield "2 times d", small, is_full & large & ~small
+    if (~is_full).sum() >= 4:
+        is_hidden = is_full & (runs["n_layers"] == 2) & (runs["d_emb"] >= 16)
+        yield "2 times the data", ~is_full, is_hidden
+
+
+def tested(tables: Sweeps) -> pd.DataFrame:
+    """Predict hidden cells with the prior of the other logs, and compare.
+
+    Returns
+    -------
+    DataFrame
+        One row a hidden cell; error in per cent, noises in standard deviations of noise.
+    """
+    parts = []
+    for (log, loss), runs in tables.items():
+        prior = learn([other for (name, _), other in tables.items() if name != log])
         for metric in METRICS:
-            whole = runs[runs["sample_users"].isna()]
-            cells = whole.groupby(["n_layers", "d_emb"])[metric].agg(["mean", "var", "size"])
-            noise = np.sqrt((cells["var"] / cells["mean"] ** 2).mean())
-            for pilot, seen, hidden in pilots(runs):
-                known = (
-                    runs[seen & (runs["tokens"] == runs.loc[seen, "tokens"].max())]
-                    .groupby(["n_layers", "d_emb"])[metric]
-                    .mean()
-                )
-                told = forecast.Forecast(runs[seen].reset_index(drop=True), metric, prior)
-                found = (
-                    runs[hidden]
-                    .groupby(["n_layers", "d_emb", "tokens"])[metric]
-                    .agg(value="mean", seeds="size")
-                    .reset_index()
-                )
-                found = found.join(told.interval(found, level)).assign(
-                    log=key[0],
-                    loss=key[1],
-                    metric=metric,
-                    pilot=pilot,
-                    runs=int(seen.sum()),
-                    noise=noise,
-                    unchanged=known.max(),
-                )
-                each = runs[hidden].merge(
-                    found, on=["n_layers", "d_emb", "tokens"], suffixes=("", " of")
-                )
-                inside = (
-                    each[metric]
-                    .between(each["low"], each["high"])
-                    .groupby([each["n_layers"], each["d_emb"]])
-                    .mean()
-                )
-                rows.append(
-                    found.assign(
-                        covered=inside.reindex(
-                            pd.MultiIndex.from_frame(found[["n_layers", "d_emb"]])
-                        ).to_numpy()
+            noise = _relative_noise(runs, metric)
+            for pilot, is_seen, is_hidden in pilots(runs):
+                seen = runs[is_seen]
+                rows = _predict_hidden(seen, runs[is_hidden], metric, prior)
+                known = seen[seen["tokens"] == seen["tokens"].max()]
+                parts.append(
+                    rows.assign(
+                        log=log,
+                        loss=loss,
+                        metric=metric,
+                        pilot=pilot,
+                        runs=len(seen),
+                        noise=noise,
+                        unchanged=known.groupby(CELL)[metric].mean().max(),
                     )
                 )
-    found = pd.concat(rows, ignore_index=True)
-    found["error"] = 100 * (found["predicted"] / found["value"] - 1)
-    found["noises"] = found["error"].abs() / (100 * found["noise"] / np.sqrt(found["seeds"]))
-    return found
+    table = pd.concat(parts, ignore_index=True)
+    table["error"] = 100 * (table["predicted"] / table["value"] - 1)
+    table["noises"] = table["error"].abs() / (100 * table["noise"] / np.sqrt(table["seeds"]))
+    return table
 
 
-def main():
+def _relative_noise(runs: pd.DataFrame, metric: str) -> float:
+    """Estimate the standard deviation of a run between seeds, relative to its value."""
+    full = runs[runs["sample_users"].isna()]
+    cells = full.groupby(CELL)[metric].agg(["mean", "var"])
+    return np.sqrt((cells["var"] / cells["mean"] ** 2).mean())
+
+
+def _predict_hidden(
+    seen: pd.DataFrame, hidden: pd.DataFrame, metric: str, prior: Prior
+) -> pd.DataFrame:
+    """Predict the hidden cells; covered is the share of their runs in the interval."""
+    model = forecast.Forecast(seen.reset_index(drop=True), metric, prior)
+    cells = hidden.groupby(POINT)[metric].agg(value="mean", seeds="size").reset_index()
+    cells = cells.join(model.interval(cells, LEVEL))
+    each = hidden[[*POINT, metric]].merge(cells, on=POINT)
+    is_inside = each[metric].between(each["low"], each["high"])
+    covered = is_inside.groupby([each[name] for name in CELL]).mean()
+    return cells.assign(covered=covered.reindex(pd.MultiIndex.from_frame(cells[CELL])).to_numpy())
+
+
+def write_prior(prior: Prior) -> None:
+    """Write the prior, as far as its digits say something, beside where it is from."""
+    from perflaw.report.prior import PRIOR_FILE
+
+    stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))
+    stored["coefficients"] = {name: _rounded(value) for name, value in prior.items()}
+    text = json.dumps(stored, indent=1)
+    one_line = re.sub(r"\[\s+([^\[\]]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
+    PRIOR_FILE.write_text(one_line + "\n", encoding="utf-8")
+
+
+def _rounded(value: tuple[float, float] | float) -> list[float] | float:
+    if isinstance(value, tuple):
+        mean, sd = value
+        return [float(f"{mean:.3g}"), float(f"{sd:.2g}")]
+    return value
+
+
+def main() -> None:
+    """Write the prior and the table, and print a summary of the test."""
     tables = surfaces()
-    prior = learn(list(tables.values()))
-    for name, value in prior.items():
-        print(
-            f'    "{name}": '
-            + (f"({value[0]:.3g}, {value[1]:.2g})" if isinstance(value, tuple) else f"{value:g}")
-            + ","
-        )
-    found = tested(tables)
-    found["hit"] = (found["error"].abs() <= 5) | (found["noises"] <= 1.5)
-    found["lenient"] = (found["error"].abs() <= 5) | (found["error"].abs() <= 150 * found["noise"])
-    shown = found.assign(error=found["error"].abs()).groupby(
-        ["pilot", "log", "loss", "metric"], sort=False
+    write_prior(learn(list(tables.values())))
+    rows = tested(tables)
+    size = rows["error"].abs()
+    rows["hit"] = (size <= 5) | (rows["noises"] <= 1.5)
+    rows["lenient"] = (size <= 5) | (size <= 150 * rows["noise"])
+    path = study_file("data", "forecasts.csv")
+    rows[COLUMNS].to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    by_pilot = rows.assign(error=size).groupby(["pilot", "log", "loss", "metric"], sort=False)
+    summary = by_pilot.agg(
+        runs=("runs", "first"),
+        cells=("error", "size"),
+        error=("error", "mean"),
+        most=("error", "max"),
+        noise=("noise", "first"),
+        hit=("hit", "mean"),
+        lenient=("lenient", "mean"),
+        covered=("covered", "mean"),
     )
-    columns = [
-        "log",
-        "loss",
-        "pilot",
-        "runs",
-        "metric",
-        "n_layers",
-        "d_emb",
-        "tokens",
-        "value",
-        "seeds",
-        "noise",
-        "predicted",
-        "low",
-        "high",
-        "covered",
-        "hit",
-        "unchanged",
-    ]
-    found[columns].to_csv(
-        HOME / "data" / "forecasts.csv", index=False, float_format="%.6g", lineterminator="\n"
-    )
-    print(
-        shown.agg(
-            runs=("runs", "first"),
-            cells=("error", "size"),
-            error=("error", "mean"),
-            most=("error", "max"),
-            noise=("noise", "first"),
-            hit=("hit", "mean"),
-            lenient=("lenient", "mean"),
-            covered=("covered", "mean"),
-        )
-        .round(3)
-        .to_string()
-    )
-    return found
+    print(summary.round(3).to_string())
 
 
 if __name__ == "__main__":

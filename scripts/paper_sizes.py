@@ -1,57 +1,56 @@
-"""Our runs of the paper's grid under the protocol of its figures: data/paper_sizes.csv, one line a run.
+"""Make data/paper_sizes.csv: our runs of the paper's grid under the protocol of its figures.
 
-The target among 2,499 drawn items that the user has not had, by exact expectation from the ranks in the run records.
+    python scripts/paper_sizes.py RUNS
 
-    python benchmarks/paper_sizes.py RUNS        # a folder of records of `perflaw sweep paper --log ml-1m`
+RUNS is a folder of records of `perflaw sweep paper --log ml-1m`. The target is ranked among
+2,499 drawn items that the user has not had, by exact expectation from the ranks in the records.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
+from perflaw.logs.interaction_log import Split, leave_one_out
 from perflaw.models import ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
-from perflaw.paths import HOME
+from perflaw.study.files import study_file
+
+LOG = "ml-1m"
+DRAWN_ITEMS = 2_499
+RANKS = "test, history removed"
+SIZE = ("n_layers", "d_emb", "max_seq_len", "seed")
 
 
-def main(folder):
-    split, settings, rows = (
-        leave_one_out(datasets.load_log("ml-1m")),
-        runner.read_grid("paper")["settings"],
-        [],
-    )
-    for path in sorted(Path(folder).glob("*.json")):
-        record = trainer.read_record(path)
-        config = record["configuration"]
-        if (
-            "metrics" not in record
-            or any(config[name] != value for name, value in settings.items())
-            or record["split"]["hash"] != split.hash
-        ):
-            continue
-        told = ranking.sampled_metrics(
-            ranking.ranked_from_ranks(
-                np.array(record["ranks"]["test, history removed"]), split, "history"
-            ),
-            2_499,
-            cutoffs=(10,),
-        )
-        rows.append(
-            {
-                **{name: config[name] for name in ("n_layers", "d_emb", "max_seq_len", "seed")},
-                **dict(zip(("HR@10", "NDCG@10"), told.values())),
-            }
-        )
+def is_of_grid(record: Mapping[str, Any], settings: Mapping[str, Any], split: Split) -> bool:
+    """Say whether a record is of the grid, of that split, and finished."""
+    has_settings = all(record["configuration"][name] == settings[name] for name in settings)
+    return "metrics" in record and has_settings and record["split"]["hash"] == split.hash
+
+
+def sampled_row(record: Mapping[str, Any], split: Split) -> dict[str, Any]:
+    """Make the line of a run."""
+    ranked = ranking.ranked_from_ranks(np.array(record["ranks"][RANKS]), split, "history")
+    metrics = ranking.sampled_metrics(ranked, DRAWN_ITEMS, cutoffs=(10,))
+    size = {name: record["configuration"][name] for name in SIZE}
+    return size | dict(zip(("HR@10", "NDCG@10"), metrics.values()))
+
+
+def main(folder: str) -> None:
+    """Write the table, and print the mean NDCG@10 by size."""
+    split = leave_one_out(datasets.load_log(LOG))
+    settings = runner.read_grid("paper")["settings"]
+    records = [trainer.read_record(path) for path in sorted(Path(folder).glob("*.json"))]
+    rows = [sampled_row(record, split) for record in records if is_of_grid(record, settings, split)]
     table = pd.DataFrame(rows).sort_values(["max_seq_len", "n_layers", "d_emb", "seed"])
-    table.to_csv(
-        HOME / "data" / "paper_sizes.csv", index=False, float_format="%.6g", lineterminator="\n"
-    )
-    print(table.groupby(["n_layers", "d_emb"])["NDCG@10"].mean().unstack().round(4))
+    path = study_file("data", "paper_sizes.csv")
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    print(table.pivot_table(index="n_layers", columns="d_emb", values="NDCG@10").round(4))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""Write down what the laws say of models that are not trained yet, from the small half of a grid: data/predictions.csv, or predictions-GRID.csv.
+"""Predict models that are not trained yet: data/predictions.csv, or predictions-GRID.csv.
 
-    perflaw sweep small.yaml --log LOG --out RUNS/LOG       # the small half of data/grids/survey.yaml
-    python benchmarks/predictions.py RUNS
+    perflaw sweep small.yaml --log LOG --out RUNS/LOG       # the small half of survey.yaml
+    python scripts/predictions.py RUNS
     perflaw sweep survey --log LOG --out RUNS/LOG           # the rest
 
-`python benchmarks/predictions.py RUNS paper` does so for that grid. Surfaces of which predictions were written before lend the joint law what
-data/sweeps has of their small halves. A surface of which a large cell is already trained is left out, as a prediction has to come first, and so is one that lacks more than one cell of its small half.
+`python scripts/predictions.py RUNS paper` does so for that grid. Surfaces of which predictions
+were written before lend the joint law what data/sweeps has of their small halves. A surface is
+left out if a large cell is already trained, as a prediction has to come first, or if it lacks
+more than one cell of its small half.
 """
 
 import sys
@@ -18,49 +20,68 @@ import pandas as pd
 from perflaw.laws import families
 from perflaw.models.sweeps import runner
 from perflaw.study.analysis import extrapolation, study_runs
+from perflaw.study.files import study_file
 
-DATA = Path(__file__).parent.parent / "data"
-SMALL = {
-    "survey": extrapolation.SMALL_GRID,
-    "paper": (12, 75),
-}  # N and d up to which a grid is its small half
+FIRST_GRID = "survey"
+# N and d up to which a cell of a grid is small.
+SMALL_CELLS = {FIRST_GRID: extrapolation.SMALL_GRID, "paper": (12, 75)}
+SURFACE = ["dataset", "metric", "max_seq_len"]
 
 
-def main(folder, grid="survey"):
-    path = DATA / ("predictions.csv" if grid == "survey" else f"predictions-{grid}.csv")
-    runs = pd.concat(
-        [runner.load_runs(at) for at in sorted(Path(folder).iterdir()) if any(at.glob("*.json"))],
-        ignore_index=True,
-    )
-    table = study_runs.mean_surfaces(runner.filter_runs(runs, runner.read_grid(grid)["settings"]))
-    cells = pd.DataFrame(
-        sorted({(point.config.n_layers, point.config.d_emb) for point in runner.expand_grid(grid)}),
-        columns=list(families.AXES),
-    )
-    is_small = lambda rows, of=SMALL[grid]: (rows["n_layers"] <= of[0]) & (rows["d_emb"] <= of[1])  # noqa: E731
-    told = {at: pd.read_csv(at) for at in (DATA / "predictions.csv", path) if at.exists()}
-    known = pd.concat([*told.values(), pd.DataFrame({"dataset": []})])["dataset"].unique()
+def is_small(cells: pd.DataFrame, limits: tuple[int, int]) -> pd.Series:
+    """Say which cells are small."""
+    return (cells["n_layers"] <= limits[0]) & (cells["d_emb"] <= limits[1])
+
+
+def load_table(folder: str, grid: str) -> pd.DataFrame:
+    """Load the surfaces of a grid from a folder of folders of records."""
+    folders = [path for path in sorted(Path(folder).iterdir()) if any(path.glob("*.json"))]
+    runs = pd.concat([runner.load_runs(path) for path in folders], ignore_index=True)
+    settings = runner.read_grid(grid)["settings"]
+    return study_runs.mean_surfaces(runner.filter_runs(runs, settings))
+
+
+def grid_cells(grid: str) -> pd.DataFrame:
+    """List the cells of a grid."""
+    sizes = {(point.config.n_layers, point.config.d_emb) for point in runner.expand_grid(grid)}
+    return pd.DataFrame(sorted(sizes), columns=list(families.AXES))
+
+
+def select_new(table: pd.DataFrame, known: set[str], n_small: int, grid: str) -> pd.DataFrame:
+    """Select surfaces that may be predicted: not known, small cells only, nearly all of them."""
     new = table[~table["dataset"].isin(known)]
-    early = set(new["dataset"][~is_small(new)])
-    for name in sorted(early):
-        print(f"{name}: large cells are already trained; what is said of them now is no prediction")
-    new = new[~new["dataset"].isin(early)]
-    new = new[
-        new.groupby(["dataset", "metric", "max_seq_len"])["metric"].transform("size")
-        >= is_small(cells).sum() - 1
-    ]
+    trained = set(new["dataset"][~is_small(new, SMALL_CELLS[grid])])
+    for name in sorted(trained):
+        print(f"{name}: large cells are already trained; what is said of them is no prediction")
+    new = new[~new["dataset"].isin(trained)]
+    n_cells = new.groupby(SURFACE)["metric"].transform("size")
+    return new[n_cells >= n_small - 1]
+
+
+def main(folder: str, grid: str = FIRST_GRID) -> None:
+    """Add the predictions of new surfaces to the file."""
+    first = study_file("data", "predictions.csv")
+    path = first if grid == FIRST_GRID else study_file("data", f"predictions-{grid}.csv")
+    written = {name: pd.read_csv(name) for name in (first, path) if name.exists()}
+    known = {dataset for rows in written.values() for dataset in rows["dataset"]}
+    cells = grid_cells(grid)
+    is_small_cell = is_small(cells, SMALL_CELLS[grid])
+    new = select_new(load_table(folder, grid), known, is_small_cell.sum(), grid)
     if new.empty:
         sys.exit("no surface has its small half, and no predictions yet")
     before = study_runs.mean_surfaces(study_runs.load_survey_runs())
-    before = before[before["dataset"].isin(known) & is_small(before, extrapolation.SMALL_GRID)]
-    found = extrapolation.extrapolate(pd.concat([before, new]), cells[~is_small(cells)])
-    found = found[found["dataset"].isin(new["dataset"])].assign(
-        written=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    )
-    for column in ("predicted", "low", "high"):
-        found[column] = [float(f"{value:.6g}") for value in found[column]]
-    pd.concat([told.get(path), found]).to_csv(path, index=False, lineterminator="\n")
-    print(f"{len(found)} predictions of {found['dataset'].nunique()} surfaces written to {path}")
+    lent = before["dataset"].isin(known) & is_small(before, extrapolation.SMALL_GRID)
+    predictions = extrapolation.extrapolate(pd.concat([before[lent], new]), cells[~is_small_cell])
+    predictions = predictions[predictions["dataset"].isin(new["dataset"])]
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    rounded = {
+        column: [float(f"{value:.6g}") for value in predictions[column]]
+        for column in ("predicted", "low", "high")
+    }
+    predictions = predictions.assign(written=now, **rounded)
+    pd.concat([written.get(path), predictions]).to_csv(path, index=False, lineterminator="\n")
+    n_surfaces = predictions["dataset"].nunique()
+    print(f"{len(predictions)} predictions of {n_surfaces} surfaces written to {path}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""Make data/probes.csv: cheap probes of the training parts that `quality` changes, for the logs in the folder PERFLAW_DATA that are named.
+"""Make data/probes.csv: cheap probes of the training parts that the grid `quality` changes.
 
-A probe is a model without weights, fitted to the training part and asked for the validation targets: NDCG@10 of a first-order Markov
-chain, and `quality.cross_entropy`.
+    python scripts/probes.py LOG ...
+
+A probe is a count-based baseline, fitted to the training part and evaluated on the validation
+targets: NDCG@10 of a first-order Markov chain, and `measures.bigram_cross_entropy`. The logs are
+in the folder PERFLAW_DATA.
 """
 
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from tqdm import tqdm
@@ -13,26 +18,31 @@ from perflaw.logs import datasets, measures
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models import baselines, ranking
 from perflaw.models.sweeps import runner
+from perflaw.study.files import study_file
 
 
-def main(names):
-    path, rows = measures.FOLDER.parent / "probes.csv", []
-    points = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
+def probe(log: Any, data: runner.TrainingData) -> dict[str, Any]:
+    """Make the line of one training part."""
+    split = runner.split_of(log, data)
+    targets = ranking.rank_targets(baselines.markov(split), split, split.validation)
+    steps = dict(data.steps)
+    return {
+        "log": log.name,
+        **{step: steps.get(step) for step in PERTURBATIONS},
+        "data_seed": data.seed,
+        "probe: Markov's NDCG@10": ranking.ndcg(targets.ranks),
+        "probe: bigram's cross-entropy": measures.bigram_cross_entropy(split),
+    }
+
+
+def main(names: Sequence[str]) -> None:
+    """Write the table of the logs that are named."""
+    parts = list(dict.fromkeys(point.data for point in runner.expand_grid("quality")))
+    path = study_file("data", "probes.csv")
+    rows = []
     for name in names:
         log = datasets.load_log(name)
-        for data in tqdm(points, desc=name):
-            split = runner.split_of(log, data)
-            markov = ranking.rank_targets(baselines.markov(split), split, split.validation).ranks
-            steps = dict(data.steps)
-            rows.append(
-                {
-                    "log": log.name,
-                    **{step: steps.get(step) for step in PERTURBATIONS},
-                    "data_seed": data.seed,
-                    "probe: Markov's NDCG@10": ranking.ndcg(markov),
-                    "probe: bigram's cross-entropy": measures.bigram_cross_entropy(split),
-                }
-            )
+        rows += [probe(log, data) for data in tqdm(parts, desc=name)]
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 

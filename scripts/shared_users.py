@@ -1,13 +1,18 @@
-"""How much two models share of the luck of their test users: correlations between their NDCG@10 gains, user by user, for evidence.SHARED.
+"""Print how much two models share of the luck of their test users.
 
-Runs of SASRec of `survey`, seed 0, on whole training parts, that differ in layers and dimension.
+    python scripts/shared_users.py RUNS
 
-    python benchmarks/shared.py RUNS        # a folder of folders of run records, one a log
+That is the correlation between their NDCG@10 gains, user by user, for
+`selection.SHARED_USER_CORRELATION`. RUNS is a folder of folders of run records, one a log; used
+are runs of SASRec of `survey`, seed 0, on unchanged training parts, which differ in layers and
+dimension.
 """
 
 import itertools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,32 +20,34 @@ from perflaw.models import ranking
 from perflaw.models.sweeps import runner
 from perflaw.models.training import trainer
 
+MODEL = {"backbone": "sasrec", "shared_layers": False, "seed": 0}
+LEAST_MODELS = 3
 
-def main(folder):
-    wanted = runner.read_grid("survey")["settings"] | {
-        "backbone": "sasrec",
-        "shared_layers": False,
-        "seed": 0,
-    }
-    print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
-    logs = {}
+
+def is_wanted(record: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+    """Say whether a record has these settings, an unchanged training part, and ranks."""
+    if "ranks" not in record or record["split"]["interventions"]:
+        return False
+    has_settings = all(record["configuration"][name] == settings[name] for name in settings)
+    return record["split"]["rule"] == "leave one out" and has_settings
+
+
+def main(folder: str) -> None:
+    """Print a table, one line a log."""
+    settings = runner.read_grid("survey")["settings"] | MODEL
+    gains_by_log: dict[tuple[str, str], list[np.ndarray]] = {}
     for path in sorted(Path(folder).rglob("*.json")):
         record = trainer.read_record(path)
-        if (
-            "ranks" in record
-            and not record["split"]["interventions"]
-            and record["split"]["rule"] == "leave one out"
-            and all(record["configuration"][name] == value for name, value in wanted.items())
-        ):
-            logs.setdefault((record["log"], record["data_hash"]), []).append(
-                ranking.ndcg_gains(np.array(record["ranks"]["test"]))
-            )
-    for (log, _), gains in logs.items():
-        if len(gains) > 2:
-            told = [np.corrcoef(*pair)[0, 1] for pair in itertools.combinations(gains, 2)]
-            print(
-                f"| {log} | {len(gains)} | {np.mean(told):.2f} | {np.min(told):.2f} | {np.max(told):.2f} |"
-            )
+        if is_wanted(record, settings):
+            gains = ranking.ndcg_gains(np.array(record["ranks"]["test"]))
+            gains_by_log.setdefault((record["log"], record["data_hash"]), []).append(gains)
+    print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
+    for (log, _), gains in gains_by_log.items():
+        if len(gains) >= LEAST_MODELS:
+            pairs = itertools.combinations(gains, 2)
+            correlations = [np.corrcoef(*pair)[0, 1] for pair in pairs]
+            mean, least, most = (f(correlations) for f in (np.mean, np.min, np.max))
+            print(f"| {log} | {len(gains)} | {mean:.2f} | {least:.2f} | {most:.2f} |")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ def test_runs_without_a_value_are_refused(change, told):
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = Path(__file__).parent.parent / "benchmarks" / "forecast.py"
+    path = Path(__file__).parent.parent / "scripts" / "forecast.py"
     spec = importlib.util.spec_from_file_location("benchmark_of_forecasts", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -188,7 +188,7 @@ def test_intervals_cover_hidden_configurations(hidden):
 
 
 def test_the_prior_is_that_of_the_sweeps(benchmark):
-    """As benchmarks/forecast.py prints it, but for a log or two that came since; run it again when this fails."""
+    """As scripts/forecast.py prints it, but for a log or two that came since; run it again when this fails."""
     for name, value in benchmark.learn(list(benchmark.surfaces().values())).items():
         (mean, sd), (was_mean, was_sd) = (
             one if isinstance(one, tuple) else (one, one) for one in (value, forecast.PRIOR[name])

@@ -9,7 +9,7 @@ and each further one brings 2^-p of the one before. A run differs from that by n
 users (the median of runs on as much data) and `NOISE` together, and a cell by `cell`. Given p and k all is normal; both are summed over grids, so that intervals have the
 tails of what is not known about the noise. This is empirical Bayes: Efron and Morris (1975), Carlin and Louis (2000, chapter 3).
 
-`benchmarks/forecast.py` makes PRIOR from data/sweeps/, and tests the forecasts on logs that the prior has not seen.
+`scripts/forecast.py` makes PRIOR from data/sweeps/, and tests the forecasts on logs that the prior has not seen.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COEFFICIENTS = (
     "e_dN",
     "f_dT",
 )  # beside the level a, of which nothing is known before
-PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by benchmarks/forecast.py
+PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by scripts/forecast.py
     "G": (0.265, 0.086),
     "b_d": (-0.0252, 0.035),
     "b_N": (0.0234, 0.021),
