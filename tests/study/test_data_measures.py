@@ -34,7 +34,7 @@ def runs(tokens=0.3, conditional=0.0, noise=0.01, logs=("a", "b", "c"), seed=0):
             (name, s) for name, strengths in CONDITIONS.items() for s in strengths
         ]:
             moved = random.normal(size=4) * [0.8, 0.4, 0.4, 0.4] * (intervention is not None)
-            for again in range(1 if intervention is None else 2):
+            for _again in range(1 if intervention is None else 2):
                 y = (
                     np.log(0.1)
                     + tokens * moved[0]
@@ -73,10 +73,8 @@ def test_the_measure_that_matters_wins_and_its_slopes_are_found():
     table = data_measures.comparison_table(found, draws=500).set_index("candidate")
     for split in ("in sample", "intervention", "log"):
         assert table[split].idxmax() in (data_measures.OURS, "tokens and conditional entropy")
-        assert (
-            table.loc[data_measures.OURS, split] > 0.98
-            and table.loc[data_measures.OURS, f"low {split}"] > 0
-        )
+        assert table.loc[data_measures.OURS, split] > 0.98
+        assert table.loc[data_measures.OURS, f"low {split}"] > 0
     assert table.loc[data_measures.OURS, "slope"] == pytest.approx(0.3, abs=0.02)
     assert table.loc[data_measures.PAPER, "high log"] < table.loc[data_measures.OURS, "low log"]
     assert data_measures.noise_ceiling(found) == pytest.approx(
@@ -100,18 +98,14 @@ def test_where_only_tokens_matter_no_measure_has_an_edge():
 def test_noise_and_changes_are_what_was_put_in():
     found = data_measures.paired_conditions(runs(0.3, 0.0, 0.05, logs=tuple("abcdefgh")))
     off = (found["change"] - 0.3 * found["Δ tokens"]) / found["noise"]
-    assert (
-        off.std() == pytest.approx(1, abs=0.2)
-        and set(found["runs"]) == {2}
-        and len(found) == 8 * 10
-    )
+    assert off.std() == pytest.approx(1, abs=0.2)
+    assert set(found["runs"]) == {2}
+    assert len(found) == 8 * 10
     told = data_measures.paired_conditions(
         runs(0.3, 0.0, 0.05, logs=("a", "b")), noise=pd.Series({"a": 9.0})
     )
-    assert (
-        np.allclose(told.loc[told["log"] == "a", "noise"], 0.09 * np.sqrt(1 / 2 + 1 / 3))
-        and (told.loc[told["log"] == "b", "noise"] < 0.08).all()
-    )
+    assert np.allclose(told.loc[told["log"] == "a", "noise"], 0.09 * np.sqrt(1 / 2 + 1 / 3))
+    assert (told.loc[told["log"] == "b", "noise"] < 0.08).all()
 
 
 def test_slopes_have_not_seen_what_they_predict():
@@ -170,7 +164,7 @@ def test_controls_are_read_by_their_names_and_measured_from_their_middle():
     rows = []
     for kind, values in (("size", (250, 500, 1000)), ("rate", (2.5, 3.5, 4.5))):
         for x in values:
-            for seed in range(2):
+            for _seed in range(2):
                 y = 0.1 * (x / 500) ** 0.2 if kind == "size" else 0.1 * np.exp(-0.5 * (x - 3.5))
                 rows.append(
                     {
@@ -182,11 +176,12 @@ def test_controls_are_read_by_their_names_and_measured_from_their_middle():
                 )
     table = pd.concat([pd.DataFrame(rows), runs(logs=("a",))], ignore_index=True)
     points, known = data_measures.synthetic_controls(table)
-    assert len(points) == 12 and set(points["kind"]) == {"size", "rate"} and len(known) == 4
+    assert len(points) == 12
+    assert set(points["kind"]) == {"size", "rate"}
+    assert len(known) == 4
     sizes = known[known["log"] == "size"]
-    assert np.allclose(sizes["change"], 0.2 * sizes["Δ tokens"]) and np.allclose(
-        sizes["Δ conditional entropy"], 0
-    )
+    assert np.allclose(sizes["change"], 0.2 * sizes["Δ tokens"])
+    assert np.allclose(sizes["Δ conditional entropy"], 0)
     assert np.allclose(known.loc[known["log"] == "rate", "change"], [0.5, -0.5])
 
 
@@ -197,22 +192,18 @@ def test_probes_are_laid_beside_the_runs_they_belong_to():
     ].reset_index(drop=True)
     probes["probe: x"] = np.arange(1.0, len(probes) + 1)
     found = data_measures.add_probes(table, probes.iloc[::-1])
-    assert (
-        found["probe: x"].iloc[0] == 1
-        and found["probe: x"].notna().all()
-        and found.groupby(list(PERTURBATIONS), dropna=False)["probe: x"].nunique().eq(1).all()
-    )
+    assert found["probe: x"].iloc[0] == 1
+    assert found["probe: x"].notna().all()
+    assert found.groupby(list(PERTURBATIONS), dropna=False)["probe: x"].nunique().eq(1).all()
     assert data_measures.add_probes(table.assign(log="b"), probes)["probe: x"].isna().all()
-    assert "Δ probe: x" in data_measures.paired_conditions(
-        found
-    ) and "probe: x" in data_measures.candidate_measures(data_measures.paired_conditions(found))
+    assert "Δ probe: x" in data_measures.paired_conditions(found)
+    assert "probe: x" in data_measures.candidate_measures(data_measures.paired_conditions(found))
 
 
 def test_trials_are_of_one_model_on_logs_with_enough_kinds():
     found = data_measures.perturbation_runs(study_runs.load_survey_runs())
-    assert found["log"].nunique() >= 3 and all(
-        (found[name] == value).all() for name, value in data_measures.MODEL.items()
-    )
+    assert found["log"].nunique() >= 3
+    assert all((found[name] == value).all() for name, value in data_measures.MODEL.items())
     assert (
         found.groupby("log")[list(PERTURBATIONS)]
         .agg(lambda column: column.notna().any())

@@ -54,13 +54,15 @@ def test_a_drawing_is_read_back(tmp_path):
     assert len(panels) == 3
     for panel, table in zip(panels, tables):
         view = panel_view.calibrate(panel)
-        assert view.residuals.max() < 2e-6 and np.abs(view.lines - panel.lines).max() < 2e-6
+        assert view.residuals.max() < 2e-6
+        assert np.abs(view.lines - panel.lines).max() < 2e-6
         assert "Max Sequence Length = 100" in panel.texts
         found = panel_view.locate_dots(panel, view, LAYERS, DIMENSIONS)
         table = table.sort_values(["n_layers", "d_emb"], ignore_index=True)
         assert found[["n_layers", "d_emb"]].equals(table[["n_layers", "d_emb"]])
         assert np.abs(found["read"] - table["value"]).max() < 1e-6 * table["value"].mean() / 100
-        assert found["pixel_residual_pt"].max() < 2e-6 and found["next_pt"].min() > 1
+        assert found["pixel_residual_pt"].max() < 2e-6
+        assert found["next_pt"].min() > 1
         placed = view.project(found[["n_layers", "d_emb", "read"]])
         assert np.linalg.norm(placed[:, None] - panel.dots, axis=-1).min(1).max() < 2e-6
 
@@ -72,7 +74,8 @@ def test_limits_are_those_of_the_axes(tmp_path):
     assert np.allclose(panel_view.calibrate(panel).limits[:2], usual.limits[:2], rtol=1e-7)
     assert usual.lines.shape == (0, 3, 2)
     inside = usual.project(table[["n_layers", "d_emb", "value"]])
-    assert (inside > 0).all() and (inside < panel_view.BOX[2:]).all()
+    assert (inside > 0).all()
+    assert (inside < panel_view.BOX[2:]).all()
 
 
 def test_dots_that_are_not_the_grid_are_refused(tmp_path):
@@ -215,18 +218,20 @@ def test_the_record_is_reproduced(recovered):
     recorded = published.load_surfaces()
     mine = found[found["source_pdf"].isin(recorded["source_pdf"])].reset_index(drop=True)
     exact = recorded.columns.drop("pixel_residual_pt")
-    assert len(mine) == 448 and mine[exact].equals(recorded[exact])
+    assert len(mine) == 448
+    assert mine[exact].equals(recorded[exact])
     assert np.abs(mine["pixel_residual_pt"] - recorded["pixel_residual_pt"]).max() < 5e-7
     compared = digitize.compare_points(found, recorded)
     assert (compared["rows"], compared["rows_apart"], compared["values_apart"]) == (448, 0, 0)
-    assert (
-        compared["read"] < 5e-10 and compared["residual_pt"] < 5e-7 and compared["figures"] < 5e-10
-    )
+    assert compared["read"] < 5e-10
+    assert compared["residual_pt"] < 5e-7
+    assert compared["figures"] < 5e-10
 
 
 def test_every_panel_is_explained(recovered):
     found, panels = recovered
-    assert len(found) == 896 and len(panels) == 40
+    assert len(found) == 896
+    assert len(panels) == 40
     assert (
         panels[["n_pt", "d_pt", "value_pt", "dot_pt"]].max(axis=None)
         < 1e-6

@@ -179,17 +179,16 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     first, moved, one, back = dumped(
         explorer.standalone_page(data, extra=MOVED + PAGE), tmp_path / "page.html"
     )
-    assert (
-        first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"}
-        and first["spoken"] == "16 layers"
-    )
+    assert first["shown"] == {"N": "16", "d": "75", "tokens": "× 1", "apen": "× 1"}
+    assert first["spoken"] == "16 layers"
     assert first["answer"] == pytest.approx(
         explorer.predict_cell(
             fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"], 16, 75
         ),
         rel=1e-9,
     )
-    assert "borrowed from" in first["text"] and first["panels"] == 2
+    assert "borrowed from" in first["text"]
+    assert first["panels"] == 2
 
     fit = fits["ml-100k, softmax", "NDCG@10"]["log-quadratic"]
     effect = explorer.data_effect(slopes, "ml-100k", "NDCG@10")
@@ -206,8 +205,10 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     assert moved["words"][:5] == pytest.approx(
         [*top, *explorer.predict_cell(fit, *top, 0.5, effect)], rel=1e-9
     )
-    assert "borrowed" not in moved["text"] and "N = 1 and d = 32" in moved["chart"]
-    assert one["panels"] == 1 and one["answer"] == moved["answer"]
+    assert "borrowed" not in moved["text"]
+    assert "N = 1 and d = 32" in moved["chart"]
+    assert one["panels"] == 1
+    assert one["answer"] == moved["answer"]
     assert back["shown"] == {"N": "4", "d": "32", "tokens": "× 1 (98,100)", "apen": "× 1 (0.0219)"}
 
 
@@ -225,7 +226,9 @@ def test_it_fits_a_phone(data, theme, tmp_path):
       phone.srcdoc = {inside};
     </script></body>"""
     width, needed, *edges = dumped(page, tmp_path / "page.html")
-    assert needed <= width <= 390 and len(edges) == 9 and max(edges) <= width
+    assert needed <= width <= 390
+    assert len(edges) == 9
+    assert max(edges) <= width
 
 
 def test_it_is_small(data):
@@ -250,7 +253,8 @@ def test_every_control_has_a_label_and_there_are_words_without_scripts():
         == len(re.findall(r"<label><span>[^<]+</span> <(?:select|input)\b", markup))
         == 8
     )
-    assert "<noscript>" in markup and 'role="status"' in markup
+    assert "<noscript>" in markup
+    assert 'role="status"' in markup
 
 
 def test_a_script_cannot_end_early():
@@ -269,7 +273,8 @@ def test_surfaces_of_sweeps_are_means_over_seeds(laptop):
     means = runner.aggregate_seeds(laptop).set_index(list(families.AXES))["NDCG@10"]
     found = table[table["metric"] == "NDCG@10"].set_index(list(families.AXES))["value"]
     np.testing.assert_allclose(found, means[found.index], rtol=1e-4)
-    assert table["own"].all() and (table["tokens"] == 98114).all()
+    assert table["own"].all()
+    assert (table["tokens"] == 98114).all()
 
 
 def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
@@ -288,7 +293,8 @@ def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
     assert explorer.explorer_surfaces(
         laptop.assign(**{"NDCG@10 se": laptop["NDCG@10"] / 4})
     ).empty  # hardly sure of anything
-    assert explorer.explorer_surfaces(laptop[:0]).empty and explorer.data_slopes(laptop[:0]).empty
+    assert explorer.explorer_surfaces(laptop[:0]).empty
+    assert explorer.data_slopes(laptop[:0]).empty
     alone = pd.concat(
         [
             explorer.published_surfaces(published.load_surfaces()),
@@ -314,7 +320,8 @@ def test_a_slope_is_recovered(laptop):
         ["NDCG@10"],
     ).iloc[0]
     assert abs(found["slope"] - 0.3) < found["reach"] < 0.02
-    assert found["runs"] == 27 and found["least"] == pytest.approx(10314 / 98114)
+    assert found["runs"] == 27
+    assert found["least"] == pytest.approx(10314 / 98114)
 
 
 def test_an_effect_says_from_where_it_is():
@@ -332,12 +339,10 @@ def test_an_effect_says_from_where_it_is():
     assert effect("shop") == {"slope": 0.2, "reach": 0.02, "least": 0.1, "source": ""}
     assert effect("MovieLens-1M") == {"slope": 0.3, "reach": 0.02, "least": 0.2, "source": "ml-1m"}
     lent = effect("Industrial")
-    assert (
-        lent["source"] == "shop, ml-1m"
-        and lent["slope"] == pytest.approx(0.25)
-        and lent["reach"] > 0.1
-        and lent["least"] == 0.1
-    )
+    assert lent["source"] == "shop, ml-1m"
+    assert lent["slope"] == pytest.approx(0.25)
+    assert lent["reach"] > 0.1
+    assert lent["least"] == 0.1
     assert explorer.data_effect(slopes[:1], "Industrial", "HR@10")["source"] == "shop"
     assert explorer.data_effect(slopes[:0], "Industrial", "HR@10") is None
 
@@ -350,13 +355,11 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
     told = fit.interval(pd.DataFrame({"n_layers": [20], "d_emb": [300]})).iloc[0]
     effect = explorer.data_effect(slopes, "ml-100k", "HR@10")
     same = explorer.predict_cell(fit, 20, 300, 1.0, effect)
-    assert same == pytest.approx(
-        tuple(told[["prediction", "low", "high"]])
-    ) and same == explorer.predict_cell(fit, 20, 300)
+    assert same == pytest.approx(tuple(told[["prediction", "low", "high"]]))
+    assert same == explorer.predict_cell(fit, 20, 300)
     value, low, high = explorer.predict_cell(fit, 20, 300, 2.0, effect)
-    assert value == pytest.approx(2 ** effect["slope"] * same[0]) and high - low > 2 ** effect[
-        "slope"
-    ] * (same[2] - same[1])
+    assert value == pytest.approx(2 ** effect["slope"] * same[0])
+    assert high - low > 2 ** effect["slope"] * (same[2] - same[1])
 
 
 def test_turns_and_bests_are_those_of_planning(fits):
@@ -381,7 +384,8 @@ def test_as_good_holds_the_best_and_grows_with_the_level(fits):
             step = (fit.points[axis].max() / fit.points[axis].min()) ** (1 / 30)
             assert low / step <= explorer.best_place(fit, axis) <= high * step, law
             wider = explorer.indistinguishable_range(fit, axis, 0.99)
-            assert wider[0] <= low and high <= wider[1]
+            assert wider[0] <= low
+            assert high <= wider[1]
 
 
 def test_exponents_are_packed_to_the_last_bit(data, fits):

@@ -41,7 +41,8 @@ def panels(surfaces):
 def test_the_points(surfaces):
     assert len(surfaces) == 448
     cells = surfaces.groupby(published.SURFACE).size()
-    assert len(cells) == 20 and set(cells) == {16, 24}
+    assert len(cells) == 20
+    assert set(cells) == {16, 24}
     assert surfaces["value"].between(0.01, 0.4).all()
     assert not surfaces.duplicated([*published.SURFACE, "n_layers", "d_emb"]).any()
 
@@ -69,7 +70,7 @@ def test_our_fit_of_the_drawn_form_is_never_lower(panels):
 
 
 def test_missing_data_folder_is_a_plain_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    monkeypatch.setattr(published, "study_file", tmp_path.joinpath)
     with pytest.raises(FileNotFoundError):
         published.load_surfaces()
 
@@ -113,16 +114,17 @@ def test_recorded_rows_say_what_they_are():
         "source",
         "run",
     } <= set(rows)
-    assert rows["name"].is_unique and rows["run"].str.fullmatch("[0-9a-f]{16}").all()
-    assert set(five["name"]) == set(rows["name"]) and (five.groupby("name").size() == 5).all()
+    assert rows["name"].is_unique
+    assert rows["run"].str.fullmatch("[0-9a-f]{16}").all()
+    assert set(five["name"]) == set(rows["name"])
+    assert (five.groupby("name").size() == 5).all()
     for _, row in rows.iterrows():
         told = five[
             (five["name"] == row["name"])
             & (five["protocol"] == row["protocol"].removesuffix(" sampled"))
         ].iloc[0]
-        assert told["HR@10"] == pytest.approx(row["measured_hr"], rel=1e-5) and told[
-            "NDCG@10"
-        ] == pytest.approx(row["measured_ndcg"], rel=1e-5)
+        assert told["HR@10"] == pytest.approx(row["measured_hr"], rel=1e-5)
+        assert told["NDCG@10"] == pytest.approx(row["measured_ndcg"], rel=1e-5)
     fewer = five.set_index("protocol")["HR@10"]
     assert (fewer["1 of 101"].to_numpy() > fewer["1 of 2,500"].to_numpy()).all()
 
