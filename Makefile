@@ -9,13 +9,16 @@ OUT    ?= report
 BIN   := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test report serve clean distclean
+.PHONY: help book test quick lint cover report serve clean distclean
 
 help:
 	@echo "make book                 execute the notebooks, render the book"
 	@echo "make book PARAMS=my.yaml  the same with your parameters, into a book of its own"
 	@echo "make report LOG=shop.csv  a report on a log of yours, into the folder OUT (default report)"
-	@echo "make test                 run the tests"
+	@echo "make quick                the quick tests of every wing, in about a minute"
+	@echo "make test                 all tests"
+	@echo "make lint                 format, style, types, imports, spelling"
+	@echo "make cover                all tests of the library, with the branches that they reach"
 	@echo "make serve                serve the book on http://127.0.0.1:$(PORT)"
 	@echo "make clean                remove what was built"
 	@echo "make distclean            remove the virtual environment too"
@@ -28,7 +31,22 @@ report: $(READY)
 	@$(BIN)/perflaw report "$(LOG)" --out "$(OUT)" $(OPTIONS)
 
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+quick: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not slow and not book"
+
+lint: $(READY)
+	@$(BIN)/ruff format --check --quiet . || { echo "mend it with: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/codespell
+	@$(BIN)/nbstripout --verify notebooks/*.ipynb
+	@$(BIN)/mypy
+	@$(BIN)/vulture
+
+cover: $(READY)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not book" --cov --cov-report=term
 
 serve:
 	@test -f book/_build/default/html/index.html || { echo "There is no book yet: run 'make book' first."; exit 1; }

@@ -1,5 +1,72 @@
-"""What the user can mend."""
+"""Errors that the user can mend."""
+
+from importlib import import_module
+from typing import Any
+
+# The extra of pyproject.toml that brings a package; by the name that Python imports.
+EXTRAS = {
+    "duckdb": "logs",
+    "numba": "logs",
+    "pooch": "logs",
+    "zstandard": "logs",
+    "filelock": "models",
+    "orjson": "models",
+    "safetensors": "models",
+    "threadpoolctl": "models",
+    "torch": "models",
+    "jinja2": "report",
+    "matplotlib": "report",
+    "nbformat": "report",
+    "papermill": "report",
+    "grimp": "book",
+    "jupyter_book": "book",
+    "pypdf": "book",
+    "distributed": "cluster",
+    "sklearn": "sklearn",
+}
 
 
 class InputError(ValueError):
     """The user's input cannot be used; the message says what, where and how to mend it."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """A package of an extra is not installed; the message names the extra."""
+
+
+def describe_missing_package(package: str | None, extra: str | None = None) -> str | None:
+    """Say in one line which extra brings a package; None if no extra does."""
+    extra = extra or EXTRAS.get((package or "").partition(".")[0])
+    if extra is None:
+        return None
+    return f"this needs {package}, which is not installed: pip install 'perflaw[{extra}]'"
+
+
+def require(package: str, extra: str | None = None) -> Any:
+    """Import a package that an extra brings, e.g. `require("duckdb")`.
+
+    Parameters
+    ----------
+    package
+        Name of the module to import.
+    extra
+        Extra that brings it; by default the one in `EXTRAS`.
+
+    Returns
+    -------
+    module
+        The imported module.
+
+    Raises
+    ------
+    MissingPackageError
+        If it is not installed; the message names the extra to install.
+    """
+    try:
+        return import_module(package)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        message = describe_missing_package(missing, extra if missing == package else None)
+        if message is None:
+            raise
+        raise MissingPackageError(message) from None

@@ -171,6 +171,63 @@ def test_a_distance_of_exactly_r_matches():
     assert approximate.apen([0, 1] * 9, 2, 1) == 0
 
 
+@pytest.mark.parametrize("digits", [1, 2, 3, 6])
+@pytest.mark.parametrize("measure", [approximate.apen, approximate.sample_entropy])
+def test_a_distance_of_exactly_r_matches_in_decimals_too(measure, digits):
+    rng = np.random.default_rng(digits)
+    whole = np.concatenate([np.arange(1, 9), rng.integers(-40, 40, 100)])
+    assert measure(whole / 10**digits, 1, 10.0**-digits) == measure(whole, 1, 1)
+    assert measure(whole / 10**digits, 2, 3 / 10**digits) == measure(whole, 2, 3)
+
+
+def test_values_that_differ_by_more_than_r_do_not_match():
+    x = [0.1, 0.2 + 1e-12, 0.1, 0.2 + 1e-12, 0.1, 0.2]
+    assert approximate.apen(x, 1, 0.1) == approximate.apen([0, 2, 0, 2, 0, 1], 1, 1)
+    assert approximate.apen([1e-20, 3e-20, 1e-20, 2e-20, 3e-20], 1, 1e-20) == approximate.apen(
+        [1, 3, 1, 2, 3], 1, 1
+    )
+
+
+MASKED = np.ma.masked_array(SMALL, mask=[0, 1] * 5)
+
+
+@pytest.mark.parametrize("values", [MASKED, MASKED.astype(float), list(MASKED), np.ma.array(SMALL)])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        approximate.apen,
+        lambda x: approximate.apen(x, 2, 0.5),
+        approximate.sample_entropy,
+        lambda x: approximate.nist_apen(x, 2),
+        approximate.shannon_entropy,
+        approximate.lempel_ziv_entropy,
+        approximate.compression_ratio,
+    ],
+)
+def test_masked_arrays_are_refused(measure, values):
+    if isinstance(values, list) and not any(value is np.ma.masked for value in values):
+        pytest.skip("nothing is masked")
+    with pytest.raises(InputError, match="masked array"):
+        measure(values)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        approximate.apen_by_user,
+        approximate.apen_pooled,
+        approximate.conditional_entropy,
+        approximate.lempel_ziv_by_user,
+        approximate.shannon_entropy,
+        approximate.sample_entropy,
+    ],
+)
+def test_masked_logs_are_refused(measure):
+    log = log_of([0, 1, 2, 0, 1], [2, 1])
+    with pytest.raises(InputError, match="masked array"):
+        measure(log._replace(items=np.ma.masked_array(log.items, mask=log.items == 1)))
+
+
 @pytest.mark.parametrize("library", ["antropy", "EntropyHub", "neurokit2", "tsfresh"])
 def test_libraries_agree(library):
     rng = np.random.default_rng(0)

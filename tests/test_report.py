@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from log_files import BAD, GOOD
 from test_forecast import drawn
-from test_reading import BAD, GOOD
 
-from perflaw.cli.main import as_options, main
+from perflaw.cli.main import main
+from perflaw.cli.options import as_options
 from perflaw.errors import InputError
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories, write_log

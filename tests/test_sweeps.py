@@ -28,7 +28,8 @@ import torch
 import tqdm
 from click.testing import CliRunner
 
-from perflaw.cli.main import executor_at, main
+from perflaw.cli.main import main
+from perflaw.cli.sweep import executor_at
 from perflaw.errors import InputError
 from perflaw.logs import datasets, interaction_log, synthetic
 from perflaw.models.sweeps import cost_model, runner

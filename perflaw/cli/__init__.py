@@ -1,0 +1,1 @@
+"""The `perflaw` command: one module a command, parsing only."""

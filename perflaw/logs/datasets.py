@@ -15,15 +15,13 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
-from perflaw.errors import InputError
+from perflaw.errors import InputError, require
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
 
 FOLDER = "PERFLAW_DATA"
-ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data")
-PACKED = ("", ".gz", ".zst")
+ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data", ".jsonl", ".json")
+PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 
 
 class Source(NamedTuple):
@@ -135,6 +133,7 @@ def _fetched(name) -> Path:
     converted = cache_folder() / f"{name}-{source.checksum[-8:]}.parquet"
     if converted.exists():
         return converted
+    duckdb = require("duckdb")
     path = fetch(name, source.url, source.checksum)
     mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache_folder()}"
     with tempfile.TemporaryDirectory() as scratch:

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
-from perflaw.logs.readers import reading
+from perflaw.errors import InputError, require
+from perflaw.logs import readers
 
 BLOCK = (
     1 << 16
@@ -45,7 +45,8 @@ class InteractionLog:
         np.ndarray
     )  # (n_items,) the vocabulary: what each code stands for, whether it still occurs or not
     name: str = "log"
-    notes: tuple[str, ...] = ()  # what was guessed when it was read
+    notes: tuple[str, ...] = ()  # all there is to know about its reading, guesses among them
+    guesses: tuple[str, ...] = ()  # what was guessed when it was read
 
     def __repr__(self):
         return f"<InteractionLog {self.name}: {self.n_users:,} users, {self.n_items:,} items, {self.tokens:,} interactions>"
@@ -251,27 +252,80 @@ def read_log(
     delimiter: str | None = None,
     header: bool | None = None,
     unit: str | None = None,
+    time_format: str | None = None,
+    timezone: str | None = None,
+    drop_incomplete: bool = False,
+    parts: bool = False,
     name: str | None = None,
 ) -> InteractionLog:
-    """Read a log from a file or a DataFrame.
+    r"""Read a log from a file, or from a table in memory.
 
-    Files: Parquet; text with columns split at a comma, tab, `;`, `|`, `::` or spaces (CSV, TSV,
-    RecBole's .inter, MovieLens' u.data and ratings.dat, SASRec's `user item`); `user item item …`
-    a line (S3-Rec); text may be packed with gzip or zstd. What is not given is guessed, and
-    `log.notes` says how.
+    Files: text with columns split at a comma, tab, `;`, `|`, `::` or spaces (CSV, TSV, RecBole's
+    .inter, MovieLens' u.data and ratings.dat, SASRec's `user item`); `user item item …` a line
+    (S3-Rec); a list of items in each cell (HSTU, RecBole's `token_seq`); JSON lines, an
+    interaction or a user with a list of events each; Parquet. All may be packed with gzip,
+    bzip2, xz or zstd. What is not given is guessed, and `log.guesses` says how.
 
-    user, item, time: names of columns, or their numbers from 1 where there is no header.
-    layout: "parquet", "table" or "sequences" (S3-Rec). delimiter, header: of a table.
-    unit: of times that are numbers: "s", "ms", "us", "ns" since 1970 UTC, or "order" if they
-    are no clock times and only order each history. Dates are ISO 8601, in UTC unless they say.
+    Parameters
+    ----------
+    source : str, path, DataFrame, or any table with the Arrow C stream (Polars, PyArrow)
+    user, item, time : str or int, optional
+        Names of columns, or their numbers from 1 where there is no header.
+    layout : {"parquet", "table", "sequences", "json"}, optional
+        "sequences" is that of S3-Rec.
+    delimiter, header : str, bool, optional
+        Of a table of text.
+    unit : {"s", "ms", "us", "ns", "filetime", "ticks", "order"}, optional
+        Of times that are numbers: since 1970 UTC, as Windows and .NET have them, or "order" if
+        they are no clock times and only order each history.
+    time_format : str, optional
+        Of times that are text, in the fields of strptime, as in ``"%d/%m/%y %H:%M"``. Without
+        it dates are read where the year comes first.
+    timezone : str, optional
+        Of dates that do not say theirs, as in ``"Europe/Berlin"``; UTC without it.
+    drop_incomplete : bool
+        Leave out rows without a user, an item or a time, `NA` and the like among them; a note
+        says how many.
+    parts : bool
+        Is the source a folder of Parquet files that are one log?
+    name : str, optional
+        Of the log; that of the file without it.
 
-    Ids are text unless all of them are whole numbers. Each history is sorted by time;
-    interactions at the same time, and those of a log without times, keep the order of the file.
-    Raises InputError with the file, the row and the mend.
+    Returns
+    -------
+    InteractionLog
+        Each history is sorted by time; interactions at the same time, and those of a log
+        without times, keep the order of the source. Ids are text unless all of them are whole
+        numbers.
+
+    Raises
+    ------
+    InputError
+        With the source, the line and the mend, where it cannot be read in one way only.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> log = read_log(pd.DataFrame({"user": [7, 7], "item": ["b", "a"], "day": ["x", "y"]}))
+    >>> log
+    <InteractionLog log: 1 users, 2 items, 2 interactions>
     """
-    columns = reading.read(source, user, item, time, layout, delimiter, header, unit)
+    options = readers.ReadOptions(
+        user=user,
+        item=item,
+        time=time,
+        layout=layout,
+        delimiter=delimiter,
+        header=header,
+        unit=unit,
+        time_format=time_format,
+        timezone=timezone,
+        drop_incomplete=drop_incomplete,
+        parts=parts,
+    )
+    columns = readers.read(source, options)
     if name is None:
-        name = "log" if isinstance(source, pd.DataFrame) else Path(source).name.split(".")[0]
+        name = Path(source).name.split(".")[0] if isinstance(source, str | os.PathLike) else "log"
     return InteractionLog(
         columns.items,
         columns.offsets,
@@ -279,7 +333,8 @@ def read_log(
         columns.user_ids,
         columns.item_ids,
         name,
-        columns.notes,
+        columns.guesses + columns.notes,
+        columns.guesses,
     )
 
 
@@ -307,8 +362,7 @@ def from_histories(histories, timestamps=None, name: str = "log") -> Interaction
 
 def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
     """Write a Parquet file with columns user, item and, where there is a clock, timestamp; complete or not at all."""
-    import duckdb
-
+    duckdb = require("duckdb")
     path = Path(path)
     columns = {"user": np.repeat(log.user_ids, log.lengths), "item": log.item_ids[log.items]}
     if log.timestamps is not None:

@@ -18,10 +18,9 @@ import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 
-from perflaw import plotting
+from perflaw import notebook_runner, plotting
 from perflaw.errors import InputError
 from perflaw.logs import measures
-from perflaw.publish import builder
 from perflaw.report import figures, report
 
 FILES = ("report.json", "report.ipynb", "report.html")
@@ -62,11 +61,11 @@ def write_report(told: dict, out: str | os.PathLike) -> Path:
             json.dumps(told, indent=1, allow_nan=False) + "\n", encoding="utf-8"
         )
         nbformat.write(report_notebook(told), scratch / "report.ipynb")
-        process = builder.start_notebook(scratch / "report.ipynb", {}, scratch, threads=1)
+        process = notebook_runner.start_notebook(scratch / "report.ipynb", {}, scratch, threads=1)
         try:
             if process.wait():
                 raise InputError(
-                    f"the report was not written: {builder.describe_failure(out, folder)}"
+                    f"the report was not written: {notebook_runner.describe_failure(out, folder)}"
                 )
         finally:
             process.terminate()

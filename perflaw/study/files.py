@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from perflaw import paths
+from perflaw.paths import study_folder
 
 
 def study_file(*parts: str) -> Path:
@@ -12,4 +12,4 @@ def study_file(*parts: str) -> Path:
 
     The folder of the study is asked for when the function is called.
     """
-    return paths.HOME.joinpath(*parts)
+    return study_folder().joinpath(*parts)

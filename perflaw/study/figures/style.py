@@ -17,32 +17,38 @@ from perflaw.plotting import (
 )
 
 SYNTHETIC = "synthetic"
-BASELINES = ("constant", "mean", "nearest cell", "best trained cell")
+BASELINES = ("constant", "nearest trained cell", "best trained cell")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1, 1, 1)))
 
 
-def law_colours(names: Iterable[str]) -> dict[str, str]:
-    """Give each law its colour.
+def law_colour(name: str, other: str = BLUE) -> str:
+    """Give a law its colour.
 
     Parameters
     ----------
-    names
-        Names of laws; those of one figure, as laws without a fixed colour take turns.
+    name
+        Name of the law.
+    other
+        Colour of a law without a fixed one.
 
     Returns
     -------
-    dict
-        By name: orange for the Performance Law, green for the joint law, grey for baselines.
+    str
+        Orange for the Performance Law, green for the joint law, grey for baselines.
     """
+    if name.startswith("Performance Law"):
+        return PERFORMANCE_LAW
+    if "joint law" in name:
+        return JOINT_LAW
+    return BASELINE if name in BASELINES else other
+
+
+def law_colours(names: Iterable[str]) -> dict[str, str]:
+    """Give the laws of one figure their colours; those without a fixed one take turns."""
     others = cycle((BLUE, VERMILLION, SKY, PURPLE))
     colours = {}
     for name in names:
-        if name.startswith("Performance Law"):
-            colours[name] = PERFORMANCE_LAW
-        elif "joint law" in name:
-            colours[name] = JOINT_LAW
-        else:
-            colours[name] = BASELINE if name in BASELINES else next(others)
+        colours[name] = law_colour(name, "") or next(others)
     return colours
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.tables import read_table
 from perflaw.study.files import study_file
 
 SURFACE = ["dataset", "max_seq_len", "metric"]
@@ -71,43 +71,6 @@ def load_surfaces(path: str | Path = "") -> pd.DataFrame:
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
         )
     return table
-
-
-def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a CSV table, one row a run.
-
-    Parameters
-    ----------
-    path
-        The file; commas between columns, a header line first.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read as such a table.
-    """
-    try:
-        table = pd.read_csv(path, skipinitialspace=True)
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file, skipinitialspace=True), [])
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        reason = str(error).strip()
-        raise InputError(f"{path} is not a CSV table with a header line: {reason}") from None
-    names = [name.strip() for name in header]
-    if len(table.columns) == 1 and ";" in table.columns[0]:
-        raise InputError(f"{path} seems to be separated by semicolons; write it with commas")
-    if table.empty:
-        raise InputError(f"{path} has no rows; give one row for each run, under a header line")
-    if not isinstance(table.index, pd.RangeIndex):  # what is left of the first named column
-        raise InputError(
-            f"{path}: rows have more columns than the {len(names)} of the header "
-            f"({', '.join(names)}); mend the header"
-        )
-    if repeated := [name for name in names if name and names.count(name) > 1]:
-        raise InputError(f"{path} has the column {repeated[0]!r} twice: rename one")
-    return table.rename(columns=str.strip)
 
 
 def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:

@@ -22,7 +22,7 @@ Axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="needs axe, which is not installed"
 ).Axe
 
-HTML = Path(__file__).parent.parent / "book" / "_build" / "default" / "html"
+HTML = Path(__file__).parents[2] / "book" / "_build" / "default" / "html"
 PAGES = sorted(
     path.relative_to(HTML).as_posix()
     for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html")]
@@ -125,7 +125,8 @@ def test_a_page_complains_of_nothing_and_loads_little_and_nothing_from_elsewhere
         if not url.startswith("data:")
     }
     assert all(path.is_relative_to(HTML) for path in files), files
-    assert len(files) > 10 and sum(path.stat().st_size for path in files) < HEAVIEST
+    assert len(files) > 10
+    assert sum(path.stat().st_size for path in files) < HEAVIEST
 
 
 @built
@@ -153,9 +154,8 @@ def anchors(path):
 @built
 def test_every_link_within_the_book_leads_somewhere(wide):
     links = wide.tab.evaluate("[...document.querySelectorAll('a[href]')].map((link) => link.href)")
-    assert len(links) > 20 and not [
-        link for link in links if not link.startswith(("file:", "https:"))
-    ]
+    assert len(links) > 20
+    assert not [link for link in links if not link.startswith(("file:", "https:"))]
     for link in {link for link in links if link.startswith("file:")}:
         place, anchor = urldefrag(link)
         path = Path(unquote(place.removeprefix("file://")).partition("?")[0])
@@ -171,7 +171,8 @@ def test_on_a_wide_screen_all_can_read_it(wide):
 @built
 def test_on_a_phone_it_fits_and_all_can_read_it(phone):
     assert phone.tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert not phone.complaints and faults(phone.tab) == {}
+    assert not phone.complaints
+    assert faults(phone.tab) == {}
 
 
 # ---------------------------------------------------------------- what can be taken along
@@ -184,7 +185,8 @@ def test_its_notebook_and_every_table_can_be_downloaded(name):
     links = re.findall(r'href="([^"]+)"', text)
     notebook = next(link for link in links if link.endswith(".ipynb"))
     cells = json.loads((HTML / name).parent.joinpath(notebook).read_text(encoding="utf-8"))["cells"]
-    assert any(cell.get("outputs") for cell in cells) and f"{Path(name).stem}.ipynb" in notebook
+    assert any(cell.get("outputs") for cell in cells)
+    assert f"{Path(name).stem}.ipynb" in notebook
     tables = re.findall(r'<table id="T_(\w+)"', text)
     assert {f"{table}.csv" for table in tables} <= {link.rpartition("/")[2] for link in links}
     assert text.count('class="dataframe"') == len(tables)
@@ -209,7 +211,8 @@ def test_a_word_is_found_without_a_network(browser, viewport):
     field.press("Enter")
     results = seen.tab.locator("#search-results li a")
     results.first.wait_for()
-    assert "Approximate entropy" in results.all_inner_texts() and not seen.complaints
+    assert "Approximate entropy" in results.all_inner_texts()
+    assert not seen.complaints
     seen.tab.context.close()
 
 
@@ -245,10 +248,8 @@ def alone(browser, tmp_path, text, theme):
     for viewport in (WIDE, PHONE):
         seen = opened(browser, tmp_path / "page.html", theme, viewport)
         found += [*seen.complaints, *faults(seen.tab).items()]
-        assert (
-            len(seen.asked) == 1
-            and seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-        )
+        assert len(seen.asked) == 1
+        assert seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         seen.tab.context.close()
     return found
 

@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from perflaw.cli.main import main
 from perflaw.paths import HOME
-from perflaw.publish import builder
 from perflaw.study.paper import published, simulation
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -33,14 +32,17 @@ def test_fit_then_predict(csv, tmp_path):
     law = tmp_path / "law.json"
     fitted = run("fit", csv, "--out", law)
     assert fitted.exit_code == 0, fitted.output
-    assert "converged" in fitted.output and "maximum" in fitted.output
+    assert "converged" in fitted.output
+    assert "maximum" in fitted.output
     predicted = run("predict", law, "n_layers=16,48", "d_emb=50")
     assert predicted.exit_code == 0, predicted.output
     rows = [line.split() for line in predicted.output.splitlines()]
     assert rows[0] == ["n_layers", "d_emb", "prediction", "low", "high", "beyond"]
     inside, beyond = rows[1], rows[2]
-    assert 0.32 < float(inside[2]) < 0.34 and len(inside) == 5  # measured at (16, 50): .3267
-    assert float(beyond[3]) < float(beyond[2]) < float(beyond[4]) and beyond[5] == "yes"
+    assert 0.32 < float(inside[2]) < 0.34
+    assert len(inside) == 5
+    assert float(beyond[3]) < float(beyond[2]) < float(beyond[4])
+    assert beyond[5] == "yes"
 
 
 def test_predict_reads_points_from_a_file(csv, tmp_path):
@@ -106,13 +108,16 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["fit", "nowhere.csv"], "nowhere.csv cannot be read"),
-        (["fit", "."], "cannot be read"),
+        (["fit", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["fit", "."], "is a folder"),
         (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
         (["fit", "CSV", "-o", "k", "two"], "the option k"),
         (["fit", "CSV", "-o", "q", "2"], "no option 'q'"),
-        (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; it has dataset"),
-        (["fit", "CSV", "--metric", "dataset"], "the metric is 'MovieLens-1M' in row 1"),
+        (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; likely metrics are value"),
+        (
+            ["fit", "CSV", "--metric", "dataset"],
+            "'dataset' holds 'MovieLens-1M', which is no number",
+        ),
         (["fit", "CSV", "--where", "n_layers > 99"], "keeps no row"),
         (["fit", "CSV", "--where", "n_layers >"], "cannot be used"),
         (["fit", "CSV", "--where", "n_layers < 9 and d_emb < 75"], "4 points are too few"),
@@ -120,22 +125,22 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "CSV", "--level", "95"], "between 0 and 1"),
         (["fit", "CSV", "--out", "no/such/folder/law.json"], "cannot be written"),
         (["fit", "ALL"], "rows differ in dataset .MovieLens-1M, KuaiRand-Pure"),
-        (["fit", "EMPTY"], "not a CSV table"),
+        (["fit", "EMPTY"], "is empty"),
         (["fit", "HEADER"], "has no rows"),
-        (["fit", "BINARY"], "not a CSV table|no column"),
+        (["fit", "BINARY"], "neither text nor Parquet"),
         (["predict", "CSV", "n_layers=4"], "is not a law file"),
         (["predict", "nowhere.json", "n_layers=4"], "nowhere.json cannot be read: No such file"),
         (["predict", "LAW", "n_layers=4"], "needs the column d_emb"),
         (["predict", "LAW", "n_layers=4", "d_emb=0"], "must be 1 or more"),
         (["predict", "LAW", "n_layers=4", "d_emb=wide"], "must be a finite number"),
         (["predict", "LAW", "n_layers=4", "d_emb=64", "heads=2"], "does not read heads"),
-        (["predict", "LAW", "points.csv"], "points.csv cannot be read"),
+        (["predict", "LAW", "points.csv"], "points.csv does not exist"),
         (["predict", "LAW"], "Missing argument"),
         (["predict", "LAW", "n_layers=4", "n_layers=8", "d_emb=64"], "n_layers is given twice"),
         (["predict", "LAW", "CSV", "n_layers=8"], "either a file of points or"),
         (["fit", "CSV", "--where", ""], "cannot be used"),
         (["fit", "CSV", "-o", "axes", "[n_layers, n_layers]"], "the option axes"),
-        (["fit", "SEMICOLONS"], "separated by semicolons"),
+        (["fit", "SEMICOLONS"], "1 points are too few"),
     ],
 )
 def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
@@ -153,7 +158,8 @@ def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
     assert result.exit_code != 0
     assert re.search(told, result.output)
     message = [line for line in result.output.splitlines() if line.startswith("Error:")]
-    assert len(message) == 1 and "Traceback" not in result.output
+    assert len(message) == 1
+    assert "Traceback" not in result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
@@ -188,7 +194,8 @@ def test_log_without_a_clock(tmp_path):
     path = tmp_path / "walk.txt"
     path.write_text("".join(f"{u} {i}\n" for u in range(1, 6) for i in range(u, u + 4)))
     told = run("log", path).output
-    assert "no clock" in told and "global time: not possible; walk has no timestamps" in told
+    assert "no clock" in told
+    assert "global time: not possible; walk has no timestamps" in told
     assert "without those of the user's training part, as nothing repeats" in told
 
 
@@ -196,26 +203,26 @@ def test_log_that_cannot_be_split(tmp_path):
     path = tmp_path / "short.csv"
     path.write_text("user,item,time\nu,a,1600000000\nu,b,1600000000\n")
     told = run("log", path)
-    assert told.exit_code == 0 and "short: 1 users, 2 items, 2 interactions" in told.output
+    assert told.exit_code == 0
+    assert "short: 1 users, 2 items, 2 interactions" in told.output
     assert (
         "leave one out: not possible; short cannot be split: no user has three interactions"
         in told.output
     )
-    assert (
-        "global time: not possible; short cannot be split by time" in told.output
-        and "floor" not in told.output
-    )
+    assert "global time: not possible; short cannot be split by time" in told.output
+    assert "floor" not in told.output
 
 
 def test_log_of_the_synthetic_default():
     told = run("log", "synthetic")
-    assert told.exit_code == 0 and "synthetic: 2,000 users, 1,000 items" in told.output
+    assert told.exit_code == 0
+    assert "synthetic: 2,000 users, 1,000 items" in told.output
 
 
 @pytest.mark.parametrize(
     ("content", "arguments", "told"),
     [
-        ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the first line has 2"),
+        ("user,item\nu,a\nu,b,c\n", [], "line 3: 3 columns where the header has 2"),
         (
             "a\tb\nc\td\n",
             ["--no-header", "--delimiter", "\\t", "--user", "9", "--item", "2"],
@@ -227,8 +234,10 @@ def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
     path = tmp_path / "log.csv"
     path.write_text(content)
     result = run("log", path, *arguments)
-    assert result.exit_code == 1 and told in result.output
-    assert result.output.startswith("Error: ") and result.output.count("\n") == 1
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
 
 
 # ---------------------------------------------------------------- perflaw entropy
@@ -250,9 +259,12 @@ def test_entropy_prints_every_measure_with_its_meaning():
         "accuracy limit",
     ):
         assert re.search(rf"^{name} +-?\d+\.\d{{4}}   \w", told.output, re.MULTILINE), name
-    assert "D' = D / conditional = " in told.output and "(the paper)" in told.output
+    assert "D' = D / conditional = " in told.output
+    assert "(the paper)" in told.output
     pooled = run("entropy", "synthetic", "--pooled").output
-    assert "conditional" in pooled and "apen" not in pooled and "lempel-ziv" not in pooled
+    assert "conditional" in pooled
+    assert "apen" not in pooled
+    assert "lempel-ziv" not in pooled
 
 
 def test_entropy_says_what_is_undefined(tmp_path):
@@ -270,10 +282,8 @@ def test_entropy_says_what_is_undefined(tmp_path):
     assert "5 users have too few interactions for m = 4" in told.output
     path.write_text("user,item\nu,a\nu,a\nu,a\n")
     told = run("entropy", path).output
-    assert (
-        "D' = D / conditional is undefined, as that is 0" in told
-        and "D' = D / apen absolute is undefined" in told
-    )
+    assert "D' = D / conditional is undefined, as that is 0" in told
+    assert "D' = D / apen absolute is undefined" in told
 
 
 def test_entropy_of_a_numbering():
@@ -298,7 +308,9 @@ def test_entropy_of_a_numbering():
 )
 def test_entropy_refuses_in_one_line(options, told):
     result = run("entropy", "synthetic", *options)
-    assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.count("\n") == 1
 
 
 # ---------------------------------------------------------------- perflaw train
@@ -330,14 +342,13 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     first = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
-    assert (
-        f"{record.name}: epochs used up" in first.output
-        and "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
-        and "\n  the validation item too: HR@10 0." in first.stdout
-    )
+    assert f"{record.name}: epochs used up" in first.output
+    assert "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
+    assert "\n  the validation item too: HR@10 0." in first.stdout
     before = record.stat().st_mtime_ns
     again = run("train", path, "--out", tmp_path / "runs", *QUICK)
-    assert again.exit_code == 0 and record.stat().st_mtime_ns == before
+    assert again.exit_code == 0
+    assert record.stat().st_mtime_ns == before
     assert again.stdout.splitlines() == first.stdout.splitlines()
 
 
@@ -347,14 +358,14 @@ def test_train_on_a_log_with_one_user_to_test(tmp_path):
         "user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n"
     )
     result = run("train", path, "--out", tmp_path / "runs", *QUICK)
-    assert result.exit_code == 0 and "(se unknown, of one user)" in result.output
+    assert result.exit_code == 0
+    assert "(se unknown, of one user)" in result.output
 
 
 def test_train_lists_its_settings():
     told = run("train", "--settings").output
-    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE) and re.search(
-        r"^clip +None$", told, re.MULTILINE
-    )
+    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE)
+    assert re.search(r"^clip +None$", told, re.MULTILINE)
 
 
 def test_a_run_that_diverges_is_told_and_kept(tmp_path):
@@ -371,11 +382,9 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
         "loss",
         "softmax",
     )
-    assert (
-        result.exit_code == 1
-        and "diverged in epoch 1" in result.output
-        and len(list(tmp_path.iterdir())) == 1
-    )
+    assert result.exit_code == 1
+    assert "diverged in epoch 1" in result.output
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -394,7 +403,9 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
 )
 def test_train_refuses_in_one_line(options, told, tmp_path):
     result = run("train", "synthetic", "--out", tmp_path, *options)
-    assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
@@ -450,33 +461,6 @@ def test_an_installation_without_the_repository_has_its_presets_and_its_data(ins
     assert shown.returncode == 0 and "runs" in shown.stdout, shown.stderr
 
 
-@pytest.mark.slow
-def test_a_copy_of_the_study_has_all_of_it_and_is_its_own_home(installed, tmp_path):
-    made = installed("study", tmp_path / "copy")
-    assert made.returncode == 0 and "perflaw book" in made.stdout, made.stderr
-    tracked = {
-        path.relative_to(HOME)
-        for name in builder.STUDY
-        for path in ((HOME / name).rglob("*") if (HOME / name).is_dir() else [HOME / name])
-        if path.is_file()
-    }
-    tracked = {
-        path
-        for path in tracked
-        if not {"_build", ".ipynb_checkpoints"} & set(path.parts)
-        and path.parts[:2] not in {("notebooks", "figures"), ("notebooks", "tables")}
-    }
-    assert {
-        path.relative_to(tmp_path / "copy")
-        for path in (tmp_path / "copy").rglob("*")
-        if path.is_file()
-    } == tracked
-    for table in (tmp_path / "copy" / "data" / "sweeps").glob("*.csv"):
-        table.unlink()
-    refused = installed("verify", "laptop", cwd=tmp_path / "copy")
-    assert refused.returncode and "there is none" in refused.stderr
-
-
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
     told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
     assert (
@@ -505,7 +489,7 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     )
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
-        "rows have more columns than the 3 of the header" in run("fit", tmp_path / "t.csv").output
+        "line 2: more columns (4) than the 3 of the header" in run("fit", tmp_path / "t.csv").output
     )
     table("n_layers,d_emb,value,value", [(*row, row[2]) for row in rows])
     assert "has the column 'value' twice" in run("fit", tmp_path / "t.csv").output
@@ -545,15 +529,6 @@ def test_errors_speak_of_options(tmp_path):
     )
 
 
-def test_the_study_is_copied_into_a_new_folder_only(tmp_path):
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "x").touch()
-    told = run("study", tmp_path / "full")
-    assert told.exit_code == 1 and "is there already; name a new folder" in told.output
-    told = run("study", tmp_path / "full" / "x" / "y")
-    assert told.exit_code == 1 and len(told.output.splitlines()) == 1
-
-
 def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
     path = tmp_path / "runs.csv"
     published.load_surfaces().query(ONE).assign(
@@ -561,6 +536,6 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
     ).to_csv(path, index=False)
     run("fit", path, "--law", "log_linear", "--out", tmp_path / "law.json")
     assert (
-        "1 of these are below 0"
+        "1 of these would be below 0 or above 1"
         in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
     )

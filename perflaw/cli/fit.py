@@ -1,0 +1,128 @@
+"""`perflaw fit`: fit a law to a table of runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from perflaw.cli.options import name_value_option, one_line_errors, parse_value
+from perflaw.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command()
+@click.argument("points", metavar="POINTS")
+@click.option("--law", "family", default="performance", show_default=True, help="Law to fit.")
+@name_value_option("-o", "options", help="An option of the law, e.g. -o k 4.")
+@click.option("--metric", default="value", show_default=True, help="Column to fit.")
+@click.option(
+    "--where", metavar="QUERY", help="Rows to use, e.g. \"dataset == 'Beauty' and epoch > 3\"."
+)
+@click.option(
+    "--loss",
+    type=click.Choice(["squares", "huber", "consensus"]),
+    default="squares",
+    show_default=True,
+    help="Loss of the fit; consensus leaves out runs that differ from all others.",
+)
+@click.option("--level", default=0.95, show_default=True, help="Level of the intervals.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Save the fitted law as JSON.")
+@one_line_errors()
+def command(
+    points: str,
+    family: str,
+    options: tuple[tuple[str, str], ...],
+    metric: str,
+    where: str | None,
+    loss: str,
+    level: float,
+    out: str | None,
+) -> None:
+    """Fit a law to a table of runs.
+
+    POINTS has the columns n_layers, d_emb and a metric, one row a run: CSV, or split at tabs,
+    semicolons or bars, or Parquet; UTF-8 or UTF-16; packed with gzip and the like if need be.
+    """
+    from perflaw.laws import families, fitting, optimum, table_checks
+    from perflaw.logs.readers.tables import read_table
+    from perflaw.study.paper import published
+
+    law = families.get_law(family, **{name: parse_value(text) for name, text in options})
+    table = read_table(points)
+    if where is not None:
+        table = published.select_rows(table, where)
+    _check_table(points, table, metric, law.axes)
+    if out:
+        _check_output(out)
+    fitted = fitting.fit(law, table, table_checks.choose_metric(points, table, metric), loss)
+    intervals = {name: fitted.profile(name, level) for name in law.parameters}
+    size_axes = [axis for axis in law.axes if axis != "max_seq_len"]
+    turning_points = {axis: optimum.turning_point(fitted, axis, level) for axis in size_axes}
+    if out:
+        fitting.save_fit(fitted, out, metric)
+    _echo_fit(fitted, metric)
+    for doubt in table_checks.describe_doubts(fitted):
+        click.echo(f"warning: {doubt}")
+    click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g}% profile interval")
+    for name, (low, high) in intervals.items():
+        click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")
+    for axis, turn in turning_points.items():
+        if turn.kind == "none":
+            range_limit = f"{optimum.REACH:g} times the largest measured value"
+            click.echo(f"{axis:<10} no turning point up to {range_limit}")
+        else:
+            interval = f"{100 * level:g}% interval {turn.low:.4g} to {turn.high:.4g}"
+            click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {interval}")
+
+
+def _echo_fit(fitted: Any, metric: str) -> None:
+    """Print how well a law fits, and the rows that a consensus left out."""
+    from perflaw.laws import table_checks
+
+    status = fitted.status
+    if table_checks.compare_with_constant(fitted):
+        status += "; no better than a constant"
+    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {status}")
+    click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
+    for row, point in fitted.outliers.iterrows():
+        place = ", ".join(f"{axis} {point[axis]:g}" for axis in fitted.law.axes)
+        distance = f"{point['sigmas']:+.1f} sd from the others"
+        click.echo(f"left out: row {row + 1} ({place}), {metric} {point['value']:.4g}, {distance}")
+
+
+def _check_table(points: str, table: "pd.DataFrame", metric: str, axes: tuple[str, ...]) -> None:
+    """Raise InputError for rows without a value, or not of one surface."""
+    from perflaw.laws import fitting, table_checks
+
+    if metric not in table:
+        table_checks.choose_metric(points, table, metric)
+    for name in fitting.IDENTITY_COLUMNS:
+        if name not in table or name in (*axes, metric, "dropout", "learning_rate"):
+            continue
+        values = table[name].unique()
+        if len(values) > 1:
+            shown = ", ".join("none" if value != value else str(value) for value in values[:3])
+            raise InputError(
+                f"{points}: rows differ in {name} ({shown}); keep those of one value with --where"
+            )
+    if blank := int(table[metric].isna().sum()):
+        raise InputError(
+            f"{points}: {blank} of {len(table)} rows have no {metric}; "
+            f'leave them out with --where "`{metric}`.notna()"'
+        )
+
+
+def _check_output(out: str) -> None:
+    """Raise InputError for a file that is no fitted law and would be overwritten."""
+    from perflaw.laws import fitting
+
+    if not Path(out).exists():
+        return
+    try:
+        fitting.load_fit(out)
+    except InputError:
+        raise InputError(
+            f"{out} is there, and is no fitted law; name another file with --out, or remove it"
+        ) from None

@@ -1,0 +1,234 @@
+"""Options that several commands share, values given as text, and errors as one line."""
+
+import json
+import math
+import re
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+import yaml
+
+from perflaw.errors import InputError, describe_missing_package
+
+if TYPE_CHECKING:
+    from perflaw.logs.interaction_log import InteractionLog
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+LOG_ARGUMENT: Decorator = click.argument("log", metavar="LOG")
+LOG_OPTIONS: list[Decorator] = [
+    click.option(
+        "--user",
+        metavar="COLUMN",
+        help="Column of users: its name, or its number where there is no header.",
+    ),
+    click.option("--item", metavar="COLUMN", help="Column of items."),
+    click.option("--time", metavar="COLUMN", help="Column of times."),
+    click.option(
+        "--layout",
+        type=click.Choice(["parquet", "table", "sequences", "json"]),
+        help="Layout of the file; sequences: `user item item …` a line.",
+    ),
+    click.option("--delimiter", help=r"Delimiter of a table, e.g. ',' or '\t' or '::'."),
+    click.option(
+        "--header/--no-header",
+        default=None,
+        help="Whether the first line of a table is its header.",
+    ),
+    click.option(
+        "--unit",
+        type=click.Choice(["s", "ms", "us", "ns", "filetime", "ticks", "order"]),
+        help="Unit of times that are numbers.",
+    ),
+    click.option(
+        "--time-format",
+        metavar="FORMAT",
+        help="Form of times that are text, in the fields of strptime, e.g. '%d/%m/%y %H:%M'.",
+    ),
+    click.option(
+        "--timezone", metavar="ZONE", help="Zone of local times, e.g. Europe/Berlin; default UTC."
+    ),
+    click.option(
+        "--drop-incomplete",
+        is_flag=True,
+        default=None,
+        help="Leave out rows without a user, an item or a time, and count them.",
+    ),
+    click.option(
+        "--parts", is_flag=True, default=None, help="The log is a folder of Parquet files."
+    ),
+]
+
+
+def log_options(argument: Decorator = LOG_ARGUMENT) -> Decorator:
+    """Add a log, and the options that say how to read it, to a command."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed([argument, *LOG_OPTIONS]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def load_log(log: str, options: dict[str, Any]) -> "InteractionLog":
+    """Load the log that the arguments of `log_options` name."""
+    from perflaw.logs import datasets
+
+    if options["delimiter"]:
+        options["delimiter"] = options["delimiter"].replace("\\t", "\t")
+    return datasets.load_log(log, **options)
+
+
+JSON_OPTION: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else."
+)
+QUIET_OPTION: Decorator = click.option(
+    "--quiet", is_flag=True, help="Leave out how the log was read: guesses and notes."
+)
+
+
+def echo_json(values: dict[str, Any]) -> None:
+    """Print one JSON object; what is not finite is null."""
+    click.echo(json.dumps(_plain(values), ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Make a value one that JSON has."""
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def describe_reading(log: "InteractionLog") -> dict[str, list[str]]:
+    """Return what was guessed when a log was read, and what else there is to know."""
+    return {
+        "guesses": list(log.guesses),
+        "notes": [as_options(note) for note in log.notes if note not in log.guesses],
+    }
+
+
+def name_value_option(*declarations: str, help: str) -> Decorator:
+    """Make an option that takes a name and a value, once for each name."""
+    return click.option(
+        *declarations,
+        metavar="NAME VALUE",
+        nargs=2,
+        multiple=True,
+        callback=refuse_repeats,
+        help=help,
+    )
+
+
+def refuse_repeats(
+    context: click.Context, option: click.Parameter, pairs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Refuse a name that is given twice; return the pairs as they are."""
+    values: dict[str, str] = {}
+    for name, text in pairs:
+        if name in values:
+            raise click.ClickException(
+                f"{option.opts[0]} {name} is given twice ({values[name]} and {text}); give it once"
+            )
+        values[name] = text
+    return pairs
+
+
+def parse_value(text: str) -> Any:
+    """Parse a value: a number, true or false, a list, or text."""
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def parse_setting(text: str) -> Any:
+    """Parse a setting of a configuration: as a value, but a whole number stays one."""
+    try:
+        return int(text)
+    except ValueError:
+        return None if text in ("None", "none") else parse_value(text)
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn a mistake of the user into one line and a non-zero exit, a warning into one line.
+
+    Serves as a decorator too.
+    """
+    warnings.showwarning = lambda message, *_: click.echo(message, err=True)  # type: ignore[assignment]
+    try:
+        yield
+    except InputError as error:
+        raise click.ClickException(as_options(str(error))) from None
+    except ModuleNotFoundError as error:
+        message = describe_missing_package(error.name)
+        if message is None:
+            raise
+        raise click.ClickException(message) from None
+
+
+@contextmanager
+def interruptible(describe_rest: Callable[[], str]) -> Iterator[None]:
+    """End with 130 at Ctrl-C or SIGTERM, children included, and say what is left.
+
+    Parameters
+    ----------
+    describe_rest
+        Called at an interrupt; returns what follows "Interrupted; ".
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo(f"\nInterrupted; {describe_rest()}", err=True)
+        raise SystemExit(130) from None
+
+
+def as_options(message: str) -> str:
+    """Write an error as the command line has it: Python's `item=` is `--item` here.
+
+    What the user typed stays as it is.
+    """
+    values = map(str, click.get_current_context().params.values())
+    typed = sorted((text for text in values if "=" in text), key=len, reverse=True)
+    if not typed:
+        return _name_options(message).rstrip()
+    parts = re.split("(" + "|".join(map(re.escape, typed)) + ")", message)
+    return "".join(part if part in typed else _name_options(part) for part in parts).rstrip()
+
+
+FLAGS = {
+    "header=True": "--header",
+    "header=False": "--no-header",
+    "drop_incomplete=True": "--drop-incomplete",
+    "parts=True": "--parts",
+    "time_format=": "time-format=",
+}
+
+
+def _name_options(text: str) -> str:
+    for python, option in FLAGS.items():
+        text = text.replace(python, option)
+
+    def as_option(match: re.Match[str]) -> str:
+        name, following = match.groups()
+        return f"--{name}{following}" if following in ",;" else f"--{name} {following}"
+
+    return re.sub(
+        r"\b(user|item|time|layout|delimiter|unit|time-format|timezone)= ?(.?)", as_option, text
+    )

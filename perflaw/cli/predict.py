@@ -1,0 +1,77 @@
+"""`perflaw predict`: predict with a saved law."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perflaw.cli.options import one_line_errors
+from perflaw.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@click.command()
+@click.argument("law", metavar="LAW.json")
+@click.argument("where", metavar="POINTS.csv | AXIS=VALUE[,VALUE] ...", nargs=-1, required=True)
+@click.option(
+    "--level", default=0.9, show_default=True, help="Level of the intervals, for one more run."
+)
+@one_line_errors()
+def command(law: str, where: tuple[str, ...], level: float) -> None:
+    """Predict with a saved law.
+
+    Points are those of a file, or every combination of values, e.g. n_layers=24,48 d_emb=128.
+    """
+    from perflaw.laws import fitting, table_checks
+    from perflaw.logs.readers.tables import read_table
+
+    fitted = fitting.load_fit(law)
+    if "=" in where[0] and not Path(where[0]).is_file():
+        points = combine_values(where, fitted.law.axes)
+    elif len(where) > 1:
+        raise InputError(
+            f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}"
+        )
+    else:
+        points = read_table(where[0])
+    predictions = fitted.interval(points, level)
+    outside = 0
+    if table_checks.is_rate(fitted.y, json.loads(Path(law).read_text()).get("metric")):
+        predictions, outside = table_checks.clip_rates(predictions)
+    shown = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
+    click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
+    if predictions["beyond"].any():
+        click.echo(
+            "beyond: outside the measured range of an axis, "
+            "where the interval holds only if the law does"
+        )
+    if outside:
+        click.echo(
+            f"{outside} of these would be below 0 or above 1, where no rate can be, and are shown "
+            "as 0 or 1: the law does not hold there"
+        )
+    for doubt in table_checks.describe_doubts(fitted):
+        click.echo(f"warning: {doubt}")
+    if fitted.status != "converged":
+        click.echo(f"the fit of this law: {fitted.status}")
+
+
+def combine_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> "pd.DataFrame":
+    """Make a table of points at every combination of AXIS=VALUE,VALUE pairs."""
+    import pandas as pd
+
+    values: dict[str, str] = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        if name in values:
+            raise InputError(f"{name} is given twice; write {name}={values[name]},{text}")
+        values[name] = text
+    if unknown := [name for name in values if name not in axes]:
+        raise InputError(
+            f"the law does not read {' and '.join(unknown)}; it reads {', '.join(axes)}"
+        )
+    levels = [text.split(",") for text in values.values()]
+    return pd.MultiIndex.from_product(levels, names=list(values)).to_frame(index=False)

@@ -1,0 +1,97 @@
+"""`perflaw train`: train one configuration on a log."""
+
+from typing import Any
+
+import click
+
+from perflaw.cli.options import (
+    load_log,
+    log_options,
+    name_value_option,
+    one_line_errors,
+    parse_setting,
+)
+
+
+@one_line_errors()
+def list_settings(context: click.Context, option: click.Parameter, is_wanted: bool) -> None:
+    """Print the settings of a configuration with their defaults, and stop."""
+    if not is_wanted:
+        return
+    from perflaw.models.training import trainer
+
+    for name, field in trainer.Config.__dataclass_fields__.items():
+        click.echo(f"{name:<16}{field.default}")
+    context.exit()
+
+
+@click.command()
+@log_options()
+@name_value_option("-o", "values", help="A setting, e.g. -o backbone llama -o n_layers 4.")
+@click.option(
+    "--out",
+    "folder",
+    type=click.Path(file_okay=False),
+    default="runs",
+    show_default=True,
+    help="Folder of run records.",
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the CPU; default all.")
+@click.option(
+    "--settings",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=list_settings,
+    help="List the settings, and stop.",
+)
+@one_line_errors()
+def command(
+    log: str,
+    values: tuple[tuple[str, str], ...],
+    folder: str,
+    device: str,
+    threads: int | None,
+    **options: Any,
+) -> None:
+    """Train one configuration on a log.
+
+    LOG is what it is for `perflaw log`; it is split by leave-one-out. The folder gets a
+    run record; a configuration that has one there is not trained again.
+    """
+    import torch
+
+    from perflaw.models.training import trainer
+
+    if threads:
+        torch.set_num_threads(threads)
+    config = trainer.make_config(**{name: parse_setting(text) for name, text in values})
+    record = trainer.train(config, load_log(log, options), folder, device)
+    click.echo(f"{folder}/{record['key']}.json: {record['status']}")
+    if "metrics" not in record:
+        raise SystemExit(1)
+    _echo_metrics(record)
+
+
+def _echo_metrics(record: dict[str, Any]) -> None:
+    """Print what a run took, and its metrics on the test part."""
+    speed = f"{record['tokens_per_second']:,.0f} tokens/s"
+    size = f"{sum(record['parameters'].values()):,} parameters"
+    click.echo(f"{record['epochs']} epochs, {speed}, {size}")
+    click.echo(f"test, all {record['items']:,} items ranked:")
+    rules = {
+        "test": "none removed" if record["repeats"] else "training items removed",
+        "test, history removed": "the validation item too",
+    }
+    for part in record["ranks"]:
+        metrics = record["metrics"][part]
+        shown = ", ".join(_format_metric(metrics, name) for name in ("HR@10", "NDCG@10"))
+        click.echo(f"  {rules[part]}: {shown}")
+
+
+def _format_metric(metrics: dict[str, float | None], name: str) -> str:
+    """Write a metric with its standard error, which is unknown of one user."""
+    error = metrics[f"{name} se"]
+    shown_error = "unknown, of one user" if error is None else f"{error:.4f}"
+    return f"{name} {metrics[name]:.4f} (se {shown_error})"

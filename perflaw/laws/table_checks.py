@@ -1,0 +1,170 @@
+"""What can be wrong with a column of metrics before a law is fitted to it, and with the fit after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+
+if TYPE_CHECKING:
+    from perflaw.laws.fitting import Fit
+
+RATE = re.compile(
+    r"(?:^|[^a-z])(?:hr|hit|ndcg|mrr|map|recall|precision|auc|accuracy|rate|coverage|cov|f1)"
+    r"(?:$|[^a-z])|^value$",
+    re.IGNORECASE,
+)
+LOSS = re.compile(r"loss|perplexity|entropy|rmse|mse|error|seconds|time", re.IGNORECASE)
+SHOWN = 12  # columns that a message lists
+GAP = 8  # times, between the largest fraction and the least per cent of a column that mixes them
+
+
+def is_rate_name(name: str) -> bool:
+    """Is a column of this name likely to hold a rate, 0 … 1 or 0 … 100 %?"""
+    return RATE.search(name) is not None and LOSS.search(name) is None
+
+
+def likely_metrics(table: pd.DataFrame) -> list[str]:
+    """Columns of numbers that are likely to be metrics by their names, the likeliest first."""
+    numeric = [str(name) for name in table.select_dtypes("number").columns]
+    rates = [name for name in numeric if is_rate_name(name)]
+    losses = [name for name in numeric if name not in rates and re.search("loss|perplexity", name)]
+    errors = (" se", "_se", " sd", "_sd", "_std", " std", "_err")
+    return [name for name in rates + losses if not name.lower().endswith(errors)]
+
+
+def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
+    """The column of a metric, checked.
+
+    Parameters
+    ----------
+    label : str
+        Of the table, for messages.
+    table : DataFrame
+        One row a run.
+    metric : str
+        The column.
+
+    Returns
+    -------
+    Series
+        Of float64.
+
+    Raises
+    ------
+    InputError
+        Where there is no such column, with those that are likely; where it is not of numbers,
+        or holds per cents beside fractions.
+    """
+    if metric not in table:
+        raise InputError(f"{label} has no column {metric!r} to fit; {_list_metrics(table)}")
+    column = table[metric]
+    if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
+        odd = next((value for value in column if _is_no_number(value)), column.iloc[0])
+        raise InputError(
+            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; mend it, or "
+            "name another column with --metric"
+        )
+    refuse_mixed_scales(label, table, metric)
+    return column.astype(float)
+
+
+def _is_no_number(value) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return True
+    return isinstance(value, bool)
+
+
+def _list_metrics(table: pd.DataFrame) -> str:
+    likely = likely_metrics(table)
+    names = likely or [str(name) for name in table.select_dtypes("number").columns]
+    names = names or [str(name) for name in table.columns]
+    kind = "likely metrics are" if likely else "it has"
+    left = len(table.columns) - len(names[:SHOWN])
+    more = f" ({left} other columns)" if left else ""
+    return f"{kind} {', '.join(names[:SHOWN])}{more}"
+
+
+def refuse_mixed_scales(label: str, table: pd.DataFrame, metric: str) -> None:
+    """Raise InputError for a rate in per cent in some rows and as a fraction in others.
+
+    The same goes for a rate in per cent in a table whose other rates are fractions.
+    """
+    if LOSS.search(metric):
+        return
+    values = table[metric].to_numpy(float)
+    values = np.abs(values[np.isfinite(values) & (values != 0)])
+    fractions, per_cents = values[values <= 1], values[values > 1]
+    if len(fractions) and len(per_cents) and per_cents.min() >= GAP * fractions.max():
+        rows = np.flatnonzero(np.abs(table[metric].to_numpy(float)) > 1)
+        raise InputError(
+            f"{label}: {metric} is {per_cents.min():g} in row {rows[0] + 1} and {fractions.max():g} "
+            "elsewhere: per cents beside fractions; write all as fractions of one"
+        )
+    if not len(per_cents) or not is_rate_name(metric):
+        return
+    others = [name for name in likely_metrics(table) if name != metric and is_rate_name(name)]
+    scaled = [name for name in others if table[name].abs().max() <= 1 and (table[name] > 0).any()]
+    if not len(fractions) and scaled:
+        raise InputError(
+            f"{label}: {metric} is in per cent ({per_cents.max():g}) and {scaled[0]} a fraction; "
+            "write all as fractions of one"
+        )
+
+
+# ---------------------------------------------------------------- the fit
+
+
+def is_rate(values: Iterable[float], metric: str | None = None) -> bool:
+    """Are these values of a rate, which lies in 0 … 1?"""
+    values = np.asarray(values, float)
+    named_otherwise = metric is not None and LOSS.search(metric) is not None
+    return bool(len(values) and (values >= 0).all() and (values <= 1).all()) and not named_otherwise
+
+
+def clip_rates(predictions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Predictions and intervals of a rate within 0 … 1, and how many predictions were outside."""
+    outside = int(((predictions["prediction"] < 0) | (predictions["prediction"] > 1)).sum())
+    columns = [name for name in ("prediction", "low", "high") if name in predictions]
+    clipped = {name: predictions[name].clip(0, 1) for name in columns}
+    return predictions.assign(**clipped), outside
+
+
+def describe_doubts(fitted: Fit) -> list[str]:
+    """What a reader of a fit should know: a constant that does as well, exponents at a bound."""
+    doubts = []
+    if constant := compare_with_constant(fitted):
+        doubts.append(constant)
+    for name in fitted.at_bound:
+        low, high = fitted.law.exponents[name]
+        doubts.append(
+            f"{name} = {fitted.parameters[name]:g} is at the bound of its search ({low:g} to {high:g}): "
+            "the values would have it further out, and predictions beyond them are not to be trusted"
+        )
+    return doubts
+
+
+def compare_with_constant(fitted: Fit) -> str | None:
+    """Say so where a law is no better than the mean of the values, by AICc; None where it is."""
+    used = fitted.weights > 0
+    y = fitted.y[used]
+    n = len(y)
+    total = float(np.sum((y - y.mean()) ** 2))
+    if n <= 3 or total == 0:
+        return None
+    constant = n * np.log(total / n) + 4 + 12 / (n - 3)  # two parameters, the variance among them
+    if not np.isfinite(fitted.aicc):
+        return None
+    if fitted.aicc < constant:
+        return None
+    return (
+        f"no better than a constant: AICc {fitted.aicc:.1f}, and {constant:.1f} for the mean of the "
+        "values alone"
+    )

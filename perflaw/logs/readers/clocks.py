@@ -1,0 +1,210 @@
+"""Times of the engine's view `raw`: which numbers or dates they are, as expressions that sort."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
+from perflaw.logs.readers.times import (
+    LAST,
+    NANO,
+    clock_of_dates,
+    clock_of_numbers,
+    clock_of_texts,
+    may_be_digits,
+    range_unit,
+    refuse_doubtful_digits,
+)
+
+DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"  # as programs write it
+ZONE = r".*:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)"
+
+
+class EngineClock(NamedTuple):
+    """Times of a relation of the engine.
+
+    Attributes
+    ----------
+    relation : str
+        `raw`, or what is to be read in its place.
+    key : str
+        SQL for what sorts exactly.
+    seconds : str
+        SQL for the times in `unit`.
+    unit : str
+        Of `seconds`; "order" where there is no clock.
+    """
+
+    relation: str
+    key: str
+    seconds: str
+    unit: str
+
+
+def find(connection, places, options: ReadOptions, findings: Findings) -> EngineClock:
+    """The clock of `raw`; raises InputError for the first time that is none."""
+    kind = connection.execute(
+        "select typeof(time) from raw where time is not null limit 1"
+    ).fetchone()[0]
+    if kind == "VARCHAR" or kind.startswith("ENUM"):
+        return _of_text(connection, places, options, findings)
+    if kind.startswith("TIMESTAMP") or kind == "DATE":
+        return _of_dates(connection, kind, places, options, findings)
+    if kind.startswith("TIME"):
+        raise InputError(
+            f"{places.label}: the column of times holds times of day without a date; name a column of dates with time="
+        )
+    if kind.startswith(("DECIMAL", "FLOAT", "DOUBLE", "HUGEINT", "UHUGEINT")):
+        return _of_numbers(connection, "time::double", places, options, findings, "time")
+    if kind.removeprefix("U").removesuffix("INT") in ("", "TINY", "SMALL", "BIG") or kind in (
+        "INTEGER",
+        "UINTEGER",
+    ):
+        return _of_numbers(connection, "time", places, options, findings, "time")
+    raise InputError(
+        f"{places.label}: the column of times holds neither numbers nor dates; name another column with time="
+    )
+
+
+def _of_text(connection, places, options, findings) -> EngineClock:
+    rows, whole, decimal, dates, zoned, fine = connection.execute(
+        "select count(*), count_if(try_cast(time as bigint)::varchar is not distinct from time), "
+        "count_if(regexp_full_match(time, '-?\\d{1,15}(\\.\\d{1,9})?')), "
+        "count_if(regexp_full_match(time, $1) and try_cast(time as timestamptz) is not null), "
+        "count_if(regexp_full_match(time, $2)), count_if(regexp_full_match(time, '.*\\.\\d{7,}.*')) from raw",
+        [DATE, ZONE],
+    ).fetchone()
+    if options.time_format is None:
+        if whole == rows:
+            return _of_numbers(
+                connection, "time::bigint", places, options, findings, "time::bigint"
+            )
+        if decimal == rows and not _has_leading_zero(connection):
+            return _of_numbers(
+                connection, "time::double", places, options, findings, "time::decimal(28, 9)"
+            )
+        if dates == rows and zoned in (0, rows) and options.timezone is None:
+            return _of_plain_dates(connection, bool(zoned), bool(fine), places, options, findings)
+    token = connection.execute(
+        "select time, place from raw where length(time) <= 4 order by place limit 1"
+    ).fetchone()
+    if token is not None and is_missing(token[0]):
+        from perflaw.logs.readers.arrays import incomplete
+
+        raise incomplete(places.show(token[1]), "time")
+    return _mapped(connection, "time", clock_of_texts, places, options, findings)
+
+
+def _has_leading_zero(connection) -> bool:
+    found = connection.execute(
+        "select count(*) from (select 1 from raw where regexp_full_match(time, '-?0\\d.*') limit 1)"
+    )
+    return bool(found.fetchone()[0])
+
+
+def _of_plain_dates(connection, zoned, fine, places, options, findings) -> EngineClock:
+    moment = "time::timestamptz"
+    key, unit = f"epoch_us({moment})", "us"
+    if fine:
+        moment = "regexp_replace(time, '\\.\\d+', '')::timestamptz"
+        key = f"epoch_us({moment}) * 1000 + rpad(regexp_extract(time, '\\.(\\d+)', 1), 9, '0')::bigint"
+        unit = "ns"
+    _check_dates(connection, moment, zoned, places, options, findings)
+    return EngineClock("raw", key, key, options.unit or unit)
+
+
+def _check_dates(connection, moment, zoned, places, options, findings) -> None:
+    """The checks of `clock_of_dates` at the ends of the range."""
+    low, high = connection.execute(
+        f"select min(epoch({moment})), max(epoch({moment})) from raw"
+    ).fetchone()
+    days = (
+        zoned
+        or connection.execute(f"select bool_and(epoch({moment}) % 86400 = 0) from raw").fetchone()[
+            0
+        ]
+    )
+    for end in {low, high}:
+        odd = end > LAST or (end < 0 and options.unit is None)
+        place = first_of(connection, f"epoch({moment}) = {end}") if odd else 0
+        seconds = np.array([int(np.floor(end)) if odd or days else 1], np.int64)
+        clock_of_dates(
+            seconds, np.zeros(1, np.int64), zoned, options, findings, lambda _: places.show(place)
+        )  # noqa: B023
+
+
+def first_of(connection, condition: str) -> int:
+    """The first place for which this holds."""
+    return connection.execute(f"select min(place) from raw where {condition}").fetchone()[0]
+
+
+def _of_dates(connection, kind, places, options, findings) -> EngineClock:
+    if connection.execute("select bool_or(not isfinite(time)) from raw").fetchone()[0]:
+        place = first_of(connection, "not isfinite(time)")
+        raise InputError(f"{places.show(place)}: the time is infinite; mend it")
+    zoned = "WITH TIME ZONE" in kind
+    if options.timezone is not None:
+        step = "epoch_ns" if kind == "TIMESTAMP_NS" else "1000 * epoch_us"
+        return _mapped(connection, f"{step}(time)", _local(zoned), places, options, findings)
+    _check_dates(connection, "time", zoned, places, options, findings)
+    step = "ns" if kind == "TIMESTAMP_NS" else "us"
+    return EngineClock("raw", f"epoch_{step}(time)", f"epoch_{step}(time)", options.unit or step)
+
+
+def _local(zoned):
+    def clock(values, options, findings, where):
+        seconds, nano = np.divmod(np.asarray(values, np.int64), NANO)
+        return clock_of_dates(seconds, nano, zoned, options, findings, where)
+
+    return clock
+
+
+def _of_numbers(connection, value, places, options, findings, key) -> EngineClock:
+    """Numbers: the range is enough for most, and what is odd is looked at one by one."""
+    if (
+        value.endswith("double")
+        and connection.execute(f"select bool_or(not isfinite({value})) from raw").fetchone()[0]
+    ):
+        place = first_of(connection, f"not isfinite({value})")
+        raise InputError(
+            f"{places.show(place)}: the time is no number; fill it in or remove the row"
+        )
+    if options.time_format is not None:
+        return _mapped(
+            connection, f"({value})::bigint::varchar", clock_of_texts, places, options, findings
+        )
+    low, high = connection.execute(f"select min({value}), max({value}) from raw").fetchone()
+    if options.timezone is None and not (options.unit is None and may_be_digits(low, high)):
+        if options.unit is None and len(str(int(high))) in (6, 8) and low > 0:
+            some = connection.execute(f"select distinct {value} from raw limit 100000").fetchnumpy()
+            values = np.asarray(next(iter(some.values())))
+            if values.dtype.kind in "iu":
+                refuse_doubtful_digits(values, places.label)
+        said = Findings()
+        if unit := range_unit(low, high, options.unit, said):
+            for guess in said.guesses:
+                findings.guess(guess)
+            return EngineClock("raw", key, value, unit)
+    return _mapped(connection, value, clock_of_numbers, places, options, findings)
+
+
+def _mapped(connection, value, clock, places, options, findings) -> EngineClock:
+    """Times by a function of Python, called with the distinct ones."""
+    found = connection.execute(
+        f"select {value} as time, min(place) as place from raw group by 1 order by 2"
+    ).fetchnumpy()
+    times, first = (np.asarray(found[name]) for name in ("time", "place"))
+    result = clock(times, options, findings, lambda k: places.show(first[k]))
+    keys = pd.DataFrame({"time": times, "key": result.key})
+    keys["seconds"] = result.key if result.seconds is None else result.seconds
+    connection.register("given_keys", keys)
+    connection.execute("create temp table keys as select * from given_keys")
+    connection.execute(
+        f'create temp view timed as select raw."user", raw.item, raw.place, keys.key, keys.seconds '
+        f"from raw join keys on {value.replace('time', 'raw.time', 1)} = keys.time"
+    )
+    return EngineClock("timed", "key", "seconds", ORDER if result.seconds is None else "s")

@@ -1,0 +1,227 @@
+"""Histories on one line or in one cell: `user item item …`, and lists in a column."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+from perflaw.errors import InputError
+from perflaw.logs.readers.arrays import RawRows
+from perflaw.logs.readers.options import Findings, ReadOptions, clip
+from perflaw.logs.readers.roles import LIST_WORDS, LISTS, Roles, plain_name, role_of
+from perflaw.logs.readers.sniffing import COMMENTS, Sample
+
+BRACKETS = re.compile(r"\s*[\[(].*[\])]\s*", re.DOTALL)
+CODE = r"[A-Za-z0-9_-]*\d[A-Za-z0-9_-]*"  # an id with a digit in it
+CODES = re.compile(rf"\s*{CODE}(?:(?: +|\s*[,;|]\s*){CODE})*\s*")
+NUMBERS = re.compile(r"\s*\d+(?:(?: +|\s*[,;|]\s*)\d+)*\s*")
+SEVERAL = re.compile(r"\S[ ,;|]+\S")
+SEPARATORS = (",", ";", "|")
+
+
+# ---------------------------------------------------------------- a line a user
+
+
+def is_sequences(sample: Sample, options: ReadOptions) -> bool:
+    """Is this `user item item …` a line? Lines differ in length, and no user has two."""
+    if options.delimiter not in (None, " ") or any(options.named.values()) or options.header:
+        return False
+    lines = sample.lines
+    if any(set("\t,;|") & set(line) or "::" in line for line in lines):
+        return False
+    if lines[0].startswith(COMMENTS) or any(line.startswith(("{", "[")) for line in lines):
+        return False
+    rows = [line.split() for line in lines]
+    widths = [len(row) for row in rows]
+    if len(set(widths)) == 1 and widths[0] < 5:
+        return False
+    if sum(width > 1 for width in widths) <= len(widths) // 2 or any(role_of(x) for x in rows[0]):
+        return False
+    if any(set(line.strip()) <= set("-+|= ") for line in lines):
+        return False
+    return len({row[0] for row in rows}) == len(rows)
+
+
+def sequence_rows(
+    lines: Iterable[str], label: str, options: ReadOptions, findings: Findings
+) -> Iterator[tuple[int, str, str]]:
+    """The line, the user and the item of each interaction of a file with a line a user."""
+    seen: dict[str, int] = {}
+    empty = 0
+    for number, line in enumerate(lines, 1):
+        fields = line.split()
+        if not fields:
+            continue
+        user = fields[0]
+        if user in seen:
+            raise InputError(
+                f"{label}: user {clip(user)} has two lines, {seen[user]} and {number}: join them"
+            )
+        seen[user] = number
+        if len(fields) < 2:
+            empty += 1
+            if not options.drop_incomplete:
+                raise InputError(
+                    f"{label}, line {number}: a user without items: remove the line, or leave such "
+                    "lines out with drop_incomplete=True"
+                )
+        for item in fields[1:]:
+            yield number, user, item
+    if options.drop_incomplete:
+        findings.note(f"lines left out as incomplete: {empty:,} of {len(seen):,}")
+
+
+# ---------------------------------------------------------------- a list a cell
+
+
+def find_last_item(roles: Roles, names: Sequence[str], options: ReadOptions, findings) -> Roles:
+    """Where a column lists the items before the one of the item column, both."""
+    if options.item is not None:
+        return roles
+    for place, name in enumerate(names):
+        stem = LIST_WORDS.sub("", name.strip().lower())
+        if place in roles.picked or stem == name.strip().lower() or not stem:
+            continue
+        if plain_name(stem) == plain_name(names[roles.item]):
+            findings.guess(
+                f"item: the list {clip(name)!r} and after it {clip(names[roles.item])!r}"
+            )
+            time = roles.time
+            if time is not None:
+                findings.guess(
+                    f"time: {clip(names[time])!r} is of the last item only, and not used"
+                )
+            return replace(roles, item=place, last_item=roles.item, time=None, clock_time=None)
+    return roles
+
+
+def has_lists(cells: Sequence, name: str, kind: str, label: str, role: str, users=None) -> bool:
+    """Do these cells hold lists, by the type or the name of the column or by what is in them?
+
+    Raises
+    ------
+    InputError
+        Where they do and cannot be histories: lists of users, or several lists of a user.
+    """
+    texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+    lists = any(isinstance(cell, (list, tuple)) for cell in cells)
+    several = any(SEVERAL.search(text.strip()) for text in texts)
+    wrapped = bool(texts) and all(BRACKETS.fullmatch(text) for text in texts)
+    by_name = several and is_list_name(name)
+    found = lists or wrapped or kind.endswith("_seq") or by_name
+    if not found and several and texts:
+        numbers = all(NUMBERS.fullmatch(text) for text in texts)
+        alone = users is not None and len(set(map(str, users))) == len(users)
+        found = numbers or (alone and role == "item" and all(map(CODES.fullmatch, texts)))
+    if found and role == "user":
+        raise InputError(
+            f"{label}: the column {clip(name)!r} holds lists, and users are one a row; write a row "
+            "for each, or name another column with user="
+        )
+    return found
+
+
+def is_list_name(name: str) -> bool:
+    """Does this name of a column say that it holds lists?"""
+    plain = plain_name(name)
+    stem = LIST_WORDS.sub("", name.strip().lower())
+    return plain in LISTS or stem != name.strip().lower() or plain.endswith(("ids", "items"))
+
+
+def parse_list(cell) -> list | None:
+    """The values of a cell that holds a list; None if it is broken."""
+    if cell is None:
+        return []
+    if isinstance(cell, (list, tuple)):
+        return list(cell)
+    text = str(cell).strip()
+    if not BRACKETS.fullmatch(text):
+        mark = next((mark for mark in SEPARATORS if mark in text), None)
+        parts = text.split(mark) if mark else text.split()
+        return [part.strip() for part in parts] if text else []
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+        if isinstance(value, (list, tuple)):
+            return list(value)
+        if text[0] == "(":
+            return [value]
+    inner = text[1:-1].strip()
+    if set("[](){}'\"") & set(inner):
+        return None
+    parts = inner.split(",") if "," in inner else inner.split()
+    return [part.strip() for part in parts]
+
+
+def expand_lists(
+    raw: RawRows, last: list | None, label: str, names: dict[str, str], options, findings
+) -> RawRows:
+    """A row for each item of the lists in the item column.
+
+    Parameters
+    ----------
+    last : list or None
+        An item after each list.
+    names : dict
+        Of the columns in use, by role.
+    """
+    findings.guess(f"layout: a list of items in each cell of {clip(names['item'])!r}")
+    users, items, times, places = [], [], [], []
+    seen: dict[str, int] = {}
+    empty = 0
+    timed = raw.time is not None and (
+        is_list_name(names["time"]) or has_lists(raw.time, names["time"], "", label, "time")
+    )
+    for k, user in enumerate(raw.user):
+        place = f"{label}, {raw.where.format(raw.places[k])}"
+        history = _list_of(raw.item[k], place, names["item"])
+        if last is not None:
+            history = [*history, last[k]]
+        if str(user).strip() in seen and user not in (None, ""):
+            raise InputError(
+                f"{place}: a second list of the user {clip(user, 30)!r} in {clip(names['item'])!r}, "
+                f"after that of {raw.where.format(seen[str(user).strip()])}; join them"
+            )
+        seen[str(user).strip()] = raw.places[k]
+        if not history:
+            empty += 1
+            if not options.drop_incomplete:
+                raise InputError(
+                    f"{place}: an empty list in {clip(names['item'])!r}; remove the row, or leave "
+                    "such rows out with drop_incomplete=True"
+                )
+            continue
+        if timed:
+            clock = _list_of(raw.time[k], place, names["time"])
+            if len(clock) != len(history):
+                raise InputError(
+                    f"{place}: {len(clock)} times in {clip(names['time'])!r} and {len(history)} "
+                    f"items in {clip(names['item'])!r}; mend the row"
+                )
+            times += clock
+        elif raw.time is not None:
+            times += [raw.time[k]] * len(history)
+        users += [user] * len(history)
+        items += history
+        places += [raw.places[k]] * len(history)
+    if empty:
+        findings.note(f"lists left out as empty: {empty:,}")
+    if raw.time is not None and not timed:
+        findings.guess(f"time: one in {clip(names['time'])!r} for all items of a list")
+    if not users:
+        raise InputError(f"{label}: all lists are empty; fetch or write it again")
+    return RawRows(users, items, times if raw.time is not None else None, places, raw.where)
+
+
+def _list_of(cell, place, name) -> list:
+    values = parse_list(cell)
+    if values is None or any(isinstance(value, (list, tuple, dict)) for value in values):
+        raise InputError(
+            f"{place}: {clip(cell, 30)!r} in {clip(name)!r} is no plain list; write it as [1, 2, 3]"
+        )
+    return values

@@ -1,0 +1,506 @@
+"""Times as they are written → whole numbers that sort exactly, and seconds since 1970 UTC.
+
+Dates are read where the year comes first (ISO 8601 and its neighbours); all others need a
+format, as 01/02/03 is three days. Numbers are seconds, milliseconds, microseconds or
+nanoseconds since 1970, FILETIME or .NET ticks by their size, or the digits of a date.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.logs.readers.options import EPOCHS, ORDER, UNITS, Findings, ReadOptions, clip
+
+FIRST = 1e8  # seconds: a number below is no Unix time (1973)
+LAST = 4_102_444_800  # seconds: a later time (2100) is a mistake
+NANO = 1_000_000_000
+DAY = 86_400
+ISO = re.compile(
+    r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{8}(?=T\d))"
+    r"(?:(?:T| +)(\d{1,2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?"
+    r" *(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
+)
+TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?")
+WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,18})")
+DECIMAL = re.compile(r"-?(\d{1,15})\.(\d{1,9})")
+DIGITS = {8: "yyyymmdd", 10: "yyyymmddHH", 12: "yyyymmddHHMM", 14: "yyyymmddHHMMSS"}
+DIGITS |= {17: "yyyymmddHHMMSSmmm"}
+DATE_FORMATS = ["%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y"]
+DATE_FORMATS += [
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%b %d, %Y",
+    "%b %d %Y",
+]
+DATE_FORMATS += ["%m %d, %Y", "%d %B %Y", "%B %d, %Y", "%Y%m%d"]
+CLOCK_FORMATS = [
+    "",
+    " %H:%M",
+    " %H:%M:%S",
+    " %I:%M %p",
+    " %I:%M:%S %p",
+    ", %H:%M:%S",
+    ":%H:%M:%S %z",
+]
+OTHER_FORMATS = ["%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z"]
+Where = Callable[[int], str]
+
+
+class Clock(NamedTuple):
+    """Times that sort exactly, and as seconds.
+
+    Attributes
+    ----------
+    key : ndarray, shape (rows,)
+        Whole or decimal numbers in the order of time.
+    seconds : ndarray of float64, shape (rows,), or None
+        Since 1970 UTC; None where the numbers are no clock times.
+    """
+
+    key: np.ndarray
+    seconds: np.ndarray | None
+
+
+class Resolution(NamedTuple):
+    """How fine a few times are: the step in seconds, and the times in seconds."""
+
+    step: float
+    seconds: np.ndarray
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def unit_by_size(value: float) -> str | None:
+    """The unit in which a number is a time between 1973 and 5138; None below."""
+    return next((unit for unit in reversed(UNITS) if value >= FIRST * UNITS[unit]), None)
+
+
+def special_unit(low: int, high: int) -> str | None:
+    """ "filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
+    for unit, epoch in EPOCHS.items():
+        if epoch * 10**7 <= low and high <= (epoch + LAST) * 10**7:
+            return unit
+    return None
+
+
+def to_seconds(values: np.ndarray, unit: str) -> np.ndarray:
+    """Numbers of a unit as seconds since 1970."""
+    if unit in EPOCHS:
+        return (values - EPOCHS[unit] * 10**7).astype(np.float64) / 1e7
+    values = values.astype(np.float64)
+    return values if unit == "s" else values / UNITS[unit]
+
+
+def may_be_digits(low: float, high: float) -> bool:
+    """Do the least and the largest of some numbers look like the digits of dates?"""
+    if low != int(low) or high != int(high) or len(str(int(low))) != len(str(int(high))):
+        return False
+    if len(str(int(low))) not in DIGITS:
+        return False
+    ends = np.array([int(low), int(high)], np.int64)
+    return bool(parse_digits(ends)[1].all())
+
+
+def parse_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole numbers of equally many digits, read as a date: ns since 1970, and which are dates."""
+    size = len(str(int(values.max())))
+    rest = values.astype(np.int64)
+    parts = []
+    for width in {8: (2, 2), 10: (2, 2, 2), 12: (2,) * 4, 14: (2,) * 5, 17: (3, *(2,) * 5)}[size]:
+        rest, part = np.divmod(rest, 10**width)
+        parts.append(part)
+    milli = parts.pop(0) if size == 17 else np.zeros_like(rest)
+    month, day, hour, minute, second = [*parts[::-1], *[np.zeros_like(rest)] * (5 - len(parts))]
+    fits = (rest >= 1970) & (rest <= 2100) & (month >= 1) & (month <= 12) & (day >= 1)
+    fits &= (hour < 24) & (minute < 60) & (second < 60)
+    months = (np.clip(rest, 1970, 2100) - 1970) * 12 + np.clip(month, 1, 12) - 1
+    first = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
+    after = (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
+    fits &= day <= after - first
+    seconds = (first + day - 1) * DAY + hour * 3600 + minute * 60 + second
+    return seconds * NANO + milli * 1_000_000, fits
+
+
+def _is_other_digits(values: np.ndarray) -> bool:
+    """Would all of these be dates with the year last, or of two digits?"""
+    values = np.unique(values)
+    if len(values) < 3 or len(str(int(values[-1]))) not in (6, 8):
+        return False
+    swapped = []
+    if len(str(int(values[0]))) == 8:
+        year, head = values % 10_000, values // 10_000
+        swapped = [year * 10_000 + head, year * 10_000 + head % 100 * 100 + head // 100]
+    elif len(str(int(values[0]))) == 6:
+        a, b, c = values // 10_000, values // 100 % 100, values % 100
+        swapped = [
+            (2000 + y) * 10_000 + m * 100 + d for y, m, d in ((a, b, c), (c, b, a), (c, a, b))
+        ]
+    return any(bool(parse_digits(dates)[1].all()) for dates in swapped)
+
+
+def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
+    """The unit of times from low to high, given or by their size; None if they cannot be times."""
+    if unit == ORDER:
+        return ORDER
+    if unit in EPOCHS:
+        return (
+            unit if EPOCHS[unit] * 10**7 <= low and high <= (EPOCHS[unit] + LAST) * 10**7 else None
+        )
+    if low < 0:
+        return None
+    if unit is None:
+        if special := special_unit(low, high):
+            name = {"filetime": "FILETIME (100 ns since 1601)", "ticks": ".NET ticks"}[special]
+            findings.guess(f"times: {name}, by their size")
+            return special
+        if high < FIRST:
+            findings.guess(
+                f"times: {low:g} to {high:g} are no Unix times; they order each history, and no "
+                "clock is kept"
+            )
+            return ORDER
+        unit = unit_by_size(high)
+        if unit_by_size(low) != unit:
+            return None
+        if high <= LAST * UNITS[unit]:
+            findings.guess(f"times: in {unit}, by their size")
+    return unit if high <= LAST * UNITS[unit] else None
+
+
+def clock_of_numbers(
+    values: np.ndarray, options: ReadOptions, findings: Findings, where: Where
+) -> Clock:
+    """Times that are numbers; `where` says where a row is, for messages."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InputError(
+            f"{where(row)}: the time {values[row]} is no number; fill it in or remove the row"
+        )
+    if options.timezone is not None:
+        raise InputError(
+            f"timezone={options.timezone!r} is for dates, and these times are numbers; leave it out"
+        )
+    low, high = values.min(), values.max()
+    if options.unit is None:
+        if may_be_digits(low, high):
+            nanoseconds, fits = parse_digits(values)
+            if fits.all():
+                findings.guess(f"times: digits of dates, {DIGITS[len(str(int(high)))]}, in UTC")
+                return Clock(nanoseconds, nanoseconds / 1e9)
+        refuse_doubtful_digits(values, where(0))
+    if unit := range_unit(low, high, options.unit, findings):
+        return Clock(values, None if unit == ORDER else to_seconds(values, unit))
+    raise odd_number(values, low, high, options.unit, where)
+
+
+def refuse_doubtful_digits(values: np.ndarray, place: str) -> None:
+    """Raise InputError for numbers that all are dates with the year last, or in two digits."""
+    if values.dtype.kind in "iu" and values.min() > 0 and _is_other_digits(values):
+        raise InputError(
+            f"{place}: the time {values[0]}: is it the digits of a date? Give its form, as in "
+            "time_format='%d%m%Y', or pass unit='order' if times are no clock times"
+        )
+
+
+def odd_number(values, low, high, unit, where: Where) -> InputError:
+    """What is wrong with the first time that does not fit a unit."""
+    known = f"name the unit with unit=, one of {', '.join((*UNITS, *EPOCHS))}"
+    if unit in EPOCHS:
+        epoch = EPOCHS[unit] * 10**7
+        row = int(np.flatnonzero((values < epoch) | (values > epoch + LAST * 10**7))[0])
+        return InputError(
+            f"{where(row)}: the time {values[row]} is not between 1970 and 2100 in {unit}; mend it, or {known}"
+        )
+    if low < 0:
+        row = int(np.flatnonzero(values < 0)[0])
+        return InputError(
+            f"{where(row)}: the time {values[row]} is negative; mend it, or pass unit='order' if "
+            "times are no clock times"
+        )
+    if unit is None:
+        unit = unit_by_size(high)
+        if unit_by_size(low) != unit:
+            row = int(np.flatnonzero(values < FIRST * UNITS[unit])[0])
+            return InputError(
+                f"{where(row)}: the time {values[row]}, where others are like {high:.0f}, in {unit}; "
+                f"mend it, or {known}"
+            )
+    row = int(np.flatnonzero(values > LAST * UNITS[unit])[0])
+    return InputError(
+        f"{where(row)}: the time {values[row]} is after the year 2100 in {unit}; mend it, or {known}"
+    )
+
+
+# ---------------------------------------------------------------- text
+
+
+def clock_of_texts(
+    texts: Sequence[str], options: ReadOptions, findings: Findings, where: Where
+) -> Clock:
+    """Times that are text: numbers, dates with the year first, or of the format given."""
+    codes, distinct = pd.factorize(np.asarray(texts, dtype=object))
+    distinct = list(distinct)
+    first = {}
+
+    def where_distinct(k: int) -> str:
+        if not first:
+            first.update({int(code): row for row, code in reversed(list(enumerate(codes)))})
+        return where(first[k])
+
+    if options.time_format is not None:
+        found = _clock_of_format(distinct, options, findings, where_distinct)
+    else:
+        found = _clock_of_distinct(distinct, np.bincount(codes), options, findings, where_distinct)
+    return Clock(found.key[codes], None if found.seconds is None else found.seconds[codes])
+
+
+def _clock_of_distinct(texts, counts, options, findings, where) -> Clock:
+    whole = np.array([_is_whole(text) for text in texts])
+    if whole.all():
+        return clock_of_numbers(np.array(texts, dtype=np.int64), options, findings, where)
+    numbers = np.array([_is_plain_number(text) for text in texts])
+    dates = np.array([ISO.fullmatch(text) is not None for text in texts])
+    most = max((numbers, dates), key=lambda fits: counts[fits].sum())
+    if not most.any():
+        raise InputError(
+            f"{where(0)}: the time {clip(texts[0])!r} is no number and no ISO 8601 date, nor is any "
+            f"other; {_suggest(texts)}, or name another column with time="
+        )
+    if not most.all():
+        row = int(np.flatnonzero(~most)[0])
+        raise InputError(
+            f"{where(row)}: the time {clip(texts[row])!r} is no number and no ISO 8601 date, as "
+            "most others are; mend it, or leave such rows out with drop_incomplete=True"
+        )
+    if most is numbers:
+        return _clock_of_decimals(texts, options, findings, where)
+    return _clock_of_dates(texts, options, findings, where)
+
+
+def _is_whole(text: str) -> bool:
+    return WHOLE.fullmatch(text) is not None and -(2**63) <= int(text) < 2**63
+
+
+def _is_plain_number(text: str) -> bool:
+    if len(text) > 1 and text.lstrip("+-")[:1] == "0" and text.lstrip("+-")[1:2].isdigit():
+        return False  # a leading zero: the digits of something else
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text and text.isascii()
+
+
+def _clock_of_decimals(texts, options, findings, where) -> Clock:
+    values = np.array([float(text) for text in texts])
+    found = clock_of_numbers(values, options, findings, where)
+    if all(DECIMAL.fullmatch(text) or WHOLE.fullmatch(text) for text in texts):
+        exact = [_to_nano(text) for text in texts]
+        if max(map(abs, exact)) < 2**63:
+            return Clock(np.array(exact, dtype=np.int64), found.seconds)
+    return found
+
+
+def _to_nano(text: str) -> int:
+    whole, _, part = text.partition(".")
+    value = int(whole.lstrip("-")) * NANO + int(part.ljust(9, "0") or 0)
+    return -value if text.startswith("-") else value
+
+
+def parse_iso(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Seconds, nanoseconds, which have a zone, and which are no dates after all."""
+    seconds = np.zeros(len(texts), np.int64)
+    nano = np.zeros(len(texts), np.int64)
+    zoned = np.zeros(len(texts), bool)
+    wrong = np.zeros(len(texts), bool)
+    days: dict[str, int] = {}
+    for k, text in enumerate(texts):
+        match = ISO.fullmatch(text)
+        if match is None:
+            wrong[k] = True
+            continue
+        date, mark, hour, minute, second, fraction, zone = match.groups()
+        try:
+            if (day := days.get(date)) is None:
+                day = days[date] = _day_number(date, mark)
+            clock = _seconds_of_day(hour, minute, second)
+            seconds[k] = day * DAY + clock - _offset(zone)
+        except ValueError:
+            wrong[k] = True
+            continue
+        nano[k] = int((fraction or "0").ljust(9, "0"))
+        zoned[k] = zone is not None
+    return seconds, nano, zoned, wrong
+
+
+def _day_number(date: str, mark: str | None) -> int:
+    year, month, day = date.split(mark) if mark else (date[:4], date[4:6], date[6:])
+    return datetime.date(int(year), int(month), int(day)).toordinal() - 719_163
+
+
+def _seconds_of_day(hour, minute, second) -> int:
+    if hour is None:
+        return 0
+    clock = datetime.time(int(hour), int(minute), int(second or 0))
+    return clock.hour * 3600 + clock.minute * 60 + clock.second
+
+
+def _offset(zone: str | None) -> int:
+    if zone is None or zone[0] not in "+-":
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    hours, minutes = int(digits[:2]), int(digits[2:])
+    if hours > 18 or minutes > 59:
+        raise ValueError(zone)
+    return (1 if zone[0] == "+" else -1) * (hours * 3600 + minutes * 60)
+
+
+def _clock_of_dates(texts, options, findings, where) -> Clock:
+    seconds, nano, zoned, wrong = parse_iso(texts)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{where(row)}: the time {clip(texts[row])!r} is no day of the calendar, or no time of a day; mend it"
+        )
+    if zoned.any() and not zoned.all():
+        row = int(np.flatnonzero(zoned != zoned[0])[0])
+        raise InputError(
+            f"{where(row)}: the time {clip(texts[row])!r} has {'a' if zoned[row] else 'no'} time "
+            "zone, and others have not; write all in one way".replace(
+                "others have not", "others have not" if zoned[row] else "others have one"
+            )
+        )
+    return clock_of_dates(seconds, nano, bool(zoned.all()), options, findings, where)
+
+
+def clock_of_dates(seconds, nano, zoned: bool, options, findings, where) -> Clock:
+    """Dates as seconds and nanoseconds of a clock in UTC, or local where they have no zone."""
+    if options.unit not in (None, ORDER):
+        raise InputError(
+            f"unit={options.unit!r} is for numbers, and these times are dates; leave it out"
+        )
+    if options.timezone is not None:
+        if zoned:
+            raise InputError(
+                f"timezone={options.timezone!r} is for local times, and these dates have a time "
+                "zone; leave it out"
+            )
+        seconds = _from_local(seconds, options.timezone, findings)
+    elif not zoned and options.unit != ORDER and (seconds % DAY).any():
+        findings.guess("times: dates without a time zone, taken as UTC")
+    if seconds.max() > LAST:
+        row = int(np.flatnonzero(seconds > LAST)[0])
+        raise InputError(
+            f"{where(row)}: the time {_shown(seconds[row])} is after the year 2100; mend it"
+        )
+    if seconds.min() < 0 and options.unit is None:
+        row = int(np.flatnonzero(seconds < 0)[0])
+        raise InputError(
+            f"{where(row)}: the time {_shown(seconds[row])} is before 1970; if that is meant, pass "
+            "unit='order'"
+        )
+    key = seconds * NANO + nano if seconds.min() > -(9 * 10**9) else seconds
+    return Clock(key, None if options.unit == ORDER else seconds + nano / 1e9)
+
+
+def _shown(seconds) -> str:
+    return str(np.datetime64(int(seconds), "s")).replace("T", " ")
+
+
+def _from_local(seconds: np.ndarray, timezone: str, findings: Findings) -> np.ndarray:
+    """Local times as UTC; of an hour that a clock shows twice the first, of one skipped the next."""
+    import zoneinfo
+
+    zone = zoneinfo.ZoneInfo(timezone)
+    local = pd.DatetimeIndex(seconds.astype("M8[s]"))
+    first = np.ones(len(local), bool)
+    placed = local.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
+    exact = local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
+    if doubtful := int(exact.isna().sum()):
+        findings.note(
+            f"times: {doubtful:,} distinct local times are shown twice or skipped by the clocks of "
+            f"{timezone}; taken as the first, or as the next hour"
+        )
+    return placed.tz_convert("UTC").tz_localize(None).to_numpy().astype("M8[s]").astype(np.int64)
+
+
+def _clock_of_format(texts, options, findings, where) -> Clock:
+    pattern = options.time_format
+    if "%" not in pattern:
+        raise InputError(
+            f"time_format={pattern!r} has no % fields; write one such as '%d/%m/%Y %H:%M'"
+        )
+    zoned = "%z" in pattern or "%Z" in pattern
+    try:
+        with_day = pd.to_datetime(texts, format=pattern, errors="coerce", utc=zoned)
+    except (ValueError, TypeError, re.error) as error:
+        raise InputError(
+            f"time_format={pattern!r} cannot be used ({clip(error)}); see Python's strptime for its fields"
+        ) from None
+    wrong = np.asarray(with_day.isna())
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"{where(row)}: the time {clip(texts[row])!r} is not of the form {pattern!r}; mend it, or time_format="
+        )
+    moments = with_day.tz_localize(None) if zoned else with_day
+    moments = moments.to_numpy()
+    seconds = moments.astype("M8[s]").astype(np.int64)
+    nano = (moments - moments.astype("M8[s]")).astype("m8[ns]").astype(np.int64)
+    return clock_of_dates(seconds, nano, zoned, options, findings, where)
+
+
+def _suggest(texts) -> str:
+    """How to name the form of dates, from those that fit the first."""
+    fitting = [form for form in _formats() if all(_fits(text, form) for text in texts[:200])]
+    if not fitting:
+        return "write dates as 2020-07-31, give their form with time_format='…' (as of strptime)"
+    said = " or ".join(f"time_format={form!r}" for form in fitting[:3])
+    return f"give the form of these dates: {said}"
+
+
+def _formats():
+    return [date + clock for date in DATE_FORMATS for clock in CLOCK_FORMATS] + OTHER_FORMATS
+
+
+def _fits(text: str, form: str) -> bool:
+    try:
+        datetime.datetime.strptime(text, form)
+    except ValueError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------- how fine
+
+
+def resolution_of(values: Sequence) -> Resolution | str | None:
+    """How fine these times are: a `Resolution`, "clock" for times of day, None for neither."""
+    texts = [str(value).strip() for value in values if value is not None]
+    texts = [text for text in texts if text]
+    if not texts:
+        return None
+    if all(TIME_OF_DAY.fullmatch(text) for text in texts):
+        return "clock"
+    where = str
+    try:
+        found = clock_of_texts(texts, ReadOptions(), Findings(), where)
+    except InputError:
+        return None
+    if found.seconds is None:
+        return None
+    nano = np.round(found.seconds * 1e9).astype(np.int64)
+    steps = (DAY * NANO, 60 * NANO, NANO, 1_000_000, 1_000)
+    step = next((step for step in steps if not (nano // 1000 * 1000 % step).any()), 1)
+    return Resolution(step / NANO, found.seconds)
