@@ -62,7 +62,7 @@ def read_pdf(path: str | os.PathLike) -> list[Panel]:
     from pypdf import PdfReader
 
     try:
-        contents = PdfReader(path).pages[0].get_contents()
+        contents = PdfReader(os.fspath(path)).pages[0].get_contents()
         operations = [] if contents is None else contents.operations
     except Exception as error:  # a file that is no PDF can break a reader anywhere
         reason = " ".join(str(error).split()) or type(error).__name__
