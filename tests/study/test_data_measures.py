@@ -1,4 +1,4 @@
-"""The league of data measures: on tables whose truth is known."""
+"""The comparison of data measures, on tables whose answer is known."""
 
 import numpy as np
 import pandas as pd
@@ -131,7 +131,7 @@ def test_what_changed_nothing_is_dropped_and_an_undefined_measure_counts_as_noth
     for column in ("tokens", "entropy conditional", "entropy apen absolute", "entropy shannon"):
         table.loc[idle, column] = (
             table.loc[0, column]
-            if table.loc[idle, "log"].nunique() == 1
+            if len(set(table.loc[idle, "log"])) == 1
             else table.loc[idle, "log"].map(table.groupby("log")[column].first())
         )
     assert len(data_measures.paired_conditions(table)) == 3 * 9
@@ -147,8 +147,8 @@ def test_what_changed_nothing_is_dropped_and_an_undefined_measure_counts_as_noth
 
 
 def test_what_cannot_be_compared_is_said():
+    table = runs()
     with pytest.raises(InputError, match="a was not trained without an intervention"):
-        table = runs()
         data_measures.paired_conditions(
             table[~((table["log"] == "a") & table[list(PERTURBATIONS)].isna().all(axis=1))]
         )

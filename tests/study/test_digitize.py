@@ -1,4 +1,7 @@
-"""Points read from figures: drawn here with known values, and the authors' own where PERFLAW_FIGURES has them."""
+"""Points read from figures: drawn here with known values, and the authors' own.
+
+These are read where PERFLAW_FIGURES names their folder.
+"""
 
 import hashlib
 import threading
@@ -25,7 +28,7 @@ def known(seed, scale=1.0):
 
 
 def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
-    """Surfaces as the authors draw them: a translucent surface, red dots, a legend, a panel each."""
+    """Draw surfaces as the authors do: a translucent surface, red dots, a legend, a panel each."""
     figure = Figure(figsize=(6 * len(surfaces), 6))
     for place, table in enumerate(surfaces, 1):
         axes = figure.add_subplot(1, len(surfaces), place, projection="3d", elev=elev)
@@ -96,7 +99,7 @@ def test_dots_that_are_not_the_grid_are_refused(tmp_path):
 def test_another_view_is_refused(tmp_path):
     (panel,) = pdf_panels.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
     with pytest.raises(
-        InputError, match="not in matplotlib's default view: its grid lines are off by .* pt"
+        InputError, match=r"not in matplotlib's default view: its grid lines are off by .* pt"
     ):
         panel_view.calibrate(panel)
     (panel,) = pdf_panels.read_pdf(draw(tmp_path / "nameless.pdf", [known(5)], names=("", "")))
@@ -144,11 +147,13 @@ def test_a_folder_by_argument_or_by_the_environment(named, monkeypatch):
 
 def test_files_that_are_missing_or_others(named):
     (named / "A_HR.pdf").write_bytes((named / "A_HR.pdf").read_bytes() + b"\n")
-    with pytest.raises(InputError, match="A_HR.pdf is not the published figure: its sha256 is not"):
+    with pytest.raises(
+        InputError, match=r"A_HR.pdf is not the published figure: its sha256 is not"
+    ):
         digitize.find_figures(named)
     for folder in (named / "nowhere", named.parent):
         with pytest.raises(
-            InputError, match="A_HR.pdf is not there: name a folder with A_HR.pdf"
+            InputError, match=r"A_HR.pdf is not there: name a folder with A_HR.pdf"
         ) as caught:
             digitize.find_figures(folder)
         assert "\n" not in str(caught.value)
@@ -189,14 +194,16 @@ def test_downloads_that_fail(publisher, tmp_path, monkeypatch):
     publisher.body = b"another file"
     with pytest.raises(
         InputError,
-        match=r"A_HR.pdf is not the published file \(its checksum differs\); download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache",
+        match=r"A_HR.pdf is not the published file \(its checksum differs\); "
+        r"download .*results/A_HR.pdf elsewhere and put it, as A_HR.pdf, into .*cache",
     ):
         digitize.find_figures("download")
     assert not list((tmp_path / "cache").glob("*"))
     monkeypatch.setattr(digitize, "REPOSITORY", "http://127.0.0.1:9/")
     with pytest.raises(
         InputError,
-        match=r"could not be downloaded \(ConnectionError\); download http://127.0.0.1:9/A_HR.pdf elsewhere",
+        match=r"could not be downloaded \(ConnectionError\); "
+        r"download http://127.0.0.1:9/A_HR.pdf elsewhere",
     ) as caught:
         digitize.find_figures("download")
     assert "\n" not in str(caught.value)

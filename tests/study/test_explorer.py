@@ -22,24 +22,31 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 browser = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium, which is not installed")
-PAGE = "document.body.innerHTML = '<pre id=\"told\"></pre>'; document.getElementById('told').textContent = JSON.stringify(told);"
+PAGE = (
+    "document.body.innerHTML = '<pre id=\"told\"></pre>';"
+    "document.getElementById('told').textContent = JSON.stringify(told);"
+)
 ASKED = [
     (0.0, 1.0, 1.0),
     (0.5, 0.3, 4.0),
     (1.0, 0.6, 0.3),
 ]  # places on the sliders, and times the data
 COMPUTED = """
-  const told = mathematics.surfacesOf(data).flatMap((surface) => Object.keys(mathematics.LAWS).filter((_, i) => surface.laws[i]).map((law) => {
+  const lawsOf = (surface) => Object.keys(mathematics.LAWS).filter((_, i) => surface.laws[i]);
+  const told = mathematics.surfacesOf(data).flatMap((surface) => lawsOf(surface).map((law) => {
     const model = mathematics.solve(data, surface, law);
     const at = (axis, share) => {
       const stops = mathematics.ladder(data.grids[surface.grid][axis]);
       return stops[Math.floor(share * (stops.length - 1))];
     };
     return {
-      key: [surface.name, surface.metric], law, best: [0, 1].map((axis) => mathematics.best(model, axis)), good: model.good,
-      turn: [0, 1].map((axis) => mathematics.turn(model, axis)).map((x) => (Number.isFinite(x) ? x : null)),
+      key: [surface.name, surface.metric], law, good: model.good,
+      best: [0, 1].map((axis) => mathematics.best(model, axis)),
+      turn: [0, 1].map((axis) => mathematics.turn(model, axis))
+        .map((x) => (Number.isFinite(x) ? x : null)),
       points: ASKED.map(([n, d, ratio]) => [at("N", n), at("d", d), ratio]).map(
-        (point) => [...point, ...Object.values(mathematics.predict(model, ...point, data.effects[surface.effect]))]),
+        (point) => [...point, ...Object.values(
+          mathematics.predict(model, ...point, data.effects[surface.effect]))]),
     };
   }));
 """.replace("ASKED", json.dumps(ASKED))
@@ -134,7 +141,11 @@ def agree(told, data, fits):
 
 @browser
 def test_a_browser_computes_what_python_does(data, fits, tmp_path):
-    extra = f"const data = JSON.parse(document.getElementById('explorer-data').textContent); const mathematics = window.perflawExplorer; {COMPUTED} {PAGE}"
+    extra = f"""
+      const data = JSON.parse(document.getElementById('explorer-data').textContent);
+      const mathematics = window.perflawExplorer;
+      {COMPUTED} {PAGE}
+    """
     told = dumped(explorer.standalone_page(data, extra=extra), tmp_path / "page.html")
     assert len(told) == sum(map(len, fits.values()))
     agree(told, data, fits)
@@ -143,8 +154,12 @@ def test_a_browser_computes_what_python_does(data, fits, tmp_path):
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node, which is not installed")
 def test_node_computes_what_python_does(data, fits, tmp_path):
     (tmp_path / "data.json").write_text(json.dumps(data))
-    script = study_file("book", "_static") / "explorer.js"
-    code = f"const data = require('./data.json'); const mathematics = require({json.dumps(str(script))}); {COMPUTED} console.log(JSON.stringify(told));"
+    script = study_file("book", "_static", "explorer.js")
+    code = f"""
+      const data = require('./data.json');
+      const mathematics = require({json.dumps(str(script))});
+      {COMPUTED} console.log(JSON.stringify(told));
+    """
     told = subprocess.run(
         ["node", "-e", code], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
@@ -158,14 +173,20 @@ MOVED = """
     form.elements[name].value = value;
     form.elements[name].dispatchEvent(new Event("input", { bubbles: true }));
   };
-  const numbers = (where) => [...root.querySelectorAll(`.explorer-${where} data`)].map((element) => Number(element.value));
+  const numbers = (where) =>
+    [...root.querySelectorAll(`.explorer-${where} data`)].map((element) => Number(element.value));
+  const label = (name) => form.elements[name].closest("label").lastElementChild.textContent;
   const now = () => ({
-    shown: Object.fromEntries(["N", "d", "tokens", "apen"].map((name) => [name, form.elements[name].closest("label").lastElementChild.textContent])),
-    spoken: form.elements.N.getAttribute("aria-valuetext"), answer: numbers("answer"), words: numbers("words"),
-    text: root.querySelector(".explorer-words").textContent, chart: root.querySelector("svg").getAttribute("aria-label"), panels: root.querySelectorAll(".band").length,
+    shown: Object.fromEntries(["N", "d", "tokens", "apen"].map((name) => [name, label(name)])),
+    spoken: form.elements.N.getAttribute("aria-valuetext"),
+    answer: numbers("answer"), words: numbers("words"),
+    text: root.querySelector(".explorer-words").textContent,
+    chart: root.querySelector("svg").getAttribute("aria-label"),
+    panels: root.querySelectorAll(".band").length,
   });
   const told = [now()];
-  set("surface", "ml-100k, softmax"); set("metric", "NDCG@10"); set("law", "log-quadratic"); set("N", 0); set("tokens", 4); set("apen", 8);
+  set("surface", "ml-100k, softmax"); set("metric", "NDCG@10");
+  set("law", "log-quadratic"); set("N", 0); set("tokens", 4); set("apen", 8);
   told.push(now());
   set("along", "d");
   told.push(now());
@@ -220,7 +241,9 @@ def test_it_fits_a_phone(data, theme, tmp_path):
       const phone = document.getElementById("phone");
       phone.onload = () => {{
         const page = phone.contentDocument.documentElement;
-        const told = [page.clientWidth, page.scrollWidth, ...[...page.querySelectorAll("select, input, svg")].map((x) => x.getBoundingClientRect().right)];
+        const parts = [...page.querySelectorAll("select, input, svg")];
+        const ends = parts.map((x) => x.getBoundingClientRect().right);
+        const told = [page.clientWidth, page.scrollWidth, ...ends];
         {PAGE}
       }};
       phone.srcdoc = {inside};
@@ -301,7 +324,7 @@ def test_surfaces_are_told_apart_and_small_ones_left_out(laptop):
             explorer.explorer_surfaces(laptop[:0]),
         ]
     )
-    assert (alone.dtypes[[*families.AXES, "value"]] != object).all()
+    assert all(map(pd.api.types.is_numeric_dtype, alone.dtypes[[*families.AXES, "value"]]))
 
 
 def test_a_law_that_the_values_do_not_determine_is_left_out(table):

@@ -86,7 +86,7 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
     )
     rivals = {name: law for name, law in families.rival_laws().items() if name in expected}
     cells = fitting.heldout_by_surface(rivals, surfaces, published.SURFACE)
-    found = fitting.mean_errors(cells, published.SURFACE).pivot(
+    found = fitting.mean_errors(cells, published.SURFACE).pivot_table(
         index="split", columns="law", values="mape"
     )
     assert (found - expected).abs().max(axis=None) < 0.02

@@ -77,7 +77,10 @@ def test_choices_know_the_best_and_keep_to_the_budget(swept):
 def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is_nothing_else(
     swept,
 ):
-    """Of m equal cells, one deviation each, the named one is within √2 of the best with the chance that m - 1 others are below it by no more."""
+    """Of m equal cells, one standard deviation of noise each, one is named.
+
+    It is within √2 of the best if the m - 1 others are below it by no more.
+    """
     table = study_runs.mean_surfaces(swept(sigma=0.0001))
     noise = seed_noise.seed_sd_by_surface(table)
     sure = selection.oracle_success_rate(table, "NDCG@10", noise, budgets=(1.0, 0.5), draws=200)

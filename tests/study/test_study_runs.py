@@ -72,7 +72,7 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
     assert not kept["log"].str.startswith("synthetic").any()
     assert study["key"].isin(kept["key"]).all()
     assert set(study["loss"]) == {"sampled_softmax"}
-    assert study["learning_rate"].nunique() == 1
+    assert len(set(study["learning_rate"])) == 1
     assert (
         study_runs.select_full_data_runs(study, log="ml-100k", d_emb=32)[list(runner.PERTURBATIONS)]
         .isna()
