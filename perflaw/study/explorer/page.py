@@ -74,10 +74,7 @@ def page_data(
                 data["quantiles"][str(fit.dof)] = quantile
                 entry = _law_entry(fit, errors.loc[(*key, law)], data["states"])
             laws.append(entry)
-        grid = {
-            symbol: [_shortened(value) for value in surface[axis]]
-            for axis, symbol in zip(families.AXES, GRID_NAMES)
-        }
+        grid = _grid_points(surface)
         effect = data_effect(slopes, first["log"], metric, level)
         entry = {
             "metric": metric,
@@ -88,6 +85,13 @@ def page_data(
         }
         surfaces.setdefault(name, _surface_entry(first))["metrics"].append(entry)
     return data | {"surfaces": list(surfaces.values())}
+
+
+def _grid_points(surface: pd.DataFrame) -> dict[str, list[int | float]]:
+    return {
+        symbol: [_shortened(value) for value in surface[axis]]
+        for axis, symbol in zip(families.AXES, GRID_NAMES)
+    }
 
 
 def _law_entry(fit: Fit, errors: pd.Series, states: list[str]) -> list[Any]:
