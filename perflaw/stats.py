@@ -51,3 +51,31 @@ def student_quantile(level: float, dof: ArrayLike) -> NDArray[np.float64]:
     from scipy.stats import t
 
     return np.asarray(t.ppf((1 + level) / 2, dof), float)
+
+
+def aicc(rss: float, n: int, n_parameters: int) -> float:
+    """Return Akaike's criterion of a least-squares fit, corrected for few points.
+
+    Parameters
+    ----------
+    rss : float
+        Residual sum of squares.
+    n : int
+        Points.
+    n_parameters : int
+        Parameters of the mean; the noise variance is counted beside them.
+
+    Returns
+    -------
+    float
+        nan where there are too few points for it, or the fit is exact.
+
+    Examples
+    --------
+    >>> round(aicc(rss=0.5, n=10, n_parameters=1), 2)
+    -24.24
+    """
+    k = n_parameters + 1
+    if n <= k + 1 or rss == 0:
+        return float("nan")
+    return float(n * np.log(rss / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1))

@@ -26,7 +26,7 @@ def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
     [2, 3]
     """
     try:
-        mask = table.eval(query)
+        mask: Any = table.eval(query)
     except Exception as error:  # pandas raises whatever the query's evaluation does
         columns = ", ".join(table.columns)
         raise InputError(
@@ -39,7 +39,8 @@ def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
         )
     if not np.any(mask):
         raise InputError(f"the query {query!r} keeps no row")
-    return table.loc[mask]
+    selected: pd.DataFrame = table.loc[mask]
+    return selected
 
 
 def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:

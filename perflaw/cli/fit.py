@@ -81,12 +81,7 @@ def command(
 
 def _echo_fit(fitted: Any, metric: str) -> None:
     """Print how well a law fits, and the rows that a consensus left out."""
-    from perflaw.laws import table_checks
-
-    status = fitted.status
-    if table_checks.compare_with_constant(fitted):
-        status += "; no better than a constant"
-    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {status}")
+    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     for row, point in fitted.outliers.iterrows():
         place = ", ".join(f"{axis} {point[axis]:g}" for axis in fitted.law.axes)

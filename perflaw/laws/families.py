@@ -150,12 +150,8 @@ def get_law(name: str, **options: Any) -> Law:
                 f"the option {key} of the law {name} cannot be {value!r}; "
                 f"its default is {defaults[key]!r}"
             )
-    return FAMILIES[name](
-        **{
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in options.items()
-        }
-    )
+    lists_as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return FAMILIES[name](**lists_as_tuples)
 
 
 def _rebuild_law(
@@ -215,9 +211,6 @@ def _names(prefix: str, axes: Sequence[str]) -> tuple[str, ...]:
 
 def _bounds(axes: Sequence[str], bounds: tuple[float, float]) -> dict[str, tuple[float, float]]:
     return dict.fromkeys(_names("p", axes), bounds)
-
-
-# ---------------------------------------------------------------- the paper's law
 
 
 @register_family
@@ -298,9 +291,6 @@ def performance_kappa(axes: tuple[str, ...] = AXES, kappa: float = 1.0) -> Law:
     return Law("performance_kappa", formula, axes, linear, basis, bounds, options)
 
 
-# ---------------------------------------------------------------- its rivals
-
-
 @register_family
 def constant(axes: tuple[str, ...] = AXES) -> Law:
     """Build the mean: the constant baseline of every table."""
@@ -378,10 +368,11 @@ def compute_power() -> Law:
     On one surface tokens and epochs are the same everywhere, so FLOPs per token stand in.
     """
     axes = (*AXES, "max_seq_len")
-    reference = flops_per_token(**{axis: REFERENCE[axis] for axis in axes})
+    n_layers, d_emb, length = (REFERENCE[axis] for axis in axes)
+    reference = flops_per_token(n_layers, d_emb, length)
 
     def basis(x: AxisValues, theta: Array) -> Array:
-        flops = flops_per_token(**{axis: x[axis] for axis in axes})
+        flops = flops_per_token(x["n_layers"], x["d_emb"], x["max_seq_len"])
         return _columns(x, boxcox(flops / reference, theta[..., 0, None]))
 
     formula = r"b + a\,\frac{1-C^{-p}}{p}"

@@ -22,6 +22,7 @@ from perflaw.laws.checks import check_points, check_values
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.identifiability import fit_jacobian, unidentified_parameters
 from perflaw.laws.robust import LOSSES
+from perflaw.stats import aicc
 
 BOUND_TOLERANCE = 1e-6  # an exponent this close to a bound of its search has ended on it
 
@@ -74,7 +75,7 @@ class Fit:
 
     def _repr_html_(self) -> str:
         estimates = self.parameters.rename("estimate").to_frame()
-        return f"<p>{self.law._repr_html_()}<br>{repr(self)[1:-1]}</p>{estimates._repr_html_()}"
+        return f"<p>{self.law._repr_html_()}<br>{repr(self)[1:-1]}</p>{estimates.to_html()}"
 
     @property
     def n_free(self) -> int:
@@ -126,12 +127,12 @@ class Fit:
     @property
     def aicc(self) -> float:
         """Akaike's criterion corrected for few points; the noise variance counts as a parameter."""
-        return _aicc(self.rss, len(self.y), self.n_free)
+        return aicc(self.rss, len(self.y), self.n_free)
 
     @property
     def constant_aicc(self) -> float:
         """AICc of the weighted mean of the same points."""
-        return _aicc(self._constant_rss, len(self.y), 1)
+        return aicc(self._constant_rss, len(self.y), 1)
 
     @property
     def _constant_rss(self) -> float:
@@ -269,7 +270,7 @@ class Fit:
         return theta, beta, root, profile.profile_threshold(self.rss, self.dof, level) - rss
 
     @cached_property
-    def _landscape(self) -> profile.Landscape:
+    def _landscape(self) -> tuple[Array, Array, Array, Array]:
         return profile.landscape(self)
 
     def nearby(self) -> tuple[Array, Array]:
@@ -282,14 +283,6 @@ class Fit:
     def pinned(self, exponent: str, values: Sequence[float] | Array) -> varpro.Solution:
         """Solve the law anew with one exponent held at each of the values."""
         return profile.pinned_solution(self, exponent, values)
-
-
-def _aicc(rss: float, n: int, n_free: int) -> float:
-    """Return AICc, or nan where there are too few points for it or the fit is exact."""
-    k = n_free + 1  # the noise variance
-    if n <= k + 1 or rss == 0:
-        return float("nan")
-    return float(n * np.log(rss / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1))
 
 
 def fit(
@@ -336,7 +329,7 @@ def fit(
     >>> fitted.status
     'converged'
     >>> fitted.parameters.round(3).to_dict()
-    {'b': 0.01, 'a_N': 0.016, 'a_d': 0.026}
+    {'b': 0.026, 'a_N': 0.016, 'a_d': 0.022}
     """
     check_points(law, points)
     if isinstance(y, pd.Series) and not y.index.equals(points.index):
@@ -395,17 +388,9 @@ def _make_fits(law: Law, points: pd.DataFrame, y: Array, weights: Array) -> list
     solution = varpro.solve_problems(law, law_axes(law, points), y, weights)
     points = points[list(law.axes)].reset_index(drop=True)
     estimates = np.hstack([solution.beta, solution.theta])
+    parameters = [pd.Series(row, index=list(law.parameters)) for row in estimates]
+    rows = zip(y, parameters, solution.converged, solution.tied)
     return [
-        Fit(
-            law,
-            points,
-            values,
-            pd.Series(parameters, index=list(law.parameters)),
-            weights,
-            bool(converged),
-            bool(tied),
-        )
-        for values, parameters, converged, tied in zip(
-            y, estimates, solution.converged, solution.tied
-        )
+        Fit(law, points, values, series, weights, bool(converged), bool(tied))
+        for values, series, converged, tied in rows
     ]

@@ -76,7 +76,7 @@ class MixedFit:
         )
 
     def _repr_html_(self) -> str:
-        return f"<p>{repr(self)[1:-1]}</p>{self.variance_table()._repr_html_()}"
+        return f"<p>{repr(self)[1:-1]}</p>{self.variance_table().to_html()}"
 
     @property
     def rotated(self) -> Array:
@@ -172,8 +172,7 @@ class MixedFit:
             visible.agg(end).reindex(points["dataset"]).to_numpy() for end in ("min", "max")
         )
         values = points[list(AXES)].to_numpy(float)
-        outside: NDArray[np.bool_] = ((values < low) | (values > high)).any(axis=1)
-        return outside
+        return np.any((values < low) | (values > high), axis=1)
 
     @property
     def tail_dof(self) -> int:
@@ -199,7 +198,7 @@ class MixedFit:
     def _check_known(self, points: pd.DataFrame) -> pd.DataFrame:
         """Return the cells' columns of `points`; raise InputError for what the law cannot know."""
         if missing := [name for name in self.data.frame if name not in points]:
-            raise InputError(f"the points lack the column {' and '.join(missing)}")
+            raise InputError(f"the points lack the column {' and '.join(map(str, missing))}")
         for axis in self.data.frame.columns[len(PAIR) :]:
             if (check_numbers(points[axis], axis) < 1).any():
                 raise InputError(f"{axis} must be 1 or more at every point")

@@ -90,9 +90,9 @@ def make_cells(table: pd.DataFrame) -> SurfaceCells:
         borrow from.
     """
     if missing := [name for name in (*CELL, "metric", "value") if name not in table]:
-        columns = ", ".join(table.columns)
+        known = ", ".join(table.columns)
         raise InputError(
-            f"the joint law needs the column {' and '.join(missing)}; there are {columns}"
+            f"the joint law needs the column {' and '.join(missing)}; there are {known}"
         )
     columns = [*CELL, *([TOKENS] if TOKENS in table else [])]
     _check_cell_numbers(table, columns)
@@ -100,10 +100,10 @@ def make_cells(table: pd.DataFrame) -> SurfaceCells:
     if wide.isna().any(axis=None):
         cell = ", ".join(map(str, wide.index[wide.isna().any(axis=1)][0]))
         raise InputError(
-            f"the cell {cell} lacks one of the metrics {', '.join(wide)}; "
+            f"the cell {cell} lacks one of the metrics {', '.join(map(str, wide))}; "
             "every cell needs all of them"
         )
-    frame = wide.reset_index()[columns]
+    frame = pd.DataFrame(wide.reset_index()[columns])
     if len(frame.groupby(PAIR)) < 2:
         raise InputError(
             "there is one surface, which has nothing to borrow from; "
@@ -227,7 +227,8 @@ def scale_axes(
     """
     axes = []
     for axis in names:
-        grid = np.log(reference.groupby("dataset")[axis].agg(["min", "max"]).astype(float))
+        ends = reference.groupby("dataset")[axis].agg(["min", "max"]).astype(float)
+        grid: pd.DataFrame = ends.transform(np.log)
         low, high = (frame["dataset"].map(grid[end]).to_numpy(float) for end in ("min", "max"))
         is_wide = high > low
         share = (np.log(frame[axis].to_numpy(float)) - low) / np.where(is_wide, high - low, 1.0)

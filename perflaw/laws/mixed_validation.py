@@ -112,7 +112,7 @@ def hidden_groups(data: SurfaceCells) -> list[tuple[Rows, str, str]]:
     for dataset, cells in data.frame.groupby("dataset"):
         for split, masks in hidden_cells(cells).items():
             if split != LEAVE_ONE_OUT:
-                groups.append((cells.index[masks[0]].to_numpy(), split, dataset))
+                groups.append((cells.index[masks[0]].to_numpy(), split, str(dataset)))
     return groups
 
 

@@ -61,7 +61,7 @@ def predict(
     >>> predict(fitted, large)[["prediction", "law_value", "clipped"]].round(2)
        prediction  law_value  clipped
     0        0.22       0.22    False
-    1        1.00       1.17     True
+    1        1.00       1.02     True
     """
     if fit.states != (FitState.CONVERGED,):
         warnings.warn(f"the fit of {fit.law.name}: {fit.status}", FitWarning, stacklevel=2)

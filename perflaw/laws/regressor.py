@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from perflaw.errors import require
 from perflaw.laws.checks import SEED
 from perflaw.laws.families import FAMILIES, Array, Law, get_law
 from perflaw.laws.fitting import fit
 
-try:
-    from sklearn.base import BaseEstimator, RegressorMixin
-    from sklearn.utils.validation import check_is_fitted, check_non_negative, validate_data
-except ImportError:
-    raise ImportError(
-        "LawRegressor needs scikit-learn; install it with: pip install 'perflaw[sklearn]'"
-    ) from None
+require("sklearn")
+
+from sklearn.base import BaseEstimator, RegressorMixin  # noqa: E402
+from sklearn.utils.validation import (  # noqa: E402
+    check_is_fitted,
+    check_non_negative,
+    validate_data,
+)
 
 
 class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -51,8 +53,9 @@ class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    Laws are functions of sizes, so every value of X, `offset` included, must be 1 or more. Repeated rows of X count
-    as repeated runs. Predictions are the law's own values, not clipped to [0, 1].
+    Laws are functions of sizes, so every value of X, `offset` included, must be 1 or more.
+    Repeated rows of X count as repeated runs. Predictions are the law's own values, not clipped
+    to [0, 1].
 
     Examples
     --------
@@ -61,7 +64,7 @@ class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     >>> X = pd.DataFrame({"n_layers": [2, 2, 8, 8, 32], "d_emb": [16, 64, 16, 64, 128]})
     >>> model = LawRegressor("log_linear").fit(X, [0.10, 0.13, 0.12, 0.15, 0.19])
     >>> model.predict(X).round(2).tolist()
-    [0.09, 0.13, 0.12, 0.15, 0.19]
+    [0.1, 0.13, 0.12, 0.15, 0.19]
     """
 
     def __init__(

@@ -172,8 +172,8 @@ def _fits_within(
     is_within = slack >= 0
     exponent = f"p_{SYMBOLS.get(axis, axis)}"
     if exponent not in fit.law.exponents:
-        parts = tuple(part[is_within] for part in (theta, beta, root, slack))
-        return (*parts, np.zeros(is_within.sum(), bool))
+        is_at_bound = np.zeros(len(slack), bool)
+        return _select_fits(is_within, theta, beta, root, slack, is_at_bound)
     bounds = fit.law.exponents[exponent]
     interval = fit.profile(exponent, level)
     ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, interval)]
@@ -183,6 +183,15 @@ def _fits_within(
     columns = design_columns(fit.law, law_axes(fit.law, fit.points), theta)
     beta, rss, _, root = least_squares(columns, fit.y, fit.weights)
     slack = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
-    is_within = slack >= 0
-    parts = tuple(part[is_within] for part in (theta, beta, root, slack))
-    return (*parts, np.isin(held[is_within], bounds))
+    return _select_fits(slack >= 0, theta, beta, root, slack, np.isin(held, bounds))
+
+
+def _select_fits(
+    mask: NDArray[np.bool_],
+    theta: Array,
+    beta: Array,
+    root: Array,
+    slack: Array,
+    is_at_bound: NDArray[np.bool_],
+) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
+    return theta[mask], beta[mask], root[mask], slack[mask], is_at_bound[mask]

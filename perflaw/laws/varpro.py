@@ -131,7 +131,9 @@ def _select_best(refined: Solution, problem: NDArray[np.intp], batch: int) -> So
     is_apart = np.abs(refined.theta - refined.theta[best][problem]).max(axis=1) > APART
     tied = np.zeros(batch, bool)
     tied[problem[is_apart & ~is_behind]] = True
-    return Solution(*(part[best] for part in refined[:4]), tied)
+    return Solution(
+        refined.theta[best], refined.beta[best], refined.rss[best], refined.converged[best], tied
+    )
 
 
 def design_columns(law: Law, x: AxisValues, theta: Array) -> Array:

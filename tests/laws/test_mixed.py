@@ -90,7 +90,7 @@ def test_it_recovers_a_law_that_it_contains():
 
 
 def test_tokens_are_an_axis():
-    """A law of data, simulated: the metric rises with tokens, less and less; other scales are predicted."""
+    """A simulated law of data: the metric rises with tokens, less and less."""
     small = pd.concat(
         [simulated(0.005, seed=1).assign(tokens=tokens) for tokens in (1e5, 3e5, 1e6, 3e6)]
     )

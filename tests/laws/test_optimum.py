@@ -71,7 +71,11 @@ def test_a_parabolas_vertex_and_its_fieller_interval():
     for end in (turn.low, turn.high):  # a slope of zero there costs just what is allowed
         row = np.array([0, 1, 0, 2 * np.log(end), 0])
         held = profile.constrained_rss(
-            found.law, GRID, found.y[None], lambda theta: np.tile(row, (len(theta), 1)), 0.0
+            found.law,
+            GRID,
+            found.y[None],
+            lambda theta, row=row: np.tile(row, (len(theta), 1)),
+            0.0,
         )
         assert held[0] == pytest.approx(limit, rel=0.05)  # places are 1.9 % apart
 
@@ -83,7 +87,8 @@ def test_no_turning_point_on_a_straight_rise():
         0.1 + 0.01 * np.log(GRID["n_layers"]) + 0.02 * np.log(GRID["d_emb"]),
     )
     turn = turning.turning_point(found, "d_emb")
-    assert turn.kind == "none" and np.isnan(turn.estimate)
+    assert turn.kind == "none"
+    assert np.isnan(turn.estimate)
 
 
 def test_a_flat_surface_leaves_the_interval_open():
@@ -93,7 +98,7 @@ def test_a_flat_surface_leaves_the_interval_open():
 
 
 def test_intervals_agree_with_the_simulations_test():
-    """The interval holds the true optimum when the exponent that puts it there, or a flat fit, is allowed."""
+    """The interval holds the optimum when its exponent, or a flat fit, is allowed."""
     truth, law = simulation.SCENARIOS["flat"].truth, simulation.LAW
     y = simulation.simulate_surfaces(simulation.SCENARIOS["flat"], 25, 1)
     flat = np.array([0.0, 1.0, 0.0])
@@ -122,18 +127,20 @@ def test_an_axis_the_law_does_not_read():
 
 def test_the_optimum_of_a_clean_surface_is_where_it_is():
     best = optimum.find_optimum(fitted("clean"), n_draws=200)
-    assert best.n_layers == pytest.approx(14, rel=0.25) and best.d_emb == pytest.approx(60, rel=0.1)
+    assert best.n_layers == pytest.approx(14, rel=0.25)
+    assert best.d_emb == pytest.approx(60, rel=0.1)
     assert best.edge == ()
     assert best.low["d_emb"] <= best.d_emb <= best.high["d_emb"]
     assert 0 <= best.regret < 0.01
     closed = optimum.closed_form_optimum(fitted("clean"))
     for axis, value in (("n_layers", best.n_layers), ("d_emb", best.d_emb)):
-        assert closed[axis]["maximum"] and closed[axis]["beyond_one"]
+        assert closed[axis]["maximum"]
+        assert closed[axis]["beyond_one"]
         assert value == pytest.approx(closed[axis]["estimate"], rel=0.03)  # the grid's step
 
 
 def test_an_optimum_under_a_budget_balances_what_the_axes_buy():
-    """On the budget 12 N d^2 = B, one per cent of d costs as much as two of N: slopes stand 2 to 1."""
+    """On the budget 12 N d^2 = B, 1 % of d costs as much as 2 % of N: slopes stand 2 to 1."""
     found = fitted("clean")
     free = optimum.find_optimum(found, n_draws=20)
     budget = 0.3 * 12 * free.n_layers * free.d_emb**2
@@ -162,7 +169,8 @@ def test_a_rising_law_has_its_optimum_at_the_edge():
 def test_compute_budgets():
     points = GRID.assign(max_seq_len=100)
     cheap = optimum.within_budget(points, flops=model_size.flops_per_token(8, 50, 100))
-    assert ((cheap["n_layers"] <= 8) | (cheap["d_emb"] < 50)).all() and len(cheap) < len(points)
+    assert ((cheap["n_layers"] <= 8) | (cheap["d_emb"] < 50)).all()
+    assert len(cheap) < len(points)
     clean = fitted("clean")
     budget = model_size.flops_per_token(8, 50, 100)
     best = optimum.find_optimum(clean, flops=budget, max_seq_len=100, n_draws=20)
@@ -185,8 +193,10 @@ def test_the_plan_stays_unless_it_is_sure():
     unsure = np.array([0.30, 0.31, 0.32]) + rng.normal(0, [0.001, 0.001, 0.03], (4000, 3))
     sure = np.array([0.30, 0.31, 0.35]) + rng.normal(0, [0.001, 0.001, 0.02], (4000, 3))
     stay, go = design.choose_by_law(unsure, measured), design.choose_by_law(sure, measured)
-    assert (stay.choice, stay.best_mean) == (1, 2) and 0.5 < stay.chance < 0.9
-    assert go.choice == 2 and go.chance > 0.9
+    assert (stay.choice, stay.best_mean) == (1, 2)
+    assert 0.5 < stay.chance < 0.9
+    assert go.choice == 2
+    assert go.chance > 0.9
     assert stay.regret > go.regret > 0
 
 

@@ -127,7 +127,8 @@ def test_two_optima_that_fit_alike_are_told_and_decided_by_rule():
         "dataset == 'KuaiRand-Pure' and max_seq_len == 25 and metric == 'NDCG@10' and d_emb < 100"
     )
     found = fitting.fit(LAW, surface, surface["value"])
-    assert found.tied and "several optima" in found.status
+    assert found.tied
+    assert "several optima" in found.status
     assert -0.5 < found.parameters["p_d"] < 0, "the smaller exponent"
 
 
@@ -208,7 +209,8 @@ def test_an_interval_is_open_where_the_data_leave_it_open():
 def test_a_wider_level_gives_a_wider_interval():
     found = fitting.fit(LAW, GRID, surface())
     narrow, wide = (found.interval(GRID, level) for level in (0.5, 0.95))
-    assert (wide["low"] < narrow["low"]).all() and (wide["high"] > narrow["high"]).all()
+    assert (wide["low"] < narrow["low"]).all()
+    assert (wide["high"] > narrow["high"]).all()
     assert narrow["prediction"].between(narrow["low"], narrow["high"]).all()
 
 
@@ -412,13 +414,16 @@ def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
         nearer.append(off["consensus"] < off["huber"] < off["squares"])
         named = set(found["consensus"].outliers.index)
         missed, wrong = missed + len(set(bad) - named), wrong + len(named - set(bad))
-    assert sum(nearer) >= 8 and missed == 0 and wrong <= 0.15 * 10 * 20
+    assert sum(nearer) >= 8
+    assert missed == 0
+    assert wrong <= 0.15 * 10 * 20
 
 
 def test_a_consensus_of_what_agrees_leaves_nobody_out():
     y, _ = exact("clean")
     found = fitting.fit(LAW, GRID, y, loss="consensus")
-    assert found.outliers.empty and found.dof == len(GRID) - 5
+    assert found.outliers.empty
+    assert found.dof == len(GRID) - 5
     few = fitting.fit(
         families.log_linear(), GRID.iloc[[0, 5, 10, 23]], y[[0, 5, 10, 23]], loss="consensus"
     )
@@ -426,7 +431,7 @@ def test_a_consensus_of_what_agrees_leaves_nobody_out():
 
 
 def test_a_law_with_too_few_points_left_has_no_error_there():
-    """Eight cells of three dimensions: without the largest, five are left, and the law has five parameters."""
+    """Eight cells of three dimensions: without the largest five are left, as many as parameters."""
     cells = (
         GRID[GRID["n_layers"].isin([4, 8, 12]) & GRID["d_emb"].isin([25, 50, 75])]
         .reset_index(drop=True)
@@ -438,8 +443,6 @@ def test_a_law_with_too_few_points_left_has_no_error_there():
     told = validation.compare_laws(
         {"law": families.performance(), "line": families.log_linear()}, table, ["dataset", "metric"]
     ).set_index("law")
-    assert (
-        np.isnan(told.loc["law", "largest d"])
-        and told.loc["law", "leave-one-out"] >= 0
-        and told.loc["line", "largest d"] >= 0
-    )
+    assert np.isnan(told.loc["law", "largest d"])
+    assert told.loc["law", "leave-one-out"] >= 0
+    assert told.loc["line", "largest d"] >= 0
