@@ -92,8 +92,8 @@ def _places(log: InteractionLog, first: int, until: int) -> np.ndarray:
     """Give each interaction of these users a number by its place in the history and its time."""
     offsets = log.offsets[first : until + 1]
     lengths = np.diff(offsets)
-    position = np.arange(offsets[0], offsets[-1]) - np.repeat(offsets[:-1], lengths)
-    places = position.astype(np.uint64) ^ np.repeat(_mix(lengths), lengths)
+    places = np.arange(offsets[0], offsets[-1]) - np.repeat(offsets[:-1], lengths)
+    places = places.astype(np.uint64) ^ np.repeat(_mix(lengths), lengths)
     if log.timestamps is not None:
         places ^= _mix(log.timestamps[offsets[0] : offsets[-1]].view(np.uint64))
     return places
@@ -112,10 +112,9 @@ def _reordered(log: InteractionLog, values: np.ndarray, order: np.ndarray) -> It
     lengths = log.lengths[order]
     offsets = to_offsets(lengths)
     for first, until in user_blocks(offsets):
-        block_lengths = lengths[first:until]
-        position = np.arange(offsets[first], offsets[until])
-        within = position - np.repeat(offsets[first:until], block_lengths)
-        yield values[within + np.repeat(log.offsets[order[first:until]], block_lengths)]
+        moved = log.offsets[order[first:until]] - offsets[first:until]
+        positions = np.arange(offsets[first], offsets[until])
+        yield values[positions + np.repeat(moved, lengths[first:until])]
 
 
 def _digest_histories(
