@@ -18,6 +18,7 @@ import pandas as pd
 
 from perflaw.study import explorer
 from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
 TIMED = """
@@ -67,7 +68,7 @@ def main():
         explorer.explorer_errors(table),
         explorer.data_slopes(runs),
     )
-    static = explorer.HOME / "book" / "_static"
+    static = study_file("book", "_static")
     sizes = {
         "script": (static / "explorer.js").read_text(),
         "style": (static / "explorer.css").read_text(),

@@ -33,7 +33,7 @@ def rate(configs, split, device, steps, captured=True):
     members = [run_state.RunState(config, split, batches) for config in configs]
     step = stacking.step_batched if device != "cpu" else stacking.step_in_turn
     dealt = [
-        [who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][
+        [who for epoch in range(steps) for who in batches.shuffle(config.seed, epoch)][
             : steps + stacking.CAPTURE_WARMUP_STEPS
         ]
         for config in configs
@@ -143,7 +143,7 @@ def main():
             "ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local_logs() else "synthetic"
         )
     )
-    preparation.check_trainable(configuration.make_config(), split, options.device)
+    preparation.prepare([configuration.make_config()], split, options.device)
     print(
         f"torch {torch.__version__}, {run_records.environment(options.device)['device']}, {split.log.name}"
     )

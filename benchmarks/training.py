@@ -91,12 +91,12 @@ class Ours:
         epoch = 0
         while True:
             epoch += 1
-            yield from self.batches.deal(self.config.seed, epoch)
+            yield from self.batches.shuffle(self.config.seed, epoch)
 
     def __call__(self):
         who = next(self.dealt)
         member = self.member
-        self.loss_of(member.weights, self.config, self.batches, who, member.chance).backward()
+        self.loss_of(member.weights, self.config, self.batches, who, member.random).backward()
         member.update()
         member.schedule.step()
         return int(self.batches.lengths[who].sum())
@@ -104,7 +104,7 @@ class Ours:
 
 def all_scores(weights, config, batches, who, chance):
     """Cross-entropy as it is usually written: every score of every position at once."""
-    _at, ids, targets, real = batches.take(who)
+    _at, ids, targets, real = batches.gather(who)
     hidden = backbones.forward(weights, ids, batches.layout, config, chance.drop)
     return F.cross_entropy((hidden @ weights["items"].T)[real], targets[real])
 

@@ -20,10 +20,8 @@ from scipy.stats import t as student
 
 from perflaw import stats
 from perflaw.errors import InputError
-from perflaw.paths import HOME
-from perflaw.study.paper import published
+from perflaw.study.files import study_file
 
-FOLDER = HOME / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
 CHOSEN = "chosen"
 SURFACE = [
@@ -39,13 +37,27 @@ USERS = {"MovieLens-1M": 6040, "Amazon-Beauty": 22363}  # each with one test ite
 
 
 def load_grids() -> pd.DataFrame:
-    """The published grids, one row a measured value.
+    """Load the two SASRec grids under leave-one-out, one row a measured value.
 
-    Columns: log (MovieLens-1M or Amazon-Beauty), n_layers, d_emb, n_heads, dropout (a
-    share), split (val or test), metric (HR@10 or NDCG@10, full ranking, as a fraction of
-    one) and value.
+    Returns
+    -------
+    pandas.DataFrame
+        Columns log (MovieLens-1M or Amazon-Beauty), n_layers, d_emb, n_heads, dropout (a share),
+        split (val or test), metric (HR@10 or NDCG@10, full ranking, as a fraction of one) and
+        value.
     """
-    return published.read_table(FOLDER / "sasrec_grids.csv")
+    runs = read_table(study_file("data", "external", "time_to_split.csv"))
+    chosen = runs[
+        (runs["backbone"] == "SASRec")
+        & (runs["split"] == "leave one out")
+        & runs["log"].isin(USERS)
+    ]
+    chosen = chosen.drop(columns="split").replace({"part": {"validation": "val"}})
+    values = chosen.rename(columns={"part": "split"}).melt(
+        ["log", *CELL, "dropout", "split"], ["HR@10", "NDCG@10"], "metric"
+    )
+    order = ["metric", "split", "log", *CELL, "dropout"]
+    return values.sort_values(order, ascending=[True, False, False, True, True, True, True])
 
 
 def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
