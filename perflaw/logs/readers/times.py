@@ -134,8 +134,11 @@ def parse_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _is_other_digits(values: np.ndarray) -> bool:
     """Would all of these be dates with the year last, or of two digits?"""
+    low, high = len(str(int(values.min()))), len(str(int(values.max())))
+    if low != high or high not in (6, 8):
+        return False
     values = np.unique(values)
-    if len(values) < 3 or len(str(int(values[-1]))) not in (6, 8):
+    if len(values) < 3:
         return False
     swapped = []
     if len(str(int(values[0]))) == 8:
