@@ -4,8 +4,11 @@ Each coefficient of each log is taken to be a draw from a normal distribution, w
 expectation-maximisation from the posteriors of all logs; START counts as WEIGHT logs more, as there are few. A log counts once, HR@10 and
 NDCG@10 and the grids that were trained on it an equal part each. For the test, the prior is made anew without the log that is asked about.
 
-    python benchmarks/forecast.py          # the prior, to be copied into the module; then the test, and data/forecasts.csv
+    python benchmarks/forecast.py          # perflaw/report/prior.json; then the test, and data/forecasts.csv
 """
+
+import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,7 @@ from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import runner
 from perflaw.paths import HOME
 from perflaw.report import forecast
+from perflaw.report.prior import PRIOR_FILE
 
 START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
     "G": (0.2, 0.1), "b_d": (-0.015, 0.03), "b_N": (0.02, 0.03), "c_N": (-0.012, 0.012), "b_T": (0.18, 0.08), "c_T": (-0.015, 0.02),
@@ -132,15 +136,22 @@ def tested(tables: dict[tuple, pd.DataFrame], level: float = 0.9) -> pd.DataFram
     return found
 
 
+def write_prior(prior: dict):
+    """Write the prior, as far as its digits say something, beside where it was from."""
+    stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))
+    stored["coefficients"] = {
+        name: [float(f"{value[0]:.3g}"), float(f"{value[1]:.2g}")] if isinstance(value, tuple) else value
+        for name, value in prior.items()
+    }
+    text = json.dumps(stored, indent=1)
+    text = re.sub(r"\[\s+([^\[\]]*?)\s+\]", lambda match: "[" + " ".join(match[1].split()) + "]", text)
+    PRIOR_FILE.write_text(text + "\n", encoding="utf-8")
+
+
 def main():
     tables = surfaces()
     prior = learn(list(tables.values()))
-    for name, value in prior.items():
-        print(
-            f'    "{name}": '
-            + (f"({value[0]:.3g}, {value[1]:.2g})" if isinstance(value, tuple) else f"{value:g}")
-            + ","
-        )
+    write_prior(prior)
     found = tested(tables)
     found["hit"] = (found["error"].abs() <= 5) | (found["noises"] <= 1.5)
     found["lenient"] = (found["error"].abs() <= 5) | (found["error"].abs() <= 150 * found["noise"])

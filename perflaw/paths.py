@@ -1,32 +1,40 @@
-"""Where the study is."""
+"""Where the study is: the notebooks, the prose and the data of a clone."""
 
 import os
-from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
+from perflaw.errors import InputError
 
-def _home() -> Path:
-    """Where notebooks/, book/ and data/ are: the folder that PERFLAW_HOME names, the checkout that holds this package, a copy of the study in which
-    the command was called, or else share/perflaw, where pip has put them.
+
+def study_folder() -> Path:
+    """Find the clone whose `notebooks`, `book` and `data` are used.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder that PERFLAW_HOME names; else the clone that holds this package; else the
+        current folder, if it is a clone.
+
+    Raises
+    ------
+    InputError
+        If there is none of these.
     """
-    checkout, here = Path(__file__).resolve().parent.parent, Path.cwd()
-    if named := os.environ.get("PERFLAW_HOME"):
-        return Path(named)
-    if whole := [folder for folder in (checkout, here) if _is_study(folder)]:
-        return whole[0]
+    if home := os.environ.get("PERFLAW_HOME"):
+        return Path(home)
+    for folder in (Path(__file__).resolve().parent.parent, Path.cwd()):
+        if (folder / "_config.yml").exists() and (folder / "notebooks").is_dir():
+            return folder
+    raise InputError(
+        "this needs a clone of the study, for its data: call it from the clone's folder, "
+        "or name that folder in PERFLAW_HOME"
+    )
+
+
+def __getattr__(name: str) -> Path:
+    if name != "HOME":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        installed = [
-            Path(file.locate()).resolve().parent
-            for file in files("perflaw") or ()
-            if file.parts[-2:] == ("perflaw", "_config.yml")
-        ]
-    except PackageNotFoundError:
-        installed = []
-    return next(filter(_is_study, (*installed, checkout / "share" / "perflaw")), checkout)
-
-
-def _is_study(folder):
-    return (folder / "_config.yml").exists() and (folder / "notebooks").is_dir()
-
-
-HOME = _home()
+        return study_folder()
+    except InputError:
+        return Path(__file__).resolve().parent.parent

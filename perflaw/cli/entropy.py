@@ -1,5 +1,7 @@
 """`perflaw entropy`: measure the entropy of a log."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,7 +73,7 @@ def command(
       undefined         name → why
       effective_data    measure → interactions / measure
       guesses, notes    as of `perflaw log --json`
-    """
+    """  # noqa: D301 (click reads the escape)
     from perflaw.logs import measures
 
     interactions = load_log(log, options)
@@ -128,7 +130,7 @@ def command(
     _echo_effective_data(interactions, values)
 
 
-def _echo_effective_data(log: "InteractionLog", values: dict[str, float]) -> None:
+def _echo_effective_data(log: InteractionLog, values: dict[str, float]) -> None:
     """Print how many transitions are seen once, and the effective data D'."""
     from perflaw.logs.entropy import approximate
 

@@ -1,5 +1,7 @@
 """`perflaw fit`: fit a law to a table of runs."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +94,7 @@ def _echo_fit(fitted: Any, metric: str) -> None:
         click.echo(f"left out: row {row + 1} ({place}), {metric} {point['value']:.4g}, {distance}")
 
 
-def _check_table(points: str, table: "pd.DataFrame", metric: str, axes: tuple[str, ...]) -> None:
+def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str, ...]) -> None:
     """Raise InputError for rows without a value, or not of one surface."""
     from perflaw.laws import fitting, table_checks
 

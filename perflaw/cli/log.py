@@ -1,10 +1,11 @@
 """`perflaw log`: describe an interaction log."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from perflaw.cli.options import (
     JSON_OPTION,
@@ -43,7 +44,7 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
                     8601 in UTC, null without a clock), and what else is printed
       guesses       a sentence for each guess that was made
       notes         a sentence for what was left out or looks odd
-    """
+    """  # noqa: D301 (click reads the escape)
     from perflaw.logs import interaction_log
 
     interactions = load_log(log, options)
@@ -88,7 +89,7 @@ def _echo_row(label: str, text: str) -> None:
     click.echo(f"{label:<10}{text}")
 
 
-def _summarize(log: "InteractionLog") -> dict[str, Any]:
+def _summarize(log: InteractionLog) -> dict[str, Any]:
     """Return the summary of a log under the keys of --json."""
     summary = log.summary()
     tokens, first, last = (summary.pop(name) for name in ("tokens", "first", "last"))
@@ -101,12 +102,14 @@ def _summarize(log: "InteractionLog") -> dict[str, Any]:
 
 def _as_iso(seconds: float) -> str:
     """Write seconds since 1970 as ISO 8601 in UTC, with a fraction only if there is one."""
+    import numpy as np
+
     microseconds = round(seconds * 1e6)
     unit, count = ("us", microseconds) if microseconds % 10**6 else ("s", microseconds // 10**6)
-    return f"{np.datetime64(count, unit)}Z"
+    return f"{np.datetime64(count, unit)}Z"  # type: ignore[call-overload]
 
 
-def _echo_summary(log: "InteractionLog", split: "Split | None", quiet: bool) -> None:
+def _echo_summary(log: InteractionLog, split: Split | None, quiet: bool) -> None:
     """Print what is in a log."""
     summary = log.summary()
     click.echo(
@@ -135,7 +138,7 @@ def _echo_summary(log: "InteractionLog", split: "Split | None", quiet: bool) -> 
     _echo_row("hash", log.hash)
 
 
-def _echo_times(summary: dict[str, Any], split: "Split | None") -> None:
+def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
     """Print what the times of a log are like."""
     span = f"{summary['span_days']:,.1f} days"
     _echo_row("time", f"{summary['first']} to {summary['last']}, {span}")
@@ -150,7 +153,7 @@ def _echo_times(summary: dict[str, Any], split: "Split | None") -> None:
         _echo_row("", f"{tied:.1%} of test targets were chosen by the file's order")
 
 
-def _echo_ranking(split: "Split") -> None:
+def _echo_ranking(split: Split) -> None:
     """Print how items would be ranked, and the metrics of the most popular ones."""
     from perflaw.models import ranking
 
@@ -165,8 +168,8 @@ def _echo_ranking(split: "Split") -> None:
 
 
 def _if_possible(
-    split: Callable[["InteractionLog"], "Split"], log: "InteractionLog"
-) -> tuple["Split | None", InputError | None]:
+    split: Callable[[InteractionLog], Split], log: InteractionLog
+) -> tuple[Split | None, InputError | None]:
     """Return the split, or else why there is none: one of the two is None."""
     try:
         return split(log), None

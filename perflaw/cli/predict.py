@@ -1,5 +1,7 @@
 """`perflaw predict`: predict with a saved law."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +61,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
         click.echo(f"the fit of this law: {fitted.status}")
 
 
-def combine_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> "pd.DataFrame":
+def combine_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> pd.DataFrame:
     """Make a table of points at every combination of AXIS=VALUE,VALUE pairs."""
     import pandas as pd
 

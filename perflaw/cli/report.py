@@ -38,8 +38,7 @@ def command(log: str, out: Path, budget: float, workers: int | None, **options: 
     goes on from there.
     """
     start = time.perf_counter()
-    from perflaw.report import render
-    from perflaw.report.report import run_report
+    from perflaw.report import run_report, write_report
 
     def describe_rest() -> str:
         count = len(list(out.glob("runs/*.json")))
@@ -47,6 +46,6 @@ def command(log: str, out: Path, budget: float, workers: int | None, **options: 
 
     with interruptible(describe_rest):
         result = run_report(load_log(log, options), out, budget, workers, start=start)
-        page = render.write_report(result, out)
-    click.echo("\n".join(result["judged"]["says"]))
+        page = write_report(result, out)
+    click.echo("\n".join(result.findings.says))
     click.echo(page)

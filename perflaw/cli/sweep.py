@@ -1,5 +1,7 @@
 """`perflaw sweep`: train a grid of configurations on a log."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,13 +130,13 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     return runner.process_pool(workers, threads)
 
 
-def _echo_results(table: "pd.DataFrame", out: Path) -> None:
+def _echo_results(table: pd.DataFrame, out: Path) -> None:
     """Print what came of a sweep; raise ClickException if runs failed."""
     failed = table[table["status"].str.startswith(("failed", "out of memory"))]
     diverged = table["status"].str.startswith("diverged").sum()
     click.echo(f"{out}: {len(table)} runs" + (f", {diverged} of them diverged" if diverged else ""))
     if "NDCG@10" in table:
-        best = table.loc[table["validation NDCG@10"].idxmax()]
+        best = table.iloc[int(table["validation NDCG@10"].argmax())]
         shape = f"{best['backbone']}, N {best['n_layers']}, d {best['d_emb']}, seed {best['seed']}"
         metrics = f"test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}"
         click.echo(f"best by validation: {best['key']} ({shape}); {metrics}")
@@ -146,7 +148,7 @@ def _echo_results(table: "pd.DataFrame", out: Path) -> None:
         )
 
 
-def _echo_plan(plan: "SweepPlan", workers: int, log: "InteractionLog", out: Path) -> None:
+def _echo_plan(plan: SweepPlan, workers: int, log: InteractionLog, out: Path) -> None:
     """Print the runs of a grid, with what they would take."""
     from tqdm import tqdm
 
@@ -174,7 +176,7 @@ def _echo_plan(plan: "SweepPlan", workers: int, log: "InteractionLog", out: Path
     click.echo(f"{tqdm.format_interval(all_workers)} of {workers} ({source})")
 
 
-def _split_settings(frame: "pd.DataFrame") -> tuple[list[str], str]:
+def _split_settings(frame: pd.DataFrame) -> tuple[list[str], str]:
     """Return the settings in which runs differ, and, as text, those that all share."""
     from perflaw.models.sweeps import runner
 

@@ -1,0 +1,1 @@
+"""From parameters to pages: execute notebooks, render the book."""

@@ -1,231 +1,341 @@
-"""What a few noisy runs, and the logs that were swept before, say of larger models and of more data.
+"""Forecast a metric of larger models and of more data from few noisy runs and a prior.
 
-The logarithm of a metric is linear in coefficients, of which other logs tell roughly what they are (`PRIOR`):
+The logarithm of a metric is linear in coefficients, and sweeps of other logs say roughly what
+these are (`perflaw.report.prior`):
 
-    ln y = a + G s(x_d) + b_d x_d + b_N x_N + c_N x_N² + b_T x_T + c_T x_T² + e_dN x_d x_N + f_dT x_d x_T,    s(x) = (1 - 2^(-p x)) / (1 - 2^-p)
+    ln y = a + G s(x_d) + b_d x_d + b_N x_N + c_N x_N² + b_T x_T + c_T x_T² + e_dN x_d x_N
+             + f_dT x_d x_T,    s(x) = (1 - 2^(-p x)) / (1 - 2^-p)
 
-x counts doublings: of the dimension from 8, of the layers from 1, of the tokens from all there are. G is what the first doubling of d brings,
-and each further one brings 2^-p of the one before. A run differs from that by noise, of standard deviation k times the standard error over
-users (the median of runs on as much data) and `NOISE` together, and a cell by `cell`. Given p and k all is normal; both are summed over grids, so that intervals have the
-tails of what is not known about the noise. This is empirical Bayes: Efron and Morris (1975), Carlin and Louis (2000, chapter 3).
+x counts doublings: of the dimension from 8, of the layers from 1, of the tokens from all there
+are. G is what the first doubling of d brings, and each further one brings 2^-p of the one before.
+A run differs from that by noise: its standard deviation combines `SEED_NOISE` with k times the
+standard error over users (the median of runs on as much data); a cell differs by `cell`. Given p
+and k all is normal. Both are summed over grids, so that intervals have the tails of what is not
+known about the noise.
 
-`benchmarks/forecast.py` makes PRIOR from data/sweeps/, and tests the forecasts on logs that the prior has not seen.
+References
+----------
+B. Efron and C. Morris (1975), Data analysis using Stein's estimator and its generalizations,
+Journal of the American Statistical Association 70:311; B. P. Carlin and T. A. Louis (2000), Bayes
+and Empirical Bayes Methods for Data Analysis, chapter 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chi2, norm
 
 from perflaw.errors import InputError
+from perflaw.report.prior import Prior, load_prior
 
-AXES = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}  # from where doublings are counted
-COEFFICIENTS = (
-    "G",
-    "b_d",
-    "b_N",
-    "c_N",
-    "b_T",
-    "c_T",
-    "e_dN",
-    "f_dT",
-)  # beside the level a, of which nothing is known before
-PRIOR = {  # mean and standard deviation, of the logarithms of HR@10 and NDCG@10; made by benchmarks/forecast.py
-    "G": (0.265, 0.086),
-    "b_d": (-0.0252, 0.035),
-    "b_N": (0.0234, 0.021),
-    "c_N": (-0.00878, 0.0087),
-    "b_T": (0.192, 0.077),
-    "c_T": (-0.0135, 0.02),
-    "e_dN": (-0.00114, 0.0077),
-    "f_dT": (-0.00256, 0.019),
-    "p": (1.65, 0.49),
-    "k": (-0.109, 0.26),  # of ln k
-    "cell": 0.03,
-}
+DOUBLINGS_FROM = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}
+"""By column, the value that doublings are counted from; None: the largest of the runs."""
+
+COEFFICIENTS = ("G", "b_d", "b_N", "c_N", "b_T", "c_T", "e_dN", "f_dT")
+"""Coefficients with a prior. The level a has none that says anything."""
+
 EXPONENTS = np.linspace(0.1, 3.0, 9)  # p
-NOISES = np.linspace(-2.5, 2.5, 7)  # ln k, in standard deviations from its mean
-LEVEL = 3.0  # standard deviation of a
-NOISE = 0.01  # of a run between seeds where users are without number
+NOISE_GRID = np.linspace(-2.5, 2.5, 7)  # ln k, in standard deviations from its mean
+LEVEL_SD = 3.0  # standard deviation of a
+SEED_NOISE = 0.01  # of a run between seeds, were there users without number
 DRAWS = 4000
-STRANGER = 4.5  # standard deviations from what the other runs say, at which a run is left out
+OUTLIER_ZSCORE = 4.5  # at which a run is left out
+OUTLIER_SHARE = 0.25  # of the runs, that are left out at the most
 
 
-def forecast_design(points: pd.DataFrame, p: float, whole: float) -> np.ndarray:
-    """(points, coefficients), the level first; whole: the tokens from which doublings are counted."""
+def forecast_design(points: pd.DataFrame, p: float, full_tokens: float) -> np.ndarray:
+    """Make the design matrix of the forecast.
+
+    Parameters
+    ----------
+    points
+        Columns n_layers, d_emb and tokens.
+    p
+        Exponent of the saturation in d.
+    full_tokens
+        Tokens from which doublings of the data are counted.
+
+    Returns
+    -------
+    numpy.ndarray
+        (points, 1 + coefficients), the level first, then in the order of `COEFFICIENTS`.
+    """
     d, n, t = (
-        np.log2(points[axis].to_numpy(float) / (unit or whole)) for axis, unit in AXES.items()
+        np.log2(points[axis].to_numpy(float) / (origin or full_tokens))
+        for axis, origin in DOUBLINGS_FROM.items()
     )
-    return np.stack(
-        [
-            np.ones_like(d),
-            np.expm1(-p * d * np.log(2)) / np.expm1(-p * np.log(2)),
-            d,
-            n,
-            n**2,
-            t,
-            t**2,
-            d * n,
-            d * t,
-        ],
-        axis=1,
-    )
+    saturating = np.expm1(-p * d * np.log(2)) / np.expm1(-p * np.log(2))
+    columns = [np.ones_like(d), saturating, d, n, n**2, t, t**2, d * n, d * t]
+    return np.stack(columns, axis=1)
+
+
+class _Posterior(NamedTuple):
+    """What the runs say under each pair of p and ln k, the latter changing fastest."""
+
+    log_weight: np.ndarray  # (pairs,)
+    p: np.ndarray  # (pairs,)
+    z: np.ndarray  # (pairs,) ln k in standard deviations from its mean
+    means: np.ndarray  # (pairs, coefficients), the level first
+    covariances: np.ndarray  # (pairs, coefficients, coefficients)
+    precisions: np.ndarray  # (pairs, runs, runs) inverse of the covariance of the runs
+    residuals: np.ndarray  # (pairs, runs) precision times (y less its prior mean)
 
 
 class Forecast:
-    """Runs of one log (columns n_layers, d_emb, tokens, the metric and its standard error over users, `METRIC se`), and what follows from them.
+    """What runs of one log say of a metric elsewhere.
 
-    Raises InputError for runs without the metric, or where it is 0, and for none at all.
+    Parameters
+    ----------
+    runs
+        One row a run: n_layers, d_emb, tokens, the metric and its standard error over users
+        (`METRIC se`).
+    metric
+        Name of the metric, a rate between 0 and 1.
+    prior
+        By default that of the package.
+
+    Raises
+    ------
+    InputError
+        For runs without the metric or where it is 0, and for none at all.
     """
 
-    def __init__(self, runs: pd.DataFrame, metric: str, prior: Mapping = PRIOR):
-        if missing := [name for name in (*AXES, metric, f"{metric} se") if name not in runs]:
-            raise InputError(f"the runs have no column {missing[0]!r}")
+    def __init__(self, runs: pd.DataFrame, metric: str, prior: Prior | None = None) -> None:
+        for name in (*DOUBLINGS_FROM, metric, f"{metric} se"):
+            if name not in runs:
+                raise InputError(f"the runs have no column {name!r}")
         if runs.empty or not (runs[metric] > 0).all():
             raise InputError(
                 f"a forecast of {metric} needs runs, and in all of them a value above 0"
             )
-        self.runs, self.metric, self.prior = runs.reset_index(drop=True), metric, prior
-        self.y = np.log(self.runs[metric].to_numpy(float))
-        self.error = (
-            (self.runs[f"{metric} se"] / self.runs[metric])
-            .groupby(self.runs["tokens"])
-            .transform("median")
-            .to_numpy(float)
-        )
-        self.whole = float(self.runs["tokens"].max())
-        self.cell = self.runs.groupby(list(AXES), sort=True).ngroup().to_numpy()
-        mean, sd = np.array([prior[name] for name in COEFFICIENTS]).T
-        self.mean, self.sd = np.append(self.y.mean(), mean), np.append(LEVEL, sd)
-        noise = NOISE**2 + (self._k(NOISES)[:, None] * self.error) ** 2
-        own = noise[:, :, None] * np.eye(len(self.y)) + prior["cell"] ** 2 * np.equal.outer(
-            self.cell, self.cell
-        )
-        parts = []
-        for p in EXPONENTS:
-            x = forecast_design(self.runs, p, self.whole)
-            reach, apart = x * self.sd**2, self.y - x @ self.mean
-            precision = np.linalg.inv(reach @ x.T + own)
-            pull, gain = precision @ apart, reach.T @ precision
-            weight = (
-                norm.logpdf(p, *prior["p"])
-                + norm.logpdf(NOISES)
-                - 0.5 * pull @ apart
-                + 0.5 * np.linalg.slogdet(precision)[1]
-            )
-            parts.append(
-                (
-                    weight,
-                    np.full(len(NOISES), p),
-                    NOISES,
-                    self.mean + gain @ apart,
-                    np.diag(self.sd**2) - gain @ reach,
-                    precision,
-                    pull,
-                )
-            )
-        weight, self.p, self.z, self.means, self.covariances, self.precisions, self.pulls = (
-            np.concatenate(part) for part in zip(*parts)
-        )
-        self.weights = np.exp(weight - np.logaddexp.reduce(weight))
+        self.runs = runs.reset_index(drop=True)
+        self.metric = metric
+        self.prior = load_prior() if prior is None else prior
+        self.full_tokens = float(self.runs["tokens"].max())
+        self._y = np.log(self.runs[metric].to_numpy(float))
+        self._error = self._relative_errors()
+        self._cell = self.runs.groupby(list(DOUBLINGS_FROM), sort=True).ngroup().to_numpy()
+        parts = [self._update(p) for p in EXPONENTS]
+        self._posterior = _Posterior(*(np.concatenate(part) for part in zip(*parts)))
+        log_weight = self._posterior.log_weight
+        self._weights = np.exp(log_weight - np.logaddexp.reduce(log_weight))
 
-    def _k(self, z):
-        return np.exp(self.prior["k"][0] + self.prior["k"][1] * z)
+    def __repr__(self) -> str:
+        """Say of what the forecast is."""
+        return f"Forecast({self.metric}, {len(self.runs)} runs, {self._cell.max() + 1} cells)"
+
+    def _relative_errors(self) -> np.ndarray:
+        """Give the relative standard error over users, the median of as much data: (runs,)."""
+        relative = self.runs[f"{self.metric} se"] / self.runs[self.metric]
+        return relative.groupby(self.runs["tokens"]).transform("median").to_numpy(float)
+
+    def _update(self, p: float) -> _Posterior:
+        """Update the prior by the runs, given p, for each k of the grid."""
+        mean, sd = np.array([self.prior[name] for name in COEFFICIENTS]).T
+        mean = np.append(self._y.mean(), mean)
+        sd = np.append(LEVEL_SD, sd)
+        x = forecast_design(self.runs, p, self.full_tokens)
+        prior_cross = x * sd**2
+        deviation = self._y - x @ mean
+        precision = np.linalg.inv(prior_cross @ x.T + self._noise_covariances())
+        residual = precision @ deviation
+        gain = prior_cross.T @ precision
+        log_weight = (
+            norm.logpdf(p, *self.prior["p"])
+            + norm.logpdf(NOISE_GRID)
+            - 0.5 * residual @ deviation
+            + 0.5 * np.linalg.slogdet(precision)[1]
+        )
+        return _Posterior(
+            log_weight,
+            np.full(len(NOISE_GRID), p),
+            NOISE_GRID,
+            mean + gain @ deviation,
+            np.diag(sd**2) - gain @ prior_cross,
+            precision,
+            residual,
+        )
+
+    def _noise_covariances(self) -> np.ndarray:
+        """(noises, runs, runs) of the runs around the law."""
+        variance = SEED_NOISE**2 + (self._noise_factor(NOISE_GRID)[:, None] * self._error) ** 2
+        same_cell = np.equal.outer(self._cell, self._cell)
+        return variance[:, :, None] * np.eye(len(self._y)) + self.prior["cell"] ** 2 * same_cell
+
+    def _noise_factor(self, z: np.ndarray) -> np.ndarray:
+        """K, from ln k in standard deviations from its mean."""
+        mean, sd = self.prior["k"]
+        return np.exp(mean + sd * z)
 
     def moments(self, name: str) -> tuple[float, float]:
-        """Mean and variance of a coefficient, of p or of ln k ("k"), given the runs."""
+        """Give the mean and the variance of a coefficient, of p or of ln k ("k").
+
+        Parameters
+        ----------
+        name
+            One of `COEFFICIENTS`, "p" or "k".
+
+        Returns
+        -------
+        tuple of float
+            Mean and variance given the runs.
+        """
+        variance: np.ndarray | float = 0.0
         if name in COEFFICIENTS:
-            i = 1 + COEFFICIENTS.index(name)
-            value, variance = self.means[:, i], self.covariances[:, i, i]
+            place = 1 + COEFFICIENTS.index(name)
+            value = self._posterior.means[:, place]
+            variance = self._posterior.covariances[:, place, place]
+        elif name == "p":
+            value = self._posterior.p
         else:
-            value, variance = self.p if name == "p" else np.log(self._k(self.z)), 0.0
-        mean = self.weights @ value
-        return float(mean), float(self.weights @ (variance + (value - mean) ** 2))
+            value = np.log(self._noise_factor(self._posterior.z))
+        mean = self._weights @ value
+        return float(mean), float(self._weights @ (variance + (value - mean) ** 2))
 
     @cached_property
-    def _drawn(self):
-        """Of DRAWS worlds: which p and k (its place), and the coefficients."""
+    def _draws(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of p and k by their place, (DRAWS,), and coefficients, (DRAWS, coefficients)."""
         random = np.random.default_rng(0)
-        which = random.choice(len(self.weights), DRAWS, p=self.weights)
-        roots = np.linalg.cholesky(self.covariances + 1e-12 * np.eye(len(self.mean)))
-        return which, self.means[which] + np.einsum(
-            "wij,wj->wi", roots[which], random.normal(size=(DRAWS, len(self.mean)))
-        )
+        posterior = self._posterior
+        pairs = random.choice(len(self._weights), DRAWS, p=self._weights)
+        n_coefficients = posterior.means.shape[1]
+        roots = np.linalg.cholesky(posterior.covariances + 1e-12 * np.eye(n_coefficients))
+        normal = random.normal(size=(DRAWS, n_coefficients))
+        return pairs, posterior.means[pairs] + np.einsum("wij,wj->wi", roots[pairs], normal)
 
     def draws(self, points: pd.DataFrame) -> np.ndarray:
-        """(DRAWS, points) what ln y may be, the noise of runs and what is the cell's own left out."""
-        which, coefficients = self._drawn
-        rows = np.stack([forecast_design(points, p, self.whole) for p in EXPONENTS])
-        return np.einsum("wmi,wi->wm", rows[which // len(NOISES)], coefficients)
+        """Draw what ln y may be, without the noise of runs and of cells.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens.
+
+        Returns
+        -------
+        numpy.ndarray
+            (DRAWS, points).
+        """
+        pairs, coefficients = self._draws
+        rows = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
+        return np.einsum("wmi,wi->wm", rows[pairs // len(NOISE_GRID)], coefficients)
 
     @cached_property
     def noise(self) -> np.ndarray:
         """(DRAWS,) what the standard deviation of one run's ln y between seeds may be."""
-        return np.hypot(
-            NOISE, self._k(self.z[self._drawn[0]]) * self.error[self.runs["tokens"].argmax()]
-        )
+        error = self._error[self.runs["tokens"].argmax()]
+        return np.hypot(SEED_NOISE, self._noise_factor(self._posterior.z[self._draws[0]]) * error)
 
     def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-        """Of one more run at each of the points: columns predicted (the median), low, high; 1, which no metric exceeds, at most."""
-        told = self.draws(points)
-        told = told + np.hypot(self.noise, self.prior["cell"])[:, None] * np.random.default_rng(
-            1
-        ).normal(size=told.shape)
-        quantiles = np.exp(np.quantile(told, [0.5, (1 - level) / 2, (1 + level) / 2], axis=0))
-        return pd.DataFrame(
-            dict(zip(("predicted", "low", "high"), quantiles.clip(max=1.0))), index=points.index
-        )
+        """Forecast one more run at each point.
 
-    def left_out(self) -> pd.DataFrame:
-        """Each cell foretold from the others: its axes, runs, value (mean of ln y), error (of that, less what was foretold), sd (what it may be)."""
-        rows = []
-        for cell, its in self.runs.groupby(self.cell):
-            i = its.index.to_numpy()
-            spread = np.linalg.inv(
-                self.precisions[:, i[:, None], i]
-            )  # of the cell's runs, given the others
-            errors = np.einsum("wij,wj->wi", spread, self.pulls[:, i]).mean(axis=1)
-            error = self.weights @ errors
-            sd = np.sqrt(self.weights @ (spread.mean(axis=(1, 2)) + (errors - error) ** 2))
-            rows.append(
-                {
-                    **its[list(AXES)].iloc[0],
-                    "runs": len(i),
-                    "value": self.y[i].mean(),
-                    "error": error,
-                    "sd": sd,
-                }
-            )
-        return pd.DataFrame(rows)
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens.
+        level
+            Of the interval.
 
-    def strangeness(self) -> np.ndarray:
-        """(runs,) how many standard deviations each run is from what all others say."""
-        own = np.diagonal(self.precisions, axis1=1, axis2=2)
-        return self.weights @ (self.pulls / np.sqrt(own))
+        Returns
+        -------
+        pandas.DataFrame
+            Columns predicted (the median), low and high, at most 1, with the index of `points`.
+        """
+        values = self.draws(points)
+        sd = np.hypot(self.noise, self.prior["cell"])[:, None]
+        values = values + sd * np.random.default_rng(1).normal(size=values.shape)
+        probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
+        quantiles = np.exp(np.quantile(values, probabilities, axis=0)).clip(max=1.0)
+        return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=points.index)
+
+    def loo_predictions(self) -> pd.DataFrame:
+        """Predict each cell from the others.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a cell: its axes, runs (how many), value (mean of ln y), error (of that, less
+            its prediction) and sd (the standard deviation that the error should have).
+        """
+        return pd.DataFrame(self._loo_rows())
+
+    def _loo_rows(self) -> Iterator[dict[str, float]]:
+        posterior = self._posterior
+        for _, runs in self.runs.groupby(self._cell):
+            places = runs.index.to_numpy()
+            spread = np.linalg.inv(posterior.precisions[:, places[:, None], places])
+            errors = np.einsum("wij,wj->wi", spread, posterior.residuals[:, places]).mean(axis=1)
+            error = self._weights @ errors
+            variance = spread.mean(axis=(1, 2)) + (errors - error) ** 2
+            yield {
+                **runs[list(DOUBLINGS_FROM)].iloc[0],
+                "runs": len(places),
+                "value": self._y[places].mean(),
+                "error": error,
+                "sd": np.sqrt(self._weights @ variance),
+            }
+
+    def loo_zscores(self) -> np.ndarray:
+        """Say by how many standard deviations each run differs from what all others say.
+
+        Returns
+        -------
+        numpy.ndarray
+            (runs,).
+        """
+        own_precision = np.diagonal(self._posterior.precisions, axis1=1, axis2=2)
+        return self._weights @ (self._posterior.residuals / np.sqrt(own_precision))
 
 
 def drop_outliers(
-    runs: pd.DataFrame, metric: str, prior: Mapping = PRIOR
+    runs: pd.DataFrame, metric: str, prior: Prior | None = None
 ) -> tuple[Forecast, pd.DataFrame]:
-    """The forecast of those runs that agree, and the others, the strangest left out first, up to a quarter (column sigmas)."""
-    out = []
+    """Leave out the runs that the others contradict, the furthest first.
+
+    Parameters
+    ----------
+    runs, metric, prior
+        As for `Forecast`.
+
+    Returns
+    -------
+    Forecast
+        Of the runs that agree.
+    pandas.DataFrame
+        The others, at most a quarter, with the column sigmas: standard deviations off.
+    """
+    dropped: list[dict] = []
+    most = OUTLIER_SHARE * len(runs)
     while True:
-        found = Forecast(runs, metric, prior)
-        off = found.strangeness()
-        worst = np.abs(off).argmax()
-        if abs(off[worst]) < STRANGER or 4 * (len(out) + 1) > len(runs) + len(out):
-            return found, pd.DataFrame(out)
-        runs = found.runs
-        out.append({**runs.iloc[worst], "sigmas": off[worst]})
-        runs = runs.drop(index=worst)
+        forecast = Forecast(runs, metric, prior)
+        zscores = forecast.loo_zscores()
+        furthest = np.abs(zscores).argmax()
+        if abs(zscores[furthest]) < OUTLIER_ZSCORE or len(dropped) + 1 > most:
+            return forecast, pd.DataFrame(dropped)
+        runs = forecast.runs
+        dropped.append({**runs.iloc[furthest], "sigmas": zscores[furthest]})
+        runs = runs.drop(index=furthest)
 
 
-def fit_members(left_out: pd.DataFrame, chance: float = 0.01) -> bool:
-    """Are the cells as far from what the others say as noise has it, or would that happen by chance in so few cases?"""
-    return bool(
-        (left_out["error"] ** 2 / left_out["sd"] ** 2).sum() <= chi2.ppf(1 - chance, len(left_out))
-    )
+def is_within_noise(loo_predictions: pd.DataFrame, chance: float = 0.01) -> bool:
+    """Say whether cells differ from what the others predict by no more than noise.
+
+    Parameters
+    ----------
+    loo_predictions
+        Of `Forecast.loo_predictions`.
+    chance
+        That a law which holds is rejected.
+
+    Returns
+    -------
+    bool
+        Whether the sum of squared standardised errors is below the quantile of chi square.
+    """
+    statistic = (loo_predictions["error"] ** 2 / loo_predictions["sd"] ** 2).sum()
+    return bool(statistic <= chi2.ppf(1 - chance, len(loo_predictions)))

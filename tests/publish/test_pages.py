@@ -1,4 +1,4 @@
-"""The pages of the built book, the explorer alone and a report, in a real browser: what they load, how they fit, and what axe finds."""
+"""The pages of the built book, the explorer alone and a report, in a real browser."""
 
 import functools
 import json
@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from test_report import runs_of
+from simulated_pilots import FLOOR, report_values, simulate_pilot
 
 from perflaw.logs import synthetic
-from perflaw.report import render, report
+from perflaw.report import conclusions, render
 from perflaw.study.explorer import explorer
+
+pytestmark = pytest.mark.book
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright, which is not installed"
@@ -22,7 +24,7 @@ Axe = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="needs axe, which is not installed"
 ).Axe
 
-HTML = Path(__file__).parent.parent / "book" / "_build" / "default" / "html"
+HTML = Path(__file__).parents[2] / "book" / "_build" / "default" / "html"
 PAGES = sorted(
     path.relative_to(HTML).as_posix()
     for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html")]
@@ -36,9 +38,16 @@ CHROMIUM = next(
 )
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 HEAVIEST = 3_000_000  # bytes
-ALIKE = ".dataframe tbody tr:nth-child(n + 3)"  # rows of numbers after the first two, which look like those
-READY = "Promise.all([window.MathJax?.startup.promise, document.fonts.ready, ...[...document.images].map((image) => image.decode())]).then(() => 0)"
-SETTLED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 400))))"  # the theme looks 0.3 s after a change of size
+# Rows of numbers after the first two, which look like those.
+ALIKE = ".dataframe tbody tr:nth-child(n + 3)"
+READY = """Promise.all([
+    window.MathJax?.startup.promise,
+    document.fonts.ready,
+    ...[...document.images].map((image) => image.decode()),
+]).then(() => 0)"""
+# The theme looks 0.3 s after a change of size.
+SETTLED = """new Promise((done) => requestAnimationFrame(
+    () => requestAnimationFrame(() => setTimeout(done, 400))))"""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +114,7 @@ def wide(request, browser):
 
 @pytest.fixture
 def phone(wide):
-    """The same page when the screen becomes a dark phone's; afterwards it is wide and light again."""
+    """The same page on a dark phone's screen; afterwards it is wide and light again."""
     wide.tab.set_viewport_size(PHONE)
     wide.tab.emulate_media(color_scheme="dark")
     wide.tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
@@ -125,17 +134,16 @@ def test_a_page_complains_of_nothing_and_loads_little_and_nothing_from_elsewhere
         if not url.startswith("data:")
     }
     assert all(path.is_relative_to(HTML) for path in files), files
-    assert len(files) > 10 and sum(path.stat().st_size for path in files) < HEAVIEST
+    assert len(files) > 10
+    assert sum(path.stat().st_size for path in files) < HEAVIEST
 
 
 @built
 def test_every_picture_says_what_it_shows(wide):
-    assert (
-        wide.tab.evaluate(
-            "[...document.querySelectorAll('img, svg[role=img]')].filter((x) => !(x.alt || x.ariaLabel)).map((x) => x.outerHTML.slice(0, 200))"
-        )
-        == []
-    )
+    nameless = """[...document.querySelectorAll('img, svg[role=img]')]
+        .filter((x) => !(x.alt || x.ariaLabel))
+        .map((x) => x.outerHTML.slice(0, 200))"""
+    assert wide.tab.evaluate(nameless) == []
     assert (
         wide.tab.evaluate(
             "[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)"
@@ -153,13 +161,13 @@ def anchors(path):
 @built
 def test_every_link_within_the_book_leads_somewhere(wide):
     links = wide.tab.evaluate("[...document.querySelectorAll('a[href]')].map((link) => link.href)")
-    assert len(links) > 20 and not [
-        link for link in links if not link.startswith(("file:", "https:"))
-    ]
+    assert len(links) > 20
+    assert not [link for link in links if not link.startswith(("file:", "https:"))]
     for link in {link for link in links if link.startswith("file:")}:
         place, anchor = urldefrag(link)
         path = Path(unquote(place.removeprefix("file://")).partition("?")[0])
-        assert path.is_file() and path.is_relative_to(HTML), link
+        assert path.is_file(), link
+        assert path.is_relative_to(HTML), link
         assert not anchor or unquote(anchor) in anchors(path), link
 
 
@@ -171,7 +179,8 @@ def test_on_a_wide_screen_all_can_read_it(wide):
 @built
 def test_on_a_phone_it_fits_and_all_can_read_it(phone):
     assert phone.tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    assert not phone.complaints and faults(phone.tab) == {}
+    assert not phone.complaints
+    assert faults(phone.tab) == {}
 
 
 # ---------------------------------------------------------------- what can be taken along
@@ -184,7 +193,8 @@ def test_its_notebook_and_every_table_can_be_downloaded(name):
     links = re.findall(r'href="([^"]+)"', text)
     notebook = next(link for link in links if link.endswith(".ipynb"))
     cells = json.loads((HTML / name).parent.joinpath(notebook).read_text(encoding="utf-8"))["cells"]
-    assert any(cell.get("outputs") for cell in cells) and f"{Path(name).stem}.ipynb" in notebook
+    assert any(cell.get("outputs") for cell in cells)
+    assert f"{Path(name).stem}.ipynb" in notebook
     tables = re.findall(r'<table id="T_(\w+)"', text)
     assert {f"{table}.csv" for table in tables} <= {link.rpartition("/")[2] for link in links}
     assert text.count('class="dataframe"') == len(tables)
@@ -209,7 +219,8 @@ def test_a_word_is_found_without_a_network(browser, viewport):
     field.press("Enter")
     results = seen.tab.locator("#search-results li a")
     results.first.wait_for()
-    assert "Approximate entropy" in results.all_inner_texts() and not seen.complaints
+    assert "Approximate entropy" in results.all_inner_texts()
+    assert not seen.complaints
     seen.tab.context.close()
 
 
@@ -219,13 +230,13 @@ def test_on_paper_nothing_is_cut_and_the_dark_is_left_behind(browser):
         browser, HTML / "executed" / "entropy.html", "dark", {"width": 700, "height": 900}
     )
     seen.tab.emulate_media(media="print", color_scheme="dark")
-    assert (
-        seen.tab.evaluate(
-            "[...document.querySelectorAll('.output, pre')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 200))"
-        )
-        == []
-    )
-    dark = "[...document.querySelectorAll('article :is(p, td, th, h2, code, pre span)')].filter((x) => x.getClientRects().length && getComputedStyle(x).color.match(/\\d+/g).slice(0, 3).every((part) => part > 150))"
+    cut = """[...document.querySelectorAll('.output, pre')]
+        .filter((box) => box.scrollWidth > box.clientWidth + 1)
+        .map((box) => box.outerHTML.slice(0, 200))"""
+    assert seen.tab.evaluate(cut) == []
+    dark = r"""[...document.querySelectorAll('article :is(p, td, th, h2, code, pre span)')]
+        .filter((x) => x.getClientRects().length
+            && getComputedStyle(x).color.match(/\d+/g).slice(0, 3).every((part) => part > 150))"""
     assert seen.tab.evaluate(f"{dark}.map((x) => x.outerHTML.slice(0, 200))") == []
     assert (
         not seen.tab.locator("summary, .bd-sidebar-primary, .prev-next-footer")
@@ -245,10 +256,8 @@ def alone(browser, tmp_path, text, theme):
     for viewport in (WIDE, PHONE):
         seen = opened(browser, tmp_path / "page.html", theme, viewport)
         found += [*seen.complaints, *faults(seen.tab).items()]
-        assert (
-            len(seen.asked) == 1
-            and seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-        )
+        assert len(seen.asked) == 1
+        assert seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         seen.tab.context.close()
     return found
 
@@ -267,31 +276,11 @@ def test_all_can_use_the_explorer_alone(browser, tmp_path, theme):
 @functools.cache
 def reported(claims):
     """The page of a report that claims something, or nothing."""
-    runs, log = runs_of(), synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
-    judged = report.draw_conclusions(
-        runs if claims else runs.head(4), floor := {"NDCG@10": 0.02, "HR@10": 0.04}
-    )
-    assert bool(judged["metrics"]) == claims
-    pilot = {
-        "users": 60,
-        "share": 0.5,
-        "settings": {"loss": "softmax"},
-        "planned": 40,
-        "minutes": 1,
-        "workers": 2,
-        "runs": json.loads(runs.assign(sample_users=None).to_json(orient="records")),
-    }
-    measured = {"shannon": 3.2, "conditional": None}
-    return render.render_page(
-        {
-            "perflaw": "0",
-            "log": {"name": "shop", **log.summary(), "hash": log.hash, "notes": ["user: customer"]},
-            "entropy": measured,
-            "pilot": pilot,
-            "floor": floor,
-            "judged": judged,
-        }
-    )
+    runs = simulate_pilot()
+    log = synthetic.Process(n_items=40, n_interests=4).sample(60, 9, seed=1).log
+    findings = conclusions.draw_conclusions(runs if claims else runs.head(4), FLOOR)
+    assert bool(findings.metrics) == claims
+    return render.render_page(report_values(runs, findings, log))
 
 
 @pytest.mark.slow

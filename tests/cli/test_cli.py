@@ -1,17 +1,19 @@
 """The commands that fit and predict; `perflaw book` is tested in test_book.py."""
 
-import os
+import json
 import re
-import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from perflaw.cli import options
 from perflaw.cli.main import main
-from perflaw.paths import HOME
+from perflaw.errors import MissingPackageError, describe_missing_package, require
+from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -32,14 +34,17 @@ def test_fit_then_predict(csv, tmp_path):
     law = tmp_path / "law.json"
     fitted = run("fit", csv, "--out", law)
     assert fitted.exit_code == 0, fitted.output
-    assert "converged" in fitted.output and "maximum" in fitted.output
+    assert "converged" in fitted.output
+    assert "maximum" in fitted.output
     predicted = run("predict", law, "n_layers=16,48", "d_emb=50")
     assert predicted.exit_code == 0, predicted.output
     rows = [line.split() for line in predicted.output.splitlines()]
     assert rows[0] == ["n_layers", "d_emb", "prediction", "low", "high", "beyond"]
     inside, beyond = rows[1], rows[2]
-    assert 0.32 < float(inside[2]) < 0.34 and len(inside) == 5  # measured at (16, 50): .3267
-    assert float(beyond[3]) < float(beyond[2]) < float(beyond[4]) and beyond[5] == "yes"
+    assert 0.32 < float(inside[2]) < 0.34
+    assert len(inside) == 5
+    assert float(beyond[3]) < float(beyond[2]) < float(beyond[4])
+    assert beyond[5] == "yes"
 
 
 def test_predict_reads_points_from_a_file(csv, tmp_path):
@@ -99,7 +104,8 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
     runs.to_csv(tmp_path / "runs.csv", index=False)
     result = run("fit", tmp_path / "runs.csv")
-    assert result.exit_code == 0 and "Traceback" not in result.output, result.output
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -155,7 +161,8 @@ def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
     assert result.exit_code != 0
     assert re.search(told, result.output)
     message = [line for line in result.output.splitlines() if line.startswith("Error:")]
-    assert len(message) == 1 and "Traceback" not in result.output
+    assert len(message) == 1
+    assert "Traceback" not in result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
 
 
@@ -190,7 +197,8 @@ def test_log_without_a_clock(tmp_path):
     path = tmp_path / "walk.txt"
     path.write_text("".join(f"{u} {i}\n" for u in range(1, 6) for i in range(u, u + 4)))
     told = run("log", path).output
-    assert "no clock" in told and "global time: not possible; walk has no timestamps" in told
+    assert "no clock" in told
+    assert "global time: not possible; walk has no timestamps" in told
     assert "without those of the user's training part, as nothing repeats" in told
 
 
@@ -198,20 +206,20 @@ def test_log_that_cannot_be_split(tmp_path):
     path = tmp_path / "short.csv"
     path.write_text("user,item,time\nu,a,1600000000\nu,b,1600000000\n")
     told = run("log", path)
-    assert told.exit_code == 0 and "short: 1 users, 2 items, 2 interactions" in told.output
+    assert told.exit_code == 0
+    assert "short: 1 users, 2 items, 2 interactions" in told.output
     assert (
         "leave one out: not possible; short cannot be split: no user has three interactions"
         in told.output
     )
-    assert (
-        "global time: not possible; short cannot be split by time" in told.output
-        and "floor" not in told.output
-    )
+    assert "global time: not possible; short cannot be split by time" in told.output
+    assert "floor" not in told.output
 
 
 def test_log_of_the_synthetic_default():
     told = run("log", "synthetic")
-    assert told.exit_code == 0 and "synthetic: 2,000 users, 1,000 items" in told.output
+    assert told.exit_code == 0
+    assert "synthetic: 2,000 users, 1,000 items" in told.output
 
 
 @pytest.mark.parametrize(
@@ -229,8 +237,10 @@ def test_log_refuses_in_one_line(tmp_path, content, arguments, told):
     path = tmp_path / "log.csv"
     path.write_text(content)
     result = run("log", path, *arguments)
-    assert result.exit_code == 1 and told in result.output
-    assert result.output.startswith("Error: ") and result.output.count("\n") == 1
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
 
 
 # ---------------------------------------------------------------- perflaw entropy
@@ -252,9 +262,12 @@ def test_entropy_prints_every_measure_with_its_meaning():
         "accuracy limit",
     ):
         assert re.search(rf"^{name} +-?\d+\.\d{{4}}   \w", told.output, re.MULTILINE), name
-    assert "D' = D / conditional = " in told.output and "(the paper)" in told.output
+    assert "D' = D / conditional = " in told.output
+    assert "(the paper)" in told.output
     pooled = run("entropy", "synthetic", "--pooled").output
-    assert "conditional" in pooled and "apen" not in pooled and "lempel-ziv" not in pooled
+    assert "conditional" in pooled
+    assert "apen" not in pooled
+    assert "lempel-ziv" not in pooled
 
 
 def test_entropy_says_what_is_undefined(tmp_path):
@@ -272,10 +285,8 @@ def test_entropy_says_what_is_undefined(tmp_path):
     assert "5 users have too few interactions for m = 4" in told.output
     path.write_text("user,item\nu,a\nu,a\nu,a\n")
     told = run("entropy", path).output
-    assert (
-        "D' = D / conditional is undefined, as that is 0" in told
-        and "D' = D / apen absolute is undefined" in told
-    )
+    assert "D' = D / conditional is undefined, as that is 0" in told
+    assert "D' = D / apen absolute is undefined" in told
 
 
 def test_entropy_of_a_numbering():
@@ -300,7 +311,9 @@ def test_entropy_of_a_numbering():
 )
 def test_entropy_refuses_in_one_line(options, told):
     result = run("entropy", "synthetic", *options)
-    assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.count("\n") == 1
 
 
 # ---------------------------------------------------------------- perflaw train
@@ -332,14 +345,13 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     first = run("train", path, "--out", tmp_path / "runs", *QUICK)
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
-    assert (
-        f"{record.name}: epochs used up" in first.output
-        and "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
-        and "\n  the validation item too: HR@10 0." in first.stdout
-    )
+    assert f"{record.name}: epochs used up" in first.output
+    assert "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
+    assert "\n  the validation item too: HR@10 0." in first.stdout
     before = record.stat().st_mtime_ns
     again = run("train", path, "--out", tmp_path / "runs", *QUICK)
-    assert again.exit_code == 0 and record.stat().st_mtime_ns == before
+    assert again.exit_code == 0
+    assert record.stat().st_mtime_ns == before
     assert again.stdout.splitlines() == first.stdout.splitlines()
 
 
@@ -349,14 +361,14 @@ def test_train_on_a_log_with_one_user_to_test(tmp_path):
         "user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n"
     )
     result = run("train", path, "--out", tmp_path / "runs", *QUICK)
-    assert result.exit_code == 0 and "(se unknown, of one user)" in result.output
+    assert result.exit_code == 0
+    assert "(se unknown, of one user)" in result.output
 
 
 def test_train_lists_its_settings():
     told = run("train", "--settings").output
-    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE) and re.search(
-        r"^clip +None$", told, re.MULTILINE
-    )
+    assert re.search(r"^backbone +sasrec$", told, re.MULTILINE)
+    assert re.search(r"^clip +None$", told, re.MULTILINE)
 
 
 def test_a_run_that_diverges_is_told_and_kept(tmp_path):
@@ -373,11 +385,9 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
         "loss",
         "softmax",
     )
-    assert (
-        result.exit_code == 1
-        and "diverged in epoch 1" in result.output
-        and len(list(tmp_path.iterdir())) == 1
-    )
+    assert result.exit_code == 1
+    assert "diverged in epoch 1" in result.output
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -396,64 +406,16 @@ def test_a_run_that_diverges_is_told_and_kept(tmp_path):
 )
 def test_train_refuses_in_one_line(options, told, tmp_path):
     result = run("train", "synthetic", "--out", tmp_path, *options)
-    assert result.exit_code == 1 and told in result.output and result.output.count("\n") == 1
+    assert result.exit_code == 1
+    assert told in result.output
+    assert result.output.count("\n") == 1
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The package as pip installs it, away from the repository."""
-    pytest.importorskip("pip")
-    place = tmp_path_factory.mktemp("installed")
-    source = place / "source"
-    shutil.copytree(
-        HOME,
-        source,
-        ignore=shutil.ignore_patterns(
-            ".*", "_build", "runs", "build", "*.egg-info", "tests", "__pycache__"
-        ),
-    )
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--no-build-isolation",
-            "--target",
-            place / "site",
-            source,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    shutil.rmtree(source)
-
-    def call(*arguments, cwd=place):
-        command = [
-            sys.executable,
-            "-c",
-            "from perflaw.cli.main import main; main()",
-            *map(str, arguments),
-        ]
-        surroundings = {
-            name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"
-        } | {"PYTHONPATH": str(place / "site")}
-        return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True)
-
-    return call
-
-
-@pytest.mark.slow
-def test_an_installation_without_the_repository_has_its_presets_and_its_data(installed):
-    shown = installed("sweep", "tiny", "--log", "synthetic", "--dry-run", "--out", "runs")
-    assert shown.returncode == 0 and "runs" in shown.stdout, shown.stderr
-
-
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
-    told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
+    told = run(
+        "fit", study_folder() / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10"
+    ).output
     assert (
         "rows differ in sample_users (none, 0.5, 0.125); keep those of one value with --where"
         in told.replace("0.25", "0.125")
@@ -462,7 +424,7 @@ def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
         "converged"
         in run(
             "fit",
-            HOME / "data" / "sweeps" / "laptop.csv",
+            study_folder() / "data" / "sweeps" / "laptop.csv",
             "--metric",
             "NDCG@10",
             "--where",
@@ -475,9 +437,11 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     rows = [
         (n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)
     ]
-    table = lambda header, shown: (tmp_path / "t.csv").write_text(
-        "\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n"
-    )
+
+    def table(header, shown):
+        lines = [header, *(",".join(map(str, row)) for row in shown)]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
         "line 2: more columns (4) than the 3 of the header" in run("fit", tmp_path / "t.csv").output
@@ -530,3 +494,70 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
         "1 of these would be below 0 or above 1"
         in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
     )
+
+
+# ---------------------------------------------------------------- the group of commands
+
+
+HEAVY = ("numpy", "pandas", "scipy", "duckdb", "numba", "torch", "matplotlib", "papermill")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["train", "--help"]])
+def test_help_imports_nothing_that_takes_long(arguments):
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from perflaw.cli.main import main\n"
+        f"assert CliRunner().invoke(main, {arguments}).exit_code == 0\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_every_command_has_a_module_and_a_line_of_help():
+    lines = run("--help").output.partition("Commands:")[2].strip().splitlines()
+    modules = {path.stem for path in Path(options.__file__).parent.glob("*.py")}
+    assert {line.split()[0] for line in lines} == modules - {"__init__", "main", "options"}
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_a_module_runs_as_the_command():
+    command = [sys.executable, "-m", "perflaw", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"perflaw, version \S+\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "CSV", "-o", "k", "2", "-o", "k", "4"],
+        ["train", "synthetic", "-o", "seed", "2", "-o", "seed", "4"],
+        ["book", "-p", "seed", "2", "-p", "seed", "4"],
+    ],
+)
+def test_a_name_given_twice_is_refused(csv, arguments):
+    result = run(*(csv if argument == "CSV" else argument for argument in arguments))
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"Error: -[op] (k|seed) is given twice \(2 and 4\); give it once\n", result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("duckdb", "this needs duckdb, which is not installed: pip install 'perflaw[logs]'"),
+        ("torch._C", "this needs torch, which is not installed: pip install 'perflaw[models]'"),
+        ("nonesuch", None),
+        (None, None),
+    ],
+)
+def test_a_missing_package_names_its_extra(missing, expected):
+    assert describe_missing_package(missing) == expected
+
+
+def test_a_package_is_required_by_name():
+    assert require("json") is json
+    with pytest.raises(MissingPackageError, match=r"pip install 'perflaw\[cluster\]'"):
+        require("nonesuch", extra="cluster")

@@ -1,0 +1,119 @@
+"""Files as every wing reads and writes them: YAML without surprises, and files that are complete or not there."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from perflaw.errors import InputError
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as to everybody but YAML 1.1, and no key is given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+                continue
+            key = self.construct_object(key_node)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key_node.value} is given twice; keep one", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_UniqueKeyLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def load_yaml(path: str | os.PathLike) -> Any:
+    """Read a YAML file.
+
+    Parameters
+    ----------
+    path : path
+        A text file in UTF-8.
+
+    Returns
+    -------
+    object
+        What the file holds, as plain Python values; None if it is empty.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is not YAML, or gives a key twice. The message names the line.
+
+    Examples
+    --------
+    >>> path = getfixture("tmp_path") / "grid.yaml"
+    >>> _ = path.write_text("grid: {learning_rate: [1e-3, 0.002]}")
+    >>> load_yaml(path)
+    {'grid': {'learning_rate': [0.001, 0.002]}}
+    """
+    try:
+        return yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"{path} cannot be read ({reason}); name a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{path} is no YAML{where}: {problem}") from None
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or nothing.
+
+    Examples
+    --------
+    >>> suggest("n_layer", ["n_layers", "d_emb"])
+    '; did you mean n_layers?'
+    >>> suggest("xyz", ["n_layers", "d_emb"])
+    ''
+    """
+    nearest = difflib.get_close_matches(str(name), list(known), 1)
+    return f"; did you mean {nearest[0]}?" if nearest else ""
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """A temporary path beside `path`, moved to it at the end, or removed if anything goes wrong.
+
+    Its name is `.STEM.*.part`, so that what a killed process leaves can be recognised.
+
+    Examples
+    --------
+    >>> target = getfixture("tmp_path") / "table.csv"
+    >>> with atomic_path(target) as temporary:
+    ...     _ = temporary.write_text("a,b")
+    >>> target.read_text()
+    'a,b'
+    """
+    path = Path(path)
+    handle, name = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.stem.lstrip('.')}.", suffix=".part"
+    )
+    os.close(handle)
+    try:
+        yield Path(name)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(name, 0o666 & ~umask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

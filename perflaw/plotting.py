@@ -1,0 +1,138 @@
+"""What all figures share: colours with a fixed meaning, the style sheet, panels and axes.
+
+A figure is a function of data and of `narrow`, which asks for the layout that a phone shows.
+The palette is that of Wong (Nature Methods 8:441, 2011), after Okabe and Ito: readers with any
+kind of colour vision tell its colours apart. Sequences run from light to dark, so that they
+survive a grey print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from importlib.resources import files
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#777777"
+
+PERFORMANCE_LAW = ORANGE
+"""The Performance Law, and what its paper proposes; used for nothing else."""
+JOINT_LAW = GREEN
+"""The joint law of all surfaces; used for nothing else."""
+BASELINE = GREY
+"""Baselines, targets and what a reader may overlook."""
+CATEGORIES = (BLUE, VERMILLION, SKY, PURPLE, BLACK, "#8C6D1F", GREY)
+"""Colours of categories without a fixed meaning (logs, sweeps), in the order of their use."""
+
+SEQUENCE = plt.get_cmap("viridis_r")
+WIDE, NARROW = 7.2, 3.7  # inches: the width of the text on a screen and on a phone
+CLOSEST_TICKS = 1.9  # ratio of two ticks of a logarithmic axis that leave room for each other
+
+
+def style_context(settings: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
+    """Draw in the style of perflaw.mplstyle.
+
+    Parameters
+    ----------
+    settings
+        Settings of matplotlib that hold on top of the style sheet.
+
+    Returns
+    -------
+    AbstractContextManager
+        For a ``with`` statement; settings are as before after it.
+    """
+    sheet = str(files("perflaw") / "perflaw.mplstyle")
+    return mpl.style.context([sheet, dict(settings or {})])
+
+
+def panel_grid(
+    n_panels: int,
+    narrow: bool,
+    wide_columns: int,
+    narrow_columns: int,
+    row_height: float,
+    **options: Any,
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels.
+
+    Parameters
+    ----------
+    n_panels
+        Number of panels; places of the grid beyond it stay empty.
+    narrow
+        Whether the figure is for a phone.
+    wide_columns, narrow_columns
+        Panels in a row, on a screen and on a phone.
+    row_height
+        Height of a row of panels, in inches.
+    **options
+        Further arguments of `matplotlib.pyplot.subplots`.
+
+    Returns
+    -------
+    figure, axes
+        The figure and its axes, row by row.
+    """
+    n_columns = narrow_columns if narrow else wide_columns
+    n_rows = -(-n_panels // n_columns)
+    size = (NARROW if narrow else WIDE, row_height * n_rows)
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, **options)
+    for spare in axes.flat[n_panels:]:
+        spare.remove()
+    return figure, list(axes.flat[:n_panels])
+
+
+def set_log_axis(ax: Axes, values: Sequence[float]) -> None:
+    """Make the horizontal axis logarithmic, with ticks at those values that have room.
+
+    Parameters
+    ----------
+    ax
+        The axes.
+    values
+        Where a tick may stand, in increasing order; the first always has one.
+    """
+    ticks = [values[0]]
+    for value in values[1:]:
+        if value >= CLOSEST_TICKS * ticks[-1]:
+            ticks.append(value)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def legend_above(
+    figure: Figure, n_columns: int, handles: Mapping[str, Any] | Sequence[Axes], **options: Any
+) -> None:
+    """Put one legend above all panels.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    n_columns
+        Entries in a row.
+    handles
+        What is shown by label, or the axes whose labelled artists are shown, each label once.
+    **options
+        Further arguments of `matplotlib.figure.Figure.legend`.
+    """
+    if not isinstance(handles, Mapping):
+        pairs = [zip(*ax.get_legend_handles_labels()) for ax in handles]
+        handles = {label: handle for axes_pairs in pairs for handle, label in axes_pairs}
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside upper center",
+        ncols=n_columns,
+        **options,
+    )

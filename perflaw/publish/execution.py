@@ -1,0 +1,168 @@
+"""Execute the notebooks of a book that are not up to date."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tqdm import tqdm
+
+from perflaw import __version__
+from perflaw.notebook_runner import describe_failure, start_notebook
+from perflaw.publish import recorder
+from perflaw.publish.provenance import (
+    digest_files,
+    digest_reads,
+    is_current,
+    parse_reads,
+    replace_dir,
+    write_provenance,
+)
+from perflaw.publish.reachability import Imports
+
+Values = Mapping[str, Any]
+AT_ONCE = 2  # notebooks that run at the same time, at most
+READS_LOGS = "perflaw/logs/datasets.py"  # reached by notebooks that use the logs of PERFLAW_DATA
+
+
+class BuildError(RuntimeError):
+    """A notebook or the rendering failed; the message says which, where and why."""
+
+
+@dataclass
+class Job:
+    """A notebook to execute, with its parameters and the digest of what it is made of."""
+
+    notebook: Path
+    values: Values
+    key: str
+
+
+@dataclass
+class RunningJob:
+    """A job whose process has started."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    started: datetime
+
+
+def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scratch: Path) -> None:
+    """Execute the notebooks whose executed copy is not of this code, data and parameters.
+
+    Parameters
+    ----------
+    root
+        Folder of the study.
+    home
+        Folder of the book; `home`/executed gets a folder for each notebook.
+    given
+        Parameters of each notebook, by its name.
+    scratch
+        Empty folder in which notebooks run.
+
+    Raises
+    ------
+    BuildError
+        At the first failing cell.
+    """
+    notebooks = sorted(root.glob("notebooks/*.ipynb"))
+    executed = home / "executed"
+    executed.mkdir(exist_ok=True)
+    for folder in executed.iterdir():
+        if folder.name not in {notebook.stem for notebook in notebooks}:
+            shutil.rmtree(folder)
+    shutil.rmtree(home / "failed", ignore_errors=True)
+    jobs = [
+        job
+        for job in list_jobs(root, notebooks, given)
+        if not is_current(root, executed / job.notebook.stem, job.key)
+    ]
+    quiet = not (jobs and sys.stdout.isatty())
+    bar = tqdm(total=len(jobs), desc="notebooks", leave=False, disable=quiet, file=sys.stdout)
+    with bar, closing(_run_jobs(jobs, root, scratch, bar)) as ended:
+        for running in ended:
+            name = running.job.notebook.stem
+            folder = scratch / name
+            if running.process.returncode:
+                raise BuildError(describe_failure(home, folder))
+            seconds = (datetime.now(UTC) - running.started).total_seconds()
+            reads = digest_reads(root, parse_reads(root, scratch / f"{name}.reads"))
+            write_provenance(
+                folder, running.job.key, running.job.values, reads, running.started, seconds
+            )
+            replace_dir(folder, executed / name, scratch)
+            bar.update()
+            tqdm.write(f"{name:<24}{seconds:7.1f} s", file=sys.stdout)
+
+
+def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) -> Iterator[Job]:
+    """Make the job of each notebook.
+
+    Its key is the digest of the notebook, its parameters, the versions of the packages, the
+    modules that it reaches and, where it reaches them, of the logs in PERFLAW_DATA.
+    """
+    shared = [
+        digest_files(root, [root / "requirements.txt"]),
+        __version__,
+        sys.version,
+        os.environ.get("PERFLAW_FIGURES", ""),  # the authors' figures: what they are is verified
+    ]
+    imports = Imports(root / "perflaw")
+    for notebook in notebooks:
+        modules = imports.files_reached_by(notebook)
+        values = given.get(notebook.stem, {})
+        parts = [*shared, digest_files(root, [notebook, *modules]), yaml.safe_dump(dict(values))]
+        if root / READS_LOGS in modules:
+            parts.append(stamp_local_logs())
+        yield Job(notebook, values, hashlib.sha256("\n".join(parts).encode()).hexdigest())
+
+
+def stamp_local_logs() -> str:
+    """Return path, size and time of each log in the folder PERFLAW_DATA, as text."""
+    if not os.environ.get("PERFLAW_DATA"):
+        return ""
+    from perflaw.logs import datasets
+
+    stamps = [(path, path.stat()) for path in datasets.local_logs().values()]
+    return "".join(f"\n{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stamps)
+
+
+def _run_jobs(
+    jobs: list[Job], root: Path, scratch: Path, bar: tqdm
+) -> Generator[RunningJob, None, None]:
+    """Run jobs, a few at once, and yield each when it has ended; end all if closed early."""
+    waiting = list(jobs)
+    cores = os.cpu_count() or 1
+    workers = min(AT_ONCE, cores, len(jobs))
+    running: list[RunningJob] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(_start_job(waiting.pop(0), root, scratch, cores // workers))
+            bar.set_postfix_str(", ".join(each.job.notebook.stem for each in running))
+            time.sleep(0.1)
+            for ended in [each for each in running if each.process.poll() is not None]:
+                running.remove(ended)
+                yield ended
+    finally:
+        for each in running:
+            each.process.terminate()
+        for each in running:
+            each.process.wait()
+
+
+def _start_job(job: Job, root: Path, scratch: Path, threads: int) -> RunningJob:
+    process = start_notebook(
+        job.notebook, job.values, scratch, threads, home=root, startup=recorder.STARTUP
+    )
+    return RunningJob(job, process, datetime.now(UTC))

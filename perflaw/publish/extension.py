@@ -1,0 +1,148 @@
+"""A Sphinx extension: what the book's pages need beyond the theme.
+
+- A figure that follows an image of the class `narrow` shows that image on narrow screens.
+- An inline formula stays in one line with the punctuation around it.
+- Column headers of tables and the sidebar have names that a screen reader can read out.
+- A page loads no script that it does not use.
+"""
+
+import posixpath
+import re
+import urllib.parse
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.writers.html5 import HTML5Translator
+
+AFTER_REFERENCES = 900  # when links and outputs of cells are resolved
+NARROW_SCREEN = "(max-width: 699.98px)"
+# 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
+ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
+SIDEBAR = '<div id="pst-primary-sidebar" '
+NAMED_SIDEBAR = SIDEBAR + 'role="region" aria-label="Book" '
+
+
+class picture(nodes.General, nodes.Element):  # noqa: N801 as docutils names its nodes
+    """Two images of the same: for narrow screens, and for all others."""
+
+
+class PairPictures(SphinxPostTransform):
+    """Move an image of the class `narrow` into the figure that follows it."""
+
+    default_priority = AFTER_REFERENCES
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Pair the images of a page."""
+        for narrow in list(self.document.findall(nodes.image)):
+            figure = narrow.next_node(descend=False, siblings=True)
+            if "narrow" not in narrow["classes"] or not isinstance(figure, nodes.figure):
+                continue
+            wide = next(figure.findall(nodes.image))
+            narrow.parent.remove(narrow)
+            pair = picture()
+            wide.parent.replace(wide, pair)
+            pair.extend([narrow, wide])
+
+
+class KeepFormulasUnbroken(SphinxPostTransform):
+    """Wrap an inline formula with the punctuation around it, so that no line begins with it."""
+
+    default_priority = AFTER_REFERENCES
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Wrap the formulas of a page."""
+        for formula in list(self.document.findall(nodes.math)):
+            wrapper = nodes.inline(classes=["unbroken"])
+            before = formula.previous_sibling()
+            after = formula.next_node(descend=False, siblings=True)
+            formula.parent.replace(formula, wrapper)
+            if isinstance(before, nodes.Text) and before.endswith("("):
+                before.parent.replace(before, nodes.Text(before[:-1]))
+                wrapper += nodes.Text("(")
+            wrapper += formula
+            if isinstance(after, nodes.Text):
+                rest = after.lstrip(".,;:?)")
+                after.parent.replace(after, nodes.Text(rest))
+                wrapper += nodes.Text(after[: len(after) - len(rest)])
+
+
+class NameColumnHeaders(SphinxPostTransform):
+    """Say of the headers of pandas' tables that they are those of columns."""
+
+    default_priority = AFTER_REFERENCES
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Rewrite the tables of a page."""
+        for raw in self.document.findall(nodes.raw):
+            html = raw.astext()
+            if '<th class="col_heading' in html:
+                html = html.replace('<th class="col_heading', '<th scope="col" class="col_heading')
+                raw.children = [nodes.Text(html)]
+
+
+def visit_picture(translator: HTML5Translator, node: picture) -> None:
+    """Write both images as one HTML picture."""
+    narrow, wide = node.children
+    builder = translator.builder
+    uri = narrow["uri"]  # type: ignore[index]
+    if uri in builder.images:
+        uri = posixpath.join(builder.imgpath, urllib.parse.quote(builder.images[uri]))
+    translator.body.append(f'<picture><source media="{NARROW_SCREEN}" srcset="{uri}" />')
+    wide.walkabout(translator)
+    translator.body[-1] = translator.body[-1].rstrip()
+    translator.body.append("</picture>\n")
+    raise nodes.SkipNode
+
+
+def visit_citation(translator: HTML5Translator, node: nodes.citation) -> None:
+    """Write a reference without the roles that docutils gives it, which are deprecated."""
+    if not isinstance(node.previous_sibling(), nodes.citation):
+        translator.body.append('<div class="citation-list">\n')
+    translator.body.append(translator.starttag(node, "div", classes=[node.tagname]))
+
+
+def depart_citation(translator: HTML5Translator, node: nodes.citation) -> None:
+    """End a reference, and the list after the last one."""
+    HTML5Translator.depart_citation(translator, node)
+
+
+def remove_unused_maths(
+    app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Leave MathJax out of a page without formulas."""
+    if 'class="math' in context.get("body", ""):
+        return
+    context["script_files"] = [
+        script
+        for script in context["script_files"]
+        if app.config.mathjax_path not in str(getattr(script, "filename", script))
+    ]
+
+
+def finish_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Change in written pages what the theme's templates offer no setting for."""
+    if exception is not None or app.builder.format != "html":
+        return
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        finished = ICON_SCRIPT.sub("", text).replace(SIDEBAR, NAMED_SIDEBAR)
+        if finished != text:
+            page.write_text(finished, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register all of this with Sphinx."""
+    app.add_node(picture, html=(visit_picture, None))
+    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    app.add_post_transform(PairPictures)
+    app.add_post_transform(KeepFormulasUnbroken)
+    app.add_post_transform(NameColumnHeaders)
+    app.connect("html-page-context", remove_unused_maths, priority=900)
+    app.connect("build-finished", finish_pages)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,121 @@
+"""Lay prose and executed notebooks together, and render them as pages."""
+
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from perflaw.publish.api_reference import api_page
+from perflaw.publish.execution import BuildError
+from perflaw.publish.provenance import digest_files, files_in, read_provenance, replace_dir
+
+API_PAGE = "api.md"  # written if the table of contents has it
+MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
+MATHJAX_SCRIPT = "tex-chtml-full.js"  # of the package's hundred files
+PAGES_FROM_ELSEWHERE = {
+    "_config.yml": "_config.yml",
+    "CHANGELOG.md": "CHANGELOG.md",
+    "data/README.md": "data.md",
+}
+
+
+def assemble_pages(root: Path, home: Path) -> None:
+    """Lay prose and executed notebooks, with their figures and tables, into `home`/source.
+
+    Raises
+    ------
+    BuildError
+        If two notebooks wrote the same figure or table.
+    """
+    source = home / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(root / "book", source, ignore=shutil.ignore_patterns("_build", ".*"))
+    (source / "_static").rename(source / "static")  # _config.yml says why
+    mathjax = Path(
+        str(
+            importlib.metadata.distribution("sphinx-mathjax-offline").locate_file(
+                "sphinx-mathjax-offline/static/mathjax"
+            )
+        )
+    )
+    target = source / "static" / "mathjax"
+    shutil.copytree(mathjax / MATHJAX_FONTS, target / MATHJAX_FONTS)
+    shutil.copy(mathjax / MATHJAX_SCRIPT, target)
+    for path, page in PAGES_FROM_ELSEWHERE.items():
+        shutil.copy(root / path, source / page)
+    (source / "executed").mkdir()
+    for folder in sorted((home / "executed").iterdir()):
+        notebook = folder / f"{folder.name}.ipynb"
+        shutil.copy(notebook, source / "executed")
+        for output in read_provenance(notebook)["outputs"]:
+            if (source / output).exists():
+                raise BuildError(
+                    f"{folder.name}.ipynb wrote {output}, which another notebook or book/ has too"
+                )
+            (source / output).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / output, source / output)
+    (source / "_runtime.md").write_text(runtime_table(source / "executed"), encoding="utf-8")
+    if re.search(r"file: api$", (source / "_toc.yml").read_text(encoding="utf-8"), re.MULTILINE):
+        (source / API_PAGE).write_text(api_page(), encoding="utf-8")
+
+
+def runtime_table(folder: Path) -> str:
+    """Write what ran when, for how long and on what, as Markdown, from executed notebooks."""
+    runs = {path.stem: read_provenance(path) for path in sorted(folder.glob("*.ipynb"))}
+    last = max(runs.values(), key=lambda run: run["started"])
+    lines = ["| notebook | seconds | started (UTC) |", "|---|---:|---|"]
+    lines += [
+        f"| `{name}` | {run['seconds']:.1f} | {run['started'][:16].replace('T', ' ')} |"
+        for name, run in runs.items()
+    ]
+    lines += [f"| together | {sum(run['seconds'] for run in runs.values()):.1f} | |", ""]
+    lines += ["| environment | version |", "|---|---|", f"| Python | {last['python']} |"]
+    lines += [f"| platform | {last['platform']} |", f"| cores | {last['cores']} |"]
+    lines += [f"| {name} | {version} |" for name, version in last["versions"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def render_pages(home: Path, scratch: Path) -> None:
+    """Turn `home`/source into `home`/html, from scratch, unless these pages are there already.
+
+    Raises
+    ------
+    BuildError
+        With Sphinx's warnings, if it has any.
+    """
+    source, html = home / "source", home / "html"
+    package = Path(__file__).parents[1]
+    shown = "**/*.py" if (source / API_PAGE).exists() else "publish/*.py"  # docstrings, too
+    key = digest_files(source, files_in(source)) + digest_files(package, package.glob(shown))
+    stamp = html / ".hash"
+    if stamp.is_file() and stamp.read_text() == key:
+        return
+    start = time.monotonic()
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+    command += [str(source), "--toc", str(source / "_toc.yml"), "--path-output", str(scratch)]
+    command += ["-q", "-W", "-n", "--keep-going"]
+    process = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    if process.returncode:
+        raise BuildError(_describe_warnings(process.stdout, source))
+    new_pages = scratch / "_build" / "html"
+    (new_pages / stamp.name).write_text(key)
+    replace_dir(new_pages, html, scratch)
+    print(f"{'pages':<24}{time.monotonic() - start:7.1f} s")
+
+
+def _describe_warnings(output: str, source: Path) -> str:
+    """Return the warnings and errors among Sphinx's output, or else its last lines."""
+    plain = re.sub(r"\x1b\[[\d;]*m", "", output).replace(f"{source}{os.sep}", "")
+    lines = plain.splitlines()
+    warnings = [line for line in lines if re.search(r"\b(WARNING|ERROR|CRITICAL|\w+Error): ", line)]
+    return "\n".join(["the pages could not be rendered", *(warnings or lines[-20:])])

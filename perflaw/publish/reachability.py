@@ -1,0 +1,175 @@
+"""Which modules of the package a notebook reaches, directly, in functions or by front doors."""
+
+import ast
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+
+class Imports:
+    """The modules of a package and what each of them imports.
+
+    Imports inside functions count. A name that a package's `__init__` offers lazily, by a
+    module-level `__getattr__`, leads to the module that the dictionary beside it names.
+
+    Parameters
+    ----------
+    folder
+        Folder of the package.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._edges: dict[str, set[str]] = {}
+
+    @cached_property
+    def paths(self) -> dict[str, Path]:
+        """File of each module, by its dotted name."""
+        paths = {}
+        for path in sorted(self.folder.rglob("*.py")):
+            parts = path.relative_to(self.folder).with_suffix("").parts
+            names = parts[:-1] if parts[-1] == "__init__" else parts
+            paths[".".join((self.folder.name, *names))] = path
+        return paths
+
+    @cached_property
+    def trees(self) -> dict[str, ast.Module]:
+        """Syntax tree of each module."""
+        return {name: ast.parse(path.read_bytes()) for name, path in self.paths.items()}
+
+    @cached_property
+    def front_doors(self) -> dict[str, dict[str, str]]:
+        """Module behind each name that a package offers lazily, by package."""
+        return {
+            name: self._lazy_names(name, tree)
+            for name, tree in self.trees.items()
+            if self.paths[name].name == "__init__.py" and _has_getattr(tree)
+        }
+
+    def _lazy_names(self, package: str, tree: ast.Module) -> dict[str, str]:
+        """Read the dictionary of lazy names; without one, each submodule is behind its name."""
+        doors = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Dict):
+                for key, value in zip(node.keys, node.values, strict=True):
+                    module = self._resolve(package, _text(value))
+                    if module and (name := _text(key)):
+                        doors[name] = module
+        submodules = [name for name in self.paths if name.rpartition(".")[0] == package]
+        return doors or {name.rpartition(".")[2]: name for name in submodules}
+
+    def _resolve(self, package: str, text: str | None) -> str | None:
+        candidates = (text, f"{package}.{(text or '').lstrip('.')}")
+        return next((name for name in candidates if text and name in self.paths), None)
+
+    def imported_by(self, tree: ast.Module, module: str = "") -> set[str]:
+        """Return the modules that a piece of code imports, their packages included."""
+        imported: set[str] = set()
+        nodes = list(_walk(tree))
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                imported.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                source = self._source(node, module)
+                imported.add(source)
+                imported.update(f"{source}.{alias.name}" for alias in node.names)
+                if any(alias.name == "*" for alias in node.names):
+                    imported.update(self.front_doors.get(source, {}).values())
+            elif isinstance(node, ast.Constant) and module not in self.front_doors:
+                imported.update({_text(node) or ""} & self.paths.keys())  # importlib, python -m
+        return self._resolve_names(imported, nodes)
+
+    def _resolve_names(self, imported: set[str], nodes: list[ast.AST]) -> set[str]:
+        """Return the modules behind imported names, and behind the lazy names used of them."""
+        used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        reached: set[str] = set()
+        seen: set[str] = set()
+        waiting = set(imported)
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                reached |= self._behind(name)
+                doors = self.front_doors.get(name, {})
+                waiting |= {module for attribute, module in doors.items() if attribute in used}
+        return reached
+
+    def _source(self, node: ast.ImportFrom, module: str) -> str:
+        """Return the absolute name of the module that `from … import` names."""
+        if not node.level:
+            return node.module or ""
+        parts = module.split(".")
+        is_package = module in self.paths and self.paths[module].name == "__init__.py"
+        parts = parts[: len(parts) - node.level + is_package]
+        return ".".join([*parts, *filter(None, [node.module])])
+
+    def _behind(self, name: str) -> set[str]:
+        """Return the module of this name, or that holds it, with the packages around it."""
+        reached = set()
+        package, _, attribute = name.rpartition(".")
+        if name not in self.paths and attribute in self.front_doors.get(package, {}):
+            reached |= self._behind(self.front_doors[package][attribute])
+        parts = name.split(".")
+        ancestors = [".".join(parts[: i + 1]) for i in range(len(parts))]
+        return reached | {ancestor for ancestor in ancestors if ancestor in self.paths}
+
+    def reachable(self, tree: ast.Module) -> set[str]:
+        """Return all modules that a piece of code reaches, through those that it imports too."""
+        reached: set[str] = set()
+        waiting = self.imported_by(tree)
+        while waiting:
+            name = waiting.pop()
+            if name in reached:
+                continue
+            reached.add(name)
+            if name not in self._edges:
+                self._edges[name] = self.imported_by(self.trees[name], name)
+            waiting |= self._edges[name]
+        return reached
+
+    def files_reached_by(self, notebook: Path) -> list[Path]:
+        """List the files of all modules that a notebook reaches."""
+        reached = set()
+        for tree in parse_cells(notebook):
+            reached |= self.reachable(tree)
+        return sorted(self.paths[name] for name in reached)
+
+
+def parse_cells(notebook: Path) -> Iterator[ast.Module]:
+    """Parse the code cells of a notebook as one module; of none if it cannot be parsed."""
+    try:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError):
+        return  # papermill says what is wrong with it
+    lines = [
+        "" if line.lstrip().startswith(("%", "!")) else line
+        for source in sources
+        for line in source.splitlines()
+    ]
+    try:
+        yield ast.parse("\n".join(lines))
+    except SyntaxError:
+        return  # its run will say so
+
+
+def _walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk over all nodes but those under `if TYPE_CHECKING`, which never run."""
+    yield node
+    is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+    children = node.orelse if is_for_types else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
+    for child in children:
+        yield from _walk(child)
+
+
+def _has_getattr(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body
+    )
+
+
+def _text(node: ast.expr | None) -> str | None:
+    """Return the text of a constant; None for all else."""
+    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+    return node.value if is_text else None  # type: ignore[union-attr, return-value]

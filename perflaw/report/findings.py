@@ -1,0 +1,175 @@
+"""What a report finds: frozen values, and their form in report.json."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+METRICS = ("NDCG@10", "HR@10")
+"""Metrics of a report; conclusions are drawn from the first."""
+
+AXIS_LABELS = {"d_emb": "dimension", "n_layers": "layers", "tokens": "data"}
+"""By column, what a size is called in a sentence."""
+
+
+class Verdict(StrEnum):
+    """What holds the metric back."""
+
+    DATA = "data"
+    MODEL = "model"
+    NEITHER = "neither"
+    UNKNOWN = "cannot tell yet"
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a model: layers and embedding dimension."""
+
+    n_layers: int
+    d_emb: int
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Size:
+        """Take the size from a row of a table of runs."""
+        return cls(int(row["n_layers"]), int(row["d_emb"]))
+
+
+@dataclass(frozen=True)
+class Change:
+    """Relative change of a metric, in per cent: the median and an interval."""
+
+    change: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class NoiseTest:
+    """Whether the law fits: cells predicted from the others, against what noise would give."""
+
+    cells: int
+    error: float  # mean absolute error, per cent
+    expected: float  # what noise alone would give, per cent
+    fits: bool
+
+
+@dataclass(frozen=True)
+class LeftOutRun:
+    """A run that the others contradict, by so many standard deviations."""
+
+    key: str
+    n_layers: int
+    d_emb: int
+    sigmas: float
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """Whether doubling the data or doubling the model brings more."""
+
+    verdict: Verdict
+    chance: float | None  # probability of the verdict
+    why: str
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """A size to train next: its forecast, its cost here, and its chance to be the best."""
+
+    n_layers: int
+    d_emb: int
+    predicted: float
+    low: float
+    high: float
+    seconds: float  # of one core
+    chance: float  # that its expected value is above that of every size of the pilot
+
+
+@dataclass(frozen=True, eq=False)
+class MetricFindings:
+    """What the runs say of one metric."""
+
+    noise: float  # standard deviation of a run between seeds, per cent
+    fit: NoiseTest
+    predictions: pd.DataFrame  # n_layers, d_emb, data, predicted, low, high
+    curves: Mapping[str, pd.DataFrame]  # by column of a size: x, predicted, low, high
+    doublings: Mapping[str, Change]  # by column of a size
+    laws: Mapping[str, pd.DataFrame]  # by law: n_layers, d_emb, predicted, low, high; or empty
+    measured: pd.DataFrame  # runs: n_layers, d_emb, seed, value, data
+
+    def to_dict(self) -> dict:
+        """Give plain values: tables as lists of rows, curves as lists by column."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["curves"] = {axis: curve.to_dict("list") for axis, curve in self.curves.items()}
+        return plain_values(values)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Findings:
+    """What is concluded from the runs of one log.
+
+    `reasons` says why nothing is claimed, should that be; `says` is the whole in sentences.
+    """
+
+    level: float
+    runs: int
+    unfinished: int
+    reasons: tuple[str, ...]
+    metrics: Mapping[str, MetricFindings]
+    bottleneck: Bottleneck
+    next: tuple[NextRun, ...] = ()
+    left_out: tuple[LeftOutRun, ...] = ()
+    best: Size | None = None  # of the runs on all data, by validation
+    says: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict:
+        """Give plain values, as report.json has them under "judged"."""
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["metrics"] = {name: one.to_dict() for name, one in self.metrics.items()}
+        if self.best is None:
+            del values["best"]
+        return plain_values(values)
+
+    def __repr__(self) -> str:
+        """Say what was found, a line a sentence."""
+        return "\n".join([f"Findings from {self.runs} runs", *self.says])
+
+    def _repr_html_(self) -> str:
+        return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.says)
+
+
+def plain_values(value: Any) -> Any:
+    """Convert to what JSON has.
+
+    Parameters
+    ----------
+    value
+        Numbers, texts, dataclasses, tables, and mappings and sequences of these.
+
+    Returns
+    -------
+    object
+        Tables as lists of rows, numbers to six digits, None for numbers that are not finite.
+    """
+    if isinstance(value, pd.DataFrame):
+        return plain_values(value.to_dict("records"))
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain_values(asdict(value))
+    if isinstance(value, Mapping):
+        return {key: plain_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_values(item) for item in value]
+    if isinstance(value, StrEnum):
+        return str(value)
+    if isinstance(value, np.integer | np.bool_):
+        return value.item()
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    return value

@@ -1,0 +1,191 @@
+"""The pilot: small runs on a log that fit a budget, planned and trained."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from perflaw.errors import InputError
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.models.sweeps import cost_model, runner
+from perflaw.models.training import trainer
+from perflaw.report import forecast
+from perflaw.report.prior import load_prior
+
+SETTINGS: dict[str, Any] = {
+    "loss": "sampled_softmax",
+    "negatives": 256,
+    "max_seq_len": 50,
+    "batch_size": 64,
+    "learning_rate": 0.003,
+    "epochs": 200,
+    "patience": 5,
+    "validate_every": 2,
+    "dropout": 0.2,
+}
+"""Those of data/grids/survey.yaml, on which the prior stands."""
+
+CORE_RUNS = [(2, 8, 0), (1, 32, 0), (2, 16, 0), (2, 16, 1), (1, 8, 0), (2, 32, 0)]
+"""Layers, dimension and seed of the runs without which nothing is concluded."""
+
+FURTHER_RUNS = [(n, d, seed) for seed in (0, 1, 2) for n in (1, 2, 3) for d in (8, 16, 32)]
+SHARE_RUNS = [(2, d, seed, share) for seed in (0, 1) for share in (0.5, 0.25) for d in (16, 32)]
+
+TARGET_SIZES = [(2, 64, 1), (2, 128, 1), (6, 32, 1), (3, 128, 1), (2, 32, 2), (2, 32, 4)]
+"""Layers, dimension and times the data that the pilot is to forecast."""
+
+EXPECTED_EPOCHS = 48  # of a run, in the mean of the study's own sweeps
+EXPECTED_NOISE = 0.05  # of ln NDCG@10 between seeds
+FEWEST_USERS = 500  # that a pilot on a part of a log has at the least
+BUDGET_SHARE = 0.5  # of the budget, that the core takes at the most where users can be left out
+UNTIMED_SHARE = 1 / 40  # of the budget; a core that takes less does not need the machine's pace
+LARGEST_OVERRUN = 3  # times the budget, for the core: costs are rough before any run is done
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A planned pilot."""
+
+    log: InteractionLog  # of the users that are used
+    share: float  # of the users of the whole log
+    grid: dict[str, Any]  # for `runner.run`, the most informative runs first
+    seconds: float  # of one core, that the core runs are expected to take
+
+
+def plan_pilot(
+    log: InteractionLog, seconds: float, workers: int, out: str | os.PathLike | None = None
+) -> Pilot:
+    """Plan the runs that tell most by second, on as many users as the budget allows.
+
+    Parameters
+    ----------
+    log
+        The whole log.
+    seconds
+        Budget, of all workers together.
+    workers
+        Runs that are trained at a time.
+    out
+        A folder of records. If some are of a share of this log, that share is used again.
+
+    Returns
+    -------
+    Pilot
+        Its core takes half of the budget or less where a smaller share of the users can do that.
+
+    Raises
+    ------
+    InputError
+        If the core does not fit even on the fewest users.
+    """
+    runs: list[dict[str, Any]] = [
+        {"n_layers": n, "d_emb": d, "seed": seed}
+        for n, d, seed in dict.fromkeys(CORE_RUNS + FURTHER_RUNS)
+    ]
+    runs += [
+        {"n_layers": n, "d_emb": d, "seed": seed, "data_seed": seed, "sample_users": share}
+        for n, d, seed, share in SHARE_RUNS
+    ]
+    with tempfile.TemporaryDirectory() as empty_folder:
+        frame = runner.plan_sweep({"settings": SETTINGS, "grid": runs}, log, empty_folder).frame
+    costs = cost_model.CostModel().seconds(frame, np.full(len(frame), float(EXPECTED_EPOCHS)))
+    core_seconds = costs[: len(CORE_RUNS)].sum()
+    if core_seconds > UNTIMED_SHARE * seconds * workers:
+        core_seconds *= _time_machine(log)
+    share = _choose_share(log, core_seconds / workers, seconds, _recorded_hashes(out))
+    order = [*range(len(CORE_RUNS)), *_by_information(frame, costs, len(CORE_RUNS))]
+    return Pilot(
+        log if share == 1 else log.sample_users(share),
+        share,
+        {"settings": SETTINGS, "grid": [runs[place] for place in order]},
+        core_seconds * share,
+    )
+
+
+def _choose_share(
+    log: InteractionLog, core_seconds: float, budget: float, recorded: set[str]
+) -> float:
+    """Choose the share of the users: that of records, or the largest that the budget allows."""
+    halvings = [2.0**-i for i in range(20)]
+    shares = [share for share in halvings if share == 1 or share * log.n_users >= FEWEST_USERS]
+    if recorded:
+        for share in shares:
+            if log.sample_users(share).compact().hash in recorded:
+                return share
+    fitting = (share for share in shares if share * core_seconds <= BUDGET_SHARE * budget)
+    share = next(fitting, shares[-1])
+    needed = share * core_seconds
+    if needed > LARGEST_OVERRUN * budget and not recorded:
+        minutes = math.ceil(min(needed / 0.8, needed + 30) / 60)
+        raise InputError(
+            f"{log.name} needs more time for a pilot, even on {round(share * log.n_users):,} of "
+            f"its users: give --budget {minutes}, in minutes"
+        )
+    return share
+
+
+def _recorded_hashes(folder: str | os.PathLike | None) -> set[str]:
+    """Hashes of the logs that the records of a folder are of."""
+    hashes = set()
+    for path in Path(folder).glob("*.json") if folder else ():
+        try:
+            hashes.add(trainer.read_record(path)["data_hash"])
+        except InputError:  # the sweep says so
+            continue
+    return hashes
+
+
+def _by_information(frame: pd.DataFrame, costs: np.ndarray, n_core: int) -> list[int]:
+    """Order the runs after the core.
+
+    Each next one takes most off the variance of TARGET_SIZES by second of its cost.
+    """
+    prior = load_prior()
+    targets = pd.DataFrame(TARGET_SIZES, columns=["n_layers", "d_emb", "tokens"])
+    runs = frame[["n_layers", "d_emb"]].assign(tokens=frame["sample_users"].fillna(1.0))
+    x, x_targets = (
+        forecast.forecast_design(points, prior["p"][0], 1.0) for points in (runs, targets)
+    )
+    sds = [forecast.LEVEL_SD, *(prior[name][1] for name in forecast.COEFFICIENTS)]
+    covariance = np.diag(np.square(sds))
+    noise = EXPECTED_NOISE**2 + prior["cell"] ** 2
+    order: list[int] = []
+    while len(order) < len(frame):
+        variances = np.einsum("ij,jk,ik->i", x, covariance, x) + noise
+        gains = ((x_targets @ covariance @ x.T) ** 2).sum(axis=0) / variances / costs
+        gains[order] = -1
+        chosen = len(order) if len(order) < n_core else int(gains.argmax())
+        step = covariance @ x[chosen]
+        covariance = covariance - np.outer(step, step) / (x[chosen] @ step + noise)
+        order.append(chosen)
+    return order[n_core:]
+
+
+def _time_machine(log: InteractionLog) -> float:
+    """Say how many times as long as by `cost_model.PACES` a run takes on this machine.
+
+    Four epochs of a part of the log on one thread; the second time counts, as the first is slow.
+    """
+    part = log.sample_users(min(1.0, max(20_000 / log.tokens, 20 / log.n_users)))
+    settings = SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}
+    config = trainer.make_config(**settings)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        records = [trainer.train(config, part, progress=False) for _ in range(2)]
+    except InputError:  # the part is too small to be trained on
+        return 4.0
+    finally:
+        torch.set_num_threads(threads)
+    runs = runner.records_table(records).assign(test_targets=0)
+    measured = runs["seconds training"] + runs["seconds validation"]
+    predicted = cost_model.CostModel().seconds(runs, runs["done_epochs"])
+    return float((measured / predicted).min())

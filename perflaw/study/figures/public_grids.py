@@ -1,0 +1,73 @@
+"""Figures of the page on public grids."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from perflaw.study.figures.figures import BLUE, GREY, NARROW, ORANGE, WIDE
+
+BASELINES = ("constant", "nearest trained cell", "best trained cell")
+
+
+def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw what the last step in d changes on each surface, dropout held (ring) and chosen (dot).
+
+    judged: what `public_grids.judge_regularisation` returns. Bars are its intervals; they are cut
+    at the edge of the panel where they are wider.
+    """
+    backbones = list(judged["backbone"].unique())
+    columns = 1 if narrow else len(backbones)
+    size = (NARROW if narrow else WIDE, 3.1 * len(backbones) if narrow else 3.3)
+    figure, axes = plt.subplots(
+        len(backbones) // columns, columns, figsize=size, sharex=True, squeeze=False
+    )
+    for ax, backbone in zip(axes.flat, backbones):
+        rows = judged[judged["backbone"] == backbone].reset_index(drop=True)
+        places = np.arange(len(rows))[::-1]
+        for name, offset, colour, face in (
+            ("held", 0.16, GREY, "none"),
+            ("chosen", -0.16, BLUE, BLUE),
+        ):
+            ax.hlines(places + offset, rows[f"{name}_low"], rows[f"{name}_high"], color=colour)
+            ax.plot(rows[name], places + offset, "o", ms=5, mec=colour, mfc=face, label=name)
+        ax.axvline(0, color="black", lw=0.8)
+        ax.set_xlim(-75, 30)
+        ax.set_title(backbone)
+        labels = [f"{row.log}, {row.split}" for row in rows.itertuples()]
+        first = narrow or ax is axes.flat[0]
+        ax.set_yticks(places, labels if first else [""] * len(rows), fontsize=8)
+        ax.set_xlabel("change of NDCG@10, %")
+    axes.flat[0].legend(title="dropout", loc="lower left", fontsize=8)
+    return figure
+
+
+def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the mean error of each law and baseline at the largest d, by backbone.
+
+    errors: what `public_grids.mean_errors` returns. Baselines are grey, the Performance Law
+    orange, other laws blue; the line is the nearest trained cell.
+    """
+    rows = errors[errors["hidden"] == "largest d"].sort_values("all", ascending=False)
+    groups = ("SASRec", "BERT4Rec", "GRU4Rec", "all")
+    columns = 2 if narrow else 4
+    size = (NARROW if narrow else WIDE, 5.6 if narrow else 2.9)
+    figure, axes = plt.subplots(len(groups) // columns, columns, figsize=size, squeeze=False)
+    places = np.arange(len(rows))
+    for i, (ax, group) in enumerate(zip(axes.flat, groups)):
+        colours = [_colour(law) for law in rows["law"]]
+        ax.scatter(rows[group], places, c=colours, s=26, zorder=3)
+        nearest = rows.loc[rows["law"] == "nearest trained cell", group].iloc[0]
+        ax.axvline(nearest, color=GREY, lw=1)
+        ax.set_yticks(places, rows["law"] if i % columns == 0 else [""] * len(rows), fontsize=8)
+        ax.set_title("mean of all" if group == "all" else group)
+        ax.set_xlim(0, None)
+        ax.set_xlabel("mean error, %")
+    return figure
+
+
+def _colour(law):
+    if law in BASELINES:
+        return GREY
+    return ORANGE if law.startswith("Performance") else BLUE

@@ -1,0 +1,411 @@
+"""Public grids: 3,200 models trained by others, on five logs, three backbones and two splits.
+
+The values are those of "Time to Split" (Gusak et al., RecSys 2025, arXiv 2507.16289), kept in
+data/external/time_to_split.csv. They were measured without this study in mind, so they test what
+it concludes: does the metric fall with the dimension once dropout is chosen at every size, which
+law predicts the largest dimension, and can failed runs be named before the prediction is read?
+
+Every choice here looks at validation; test is what is reported. A *surface* is the test metric of
+one log, backbone and split over N × d, dropout chosen by validation for each N, d and number of
+heads, averaged over heads. data/README.md has columns and provenance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, kendalltau, ttest_1samp
+from scipy.stats import t as student
+
+from perflaw.errors import InputError
+from perflaw.logs.readers.tables import read_table
+from perflaw.laws import families, fitting
+from perflaw.laws.families import Law
+from perflaw.paths import study_folder
+
+SURFACE = ["log", "backbone", "split"]
+CELL = ["n_layers", "d_emb", "n_heads"]
+METRICS = ("HR@1", "HR@10", "HR@50", "NDCG@10", "NDCG@50", "MRR@10", "COV@10")
+LENGTH = 128  # maximum sequence length of the runs, in items
+COLLAPSED = 1 / 3  # of the median of its grid neighbours: below it a run has collapsed
+HIDDEN = ("largest d", "largest N", "both")
+BASELINES = ("constant", "nearest trained cell", "best trained cell")
+
+
+def load_runs(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load the public runs, one row a run.
+
+    Parameters
+    ----------
+    metric : str
+        One of `METRICS`. All items are candidates.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns log, backbone, split, grid_point, n_layers, d_emb, n_heads, dropout, validation,
+        test (the metric, as a fraction of one) and coverage (COV@10 on test: the share of the
+        catalogue that appears in at least one list of ten).
+
+    Raises
+    ------
+    InputError
+        For another metric, and outside a clone of the study.
+    """
+    if metric not in METRICS:
+        raise InputError(f"the public grids have no {metric!r}; they have {', '.join(METRICS)}")
+    rows = read_table(study_folder() / "data" / "external" / "time_to_split.csv")
+    run = [*SURFACE, "grid_point", *CELL, "dropout"]
+    values = rows.pivot(index=run, columns="part", values=metric)
+    coverage = rows[rows["part"] == "test"].set_index(run)["COV@10"].rename("coverage")
+    return values.join(coverage).reset_index().rename_axis(columns=None)
+
+
+def choose_dropout(runs: pd.DataFrame) -> pd.DataFrame:
+    """Keep, for each N, d and number of heads of a surface, the dropout best on validation."""
+    best = runs.groupby([*SURFACE, *CELL])["validation"].idxmax()
+    return runs.loc[best].reset_index(drop=True)
+
+
+def make_surfaces(chosen: pd.DataFrame, value: str = "test") -> pd.DataFrame:
+    """Average chosen runs over heads: one row a surface, N and d, with the column value."""
+    cells = chosen.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)[value].mean()
+    return cells.rename(columns={value: "value"}).assign(max_seq_len=LENGTH)
+
+
+# ---------------------------------------------------------------- dropout held or chosen
+
+
+def step_changes(runs: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
+    """Compare each configuration with the one a step larger, dropout held and chosen.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_runs` returns.
+    axis : str
+        The size that grows: d_emb or n_layers.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a pair: surface, the other sizes, `axis` (the smaller), larger, and the change of
+        the test metric as 100 × the logarithm of the ratio: `held` at the lowest dropout of the
+        grid, `chosen` by validation at both sizes. Pairs without both are left out (a GRU of one
+        layer has a single dropout).
+    """
+    many = runs.groupby([*SURFACE, *CELL])["dropout"].transform("nunique") > 1
+    lowest = runs[many & (runs["dropout"] == runs["dropout"].min())]
+    treatments = {"held": lowest, "chosen": choose_dropout(runs[many])}
+    changes = [
+        _changes_along(treated, axis).set_index([*SURFACE, *CELL, "larger"])["change"].rename(name)
+        for name, treated in treatments.items()
+    ]
+    return pd.concat(changes, axis=1).dropna().reset_index()
+
+
+def _changes_along(runs, axis):
+    """Pairs of neighbours along an axis, with the change between them in per cent."""
+    others = [*SURFACE, *(name for name in CELL if name != axis)]
+    ordered = runs.sort_values([*others, axis])
+    following = ordered.groupby(others)[[axis, "test"]].shift(-1)
+    change = 100 * np.log(following["test"] / ordered["test"])
+    return ordered.assign(larger=following[axis], change=change).dropna(subset=["change"])
+
+
+def judge_regularisation(
+    changes: pd.DataFrame, axis: str = "d_emb", level: float = 0.9
+) -> pd.DataFrame:
+    """Ask of the last step of each surface whether it falls, dropout held and chosen.
+
+    Parameters
+    ----------
+    changes : pandas.DataFrame
+        What `step_changes` returns.
+    axis : str
+        The size that grows.
+    level : float
+        Of Student's intervals, over the configurations of a surface. They share test users and,
+        as far as is published, one seed, so the intervals leave both out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a surface: pairs; held, chosen and gain (chosen − held), each with low and high, in
+        per cent; held_p and held_q, the two-sided p of no change with dropout held and its
+        Benjamini-Hochberg adjustment over the surfaces; and verdict: "no fall" (held does not
+        fall at the level), "regularisation" (held falls, chosen does not) or "falls anyway".
+    """
+    largest = changes.groupby(SURFACE)["larger"].transform("max")
+    rows = []
+    for key, pairs in changes[changes["larger"] == largest].groupby(SURFACE):
+        if len(pairs) < 2:
+            continue
+        row = dict(zip(SURFACE, key)) | {"pairs": len(pairs)}
+        gains = pairs["chosen"] - pairs["held"]
+        for name, values in (("held", pairs["held"]), ("chosen", pairs["chosen"]), ("gain", gains)):
+            row |= _mean_interval(name, values, level)
+        row["held_p"] = float(ttest_1samp(pairs["held"], 0).pvalue)
+        rows.append(row | {"verdict": _verdict(row)})
+    judged = pd.DataFrame(rows)
+    return judged.assign(held_q=false_discovery_control(judged["held_p"]))
+
+
+def _mean_interval(name, values, level):
+    half = student.ppf((1 + level) / 2, len(values) - 1) * values.sem()
+    mean = float(values.mean())
+    return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+
+
+def _verdict(row):
+    if row["held_high"] >= 0:
+        return "no fall"
+    return "falls anyway" if row["chosen_high"] < 0 else "regularisation"
+
+
+# ---------------------------------------------------------------- hidden cells
+
+
+def candidate_laws(bound: float = 1.0) -> dict[str, Law]:
+    """Make the laws that are compared, every exponent within ±bound."""
+    shaped = {
+        "sum of power laws": families.sum_of_powers(),
+        "Performance Law, k = 2": families.performance(),
+        "power law in parameters": families.parameter_power(),
+        "power law in compute": families.compute_power(),
+    }
+    bounded = {name: families.with_bounds(law, -bound, bound) for name, law in shaped.items()}
+    linear = {"log-linear": families.log_linear(), "log-quadratic": families.log_quadratic()}
+    return linear | bounded
+
+
+def hide(cells: pd.DataFrame, what: str) -> pd.Series:
+    """Mark the cells that are hidden: those of the largest d, of the largest N, or of either."""
+    wide = cells["d_emb"] == cells["d_emb"].max()
+    deep = cells["n_layers"] == cells["n_layers"].max()
+    return {"largest d": wide, "largest N": deep, "both": wide | deep}[what]
+
+
+def predict_hidden(
+    surfaces: pd.DataFrame, laws: Mapping[str, Law], what: Sequence[str] = HIDDEN
+) -> pd.DataFrame:
+    """Predict hidden cells of each surface by each law and baseline, from the visible ones alone.
+
+    Parameters
+    ----------
+    surfaces : pandas.DataFrame
+        What `make_surfaces` returns.
+    laws : mapping
+        Laws by name, fitted to the metric by least squares. Where the visible cells do not
+        determine a law at the hidden ones, it gives no prediction (nan).
+    what : sequence of str
+        Of `HIDDEN`. Under "both" the cell that is largest in d and in N is scored.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a hidden cell and law: the surface, hidden, n_layers, d_emb, law, value,
+        predicted and ape (absolute percentage error).
+    """
+    parts = []
+    for key, cells in surfaces.groupby(SURFACE):
+        for kind in what:
+            hidden = hide(cells, kind)
+            scored = hidden & hide(cells, "largest d") & hide(cells, "largest N")
+            asked = cells[scored if kind == "both" else hidden]
+            predictions = _predictions(cells[~hidden], asked, cells, laws)
+            for name, predicted in predictions.items():
+                labels = dict(zip(SURFACE, key)) | {"hidden": kind, "law": name}
+                rows = asked[["n_layers", "d_emb", "value"]].assign(**labels, predicted=predicted)
+                parts.append(rows)
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(ape=100 * (table["predicted"] / table["value"] - 1).abs())
+
+
+def _predictions(visible, asked, cells, laws):
+    values = visible["value"].to_numpy()
+    predictions = {
+        "constant": np.full(len(asked), values.mean()),
+        "nearest trained cell": _nearest(visible, asked),
+        "best trained cell": np.full(len(asked), values.max()),
+    }
+    for name, law in laws.items():
+        determined = fitting.identifiable_rank(law, visible) == fitting.identifiable_rank(
+            law, cells
+        )
+        if determined and len(visible) > len(law.parameters):
+            predictions[name] = fitting.fit(law, visible, values).predict(asked)
+        else:
+            predictions[name] = np.full(len(asked), np.nan)
+    return predictions
+
+
+def _nearest(visible, asked):
+    """Return the value of the visible cell nearest in the logarithms of N and d; the larger d on ties."""
+    logs = [
+        np.log(rows[["n_layers", "d_emb"]].to_numpy(float))
+        for rows in (asked, visible.sort_values("d_emb", ascending=False))
+    ]
+    distance = ((logs[0][:, None] - logs[1][None]) ** 2).sum(axis=2)
+    ordered = visible.sort_values("d_emb", ascending=False)["value"].to_numpy()
+    return ordered[distance.argmin(axis=1)]
+
+
+def mean_errors(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Average errors over cells, then surfaces: one row each for hidden and law.
+
+    Columns: SASRec, BERT4Rec and GRU4Rec (means over the ten surfaces of a backbone), all,
+    surfaces (how many have a prediction), and edge, low and high: by how much the law's error is
+    below that of the nearest trained cell, over logs, with Student's 90 % interval (logs are the
+    clusters). A law that lacks a prediction on some surfaces is compared on the others.
+    """
+    by_surface = predictions.groupby(["hidden", "law", *SURFACE])["ape"].mean().reset_index()
+    rows = []
+    for (kind, law), errors in by_surface.groupby(["hidden", "law"], sort=False):
+        nearest = by_surface[
+            (by_surface["hidden"] == kind) & (by_surface["law"] == "nearest trained cell")
+        ]
+        paired = errors.merge(nearest, on=SURFACE, suffixes=("", "_nearest")).dropna()
+        edges = (paired["ape_nearest"] - paired["ape"]).groupby(paired["log"]).mean()
+        interval = _mean_interval("edge", edges, 0.9) if len(edges) > 1 else {}
+        means = errors.groupby("backbone")["ape"].mean()
+        row = {"hidden": kind, "law": law, **means, "all": errors["ape"].mean()}
+        rows.append(row | {"surfaces": int(errors["ape"].notna().sum())} | interval)
+    return pd.DataFrame(rows).rename(columns={"edge_low": "low", "edge_high": "high"})
+
+
+def choose_law_by_other_logs(
+    predictions: pd.DataFrame, backbones: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Choose, for each log, the rule with the least error on the other logs, and score it there.
+
+    Only rules that predict every surface take part; how many were tried is in the column tried.
+    One row for each hidden part and log: chosen, ape (mean over the log's surfaces), nearest.
+    """
+    kept = predictions[predictions["backbone"].isin(backbones or predictions["backbone"].unique())]
+    by_surface = kept.groupby(["hidden", "law", *SURFACE])["ape"].mean()
+    rows = []
+    for kind, errors in by_surface.groupby(level="hidden"):
+        wide = errors.droplevel("hidden").unstack("law")
+        complete = wide.loc[:, wide.notna().all()]
+        logs = complete.index.get_level_values("log")
+        for log in logs.unique():
+            chosen = complete[logs != log].mean().idxmin()
+            scores = complete[logs == log].mean()
+            rows.append((kind, log, chosen, scores[chosen], scores["nearest trained cell"]))
+    table = pd.DataFrame(rows, columns=["hidden", "log", "chosen", "ape", "nearest"])
+    return table.assign(tried=complete.shape[1])
+
+
+# ---------------------------------------------------------------- collapsed runs
+
+
+def mark_collapsed(runs: pd.DataFrame) -> pd.Series:
+    """Mark runs whose test metric is below a third of the median of their grid neighbours.
+
+    Neighbours differ by one step along one of N, d, heads and dropout. The definition was fixed
+    before any fit.
+    """
+    axes = [*CELL, "dropout"]
+    marks = pd.Series(False, runs.index)
+    for _, surface in runs.groupby(SURFACE):
+        places = np.column_stack([surface[name].rank(method="dense") for name in axes])
+        apart = np.abs(places[:, None] - places[None]).sum(axis=2)
+        values = surface["test"].to_numpy()
+        medians = [np.median(values[row == 1]) for row in apart]
+        marks[surface.index] = values < COLLAPSED * np.array(medians)
+    return marks
+
+
+def find_collapsed(
+    runs: pd.DataFrame, law: Law | None = None, factor: float = COLLAPSED
+) -> pd.DataFrame:
+    """Look for collapsed runs with the consensus fit, from the visible runs of each surface alone.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_runs` returns. The runs of the largest d are hidden.
+    law : Law, optional
+        Fitted to the logarithm of the test metric of all visible runs of a surface, whatever
+        their heads and dropout; by default the log-quadratic law.
+
+    factor : float
+        A run is named if the consensus leaves it out and it is below this share of the fit's
+        value; 1 names every outlier below the fit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a surface: visible, collapsed (by `mark_collapsed`, among the visible), found,
+        missed and falsely (named although they did not collapse).
+    """
+    law = law or families.log_quadratic()
+    marks, rows = mark_collapsed(runs), []
+    for key, surface in runs.groupby(SURFACE):
+        visible = surface[~hide(surface, "largest d")]
+        fitted = fitting.fit(
+            law, visible.assign(seed=visible["grid_point"]), np.log(visible["test"]), "consensus"
+        )
+        low = (fitted.weights == 0) & (fitted.residuals < np.log(factor))
+        collapsed = marks[visible.index].to_numpy()
+        rows.append(
+            dict(zip(SURFACE, key))
+            | {"visible": len(visible), "collapsed": int(collapsed.sum())}
+            | {"found": int((collapsed & low).sum()), "missed": int((collapsed & ~low).sum())}
+            | {"falsely": int((low & ~collapsed).sum())}
+        )
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- coverage, and two splits
+
+
+def coverage_along_sizes(chosen: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
+    """Relate what a size does to accuracy and to catalogue coverage, one row a surface.
+
+    Slopes are least squares of 100 × ln(value) on log2(size), other sizes held: per cent for each
+    doubling. Columns: surface, accuracy, coverage.
+    """
+    others = [name for name in CELL if name != axis]
+    rows = []
+    for key, surface in chosen.groupby(SURFACE):
+        x = np.log2(surface[axis]) - np.log2(surface[axis]).groupby(
+            [surface[name] for name in others]
+        ).transform("mean")
+        slopes = {
+            name: float((x * 100 * np.log(surface[column])).sum() / (x**2).sum())
+            for name, column in (("accuracy", "test"), ("coverage", "coverage"))
+        }
+        rows.append(dict(zip(SURFACE, key)) | slopes)
+    return pd.DataFrame(rows)
+
+
+def choose_under_other_split(runs: pd.DataFrame) -> pd.DataFrame:
+    """Ask whether leave-one-out validation chooses what global-time test rewards.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log and backbone: tau (Kendall's, between validation under leave-one-out and
+        test under global time, over configurations), own_tau (validation under global time
+        instead), and regret and own_regret: how far the chosen configuration's global-time test
+        metric is below the best there, in per cent.
+    """
+    run = ["log", "backbone", "grid_point"]
+    sides = {name: rows.set_index(run) for name, rows in runs.groupby("split")}
+    joined = sides["leave one out"][["validation"]].join(
+        sides["global time"][["validation", "test"]], rsuffix="_own"
+    )
+    rows = []
+    for key, pairs in joined.groupby(level=["log", "backbone"]):
+        best = pairs["test"].max()
+        row = dict(zip(["log", "backbone"], key))
+        for prefix, column in (("", "validation"), ("own_", "validation_own")):
+            row[f"{prefix}tau"] = float(kendalltau(pairs[column], pairs["test"]).statistic)
+            reached = pairs["test"].loc[pairs[column].idxmax()]
+            row[f"{prefix}regret"] = float(100 * (1 - reached / best))
+        rows.append(row)
+    return pd.DataFrame(rows)

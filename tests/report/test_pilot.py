@@ -1,0 +1,92 @@
+"""The plan of a pilot: its runs, their order, and the share of the users."""
+
+import pytest
+
+from perflaw.errors import InputError
+from perflaw.logs.interaction_log import from_histories
+from perflaw.models.sweeps import runner
+from perflaw.models.training import trainer
+from perflaw.report import pilot
+
+
+@pytest.fixture
+def timed(monkeypatch):
+    """A machine of the usual pace."""
+    monkeypatch.setattr(pilot, "_time_machine", lambda log: 1.0)
+
+
+def test_the_settings_are_those_on_which_the_prior_stands():
+    assert runner.read_grid("survey")["settings"] == pilot.SETTINGS
+
+
+def test_a_plan_has_its_core_first(log, timed):
+    points = runner.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
+    core = [(p.config.n_layers, p.config.d_emb, p.config.seed) for p in points]
+    assert core[: len(pilot.CORE_RUNS)] == pilot.CORE_RUNS
+
+
+def test_a_plan_has_each_run_once(log, timed):
+    plan = pilot.plan_pilot(log, 600, 2)
+    points = runner.expand_grid(plan.grid)
+    sizes = set(pilot.CORE_RUNS + pilot.FURTHER_RUNS)
+    assert len(points) == len(plan.grid["grid"])
+    assert len(points) == len(sizes) + len(pilot.SHARE_RUNS)
+
+
+def test_a_plan_soon_varies_every_axis(log, timed):
+    points = runner.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
+    later = points[len(pilot.CORE_RUNS) :]
+    assert any(p.data.steps for p in later[:6])
+    assert any(p.config.n_layers == 3 for p in later[:12])
+    assert sum(p.config.n_layers == 3 and p.config.d_emb == 32 for p in later[:3]) < 3
+
+
+def test_a_budget_that_is_large_enough_takes_the_whole_log(log, timed):
+    plan = pilot.plan_pilot(log, 600, 2)
+    assert plan.share == 1
+    assert plan.log is log
+
+
+@pytest.fixture
+def small_budget(log, monkeypatch, timed):
+    """Seconds for a quarter of the log."""
+    monkeypatch.setattr(pilot, "FEWEST_USERS", 20)
+    return 0.3 * pilot.plan_pilot(log, 1e6, 2).seconds
+
+
+def test_a_small_budget_takes_a_part_of_the_users(log, small_budget):
+    plan = pilot.plan_pilot(log, small_budget, 2)
+    assert plan.share == 0.25
+    assert plan.log.n_users == 50
+
+
+def test_records_of_a_part_keep_to_it(log, small_budget, tmp_path):
+    settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
+    part = pilot.plan_pilot(log, small_budget, 2).log
+    trainer.train(trainer.make_config(**settings), part, tmp_path, progress=False)
+    (tmp_path / "broken.json").write_text("{")
+    assert pilot.plan_pilot(log, 1e6, 2, tmp_path).share == 0.25
+
+
+def test_a_cheap_pilot_does_not_time_the_machine(log, monkeypatch):
+    monkeypatch.setattr(pilot, "_time_machine", None)
+    assert pilot.plan_pilot(log, 1e6, 2).share == 1
+
+
+@pytest.mark.parametrize("seconds", [1, -5])
+def test_too_small_a_budget_is_refused_with_one_that_would_do(log, monkeypatch, seconds):
+    monkeypatch.setattr(pilot, "_time_machine", lambda log: 1e4)
+    message = (
+        r"synthetic needs more time for a pilot, even on 200 of its users: "
+        r"give --budget \d+, in minutes"
+    )
+    with pytest.raises(InputError, match=message):
+        pilot.plan_pilot(log, seconds, 2)
+
+
+def test_a_machine_is_timed(log):
+    assert 0.1 < pilot._time_machine(log) < 1e4
+
+
+def test_a_log_too_short_to_train_on_is_taken_to_be_slow():
+    assert pilot._time_machine(from_histories([[1, 2, 3]] * 20)) == 4.0

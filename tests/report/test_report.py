@@ -1,0 +1,254 @@
+"""A report as a whole, from a file to its folder; and what is refused."""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import click
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from log_files import BAD, GOOD
+
+from perflaw.cli.main import main
+from perflaw.cli.options import as_options
+from perflaw.errors import InputError
+from perflaw.models.sweeps import runner
+from perflaw.report import render, report
+
+FILES = ["report.html", "report.ipynb", "report.json", "runs"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(quick_pilot, shop):
+    """Folder of a report, and what the command printed."""
+    out = shop.parent / "out"
+    result = run("report", shop, "--out", out, "--budget", 4, "--workers", 2)
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+def test_a_report_has_a_page_its_values_and_a_notebook(made):
+    assert sorted(path.name for path in made[0].iterdir()) == FILES
+
+
+def test_the_command_prints_the_findings_and_the_page(made):
+    out, printed = made
+    values = json.loads((out / "report.json").read_text())
+    assert printed.splitlines() == [*values["judged"]["says"], str(out / "report.html")]
+
+
+def test_the_values_have_log_pilot_floor_and_entropy(made):
+    values = json.loads((made[0] / "report.json").read_text())
+    assert len(values["pilot"]["runs"]) == 8 == len(list((made[0] / "runs").glob("*.json")))
+    assert values["log"]["tokens"] > 0
+    assert set(values["floor"]) == {"HR@10", "NDCG@10"}
+    assert "conditional" in values["entropy"]
+
+
+def test_the_notebook_is_executed_and_holds_no_path(made):
+    text = (made[0] / "report.ipynb").read_text()
+    code = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    assert all(cell["execution_count"] for cell in code)
+    assert str(made[0]) not in text
+    assert any("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"])
+
+
+def test_a_second_call_goes_on_and_trains_nothing_again(made, shop, tmp_path, monkeypatch):
+    out = Path(shutil.copytree(made[0], tmp_path / "out"))
+    before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
+    (out / "report.html").write_text("old")
+    monkeypatch.setattr(runner, "train_job", None)  # nobody trains
+    assert run("report", shop, "--out", out, "--budget", 4).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")} == before
+    page = (made[0] / "report.html").read_text()
+    assert (out / "report.html").read_text() == page.replace(
+        "on 2 cores", f"on {os.cpu_count()} cores"
+    )
+
+
+class StoredReport:
+    """A report whose values are given."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def to_dict(self):
+        return self.values
+
+
+def write_again(made, tmp_path, change=lambda values: values):
+    """Write a report over a copy of one; what remains has to be what was there."""
+    out = Path(shutil.copytree(made[0], tmp_path / "out"))
+    values = json.loads((out / "report.json").read_text())
+    before = contents(out)
+    with pytest.raises((InputError, ZeroDivisionError)) as caught:
+        render.write_report(StoredReport(change(values)), out)
+    assert "\n" not in str(caught.value)
+    assert contents(out) == before
+    assert not list(out.glob(".report-*"))
+
+
+def test_a_notebook_that_fails_leaves_the_old_report(made, tmp_path):
+    def other_conclusions(values):
+        judged = values["judged"] | {"says": ["another"]}
+        return values | {"judged": judged}
+
+    write_again(made, tmp_path, other_conclusions)
+
+
+def test_a_page_that_fails_leaves_the_old_report(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(render, "execute_notebook", lambda values, scratch: None)
+    monkeypatch.setattr(render, "render_page", lambda values: 1 / 0)
+    write_again(made, tmp_path)
+
+
+def test_a_full_disk_leaves_the_old_report(made, tmp_path, monkeypatch):
+    def write_nothing(values, scratch):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(render, "execute_notebook", write_nothing)
+    write_again(made, tmp_path)
+
+
+def test_interrupted_it_says_how_to_go_on(shop, tmp_path, monkeypatch):
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report, "run_report", interrupt)
+    result = run("report", shop, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "The same command goes on from there" in result.output
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("runs", "reason"),
+    [
+        (pd.DataFrame({"status": ["failed: x"]}), "came to an end; the first: failed: x"),
+        (pd.DataFrame(), "give it more time with --budget"),
+    ],
+)
+def test_when_no_run_ends_there_is_no_report(
+    quick_pilot, shop, tmp_path, monkeypatch, runs, reason
+):
+    monkeypatch.setattr(runner, "run", lambda *_, **__: runs)
+    assert reason in refused(shop, tmp_path / "out", "--budget", 4)
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+def refused(path, out, *options):
+    """Give the one line with which a log is refused."""
+    result = run("report", path, "--out", out, *options)
+    lines = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert result.exit_code != 0
+    assert len(lines) == 1, result.output
+    assert "Traceback" not in result.output
+    assert isinstance(result.exception, SystemExit)
+    assert not Path(out).exists()
+    return lines[0]
+
+
+def given_options(options):
+    """Give the options of a log as words of a command line."""
+    words = []
+    for name, value in options.items():
+        if name == "header":
+            words.append("--header" if value else "--no-header")
+        else:
+            words += [f"--{name.replace('_', '-')}", value]
+    return words
+
+
+def write_case(content):
+    content = content() if callable(content) else content
+    Path("log").write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (_, options, _) in BAD.items() if not {"unit", "layout"} & set(options)]
+)
+def test_a_malformed_log_is_refused_in_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content, options, reason = BAD[name]
+    write_case(content)
+    with click.Context(main):
+        reason = as_options(reason)
+    assert reason in refused("log", "out", *given_options(options))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_log_that_is_read_but_too_small_is_refused_in_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content, options, _ = GOOD[name]
+    write_case(content)
+    reason = refused("log", "out", *given_options(options))
+    assert re.search("cannot be split|cannot be trained on|21 are the least", reason)
+
+
+def long_log(users, items):
+    rows = (f"u{u},i{(u * t) % items}" for u in range(users) for t in range(9))
+    return "\n".join(["user,item", *rows]) + "\n"
+
+
+def short_histories(users):
+    rows = (f"u{i},i{i}\nu{i},j{i}\n" for i in range(users))
+    return "user,item\n" + "".join(rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (short_histories(30), "no user has three interactions"),
+        (long_log(90, 20), "few has 20 items"),
+    ],
+)
+def test_a_log_that_is_too_small_is_refused_in_one_line(content, reason, tmp_path):
+    path = tmp_path / "few.csv"
+    path.write_text(content)
+    assert re.search(reason, refused(path, tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--budget", "0"], "0"),
+        (["--budget", "inf"], "no time"),
+        (["--budget", "x"], "not a valid float"),
+        (["--workers", "0"], "0"),
+        (["--user", "who"], "no column 'who'"),
+    ],
+)
+def test_options_that_cannot_be(shop, tmp_path, options, reason):
+    assert reason in refused(shop, tmp_path / "out", *options)
+
+
+def test_a_folder_that_cannot_be(shop, tmp_path):
+    (tmp_path / "file").write_text("")
+    result = run("report", shop, "--out", tmp_path / "file" / "out", "--budget", 4)
+    assert result.exit_code == 1
+    assert "records cannot be kept in" in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.json").write_text('{"log": {"name": "other", "hash": "0"}}')
+    result = run("report", shop, "--out", out)
+    assert result.exit_code == 1
+    assert "has a report on other data" in result.output
+    assert "--out" in result.output
+    assert [path.name for path in out.iterdir()] == ["report.json"]
