@@ -67,7 +67,8 @@ def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         odd = next((value for value in column if _is_no_number(value)), column.iloc[0])
         raise InputError(
-            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; mend it, or "
+            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; mend it, "
+            "or "
             "name another column with --metric"
         )
     refuse_mixed_scales(label, table, metric)
@@ -105,7 +106,8 @@ def refuse_mixed_scales(label: str, table: pd.DataFrame, metric: str) -> None:
     if len(fractions) and len(per_cents) and per_cents.min() >= GAP * fractions.max():
         rows = np.flatnonzero(np.abs(table[metric].to_numpy(float)) > 1)
         raise InputError(
-            f"{label}: {metric} is {per_cents.min():g} in row {rows[0] + 1} and {fractions.max():g} "
+            f"{label}: {metric} is {per_cents.min():g} in row {rows[0] + 1} and "
+            f"{fractions.max():g} "
             "elsewhere: per cents beside fractions; write all as fractions of one"
         )
     if not len(per_cents) or not is_rate_name(metric):
@@ -145,8 +147,10 @@ def describe_doubts(fitted: Fit) -> list[str]:
     for name in fitted.at_bound:
         low, high = fitted.law.exponents[name]
         doubts.append(
-            f"{name} = {fitted.parameters[name]:g} is at the bound of its search ({low:g} to {high:g}): "
-            "the values would have it further out, and predictions beyond them are not to be trusted"
+            f"{name} = {fitted.parameters[name]:g} is at the bound of its search ({low:g} to "
+            f"{high:g}): "
+            "the values would have it further out, and predictions beyond them are not to be "
+            "trusted"
         )
     return doubts
 
@@ -165,6 +169,7 @@ def compare_with_constant(fitted: Fit) -> str | None:
     if fitted.aicc < constant:
         return None
     return (
-        f"no better than a constant: AICc {fitted.aicc:.1f}, and {constant:.1f} for the mean of the "
+        f"no better than a constant: AICc {fitted.aicc:.1f}, and {constant:.1f} for the mean of "
+        "the "
         "values alone"
     )

@@ -529,6 +529,54 @@ def test_numbers_above_words_when_told(header, way):
     assert log.n_users == (3 if header else 4)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,0\n",
+        "1\t1500000001\tx\n1\t1500000002\ty\n",
+        "1,a,01/02/2020\n1,b,03/02/2020\n",
+        "1,2,3,4,5\n6,7,8,9,10\n",
+    ],
+)
+def test_columns_without_a_header_that_are_not_as_usual_are_asked_about(content, way):
+    assert "name them by number, as in user=1" in refused(written(content))
+
+
+# ---------------------------------------------------------------- what else would go unseen
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        ("user,item\n'u1',a\n'u2',b\n", "2 ids have quotes around them"),
+        ("user,item\n\u00a0u1,a\nu1,b\n", "1 ids begin or end with a character that is not seen"),
+        ("user,item\nu1,1.23E+15\nu1,1.24E+15\n", "a spreadsheet may have rounded them"),
+        ("user,item,date\nu1,a,2020-01-02\nu1,b,2020-01-01\n", "times: whole days"),
+        ("user,item\n" + "-1,a\n" * 15 + "u,b\n" * 10, "-1 has 15 of 25 rows"),
+        ("user,item\nu1,a \nu1,a\nu2,b\n", "spaces around ids are not part of them"),
+    ],
+)
+def test_what_would_go_unseen_is_noted(content, told, tmp_path):
+    assert any(told in note for note in read_log(written(content)).notes)
+
+
+def test_times_that_a_spreadsheet_has_rounded_are_refused(way):
+    assert "line 2: the time 1.5E+09 has lost digits" in refused(
+        written(table(time=lambda t: "1.5E+09"))
+    )
+
+
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        ("1 -1 2 -1 -2\n3 -1 4 -1 5 -1 -2\n", "SPMF"),
+        ("1 3:1 5:1\n2 4:1 7:1 8:1\n", "LIBSVM"),
+    ],
+)
+def test_sequences_of_other_programs_are_named(content, told, way):
+    assert told in refused(written(content))
+
+
 # ---------------------------------------------------------------- 9: precision
 
 

@@ -22,6 +22,7 @@ import pandas as pd
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import clocks
 from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
+from perflaw.logs.readers.number_times import to_seconds
 from perflaw.logs.readers.options import (
     MISSING,
     ORDER,
@@ -31,8 +32,8 @@ from perflaw.logs.readers.options import (
     ReadOptions,
     clip,
     is_missing,
+    note_odd_ids,
 )
-from perflaw.logs.readers.times import to_seconds
 
 MEMORY = "1GB"  # of the engine's own; beyond it, it writes to temporary files
 WHOLE = tuple(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG"))
@@ -333,9 +334,11 @@ def _identify_text(connection, role, text, places, rows, findings, refuse) -> Id
         f"select unnest(enum_range(null::{role}s))::varchar as name"
     ).fetchnumpy()["name"]
     names = np.asarray(names.data if isinstance(names, np.ma.MaskedArray) else names)
+    note_odd_ids(role, names, findings)
     if tokens := [token for token in names if is_missing(token)]:
         counts = connection.execute(
-            f"select {text}, count(*) from raw where list_contains($1, {text}) group by 1 order by 2 desc",
+            f"select {text}, count(*) from raw where list_contains($1, {text}) group by 1 order by "
+            "2 desc",
             [tokens],
         ).fetchall()
         note_missing(role, counts[0][0], sum(count for _, count in counts), rows, findings)
