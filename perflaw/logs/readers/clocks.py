@@ -100,15 +100,12 @@ def _any_row(connection, condition: str) -> bool:
 
 def _zones_of_plain_dates(connection) -> bool | None:
     """Have all dates a zone, or none of them? None if that differs, or they are written otherwise."""
-    if _any_row(connection, f"not regexp_full_match(time, '{DATE}')"):
-        return None
     zone = (
         "(contains(substr(time, 11), '+') or contains(substr(time, 11), '-') or suffix(time, 'Z'))"
     )
-    first = connection.execute(f"select {zone} from raw where time is not null limit 1").fetchone()[
-        0
-    ]
-    if _any_row(connection, f"{zone} <> {first} or try_cast(time as timestamptz) is null"):
+    first = connection.execute(f"select {zone} from raw limit 1").fetchone()[0]
+    odd = f"try_cast(time as timestamptz) is null or {zone} <> {first}"
+    if _any_row(connection, f"not regexp_full_match(time, '{DATE}') or {odd}"):
         return None
     return bool(first)
 
@@ -126,10 +123,10 @@ def _of_plain_dates(connection, zoned, places, options, findings) -> EngineClock
 
 def _check_dates(connection, moment, zoned, places, options, findings) -> None:
     """The checks of `clock_of_dates` at the ends of the range."""
-    low, high, days = connection.execute(
-        f"select min(epoch({moment})), max(epoch({moment})), bool_and(epoch({moment}) % 86400 = 0) "
-        "from raw"
+    low, high = connection.execute(
+        f"select min(epoch({moment})), max(epoch({moment})) from raw"
     ).fetchone()
+    days = not _any_row(connection, f"epoch({moment}) % 86400 <> 0")
     ends = np.array([int(np.floor(low)), int(np.ceil(high))], np.int64)
     if not days:
         ends[0] += not ends[0] % DAY  # the ends may be midnights, others are not

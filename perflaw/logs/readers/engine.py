@@ -187,12 +187,7 @@ def finish(
     if options.drop_incomplete:
         rows = _drop_incomplete(connection, rows, timed, label, findings)
     else:
-        for role, count in zip(("user", "item", "time"), filled):
-            if count < rows and (role != "time" or timed):
-                place = connection.execute(
-                    f'select min(place) from raw where "{role}" is null'
-                ).fetchone()[0]
-                raise incomplete(places.show(place), role)
+        _refuse_incomplete(connection, rows, filled, timed, places)
     users = _identify(connection, "user", places, rows, findings)
     if check_users is not None and users.names is not None:
         check_users(users.names)
@@ -219,6 +214,16 @@ def finish(
         tuple(findings.guesses),
         tuple(findings.notes),
     )
+
+
+def _refuse_incomplete(connection, rows, filled, timed, places) -> None:
+    """Raise InputError for the first row without a user, an item or a time."""
+    for role, count in zip(ROLES, filled, strict=True):
+        if count < rows and (role != "time" or timed):
+            place = connection.execute(
+                f'select min(place) from raw where "{role}" is null'
+            ).fetchone()[0]
+            raise incomplete(places.show(place), role)
 
 
 def _drop_incomplete(connection, rows, timed, label, findings) -> int:
