@@ -142,10 +142,10 @@ def _echo_json(
 
 def _echo_effective_data(log: InteractionLog, values: dict[str, float]) -> None:
     """Print how many transitions are seen once, and the effective data D'."""
-    from perflaw.logs.entropy import approximate
+    from perflaw.logs.entropy import conditional
 
     if "conditional" in values:
-        once = approximate.share_seen_once(log, 1)
+        once = conditional.share_seen_once(log, 1)
         warning = ": too many for the correction, take it as a lower bound" if once > 0.5 else ""
         click.echo(f"\n{once:.0%} of transitions are seen once{warning}")
     for name, source in (("conditional", "this study"), ("apen absolute", "the paper")):

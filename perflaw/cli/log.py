@@ -20,7 +20,8 @@ from perflaw.cli.options import (
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
-    from perflaw.logs.interaction_log import InteractionLog, Split
+    from perflaw.logs.interaction_log import InteractionLog
+    from perflaw.logs.splits import Split
 
 
 @click.command()
@@ -45,7 +46,7 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
       guesses       a sentence for each guess that was made
       notes         a sentence for what was left out or looks odd
     """  # noqa: D301 (click reads the escape)
-    from perflaw.logs import interaction_log
+    from perflaw.logs import splits
 
     interactions = load_log(log, options)
     if as_json:
@@ -58,8 +59,8 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
             }
         )
         return
-    leave_one_out, no_leave_one_out = _if_possible(interaction_log.leave_one_out, interactions)
-    global_time, no_global_time = _if_possible(interaction_log.global_time, interactions)
+    leave_one_out, no_leave_one_out = _if_possible(splits.leave_one_out, interactions)
+    global_time, no_global_time = _if_possible(splits.global_time, interactions)
     _echo_summary(interactions, leave_one_out, quiet)
     click.echo("\nwhat would be done")
     if leave_one_out:
@@ -155,7 +156,7 @@ def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
 
 def _echo_ranking(split: Split) -> None:
     """Print how items would be ranked, and the metrics of the most popular ones."""
-    from perflaw.models import ranking
+    from perflaw.models import ranking, ranking_metrics
 
     popularity = ranking.item_popularity(split)
     ranks = ranking.rank_by_item_scores(popularity, split, split.test)
@@ -163,7 +164,9 @@ def _echo_ranking(split: Split) -> None:
     if ranking.removes_seen(split):
         removed = "without those of the user's training part, as nothing repeats"
     _echo_row("ranking", f"of all {split.log.n_items:,} items, {removed}")
-    metrics = f"HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}"
+    metrics = (
+        f"HR@10 {ranking_metrics.hit_rate(ranks):.4f}, NDCG@10 {ranking_metrics.ndcg(ranks):.4f}"
+    )
     _echo_row("floor", f"most popular: {metrics}")
 
 

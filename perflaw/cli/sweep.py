@@ -108,7 +108,7 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     """
     import torch
 
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors
 
     if "://" in where:
         distributed = require("distributed", extra="cluster")
@@ -127,7 +127,7 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
         )
     if device != "cpu" and not workers:
         workers = 1
-    return runner.process_pool(workers, threads)
+    return executors.process_pool(workers, threads)
 
 
 def _echo_results(table: pd.DataFrame, out: Path) -> None:
@@ -178,9 +178,9 @@ def _echo_plan(plan: SweepPlan, workers: int, log: InteractionLog, out: Path) ->
 
 def _split_settings(frame: pd.DataFrame) -> tuple[list[str], str]:
     """Return the settings in which runs differ, and, as text, those that all share."""
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import grids
 
-    settings = [name for name in frame if name in runner.RUN_DEFAULTS or name == "tokens"]
+    settings = [name for name in frame if name in grids.RUN_DEFAULTS or name == "tokens"]
     varying = [name for name in settings if len(frame[name].unique()) > 1]
     constant = []
     for name in settings:
@@ -188,6 +188,6 @@ def _split_settings(frame: pd.DataFrame) -> tuple[list[str], str]:
             continue
         value = frame[name].iloc[0]
         is_missing = value is None or value != value
-        if not is_missing and value != runner.RUN_DEFAULTS[name]:
+        if not is_missing and value != grids.RUN_DEFAULTS[name]:
             constant.append(f"{name} {value}")
     return varying, ", ".join(constant)

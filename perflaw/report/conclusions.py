@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, fitting, optimum
-from perflaw.models.sweeps import cost_model, runner
+from perflaw import stats
+from perflaw.laws import design, families, fitting, identifiability
+from perflaw.models.sweeps import cost_model, results
 from perflaw.report.findings import (
     AXIS_LABELS,
     METRICS,
@@ -70,8 +71,8 @@ def draw_conclusions(
     InputError
         For a level that is not between 0 and 1.
     """
-    fitting.check_level(level)
-    runs = runner.select_whole_log(runs)
+    stats.check_level(level)
+    runs = results.select_whole_log(runs)
     done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
     unfinished = len(runs) - len(done)
     if reason := _too_little(done):
@@ -218,7 +219,7 @@ def _rival_predictions(
     cells = full.groupby(["n_layers", "d_emb"])[metric].mean().reset_index()
     law = families.rival_laws()[name]
     determined = (
-        len(cells) > len(law.parameters) == fitting.identifiable_rank(law, cells)
+        len(cells) > len(law.parameters) == identifiability.identifiable_rank(law, cells)
         and np.ptp(cells[metric]) > 0
     )
     if not determined:
@@ -299,7 +300,7 @@ def _next_runs(forecast: Forecast, level: float, count: int = 3) -> list[NextRun
     """Choose sizes to train next.
 
     They are up to twice as large as those of the pilot, cost no more than it did, and are
-    expected to raise the best known value most (`optimum.next_runs`). The likeliest to be better
+    expected to raise the best known value most (`design.next_runs`). The likeliest to be better
     comes first.
     """
     runs = forecast.runs
@@ -323,7 +324,7 @@ def _next_runs(forecast: Forecast, level: float, count: int = 3) -> list[NextRun
     candidates = np.append(np.flatnonzero(trained), affordable)
     noise = np.full(len(candidates), np.median(forecast.noise) ** 2)
     mean, covariance = draws[:, candidates].mean(axis=0), np.cov(draws[:, candidates].T)
-    order = candidates[optimum.next_runs(mean, covariance, noise, len(candidates))]
+    order = candidates[design.next_runs(mean, covariance, noise, len(candidates))]
     chosen = [place for place in order if not trained[place]][:count]
     intervals = forecast.interval(points, level)
     next_runs = []

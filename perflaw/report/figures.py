@@ -36,7 +36,7 @@ def plot_outlook(
     Parameters
     ----------
     conclusion
-        That of `report.draw_conclusions` on this metric, with `measured` and `curves`.
+        That of `conclusions.draw_conclusions` on this metric, with `measured` and `curves`.
     best
         The best configuration: n_layers and d_emb.
     metric
@@ -101,7 +101,7 @@ def plot_doublings(
     Parameters
     ----------
     doublings
-        By metric, at most two, the `doublings` of `report.draw_conclusions`: change, low and high.
+        By metric, at most two, the `doublings` of `conclusions.draw_conclusions`: change, low and high.
     narrow
         Whether the figure is for a phone.
 

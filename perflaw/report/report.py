@@ -18,8 +18,8 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models import ranking
-from perflaw.models.sweeps import runner
+from perflaw.models import ranking, ranking_metrics
+from perflaw.models.sweeps import executors, grids, runner
 from perflaw.report import pilot
 from perflaw.report.conclusions import draw_conclusions
 from perflaw.report.findings import METRICS, Findings, plain_values
@@ -213,9 +213,9 @@ def _describe_missing_times(log: InteractionLog) -> str:
 
 def _popularity_metrics(log: InteractionLog) -> dict[str, float]:
     """Evaluate ranking by popularity on the users of the pilot."""
-    split = runner.split_of(log, runner.TrainingData())
+    split = grids.split_of(log, grids.TrainingData())
     ranks = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
-    return {"HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)}
+    return {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
 
 
 def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
@@ -224,7 +224,7 @@ def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
         plan.grid,
         plan.log,
         options.out / "runs",
-        runner.process_pool(options.workers),
+        executors.process_pool(options.workers),
         seconds=options.seconds_left,
         progress=options.progress,
     )

@@ -13,7 +13,7 @@ from simulated_pilots import FLOOR, report_values, simulate_pilot
 
 from perflaw.logs import synthetic
 from perflaw.report import conclusions, render
-from perflaw.study.explorer import explorer
+from perflaw.study import explorer
 
 pytestmark = pytest.mark.book
 
