@@ -131,7 +131,7 @@ def test_no_interval_passes_one():
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = REPOSITORY / "benchmarks" / "forecast.py"
+    path = REPOSITORY / "scripts" / "forecast.py"
     spec = importlib.util.spec_from_file_location("benchmark_of_forecasts", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
