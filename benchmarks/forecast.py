@@ -17,6 +17,7 @@ from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import runner
 from perflaw.paths import HOME
 from perflaw.report import forecast
+from perflaw.report.measurements import measured_from_records
 from perflaw.report.prior import PRIOR_FILE
 
 START = {  # by eye, from the published surfaces, the sweep by others, and the first of these: a rise that saturates, and a slight decline of the largest
@@ -47,7 +48,7 @@ def surfaces() -> dict[tuple, pd.DataFrame]:
         settings = runner.read_grid(grid)["settings"]
         for log, rows in runner.filter_runs(runs, settings).groupby("log", sort=False):
             if rows["n_layers"].nunique() > 1 and rows["d_emb"].nunique() > 2:
-                found[log, settings["loss"]] = rows.reset_index(drop=True)
+                found[log, settings["loss"]] = measured_from_records(rows, METRICS).reset_index(drop=True)
     return found
 
 

@@ -92,3 +92,22 @@ def _largest(matrix, k):
     order = np.lexsort((matrix.indices, -matrix.data, row))
     kept = order[np.arange(matrix.nnz) - matrix.indptr[row] < k]
     return sparse.csr_array((matrix.data[kept], (row[kept], matrix.indices[kept])), matrix.shape)
+
+
+def last_items(split: Split) -> Scorer:
+    """Score items by how recently the user had them; those never had share the last place."""
+
+    def scorer(log, users, stops):
+        lengths = stops - log.offsets[users]
+        at = concatenated_ranges(log.offsets[users], lengths)
+        rows = np.repeat(np.arange(len(users)), lengths)
+        items, place = log.items[at], at - np.repeat(log.offsets[users], lengths) + 1.0
+        order = np.lexsort((place, items, rows))
+        rows, items, place = rows[order], items[order], place[order]
+        # Of an item had more than once the last place counts.
+        last = np.append((np.diff(rows) != 0) | (np.diff(items) != 0), True)
+        shape = (len(users), log.n_items)
+        scores = sparse.csr_array((place[last], (rows[last], items[last])), shape).tocsc()
+        return lambda first, until: torch.from_numpy(scores[:, first:until].toarray())
+
+    return scorer
