@@ -39,7 +39,7 @@ quick: $(READY)
 lint: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "mend it with: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb
 	@$(BIN)/mypy

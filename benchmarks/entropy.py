@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perflaw.logs.entropy import approximate
+from perflaw.logs.entropy import approximate, conditional, lempel_ziv, parallel
 
-GROWTH = {"by user": approximate.apen_by_user, "pooled": approximate.apen_pooled}
+GROWTH = {"by user": approximate.apen_by_user, "pooled": conditional.apen_pooled}
 
 
 class Log(NamedTuple):
@@ -83,11 +83,11 @@ def seconds(task, repeats=3):
 
 
 def with_threads(threads, task, repeats=3):
-    before, approximate.THREADS = approximate.THREADS, threads
+    before, parallel.THREADS = parallel.THREADS, threads
     try:
         return seconds(task, repeats)
     finally:
-        approximate.THREADS = before
+        parallel.THREADS = before
 
 
 def installed(name):
@@ -141,7 +141,7 @@ def time_by_user():
     lengths = np.diff(log.offsets)
     approximate.apen_by_user(log)
     approximate.apen_by_user(log, last=50)
-    threads = approximate.THREADS
+    threads = parallel.THREADS
     many, ours = seconds(lambda: approximate.apen_by_user(log))
     one, _ = with_threads(1, lambda: approximate.apen_by_user(log))
 
@@ -234,7 +234,7 @@ def grow_once(what, tokens):
 
 
 def time_growth(full):
-    print(f"\n### Growth, m = 2, 30,000 items with repeats, {approximate.THREADS} threads\n")
+    print(f"\n### Growth, m = 2, 30,000 items with repeats, {parallel.THREADS} threads\n")
     print("Each figure is the median of the first calls of three fresh processes.\n")
     row(
         "measure",
@@ -265,27 +265,27 @@ def time_lempel_ziv():
     def series(n):
         return (100 * rng.random(n) ** 3).astype(np.int32)
 
-    approximate.lempel_ziv_entropy(series(100))
+    lempel_ziv.lempel_ziv_entropy(series(100))
     print("\n### Lempel-Ziv entropy of one series of 100 unequally likely symbols, 1 thread\n")
     row("code", "n", "seconds", "ns an element", "ours is faster by")
     row("---", "---:", "---:", "---:", "---:")
     ours = {}
     for n in (10**4, 10**5, 10**6):
         x = series(n)
-        ours[n], _ = seconds(lambda: approximate.lempel_ziv_entropy(x))
+        ours[n], _ = seconds(lambda: lempel_ziv.lempel_ziv_entropy(x))
         row("perflaw", f"{n:,}", f"{ours[n]:.4f}", f"{1e9 * ours[n] / n:.0f}", "")
     for n in (1000, 10**4):
         x = series(n).tolist()
         plain, value = seconds(lambda: plain_lempel_ziv(x), 1)
-        assert math.isclose(value, approximate.lempel_ziv_entropy(x), rel_tol=1e-12)
+        assert math.isclose(value, lempel_ziv.lempel_ziv_entropy(x), rel_tol=1e-12)
         ratio = f"{plain / ours[n]:,.0f}" if n in ours else ""
         row(
             "every substring looked for", f"{n:,}", f"{plain:.2f}", f"{1e9 * plain / n:,.0f}", ratio
         )
     log, name = movielens()
-    approximate.lempel_ziv_by_user(log)
-    taken, _ = seconds(lambda: approximate.lempel_ziv_by_user(log))
-    name, n = f"perflaw, every user of {name}, {approximate.THREADS} threads", len(log.items)
+    lempel_ziv.lempel_ziv_by_user(log)
+    taken, _ = seconds(lambda: lempel_ziv.lempel_ziv_by_user(log))
+    name, n = f"perflaw, every user of {name}, {parallel.THREADS} threads", len(log.items)
     row(name, f"{n:,}", f"{taken:.4f}", f"{1e9 * taken / n:.0f}", "")
 
 
@@ -335,10 +335,10 @@ def compare_corrections():
                     Log(walk(p, n, rng), np.array([0, n]), k)
                     for _ in range(100_000 // n if n > 5000 else 10)
                 ]
-                once = approximate.share_seen_once(logs[0])
+                once = conditional.share_seen_once(logs[0])
                 group = 0 if once < 0.2 else 1 if once < 0.5 else 2
-                for name in approximate.CORRECTIONS:
-                    off = [approximate.conditional_entropy(log, 1, name) - rate for log in logs]
+                for name in conditional.CORRECTIONS:
+                    off = [conditional.conditional_entropy(log, 1, name) - rate for log in logs]
                     errors[name, group].append(math.sqrt(np.mean(np.square(off))))
     print(
         "\n### Corrected conditional entropies of 15 Markov chains, 30 to 2,000 states, 1,000 to 100,000 tokens\n"
@@ -349,7 +349,7 @@ def compare_corrections():
     labels = enumerate(("< 20 %", "20 to 50 %", "> 50 %"))
     row("correction", *(f"{label} ({len(errors['none', group])} cells)" for group, label in labels))
     row("---", "---:", "---:", "---:")
-    for name in approximate.CORRECTIONS:
+    for name in conditional.CORRECTIONS:
         row(name, *(f"{np.mean(errors[name, group]):.3f}" for group in range(3)))
 
 

@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from perflaw.study.analysis import evidence
-from perflaw.study.explorer import explorer
+from perflaw.study import explorer
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
 TIMED = """
@@ -56,7 +57,7 @@ def main():
         ),
     )
     options = parser.parse_args()
-    runs = evidence.load_study_runs()
+    runs = study_runs.load_study_runs()
     table = pd.concat(
         [explorer.published_surfaces(published.load_surfaces()), explorer.explorer_surfaces(runs)],
         ignore_index=True,
@@ -67,7 +68,7 @@ def main():
         explorer.explorer_errors(table),
         explorer.data_slopes(runs),
     )
-    static = explorer.HOME / "book" / "_static"
+    static = study_file("book", "_static")
     sizes = {
         "script": (static / "explorer.js").read_text(),
         "style": (static / "explorer.css").read_text(),

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from training import head, row  # the benchmark beside this one
 
-from perflaw.laws import families
+from perflaw import model_size
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import leave_one_out
-from perflaw.models.training import trainer
+from perflaw.logs.splits import leave_one_out
+from perflaw.models import configuration
+from perflaw.models.training import batching, loop, preparation, run_records, run_state, stacking
 
 MEMBERS = 8
 
@@ -28,24 +29,24 @@ def synchronise(device):
 
 def rate(configs, split, device, steps, captured=True):
     """Positions a second of a stack of these configurations, padding not counted."""
-    batches = trainer.EpochBatches(split, configs[0].max_seq_len, configs[0].batch_size, device)
-    members = [trainer.RunState(config, split, batches) for config in configs]
-    step = trainer.step_batched if device != "cpu" else trainer.step_in_turn
+    batches = batching.EpochBatches(split, configs[0].max_seq_len, configs[0].batch_size, device)
+    members = [run_state.RunState(config, split, batches) for config in configs]
+    step = stacking.step_batched if device != "cpu" else stacking.step_in_turn
     dealt = [
-        [who for epoch in range(steps) for who in batches.deal(config.seed, epoch)][
-            : steps + trainer.CAPTURE_WARMUP_STEPS
+        [who for epoch in range(steps) for who in batches.shuffle(config.seed, epoch)][
+            : steps + stacking.CAPTURE_WARMUP_STEPS
         ]
         for config in configs
     ]
     dealt = list(zip(*dealt))
-    for whose in dealt[: trainer.CAPTURE_WARMUP_STEPS]:
+    for whose in dealt[: stacking.CAPTURE_WARMUP_STEPS]:
         step(members, batches, whose)
     if captured and device != "cpu":
-        step = trainer.capture_step(members, batches, step)
+        step = stacking.capture_step(members, batches, step)
         step(members, batches, dealt[0])
     synchronise(device)
     start = time.perf_counter()
-    for whose in dealt[trainer.CAPTURE_WARMUP_STEPS :]:
+    for whose in dealt[stacking.CAPTURE_WARMUP_STEPS :]:
         step(members, batches, whose)
     synchronise(device)
     seconds = time.perf_counter() - start
@@ -76,10 +77,10 @@ def compare_stacks(split, device, steps, sizes):
         "share of peak",
     )
     for d in sizes:
-        config = trainer.make_config(d_emb=d, loss="softmax", precision="bf16")
+        config = configuration.make_config(d_emb=d, loss="softmax", precision="bf16")
         one = rate([config], split, device, steps)
         many = rate([replace(config, seed=seed) for seed in range(MEMBERS)], split, device, steps)
-        flops = float(families.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
+        flops = float(model_size.flops_per_token(2, d, 100, split.log.n_items, "sasrec"))
         row(d, f"{one:,.0f}", f"{many:,.0f}", f"{many / one:.1f}", f"{many * flops / best:.1%}")
 
 
@@ -91,7 +92,7 @@ def compare_captured(split, device, steps):
         "captured",
         "times",
     )
-    config = trainer.make_config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
+    config = configuration.make_config(backbone="llama", n_layers=32, d_emb=25, precision="bf16")
     for members in (1, MEMBERS):
         configs = [replace(config, seed=seed) for seed in range(members)]
         eager, captured = (rate(configs, split, device, steps, how) for how in (False, True))
@@ -99,7 +100,7 @@ def compare_captured(split, device, steps):
 
 
 def compare_learning(split, device, epochs):
-    base = trainer.make_config(
+    base = configuration.make_config(
         d_emb=32,
         loss="softmax",
         learning_rate=3e-3,
@@ -111,11 +112,11 @@ def compare_learning(split, device, epochs):
     configs = [replace(base, seed=seed) for seed in range(MEMBERS)]
     single = np.array(
         [
-            trainer.fit_model(config, split, device, progress=False).curve[-1]["NDCG@10"]
+            loop.fit_model(config, split, device, progress=False).curve[-1]["NDCG@10"]
             for config in configs
         ]
     )
-    stack = trainer.fit_stack(
+    stack = loop.fit_stack(
         [replace(config, precision="bf16") for config in configs], split, device, progress=False
     )
     stack = np.array([fitted.curve[-1]["NDCG@10"] for fitted in stack])
@@ -142,9 +143,9 @@ def main():
             "ml-1m-sasrec" if "ml-1m-sasrec" in datasets.local_logs() else "synthetic"
         )
     )
-    trainer.check_trainable(trainer.make_config(), split, options.device)
+    preparation.prepare([configuration.make_config()], split, options.device)
     print(
-        f"torch {torch.__version__}, {trainer.environment(options.device)['device']}, {split.log.name}"
+        f"torch {torch.__version__}, {run_records.environment(options.device)['device']}, {split.log.name}"
     )
     steps = 2 if options.quick else 40
     compare_stacks(split, options.device, steps, (16,) if options.quick else (16, 32, 64, 128))

@@ -44,7 +44,8 @@ def generate(path, rows):
 
 def measure_ours(path):
     """Seconds of each step, bytes of the arrays, and the peak."""
-    from perflaw.logs.interaction_log import leave_one_out, read_log
+    from perflaw.logs.interaction_log import read_log
+    from perflaw.logs.splits import leave_one_out
 
     marks = [time.perf_counter()]
     log = read_log(path)

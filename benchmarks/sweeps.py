@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 
 from perflaw.logs import datasets
-from perflaw.models.sweeps import cost_model, runner
-from perflaw.models.training import trainer
+from perflaw.models.sweeps import cost_model, executors, grids, results, runner
+from perflaw.models.training import run_records
 
 GRID = {
     "settings": {
@@ -56,16 +56,16 @@ def main():
         )  # compiles and caches
         for workers in (1, os.cpu_count()):
             folder = Path(scratch) / str(workers)
-            pool = runner.process_pool(workers)()
+            pool = executors.process_pool(workers)()
             list(
                 pool.map(
-                    runner.train_job,
+                    executors.train_job,
                     *zip(
                         *[
                             (
                                 log,
-                                runner.TrainingData(),
-                                [runner.expand_grid({"settings": {"epochs": 1}})[0].config],
+                                grids.TrainingData(),
+                                [grids.expand_grid({"settings": {"epochs": 1}})[0].config],
                                 folder / "warm",
                             )
                         ]
@@ -96,12 +96,12 @@ def main():
         record = json.loads(next(folder.glob("*.json")).read_text())
         for i in range(options.records):
             record["configuration"]["seed"] = i
-            record["key"] = trainer.key_of_record(record)
+            record["key"] = run_records.key_of_record(record)
             (copies / f"{record['key']}.json").write_text(json.dumps(record))
         size = next(copies.iterdir()).stat().st_size
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            seconds, table = timed(runner.load_runs, copies)
+            seconds, table = timed(results.load_runs, copies)
         shutil.rmtree(copies)
     print(f"{len(table):,} records of {size / 1024:.0f} KB are read in {seconds:.2f} s")
 

@@ -37,11 +37,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from perflaw.laws import families
+from perflaw import model_size
 from perflaw.logs import datasets
-from perflaw.logs.interaction_log import InteractionLog, Split, leave_one_out
-from perflaw.models import backbones
-from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split, leave_one_out
+from perflaw.models import backbones, configuration
+from perflaw.models.training import batching, loop, run_state, stacking
 
 CORES = os.cpu_count()
 GROWTH = Path(__file__).parents[1] / "data" / "growth.csv"  # the last table, which the book shows
@@ -80,22 +81,22 @@ def movielens():
 class Ours:
     """A step of `training.fit`, as a function that says how many positions it trained on."""
 
-    def __init__(self, split, batch_size=ROWS, loss_of=trainer.loss_of, **values):
-        self.config = trainer.make_config(batch_size=batch_size, **SIZES | values)
-        self.batches = trainer.EpochBatches(split, self.config.max_seq_len, batch_size)
-        self.member, self.loss_of = trainer.RunState(self.config, split, self.batches), loss_of
+    def __init__(self, split, batch_size=ROWS, loss_of=stacking.batch_loss, **values):
+        self.config = configuration.make_config(batch_size=batch_size, **SIZES | values)
+        self.batches = batching.EpochBatches(split, self.config.max_seq_len, batch_size)
+        self.member, self.loss_of = run_state.RunState(self.config, split, self.batches), loss_of
         self.dealt = self.deal()
 
     def deal(self):
         epoch = 0
         while True:
             epoch += 1
-            yield from self.batches.deal(self.config.seed, epoch)
+            yield from self.batches.shuffle(self.config.seed, epoch)
 
     def __call__(self):
         who = next(self.dealt)
         member = self.member
-        self.loss_of(member.weights, self.config, self.batches, who, member.chance).backward()
+        self.loss_of(member.weights, self.config, self.batches, who, member.random).backward()
         member.update()
         member.schedule.step()
         return int(self.batches.lengths[who].sum())
@@ -103,7 +104,7 @@ class Ours:
 
 def all_scores(weights, config, batches, who, chance):
     """Cross-entropy as it is usually written: every score of every position at once."""
-    _at, ids, targets, real = batches.take(who)
+    _at, ids, targets, real = batches.gather(who)
     hidden = backbones.forward(weights, ids, batches.layout, config, chance.drop)
     return F.cross_entropy((hidden @ weights["items"].T)[real], targets[real])
 
@@ -381,11 +382,11 @@ def compare_stacks(epochs):
         "one after another / stack",
     )
     for d in (16, 64):
-        configs = [trainer.make_config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
+        configs = [configuration.make_config(d_emb=d, seed=seed, **sizes) for seed in range(8)]
         ways = (
-            lambda: [trainer.fit_model(config, split, progress=False) for config in configs],
-            lambda: trainer.fit_stack(configs, split, progress=False),
-            lambda: trainer.fit_stack(configs, split, progress=False, batched=True),
+            lambda: [loop.fit_model(config, split, progress=False) for config in configs],
+            lambda: loop.fit_stack(configs, split, progress=False),
+            lambda: loop.fit_stack(configs, split, progress=False, batched=True),
         )
         taken = [seconds(way, 3) for way in ways]
         row(d, *(f"{s:.2f}" for s in taken), f"{taken[0] / taken[1]:.2f}")
@@ -472,7 +473,7 @@ def measure_cell(backbone, repeats, positions=POSITIONS, n_items=0, **sizes):
     taken = seconds(step, repeats)
     with Count(step.member.weights["items"].shape) as count:
         tokens = step()
-    flops = families.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
+    flops = model_size.flops_per_token(*sizes.values(), n_scored=2, backbone=backbone)
     return tokens, taken, count, tokens * float(flops)
 
 

@@ -14,13 +14,16 @@ EXTRAS = {
     "safetensors": "models",
     "threadpoolctl": "models",
     "torch": "models",
+    "ipykernel": "report",
     "jinja2": "report",
+    "markupsafe": "report",
     "matplotlib": "report",
     "nbformat": "report",
     "papermill": "report",
-    "grimp": "book",
     "jupyter_book": "book",
+    "myst_nb": "book",
     "pypdf": "book",
+    "sphinx": "book",
     "distributed": "cluster",
     "sklearn": "sklearn",
 }
@@ -36,10 +39,11 @@ class MissingPackageError(InputError, ImportError):
 
 def describe_missing_package(package: str | None, extra: str | None = None) -> str | None:
     """Say in one line which extra brings a package; None if no extra does."""
-    extra = extra or EXTRAS.get((package or "").partition(".")[0])
+    name = (package or "").partition(".")[0]
+    extra = extra or EXTRAS.get(name)
     if extra is None:
         return None
-    return f"this needs {package}, which is not installed: pip install 'perflaw[{extra}]'"
+    return f"this needs {name}, which is not installed: pip install 'perflaw[{extra}]'"
 
 
 def require(package: str, extra: str | None = None) -> Any:

@@ -1,4 +1,7 @@
-"""Files as every wing reads and writes them: YAML without surprises, and files that are complete or not there."""
+"""Files as every wing reads and writes them.
+
+YAML without surprises, and files that are complete or not there.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def load_yaml(path: str | os.PathLike) -> Any:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or nothing.
+    """Return the end of a message about an unknown name: the nearest known one, or nothing.
 
     Examples
     --------
@@ -91,7 +94,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 @contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`, moved to it at the end, or removed if anything goes wrong.
+    """Give a temporary path beside `path`, moved to it at the end, or removed on an error.
 
     Its name is `.STEM.*.part`, so that what a killed process leaves can be recognised.
 

@@ -29,12 +29,3 @@ def study_folder() -> Path:
         "this needs a clone of the study, for its data: call it from the clone's folder, "
         "or name that folder in PERFLAW_HOME"
     )
-
-
-def __getattr__(name: str) -> Path:
-    if name != "HOME":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        return study_folder()
-    except InputError:
-        return Path(__file__).resolve().parent.parent

@@ -11,7 +11,7 @@ import warnings
 
 import pandas as pd
 
-from perflaw.laws import mixed
+from perflaw.laws import mixed, mixed_design
 from perflaw.paths import study_folder
 from perflaw.study import public_grids
 
@@ -29,7 +29,7 @@ def main() -> None:
         hidden = pd.concat(marks).reindex(table.index)
         for where in [*table["log"].unique(), "all"]:
             asked = table[hidden & ((table["log"] == where) | (where == "all"))]
-            fitted = mixed.fit_mixed(table, mixed.JOINT, hide=asked)
+            fitted = mixed.fit_mixed(table, mixed_design.JOINT, hide=asked)
             predicted = fitted.predict(asked, "NDCG@10").set_axis(asked.index)
             rows = asked[COLUMNS].join(predicted[["prediction", "low", "high"]])
             parts.append(rows.rename(columns={"prediction": "predicted"}).assign(on=where))

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from perflaw.models.training import trainer
+from perflaw.models import configuration
 from perflaw.report import forecast, pilot
 
 FLOOR = {"NDCG@10": 0.02, "HR@10": 0.04}
@@ -69,11 +69,11 @@ def simulate_pilot(seed=0, error=0.03, **fixed):
         "test_targets": 2000,
     }
     own = {name: runs[name] for name in ("n_layers", "d_emb", "seed")}
-    configuration = vars(trainer.Config()) | pilot.SETTINGS | own
+    settings = vars(configuration.Config()) | pilot.SETTINGS | own
     return runs.assign(
         **metrics,
         **sizes,
-        **configuration,
+        **settings,
         key=[f"{i:016x}" for i in range(len(runs))],
         status="converged",
         done_epochs=40.0,

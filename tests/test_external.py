@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, optimum
+from perflaw.laws import families, fitting, turning, validation
 from perflaw.study import external
 
 FIXED, CHOSEN = "dropout 0.1", external.CHOSEN
@@ -160,7 +160,7 @@ def test_laws_on_the_surfaces(treated):
     surfaces = external.external_surfaces(
         treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")]
     )
-    found = fitting.compare_laws(families.rival_laws(), surfaces, external.SURFACE).set_index(
+    found = validation.compare_laws(families.rival_laws(), surfaces, external.SURFACE).set_index(
         ["law", "regularisation"]
     )
     line = found.loc[("log-linear", CHOSEN), ["leave-one-out", "largest N", "largest d"]]
@@ -186,7 +186,7 @@ def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metr
     )
     fits = fitting.fit_surfaces(families.performance(), surfaces, external.SURFACE)
     held, tuned = (
-        optimum.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9)
+        turning.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9)
         for rule in (FIXED, CHOSEN)
     )
     assert held.kind == "maximum" and 120 < held.low < held.estimate < held.high < 160
@@ -198,7 +198,7 @@ def test_a_law_that_only_rises_has_no_maximum(treated):
         treated.query("log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen'")
     )
     wiggle = 0.01 * np.sin(grid["n_layers"] * grid["d_emb"])
-    found = optimum.turning_point(
+    found = turning.turning_point(
         fitting.fit(families.performance(), grid, np.sqrt(grid["d_emb"]) + wiggle), "d_emb"
     )
     assert found.kind != "maximum"

@@ -16,6 +16,6 @@ def command(runs: str, name: str, where: str | None) -> None:
     The table is NAME.csv, one row a run. Without --where it goes to data/sweeps of the
     repository, where `perflaw verify` and the book look for it.
     """
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import results
 
-    click.echo(runner.consolidate(runs, name, where or runner.SWEEPS_FOLDER))
+    click.echo(results.consolidate(runs, name, where or results.SWEEPS_FOLDER))

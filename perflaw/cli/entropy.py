@@ -1,5 +1,7 @@
 """`perflaw entropy`: measure the entropy of a log."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,7 +73,7 @@ def command(
       undefined         name → why
       effective_data    measure → interactions / measure
       guesses, notes    as of `perflaw log --json`
-    """
+    """  # noqa: D301 (click reads the escape)
     from perflaw.logs import measures
 
     interactions = load_log(log, options)
@@ -128,12 +130,12 @@ def command(
     _echo_effective_data(interactions, values)
 
 
-def _echo_effective_data(log: "InteractionLog", values: dict[str, float]) -> None:
+def _echo_effective_data(log: InteractionLog, values: dict[str, float]) -> None:
     """Print how many transitions are seen once, and the effective data D'."""
-    from perflaw.logs.entropy import approximate
+    from perflaw.logs.entropy import conditional
 
     if "conditional" in values:
-        once = approximate.share_seen_once(log, 1)
+        once = conditional.share_seen_once(log, 1)
         warning = ": too many for the correction, take it as a lower bound" if once > 0.5 else ""
         click.echo(f"\n{once:.0%} of transitions are seen once{warning}")
     for name, source in (("conditional", "this study"), ("apen absolute", "the paper")):

@@ -1,5 +1,7 @@
 """`perflaw fit`: fit a law to a table of runs."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,23 +47,23 @@ def command(
     POINTS has the columns n_layers, d_emb and a metric, one row a run: CSV, or split at tabs,
     semicolons or bars, or Parquet; UTF-8 or UTF-16; packed with gzip and the like if need be.
     """
-    from perflaw.laws import families, fitting, optimum, table_checks
+    from perflaw import tables
+    from perflaw.laws import families, fitting, serialization, table_checks, turning
     from perflaw.logs.readers.tables import read_table
-    from perflaw.study.paper import published
 
     law = families.get_law(family, **{name: parse_value(text) for name, text in options})
     table = read_table(points)
     if where is not None:
-        table = published.select_rows(table, where)
+        table = tables.select_rows(table, where)
     _check_table(points, table, metric, law.axes)
     if out:
         _check_output(out)
     fitted = fitting.fit(law, table, table_checks.choose_metric(points, table, metric), loss)
     intervals = {name: fitted.profile(name, level) for name in law.parameters}
     size_axes = [axis for axis in law.axes if axis != "max_seq_len"]
-    turning_points = {axis: optimum.turning_point(fitted, axis, level) for axis in size_axes}
+    turning_points = {axis: turning.turning_point(fitted, axis, level) for axis in size_axes}
     if out:
-        fitting.save_fit(fitted, out, metric)
+        serialization.save_fit(fitted, out, metric)
     _echo_fit(fitted, metric)
     for doubt in table_checks.describe_doubts(fitted):
         click.echo(f"warning: {doubt}")
@@ -70,7 +72,7 @@ def command(
         click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")
     for axis, turn in turning_points.items():
         if turn.kind == "none":
-            range_limit = f"{optimum.REACH:g} times the largest measured value"
+            range_limit = f"{turning.REACH:g} times the largest measured value"
             click.echo(f"{axis:<10} no turning point up to {range_limit}")
         else:
             interval = f"{100 * level:g}% interval {turn.low:.4g} to {turn.high:.4g}"
@@ -79,12 +81,7 @@ def command(
 
 def _echo_fit(fitted: Any, metric: str) -> None:
     """Print how well a law fits, and the rows that a consensus left out."""
-    from perflaw.laws import table_checks
-
-    status = fitted.status
-    if table_checks.compare_with_constant(fitted):
-        status += "; no better than a constant"
-    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {status}")
+    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     for row, point in fitted.outliers.iterrows():
         place = ", ".join(f"{axis} {point[axis]:g}" for axis in fitted.law.axes)
@@ -92,13 +89,13 @@ def _echo_fit(fitted: Any, metric: str) -> None:
         click.echo(f"left out: row {row + 1} ({place}), {metric} {point['value']:.4g}, {distance}")
 
 
-def _check_table(points: str, table: "pd.DataFrame", metric: str, axes: tuple[str, ...]) -> None:
+def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str, ...]) -> None:
     """Raise InputError for rows without a value, or not of one surface."""
-    from perflaw.laws import fitting, table_checks
+    from perflaw.laws import checks, table_checks
 
     if metric not in table:
         table_checks.choose_metric(points, table, metric)
-    for name in fitting.IDENTITY_COLUMNS:
+    for name in checks.IDENTITY_COLUMNS:
         if name not in table or name in (*axes, metric, "dropout", "learning_rate"):
             continue
         values = table[name].unique()
@@ -116,12 +113,12 @@ def _check_table(points: str, table: "pd.DataFrame", metric: str, axes: tuple[st
 
 def _check_output(out: str) -> None:
     """Raise InputError for a file that is no fitted law and would be overwritten."""
-    from perflaw.laws import fitting
+    from perflaw.laws import serialization
 
     if not Path(out).exists():
         return
     try:
-        fitting.load_fit(out)
+        serialization.load_fit(out)
     except InputError:
         raise InputError(
             f"{out} is there, and is no fitted law; name another file with --out, or remove it"

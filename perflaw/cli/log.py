@@ -1,10 +1,11 @@
 """`perflaw log`: describe an interaction log."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from perflaw.cli.options import (
     JSON_OPTION,
@@ -19,7 +20,8 @@ from perflaw.cli.options import (
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
-    from perflaw.logs.interaction_log import InteractionLog, Split
+    from perflaw.logs.interaction_log import InteractionLog
+    from perflaw.logs.splits import Split
 
 
 @click.command()
@@ -43,8 +45,8 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
                     8601 in UTC, null without a clock), and what else is printed
       guesses       a sentence for each guess that was made
       notes         a sentence for what was left out or looks odd
-    """
-    from perflaw.logs import interaction_log
+    """  # noqa: D301 (click reads the escape)
+    from perflaw.logs import splits
 
     interactions = load_log(log, options)
     if as_json:
@@ -57,8 +59,8 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
             }
         )
         return
-    leave_one_out, no_leave_one_out = _if_possible(interaction_log.leave_one_out, interactions)
-    global_time, no_global_time = _if_possible(interaction_log.global_time, interactions)
+    leave_one_out, no_leave_one_out = _if_possible(splits.leave_one_out, interactions)
+    global_time, no_global_time = _if_possible(splits.global_time, interactions)
     _echo_summary(interactions, leave_one_out, quiet)
     click.echo("\nwhat would be done")
     if leave_one_out:
@@ -88,7 +90,7 @@ def _echo_row(label: str, text: str) -> None:
     click.echo(f"{label:<10}{text}")
 
 
-def _summarize(log: "InteractionLog") -> dict[str, Any]:
+def _summarize(log: InteractionLog) -> dict[str, Any]:
     """Return the summary of a log under the keys of --json."""
     summary = log.summary()
     tokens, first, last = (summary.pop(name) for name in ("tokens", "first", "last"))
@@ -101,12 +103,14 @@ def _summarize(log: "InteractionLog") -> dict[str, Any]:
 
 def _as_iso(seconds: float) -> str:
     """Write seconds since 1970 as ISO 8601 in UTC, with a fraction only if there is one."""
+    import numpy as np
+
     microseconds = round(seconds * 1e6)
     unit, count = ("us", microseconds) if microseconds % 10**6 else ("s", microseconds // 10**6)
-    return f"{np.datetime64(count, unit)}Z"
+    return f"{np.datetime64(count, unit)}Z"  # type: ignore[call-overload]
 
 
-def _echo_summary(log: "InteractionLog", split: "Split | None", quiet: bool) -> None:
+def _echo_summary(log: InteractionLog, split: Split | None, quiet: bool) -> None:
     """Print what is in a log."""
     summary = log.summary()
     click.echo(
@@ -135,7 +139,7 @@ def _echo_summary(log: "InteractionLog", split: "Split | None", quiet: bool) -> 
     _echo_row("hash", log.hash)
 
 
-def _echo_times(summary: dict[str, Any], split: "Split | None") -> None:
+def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
     """Print what the times of a log are like."""
     span = f"{summary['span_days']:,.1f} days"
     _echo_row("time", f"{summary['first']} to {summary['last']}, {span}")
@@ -150,9 +154,9 @@ def _echo_times(summary: dict[str, Any], split: "Split | None") -> None:
         _echo_row("", f"{tied:.1%} of test targets were chosen by the file's order")
 
 
-def _echo_ranking(split: "Split") -> None:
+def _echo_ranking(split: Split) -> None:
     """Print how items would be ranked, and the metrics of the most popular ones."""
-    from perflaw.models import ranking
+    from perflaw.models import ranking, ranking_metrics
 
     popularity = ranking.item_popularity(split)
     ranks = ranking.rank_by_item_scores(popularity, split, split.test)
@@ -160,13 +164,15 @@ def _echo_ranking(split: "Split") -> None:
     if ranking.removes_seen(split):
         removed = "without those of the user's training part, as nothing repeats"
     _echo_row("ranking", f"of all {split.log.n_items:,} items, {removed}")
-    metrics = f"HR@10 {ranking.hit_rate(ranks):.4f}, NDCG@10 {ranking.ndcg(ranks):.4f}"
+    metrics = (
+        f"HR@10 {ranking_metrics.hit_rate(ranks):.4f}, NDCG@10 {ranking_metrics.ndcg(ranks):.4f}"
+    )
     _echo_row("floor", f"most popular: {metrics}")
 
 
 def _if_possible(
-    split: Callable[["InteractionLog"], "Split"], log: "InteractionLog"
-) -> tuple["Split | None", InputError | None]:
+    split: Callable[[InteractionLog], Split], log: InteractionLog
+) -> tuple[Split | None, InputError | None]:
     """Return the split, or else why there is none: one of the two is None."""
     try:
         return split(log), None

@@ -23,11 +23,11 @@ COMMANDS = (
 class LazyGroup(click.Group):
     """A group whose commands are the attribute `command` of modules in `perflaw.cli`."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, _ctx: click.Context) -> list[str]:
         """List the names of all commands, in alphabetical order."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a command; None if there is none of this name."""
         if cmd_name not in COMMANDS:
             return None

@@ -1,5 +1,7 @@
 """Options that several commands share, values given as text, and errors as one line."""
 
+from __future__ import annotations
+
 import json
 import math
 import re
@@ -75,7 +77,7 @@ def log_options(argument: Decorator = LOG_ARGUMENT) -> Decorator:
     return decorate
 
 
-def load_log(log: str, options: dict[str, Any]) -> "InteractionLog":
+def load_log(log: str, options: dict[str, Any]) -> InteractionLog:
     """Load the log that the arguments of `log_options` name."""
     from perflaw.logs import datasets
 
@@ -110,7 +112,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def describe_reading(log: "InteractionLog") -> dict[str, list[str]]:
+def describe_reading(log: InteractionLog) -> dict[str, list[str]]:
     """Return what was guessed when a log was read, and what else there is to know."""
     return {
         "guesses": list(log.guesses),

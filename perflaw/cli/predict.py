@@ -1,6 +1,9 @@
 """`perflaw predict`: predict with a saved law."""
 
+from __future__ import annotations
+
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,10 +28,10 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
 
     Points are those of a file, or every combination of values, e.g. n_layers=24,48 d_emb=128.
     """
-    from perflaw.laws import fitting, table_checks
+    from perflaw.laws import prediction, serialization, table_checks
     from perflaw.logs.readers.tables import read_table
 
-    fitted = fitting.load_fit(law)
+    fitted = serialization.load_fit(law)
     if "=" in where[0] and not Path(where[0]).is_file():
         points = combine_values(where, fitted.law.axes)
     elif len(where) > 1:
@@ -37,10 +40,11 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
         )
     else:
         points = read_table(where[0])
-    predictions = fitted.interval(points, level)
-    outside = 0
-    if table_checks.is_rate(fitted.y, json.loads(Path(law).read_text()).get("metric")):
-        predictions, outside = table_checks.clip_rates(predictions)
+    is_rate = table_checks.is_rate(fitted.y, json.loads(Path(law).read_text()).get("metric"))
+    with warnings.catch_warnings(action="ignore"):  # the doubts below say more
+        predictions = prediction.predict(fitted, points, level, is_rate=is_rate)
+    outside = int(predictions["clipped"].sum())
+    predictions = predictions.drop(columns=["law_value", "clipped"]).reset_index(drop=True)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
     if predictions["beyond"].any():
@@ -59,7 +63,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
         click.echo(f"the fit of this law: {fitted.status}")
 
 
-def combine_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> "pd.DataFrame":
+def combine_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> pd.DataFrame:
     """Make a table of points at every combination of AXIS=VALUE,VALUE pairs."""
     import pandas as pd
 

@@ -1,5 +1,7 @@
 """`perflaw sweep`: train a grid of configurations on a log."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +108,7 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     """
     import torch
 
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import executors
 
     if "://" in where:
         distributed = require("distributed", extra="cluster")
@@ -125,10 +127,10 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
         )
     if device != "cpu" and not workers:
         workers = 1
-    return runner.process_pool(workers, threads)
+    return executors.process_pool(workers, threads)
 
 
-def _echo_results(table: "pd.DataFrame", out: Path) -> None:
+def _echo_results(table: pd.DataFrame, out: Path) -> None:
     """Print what came of a sweep; raise ClickException if runs failed."""
     failed = table[table["status"].str.startswith(("failed", "out of memory"))]
     diverged = table["status"].str.startswith("diverged").sum()
@@ -146,7 +148,7 @@ def _echo_results(table: "pd.DataFrame", out: Path) -> None:
         )
 
 
-def _echo_plan(plan: "SweepPlan", workers: int, log: "InteractionLog", out: Path) -> None:
+def _echo_plan(plan: SweepPlan, workers: int, log: InteractionLog, out: Path) -> None:
     """Print the runs of a grid, with what they would take."""
     from tqdm import tqdm
 
@@ -174,11 +176,11 @@ def _echo_plan(plan: "SweepPlan", workers: int, log: "InteractionLog", out: Path
     click.echo(f"{tqdm.format_interval(all_workers)} of {workers} ({source})")
 
 
-def _split_settings(frame: "pd.DataFrame") -> tuple[list[str], str]:
+def _split_settings(frame: pd.DataFrame) -> tuple[list[str], str]:
     """Return the settings in which runs differ, and, as text, those that all share."""
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import grids
 
-    settings = [name for name in frame if name in runner.RUN_DEFAULTS or name == "tokens"]
+    settings = [name for name in frame if name in grids.RUN_DEFAULTS or name == "tokens"]
     varying = [name for name in settings if len(frame[name].unique()) > 1]
     constant = []
     for name in settings:
@@ -186,6 +188,6 @@ def _split_settings(frame: "pd.DataFrame") -> tuple[list[str], str]:
             continue
         value = frame[name].iloc[0]
         is_missing = value is None or value != value
-        if not is_missing and value != runner.RUN_DEFAULTS[name]:
+        if not is_missing and value != grids.RUN_DEFAULTS[name]:
             constant.append(f"{name} {value}")
     return varying, ", ".join(constant)

@@ -18,9 +18,9 @@ def list_settings(context: click.Context, option: click.Parameter, is_wanted: bo
     """Print the settings of a configuration with their defaults, and stop."""
     if not is_wanted:
         return
-    from perflaw.models.training import trainer
+    from perflaw.models import configuration
 
-    for name, field in trainer.Config.__dataclass_fields__.items():
+    for name, field in configuration.Config.__dataclass_fields__.items():
         click.echo(f"{name:<16}{field.default}")
     context.exit()
 
@@ -62,11 +62,12 @@ def command(
     """
     import torch
 
+    from perflaw.models import configuration
     from perflaw.models.training import trainer
 
     if threads:
         torch.set_num_threads(threads)
-    config = trainer.make_config(**{name: parse_setting(text) for name, text in values})
+    config = configuration.make_config(**{name: parse_setting(text) for name, text in values})
     record = trainer.train(config, load_log(log, options), folder, device)
     click.echo(f"{folder}/{record['key']}.json: {record['status']}")
     if "metrics" not in record:

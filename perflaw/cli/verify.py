@@ -44,13 +44,13 @@ def command(
 
     NAME is a table in data/sweeps, or a CSV file.
     """
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import verification
 
     given = [option for option, value in options.items() if value is not None]
     if given and not log:
         raise InputError(f"--{given[0]} says how to read a log; name it with --log")
     interactions = load_log(log, options) if log else None
-    comparison = runner.verify(name, runs, interactions, tolerance, seed)
+    comparison = verification.verify(name, runs, interactions, tolerance, seed)
     words = {"within": {True: "yes", False: "NO"}, "equal": {True: "yes", False: "no"}}
     click.echo(comparison.replace(words).to_string(index=False))
     outside = int((~comparison["within"]).sum())

@@ -1,10 +1,10 @@
-"""What can be wrong with a column of metrics before a law is fitted to it, and with the fit after."""
+"""What can be wrong with a column of metrics before a fit, and with the fit after."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ GAP = 8  # times, between the largest fraction and the least per cent of a colum
 
 
 def is_rate_name(name: str) -> bool:
-    """Is a column of this name likely to hold a rate, 0 … 1 or 0 … 100 %?"""
+    """Return whether a column of this name is likely to hold a rate, 0 … 1 or 0 … 100 %."""
     return RATE.search(name) is not None and LOSS.search(name) is None
 
 
@@ -39,7 +39,7 @@ def likely_metrics(table: pd.DataFrame) -> list[str]:
 
 
 def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
-    """The column of a metric, checked.
+    """Return the column of a metric, checked.
 
     Parameters
     ----------
@@ -67,14 +67,14 @@ def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         odd = next((value for value in column if _is_no_number(value)), column.iloc[0])
         raise InputError(
-            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; mend it, or "
-            "name another column with --metric"
+            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; "
+            "mend it, or name another column with --metric"
         )
     refuse_mixed_scales(label, table, metric)
     return column.astype(float)
 
 
-def _is_no_number(value) -> bool:
+def _is_no_number(value: Any) -> bool:
     try:
         float(value)
     except (TypeError, ValueError):
@@ -105,8 +105,9 @@ def refuse_mixed_scales(label: str, table: pd.DataFrame, metric: str) -> None:
     if len(fractions) and len(per_cents) and per_cents.min() >= GAP * fractions.max():
         rows = np.flatnonzero(np.abs(table[metric].to_numpy(float)) > 1)
         raise InputError(
-            f"{label}: {metric} is {per_cents.min():g} in row {rows[0] + 1} and {fractions.max():g} "
-            "elsewhere: per cents beside fractions; write all as fractions of one"
+            f"{label}: {metric} is {per_cents.min():g} in row {rows[0] + 1} "
+            f"and {fractions.max():g} elsewhere: "
+            "per cents beside fractions; write all as fractions of one"
         )
     if not len(per_cents) or not is_rate_name(metric):
         return
@@ -123,48 +124,25 @@ def refuse_mixed_scales(label: str, table: pd.DataFrame, metric: str) -> None:
 
 
 def is_rate(values: Iterable[float], metric: str | None = None) -> bool:
-    """Are these values of a rate, which lies in 0 … 1?"""
+    """Return whether these are values of a rate, which lies in 0 … 1."""
     values = np.asarray(values, float)
     named_otherwise = metric is not None and LOSS.search(metric) is not None
     return bool(len(values) and (values >= 0).all() and (values <= 1).all()) and not named_otherwise
 
 
-def clip_rates(predictions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Predictions and intervals of a rate within 0 … 1, and how many predictions were outside."""
-    outside = int(((predictions["prediction"] < 0) | (predictions["prediction"] > 1)).sum())
-    columns = [name for name in ("prediction", "low", "high") if name in predictions]
-    clipped = {name: predictions[name].clip(0, 1) for name in columns}
-    return predictions.assign(**clipped), outside
-
-
 def describe_doubts(fitted: Fit) -> list[str]:
-    """What a reader of a fit should know: a constant that does as well, exponents at a bound."""
+    """List what a reader of a fit should know: a constant does as well, exponents at a bound."""
     doubts = []
-    if constant := compare_with_constant(fitted):
-        doubts.append(constant)
+    if not fitted.beats_constant:
+        doubts.append(
+            f"no better than a constant: R2 {fitted.r2:.2f}, AICc {fitted.aicc:.1f}, and "
+            f"{fitted.constant_aicc:.1f} for the mean of the values alone"
+        )
     for name in fitted.at_bound:
         low, high = fitted.law.exponents[name]
         doubts.append(
-            f"{name} = {fitted.parameters[name]:g} is at the bound of its search ({low:g} to {high:g}): "
-            "the values would have it further out, and predictions beyond them are not to be trusted"
+            f"{name} = {fitted.parameters[name]:g} is at the bound of its search "
+            f"({low:g} to {high:g}): the values would have it further out, "
+            "and predictions beyond them are not to be trusted"
         )
     return doubts
-
-
-def compare_with_constant(fitted: Fit) -> str | None:
-    """Say so where a law is no better than the mean of the values, by AICc; None where it is."""
-    used = fitted.weights > 0
-    y = fitted.y[used]
-    n = len(y)
-    total = float(np.sum((y - y.mean()) ** 2))
-    if n <= 3 or total == 0:
-        return None
-    constant = n * np.log(total / n) + 4 + 12 / (n - 3)  # two parameters, the variance among them
-    if not np.isfinite(fitted.aicc):
-        return None
-    if fitted.aicc < constant:
-        return None
-    return (
-        f"no better than a constant: AICc {fitted.aicc:.1f}, and {constant:.1f} for the mean of the "
-        "values alone"
-    )

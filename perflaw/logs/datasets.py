@@ -1,4 +1,4 @@
-"""Logs by name: the synthetic one, two public ones fetched from their publisher, and yours in a folder.
+"""Logs by name: the synthetic one, two public ones fetched, and yours in a folder.
 
 A public log is downloaded once, its checksum verified, read from within its archive (nothing
 is unpacked to disk) and kept as Parquet in the cache; each step is complete or leaves nothing.
@@ -13,23 +13,24 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from perflaw.errors import InputError, require
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
 
-FOLDER = "PERFLAW_DATA"
+DATA_VARIABLE = "PERFLAW_DATA"
+SYNTHETIC = "synthetic"
 ENDINGS = (".parquet", ".csv", ".tsv", ".inter", ".txt", ".dat", ".data", ".jsonl", ".json")
 PACKED = ("", ".gz", ".bz2", ".xz", ".zst")
 
 
 class Source(NamedTuple):
-    """Where a public log is published."""
+    """Where a public log is published, and which member of the archive it is."""
 
     url: str
     checksum: str
-    member: str  # of the archive
+    member: str
 
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/"
@@ -43,77 +44,109 @@ SOURCES = {
 }
 
 
-def load_log(name: str | os.PathLike, **options) -> InteractionLog:
-    """A log by name or path: "synthetic", a file, a file of the folder PERFLAW_DATA, "ml-100k" or "ml-1m".
+def load_log(name: str | os.PathLike, **options: Any) -> InteractionLog:
+    """Load a log by name or path.
 
-    A file of the folder goes by its name with or without ending. Options are those of
-    `interactions.read_log`, for files. Raises InputError, in one line, for what cannot be had.
+    Parameters
+    ----------
+    name : str or path
+        "synthetic", a file, a file of the folder PERFLAW_DATA (with or without its ending),
+        "ml-100k" or "ml-1m".
+    **options
+        Those of `perflaw.logs.read_log`, for files.
+
+    Raises
+    ------
+    InputError
+        For what cannot be had, with the names there are.
+
+    Examples
+    --------
+    >>> load_log("synthetic")
+    <InteractionLog synthetic: 2,000 users, 1,000 items, 101,114 interactions>
     """
     name = os.fspath(name)
-    here = {} if name == "synthetic" else local_logs()
     if Path(name).is_file():
         return read_log(name, **options)
-    if path := here.get(name) or next((path for path in here.values() if path.name == name), None):
+    local = {} if name == SYNTHETIC else local_logs()
+    if path := _find_local(local, name):
         return read_log(path, **options)
-    if name in ("synthetic", *SOURCES):
+    if name in (SYNTHETIC, *SOURCES):
         if given := [option for option, value in options.items() if value is not None]:
             raise InputError(f"{name} is known; {given[0]}= is for files of your own")
-        return (
-            synthetic.Process().sample().log
-            if name == "synthetic"
-            else read_log(_fetched(name), name=name)
-        )
+        if name == SYNTHETIC:
+            return synthetic.Process().sample().log
+        return read_log(_fetch_log(name), name=name)
     if Path(name).name != name or Path(name).suffix or Path(name).exists():
         return read_log(name, **options)  # which says what is wrong with the path
-    told = (
-        f"the folder {FOLDER} has {', '.join(here)}"
-        if here
-        else f"{FOLDER} may name a folder of logs"
-    )
-    raise InputError(
-        f"there is no log {name!r}: name a file, or one of synthetic, {', '.join(SOURCES)}; {told}"
-    )
+    hint = f"{DATA_VARIABLE} may name a folder of logs"
+    if local:
+        hint = f"the folder {DATA_VARIABLE} has {', '.join(local)}"
+    names = ", ".join((SYNTHETIC, *SOURCES))
+    raise InputError(f"there is no log {name!r}: name a file, or one of {names}; {hint}")
+
+
+def _find_local(logs: dict[str, Path], name: str) -> Path | None:
+    """Find a log of the folder by its name, or by that of its file."""
+    by_file = {path.name: path for path in logs.values()}
+    return logs.get(name) or by_file.get(name)
 
 
 def local_logs() -> dict[str, Path]:
-    """The logs in the folder PERFLAW_DATA by name; empty where it is not set. `NAME.items.parquet` describes items."""
-    folder = os.environ.get(FOLDER)
+    """Find the logs in the folder PERFLAW_DATA, by name; none where it is not set.
+
+    Files called `NAME.items.parquet` describe items and are left out.
+    """
+    folder = os.environ.get(DATA_VARIABLE)
     if not folder:
         return {}
     if not Path(folder).is_dir():
-        raise InputError(f"{FOLDER} is {folder}, which is no folder: correct or unset it")
+        raise InputError(f"{DATA_VARIABLE} is {folder}, which is no folder: correct or unset it")
     endings = [ending + packed for ending in ENDINGS for packed in PACKED]
-    found = {}
+    logs: dict[str, Path] = {}
     for path in sorted(Path(folder).iterdir()):
         ending = next((ending for ending in endings if path.name.lower().endswith(ending)), None)
         if path.is_file() and ending and not path.name.endswith(".items.parquet"):
             name = path.name[: -len(ending)]
-            found[path.name if name in found else name] = path
-    return found
+            logs[path.name if name in logs else name] = path
+    return logs
 
 
 def available_logs() -> list[str]:
-    """What `load_log` knows without downloading: the synthetic log, then those of the folder PERFLAW_DATA."""
-    return ["synthetic", *local_logs()]
+    """List what `load_log` knows without downloading: synthetic, and those of PERFLAW_DATA."""
+    return [SYNTHETIC, *local_logs()]
 
 
 def cache_folder() -> Path:
-    """The folder of what was downloaded: PERFLAW_CACHE, or the system's place for such."""
-    import pooch
-
-    return Path(os.environ.get("PERFLAW_CACHE") or pooch.os_cache("perflaw"))
+    """Name the folder of what was downloaded: PERFLAW_CACHE, or the system's place for such."""
+    return Path(os.environ.get("PERFLAW_CACHE") or require("pooch").os_cache("perflaw"))
 
 
 def fetch(name: str, url: str, checksum: str) -> Path:
-    """The file behind a URL, in the cache, downloaded where it is not there yet; checksum: sha256:…, or another that hashlib knows.
+    """Get the file behind a URL into the cache, unless it is there already.
 
-    Raises InputError if it cannot be had or is another file, with how to mend that.
+    Parameters
+    ----------
+    name : str
+        What it is, for messages.
+    url : str
+    checksum : str
+        ``sha256:…``, or another that hashlib knows.
+
+    Returns
+    -------
+    Path
+        Of the file in the cache.
+
+    Raises
+    ------
+    InputError
+        If it cannot be had or is another file, with how to mend that.
     """
-    import pooch
-
+    pooch = require("pooch")
     pooch.get_logger().setLevel("WARNING")
     file = Path(url).name
-    mend = f"download {url} elsewhere and put it, as {file}, into {cache_folder()}"
+    mend = _how_to_mend(url)
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         return Path(pooch.retrieve(url, checksum, file, cache_folder(), progressbar=True))
@@ -127,15 +160,19 @@ def fetch(name: str, url: str, checksum: str) -> Path:
         ) from error
 
 
-def _fetched(name) -> Path:
-    """The log as Parquet in the cache, downloaded and converted where it is not there yet."""
+def _how_to_mend(url: str) -> str:
+    return f"download {url} elsewhere and put it, as {Path(url).name}, into {cache_folder()}"
+
+
+def _fetch_log(name: str) -> Path:
+    """Get a public log as Parquet in the cache: download and convert it unless it is there."""
     source = SOURCES[name]
     converted = cache_folder() / f"{name}-{source.checksum[-8:]}.parquet"
     if converted.exists():
         return converted
     duckdb = require("duckdb")
     path = fetch(name, source.url, source.checksum)
-    mend = f"download {source.url} elsewhere and put it, as {path.name}, into {cache_folder()}"
+    mend = _how_to_mend(source.url)
     with tempfile.TemporaryDirectory() as scratch:
         plain = Path(scratch) / Path(source.member).name
         try:

@@ -1,73 +1,90 @@
-"""The floor: recommenders without weights, behind the same interface as the backbones (`ranking.Scorer`)."""
+"""Count-based baselines, behind the same interface as the backbones (`ranking.Scorer`)."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from scipy import sparse
+from torch import Tensor
 
-from perflaw.logs.interaction_log import Split, concatenated_ranges
-from perflaw.models.ranking import Scorer
+from perflaw.logs.histories import concatenated_ranges
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
+from perflaw.models.ranking import BlockScores, Scorer
 
-RECENT = 0.1  # share of the training part that recent popularity looks at
+RECENT_SHARE = 0.1  # of the training part, for recent popularity
 NEIGHBOURS = 100  # of an item, in item-kNN
 
 
 def most_popular(split: Split) -> Scorer:
-    """Items by how often they occur in the training part."""
+    """Score items by how often they occur in the training part."""
     return _same_for_all(split.train.item_counts)
 
 
 def recent_popular(split: Split) -> Scorer:
-    """Items by how often they occur in the last tenth of the training part; without a clock, of each history."""
+    """Score items by how often they occur in the last tenth of the training part.
+
+    Without a clock that is the last tenth of each history.
+    """
     train = split.train
     if train.timestamps is not None:
-        return _same_for_all(train.sample_time(RECENT).item_counts)
-    kept = np.ceil(RECENT * train.lengths).astype(int)
-    recent = np.arange(train.tokens) >= np.repeat(train.offsets[1:] - kept, train.lengths)
-    return _same_for_all(np.bincount(train.items[recent], minlength=train.n_items))
+        return _same_for_all(train.sample_time(RECENT_SHARE).item_counts)
+    recent_lengths = np.ceil(RECENT_SHARE * train.lengths).astype(int)
+    first_recent = np.repeat(train.offsets[1:] - recent_lengths, train.lengths)
+    recent = train.items[np.arange(train.tokens) >= first_recent]
+    return _same_for_all(np.bincount(recent, minlength=train.n_items))
 
 
 def markov(split: Split) -> Scorer:
-    """Items by how often they came right after the user's last item; among equals the popular first."""
+    """Score items by how often they came right after the user's last item.
+
+    Among equals the popular come first.
+    """
     train = split.train
-    inside = np.ones(train.tokens, bool)
-    inside[train.offsets[1:] - 1] = False
-    pair = train.items[:-1][inside[:-1]], train.items[1:][inside[:-1]]
-    counts = sparse.csr_array((np.ones(len(pair[0])), pair), (train.n_items, train.n_items))
+    followed = np.ones(train.tokens, bool)
+    followed[train.offsets[1:] - 1] = False
+    pairs = train.items[:-1][followed[:-1]], train.items[1:][followed[:-1]]
+    counts = sparse.csr_array((np.ones(len(pairs[0])), pairs), (train.n_items, train.n_items))
     popularity = train.item_counts / (train.tokens + 1)
 
-    def scorer(log, users, stops):
+    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
         rows = counts[log.items[stops - 1]].tocsc()
-        return lambda first, until: torch.from_numpy(
-            rows[:, first:until].toarray() + popularity[first:until]
-        )
+
+        def scores(first: int, until: int) -> Tensor:
+            return torch.from_numpy(rows[:, first:until].toarray() + popularity[first:until])
+
+        return scores
 
     return scorer
 
 
 def item_knn(split: Split) -> Scorer:
-    """Items by their similarity, summed over the history: the cosine of who had them, of the 100 nearest of each."""
-    train = split.train
-    had = sparse.csr_array(
-        (np.ones(train.tokens), (train.users, train.items)), (train.n_users, train.n_items)
-    )
-    had.data[:] = 1  # once or often
-    had = had / np.maximum(np.sqrt(had.sum(axis=0)), 1)
-    alike = sparse.csr_array(had.T @ had)
-    alike.setdiag(0)
-    alike = _largest(alike, NEIGHBOURS)
+    """Score items by their similarity to the items of the history, summed.
 
-    def scorer(log, users, stops):
+    The similarity of two items is the cosine of the users who had them; each item counts with its
+    `NEIGHBOURS` nearest only.
+    """
+    train = split.train
+    cells = train.users, train.items
+    seen = sparse.csr_array((np.ones(train.tokens), cells), (train.n_users, train.n_items))
+    seen.data[:] = 1  # once or often
+    seen = seen / np.maximum(np.sqrt(seen.sum(axis=0)), 1)
+    similarity = sparse.csr_array(seen.T @ seen)
+    similarity.setdiag(0)
+    similarity = _largest_by_row(similarity, NEIGHBOURS)
+
+    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
         lengths = stops - log.offsets[users]
-        at = concatenated_ranges(log.offsets[users], lengths)
-        history = sparse.csr_array(
-            (np.ones(len(at)), (np.repeat(np.arange(len(users)), lengths), log.items[at])),
-            (len(users), log.n_items),
-        )
+        items = log.items[concatenated_ranges(log.offsets[users], lengths)]
+        rows = np.repeat(np.arange(len(users)), lengths)
+        history = sparse.csr_array((np.ones(len(items)), (rows, items)), (len(users), log.n_items))
         history.data[:] = 1
-        scores = (history @ alike).tocsc()
-        return lambda first, until: torch.from_numpy(scores[:, first:until].toarray())
+        summed = (history @ similarity).tocsc()
+
+        def scores(first: int, until: int) -> Tensor:
+            return torch.from_numpy(summed[:, first:until].toarray())
+
+        return scores
 
     return scorer
 
@@ -80,34 +97,48 @@ BASELINES = {
 }
 
 
-def _same_for_all(scores):
-    scores = torch.from_numpy(np.asarray(scores, np.float64))
-    return lambda log, users, stops: lambda first, until: scores[first:until].repeat(len(users), 1)
+def _same_for_all(item_scores: np.ndarray) -> Scorer:
+    """Scores (n_items,) for every user."""
+    row = torch.from_numpy(np.asarray(item_scores, np.float64))
+
+    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
+        def scores(first: int, until: int) -> Tensor:
+            return row[first:until].repeat(len(users), 1)
+
+        return scores
+
+    return scorer
 
 
-def _largest(matrix, k):
-    """The k largest numbers of each row."""
+def _largest_by_row(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
+    """Return the k largest numbers of each row."""
     matrix.sort_indices()
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     order = np.lexsort((matrix.indices, -matrix.data, row))
-    kept = order[np.arange(matrix.nnz) - matrix.indptr[row] < k]
-    return sparse.csr_array((matrix.data[kept], (row[kept], matrix.indices[kept])), matrix.shape)
+    largest = order[np.arange(matrix.nnz) - matrix.indptr[row] < k]
+    cells = row[largest], matrix.indices[largest]
+    return sparse.csr_array((matrix.data[largest], cells), matrix.shape)
 
 
 def last_items(split: Split) -> Scorer:
     """Score items by how recently the user had them; those never had share the last place."""
 
-    def scorer(log, users, stops):
+    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
         lengths = stops - log.offsets[users]
-        at = concatenated_ranges(log.offsets[users], lengths)
-        rows = np.repeat(np.arange(len(users)), lengths)
-        items, place = log.items[at], at - np.repeat(log.offsets[users], lengths) + 1.0
-        order = np.lexsort((place, items, rows))
-        rows, items, place = rows[order], items[order], place[order]
+        places = concatenated_ranges(log.offsets[users], lengths)
+        rows, items = np.repeat(np.arange(len(users)), lengths), log.items[places]
+        order = np.lexsort((places, items, rows))
+        rows, items, places = rows[order], items[order], places[order]
         # Of an item had more than once the last place counts.
-        last = np.append((np.diff(rows) != 0) | (np.diff(items) != 0), True)
+        is_last = np.append((np.diff(rows) != 0) | (np.diff(items) != 0), True)
+        recency = 1.0 + places - log.offsets[users][rows]
+        cells = rows[is_last], items[is_last]
         shape = (len(users), log.n_items)
-        scores = sparse.csr_array((place[last], (rows[last], items[last])), shape).tocsc()
-        return lambda first, until: torch.from_numpy(scores[:, first:until].toarray())
+        last_places = sparse.csr_array((recency[is_last], cells), shape).tocsc()
+
+        def scores(first: int, until: int) -> Tensor:
+            return torch.from_numpy(last_places[:, first:until].toarray())
+
+        return scores
 
     return scorer

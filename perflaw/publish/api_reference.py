@@ -23,7 +23,7 @@ the module that heads its section, e.g. `from perflaw.laws import fit`.
 
 
 def api_page() -> str:
-    """Write the page, in MyST Markdown: a section a module, an entry for each name in its `__all__`."""
+    """Write the page, in MyST Markdown: a section a module, an entry a name in its `__all__`."""
     sections = [HEAD]
     for module, title in FRONT_DOORS.items():
         entries = [_entry(module, name) for name in sorted(import_module(module).__all__)]
@@ -31,6 +31,6 @@ def api_page() -> str:
     return "\n".join(sections)
 
 
-def _entry(module, name):
+def _entry(module: str, name: str) -> str:
     kind = "autoclass" if inspect.isclass(getattr(import_module(module), name)) else "autofunction"
     return f".. {kind}:: {module}.{name}\n\n"

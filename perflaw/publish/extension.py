@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
 
+AFTER_REFERENCES = 900  # when links and outputs of cells are resolved
 NARROW_SCREEN = "(max-width: 699.98px)"
 # 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
 ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
@@ -31,10 +32,10 @@ class picture(nodes.General, nodes.Element):  # noqa: N801 as docutils names its
 class PairPictures(SphinxPostTransform):
     """Move an image of the class `narrow` into the figure that follows it."""
 
-    default_priority = 900
+    default_priority = AFTER_REFERENCES
     formats = ("html",)
 
-    def run(self, **kwargs: Any) -> None:
+    def run(self, **_: Any) -> None:
         """Pair the images of a page."""
         for narrow in list(self.document.findall(nodes.image)):
             figure = narrow.next_node(descend=False, siblings=True)
@@ -50,10 +51,10 @@ class PairPictures(SphinxPostTransform):
 class KeepFormulasUnbroken(SphinxPostTransform):
     """Wrap an inline formula with the punctuation around it, so that no line begins with it."""
 
-    default_priority = 901
+    default_priority = AFTER_REFERENCES
     formats = ("html",)
 
-    def run(self, **kwargs: Any) -> None:
+    def run(self, **_: Any) -> None:
         """Wrap the formulas of a page."""
         for formula in list(self.document.findall(nodes.math)):
             wrapper = nodes.inline(classes=["unbroken"])
@@ -73,10 +74,10 @@ class KeepFormulasUnbroken(SphinxPostTransform):
 class NameColumnHeaders(SphinxPostTransform):
     """Say of the headers of pandas' tables that they are those of columns."""
 
-    default_priority = 902
+    default_priority = AFTER_REFERENCES
     formats = ("html",)
 
-    def run(self, **kwargs: Any) -> None:
+    def run(self, **_: Any) -> None:
         """Rewrite the tables of a page."""
         for raw in self.document.findall(nodes.raw):
             html = raw.astext()
@@ -112,7 +113,7 @@ def depart_citation(translator: HTML5Translator, node: nodes.citation) -> None:
 
 
 def remove_unused_maths(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
+    app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: object
 ) -> None:
     """Leave MathJax out of a page without formulas."""
     if 'class="math' in context.get("body", ""):

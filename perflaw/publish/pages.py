@@ -9,9 +9,11 @@ import sys
 import time
 from pathlib import Path
 
+from perflaw.publish.api_reference import api_page
 from perflaw.publish.execution import BuildError
 from perflaw.publish.provenance import digest_files, files_in, read_provenance, replace_dir
 
+API_PAGE = "api.md"  # written if the table of contents has it
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 MATHJAX_SCRIPT = "tex-chtml-full.js"  # of the package's hundred files
 PAGES_FROM_ELSEWHERE = {
@@ -57,6 +59,8 @@ def assemble_pages(root: Path, home: Path) -> None:
             (source / output).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / output, source / output)
     (source / "_runtime.md").write_text(runtime_table(source / "executed"), encoding="utf-8")
+    if re.search(r"file: api$", (source / "_toc.yml").read_text(encoding="utf-8"), re.MULTILINE):
+        (source / API_PAGE).write_text(api_page(), encoding="utf-8")
 
 
 def runtime_table(folder: Path) -> str:
@@ -84,8 +88,9 @@ def render_pages(home: Path, scratch: Path) -> None:
         With Sphinx's warnings, if it has any.
     """
     source, html = home / "source", home / "html"
-    package = Path(__file__).parent
-    key = digest_files(source, files_in(source)) + digest_files(package, package.glob("*.py"))
+    package = Path(__file__).parents[1]
+    shown = "**/*.py" if (source / API_PAGE).exists() else "publish/*.py"  # docstrings, too
+    key = digest_files(source, files_in(source)) + digest_files(package, package.glob(shown))
     stamp = html / ".hash"
     if stamp.is_file() and stamp.read_text() == key:
         return

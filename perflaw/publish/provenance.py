@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE_PARENT = Path(__file__).absolute().parents[2]
+BOOK_EXTRAS = (None, "logs", "models", "report", "book")
+REQUIREMENT = re.compile(r"""([\w.-]+)(?:.*extra == ["'](\w+)["'])?.*""")
 ABSENT = "absent"  # in place of the digest of a file that is not there
 
 
@@ -143,15 +145,16 @@ def write_provenance(
 
 
 def versions() -> dict[str, str]:
-    """Return the version of every package of pyproject.toml that is installed."""
+    """Return the installed version of every package of pyproject.toml that a book may use."""
     installed = {}
     for requirement in importlib.metadata.requires("perflaw") or []:
-        name = re.match(r"[\w.-]+", requirement)
+        name, extra = REQUIREMENT.fullmatch(requirement).groups()  # type: ignore[union-attr]
+        if name == "perflaw" or extra not in BOOK_EXTRAS:
+            continue
         try:
-            if name:
-                installed[name[0]] = importlib.metadata.version(name[0])
+            installed[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # of an extra that this notebook's reader need not have
+            continue  # of an extra that this book does not need
     return dict(sorted(installed.items()))
 
 

@@ -4,8 +4,6 @@ import os
 import sys
 from collections.abc import Iterable
 
-# Runs in the kernel before the notebook; leaves no name behind.
-STARTUP = "__import__('perflaw.publish.recorder', fromlist=['record_reads']).record_reads()\n"
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR
 
 
@@ -19,6 +17,10 @@ def record_reads() -> None:
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     folders = [package, *filter(None, [os.environ.get("PERFLAW_HOME")])]
     sys.addaudithook(_Recorder(folders, os.environ["PERFLAW_READS"]))
+
+
+# Runs in the kernel before the notebook; leaves no name behind.
+STARTUP = f"__import__({__name__!r}, fromlist=['_']).{record_reads.__name__}()\n"
 
 
 class _Recorder:

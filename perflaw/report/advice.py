@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import optimum
+from perflaw.laws import design
 from perflaw.models.sweeps import cost_model
 from perflaw.report.findings import (
     Advice,
@@ -96,7 +96,7 @@ def choose_next_runs(
 ) -> tuple[NextRun, ...]:
     """Choose sizes to train next.
 
-    They are expected to raise the best known value most (`optimum.next_runs`). The likeliest to
+    They are expected to raise the best known value most (`design.next_runs`). The likeliest to
     be better comes first.
 
     Parameters
@@ -121,7 +121,7 @@ def choose_next_runs(
     places = np.append(np.flatnonzero(trained), candidates.affordable)
     noise = np.full(len(places), np.median(forecast.noise) ** 2)
     mean, covariance = draws[:, places].mean(axis=0), np.cov(draws[:, places].T)
-    order = places[optimum.next_runs(mean, covariance, noise, len(places))]
+    order = places[design.next_runs(mean, covariance, noise, len(places))]
     chosen = [place for place in order if not trained[place]][:NEXT_COUNT]
     intervals = forecast.interval(candidates.points, level)
     next_runs = []

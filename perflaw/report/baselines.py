@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from perflaw.logs.interaction_log import InteractionLog, Split
-from perflaw.models import baselines, ranking
-from perflaw.models.sweeps import runner
-from perflaw.models.training import trainer
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
+from perflaw.models import baselines, ranking, ranking_metrics
+from perflaw.models.sweeps import grids
+from perflaw.models.training import run_records
 from perflaw.report.findings import BaselineComparison, plain_values
 
 BASELINES = {
@@ -23,7 +24,7 @@ BASELINES = {
     "item-kNN": baselines.item_knn,
 }
 RULES = {"training": "test", "history": "test, history removed"}  # what is removed: a record's part
-GAINS = {"NDCG@10": ranking.ndcg_gains, "HR@10": lambda ranks: (ranks <= 10).astype(float)}
+GAINS = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": lambda ranks: (ranks <= 10).astype(float)}
 MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
 
 
@@ -37,7 +38,7 @@ class RankedBaselines:
     def metrics(self) -> dict[str, dict[str, float]]:
         """Give HR@10 and NDCG@10 by baseline."""
         return {
-            name: {"HR@10": ranking.hit_rate(ranks), "NDCG@10": ranking.ndcg(ranks)}
+            name: {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
             for name, ranks in self.ranks.items()
         }
 
@@ -57,7 +58,7 @@ def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBa
     RankedBaselines
         By the rule of record: where nothing repeats, all of the user's history is removed.
     """
-    split = runner.split_of(log, runner.TrainingData(rule))
+    split = grids.split_of(log, grids.TrainingData(rule))
     seen = "history" if ranking.removes_seen(split) else "training"
     ranks = {
         name: ranking.rank_targets(fit(split), split, split.test, seen=seen).ranks
@@ -98,7 +99,7 @@ def compare_baselines(
     tuple of BaselineComparison
         The best baseline first; none where fewer than two users are tested.
     """
-    records = [trainer.read_record(Path(folder) / f"{key}.json") for key in keys]
+    records = [run_records.read_record(Path(folder) / f"{key}.json") for key in keys]
     ranks = np.array([record["ranks"][ranked.part] for record in records])
     if ranks.shape[1] < 2:
         return ()

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, fitting
+from perflaw import stats
+from perflaw.laws import families, fitting, identifiability
 from perflaw.report import advice
 from perflaw.report.findings import (
     AXIS_LABELS,
@@ -77,13 +78,13 @@ def draw_conclusions(
 
     Examples
     --------
-    >>> from perflaw.models.sweeps.runner import read_runs_table
+    >>> from perflaw.models.sweeps import read_runs_table
     >>> runs = read_runs_table("gowalla-1k")
     >>> runs = runs[(runs["backbone"] == "sasrec") & (runs["d_emb"] <= 32)]
     >>> draw_conclusions(runs).best
     Size(n_layers=1, d_emb=32)
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     measured = measured_from_records(runs, metrics)
     return _conclude(measured, metrics, floor or {}, level, prior, baselines)
 
@@ -126,7 +127,7 @@ def forecast_runs(
     >>> findings.best
     Size(n_layers=2, d_emb=32)
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     return _conclude(measured_from_table(runs, metric), (metric,), {}, level, prior, ())
 
 
@@ -307,7 +308,7 @@ def _rival_predictions(
     cells = full.groupby(["n_layers", "d_emb"])[metric].mean().reset_index()
     law = families.rival_laws()[name]
     determined = (
-        len(cells) > len(law.parameters) == fitting.identifiable_rank(law, cells)
+        len(cells) > len(law.parameters) == identifiability.identifiable_rank(law, cells)
         and np.ptp(cells[metric]) > 0
     )
     if not determined:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import results
 
 RECORD_COLUMNS = ("key", "n_layers", "d_emb", "seed", "tokens", "test_targets")
 OWN_COLUMNS = ("n_layers", "d_emb")
@@ -44,7 +44,7 @@ def measured_from_records(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.Data
             f"the runs have no column {missing[0]!r}, which records have; "
             "perflaw.report.forecast_runs takes a table of one's own"
         )
-    runs = runner.select_whole_log(runs).copy()
+    runs = results.select_whole_log(runs).copy()
     for metric in metrics:
         for name in (metric, f"{metric} se"):
             if REMOVED + name in runs:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import load_runs
 from perflaw.report import conclusions, figures
 from perflaw.report.findings import BaselineComparison
 
@@ -27,7 +27,7 @@ for sentence in report["judged"]["says"]:
     print(sentence)
 """
 DRAW_CONCLUSIONS = """
-runs = runner.load_runs("runs")
+runs = load_runs("runs")
 runs = runs[runs["key"].isin([run["key"] for run in report["pilot"]["runs"]])]
 findings = conclusions.draw_conclusions(
     runs,

@@ -11,8 +11,9 @@ from typing import Any
 from tqdm import tqdm
 
 from perflaw.errors import InputError
-from perflaw.models.sweeps import runner
-from perflaw.models.training import trainer
+from perflaw.models import configuration
+from perflaw.models.sweeps import grids
+from perflaw.models.training import preparation
 from perflaw.report.findings import METRICS
 
 PAGE_SECONDS = 30  # of the budget for the page and its notebook, or a fifth of it
@@ -44,13 +45,13 @@ class ReportOptions:
             raise InputError(
                 f"a report cannot be on {self.metric!r}; --metric is one of {', '.join(METRICS)}"
             )
-        if self.split not in runner.SPLIT_RULES:
+        if self.split not in grids.SPLIT_RULES:
             raise InputError(
                 f"there is no split {self.split!r}; --split is one of "
-                f"{', '.join(runner.SPLIT_RULES)}"
+                f"{', '.join(grids.SPLIT_RULES)}"
             )
-        trainer.make_config(backbone=self.backbone)
-        trainer.check_device(self.device)
+        configuration.make_config(backbone=self.backbone)
+        preparation.check_device(self.device)
 
     @property
     def records(self) -> Path:

@@ -16,8 +16,9 @@ import torch
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models.sweeps import cost_model, runner
-from perflaw.models.training import trainer
+from perflaw.models import configuration
+from perflaw.models.sweeps import cost_model, results, runner
+from perflaw.models.training import run_records, trainer
 from perflaw.report import forecast
 from perflaw.report.prior import load_prior
 
@@ -145,7 +146,7 @@ def _recorded_hashes(folder: str | os.PathLike | None) -> set[str]:
     hashes = set()
     for path in Path(folder).glob("*.json") if folder else ():
         try:
-            hashes.add(trainer.read_record(path)["data_hash"])
+            hashes.add(run_records.read_record(path)["data_hash"])
         except InputError:  # the sweep says so
             continue
     return hashes
@@ -184,7 +185,7 @@ def _time_machine(log: InteractionLog) -> float:
     """
     part = log.sample_users(min(1.0, max(20_000 / log.tokens, 20 / log.n_users)))
     settings = SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}
-    config = trainer.make_config(**settings)
+    config = configuration.make_config(**settings)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -193,7 +194,7 @@ def _time_machine(log: InteractionLog) -> float:
         return 4.0
     finally:
         torch.set_num_threads(threads)
-    runs = runner.records_table(records).assign(test_targets=0)
+    runs = results.records_table(records).assign(test_targets=0)
     measured = runs["seconds training"] + runs["seconds validation"]
     predicted = cost_model.CostModel().seconds(runs, runs["done_epochs"])
     return float((measured / predicted).min())

@@ -17,7 +17,7 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import executors, runner
 from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
 from perflaw.report.findings import METRICS, BaselineComparison, Findings, Size, plain_values
@@ -254,7 +254,7 @@ def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
         plan.grid,
         plan.log,
         options.records,
-        runner.process_pool(options.workers) if options.device == "cpu" else None,
+        executors.process_pool(options.workers) if options.device == "cpu" else None,
         device=options.device,
         seconds=options.seconds_left,
         progress=options.progress,

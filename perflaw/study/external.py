@@ -18,12 +18,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from perflaw import stats
 from perflaw.errors import InputError
-from perflaw.laws import fitting
-from perflaw.paths import HOME
-from perflaw.study.paper import published
+from perflaw.study.files import study_file
 
-FOLDER = HOME / "data" / "external"
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
 CHOSEN = "chosen"
 SURFACE = [
@@ -39,13 +37,27 @@ USERS = {"MovieLens-1M": 6040, "Amazon-Beauty": 22363}  # each with one test ite
 
 
 def load_grids() -> pd.DataFrame:
-    """The published grids, one row a measured value.
+    """Load the two SASRec grids under leave-one-out, one row a measured value.
 
-    Columns: log (MovieLens-1M or Amazon-Beauty), n_layers, d_emb, n_heads, dropout (a
-    share), split (val or test), metric (HR@10 or NDCG@10, full ranking, as a fraction of
-    one) and value.
+    Returns
+    -------
+    pandas.DataFrame
+        Columns log (MovieLens-1M or Amazon-Beauty), n_layers, d_emb, n_heads, dropout (a share),
+        split (val or test), metric (HR@10 or NDCG@10, full ranking, as a fraction of one) and
+        value.
     """
-    return published.read_table(FOLDER / "sasrec_grids.csv")
+    runs = read_table(study_file("data", "external", "time_to_split.csv"))
+    chosen = runs[
+        (runs["backbone"] == "SASRec")
+        & (runs["split"] == "leave one out")
+        & runs["log"].isin(USERS)
+    ]
+    chosen = chosen.drop(columns="split").replace({"part": {"validation": "val"}})
+    values = chosen.rename(columns={"part": "split"}).melt(
+        ["log", *CELL, "dropout", "split"], ["HR@10", "NDCG@10"], "metric"
+    )
+    order = ["metric", "split", "log", *CELL, "dropout"]
+    return values.sort_values(order, ascending=[True, False, False, True, True, True, True])
 
 
 def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
@@ -136,7 +148,7 @@ def mean_changes(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     error over the cells, which share users and, as far as is published, one seed), low
     and high (Student's interval), falls and cells (how many of how many go down).
     """
-    fitting.check_level(level)
+    stats.check_level(level)
     groups = cells.groupby(SURFACE, sort=False)["change"]
     table = groups.agg(change="mean", se=lambda c: c.std(ddof=1) / np.sqrt(len(c))).reset_index()
     falls = groups.agg(falls=lambda c: int((c < 0).sum()), cells="size").reset_index(drop=True)

@@ -20,9 +20,9 @@ from scipy.stats import false_discovery_control, kendalltau, ttest_1samp
 from scipy.stats import t as student
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.tables import read_table
-from perflaw.laws import families, fitting
+from perflaw.laws import families, fitting, identifiability
 from perflaw.laws.families import Law
+from perflaw.logs.readers.tables import read_table
 from perflaw.paths import study_folder
 
 SURFACE = ["log", "backbone", "split"]
@@ -232,9 +232,9 @@ def _predictions(visible, asked, cells, laws):
         "best trained cell": np.full(len(asked), values.max()),
     }
     for name, law in laws.items():
-        determined = fitting.identifiable_rank(law, visible) == fitting.identifiable_rank(
-            law, cells
-        )
+        determined = identifiability.identifiable_rank(
+            law, visible
+        ) == identifiability.identifiable_rank(law, cells)
         if determined and len(visible) > len(law.parameters):
             predictions[name] = fitting.fit(law, visible, values).predict(asked)
         else:

@@ -1,17 +1,19 @@
 """The commands that fit and predict; `perflaw book` is tested in test_book.py."""
 
-import os
+import json
 import re
-import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from perflaw.cli import options
 from perflaw.cli.main import main
-from perflaw.paths import HOME
+from perflaw.errors import MissingPackageError, describe_missing_package, require
+from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
 
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
@@ -102,7 +104,8 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
     runs.to_csv(tmp_path / "runs.csv", index=False)
     result = run("fit", tmp_path / "runs.csv")
-    assert result.exit_code == 0 and "Traceback" not in result.output, result.output
+    assert result.exit_code == 0, result.output
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize(
@@ -409,60 +412,10 @@ def test_train_refuses_in_one_line(options, told, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The package as pip installs it, away from the repository."""
-    pytest.importorskip("pip")
-    place = tmp_path_factory.mktemp("installed")
-    source = place / "source"
-    shutil.copytree(
-        HOME,
-        source,
-        ignore=shutil.ignore_patterns(
-            ".*", "_build", "runs", "build", "*.egg-info", "tests", "__pycache__"
-        ),
-    )
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--no-build-isolation",
-            "--target",
-            place / "site",
-            source,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    shutil.rmtree(source)
-
-    def call(*arguments, cwd=place):
-        command = [
-            sys.executable,
-            "-c",
-            "from perflaw.cli.main import main; main()",
-            *map(str, arguments),
-        ]
-        surroundings = {
-            name: value for name, value in os.environ.items() if name != "PERFLAW_HOME"
-        } | {"PYTHONPATH": str(place / "site")}
-        return subprocess.run(command, cwd=cwd, env=surroundings, capture_output=True, text=True)
-
-    return call
-
-
-@pytest.mark.slow
-def test_an_installation_without_the_repository_has_its_presets_and_its_data(installed):
-    shown = installed("sweep", "tiny", "--log", "synthetic", "--dry-run", "--out", "runs")
-    assert shown.returncode == 0 and "runs" in shown.stdout, shown.stderr
-
-
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
-    told = run("fit", HOME / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10").output
+    told = run(
+        "fit", study_folder() / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10"
+    ).output
     assert (
         "rows differ in sample_users (none, 0.5, 0.125); keep those of one value with --where"
         in told.replace("0.25", "0.125")
@@ -471,7 +424,7 @@ def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
         "converged"
         in run(
             "fit",
-            HOME / "data" / "sweeps" / "laptop.csv",
+            study_folder() / "data" / "sweeps" / "laptop.csv",
             "--metric",
             "NDCG@10",
             "--where",
@@ -484,9 +437,11 @@ def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     rows = [
         (n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)
     ]
-    table = lambda header, shown: (tmp_path / "t.csv").write_text(
-        "\n".join([header, *(",".join(map(str, row)) for row in shown)]) + "\n"
-    )
+
+    def table(header, shown):
+        lines = [header, *(",".join(map(str, row)) for row in shown)]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+
     table("n_layers,d_emb,value", [(*row, 7) for row in rows])
     assert (
         "line 2: more columns (4) than the 3 of the header" in run("fit", tmp_path / "t.csv").output
@@ -539,3 +494,70 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
         "1 of these would be below 0 or above 1"
         in run("predict", tmp_path / "law.json", "n_layers=8", "d_emb=100,2000").output
     )
+
+
+# ---------------------------------------------------------------- the group of commands
+
+
+HEAVY = ("numpy", "pandas", "scipy", "duckdb", "numba", "torch", "matplotlib", "papermill")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["train", "--help"]])
+def test_help_imports_nothing_that_takes_long(arguments):
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from perflaw.cli.main import main\n"
+        f"assert CliRunner().invoke(main, {arguments}).exit_code == 0\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_every_command_has_a_module_and_a_line_of_help():
+    lines = run("--help").output.partition("Commands:")[2].strip().splitlines()
+    modules = {path.stem for path in Path(options.__file__).parent.glob("*.py")}
+    assert {line.split()[0] for line in lines} == modules - {"__init__", "main", "options"}
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+def test_a_module_runs_as_the_command():
+    command = [sys.executable, "-m", "perflaw", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"perflaw, version \S+\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["fit", "CSV", "-o", "k", "2", "-o", "k", "4"],
+        ["train", "synthetic", "-o", "seed", "2", "-o", "seed", "4"],
+        ["book", "-p", "seed", "2", "-p", "seed", "4"],
+    ],
+)
+def test_a_name_given_twice_is_refused(csv, arguments):
+    result = run(*(csv if argument == "CSV" else argument for argument in arguments))
+    assert result.exit_code == 1
+    assert re.fullmatch(
+        r"Error: -[op] (k|seed) is given twice \(2 and 4\); give it once\n", result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "expected"),
+    [
+        ("duckdb", "this needs duckdb, which is not installed: pip install 'perflaw[logs]'"),
+        ("torch._C", "this needs torch, which is not installed: pip install 'perflaw[models]'"),
+        ("nonesuch", None),
+        (None, None),
+    ],
+)
+def test_a_missing_package_names_its_extra(missing, expected):
+    assert describe_missing_package(missing) == expected
+
+
+def test_a_package_is_required_by_name():
+    assert require("json") is json
+    with pytest.raises(MissingPackageError, match=r"pip install 'perflaw\[cluster\]'"):
+        require("nonesuch", extra="cluster")

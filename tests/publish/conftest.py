@@ -47,7 +47,8 @@ def toy(tmp_path):
         tmp_path,
         "one",
         WRITE.format("one") + "\nprint(level, label)",
-        "level: float = 0.9  # coverage of the intervals\nlabel: str = 'x'\nsizes: list[int] = [1, 2]",
+        "level: float = 0.9  # coverage of the intervals\n"
+        "label: str = 'x'\nsizes: list[int] = [1, 2]",
     )
     save_notebook(tmp_path, "two", "print(n)", "n: int = 3  # draws\nfast: bool = True")
     return tmp_path

@@ -12,7 +12,9 @@ from click.testing import CliRunner
 
 from perflaw.cli.main import main
 from perflaw.errors import InputError
-from perflaw.publish import builder, execution, provenance
+from perflaw.publish import builder, execution, pages, provenance
+
+pytestmark = pytest.mark.book
 
 # A process started in the background may have been told to ignore Ctrl-C.
 INTERRUPTIBLE = """
@@ -33,7 +35,7 @@ def unrendered(monkeypatch):
         (home / "html").mkdir(exist_ok=True)
         (home / "html" / "index.html").touch()
 
-    monkeypatch.setattr(builder, "render_pages", render)
+    monkeypatch.setattr(pages, "render_pages", render)
 
 
 def made(root, name="default"):
@@ -288,7 +290,7 @@ def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered, w
 
 def test_a_dead_kernel_is_one_line(toy, unrendered, write_notebook):
     write_notebook(toy, "one", "import os\nos._exit(1)")
-    with pytest.raises(execution.BuildError, match="^one.ipynb could not be run: .*died"):
+    with pytest.raises(execution.BuildError, match=r"^one\.ipynb could not be run: .*died"):
         builder.build_book(toy)
 
 
@@ -297,7 +299,8 @@ def test_an_interrupt_leaves_nothing_running_and_exits_130(toy, write_notebook):
     write_notebook(
         toy,
         "one",
-        f"import pathlib, time\nwhile True:\n    pathlib.Path({str(beat)!r}).touch()\n    time.sleep(0.1)",
+        f"import pathlib, time\nwhile True:\n    pathlib.Path({str(beat)!r}).touch()\n"
+        "    time.sleep(0.1)",
     )
     run = subprocess.Popen(
         [sys.executable, "-P", "-c", INTERRUPTIBLE, "book"],
@@ -417,12 +420,12 @@ def test_two_builds_of_one_book_do_not_meet(toy):
 
     home = toy / "book" / "_build" / "default"
     home.mkdir(parents=True)
-    with FileLock(home / ".lock"):
-        with pytest.raises(InputError, match="being built by another process"):
-            builder.build_book(toy)
+    lock = FileLock(home / ".lock")
+    with lock, pytest.raises(InputError, match="being built by another process"):
+        builder.build_book(toy)
 
 
 def test_a_notebook_that_is_none_is_named(toy):
     (toy / "notebooks" / "three.ipynb").write_text("not json")
-    with pytest.raises(InputError, match="three.ipynb cannot be read as a notebook"):
+    with pytest.raises(InputError, match=r"three\.ipynb cannot be read as a notebook"):
         builder.build_book(toy, {"n": 4}, "mine")

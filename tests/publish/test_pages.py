@@ -1,4 +1,4 @@
-"""The pages of the built book, the explorer alone and a report, in a real browser: what they load, how they fit, and what axe finds."""
+"""The pages of the built book, the explorer alone and a report, in a real browser."""
 
 import functools
 import json
@@ -13,7 +13,9 @@ from simulated_pilots import FLOOR, report_values, simulate_pilot
 
 from perflaw.logs import synthetic
 from perflaw.report import conclusions, render
-from perflaw.study.explorer import explorer
+from perflaw.study import explorer
+
+pytestmark = pytest.mark.book
 
 sync_api = pytest.importorskip(
     "playwright.sync_api", reason="needs Playwright, which is not installed"
@@ -36,9 +38,16 @@ CHROMIUM = next(
 )
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 HEAVIEST = 3_000_000  # bytes
-ALIKE = ".dataframe tbody tr:nth-child(n + 3)"  # rows of numbers after the first two, which look like those
-READY = "Promise.all([window.MathJax?.startup.promise, document.fonts.ready, ...[...document.images].map((image) => image.decode())]).then(() => 0)"
-SETTLED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 400))))"  # the theme looks 0.3 s after a change of size
+# Rows of numbers after the first two, which look like those.
+ALIKE = ".dataframe tbody tr:nth-child(n + 3)"
+READY = """Promise.all([
+    window.MathJax?.startup.promise,
+    document.fonts.ready,
+    ...[...document.images].map((image) => image.decode()),
+]).then(() => 0)"""
+# The theme looks 0.3 s after a change of size.
+SETTLED = """new Promise((done) => requestAnimationFrame(
+    () => requestAnimationFrame(() => setTimeout(done, 400))))"""
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +114,7 @@ def wide(request, browser):
 
 @pytest.fixture
 def phone(wide):
-    """The same page when the screen becomes a dark phone's; afterwards it is wide and light again."""
+    """The same page on a dark phone's screen; afterwards it is wide and light again."""
     wide.tab.set_viewport_size(PHONE)
     wide.tab.emulate_media(color_scheme="dark")
     wide.tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
@@ -131,12 +140,10 @@ def test_a_page_complains_of_nothing_and_loads_little_and_nothing_from_elsewhere
 
 @built
 def test_every_picture_says_what_it_shows(wide):
-    assert (
-        wide.tab.evaluate(
-            "[...document.querySelectorAll('img, svg[role=img]')].filter((x) => !(x.alt || x.ariaLabel)).map((x) => x.outerHTML.slice(0, 200))"
-        )
-        == []
-    )
+    nameless = """[...document.querySelectorAll('img, svg[role=img]')]
+        .filter((x) => !(x.alt || x.ariaLabel))
+        .map((x) => x.outerHTML.slice(0, 200))"""
+    assert wide.tab.evaluate(nameless) == []
     assert (
         wide.tab.evaluate(
             "[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)"
@@ -159,7 +166,8 @@ def test_every_link_within_the_book_leads_somewhere(wide):
     for link in {link for link in links if link.startswith("file:")}:
         place, anchor = urldefrag(link)
         path = Path(unquote(place.removeprefix("file://")).partition("?")[0])
-        assert path.is_file() and path.is_relative_to(HTML), link
+        assert path.is_file(), link
+        assert path.is_relative_to(HTML), link
         assert not anchor or unquote(anchor) in anchors(path), link
 
 
@@ -222,13 +230,13 @@ def test_on_paper_nothing_is_cut_and_the_dark_is_left_behind(browser):
         browser, HTML / "executed" / "entropy.html", "dark", {"width": 700, "height": 900}
     )
     seen.tab.emulate_media(media="print", color_scheme="dark")
-    assert (
-        seen.tab.evaluate(
-            "[...document.querySelectorAll('.output, pre')].filter((box) => box.scrollWidth > box.clientWidth + 1).map((box) => box.outerHTML.slice(0, 200))"
-        )
-        == []
-    )
-    dark = "[...document.querySelectorAll('article :is(p, td, th, h2, code, pre span)')].filter((x) => x.getClientRects().length && getComputedStyle(x).color.match(/\\d+/g).slice(0, 3).every((part) => part > 150))"
+    cut = """[...document.querySelectorAll('.output, pre')]
+        .filter((box) => box.scrollWidth > box.clientWidth + 1)
+        .map((box) => box.outerHTML.slice(0, 200))"""
+    assert seen.tab.evaluate(cut) == []
+    dark = r"""[...document.querySelectorAll('article :is(p, td, th, h2, code, pre span)')]
+        .filter((x) => x.getClientRects().length
+            && getComputedStyle(x).color.match(/\d+/g).slice(0, 3).every((part) => part > 150))"""
     assert seen.tab.evaluate(f"{dark}.map((x) => x.outerHTML.slice(0, 200))") == []
     assert (
         not seen.tab.locator("summary, .bd-sidebar-primary, .prev-next-footer")

@@ -29,7 +29,7 @@ def test_parameters_are_found_with_type_default_and_help(toy):
 
 def test_a_parameter_without_a_type_is_refused(toy, write_notebook):
     write_notebook(toy, "three", "", "level = 0.9")
-    with pytest.raises(InputError, match="three.ipynb: the parameter level must be annotated"):
+    with pytest.raises(InputError, match=r"three\.ipynb: the parameter level must be annotated"):
         declared(toy)
 
 
@@ -92,7 +92,7 @@ def test_pairs_win_over_the_file(tmp_path):
 def test_a_key_given_twice_is_refused(tmp_path):
     file = tmp_path / "my.yaml"
     file.write_text("level: 0.8\nn: 4\nlevel: 0.9\n")
-    with pytest.raises(InputError, match="my.yaml.* line 3: level is given twice"):
+    with pytest.raises(InputError, match=r"my\.yaml.* line 3: level is given twice"):
         read_parameters(file)
 
 
@@ -106,7 +106,7 @@ def test_a_list_over_several_lines_is_found(toy, write_notebook):
 def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
     file = tmp_path / "my.yaml"
     file.write_text(text)
-    with pytest.raises(InputError, match="my.yaml"):
+    with pytest.raises(InputError, match=r"my\.yaml"):
         read_parameters(file)
 
 

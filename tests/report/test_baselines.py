@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from perflaw.logs.interaction_log import from_histories, leave_one_out
-from perflaw.models import ranking
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
+from perflaw.models import configuration, ranking
 from perflaw.models.baselines import last_items
-from perflaw.models.training import trainer
+from perflaw.models.training import run_records, trainer
 from perflaw.report import baselines, pilot
 
 
@@ -45,7 +46,7 @@ def recorded(repeating_log, tmp_path_factory):
     keys = []
     for seed in (0, 1):
         settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "seed": seed, "epochs": 2}
-        config = trainer.make_config(**settings)
+        config = configuration.make_config(**settings)
         keys.append(trainer.train(config, repeating_log, folder, progress=False)["key"])
     return folder, keys
 
@@ -56,7 +57,7 @@ def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, reco
     assert [one.value for one in comparisons] == sorted(
         (one.value for one in comparisons), reverse=True
     )
-    records = [trainer.read_record(recorded[0] / f"{key}.json") for key in recorded[1]]
+    records = [run_records.read_record(recorded[0] / f"{key}.json") for key in recorded[1]]
     model = np.mean([record["metrics"]["test"]["NDCG@10"] for record in records])
     for one in comparisons:
         assert one.value + one.difference == pytest.approx(model, abs=1e-5)
@@ -77,7 +78,7 @@ def test_item_knn_is_left_out_where_histories_are_too_long(repeating_log, monkey
 def test_one_test_user_is_compared_with_nothing(tmp_path):
     log = from_histories([list(range(30)), *([i, i + 1] for i in range(20))])
     settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
-    record = trainer.train(trainer.make_config(**settings), log, tmp_path, progress=False)
+    record = trainer.train(configuration.make_config(**settings), log, tmp_path, progress=False)
     ranked = baselines.rank_baselines(log)
     assert len(ranked.ranks["most popular"]) == 1
     assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()

@@ -8,7 +8,7 @@ import pytest
 from simulated_pilots import FLOOR, simulate_pilot
 
 from perflaw.errors import InputError
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import results
 from perflaw.report import conclusions
 from perflaw.report.findings import METRICS, Advice, Verdict
 from perflaw.report.prior import load_prior
@@ -210,10 +210,10 @@ def test_runs_that_others_contradict_are_named():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(runner.SWEEPS_FOLDER.glob("*.csv")), ids=lambda path: path.stem
+    "path", sorted(results.SWEEPS_FOLDER.glob("*.csv")), ids=lambda path: path.stem
 )
 def test_conclusions_can_be_drawn_from_every_sweep(path):
-    runs = runner.read_runs_table(path)
+    runs = results.read_runs_table(path)
     by = ["log", "loss", "split", "learning_rate", "dropout"]
     for _, part in runs[runs["backbone"] == "sasrec"].groupby(by):
         findings = conclusions.draw_conclusions(part)

@@ -131,8 +131,8 @@ def test_no_interval_reaches_one():
 
 @pytest.fixture(scope="module")
 def benchmark():
-    path = REPOSITORY / "benchmarks" / "forecast.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_forecasts", path)
+    path = REPOSITORY / "scripts" / "forecast.py"
+    spec = importlib.util.spec_from_file_location("script_of_forecasts", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

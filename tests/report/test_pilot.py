@@ -4,7 +4,8 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import from_histories
-from perflaw.models.sweeps import runner
+from perflaw.models import configuration
+from perflaw.models.sweeps import grids
 from perflaw.models.training import trainer
 from perflaw.report import pilot
 
@@ -16,25 +17,25 @@ def timed(monkeypatch):
 
 
 def test_the_settings_are_those_on_which_the_prior_stands():
-    assert runner.read_grid("survey")["settings"] == pilot.SETTINGS
+    assert grids.read_grid("survey")["settings"] == pilot.SETTINGS
 
 
 def test_a_plan_has_its_core_first(log, timed):
-    points = runner.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
+    points = grids.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
     core = [(p.config.n_layers, p.config.d_emb, p.config.seed) for p in points]
     assert core[: len(pilot.CORE_RUNS)] == pilot.CORE_RUNS
 
 
 def test_a_plan_has_each_run_once(log, timed):
     plan = pilot.plan_pilot(log, 600, 2)
-    points = runner.expand_grid(plan.grid)
+    points = grids.expand_grid(plan.grid)
     sizes = set(pilot.CORE_RUNS + pilot.FURTHER_RUNS)
     assert len(points) == len(plan.grid["grid"])
     assert len(points) == len(sizes) + len(pilot.SHARE_RUNS)
 
 
 def test_a_plan_soon_varies_every_axis(log, timed):
-    points = runner.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
+    points = grids.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
     later = points[len(pilot.CORE_RUNS) :]
     assert any(p.data.steps for p in later[:6])
     assert any(p.config.n_layers == 3 for p in later[:12])
@@ -63,7 +64,7 @@ def test_a_small_budget_takes_a_part_of_the_users(log, small_budget):
 def test_records_of_a_part_keep_to_it(log, small_budget, tmp_path):
     settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
     part = pilot.plan_pilot(log, small_budget, 2).log
-    trainer.train(trainer.make_config(**settings), part, tmp_path, progress=False)
+    trainer.train(configuration.make_config(**settings), part, tmp_path, progress=False)
     (tmp_path / "broken.json").write_text("{")
     assert pilot.plan_pilot(log, 1e6, 2, tmp_path).share == 0.25
 

@@ -17,7 +17,7 @@ from simulated_pilots import simulate_pilot
 from perflaw.cli.main import main
 from perflaw.cli.options import as_options
 from perflaw.errors import InputError
-from perflaw.models.sweeps import runner
+from perflaw.models.sweeps import executors, runner
 from perflaw.report import forecast_runs, render, report
 
 FILES = ["report.html", "report.ipynb", "report.json", "runs"]
@@ -78,7 +78,7 @@ def test_a_second_call_goes_on_and_trains_nothing_again(made, shop, tmp_path, mo
     out = Path(shutil.copytree(made[0], tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
     (out / "report.html").write_text("old")
-    monkeypatch.setattr(runner, "train_job", None)  # nobody trains
+    monkeypatch.setattr(executors, "train_job", None)  # nobody trains
     assert run("report", shop, "--out", out, "--budget", 4).exit_code == 0
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")} == before
     page = (made[0] / "report.html").read_text()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.arrays import incomplete
 from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
 from perflaw.logs.readers.times import (
     LAST,
@@ -21,7 +22,7 @@ from perflaw.logs.readers.times import (
 )
 
 DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"  # as programs write it
-ZONE = r".*:\d\d(\.\d+)?(Z|[+-]\d\d(:?\d\d)?)"
+DECIMAL = r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?"
 
 
 class EngineClock(NamedTuple):
@@ -71,45 +72,50 @@ def find(connection, places, options: ReadOptions, findings: Findings) -> Engine
 
 
 def _of_text(connection, places, options, findings) -> EngineClock:
-    rows, whole, decimal, dates, zoned, fine = connection.execute(
-        "select count(*), count_if(try_cast(time as bigint)::varchar is not distinct from time), "
-        "count_if(regexp_full_match(time, '-?\\d{1,15}(\\.\\d{1,9})?')), "
-        "count_if(regexp_full_match(time, $1) and try_cast(time as timestamptz) is not null), "
-        "count_if(regexp_full_match(time, $2)), count_if(regexp_full_match(time, '.*\\.\\d{7,}.*')) from raw",
-        [DATE, ZONE],
-    ).fetchone()
     if options.time_format is None:
-        if whole == rows:
-            return _of_numbers(
-                connection, "time::bigint", places, options, findings, "time::bigint"
-            )
-        if decimal == rows and not _has_leading_zero(connection):
-            return _of_numbers(
-                connection, "time::double", places, options, findings, "time::decimal(28, 9)"
-            )
-        if dates == rows and zoned in (0, rows) and options.timezone is None:
-            return _of_plain_dates(connection, bool(zoned), bool(fine), places, options, findings)
+        if not _any_row(connection, "try_cast(time as bigint)::varchar is distinct from time"):
+            value = "time::bigint"
+            return _of_numbers(connection, value, places, options, findings, value)
+        if not _any_row(connection, f"not regexp_full_match(time, '{DECIMAL}')"):
+            key = "time::decimal(28, 9)"
+            return _of_numbers(connection, "time::double", places, options, findings, key)
+        if options.timezone is None:
+            zoned = _zones_of_plain_dates(connection)
+            if zoned is not None:
+                return _of_plain_dates(connection, zoned, places, options, findings)
     token = connection.execute(
         "select time, place from raw where length(time) <= 4 order by place limit 1"
     ).fetchone()
     if token is not None and is_missing(token[0]):
-        from perflaw.logs.readers.arrays import incomplete
-
         raise incomplete(places.show(token[1]), "time")
     return _mapped(connection, "time", clock_of_texts, places, options, findings)
 
 
-def _has_leading_zero(connection) -> bool:
-    found = connection.execute(
-        "select count(*) from (select 1 from raw where regexp_full_match(time, '-?0\\d.*') limit 1)"
+def _any_row(connection, condition: str) -> bool:
+    """Is there a row of `raw` for which this holds?"""
+    query = f"select count(*) from (select 1 from raw where {condition} limit 1)"
+    return bool(connection.execute(query).fetchone()[0])
+
+
+def _zones_of_plain_dates(connection) -> bool | None:
+    """Have all dates a zone, or none of them? None if that differs, or they are written otherwise."""
+    if _any_row(connection, f"not regexp_full_match(time, '{DATE}')"):
+        return None
+    zone = (
+        "(contains(substr(time, 11), '+') or contains(substr(time, 11), '-') or suffix(time, 'Z'))"
     )
-    return bool(found.fetchone()[0])
+    first = connection.execute(f"select {zone} from raw where time is not null limit 1").fetchone()[
+        0
+    ]
+    if _any_row(connection, f"{zone} <> {first} or try_cast(time as timestamptz) is null"):
+        return None
+    return bool(first)
 
 
-def _of_plain_dates(connection, zoned, fine, places, options, findings) -> EngineClock:
+def _of_plain_dates(connection, zoned, places, options, findings) -> EngineClock:
     moment = "time::timestamptz"
     key, unit = f"epoch_us({moment})", "us"
-    if fine:
+    if _any_row(connection, "contains(time, '.') and regexp_full_match(time, '.*\\.\\d{7,}.*')"):
         moment = "regexp_replace(time, '\\.\\d+', '')::timestamptz"
         key = f"epoch_us({moment}) * 1000 + rpad(regexp_extract(time, '\\.(\\d+)', 1), 9, '0')::bigint"
         unit = "ns"

@@ -7,11 +7,10 @@ columns go by their place (c0, c1, …), paths and delimiters as parameters.
 
 from __future__ import annotations
 
-import csv
 import importlib.util
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,7 @@ WORDS = {  # kinds of column that hold no ids
     "STRUCT": "records", "MAP": "maps", "BOOLEAN": "true or false", "BLOB": "bytes", "BIT": "bits",
     "UNION": "values of several kinds", "NULL": "nothing",
 }  # fmt: skip
-TRIMMED = "trim({}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))"
+TRIMMED = "trim({}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))"  # slow
 
 
 def is_here() -> bool:
@@ -107,31 +106,7 @@ class Places:
         return f"{self.label}, {self.where.format(number)}"
 
 
-# ---------------------------------------------------------------- text
-
-
-def _spool(rows: Iterable[tuple[int, Sequence[str]]], folder: str) -> Path:
-    """Rows with their lines as a file that has one reading."""
-    path = Path(folder) / "rows.csv"
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
-        for number, cells in rows:
-            writer.writerow((number, *cells))
-    return path
-
-
-def scan_csv(connection, path: Path, width: int, delimiter: str, quote: str, skip: int) -> str:
-    """SQL that reads a text file into columns c0, c1, … of text."""
-    columns = ", ".join(f"c{k}: 'VARCHAR'" for k in range(width))
-    set_source(connection, escape_path(path))
-    connection.execute("set variable delimiter = $1", [delimiter])
-    connection.execute("set variable quote = $1", [quote])
-    return (
-        f"read_csv(getvariable('source'), auto_detect=false, columns={{{columns}}}, header=false, "
-        f"skip={int(skip)}, delim=getvariable('delimiter'), quote=getvariable('quote'), "
-        "escape=getvariable('quote'), compression='none', hive_partitioning=false, "
-        "max_line_size=16000000, encoding='utf-8')"
-    )
+# ---------------------------------------------------------------- relations → the view `raw`
 
 
 def create_rows(connection, relation: str, picked: dict[str, str], extra: str = "") -> None:
@@ -161,28 +136,9 @@ def set_source(connection, path) -> None:
     connection.execute("set variable source = $1", [path])
 
 
-def text_column(name: str) -> str:
+def text_column(name: str, only_spaces: bool = False) -> str:
     """SQL for a column of text without the white space around it, null where nothing is left."""
-    return f"nullif({TRIMMED.format(name)}, '')"
-
-
-def read_spooled(
-    rows: Iterable[tuple[int, Sequence[str]]], width: int, label: str, options, findings
-) -> Columns:
-    """Sort rows of user, item and, where the width is 3, time, each with its line."""
-    with tempfile.TemporaryDirectory(prefix="perflaw-") as folder:
-        path = _spool(rows, folder)
-        with session(label) as connection:
-            relation = scan_csv(connection, path, width + 1, ",", '"', 0)
-            picked = {role: text_column(f"c{k}") for k, role in enumerate(ROLES[:width], 1)}
-            create_rows(connection, relation, picked, ", c0::bigint as line")
-
-            def line(place):
-                found = connection.execute("select line from rows where rowid = $1", [place])
-                return found.fetchone()[0]
-
-            places = Places(label, "line {}", 0, line)
-            return finish(connection, places, width > 2, options, findings)
+    return f"nullif({f'trim({name})' if only_spaces else TRIMMED.format(name)}, '')"
 
 
 # ---------------------------------------------------------------- the view `raw` → arrays
@@ -200,9 +156,22 @@ class Ids(NamedTuple):
 
 
 def finish(
-    connection, places: Places, timed: bool, options: ReadOptions, findings: Findings
+    connection,
+    places: Places,
+    timed: bool,
+    options: ReadOptions,
+    findings: Findings,
+    check_users: Callable[[np.ndarray], None] | None = None,
 ) -> Columns:
-    """Validate the view `raw`, sort it and bring it into arrays; timed: has it a column of times?"""
+    """Validate the view `raw`, sort it and bring it into arrays.
+
+    Parameters
+    ----------
+    timed : bool
+        Has it a column of times?
+    check_users : callable, optional
+        Called with the ids of users where they are text; may raise.
+    """
     label = places.label
     rows, *filled = connection.execute(
         'select count(*), count("user"), count(item), count(time) from raw'
@@ -224,6 +193,8 @@ def finish(
                 ).fetchone()[0]
                 raise incomplete(places.show(place), role)
     users = _identify(connection, "user", places, rows, findings)
+    if check_users is not None and users.names is not None:
+        check_users(users.names)
     items = _identify(connection, "item", places, rows, findings)
     clock = clocks.find(connection, places, options, findings) if timed else None
     wanted = {"user": users.code, "item": items.code}
@@ -369,125 +340,3 @@ def _identify_text(connection, role, text, places, rows, findings, refuse) -> Id
         ).fetchall()
         note_missing(role, counts[0][0], sum(count for _, count in counts), rows, findings)
     return Ids(f"enum_code({text}::{role}s)", names)
-
-
-# ---------------------------------------------------------------- large files of text
-
-
-def read_table(
-    path: Path, table, roles, label: str, options: ReadOptions, findings: Findings
-) -> Columns:
-    """Read delimited text: by the engine where every line is a plain row, else line by line."""
-    from perflaw.logs.readers import text
-
-    dialect = table.dialect
-    scan = scan_text(path)
-    if (
-        scan.plain
-        and not dialect.ruled
-        and not dialect.comment
-        and len(dialect.delimiter.strip(" ") or " ") <= 2
-    ):
-        columns = _read_plain(path, table, roles, scan, label, options, findings)
-        if columns is not None:
-            return columns
-    rows = text.table_rows(text.read_lines(path, label), table, roles, label)
-    if roles.clock_time is not None:
-        rows = (
-            (number, [*cells[:2], f"{cells[2].strip()} {cells[3].strip()}"])
-            for number, cells in rows
-        )
-    columns = read_spooled(rows, min(len(roles.picked), 3), label, options, findings)
-    if table.dialect.skipped:
-        note = f"lines of comment within the table left out: {table.dialect.skipped:,}"
-        columns = columns._replace(notes=(*columns.notes, note))
-    return columns
-
-
-class Scan(NamedTuple):
-    """What a look at the bytes of a text file says."""
-
-    lines: int
-    quotes: bool
-    plain: bool  # UTF-8 with lines that end in one way, and none of them very long
-
-
-def scan_text(path: Path) -> Scan:
-    """Count the lines of a file, and look for what the engine might read in its own way."""
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    ends = returns = pairs = 0
-    quotes, plain, last = False, True, b""
-    with open(path, "rb") as file:
-        while block := file.read(1 << 23):
-            ends += block.count(b"\n")
-            returns += block.count(b"\r")
-            pairs += (last[-1:] + block).count(b"\r\n") if returns else 0
-            quotes = quotes or b'"' in block
-            plain = plain and b"\0" not in block and _has_short_lines(block)
-            if plain and not block.isascii():
-                try:
-                    text = decoder.decode(block)
-                except UnicodeDecodeError:
-                    plain = False
-                else:
-                    plain = "\ufeff" not in (text[1:] if not last else text)
-            elif plain and decoder.getstate()[0]:
-                plain = False
-            last = block
-    plain = plain and not decoder.getstate()[0] and returns == pairs and returns in (0, ends)
-    return Scan(ends + (last[-1:] != b"\n"), quotes, plain)
-
-
-def _has_short_lines(block: bytes) -> bool:
-    size = 1 << 20
-    return all(b"\n" in block[at : at + size] for at in range(0, max(len(block) - size, 1), size))
-
-
-def _read_plain(path, table, roles, scan, label, options, findings) -> Columns | None:
-    """The file by the engine's own reader; None if it read another number of rows than lines."""
-    duckdb = require("duckdb")
-    dialect = table.dialect
-    quote = '"' if dialect.quoting and scan.quotes else ""
-    notes, guesses = list(findings.notes), list(findings.guesses)
-    try:
-        with session(label) as connection:
-            relation = scan_csv(
-                connection, path, dialect.width, dialect.delimiter, quote, table.skip
-            )
-            columns = (("user", roles.user), ("item", roles.item), ("time", roles.time))
-            picked = {role: text_column(f"c{k}") for role, k in columns if k is not None}
-            if roles.clock_time is not None:
-                picked["time"] = f"{picked['time']} || ' ' || {text_column(f'c{roles.clock_time}')}"
-            create_rows(connection, relation, picked)
-            rows = connection.execute("select count(*) from raw").fetchone()[0]
-            if rows != scan.lines - table.skip or _has_header_again(connection, table, roles):
-                return None
-            places = Places(label, "line {}", table.skip + 1)
-            return finish(connection, places, roles.time is not None, options, findings)
-    except InputError as error:
-        if not isinstance(error.__cause__, duckdb.Error) or isinstance(
-            error.__cause__, duckdb.OutOfMemoryException
-        ):
-            raise
-    findings.notes[:], findings.guesses[:] = notes, guesses
-    return None
-
-
-def _has_header_again(connection, table, roles) -> bool:
-    """May one of the rows be a header? What looks so is left to the reader of lines."""
-    from perflaw.logs.readers.roles import KNOWN
-
-    words = sorted({name.lower() for name in table.names if name} | set(KNOWN["user"]))
-    found = connection.execute(
-        'select count(*) from (select 1 from raw where length("user") < 40 and '
-        "list_contains($1, regexp_replace(lower(split_part(ltrim(\"user\", chr(65279)), ':', 1)), '[^a-z0-9]', '', 'g')) limit 1)",
-        [sorted({re.sub(r"[^a-z0-9]", "", word.split(":")[0]) for word in words} - {""})],
-    )
-    return bool(found.fetchone()[0])
-
-
-def read_sequences(rows, label: str, options: ReadOptions, findings: Findings) -> Columns:
-    """Sort rows of a file with a line a user."""
-    return read_spooled(((number, cells) for number, *cells in rows), 2, label, options, findings)

@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from perflaw.errors import InputError
-from perflaw.logs.readers import engine
+from perflaw.logs.readers import engine, large_text
 from perflaw.logs.readers.arrays import RawRows, sort_rows
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, join_names
 from perflaw.logs.readers.roles import Roles, choose_roles, role_of
 from perflaw.logs.readers.sequences import expand_lists, has_lists
 from perflaw.logs.readers.sniffing import Sample
-from perflaw.logs.readers.text import SMALL, read_lines
+from perflaw.logs.readers.table_rows import read_lines
+from perflaw.logs.readers.text import SMALL
 from perflaw.logs.readers.times import resolution_of
 
 LOOKED_AT = 200  # records, to find the columns
@@ -78,7 +79,7 @@ def _finish(path, rows, titles, lists, label, options, findings) -> Columns:
             (number, [_as_cell(cell, n, number, label) for cell, n in zip(cells, titles)])
             for number, cells in rows
         )
-        return engine.read_spooled(checked, len(titles), label, options, findings)
+        return large_text.read_spooled(checked, len(titles), label, options, findings)
     numbers, columns = [], [[] for _ in titles]
     for number, cells in rows:
         numbers.append(number)

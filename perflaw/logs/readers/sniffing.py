@@ -222,14 +222,14 @@ def _has_roles(line, delimiter, ruled) -> bool:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=delimiter in QUOTED)
     _, rows = _sample_rows([line], dialect, "")
     return (
-        len(rows[0]) > 1 and sum(role_of(_split_type(cell)[0]) is not None for cell in rows[0]) > 1
+        len(rows[0]) > 1 and sum(role_of(split_type(cell)[0]) is not None for cell in rows[0]) > 1
     )
 
 
 # ---------------------------------------------------------------- header
 
 
-def _split_type(cell: str) -> tuple[str, str]:
+def split_type(cell: str) -> tuple[str, str]:
     """A column's name, and its type where RecBole's header has one."""
     name = cell.strip().strip('"').strip()
     head, colon, kind = name.rpartition(":")
@@ -252,7 +252,7 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
     if left := len(comments) - (above is not None):
         lines = "a line" if left == 1 else f"{left} lines"
         findings.note(f"{lines} of comment above the table left out")
-    pairs = [_split_type(cell) for cell in first]
+    pairs = [split_type(cell) for cell in first]
     body = rows[1:] if header else rows
     names = [name for name, _ in pairs] if header else [str(k) for k in range(1, len(first) + 1)]
     types = [kind for _, kind in pairs] if header else [""] * len(first)
@@ -274,7 +274,7 @@ def _commented_header(comments, rows, dialect):
         return None
     line, number = comments[-1]
     cells = dialect.split(line.lstrip("#%/ "))
-    roles = [role_of(_split_type(cell)[0]) for cell in cells]
+    roles = [role_of(split_type(cell)[0]) for cell in cells]
     if len(cells) == len(rows[0]) and "user" in roles and "item" in roles:
         return number, cells
     return None
@@ -312,7 +312,7 @@ def _refuse_title(rows, number, label) -> None:
 
 def _has_header(rows, label, options) -> bool:
     """Is the first row a header? By known names, and by how it differs from the rows below."""
-    pairs = [_split_type(cell) for cell in rows[0]]
+    pairs = [split_type(cell) for cell in rows[0]]
     first = [name for name, _ in pairs]
     body = [row for row in rows[1:] if len(row) == len(first)]
     named = [name for name in options.named.values() if name and not name.isdigit()]

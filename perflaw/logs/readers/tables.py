@@ -15,7 +15,7 @@ from perflaw.logs.readers import files
 from perflaw.logs.readers.engine import escape_path
 from perflaw.logs.readers.options import clip, join_names
 from perflaw.logs.readers.records import Dialect, split_records
-from perflaw.logs.readers.text import read_lines
+from perflaw.logs.readers.table_rows import read_lines
 
 DELIMITERS = (",", "\t", ";", "|")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")

@@ -1,22 +1,25 @@
 """What a run will cost: seconds from its configuration and its data, learnt from the runs done.
 
-A run's time is a sum of parts, each a known amount of work at an unknown pace: multiplications
-of each kind of matrix product, numbers read and written, steps. `CostModel` starts from the paces of one
-core (PACES), scales them to the machine from its first run, and moves to paces of its own as more are done.
-How many epochs a run takes before it stops early is a regression on its size.
+A run's time is a sum of parts, each a known amount of work at an unknown pace: multiplications of
+each kind of matrix product, numbers read and written, steps. `CostModel` starts from the paces of
+one core (`PACES`), scales them to the machine from its first run, and moves to paces of its own as
+more are done. How many epochs a run takes before it stops early is a regression on its size.
 
-Rows of work are those of `sweeps.load`: one a run, with the columns of its configuration and its data.
+Tables of runs are those of `results.load_runs`: one row a run, with the columns of its
+configuration and its data.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import nnls
 
-from perflaw.laws import families
+from perflaw import model_size
 
-# nanoseconds by unit of work, rough, of one core of a server CPU (fp32): a start, which runs done correct
+# nanoseconds by unit of work, rough, of one core of a server CPU (fp32), which runs done correct
 PACES = {
     "products": 0.035,  # multiplications with weights
     "attention": 0.05,  # of queries, keys and values
@@ -31,90 +34,107 @@ PACES = {
     "ranking": 2.0,  # scores that are ranked
 }
 PRIOR_WEIGHT = 0.05  # how much PACES weigh against the runs done
-PRIOR_EPOCH_SHARE = (
-    0.5  # of the epochs allowed, a run that may stop early is taken to need before any is done
-)
+# share of its epochs that a run which may stop early is taken to need, before any is done
+PRIOR_EPOCH_SHARE = 0.5
+TEST_RANKINGS = 3  # of a run: test by two rules, and validation once more
+TEMPERATURE_RANKINGS = 12  # more, of a run by binary cross-entropy: for its temperature
 
 
-def work_units(runs: pd.DataFrame, epochs=None) -> pd.DataFrame:
-    """The units of work of each run by kind (the columns of PACES), for so many epochs or those it had."""
-    r = runs
-    epochs = r["done_epochs"] if epochs is None else epochs
-    n, d, tokens = r["n_layers"], r["d_emb"], r["positions"]
-    scored = np.select(
-        [r["loss"] == "softmax", r["loss"] == "bce"],
-        [r["items"], 2 * (r["negatives"] + 1)],
-        r["negatives"] + 1,
-    )
-    steps = np.ceil(r["users"] / r["batch_size"])
-    weights = {
-        name: families.parameters_by_group(1, d, backbone=name) for name in families.LAYER_WEIGHTS
-    }
-    layer = np.select(
-        [r["backbone"] == name for name in weights],
-        [of["attention"] + of["feed_forward"] for of in weights.values()],
-    )
-    recurrent = r["backbone"].isin(list(families.STATE_SIZES))
-    attended, taken = r["attention_length"] * ~recurrent, r["attention_length"] * recurrent
-    validations = np.ceil(epochs / r["validate_every"])
-    rankings = validations * r["validation_targets"] + r["test_targets"] * (
-        3 + 12 * (r["loss"] == "bce")
-    )
-    seen = tokens / r["users"]  # positions of a history that is ranked
-    forward = (
-        epochs * tokens + rankings * seen / 3
-    )  # three times the work of a forward pass goes into training
+def work_units(runs: pd.DataFrame, epochs: pd.Series | None = None) -> pd.DataFrame:
+    """Return the units of work of each run by kind.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        One row a run.
+    epochs : Series, optional
+        Of each run; by default those it had.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `PACES`.
+    """
+    epochs = runs["done_epochs"] if epochs is None else epochs
+    n, d, positions = runs["n_layers"], runs["d_emb"], runs["positions"]
+    by_loss = [runs["items"], 2 * (runs["negatives"] + 1)]
+    losses = [runs["loss"] == "softmax", runs["loss"] == "bce"]
+    scored = np.select(losses, by_loss, runs["negatives"] + 1)
+    steps = np.ceil(runs["users"] / runs["batch_size"])
+    layer = _layer_weights(runs)
+    recurrent = runs["backbone"].isin(list(model_size.STATE_SIZES))
+    attended = runs["attention_length"] * ~recurrent
+    in_turn = runs["attention_length"] * recurrent
+    validations = np.ceil(epochs / runs["validate_every"])
+    test_rankings = TEST_RANKINGS + TEMPERATURE_RANKINGS * (runs["loss"] == "bce")
+    rankings = validations * runs["validation_targets"] + runs["test_targets"] * test_rankings
+    ranked_length = positions / runs["users"]  # positions of a history that is ranked
+    # three times the work of a forward pass goes into training
+    forward = epochs * positions + rankings * ranked_length / 3
+    states = runs["backbone"].map(model_size.STATE_SIZES).fillna(0)
     return pd.DataFrame(
         {
             "products": forward * 3 * n * layer,
             "attention": forward * 6 * n * attended * d,
-            "shares": forward * n * attended * r["n_heads"],
-            "states": forward * n * r["backbone"].map(families.STATE_SIZES).fillna(0) * d,
-            "outputs": epochs * tokens * 3 * scored * d,
-            "scores": epochs * tokens * scored,
+            "shares": forward * n * attended * runs["n_heads"],
+            "states": forward * n * states * d,
+            "outputs": epochs * positions * 3 * scored * d,
+            "scores": epochs * positions * scored,
             "elements": forward * (n + 1) * d,
-            "weights": epochs * steps * (r["items"] * d + n * layer),
+            "weights": epochs * steps * (runs["items"] * d + n * layer),
             "calls": epochs * steps * (n + 2),
-            "places": epochs * steps * n * taken,
-            "ranking": rankings * r["items"],
+            "places": epochs * steps * n * in_turn,
+            "ranking": rankings * runs["items"],
         }
     ).astype(float)
 
 
-class CostModel:
-    """Seconds of runs, learnt from those done (a frame as `sweeps.load` gives it; failed ones are left out)."""
+def _layer_weights(runs: pd.DataFrame) -> np.ndarray:
+    """(n,) the weights of one layer of each run."""
+    names = list(model_size.LAYER_WEIGHTS)
+    groups = [model_size.parameters_by_group(1, runs["d_emb"], backbone=name) for name in names]
+    weights = [group["attention"] + group["feed_forward"] for group in groups]
+    return np.select([runs["backbone"] == name for name in names], weights)
 
-    def __init__(self, done: pd.DataFrame | None = None):
-        paces = np.array(list(PACES.values())) * 1e-9
-        self.paces, self.halting = paces, None
+
+class CostModel:
+    """Seconds of runs, learnt from those done.
+
+    Parameters
+    ----------
+    done : DataFrame, optional
+        Runs; failed ones are left out.
+    """
+
+    def __init__(self, done: pd.DataFrame | None = None) -> None:
+        self.paces = np.array(list(PACES.values())) * 1e-9
+        self.epoch_share: Callable[[np.ndarray], np.ndarray] | None = None
         if done is not None and not done.empty:
             done = done[(done["seconds"] > 0) & work_units(done).notna().all(axis=1)]
         if done is None or done.empty:
             return
         units, seconds = work_units(done).to_numpy(), done["seconds"].to_numpy(float)
-        scale = np.median(seconds / (units @ paces))
-        rows = np.vstack(
-            [units / seconds[:, None], np.sqrt(PRIOR_WEIGHT) * np.diag(1 / (scale * paces))]
-        )
-        self.paces = nnls(
-            rows, np.concatenate([np.ones(len(done)), np.full(len(paces), np.sqrt(PRIOR_WEIGHT))])
-        )[0]
+        scale = np.median(seconds / (units @ self.paces))
+        prior = np.sqrt(PRIOR_WEIGHT) * np.diag(1 / (scale * self.paces))
+        prior_ones = np.full(len(self.paces), np.sqrt(PRIOR_WEIGHT))
+        rows = np.vstack([units / seconds[:, None], prior])
+        self.paces = nnls(rows, np.concatenate([np.ones(len(done)), prior_ones]))[0]
         early = done[done["patience"].notna()]
         if len(early):
-            share = np.log(early["done_epochs"] / early["epochs"])
-            self.halting = _ridge(_size(early), share.to_numpy(float))
+            share = (early["done_epochs"] / early["epochs"]).to_numpy(float)
+            self.epoch_share = _ridge(_size(early), np.log(share))
 
     def epochs(self, runs: pd.DataFrame) -> np.ndarray:
-        """How many epochs each run will take."""
-        share = (
-            np.full(len(runs), PRIOR_EPOCH_SHARE)
-            if self.halting is None
-            else np.exp(np.minimum(0, self.halting(_size(runs))))
-        )
+        """(n,) how many epochs each run will take."""
+        share = np.full(len(runs), PRIOR_EPOCH_SHARE)
+        if self.epoch_share is not None:
+            share = np.exp(np.minimum(0, self.epoch_share(_size(runs))))
         return np.where(runs["patience"].isna(), 1.0, share) * runs["epochs"].to_numpy(float)
 
-    def seconds(self, runs: pd.DataFrame, epochs=None) -> np.ndarray:
-        """What each run will take, of as many epochs as it is predicted or said to need."""
+    def seconds(
+        self, runs: pd.DataFrame, epochs: np.ndarray | pd.Series | None = None
+    ) -> np.ndarray:
+        """(n,) what each run will take, of as many epochs as it is predicted or said to need."""
         epochs = self.epochs(runs) if epochs is None else epochs
         return work_units(runs, pd.Series(epochs, runs.index)).to_numpy() @ self.paces
 
@@ -122,38 +142,41 @@ class CostModel:
 def heldout_costs(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
     """Seconds of runs predicted from the others, in so many folds at random.
 
-    Columns: seconds, predicted (before the run starts), `predicted, epochs known` and `epochs predicted` (done_epochs beside it).
+    Returns
+    -------
+    DataFrame
+        seconds, done_epochs, predicted (before the run starts), `predicted, epochs known` and
+        `epochs predicted`.
     """
     done = done[done["done_epochs"].notna()].reset_index(drop=True)
     fold = np.random.default_rng(seed).permutation(len(done)) % folds
-    found = pd.DataFrame({"seconds": done["seconds"], "done_epochs": done["done_epochs"]})
+    table = done[["seconds", "done_epochs"]].copy()
     for k in range(folds):
         model, hidden = CostModel(done[fold != k]), done[fold == k]
-        found.loc[fold == k, "predicted"] = model.seconds(hidden)
-        found.loc[fold == k, "predicted, epochs known"] = model.seconds(
-            hidden, hidden["done_epochs"]
-        )
-        found.loc[fold == k, "epochs predicted"] = model.epochs(hidden)
-    return found
+        with_epochs = model.seconds(hidden, hidden["done_epochs"])
+        table.loc[fold == k, "predicted"] = model.seconds(hidden)
+        table.loc[fold == k, "predicted, epochs known"] = with_epochs
+        table.loc[fold == k, "epochs predicted"] = model.epochs(hidden)
+    return table
 
 
-def _size(runs):
-    """What decides when a run stops, as far as is known before it starts."""
-    logs = [
-        np.log(runs[name].astype(float))
-        for name in ("n_layers", "d_emb", "tokens", "learning_rate")
+def _size(runs: pd.DataFrame) -> np.ndarray:
+    """(n, k) what decides when a run stops, as far as is known before it starts."""
+    names = ("n_layers", "d_emb", "tokens", "learning_rate")
+    columns = [np.log(runs[name].to_numpy(float)) for name in names]
+    columns.append(runs["dropout"].to_numpy(float))
+    columns += [(runs["loss"] == loss).to_numpy(float) for loss in ("bce", "softmax")]
+    columns += [
+        (runs["backbone"] == backbone).to_numpy(float)
+        for backbone in ("llama", "hstu", "gru", "mamba")
     ]
-    kinds = [(runs["loss"] == kind).astype(float) for kind in ("bce", "softmax")]
-    kinds += [
-        (runs["backbone"] == kind).astype(float) for kind in ("llama", "hstu", "gru", "mamba")
-    ]
-    return np.column_stack([*logs, runs["dropout"].astype(float), *kinds])
+    return np.column_stack(columns)
 
 
-def _ridge(x, y, strength=1.0):
+def _ridge(x: np.ndarray, y: np.ndarray, strength: float = 1.0) -> Callable:
     """Ridge regression around the means: a function of x."""
-    middle, level = x.mean(0), y.mean()
-    slope = np.linalg.solve(
-        (x - middle).T @ (x - middle) + strength * np.eye(x.shape[1]), (x - middle).T @ (y - level)
-    )
-    return lambda new: level + (new - middle) @ slope
+    x_mean, y_mean = x.mean(0), y.mean()
+    centred = x - x_mean
+    covariance = centred.T @ centred + strength * np.eye(x.shape[1])
+    slope = np.linalg.solve(covariance, centred.T @ (y - y_mean))
+    return lambda new: y_mean + (new - x_mean) @ slope

@@ -11,28 +11,34 @@ EVERY = 60.0  # seconds between two lines
 
 
 class Heartbeat:
-    """Says at most once in EVERY seconds, on standard error, how far a run is, how fast it is and how long it may take.
+    """Says at most once in `EVERY` seconds, on standard error, how far a run is.
 
-    label: what the run is called. total: positions that it trains on at the most, `done` of them before it was stopped.
+    Parameters
+    ----------
+    label : str
+        What the run is called.
+    total : float
+        Positions that it trains on, at most.
+    done : float
+        Positions done before it was stopped.
+    on : bool
+        Whether it says anything.
     """
 
-    def __init__(self, label: str, total: float, done: float = 0.0, on: bool = True):
+    def __init__(self, label: str, total: float, done: float = 0.0, on: bool = True) -> None:
         self.label, self.total, self.on = label, total, on
-        self.last, self.at = time.perf_counter(), done
+        self.last_time, self.last_done = time.perf_counter(), done
 
-    def beat(self, where: str, done: float):
-        """Where it is, in words, and how many positions are done; called often."""
+    def beat(self, where: str, done: float) -> None:
+        """Say where the run is, in words, and how many positions are done; called often."""
         now = time.perf_counter()
-        if not self.on or now - self.last < EVERY:
+        if not self.on or now - self.last_time < EVERY:
             return
-        pace = (done - self.at) / (now - self.last)
-        left = (
-            f"at most {tqdm.format_interval((self.total - done) / pace)} left"
-            if pace > 0
-            else "time left unknown"
-        )
-        self.last, self.at = now, done
-        tqdm.write(
-            f"{time.strftime('%H:%M:%S')} {self.label}: {where}; {pace:,.0f} positions a second, {left}",
-            file=sys.stderr,
-        )
+        pace = (done - self.last_done) / (now - self.last_time)
+        left = "time left unknown"
+        if pace > 0:
+            left = f"at most {tqdm.format_interval((self.total - done) / pace)} left"
+        self.last_time, self.last_done = now, done
+        clock = time.strftime("%H:%M:%S")
+        line = f"{clock} {self.label}: {where}; {pace:,.0f} positions a second, {left}"
+        tqdm.write(line, file=sys.stderr)

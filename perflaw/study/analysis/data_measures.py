@@ -1,29 +1,33 @@
-"""Which measure of the data explains what a model reaches on it: candidates for D′, and how far each one foretells.
+"""Which measure of the data explains what a model reaches on it: candidates for D′ compared.
 
-A *condition* is a log whose training part had one intervention; its *base* is the same log without. Model, test users, targets and
-vocabulary are those of the base, so what the model loses or gains is due to the data alone. With y the logarithm of the metric
-and x that of a candidate for D′, everything here is told as the change from the base, and a candidate is judged by
+A *condition* is a log whose training part had one intervention; its *base* is the same log
+without. Model, test users, targets and vocabulary are those of the base, so that what the model
+loses or gains is due to the data alone. With y the logarithm of the metric and x that of a
+candidate for D′, everything is a change from the base, and a candidate is judged by ::
 
     Δy = b Δx          one number: tokens, tokens / ApEn, …
     Δy = b Δx + c Δz   two: tokens, and a measure with an exponent of its own
 
-on conditions that its slopes have not seen. Near a point every smooth law of D′ is such a line, the paper's too, whose data term
-is −D′^−w/k − w ln D′ in other units.
+on conditions that its slopes have not seen. Near a point every smooth law of D′ is such a line,
+the paper's too, whose data term is −D′^−w/k − w ln D′ in other units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.laws.fitting import check_level
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models.sweeps.runner import SWEEPS_FOLDER, filter_runs
+from perflaw.models.sweeps.results import filter_runs
+from perflaw.stats import check_level
+from perflaw.study.files import study_file
 
-MEASURES = {  # of `sweeps.load`, above 0 on any log; and what it is called here
+# By column of a table of runs: what it is called here. All are above 0 on any log.
+MEASURES = {
     "entropy apen absolute": "ApEn by user",
     "entropy conditional": "conditional entropy",
     "entropy plug-in": "plug-in entropy, m = 1",
@@ -39,110 +43,168 @@ MODEL = {
     "d_emb": 32,
     "split": "leave one out",
     "shared_layers": False,
-}  # that the study trained on changed training parts
-PROBES = SWEEPS_FOLDER.parent / "probes.csv"
+}
+"""The model that the study trained on changed training parts."""
+MODEL_SETTINGS = (
+    "backbone",
+    "n_layers",
+    "d_emb",
+    "max_seq_len",
+    "split",
+    "loss",
+    "shared_layers",
+)
 RATE = 4.7  # nats: entropy rate of the synthetic logs whose size varies
 TOKENS = "tokens"
 PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
+CHANGE = "Δ "  # prefix of the columns that are changes of a logarithm
+PROBE = "probe"  # prefix of the columns of data/probes.csv that are measures
+LEAST_KINDS = 4
+# By name of a column of `comparison_table`: what is hidden from the slopes.
+SPLITS = {"in sample": "", "intervention": "intervention", "log": "log"}
 
 
-def perturbation_runs(runs: pd.DataFrame, model: Mapping = MODEL) -> pd.DataFrame:
-    """Of the runs those of the model on logs on which four kinds of intervention or more were tried, with the probes of their training parts."""
-    runs = add_probes(filter_runs(runs, model), pd.read_csv(PROBES))
-    kinds = (
-        runs.groupby("log")[list(PERTURBATIONS)]
-        .agg(lambda column: column.notna().any())
-        .sum(axis=1)
-    )
-    return runs[runs["log"].isin(kinds.index[kinds > 3])]
+def perturbation_runs(runs: pd.DataFrame, model: Mapping[str, Any] = MODEL) -> pd.DataFrame:
+    """Select a model's runs on logs on which four kinds of intervention or more were tried.
+
+    Parameters
+    ----------
+    runs
+        Runs, as `load_survey_runs` returns them.
+    model
+        Settings of the model.
+
+    Returns
+    -------
+    DataFrame
+        The runs, with the probes of their training parts (`add_probes`).
+    """
+    probes = pd.read_csv(study_file("data", "probes.csv"))
+    runs = add_probes(filter_runs(runs, model), probes)
+    tried = runs[list(PERTURBATIONS)].notna().groupby(runs["log"]).any()
+    n_kinds = tried.sum(axis=1)
+    return runs[runs["log"].isin(n_kinds.index[n_kinds >= LEAST_KINDS])]
 
 
 def paired_conditions(
     runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None
 ) -> pd.DataFrame:
-    """One row a log and condition: what the metric and the data changed, against the log's base.
+    """Tabulate what the metric and the data changed under each condition, against the base.
 
-    runs: of one model by log, as `sweeps.load` gives them; columns that start with "probe" are taken as measures too. Columns: log, intervention,
-    strength, runs (how many), value (mean), change (of ln value), noise (standard deviation that the noise between runs gives to
-    change: by log, per cent of a run, as `evidence.seed_sd_by_surface` has it; or else pooled over the log's conditions), "Δ tokens" and "Δ MEASURE" (changes of their logarithms). Conditions that left the data as they were
-    are dropped. Raises InputError for a log without a base, for runs of several models, and for a training part with two interventions.
+    Parameters
+    ----------
+    runs
+        Runs of one model by log; columns that start with "probe" are taken as measures too.
+    metric
+        Name of the metric.
+    noise
+        By log, the standard deviation of a run between seeds, in per cent; by default pooled
+        over the log's conditions.
+
+    Returns
+    -------
+    DataFrame
+        One row a log and condition; those that left the data as they were are dropped. Columns
+        log, intervention, strength, runs (how many), value (mean), change (of ln value), noise
+        (the standard deviation that seeds give to change), "Δ tokens" and "Δ MEASURE" (changes
+        of their logarithms).
+
+    Raises
+    ------
+    InputError
+        For a log without a base, for runs of several models, and for a training part with two
+        interventions.
     """
     runs = runs[runs[metric].notna()].copy()
-    for log, here in runs.groupby("log"):
-        for name in (
-            "backbone",
-            "n_layers",
-            "d_emb",
-            "max_seq_len",
-            "split",
-            "loss",
-            "shared_layers",
-        ):
-            if here[name].nunique() > 1:
-                raise InputError(f"the runs on {log} differ in {name}; choose those of one model")
-    done = runs[list(PERTURBATIONS)].notna()
-    if (done.sum(axis=1) > 1).any():
-        raise InputError(
-            f"run {runs.loc[done.sum(axis=1) > 1, 'key'].iloc[0]} had two interventions; a condition has one"
-        )
-    runs["intervention"] = np.where(done.any(axis=1), done.idxmax(axis=1), "")
+    _check_one_model(runs)
+    has_step = runs[list(PERTURBATIONS)].notna()
+    n_steps = has_step.sum(axis=1)
+    if (n_steps > 1).any():
+        key = runs.loc[n_steps > 1, "key"].iloc[0]
+        raise InputError(f"run {key} had two interventions; a condition has one")
+    runs["intervention"] = np.where(n_steps > 0, has_step.idxmax(axis=1), "")
     runs["strength"] = runs[list(PERTURBATIONS)].sum(axis=1)
-    found = _changes(runs, metric, {} if noise is None else noise)
-    moved = found.filter(like="Δ ").abs().max(axis=1) > 1e-9
-    return found[moved].reset_index(drop=True)
+    conditions = _changes(runs, metric, {} if noise is None else noise)
+    is_moved = conditions.filter(like=CHANGE).abs().max(axis=1) > 1e-9
+    return conditions[is_moved].reset_index(drop=True)
 
 
-def _changes(runs, metric, noise):
-    """Means over the runs of each log, intervention and strength, against those of the log's intervention ""."""
-    known = {TOKENS: TOKENS} | {column: name for column, name in MEASURES.items() if column in runs}
-    known |= {column: column for column in runs if column.startswith("probe")}
-    runs = runs.assign(
-        y=np.log(runs[metric]),
-        **{column: np.log(runs[column].where(runs[column] > 0)) for column in known},
+def _check_one_model(runs: pd.DataFrame) -> None:
+    for log, of_log in runs.groupby("log"):
+        for name in MODEL_SETTINGS:
+            if len(of_log[name].dropna().unique()) > 1:
+                raise InputError(f"the runs on {log} differ in {name}; choose those of one model")
+
+
+def _changes(runs: pd.DataFrame, metric: str, noise: Mapping[str, float]) -> pd.DataFrame:
+    """Compare means of each log, intervention and strength with those of intervention ""."""
+    names = {TOKENS: TOKENS} | {column: MEASURES[column] for column in MEASURES if column in runs}
+    names |= {column: column for column in runs if column.startswith(PROBE)}
+    logarithms = {column: np.log(runs[column].where(runs[column] > 0)) for column in names}
+    runs = runs.assign(y=np.log(runs[metric]), **logarithms)
+    parts = [
+        _changes_of_log(of_log, log, metric, names, noise)
+        for log, of_log in runs.groupby("log", sort=False)
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    return table[["log", *[name for name in table if name != "log"]]]
+
+
+def _changes_of_log(
+    runs: pd.DataFrame, log: str, metric: str, names: Mapping[str, str], noise: Mapping[str, float]
+) -> pd.DataFrame:
+    means = runs.groupby(["intervention", "strength"], sort=False).agg(
+        runs=("y", "size"),
+        value=(metric, "mean"),
+        y=("y", "mean"),
+        spread=("y", "var"),
+        **{column: (column, "mean") for column in names},
     )
-    found = []
-    for log, here in runs.groupby("log", sort=False):
-        told = here.groupby(["intervention", "strength"], sort=False).agg(
-            runs=("y", "size"),
-            value=(metric, "mean"),
-            y=("y", "mean"),
-            spread=("y", "var"),
-            **{column: (column, "mean") for column in known},
+    is_base = means.index.get_level_values(0) == ""
+    if not is_base.any():
+        raise InputError(
+            f"{log} was not trained without an intervention; there is nothing to compare with"
         )
-        if "" not in told.index.get_level_values(0):
-            raise InputError(
-                f"{log} was not trained without an intervention; there is nothing to compare with"
-            )
-        enough = told[told["runs"] > 1]
-        sigma = (
-            np.sqrt((enough["spread"] * (enough["runs"] - 1)).sum() / (enough["runs"] - 1).sum())
-            if len(enough)
-            else np.nan
-        )
-        sigma = noise[log] / 100 if log in noise else sigma
-        base, told = told.loc[""].iloc[0], told[told.index.get_level_values(0) != ""].reset_index()
-        told["change"], told["noise"] = (
-            told["y"] - base["y"],
-            sigma * np.sqrt(1 / told["runs"] + 1 / base["runs"]),
-        )
-        for column, name in known.items():
-            told[f"Δ {name}"] = told[column] - base[column]
-        found.append(told.drop(columns=["y", "spread", *known]).assign(log=log))
-    found = pd.concat(found, ignore_index=True)
-    return found[["log", *[name for name in found if name != "log"]]]
+    sd = noise[log] / 100 if log in noise else _pooled_sd(means)
+    base = means[is_base].iloc[0]
+    changed = means[~is_base].reset_index()
+    changed["change"] = changed["y"] - base["y"]
+    changed["noise"] = sd * np.sqrt(1 / changed["runs"] + 1 / base["runs"])
+    for column, name in names.items():
+        changed[f"{CHANGE}{name}"] = changed[column] - base[column]
+    return changed.drop(columns=["y", "spread", *names]).assign(log=log)
+
+
+def _pooled_sd(means: pd.DataFrame) -> float:
+    repeated = means[means["runs"] > 1]
+    if repeated.empty:
+        return np.nan
+    dof = repeated["runs"] - 1
+    return np.sqrt((repeated["spread"] * dof).sum() / dof.sum())
 
 
 def synthetic_controls(
     runs: pd.DataFrame, metric: str = "NDCG@10"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs on synthetic logs named "synthetic, KIND X" (benchmarks/controls.py), as points and as conditions.
+    """Tabulate runs on synthetic logs named "synthetic, KIND X" (scripts/controls.py).
 
-    Points: one row a run, with kind (size: users, at one entropy rate; rate: nats, at one size) and x. Conditions: as `paired_conditions` gives them, the
-    log being the kind, and its base the middle of its x.
+    Parameters
+    ----------
+    runs
+        Runs, as `results.read_runs_table` returns them.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    points, conditions
+        One row a run, with kind (size: users, at one entropy rate; rate: nats, at one size) and
+        x; and as `paired_conditions` returns them, the log being the kind, and its base the
+        middle of its x.
     """
-    told = runs["log"].str.extract(r"^synthetic, (size|rate) ([\d.]+)$")
-    points = runs.assign(kind=told[0], x=told[1].astype(float))[told[0].notna().to_numpy()]
-    middle = points.groupby("kind")["x"].transform(lambda x: np.sort(x.unique())[x.nunique() // 2])
+    parsed = runs["log"].str.extract(r"^synthetic, (size|rate) ([\d.]+)$")
+    points = runs.assign(kind=parsed[0], x=parsed[1].astype(float))[parsed[0].notna().to_numpy()]
+    middle = points.groupby("kind")["x"].transform(_middle)
     varied = points.assign(
         log=points["kind"],
         intervention=np.where(points["x"] == middle, "", points["kind"]),
@@ -151,103 +213,155 @@ def synthetic_controls(
     return points, _changes(varied, metric, {})
 
 
+def _middle(values: pd.Series) -> float:
+    distinct = np.sort(values.unique())
+    return distinct[len(distinct) // 2]
+
+
 def add_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
-    """Runs, and beside each the probes (columns "probe: …", data/probes.csv) of its training part; nan where there are none."""
-    keys = ["log", *PERTURBATIONS, "data_seed"]
-    missing = -1.0
-    left = runs.assign(**{name: runs[name].fillna(missing).astype(float) for name in PERTURBATIONS})
-    right = probes.assign(
-        **{name: probes[name].fillna(missing).astype(float) for name in PERTURBATIONS}
-    )
-    found = left[keys].merge(right, how="left", on=keys)
-    added = found[[column for column in probes if column.startswith("probe")]].set_axis(runs.index)
-    return pd.concat([runs, added], axis=1)
+    """Put the probes of its training part beside each run; nan where there are none.
 
-
-def candidate_measures(found: pd.DataFrame) -> dict[str, np.ndarray]:
-    """The candidates for D′ by name: columns (conditions, 1 or 2) of changes in their logarithms. Not all are finite on every log."""
-    tokens = found[f"Δ {TOKENS}"].to_numpy()
-    told = {TOKENS: tokens[:, None]}
-    for name in MEASURES.values():
-        if f"Δ {name}" in found:
-            told[f"tokens / {name}"] = (tokens - found[f"Δ {name}"].to_numpy())[:, None]
-    told["tokens × conditional entropy"] = (tokens + found["Δ conditional entropy"].to_numpy())[
-        :, None
-    ]
-    for name in MEASURES.values():
-        if f"Δ {name}" in found:
-            told[f"tokens and {name}"] = np.column_stack([tokens, found[f"Δ {name}"]])
-    for column in found.filter(like="Δ probe"):
-        told[column.removeprefix("Δ ")] = found[[column]].to_numpy()
-    return told
-
-
-def predict_changes(found: pd.DataFrame, columns: np.ndarray, hide: str) -> np.ndarray:
-    """Changes of each condition, from slopes that have not seen it; nan where they cannot be had.
-
-    hide: "intervention", slopes from the log's other interventions; "log", from all other logs; "", from all, itself included.
+    Parameters
+    ----------
+    runs
+        Runs, with the columns of PERTURBATIONS.
+    probes
+        As data/probes.csv: columns "probe: …".
     """
-    y, predicted = found["change"].to_numpy(), np.full(len(found), np.nan)
+    keys = ["log", *PERTURBATIONS, "data_seed"]
+    left, right = (_fill_steps(table) for table in (runs, probes))
+    merged = left[keys].merge(right, how="left", on=keys)
+    columns = [column for column in probes if column.startswith(PROBE)]
+    return pd.concat([runs, merged[columns].set_axis(runs.index)], axis=1)
+
+
+def _fill_steps(table: pd.DataFrame) -> pd.DataFrame:
+    """Make the strengths of interventions comparable: none is -1."""
+    return table.assign(**{name: table[name].fillna(-1.0).astype(float) for name in PERTURBATIONS})
+
+
+def candidate_measures(conditions: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Form the candidates for D′.
+
+    Parameters
+    ----------
+    conditions
+        As `paired_conditions` returns them.
+
+    Returns
+    -------
+    dict
+        By name, changes in the logarithms, (conditions, 1 or 2). Not all are finite on every
+        log.
+    """
+    tokens = conditions[f"{CHANGE}{TOKENS}"].to_numpy()
+    measures = {
+        name: conditions[f"{CHANGE}{name}"].to_numpy()
+        for name in MEASURES.values()
+        if f"{CHANGE}{name}" in conditions
+    }
+    candidates = {TOKENS: tokens[:, None]}
+    for name, change in measures.items():
+        candidates[f"tokens / {name}"] = (tokens - change)[:, None]
+    entropy = measures["conditional entropy"]
+    candidates["tokens × conditional entropy"] = (tokens + entropy)[:, None]
+    for name, change in measures.items():
+        candidates[f"tokens and {name}"] = np.column_stack([tokens, change])
+    for column in conditions.filter(like=f"{CHANGE}{PROBE}"):
+        candidates[column.removeprefix(CHANGE)] = conditions[[column]].to_numpy()
+    return candidates
+
+
+def predict_changes(conditions: pd.DataFrame, columns: np.ndarray, hide: str) -> np.ndarray:
+    """Predict the change of each condition, from slopes that have not seen it.
+
+    Parameters
+    ----------
+    conditions
+        As `paired_conditions` returns them, with the index 0, 1, ….
+    columns
+        A candidate, (conditions, 1 or 2).
+    hide
+        "intervention": slopes from the log's other interventions; "log": from all other logs;
+        "": from all conditions, itself included.
+
+    Returns
+    -------
+    ndarray
+        (conditions,); nan where too few conditions are left.
+    """
+    y = conditions["change"].to_numpy()
+    logs = conditions["log"].to_numpy()
     usable = np.isfinite(columns).all(axis=1)
-    for _, rows in found.groupby(
-        [*(["log"] if hide != "" else []), *(["intervention"] if hide == "intervention" else [])]
-        or [np.zeros(len(found))]
-    ):
-        here = np.zeros(len(found), bool)
-        here[rows.index] = True
-        pool = {
-            "": usable,
-            "log": usable & ~here,
-            "intervention": usable & ~here & (found["log"] == rows["log"].iloc[0]).to_numpy(),
-        }[hide]
+    predicted = np.full(len(conditions), np.nan)
+    keys = {"": [], "log": ["log"], "intervention": ["log", "intervention"]}[hide]
+    for _, rows in conditions.groupby(keys or np.zeros(len(conditions))):
+        in_group = np.zeros(len(conditions), bool)
+        in_group[rows.index] = True
+        pool = usable
+        if hide:
+            pool = pool & ~in_group
+        if hide == "intervention":
+            pool = pool & (logs == rows["log"].iloc[0])
         if pool.sum() > columns.shape[1]:
-            slope = np.linalg.lstsq(columns[pool], y[pool])[0]
-            predicted[here & usable] = columns[here & usable] @ slope
+            slopes = np.linalg.lstsq(columns[pool], y[pool])[0]
+            predicted[in_group & usable] = columns[in_group & usable] @ slopes
     return predicted
 
 
 def comparison_table(
-    found: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int = 0
+    conditions: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int = 0
 ) -> pd.DataFrame:
-    """The league: each candidate's share of the squared change that it foretells, and its edge over tokens alone.
+    """Compare the candidates: which share of the squared change each one predicts.
 
-    Columns: candidate, numbers (1 or 2), slope (of all conditions, of its first number), and, for the splits "in sample", "intervention" and "log":
-    the share explained, 1 − Σ(Δy − predicted)² / ΣΔy² (0 is "nothing changes", below it worse than that); `edge SPLIT` over tokens
-    alone, and its interval (low, high) from a bootstrap over interventions within logs. An undefined measure counts as "nothing changes" there.
+    The share is 1 − Σ(Δy − predicted)² / ΣΔy²: 0 is the constant baseline. Where a measure is
+    not defined, the prediction is that of the constant baseline.
+
+    Parameters
+    ----------
+    conditions
+        As `paired_conditions` returns them.
+    level
+        Level of the intervals.
+    draws, seed
+        Number of bootstrap samples (of interventions within logs), and the seed of their draw.
+
+    Returns
+    -------
+    DataFrame
+        Columns candidate, numbers (1 or 2), slope (of all conditions, of its first number) and,
+        for the splits "in sample", "intervention" and "log": the share, "edge SPLIT" over tokens
+        alone, and its interval, "low SPLIT" and "high SPLIT".
     """
     check_level(level)
-    y = found["change"].to_numpy()
-    groups = found.groupby(["log", "intervention"], sort=False).ngroup().to_numpy()
-    counts = np.random.default_rng(seed).multinomial(
-        groups.max() + 1, np.full(groups.max() + 1, 1 / (groups.max() + 1)), size=draws
-    )
+    y = conditions["change"].to_numpy()
+    groups = conditions.groupby(["log", "intervention"], sort=False).ngroup().to_numpy()
+    n_groups = groups.max() + 1
+    weights = np.full(n_groups, 1 / n_groups)
+    counts = np.random.default_rng(seed).multinomial(n_groups, weights, size=draws)
     total = np.bincount(groups, y**2)
-    splits, lost, rows = {"in sample": "", "intervention": "intervention", "log": "log"}, {}, []
-    for name, columns in candidate_measures(found).items():
+    splits = dict(SPLITS)
+    if conditions["log"].nunique() < 2:
+        del splits["log"]
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    reference: dict[str, np.ndarray] = {}
+    rows = []
+    for name, columns in candidate_measures(conditions).items():
         usable = np.isfinite(columns).all(axis=1)
-        told = {
-            "candidate": name,
-            "numbers": columns.shape[1],
-            "slope": np.linalg.lstsq(columns[usable], y[usable])[0][0],
-        }
+        slope = np.linalg.lstsq(columns[usable], y[usable])[0][0]
+        row = {"candidate": name, "numbers": columns.shape[1], "slope": slope}
         for split, hide in splits.items():
-            if hide == "log" and found["log"].nunique() < 2:
-                continue
-            error = np.bincount(
-                groups, (y - np.nan_to_num(predict_changes(found, columns, hide))) ** 2
-            )
-            lost[name, split] = error
-            told[split] = 1 - error.sum() / total.sum()
-            gain = lost[TOKENS, split] - error
-            told[f"edge {split}"] = gain.sum() / total.sum()
+            residual = y - np.nan_to_num(predict_changes(conditions, columns, hide))
+            error = np.bincount(groups, residual**2)
+            gain = reference.setdefault(split, error) - error  # tokens come first
+            row[split] = 1 - error.sum() / total.sum()
+            row[f"edge {split}"] = gain.sum() / total.sum()
             drawn = (counts @ gain) / (counts @ total)
-            told[f"low {split}"], told[f"high {split}"] = np.quantile(
-                drawn, [(1 - level) / 2, (1 + level) / 2]
-            )
-        rows.append(told)
+            row[f"low {split}"], row[f"high {split}"] = np.quantile(drawn, tails)
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
-def noise_ceiling(found: pd.DataFrame) -> float:
-    """The share that a perfect measure would explain: the rest is noise between runs."""
-    return float(1 - (found["noise"] ** 2).sum() / (found["change"] ** 2).sum())
+def noise_ceiling(conditions: pd.DataFrame) -> float:
+    """Give the share that a perfect measure would explain: the rest is noise between runs."""
+    return float(1 - (conditions["noise"] ** 2).sum() / (conditions["change"] ** 2).sum())

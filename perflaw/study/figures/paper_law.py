@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 
-from perflaw.study.figures.figures import GREY, NARROW, ORANGE, WIDE
+from perflaw.plotting import GREY, NARROW, PERFORMANCE_LAW, WIDE
 
 BOXES = {
     "data": ("Data", "448 published points\n3,200 public models\nour own sweeps"),
@@ -37,10 +37,10 @@ def plot_term(exponents: Sequence[float], k: float = 2.0, narrow: bool = False) 
     for shade, p in zip(np.linspace(0.35, 1.0, len(exponents)), exponents):
         raw = term(x, p, k)
         low, high = raw.min(), raw.max()
-        ax.plot(x, (raw - low) / (high - low), color=ORANGE, alpha=shade)
+        ax.plot(x, (raw - low) / (high - low), color=PERFORMANCE_LAW, alpha=shade)
         turn = k ** (-1 / p)
         if x[0] < turn < x[-1]:
-            ax.plot(turn, 1, "o", color=ORANGE, ms=6)
+            ax.plot(turn, 1, "o", color=PERFORMANCE_LAW, ms=6)
             ax.annotate(
                 f"p = {p:g}\nx* = {turn:.0f}",
                 (turn, 1),

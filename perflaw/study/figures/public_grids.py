@@ -6,9 +6,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from perflaw.study.figures.figures import BLUE, GREY, NARROW, ORANGE, WIDE
-
-BASELINES = ("constant", "nearest trained cell", "best trained cell")
+from perflaw.plotting import BLUE, GREY, NARROW, WIDE
+from perflaw.study.figures.style import law_colour
 
 
 def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -56,7 +55,7 @@ def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure
     figure, axes = plt.subplots(len(groups) // columns, columns, figsize=size, squeeze=False)
     places = np.arange(len(rows))
     for i, (ax, group) in enumerate(zip(axes.flat, groups)):
-        colours = [_colour(law) for law in rows["law"]]
+        colours = [law_colour(law) for law in rows["law"]]
         ax.scatter(rows[group], places, c=colours, s=26, zorder=3)
         nearest = rows.loc[rows["law"] == "nearest trained cell", group].iloc[0]
         ax.axvline(nearest, color=GREY, lw=1)
@@ -65,9 +64,3 @@ def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure
         ax.set_xlim(0, None)
         ax.set_xlabel("mean error, %")
     return figure
-
-
-def _colour(law):
-    if law in BASELINES:
-        return GREY
-    return ORANGE if law.startswith("Performance") else BLUE

@@ -1,42 +1,72 @@
-"""Measured points: the paper's 20 published surfaces, the fits printed on them, tables from elsewhere."""
+"""Measured points: the paper's 20 published surfaces, the fits printed on them, other tables."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.tables import read_table
-from perflaw.paths import HOME
+from perflaw.study.files import study_file
 
-FOLDER = HOME / "data" / "published"
-SURFACE = ["dataset", "max_seq_len", "metric"]  # the columns that name a surface
+SURFACE = ["dataset", "max_seq_len", "metric"]
+"""The columns that name a surface."""
+POINT = (*SURFACE, "n_layers", "d_emb", "value")
+PRINTED_COLUMNS = {
+    "printed_R2": "printed_r2",
+    "printed_Dprime": "printed_d_prime",
+    "R2_of_drawn_surface": "drawn_r2",
+}
 
 
-def surface_label(key: tuple) -> str:
-    """A surface's name for people, from its (dataset, max_seq_len, metric)."""
+def surface_label(key: tuple[str, int, str]) -> str:
+    """Name a surface for people, from its (dataset, max_seq_len, metric)."""
     dataset, length, metric = key
     return f"{dataset}, L {length}, {metric}"
 
 
 def load_surfaces(path: str | Path = "") -> pd.DataFrame:
-    """The 448 measured points, one row each, read from the authors' vector figures.
+    """Load measured points: the 448 published ones, or a table from elsewhere.
 
-    With a path, measured points from elsewhere: a CSV table with the columns dataset,
-    max_seq_len, metric, n_layers, d_emb and value; the path is absolute or from the
-    project's root. Raises InputError if it is not that.
+    Parameters
+    ----------
+    path
+        A CSV table with the columns dataset, max_seq_len, metric, n_layers, d_emb and value;
+        absolute or from the project's root. Empty: the points that were read from the authors'
+        vector figures; data/README.md says how.
 
-    Columns: dataset, max_seq_len, metric (HR@10 or NDCG@10), n_layers, d_emb, value (as
-    a fraction of one), pixel_residual_pt (distance of the dot from its cell's line, in
-    points) and source_pdf. data/README.md says how they were read.
+    Returns
+    -------
+    DataFrame
+        One row a point. Columns dataset, max_seq_len, metric (HR@10 or NDCG@10), n_layers,
+        d_emb, value (as a fraction of one) and, of the published points, pixel_residual_pt
+        (distance of the dot from its cell's line, in points) and source_pdf.
+
+    Raises
+    ------
+    InputError
+        If the file is no such table.
+
+    References
+    ----------
+    Shen et al., "Performance Law of Large Models for Sequential Recommendation",
+    arXiv:2412.00430, figures of the appendix.
+
+    Examples
+    --------
+    >>> surfaces = load_surfaces()
+    >>> len(surfaces), surfaces.groupby(["dataset", "max_seq_len", "metric"]).ngroups
+    (448, 20)
     """
     if not path:
-        return pd.read_csv(FOLDER / "surfaces.csv")
-    table = read_table(HOME / path)
-    if missing := [name for name in (*SURFACE, "n_layers", "d_emb", "value") if name not in table]:
+        return pd.read_csv(study_file("data", "published", "surfaces.csv"))
+    table = read_table(study_file(str(path)))
+    missing = [name for name in POINT if name not in table]
+    if missing:
         raise InputError(
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
         )
@@ -44,56 +74,65 @@ def load_surfaces(path: str | Path = "") -> pd.DataFrame:
 
 
 def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
-    """The rows of `table` that a pandas query keeps. Raises InputError if it keeps none or is none."""
+    """Select the rows of a table that a pandas query keeps.
+
+    Raises
+    ------
+    InputError
+        If it keeps none, or is no condition.
+    """
     try:
-        which = table.eval(query)
+        is_selected = table.eval(query)
     except Exception as error:  # pandas raises whatever the query's evaluation does
-        raise InputError(
-            f"the query {query!r} cannot be used on the columns {', '.join(table.columns)}: {error}"
-        ) from None
-    if not pd.api.types.is_bool_dtype(which):
-        raise InputError(
-            f"the query {query!r} is no condition; write one, such as dataset == 'Beauty' or epoch > 3"
-        )
-    if not np.any(which):
-        raise InputError(f"the query {query!r} keeps no row")
-    return table.loc[which]
+        _refuse_query(query, f"cannot be used on the columns {', '.join(table.columns)}: {error}")
+    if not pd.api.types.is_bool_dtype(is_selected):
+        _refuse_query(query, "is no condition; write one, such as dataset == 'Beauty' or epoch > 3")
+    if not np.any(is_selected):
+        _refuse_query(query, "keeps no row")
+    return table.loc[is_selected]
+
+
+def _refuse_query(query: str, reason: str) -> NoReturn:
+    raise InputError(f"the query {query!r} {reason}") from None
 
 
 def printed_fits() -> pd.DataFrame:
-    """What each of the 40 panels prints, and what its drawing amounts to.
+    """Load what each of the 40 panels prints, and what its drawing amounts to.
 
-    Columns: law (ScalingLaw or PerformanceLaw), metric, dataset, max_seq_len,
-    printed_r2, printed_d_prime, printed_b, drawn_r2 (of the surface as drawn, against
-    the dots) and the form of that surface as a law of `perflaw.laws.families`: family, options.
+    Returns
+    -------
+    DataFrame
+        Columns law (ScalingLaw or PerformanceLaw), metric, dataset, max_seq_len, printed_r2,
+        printed_d_prime, drawn_r2 (of the surface as drawn, against the dots), printed_b and the
+        form of that surface as a law of `perflaw.laws.families`: family and options.
+
+    Examples
+    --------
+    >>> printed_fits()["law"].value_counts().to_dict()
+    {'PerformanceLaw': 20, 'ScalingLaw': 20}
     """
-    table = pd.read_csv(FOLDER / "printed_fits.csv")
+    table = pd.read_csv(study_file("data", "published", "printed_fits.csv"))
     forms = [_drawn_form(text) for text in table["drawn_form"]]
-    renamed = {
-        "printed_R2": "printed_r2",
-        "printed_Dprime": "printed_d_prime",
-        "R2_of_drawn_surface": "drawn_r2",
-    }
-    columns = ["law", "metric", "dataset", "max_seq_len", *renamed.values(), "printed_b"]
-    return table.rename(columns=renamed)[columns].assign(
+    columns = ["law", "metric", "dataset", "max_seq_len", *PRINTED_COLUMNS.values(), "printed_b"]
+    return table.rename(columns=PRINTED_COLUMNS)[columns].assign(
         family=[family for family, _ in forms], options=[options for _, options in forms]
     )
 
 
 def _drawn_form(text: str) -> tuple[str, dict[str, float]]:
-    """The law that a panel draws: log-linear, or the Performance Law with k or kappa held."""
-    if held := re.search(r"pf1=(\d+)", text):
-        return "performance", {"k": float(held[1])}
-    if held := re.search(r"kappa=(-?\d+)", text):
-        return "performance_kappa", {"kappa": float(held[1])}
+    """Say which law a panel draws: log-linear, or the Performance Law with k or kappa held."""
+    if match := re.search(r"pf1=(\d+)", text):
+        return "performance", {"k": float(match[1])}
+    if match := re.search(r"kappa=(-?\d+)", text):
+        return "performance_kappa", {"kappa": float(match[1])}
     return "log_linear", {}
 
 
 def load_published_rows() -> pd.DataFrame:
-    """Rows published for single models, and ours: the columns of data/published_rows.csv (see data/README.md)."""
-    return pd.read_csv(HOME / "data" / "published_rows.csv")
+    """Load rows published for single models, and ours: data/published_rows.csv."""
+    return pd.read_csv(study_file("data", "published_rows.csv"))
 
 
 def load_protocols() -> pd.DataFrame:
-    """The runs behind `load_published_rows` under five protocols: the columns of data/protocols.csv."""
-    return pd.read_csv(HOME / "data" / "protocols.csv")
+    """Load the runs behind the published rows under five protocols: data/protocols.csv."""
+    return pd.read_csv(study_file("data", "protocols.csv"))

@@ -1,0 +1,92 @@
+"""What keeps points from being fitted, said in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.laws.families import Array, Law, law_axes
+from perflaw.laws.varpro import design_columns
+from perflaw.tables import check_numbers
+
+SEED = "seed"  # the column that tells repeated runs of one cell apart
+# Columns that may tell why two rows are of one cell.
+IDENTITY_COLUMNS = (
+    "log",
+    "dataset",
+    "metric",
+    "backbone",
+    "split",
+    "loss",
+    "max_seq_len",
+    "dropout",
+    "learning_rate",
+    "sample_users",
+    "sample_time",
+    "truncate",
+)
+
+
+def check_points(law: Law, points: pd.DataFrame) -> None:
+    """Raise InputError for what keeps the points from being fitted.
+
+    That is a missing column or number, an axis below 1 or with a single value, fewer points than
+    the law has parameters plus one, and a cell that appears twice without another seed.
+    """
+    axes = law_axes(law, points)
+    needed = len(law.parameters) + 1
+    if len(points) < needed:
+        raise InputError(
+            f"{len(points)} points are too few for the law {law.name}, which needs {needed} or more"
+        )
+    middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
+    if (np.ptp(design_columns(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
+        axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
+        raise InputError(
+            f"{axis} is {axes[axis][0]:g} in every row; "
+            f"the law {law.name} needs two or more values of it"
+        )
+    cell = [*law.axes, *([SEED] if SEED in points else [])]
+    is_repeat = points.duplicated(cell).to_numpy()
+    if is_repeat.any():
+        raise InputError(_describe_repeat(points, cell, int(np.flatnonzero(is_repeat)[0])))
+
+
+def _describe_repeat(points: pd.DataFrame, cell: list[str], row: int) -> str:
+    """Say which cell is repeated in that row, and how to mend it."""
+    values = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
+    first = points[(points[cell] == points[cell].iloc[row]).all(axis=1)].iloc[0]
+    differing = [
+        name
+        for name in IDENTITY_COLUMNS
+        if name in points
+        and not pd.Series([first[name]]).equals(pd.Series([points[name].iloc[row]]))
+    ]
+    remedy = (
+        f"the two differ in {differing[0]}: keep rows of one value of it, "
+        "on the command line with --where"
+        if differing
+        else "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
+    )
+    return f"row {row + 1} repeats an earlier cell ({values}); {remedy}"
+
+
+def check_values(points: pd.DataFrame, y: Sequence[float] | Array | pd.Series) -> Array:
+    """Return `y` as an array, one value a point.
+
+    Raises
+    ------
+    InputError
+        If values are no finite numbers, are all equal, or are not as many as the points.
+    """
+    values = check_numbers(y, "the metric")
+    if len(values) != len(points):
+        raise InputError(
+            f"{len(points)} points but {len(values)} values; give one value for each point"
+        )
+    if np.ptp(values) == 0:
+        raise InputError(f"all {len(values)} values are {values[0]:g}; there is nothing to fit")
+    return values

@@ -1,0 +1,111 @@
+"""What may be claimed of a log's axes: a decline towards the largest value, any effect at all."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import f as fisher
+from scipy.stats import norm
+from scipy.stats import t as student
+
+from perflaw.laws.families import AXES, Array
+from perflaw.laws.mixed_design import JOINT, MixedModel, build_model, make_cells, metric_rotation
+from perflaw.laws.reml import condition, estimate_variances
+from perflaw.stats import check_level
+
+
+def assess_claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+    """Test whether the metric declines towards the largest N or d of a log, and if they matter.
+
+    A claim needs two independent tests: the joint law, which borrows from other logs, and a
+    two-way analysis of variance of the log's own cells, which knows no law (a quadratic bends
+    down also where the metric only flattens). Each is tested at 1 - level, shared out over logs
+    and contrasts (Bonferroni). Read from the metrics' common level.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log and axis: dataset, axis, decline and effect (booleans), and which test sees
+        each: law_decline, free_decline, law_effect, free_effect.
+    """
+    check_level(level)
+    data = make_cells(table)
+    y = (data.log @ metric_rotation(len(data.metrics)))[:, 0]
+    model = build_model(data.frame, data.frame, JOINT)
+    variances = estimate_variances(model, y, np.arange(len(y)))
+    return assess_claims_at(data.frame, model, variances, y, level)
+
+
+def assess_claims_at(
+    frame: pd.DataFrame, model: MixedModel, variances: Array, y: Array, level: float
+) -> pd.DataFrame:
+    """Apply `assess_claims` to one common level `y` of the cells, a model and its log-variances."""
+    everything = np.arange(len(y))
+    mean, spread = condition(model, variances, y, everything, everything)
+    logs = frame["dataset"].unique()
+    alpha = (1 - level) / len(logs)
+    rows = []
+    for name in logs:
+        is_own = (frame["dataset"] == name).to_numpy()
+        for axis, other in (AXES, AXES[::-1]):
+            values = np.unique(frame.loc[is_own, axis])
+            shares = np.array([(is_own & (frame[axis] == value)) for value in values], float)
+            shares /= shares.sum(axis=1, keepdims=True)
+            drops = shares[-1] - shares[:-1]  # the largest value against each smaller one
+            variance = np.einsum("cn,nm,cm->c", drops, spread, drops)
+            z, tail = drops @ mean / np.sqrt(np.maximum(variance, 1e-300)), alpha / len(drops)
+            free_t, dof, free_f = two_way_contrasts(frame[is_own], axis, other, y[is_own])
+            tests = {
+                "law_decline": bool((z < -norm.ppf(1 - tail)).any()),
+                "free_decline": bool((free_t < -student.ppf(1 - tail, dof)).any()),
+                "law_effect": bool((np.abs(z) > norm.ppf(1 - tail / 2)).any()),
+                "free_effect": bool(free_f > fisher.ppf(1 - alpha, len(drops), dof)),
+            }
+            claims = {
+                "decline": tests["law_decline"] and tests["free_decline"],
+                "effect": tests["law_effect"] and tests["free_effect"],
+            }
+            rows.append({"dataset": name, "axis": axis, **claims, **tests})
+    return pd.DataFrame(rows)
+
+
+def two_way_contrasts(
+    frame: pd.DataFrame, axis: str, other: str, y: Array
+) -> tuple[Array, int, float]:
+    """Compare the largest value of an axis with the smaller ones in a two-way layout.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The cells of one log, n rows.
+    axis, other : str
+        The axis that is tested, and the one that, with the length, makes blocks.
+    y : numpy.ndarray
+        Values (n,).
+
+    Returns
+    -------
+    t : numpy.ndarray
+        Contrasts of the largest value's mean against each smaller one, over their errors.
+    dof : int
+        Their degrees of freedom.
+    f : float
+        The F statistic of the axis.
+    """
+    _, block = np.unique(frame[["max_seq_len", other]].to_numpy(float), axis=0, return_inverse=True)
+    _, place = np.unique(frame[axis], return_inverse=True)
+    blocks = np.eye(block.max() + 1)[block.ravel()]
+    places = np.eye(place.max() + 1)[place]
+    design = np.hstack([places, blocks[:, 1:]])
+    effects, _, _, _ = np.linalg.lstsq(design, y)
+    dof = int(len(y) - np.linalg.matrix_rank(design))
+    variance = np.sum((y - design @ effects) ** 2) / dof
+    inverse = np.linalg.pinv(design.T @ design)
+    size = places.shape[1]
+    contrasts = np.zeros((size - 1, design.shape[1]))
+    contrasts[:, size - 1] = 1
+    contrasts[np.arange(size - 1), np.arange(size - 1)] = -1
+    difference, spread = contrasts @ effects, contrasts @ inverse @ contrasts.T
+    t = difference / np.sqrt(variance * np.diag(spread))
+    f = float(difference @ np.linalg.solve(spread, difference) / (size - 1) / variance)
+    return t, dof, f

@@ -1,0 +1,310 @@
+"""The joint law as columns and covariances: its forms, the cells it reads, the model it builds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from perflaw.errors import InputError
+from perflaw.laws.families import AXES, Array, Law, performance, sum_of_powers
+from perflaw.laws.varpro import solve_problems
+from perflaw.tables import check_numbers
+
+PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
+CELL = [*PAIR, *AXES]  # and tokens, where a table has them
+TOKENS = "tokens"
+VARIANCE_BOUNDS = (-18.0, 2.0)  # of the logarithm of a variance of ln y
+RATIO_BOUNDS = (-9.0, 5.0)  # of the logarithm of the walk's variance over the noise's
+
+
+@dataclass(frozen=True)
+class MixedForm:
+    """What a joint law may bend.
+
+    Attributes
+    ----------
+    name : str
+    shape : Law, optional
+        The law along each axis instead of the logarithm, its exponents fitted for each log.
+    curvature : bool
+        Whether there is a quadratic part, shared by all logs but for random departures.
+    walk : bool
+        Whether each surface has a random walk along d.
+    """
+
+    name: str
+    shape: Law | None = None
+    curvature: bool = False
+    walk: bool = False
+
+
+JOINT = MixedForm("joint law", curvature=True, walk=True)
+RATIO = MixedForm("ratio of the metrics")
+FORMS = (
+    MixedForm("joint log-linear"),
+    MixedForm("joint log-quadratic", curvature=True),
+    MixedForm("joint sum of powers", shape=sum_of_powers()),
+    MixedForm("joint Performance Law, k = 2", shape=performance()),
+    MixedForm("joint log-linear, walk", walk=True),
+    MixedForm("joint sum of powers, walk", shape=sum_of_powers(), walk=True),
+    MixedForm("joint Performance Law, k = 2, walk", shape=performance(), walk=True),
+    JOINT,
+)
+
+
+@dataclass(frozen=True)
+class SurfaceCells:
+    """The measured runs, one row a cell, the logarithms of its metrics side by side.
+
+    Attributes
+    ----------
+    frame : pandas.DataFrame
+        The columns of CELL, and tokens where the table has them.
+    log : numpy.ndarray
+        Natural logarithms (n, metrics).
+    metrics : tuple of str
+    """
+
+    frame: pd.DataFrame
+    log: Array
+    metrics: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def make_cells(table: pd.DataFrame) -> SurfaceCells:
+    """Arrange rows of dataset, max_seq_len, metric, n_layers, d_emb, value as cells.
+
+    A column tokens becomes part of the cell.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a value is not positive, a cell lacks a metric that another has or
+        has it twice, a log has a single N or d, or there is but one surface, which has nothing to
+        borrow from.
+    """
+    if missing := [name for name in (*CELL, "metric", "value") if name not in table]:
+        known = ", ".join(table.columns)
+        raise InputError(
+            f"the joint law needs the column {' and '.join(missing)}; there are {known}"
+        )
+    columns = [*CELL, *([TOKENS] if TOKENS in table else [])]
+    _check_cell_numbers(table, columns)
+    wide = table.pivot(index=columns, columns="metric", values="value")  # noqa: PD010 - no cell is averaged
+    if wide.isna().any(axis=None):
+        cell = ", ".join(map(str, wide.index[wide.isna().any(axis=1)][0]))
+        raise InputError(
+            f"the cell {cell} lacks one of the metrics {', '.join(map(str, wide))}; "
+            "every cell needs all of them"
+        )
+    frame = pd.DataFrame(wide.reset_index()[columns])
+    if len(frame.groupby(PAIR)) < 2:
+        raise InputError(
+            "there is one surface, which has nothing to borrow from; "
+            "fit it alone with perflaw.laws.fit"
+        )
+    for axis in AXES:
+        is_single = frame.groupby("dataset")[axis].nunique() < 2
+        if is_single.any():
+            raise InputError(
+                f"the log {is_single.idxmax()} has one value of {axis}; "
+                "the joint law needs two or more"
+            )
+    return SurfaceCells(frame, np.log(wide.to_numpy()), tuple(wide.columns))
+
+
+def _check_cell_numbers(table: pd.DataFrame, columns: list[str]) -> None:
+    """Raise InputError for a value that is no positive number, and for a repeated cell."""
+    for name in (*columns[len(PAIR) :], "value"):
+        check_numbers(table[name], name)
+    is_low = (table["value"] <= 0).to_numpy()
+    if is_low.any():
+        row = int(np.flatnonzero(is_low)[0])
+        raise InputError(
+            f"value is {table['value'].iloc[row]:g} in row {row + 1}; "
+            "the joint law needs it above 0"
+        )
+    is_repeat = table.duplicated([*columns, "metric"]).to_numpy()
+    if is_repeat.any():
+        row = int(np.flatnonzero(is_repeat)[0])
+        raise InputError(f"row {row + 1} repeats an earlier cell and metric; average the repeats")
+
+
+def metric_rotation(size: int) -> Array:
+    """Return an orthonormal (size, size): the metrics' common level first, then their contrasts."""
+    rotation = np.linalg.qr(np.column_stack([np.ones(size), np.eye(size)[:, : size - 1]]))[0]
+    rotated: Array = rotation * np.sign(rotation[0])
+    return rotated
+
+
+@dataclass(frozen=True)
+class MixedModel:
+    """Columns of the fixed effects, covariance parts, and which log-variances scale each part.
+
+    Attributes
+    ----------
+    fixed : numpy.ndarray
+        (n, p).
+    parts : numpy.ndarray
+        (K, n, n).
+    powers : numpy.ndarray
+        (K, v): the variance of a part is exp(powers @ log-variances).
+    names : tuple of str
+        Of the log-variances.
+    bounds : tuple of (float, float)
+        Of the log-variances.
+    noise : numpy.ndarray
+        Booleans (K,): the parts that are a run's own noise.
+    """
+
+    fixed: Array
+    parts: Array
+    powers: Array
+    names: tuple[str, ...]
+    bounds: tuple[tuple[float, float], ...]
+    noise: NDArray[np.bool_]
+
+    def covariance(self, variances: Array, noise: bool = True) -> Array:
+        """Return the covariance (n, n) at log-variances (v,), with or without a run's noise."""
+        scale = np.exp(self.powers @ variances) * (1 if noise else ~self.noise)
+        return np.tensordot(scale, self.parts, 1)
+
+    def noise_variance(self, variances: Array) -> Array:
+        """Return the variance of a run's own noise in each row (n,)."""
+        difference = self.covariance(variances) - self.covariance(variances, noise=False)
+        return np.diag(difference)
+
+
+@dataclass
+class _Parts:
+    """Covariance parts as they are collected."""
+
+    matrices: list[Array] = field(default_factory=list)
+    scales: list[list[int]] = field(default_factory=list)  # the log-variances that scale each
+    is_noise: list[bool] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    bounds: list[tuple[float, float]] = field(default_factory=list)
+
+    def add_variance(self, name: str, limits: tuple[float, float] = VARIANCE_BOUNDS) -> int:
+        """Add a log-variance; returns its position."""
+        self.names.append(name)
+        self.bounds.append(limits)
+        return len(self.names) - 1
+
+    def add_part(self, matrix: Array, scales: list[int], is_noise: bool = False) -> None:
+        """Add a covariance part (n, n), scaled by the log-variances at those positions."""
+        self.matrices.append(matrix)
+        self.scales.append(scales)
+        self.is_noise.append(is_noise)
+
+    def model(self, fixed: Array) -> MixedModel:
+        """Return the model of these parts and those fixed effects."""
+        powers = np.zeros((len(self.matrices), len(self.names)))
+        for row, scales in zip(powers, self.scales):
+            row[scales] = 1
+        return MixedModel(
+            fixed,
+            np.array(self.matrices),
+            powers,
+            tuple(self.names),
+            tuple(self.bounds),
+            np.array(self.is_noise),
+        )
+
+
+def scale_axes(
+    frame: pd.DataFrame, reference: pd.DataFrame, names: Sequence[str] = AXES
+) -> tuple[Array, ...]:
+    """Return the logarithms of axes, scaled so that each log's grid in `reference` spans [-1, 1].
+
+    An axis of which a log has a single value is 0 there.
+    """
+    axes = []
+    for axis in names:
+        ends = reference.groupby("dataset")[axis].agg(["min", "max"]).astype(float)
+        grid: pd.DataFrame = ends.transform(np.log)
+        low, high = (frame["dataset"].map(grid[end]).to_numpy(float) for end in ("min", "max"))
+        is_wide = high > low
+        share = (np.log(frame[axis].to_numpy(float)) - low) / np.where(is_wide, high - low, 1.0)
+        axes.append(np.where(is_wide, 2 * share - 1, 0.0))
+    return tuple(axes)
+
+
+def build_model(
+    frame: pd.DataFrame, reference: pd.DataFrame, form: MixedForm, level: Array | None = None
+) -> MixedModel:
+    """Build the model of the metrics' common level on the rows of `frame`.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        The columns of the cells, n rows.
+    reference : pandas.DataFrame
+        The measured cells, whose grids scale the axes.
+    form : MixedForm
+    level : numpy.ndarray, optional
+        The common level of the measured cells, nan where hidden, from which a form with a shape
+        takes its exponents.
+    """
+    u, v = scale_axes(frame, reference)
+    logs, log_of_row = np.unique(frame["dataset"], return_inverse=True)
+    by_log = np.eye(len(logs))[log_of_row]
+    surface = frame.groupby(PAIR, sort=True).ngroup().to_numpy()
+    by_surface = np.eye(surface.max() + 1)[surface]
+    across, along = (u, v)
+    if form.shape is not None:
+        if level is None:
+            raise ValueError("a form with a shape needs the level of the measured cells")
+        across, along = _shaped_axes(form.shape, frame, reference, level)
+    fixed = [by_surface, by_log * across[:, None], by_log * along[:, None]]
+    same_log, same_surface = by_log @ by_log.T, by_surface @ by_surface.T
+    parts = _Parts()
+    if form.curvature:
+        bend_n, bend_d, twist = u**2 - 0.5, v**2 - 0.5, u * v
+        fixed += [bend_n[:, None], bend_d[:, None], twist[:, None]]
+        curved = np.outer(bend_n, bend_n) + np.outer(twist, twist)
+        variance = parts.add_variance("curvature in N, and twist, by log")
+        parts.add_part(same_log * curved, [variance])
+        variance = parts.add_variance("curvature in d, by log")
+        parts.add_part(same_log * np.outer(bend_d, bend_d), [variance])
+    if TOKENS in reference:
+        (data,) = scale_axes(frame, reference, [TOKENS])
+        fixed += [by_log * data[:, None], data[:, None] ** 2]
+    walk = parts.add_variance("walk over noise", RATIO_BOUNDS) if form.walk else None
+    start = np.clip(v + 1, 0, None)
+    for i, name in enumerate(logs):
+        noise = parts.add_variance(f"noise, {name}")
+        parts.add_part(np.diag(by_log[:, i]), [noise], is_noise=True)
+        if walk is not None:
+            own_log = np.outer(by_log[:, i], by_log[:, i])
+            parts.add_part(own_log * same_surface * np.minimum.outer(start, start), [walk, noise])
+    return parts.model(np.hstack(fixed))
+
+
+def _shaped_axes(law: Law, frame: pd.DataFrame, reference: pd.DataFrame, level: Array) -> Array:
+    """Return the law's column along each axis (2, n), centred and scaled within each log.
+
+    A log's exponents come from its visible cells: intercepts for its surfaces are taken
+    out, and the law is fitted to what is left.
+    """
+    shaped = np.zeros((2, len(frame)))
+    is_seen = np.isfinite(level)
+    for name, cells in reference.groupby("dataset"):
+        rows = cells[is_seen[cells.index]]
+        values = pd.Series(level[rows.index], rows.index)
+        centred = values - values.groupby(rows["max_seq_len"]).transform("mean")
+        mean = centred.groupby([rows[axis] for axis in AXES]).mean()
+        x = dict(zip(AXES, np.array(mean.index.to_list(), float).T))
+        theta = solve_problems(law, x, mean.to_numpy()[None], np.ones(len(mean))).theta[0]
+        is_own = (frame["dataset"] == name).to_numpy()
+        grid = law.basis({axis: cells[axis].to_numpy(float) for axis in AXES}, theta)
+        own_axes = {axis: frame.loc[is_own, axis].to_numpy(float) for axis in AXES}
+        columns = law.basis(own_axes, theta) - grid.mean(axis=0)
+        shaped[:, is_own] = (columns / np.maximum(grid.std(axis=0), 1e-12))[:, 1:].T
+    return shaped

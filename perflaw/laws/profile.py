@@ -1,0 +1,218 @@
+"""Profile intervals: what the data leave open about parameters and predictions.
+
+A value belongs to the 90 % interval if holding the law to it raises the sum of squares from S
+to at most S (1 + t² / dof), t being Student's 95 % quantile. For a linear law this is the
+textbook interval, exactly. The methods of `perflaw.laws.fitting.Fit` are the way in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from perflaw.errors import InputError
+from perflaw.laws import varpro
+from perflaw.laws.families import Array, AxisValues, Law, law_axes
+from perflaw.stats import check_level, student_quantile
+
+if TYPE_CHECKING:
+    from perflaw.laws.fitting import Fit
+
+ROUNDS, SPLITS = 6, 24  # each round splits the stretch that holds an interval's end into 24
+NEARBY_SIZE = 21  # values along each axis of the lattice around the best exponents
+CONDITION_WEIGHT = 1e6  # of a condition, in measured points
+
+Landscape = tuple[Array, Array, Array, Array]  # theta (S, q), beta (S, p), R (S, p, p), rss (S,)
+
+
+def profile_threshold(rss: ArrayLike, dof: ArrayLike, level: float) -> Array:
+    """Return the sum of squares up to which a value belongs to the profile interval."""
+    factor = 1 + student_quantile(level, dof) ** 2 / np.asarray(dof)
+    threshold: Array = np.asarray(rss) * factor
+    return threshold
+
+
+def hold_exponent(law: Law, exponent: str, value: float) -> Law:
+    """Return the same law with one exponent held."""
+    return replace(law, exponents={**law.exponents, exponent: (value, value)})
+
+
+def constrained_rss(
+    law: Law, points: pd.DataFrame, y: Array, rows: Callable[[Array], Array], value: float
+) -> Array:
+    """Return sums of squares (B,) of `y` (B, n) if a linear combination of parameters is `value`.
+
+    The condition is added as a point that weighs a million times as much as a measured one.
+
+    Parameters
+    ----------
+    law : Law
+    points : pandas.DataFrame
+        The law's axes, n rows.
+    y : numpy.ndarray
+        Values (B, n).
+    rows : callable
+        From exponents (..., q) to the combination's coefficients (..., p), e.g. the law's basis
+        at one point.
+    value : float
+        What the combination is held to.
+    """
+
+    def basis(x: AxisValues, theta: Array) -> Array:
+        return np.concatenate([varpro.design_columns(law, x, theta), rows(theta)[:, None]], axis=1)
+
+    extended = np.hstack([y, np.full((len(y), 1), value)])
+    weights = np.append(np.ones(len(points)), CONDITION_WEIGHT)
+    conditioned = replace(law, basis=basis)
+    return varpro.solve_problems(conditioned, law_axes(law, points), extended, weights).rss
+
+
+def contrast_estimates(rows: Array, beta: Array, root: Array) -> tuple[Array, Array]:
+    """Estimate linear combinations of parameters.
+
+    Parameters
+    ----------
+    rows : numpy.ndarray
+        (m, p) or (B, m, p): m combinations of the linear parameters.
+    beta : numpy.ndarray
+        Linear parameters (B, p).
+    root : numpy.ndarray
+        Triangular factors (B, p, p) of their normal equations.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Estimates (B, m), and their variances (B, m) in units of the noise variance.
+    """
+    rows = np.broadcast_to(rows, (len(beta), *rows.shape[-2:]))
+    half = np.linalg.solve(root.transpose(0, 2, 1), rows.transpose(0, 2, 1))
+    return np.einsum("bmp,bp->bm", rows, beta), np.sum(half**2, axis=1)
+
+
+def landscape(fit: Fit) -> Landscape:
+    """Solve the law at many exponents: a grid over the bounds, and a finer one around the best."""
+    x, theta = law_axes(fit.law, fit.points), fit.theta[None]
+    if fit.law.exponents:
+        lattice = varpro.exponent_lattice(fit.law, x, varpro.GRID)
+        theta = np.concatenate([theta, lattice, _nearby_lattice(fit)])
+    columns = varpro.design_columns(fit.law, x, theta)
+    beta, rss, _, root = varpro.least_squares(columns, fit.y, fit.weights)
+    return theta, beta, root, rss
+
+
+def nearby_exponents(fit: Fit) -> tuple[Array, Array]:
+    """Return three standard errors along the exponents' own axes (q,), and those axes (q, q)."""
+    x = law_axes(fit.law, fit.points)
+    low, high = np.array(list(fit.law.exponents.values())).T
+    theta, beta = fit.theta[None], fit.beta[None]
+    columns = varpro.design_columns(fit.law, x, theta)
+    q = np.linalg.qr(columns * np.sqrt(fit.weights)[:, None])[0]
+    slope = varpro.residual_slopes(fit.law, x, theta, beta, fit.weights, q)[0]
+    curvature, directions = np.linalg.eigh(slope.T @ slope)
+    error = fit.sigma / np.sqrt(np.maximum(curvature, varpro.TINY))
+    return 3 * np.minimum(error, np.max(high - low)), directions
+
+
+def _nearby_lattice(fit: Fit) -> Array:
+    """Return a lattice over three standard errors around the best exponents, along their axes."""
+    low, high = np.array(list(fit.law.exponents.values())).T
+    reach, directions = nearby_exponents(fit)
+    steps = np.meshgrid(*[np.linspace(-1, 1, NEARBY_SIZE)] * len(low), indexing="ij")
+    unit = np.stack(steps, axis=-1).reshape(-1, len(low))
+    return np.clip(fit.theta + (unit * reach) @ directions.T, low, high)
+
+
+def pinned_solution(fit: Fit, exponent: str, values: Sequence[float] | Array) -> varpro.Solution:
+    """Solve the law anew with one exponent held at each of the values."""
+    index = list(fit.law.exponents).index(exponent)
+    x = law_axes(fit.law, fit.points)
+    held = np.asarray(values, float)
+    return varpro.solve_pinned(fit.law, x, fit.y, fit.weights, index, held)
+
+
+def profile_curve(fit: Fit, exponent: str, size: int) -> pd.DataFrame:
+    """See `Fit.profile_curve`."""
+    if exponent not in fit.law.exponents:
+        known = ", ".join(fit.law.exponents) or "none"
+        raise InputError(f"the law has no exponent '{exponent}'; it has {known}")
+    best, steps = fit.parameters[exponent], np.linspace(0, 1, size) ** 3
+    bounds = fit.law.exponents[exponent]
+    values = np.unique([best + steps * (bound - best) for bound in bounds])
+    ratio = pinned_solution(fit, exponent, values).rss / fit.rss
+    return pd.DataFrame({"value": values, "ratio": ratio})
+
+
+def prediction_interval(
+    fit: Fit, points: pd.DataFrame, level: float, new_run: bool
+) -> pd.DataFrame:
+    """See `Fit.interval`."""
+    x = law_axes(fit.law, points)
+    check_level(level)
+    theta, beta, root, slack = fit.candidates(level)
+    centre, variance = contrast_estimates(fit.law.basis(x, theta), beta, root)
+    half = np.sqrt(np.maximum(slack, 0)[:, None] * (variance + new_run))
+    is_inside = (slack >= 0)[:, None]
+    columns = {
+        "prediction": fit.predict(points),
+        "low": np.where(is_inside, centre - half, np.inf).min(axis=0),
+        "high": np.where(is_inside, centre + half, -np.inf).max(axis=0),
+        "beyond": fit.beyond(points),
+    }
+    return pd.DataFrame(columns, index=points.index)
+
+
+def parameter_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:
+    """See `Fit.profile`."""
+    if parameter not in fit.law.parameters:
+        known = ", ".join(fit.law.parameters)
+        raise InputError(f"the law has no parameter '{parameter}'; it has {known}")
+    check_level(level)
+    if parameter in fit.law.exponents:
+        return _exponent_interval(fit, parameter, level)
+    return _linear_interval(fit, parameter, level)
+
+
+def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, float]:
+    limit = profile_threshold(fit.rss, fit.dof, level)
+    theta, _, _, slack = fit.candidates(level)
+    column = theta[:, list(fit.law.exponents).index(exponent)]
+    # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
+    allowed = np.append(column[slack >= 0], fit.parameters[exponent])
+    low_bound, high_bound = fit.law.exponents[exponent]
+
+    def walk(inner: float, bound: float, open_end: float) -> float:
+        """Go from an allowed value towards the bound, as far as values are allowed."""
+        if pinned_solution(fit, exponent, [bound]).rss[0] <= limit:
+            return open_end
+        outer = bound
+        for _ in range(ROUNDS):
+            values = np.linspace(inner, outer, SPLITS + 1)
+            is_within = pinned_solution(fit, exponent, values).rss <= limit
+            last = np.flatnonzero(is_within).max(initial=0)
+            inner, outer = values[last], values[min(last + 1, SPLITS)]
+        return float(inner)
+
+    return walk(allowed.min(), low_bound, -np.inf), walk(allowed.max(), high_bound, np.inf)
+
+
+def _linear_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:
+    theta, beta, root, slack = fit.candidates(level)
+    row = np.eye(len(fit.law.linear))[[fit.law.linear.index(parameter)]]
+    centre, variance = (part[:, 0] for part in contrast_estimates(row, beta, root))
+    half = np.sqrt(np.maximum(slack, 0) * variance)
+    bounds = np.array(list(fit.law.exponents.values())).reshape(-1, 2)
+    # An exponent whose best value is a bound takes no part: the others' edges tell.
+    is_free = ~((fit.theta <= bounds[:, 0]) | (fit.theta >= bounds[:, 1]))
+    is_at_edge = np.any(((theta <= bounds[:, 0]) | (theta >= bounds[:, 1])) & is_free, axis=1)
+    is_inside = slack >= 0
+    low = np.where(is_inside, centre - half, np.inf)
+    high = np.where(is_inside, centre + half, -np.inf)
+    return (
+        -np.inf if is_at_edge[low.argmin()] else float(low.min()),
+        np.inf if is_at_edge[high.argmax()] else float(high.max()),
+    )

@@ -1,0 +1,132 @@
+"""Restricted maximum likelihood, and what follows from it in closed form.
+
+Source: Patterson and Thompson 1971. Matrices of a few hundred rows are slower, by far, on several
+threads, so everything here runs on one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, qr
+from scipy.linalg.lapack import dpotri
+from scipy.optimize import minimize
+
+from perflaw.laws.families import Array
+from perflaw.laws.mixed_design import RATIO_BOUNDS, MixedModel
+
+START, RATIO_START = -7.0, -1.0  # of the search for log-variances and for the walk's ratio
+INDEPENDENT = 1e-8  # of the largest column, below which a column carries nothing of its own
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Rows = NDArray[np.intp]
+
+
+@cache
+def _thread_controller() -> Any:
+    """Return what limits the threads of the linear algebra, or None where it is not installed."""
+    try:
+        from threadpoolctl import ThreadpoolController
+    except ImportError:
+        return None
+    return ThreadpoolController()
+
+
+def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
+    """Run a function with the linear algebra on one thread, where threadpoolctl is installed."""
+
+    @wraps(function)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
+        controller = _thread_controller()
+        if controller is None:
+            return function(*args, **kwargs)
+        with controller.limit(limits=1):
+            return function(*args, **kwargs)
+
+    return limited
+
+
+@on_one_thread
+def loo_moments(model: MixedModel, variances: Array, y: Array, seen: Rows) -> tuple[Array, Array]:
+    """Return mean and variance of each of the rows `seen` given the others, in closed form."""
+    inverse = np.linalg.inv(model.covariance(variances)[np.ix_(seen, seen)])
+    fixed = independent_columns(model.fixed[seen])
+    weighted = inverse @ fixed
+    projection = inverse - weighted @ np.linalg.solve(fixed.T @ weighted, weighted.T)
+    precision = np.diag(projection)
+    return y[seen] - (projection @ y[seen]) / precision, 1 / precision
+
+
+def negative_reml(
+    variances: Array, fixed: Array, parts: Array, powers: Array, y: Array
+) -> tuple[float, Array]:
+    """Return minus the restricted log-likelihood and its gradient by the log-variances."""
+    scale = np.exp(powers @ variances)
+    factor = np.linalg.cholesky(np.tensordot(scale, parts, 1))
+    lower, _ = dpotri(factor, lower=1)
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    weighted = inverse @ fixed
+    information = np.linalg.cholesky(fixed.T @ weighted)
+    projection = inverse - weighted @ cho_solve((information, True), weighted.T)
+    residual = projection @ y
+    log_determinants = np.log(np.diag(factor)).sum() + np.log(np.diag(information)).sum()
+    value = float(log_determinants + y @ residual / 2)
+    change = (projection - np.outer(residual, residual)).ravel()
+    slope = scale * (parts.reshape(len(parts), -1) @ change) / 2
+    return value, powers.T @ slope
+
+
+@on_one_thread
+def estimate_variances(
+    model: MixedModel, y: Array, seen: Rows, start: Sequence[float] | Array | None = None
+) -> Array:
+    """Estimate the log-variances by REML on the rows `seen`.
+
+    The search begins at `start`, or at fixed values.
+    """
+    fixed = independent_columns(model.fixed[seen])
+    parts = np.ascontiguousarray(model.parts[:, seen][:, :, seen])
+    if start is None:
+        start = [RATIO_START if limits == RATIO_BOUNDS else START for limits in model.bounds]
+    result = minimize(
+        negative_reml,
+        np.array(start),
+        (fixed, parts, model.powers, y[seen]),
+        "L-BFGS-B",
+        jac=True,
+        bounds=model.bounds,
+        options={"ftol": 1e-7, "gtol": 1e-3, "maxiter": 300},
+    )
+    return np.asarray(result.x, float)
+
+
+@on_one_thread
+def condition(
+    model: MixedModel, variances: Array, y: Array, seen: Rows, asked: Rows
+) -> tuple[Array, Array]:
+    """Return mean (m,) and covariance (m, m) of the noise-free law at `asked`, given `seen`."""
+    with_noise = model.covariance(variances)
+    noise_free = model.covariance(variances, noise=False)
+    factor = np.linalg.cholesky(with_noise[np.ix_(seen, seen)])
+    weighted = cho_solve((factor, True), model.fixed[seen])
+    information = np.linalg.pinv(model.fixed[seen].T @ weighted, rcond=1e-10, hermitian=True)
+    effects = information @ (weighted.T @ y[seen])
+    residual = y[seen] - model.fixed[seen] @ effects
+    link = noise_free[np.ix_(asked, seen)]
+    mean = model.fixed[asked] @ effects + link @ cho_solve((factor, True), residual)
+    rest = model.fixed[asked] - link @ weighted
+    explained = link @ cho_solve((factor, True), link.T)
+    spread = noise_free[np.ix_(asked, asked)] - explained + rest @ information @ rest.T
+    return mean, spread
+
+
+def independent_columns(columns: Array) -> Array:
+    """Select the columns that carry information of their own."""
+    _, r, order = qr(columns, mode="economic", pivoting=True)
+    size = np.abs(np.diag(r))
+    return columns[:, np.sort(order[: len(size)][size > INDEPENDENT * size[0]])]

@@ -1,0 +1,109 @@
+"""Fits as JSON files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.io import atomic_path
+from perflaw.laws.families import get_law
+from perflaw.laws.fitting import Fit
+
+SCHEMA = 1  # of a saved fit
+
+
+def save_fit(fit: Fit, path: str | Path, metric: str = "value") -> None:
+    """Write a fit as JSON: the law, its parameters, and the points, which the intervals need.
+
+    Parameters
+    ----------
+    fit : Fit
+    path : str or pathlib.Path
+        The file; one that is there is replaced.
+    metric : str
+        The name of what was fitted.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from perflaw.laws import fit, get_law, load_fit, save_fit
+    >>> points = pd.DataFrame({"n_layers": [2, 2, 8, 8, 32], "d_emb": [16, 64, 16, 64, 128]})
+    >>> fitted = fit(get_law("log_linear"), points, [0.10, 0.13, 0.12, 0.15, 0.19])
+    >>> save_fit(fitted, "law.json", metric="NDCG@10")  # doctest: +SKIP
+    >>> load_fit("law.json").law  # doctest: +SKIP
+    <Law log_linear: b, a_N, a_d>
+    """
+    record = {
+        "schema": SCHEMA,
+        "law": {
+            "family": fit.law.family,
+            "options": dict(fit.law.options),
+            "bounds": dict(fit.law.exponents),
+        },
+        "metric": metric,
+        "status": fit.status,
+        "r2": fit.r2,
+        "parameters": fit.parameters.to_dict(),
+        "points": fit.points.to_dict(orient="list"),
+        "values": fit.y.tolist(),
+        "weights": fit.weights.tolist(),
+        "converged": fit.converged,
+        "tied": fit.tied,
+    }
+    text = json.dumps(record, indent=1) + "\n"
+    try:
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def load_fit(path: str | Path) -> Fit:
+    """Read the fit that `save_fit` wrote.
+
+    Raises
+    ------
+    InputError
+        For a file that is not a complete law file of this version.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} is not a law file: {error}") from None
+    version = record.get("schema", "none") if isinstance(record, dict) else "none"
+    if version != SCHEMA:
+        raise InputError(
+            f"{path} is a law file of version {version}, this is version {SCHEMA}; fit it again"
+        )
+    try:
+        return _parse_fit(record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{path} is not a complete law file ({error}); fit it again") from None
+
+
+def _parse_fit(record: dict[str, Any]) -> Fit:
+    law = get_law(record["law"]["family"], **record["law"]["options"])
+    bounds = {name: tuple(record["law"]["bounds"][name]) for name in law.exponents}
+    parameters = pd.Series(record["parameters"], dtype=float)[list(law.parameters)]
+    points = pd.DataFrame(record["points"])[list(law.axes)].astype(float)
+    y = np.array(record["values"], float)
+    weights = np.array(record["weights"], float)
+    if not len(points) == len(y) == len(weights):
+        raise ValueError("points, values and weights differ in number")
+    if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
+        raise ValueError("a number is missing")
+    bounded = replace(law, exponents=bounds)
+    return Fit(bounded, points, y, parameters, weights, record["converged"], record["tied"])

@@ -1,0 +1,238 @@
+"""Laws judged by cells that their fits have not seen, and side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from perflaw.errors import InputError
+from perflaw.laws.checks import check_points, check_values
+from perflaw.laws.families import Array, Law
+from perflaw.laws.fitting import fit, fit_surfaces
+from perflaw.laws.identifiability import fit_jacobian, identifiable_rank, numerical_rank
+from perflaw.laws.profile import profile_threshold
+from perflaw.laws.varpro import predict_many, solve_batch
+from perflaw.stats import check_level
+
+LEAVE_ONE_OUT = "leave-one-out"
+LARGER_N = "larger N"
+LARGEST_N = "largest N"
+LARGEST_D = "largest d"
+
+
+def hidden_cells(points: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """Return the cells to hide under each split's name, as rows of booleans, one row a fit.
+
+    leave-one-out: each cell in turn. larger N: all cells with more than half of the
+    largest number of layers. largest d: all cells of the largest embedding dimension.
+    """
+    n_layers, d_emb = points["n_layers"].to_numpy(), points["d_emb"].to_numpy()
+    return {
+        LEAVE_ONE_OUT: np.eye(len(points), dtype=bool),
+        LARGER_N: (2 * n_layers > n_layers.max())[None],
+        LARGEST_D: (d_emb == d_emb.max())[None],
+    }
+
+
+def heldout_predictions(
+    law: Law, points: pd.DataFrame, y: Sequence[float] | Array | pd.Series, level: float = 0.9
+) -> pd.DataFrame:
+    """Predict the hidden cells of every split from the others.
+
+    A cell is inside its interval exactly if fitting it too raises the sum of squares by no more
+    than the interval allows, so two batches of fits answer for all cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a hidden cell: split, row (of points), value, predicted, covered (whether the
+        profile interval of the fit that did not see the cell holds it).
+
+    Raises
+    ------
+    InputError
+        As `fit` does, and if a split leaves too few points.
+    """
+    check_points(law, points)
+    values = check_values(points, y)
+    check_level(level)
+    hidden = hidden_cells(points)
+    cells = [
+        (split, fold, row) for split, mask in hidden.items() for fold, row in np.argwhere(mask)
+    ]
+    seen = np.array([~hidden[split][fold] for split, fold, _ in cells]).astype(float)
+    rows = np.array([row for *_, row in cells])
+    if (seen.sum(axis=1) <= len(law.parameters)).any():
+        raise InputError(
+            f"too few points are left to fit the law {law.name} when a split hides some"
+        )
+    folds, which = np.unique(seen, axis=0, return_inverse=True)
+    solution = solve_batch(law, points, values, folds)
+    theta, beta, rss = (
+        part[which.ravel()] for part in (solution.theta, solution.beta, solution.rss)
+    )
+    with_cell = seen.copy()
+    with_cell[np.arange(len(rows)), rows] = 1
+    folds, which = np.unique(with_cell, axis=0, return_inverse=True)
+    rss_with_cell = solve_batch(law, points, values, folds).rss[which.ravel()]
+    dof = seen.sum(axis=1) - len(law.parameters)
+    predicted = predict_many(law, points, theta, beta)[np.arange(len(rows)), rows]
+    return pd.DataFrame(
+        {
+            "split": [split for split, *_ in cells],
+            "row": rows,
+            "value": values[rows],
+            "predicted": predicted,
+            "covered": rss_with_cell <= profile_threshold(rss, dof, level),
+        }
+    )
+
+
+def heldout_by_surface(
+    candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str], level: float = 0.9
+) -> pd.DataFrame:
+    """Apply `heldout_predictions` to every law on every surface of a table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `heldout_predictions` with the columns law, `by` and ape, the absolute
+        percentage error of a hidden cell.
+    """
+    parts = []
+    for name, law in candidates.items():
+        for key, surface in table.groupby(list(by), sort=False):
+            cells = heldout_predictions(law, surface, surface["value"], level)
+            labels: dict[str, Any] = dict(zip(by, key))
+            parts.append(cells.assign(law=name, **labels))
+    cells = pd.concat(parts, ignore_index=True)
+    return cells.assign(ape=100 * (cells["predicted"] / cells["value"] - 1).abs())
+
+
+def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()) -> pd.DataFrame:
+    """Average the absolute percentage error over the cells of a surface, then over surfaces.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        As `heldout_by_surface` returns them.
+    by : sequence of str
+        The columns of a surface.
+    keep : sequence of str
+        Those of them to report apart, e.g. ["dataset"].
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns law, split, `keep`, mape, coverage.
+    """
+    surfaces = cells.groupby(["law", "split", *by], sort=False)["ape"].mean().reset_index()
+    groups = ["law", "split", *keep]
+    mape = surfaces.groupby(groups, sort=False)["ape"].mean()
+    coverage = cells.groupby(groups, sort=False)["covered"].mean()
+    return pd.concat([mape.rename("mape"), coverage.rename("coverage")], axis=1).reset_index()
+
+
+def fit_table(
+    candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]
+) -> pd.DataFrame:
+    """Fit every law to every surface of a table (see `fit_surfaces`); one row a fit.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns law, those of `by`, parameters (how many), rank (of the Jacobian), r2, aicc,
+        sigma and status.
+    """
+    rows = [
+        {
+            "law": name,
+            **dict(zip(by, key)),
+            "parameters": fitted.n_free,
+            "rank": numerical_rank(fit_jacobian(fitted)),
+            "r2": fitted.r2,
+            "aicc": fitted.aicc,
+            "sigma": fitted.sigma,
+            "status": fitted.status,
+        }
+        for name, law in candidates.items()
+        for key, fitted in fit_surfaces(law, table, by).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def compare_laws(
+    candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str]
+) -> pd.DataFrame:
+    """Compare laws on every surface of a table, in sample and on hidden cells.
+
+    A few values along an axis determine a few numbers. A law that asks for more than those that
+    are left when the largest is hidden, or for more points, has no prediction there; its error
+    is nan.
+
+    Parameters
+    ----------
+    candidates : mapping of str to Law
+        Laws by the names to show, e.g. `perflaw.laws.families.rival_laws()`.
+    table : pandas.DataFrame
+        The laws' axes, the columns of `by`, and value.
+    by : sequence of str
+        The columns that name a surface.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a fit: the columns of `fit_table`, and the mean absolute percentage errors
+        leave-one-out, largest N and largest d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from perflaw.laws import compare_laws, get_law
+    >>> grid = [(n, d) for n in (2, 4, 8, 16) for d in (16, 32, 64)]
+    >>> table = pd.DataFrame(grid, columns=["n_layers", "d_emb"]).assign(log="shop")
+    >>> table["value"] = 0.1 + 0.02 * np.log(table["d_emb"])
+    >>> laws = {name: get_law(name) for name in ("constant", "log_linear")}
+    >>> compare_laws(laws, table, ["log"]).round(2)[["law", "leave-one-out", "largest d"]]
+              law  leave-one-out  largest d
+    0    constant           5.99      11.35
+    1  log_linear           0.00       0.00
+    """
+    hidden = [
+        {"law": name, **dict(zip(by, key)), **_hidden_errors(law, surface)}
+        for name, law in candidates.items()
+        for key, surface in table.groupby(list(by), sort=False)
+    ]
+    return fit_table(candidates, table, by).merge(pd.DataFrame(hidden), on=["law", *by])
+
+
+def loo_predictions(law: Law, points: pd.DataFrame, y: Array) -> Array:
+    """Return each value (n,) as the law, fitted to the others, predicts it."""
+    theta, beta, *_ = solve_batch(law, points, y, 1 - np.eye(len(y)))
+    return np.diagonal(predict_many(law, points, theta, beta))
+
+
+def _hidden_errors(law: Law, surface: pd.DataFrame) -> dict[str, float]:
+    """Return the mean absolute percentage error of each split."""
+    y = surface["value"].to_numpy()
+    errors = {LEAVE_ONE_OUT: _mean_error(loo_predictions(law, surface, y), y)}
+    for axis, split in (("n_layers", LARGEST_N), ("d_emb", LARGEST_D)):
+        is_hidden = (surface[axis] == surface[axis].max()).to_numpy()
+        visible = surface[~is_hidden]
+        is_determined = len(visible) > len(law.parameters) and (
+            identifiable_rank(law, visible) == identifiable_rank(law, surface)
+        )
+        errors[split] = np.nan
+        if is_determined:
+            predicted = fit(law, visible, y[~is_hidden]).predict(surface[is_hidden])
+            errors[split] = _mean_error(predicted, y[is_hidden])
+    return errors
+
+
+def _mean_error(predicted: Array, y: Array) -> float:
+    return float(100 * np.abs(predicted / y - 1).mean())

@@ -1,0 +1,221 @@
+"""What a model is made of and how it is trained: plain values, checked when they are put together.
+
+Nothing here needs torch, so that a command line can check its input at once.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from dataclasses import dataclass, field
+from typing import Any
+
+from perflaw.errors import InputError
+from perflaw.io import suggest
+
+BACKBONE_NAMES = ("sasrec", "llama", "hstu", "gru", "mamba")
+RECURRENT = ("gru", "mamba")  # backbones without attention, hence without heads and positions
+LOSSES = ("bce", "softmax", "sampled_softmax")
+PRECISIONS = ("fp32", "bf16")
+
+
+def _choice(default: str, names: tuple[str, ...]) -> Any:
+    return field(default=default, metadata={"names": names})
+
+
+def _whole(default: int | None, least: int) -> Any:
+    wanted = f"a whole number, {least} or more"
+    return field(
+        default=default, metadata={"usable": lambda value: value >= least, "wanted": wanted}
+    )
+
+
+def _number(default: float | None, above: float | None = None, below: float = math.inf) -> Any:
+    lower = "of at least 0" if above is None else f"above {above}"
+    upper = "" if below == math.inf else f" and below {below:g}"
+
+    def usable(value: float) -> bool:
+        return (value >= 0 if above is None else value > above) and value < below
+
+    return field(default=default, metadata={"usable": usable, "wanted": f"a number {lower}{upper}"})
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a model is made of.
+
+    Parameters
+    ----------
+    backbone : str
+        One of `BACKBONE_NAMES`.
+    n_layers : int
+        N, layers.
+    d_emb : int
+        d, embedding dimension.
+    n_heads : int
+        Attention heads; a divisor of `d_emb`.
+    max_seq_len : int
+        L, the last items of a history that the model sees.
+    dropout : float
+        Of embeddings and of what each sublayer adds, from 0 to 0.99.
+    shared_layers : bool
+        One block's weights in all N layers.
+    time_bias : bool
+        HSTU only: attention sees times, also that of the target.
+
+    Raises
+    ------
+    InputError
+        If a value, or the combination of two, is not usable.
+    """
+
+    backbone: str = _choice("sasrec", BACKBONE_NAMES)
+    n_layers: int = _whole(2, 1)
+    d_emb: int = _whole(64, 2)
+    n_heads: int = _whole(1, 1)
+    max_seq_len: int = _whole(200, 1)
+    dropout: float = field(
+        default=0.1,
+        metadata={
+            "usable": lambda value: 0 <= value <= 0.99,
+            "wanted": "a share from 0 to 0.99",
+        },
+    )
+    shared_layers: bool = False
+    time_bias: bool = False
+
+    def __post_init__(self) -> None:
+        for name, setting in self.__dataclass_fields__.items():
+            value = _as_type(name, getattr(self, name), str(setting.type))
+            object.__setattr__(self, name, value)
+            _check_range(name, value, setting.metadata)
+        if self.backbone in RECURRENT and self.n_heads != 1:
+            raise InputError(f"n_heads is of attention; {self.backbone} has none; use 1")
+        if self.d_emb % self.n_heads:
+            raise InputError(
+                f"n_heads = {self.n_heads} does not divide d_emb = {self.d_emb}; "
+                "use a number that does, such as 1"
+            )
+        if self.time_bias and self.backbone != "hstu":
+            raise InputError(f"time_bias is a part of hstu; {self.backbone} has none")
+
+
+@dataclass(frozen=True)
+class Config(Architecture):
+    """An architecture and how it is trained.
+
+    Parameters
+    ----------
+    loss : str
+        One of `LOSSES`.
+    negatives : int
+        With `bce` of each position, uniform over all items; with `sampled_softmax` shared by 1,024
+        positions, half of the probability uniform, half by popularity.
+    negatives_seen : bool
+        With `bce`: negatives may be items of the user's training part. If not, such an item is
+        drawn a second time.
+    learning_rate : float
+        Of AdamW.
+    final_rate : float
+        Share of the learning rate that a cosine reaches in the last epoch.
+    warmup_steps : int
+        Steps in which the learning rate rises linearly.
+    beta_2, weight_decay : float
+        Of AdamW; norms, biases, positions, and Mamba's A and D are not decayed.
+    clip : float or None
+        Largest norm of the gradient.
+    batch_size : int
+        Histories in a batch, at most.
+    epochs : int
+        At most.
+    patience : int or None
+        Validations without a better NDCG@10 before training stops; None: it never stops early.
+    validate_every : int
+        Epochs between validations.
+    precision : str
+        `bf16`: matrix products in bfloat16; on a CPU those of the output layer.
+    seed : int
+        Of weights, batches, dropout and negatives.
+
+    Raises
+    ------
+    InputError
+        If a value, or the combination of two, is not usable.
+
+    Examples
+    --------
+    >>> Config(n_layers=4, d_emb=32).learning_rate
+    0.001
+    >>> Config(n_layers=0)
+    Traceback (most recent call last):
+        ...
+    perflaw.errors.InputError: n_layers = 0 is not usable; use a whole number, 1 or more
+    """
+
+    loss: str = _choice("bce", LOSSES)
+    negatives: int = _whole(1, 1)
+    negatives_seen: bool = True
+    learning_rate: float = _number(1e-3, above=0)
+    final_rate: float = _number(1.0)
+    warmup_steps: int = _whole(0, 0)
+    beta_2: float = _number(0.999, above=0, below=1)
+    weight_decay: float = _number(0.0)
+    clip: float | None = _number(None, above=0)
+    batch_size: int = _whole(128, 1)
+    epochs: int = _whole(200, 1)
+    patience: int | None = _whole(10, 1)
+    validate_every: int = _whole(1, 1)
+    precision: str = _choice("fp32", PRECISIONS)
+    seed: int = _whole(0, 0)
+
+
+def make_config(**values: Any) -> Config:
+    """Build a `Config` from plain values by name.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown (the nearest known one is named) or a value is not usable.
+
+    Examples
+    --------
+    >>> make_config(backbone="llama", n_layers=4).backbone
+    'llama'
+    """
+    known = list(Config.__dataclass_fields__)
+    if unknown := [name for name in values if name not in known]:
+        raise InputError(
+            f"a configuration has no {unknown[0]!r}; it has {', '.join(known)}"
+            + suggest(unknown[0], known)
+        )
+    return Config(**values)
+
+
+def _check_range(name: str, value: Any, limits: Any) -> None:
+    """Raise InputError for a value of the right type that is out of its range."""
+    if value is None:
+        return
+    if "names" in limits and value not in limits["names"]:
+        raise InputError(f"there is no {name} {value!r}; use one of {', '.join(limits['names'])}")
+    if "usable" in limits and not limits["usable"](value):
+        raise InputError(f"{name} = {value!r} is not usable; use {limits['wanted']}")
+
+
+def _as_type(name: str, value: Any, declared: str) -> Any:
+    """Return the value as the plain type of its setting, so that equal settings are equal."""
+    kind = declared.removesuffix(" | None")
+    if value is None and kind != declared:
+        return None
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if kind == "float" and number:
+        return float(value)
+    if kind == "int" and number and _is_whole(value):
+        return int(value)
+    if (kind == "bool" and isinstance(value, bool)) or (kind == "str" and isinstance(value, str)):
+        return value
+    wanted = {"bool": "true or false", "str": "a name", "float": "a number"}
+    raise InputError(f"{name} = {value!r} is not usable; use {wanted.get(kind, 'a whole number')}")
+
+
+def _is_whole(value: Any) -> bool:
+    return math.isfinite(value) and value == int(value) and abs(value) < 1 << 63

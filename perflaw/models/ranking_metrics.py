@@ -1,0 +1,138 @@
+"""Metrics read from the ranks of users' targets, and their standard errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from perflaw.logs.splits import Split
+from perflaw.models.ranking import RankedTargets
+
+CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
+
+
+def hit_rate(ranks: np.ndarray, k: int = 10) -> float:
+    """HR@k: the share of targets among the first k.
+
+    Examples
+    --------
+    >>> hit_rate(np.array([1, 3, 30]), k=10)
+    0.6666666666666666
+    """
+    return float(np.mean(ranks <= k))
+
+
+def ndcg(ranks: np.ndarray, k: int = 10) -> float:
+    """NDCG@k with one target: the mean of 1 / log2(1 + rank) where the rank is at most k, else 0.
+
+    Examples
+    --------
+    >>> ndcg(np.array([1, 3, 30]), k=10)
+    0.5
+    """
+    return float(np.mean(ndcg_gains(ranks, k)))
+
+
+def ndcg_gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
+    """(n,) what each user adds to NDCG@k, which is their mean."""
+    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
+
+
+def metrics(
+    ranked: RankedTargets, n_items: int | None = None, cutoffs: Sequence[int] = CUTOFFS
+) -> dict[str, float]:
+    """HR and NDCG at each cutoff, MRR, log-loss and coverage.
+
+    Parameters
+    ----------
+    ranked : RankedTargets
+        The ranks of users' targets.
+    n_items : int, optional
+        Items of the vocabulary. With it there is coverage@K, the share of them among the first K
+        of at least one user, for each K that `ranked.top` reaches.
+    cutoffs : sequence of int
+        Each K.
+
+    Returns
+    -------
+    dict of float
+        By name, such as `NDCG@10`. The log-loss, in nats, means something only where scores are
+        log-probabilities up to a constant, as those of a trained model are, and counts are not.
+    """
+    values = {f"HR@{k}": hit_rate(ranked.ranks, k) for k in cutoffs}
+    values |= {f"NDCG@{k}": ndcg(ranked.ranks, k) for k in cutoffs}
+    values |= {"MRR": float(np.mean(1 / ranked.ranks)), "log-loss": float(np.mean(ranked.losses))}
+    if n_items:
+        values |= {
+            f"coverage@{k}": len(np.unique(ranked.top[:, :k])) / n_items
+            for k in cutoffs
+            if k <= ranked.top.shape[1]
+        }
+    return values
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Return the standard error of a mean over users.
+
+    For HR@k give (ranks <= k), for NDCG@k `ndcg_gains`.
+    """
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Compare two models by the same users (paired t-test).
+
+    Parameters
+    ----------
+    a, b : ndarray
+        (n,) of each user, such as `ndcg_gains`.
+
+    Returns
+    -------
+    tuple of float
+        Mean of a − b, its standard error, and the two-sided p of no difference.
+    """
+    from scipy.stats import t  # takes most of a second, which `perflaw log` has not
+
+    difference = np.asarray(a, float) - np.asarray(b, float)
+    mean, error = difference.mean(), standard_error(difference)
+    if not error:
+        return float(mean), error, float(mean == 0)
+    return float(mean), error, float(2 * t.sf(abs(mean) / error, len(difference) - 1))
+
+
+def by_group(
+    ranked: RankedTargets, split: Split, targets: np.ndarray, groups: int = 4
+) -> pd.DataFrame:
+    """Metrics by how active users are and how popular their targets.
+
+    Parameters
+    ----------
+    ranked : RankedTargets
+        The ranks of `targets`.
+    targets : ndarray
+        `split.validation` or `split.test`.
+    groups : int
+        Groups between quantiles; ties stay together.
+
+    Returns
+    -------
+    DataFrame
+        by, group (from the least to the most), users, HR@10, NDCG@10, se (of NDCG@10).
+    """
+    log = split.log
+    stops = np.where(split.validation >= 0, split.validation, targets)[ranked.users]
+    activity = stops - log.offsets[ranked.users]
+    popularity = split.train.item_counts[log.items[targets[ranked.users]]]
+    rows = []
+    for by, values in (("activity", activity), ("target popularity", popularity)):
+        edges = np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1])
+        member = np.searchsorted(edges, values, side="left")
+        for group in np.unique(member):
+            ranks = ranked.ranks[member == group]
+            error = standard_error(ndcg_gains(ranks)) if len(ranks) > 1 else math.nan
+            rows.append((by, int(group) + 1, len(ranks), hit_rate(ranks), ndcg(ranks), error))
+    return pd.DataFrame(rows, columns=["by", "group", "users", "HR@10", "NDCG@10", "se"])

@@ -1,0 +1,286 @@
+"""Grids: which runs a sweep has, each a configuration and the data that it trains on."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from perflaw.errors import InputError
+from perflaw.io import load_yaml, suggest
+from perflaw.logs import perturbations
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.perturbations import PERTURBATIONS
+from perflaw.logs.splits import Split, global_time, leave_one_out
+from perflaw.models.configuration import Config, make_config
+from perflaw.paths import study_folder
+
+SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
+PARTS = ("settings", "grid", "overrides", "about")  # of a grid
+# strengths of perturbations that change nothing
+NEUTRAL_STRENGTHS = dict.fromkeys(PERTURBATIONS, 0) | {
+    "sample_users": 1,
+    "sample_time": 1,
+    "truncate": None,
+    "k_core": 1,
+}
+DATA_DEFAULTS = {"split": "leave one out", "data_seed": 0, "sample_log": 1}
+# all settings of a run
+RUN_DEFAULTS = asdict(Config()) | DATA_DEFAULTS | NEUTRAL_STRENGTHS
+LATER = ("sample_log",)  # settings that older tables do not have
+
+
+class TrainingData(NamedTuple):
+    """What a run trains on, of a given log."""
+
+    rule: str = "leave one out"  # of the split
+    steps: tuple[tuple[str, float], ...] = ()  # perturbations of the training part, with strengths
+    seed: int = 0  # of the perturbations, and of the sample
+    sample: float = 1.0  # share of the log's users that is taken before the split
+
+
+class GridPoint(NamedTuple):
+    """A run of a grid."""
+
+    config: Config
+    data: TrainingData
+
+
+def preset_names() -> list[str]:
+    """Return the names of the grids that come with the package.
+
+    Examples
+    --------
+    >>> "tiny" in preset_names()
+    True
+    """
+    return sorted(path.name.removesuffix(".yaml") for path in _presets().iterdir())
+
+
+def _presets() -> Any:
+    return resources.files("perflaw.models.sweeps") / "presets"
+
+
+def read_grid(grid: str | os.PathLike | Mapping) -> dict:
+    """Read a grid.
+
+    Parameters
+    ----------
+    grid : path, str or mapping
+        A YAML file, the name of a preset, the name of one in data/grids/ of the study, or its
+        values.
+
+    Raises
+    ------
+    InputError
+        If there is no such grid, or the file holds none.
+
+    Examples
+    --------
+    >>> sorted(read_grid("tiny"))
+    ['about', 'grid', 'settings']
+    """
+    if isinstance(grid, Mapping):
+        return dict(grid)
+    path = Path(grid)
+    if path.suffix or path.is_file():
+        return _load_grid(path)
+    if path.name in preset_names():
+        with resources.as_file(_presets() / f"{path.name}.yaml") as preset:
+            return _load_grid(preset)
+    study_grids = _study_grids()
+    if path.name in study_grids:
+        return _load_grid(study_grids[path.name])
+    names = sorted({*preset_names(), *study_grids})
+    raise InputError(
+        f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(names)}"
+        + suggest(str(grid), names)
+    )
+
+
+def _study_grids() -> dict[str, Path]:
+    """Return the study's own grids by name; none outside of a clone."""
+    try:
+        return {path.stem: path for path in grids_folder().glob("*.yaml")}
+    except InputError:
+        return {}
+
+
+def grids_folder() -> Path:
+    """Return the folder of the study's own grids; raises InputError outside of a clone."""
+    return study_folder() / "data" / "grids"
+
+
+def __getattr__(name: str) -> Path:
+    if name == "GRIDS_FOLDER":
+        return grids_folder()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _load_grid(path: Path) -> dict:
+    values = load_yaml(path)
+    if not isinstance(values, dict):
+        raise InputError(
+            f"{path} holds no grid; it needs a mapping with 'grid', e.g. grid: {{n_layers: [1, 2]}}"
+        )
+    return values
+
+
+def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
+    """List the runs of a grid, in its order, each once.
+
+    Parameters
+    ----------
+    grid : path, str or mapping
+        What `read_grid` takes. It has
+
+        * settings: what all runs have. Any setting of `Config`; `split` (leave one out, or global
+          time); a perturbation of the training part by its name, with its strength
+          (sample_users: 0.5); `sample_log`, a share of the users that is taken before the split, so
+          that it is a smaller log with items and test users of its own; `data_seed`, of those.
+        * grid: names and lists of values, of which every combination is a run; or a list of several
+          such products.
+        * overrides: a list of {where: {name: value or list}, set: {name: value}}: runs that have
+          those values get these.
+        * about: a text.
+
+    Raises
+    ------
+    InputError
+        For a name or a value that cannot be, before anything is trained.
+
+    Examples
+    --------
+    >>> len(expand_grid({"grid": {"n_layers": [1, 2], "seed": [0, 1, 2]}}))
+    6
+    """
+    grid = read_grid(grid)
+    if unknown := [name for name in grid if name not in PARTS]:
+        raise InputError(
+            f"a grid has no {unknown[0]!r}; it has settings, grid, overrides and about"
+            + suggest(unknown[0], PARTS)
+        )
+    settings = check_mapping(grid.get("settings", {}), "settings")
+    for name, value in settings.items():
+        if isinstance(value, (list, dict)):
+            raise InputError(f"settings: {name} needs one value; lists belong under grid")
+    overrides = grid.get("overrides", [])
+    if not isinstance(overrides, list):
+        raise InputError("overrides needs a list of {where: …, set: …}")
+    products = grid.get("grid", {})
+    points: list[GridPoint] = []
+    used: set[int] = set()
+    for product in products if isinstance(products, list) else [products]:
+        points += [
+            grid_point(_overridden(settings | values, overrides, used))
+            for values in _combinations(product)
+        ]
+    if not points:
+        raise InputError("grid has no runs; leave it out for one")
+    if idle := [override for i, override in enumerate(overrides) if i not in used]:
+        where = ", ".join(f"{name} {value}" for name, value in idle[0]["where"].items())
+        raise InputError(f"overrides: no run has {where}; mend or remove that one")
+    return list(dict.fromkeys(points))
+
+
+def check_mapping(value: Any, where: str) -> dict[str, Any]:
+    """Return the value as a dict; raises InputError for what is no mapping of names."""
+    if not isinstance(value, Mapping) or any(not isinstance(name, str) for name in value):
+        raise InputError(f"{where} needs names and values, e.g. {where}: {{n_layers: 2}}")
+    return dict(value)
+
+
+def check_names(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as a dict; raises InputError for the name of no setting."""
+    if unknown := [name for name in values if name not in RUN_DEFAULTS]:
+        raise InputError(
+            f"a run has no {unknown[0]!r}; it has {', '.join(RUN_DEFAULTS)}"
+            + suggest(unknown[0], RUN_DEFAULTS)
+        )
+    return dict(values)
+
+
+def _combinations(product: Any) -> list[dict[str, Any]]:
+    """Every combination of the values of a product."""
+    axes = {
+        name: value if isinstance(value, list) else [value]
+        for name, value in check_mapping(product, "grid").items()
+    }
+    if empty := [name for name, values in axes.items() if not values]:
+        raise InputError(f"grid: {empty[0]} has no values")
+    return [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+
+
+def _overridden(values: dict[str, Any], overrides: list, used: set[int]) -> dict[str, Any]:
+    """Return a run's values after the overrides that apply, whose numbers go into `used`."""
+    for number, override in enumerate(overrides):
+        if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
+            raise InputError("an override has the two parts 'where' and 'set'")
+        where = check_names(check_mapping(override["where"], "where"))
+        current = RUN_DEFAULTS | values
+        if all(
+            current[name] in (wanted if isinstance(wanted, list) else [wanted])
+            for name, wanted in where.items()
+        ):
+            values = values | check_mapping(override["set"], "set")
+            used.add(number)
+    return values
+
+
+def grid_point(values: Mapping[str, Any]) -> GridPoint:
+    """Build a run from plain values by name."""
+    settings = RUN_DEFAULTS | check_names(values)
+    rule, seed, sample = (settings.pop(name) for name in DATA_DEFAULTS)
+    if rule not in list(SPLIT_RULES):
+        raise InputError(f"there is no split {rule!r}; use one of {', '.join(SPLIT_RULES)}")
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
+    sample = 1 if sample is None else sample
+    if not _is_number(sample) or not 0 < sample <= 1:
+        raise InputError(
+            f"sample_log = {sample!r} is not usable; "
+            "use a share of the users, above 0 and at most 1"
+        )
+    strengths = {name: settings.pop(name) for name in PERTURBATIONS}
+    for name, strength in strengths.items():
+        if strength is not None and not (_is_number(strength) and math.isfinite(strength)):
+            raise InputError(f"{name} = {strength!r} is not usable; use a number")
+    steps = tuple(
+        (name, float(strength))
+        for name, strength in strengths.items()
+        if strength not in (None, NEUTRAL_STRENGTHS[name])
+    )
+    is_random = bool(steps) or sample != 1
+    data = TrainingData(rule, steps, seed if is_random else 0, float(sample))
+    return GridPoint(make_config(**settings), data)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+# splits of the last log, as entropies and hashes hang on them
+_splits: dict[tuple[str, str, str], dict[TrainingData, Split]] = {}
+
+
+def split_of(log: InteractionLog, data: TrainingData) -> Split:
+    """Split and perturb a log, or the sample of its users; kept, as runs share it."""
+    identity = log.name, log.hash, log.order
+    if identity not in _splits:
+        _splits.clear()
+        _splits[identity] = {}
+    splits = _splits[identity]
+    if data not in splits:
+        whole = data.sample == 1
+        split = SPLIT_RULES[data.rule](log if whole else log.sample_users(data.sample, data.seed))
+        if not whole:
+            split = replace(split, sample=(data.sample, data.seed, log.hash))
+        for name, strength in data.steps:
+            split = perturbations.apply(split, name, strength, data.seed)
+        splits[data] = split
+    return splits[data]

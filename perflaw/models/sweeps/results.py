@@ -1,0 +1,336 @@
+"""The table of a sweep: one row a run, read from records or from a consolidated CSV file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.io import suggest
+from perflaw.logs.perturbations import PERTURBATIONS
+from perflaw.models.configuration import Config
+from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, check_names
+from perflaw.models.training import run_records
+from perflaw.paths import study_folder
+
+# parts of a record, and the prefix of their columns
+METRIC_PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
+LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
+CELL = ["log", "n_layers", "d_emb"]  # columns
+REQUIRED = ("key", "log", "status", "n_layers", "d_emb")  # columns of a table of runs
+SIZES = ("tokens", "users", "items", "positions", "repeats", "attention_length")
+ENVIRONMENT = ("device", "threads", "python", "torch", "numpy", "commit")
+
+
+def sweeps_folder() -> Path:
+    """Return the folder of the study's consolidated sweeps.
+
+    Raises
+    ------
+    InputError
+        Outside of a clone of the study.
+    """
+    return study_folder() / "data" / "sweeps"
+
+
+def __getattr__(name: str) -> Path:
+    if name == "SWEEPS_FOLDER":
+        return sweeps_folder()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
+    """Read the records of a folder as a table.
+
+    Parameters
+    ----------
+    folder : path
+        Files that are no records of this schema are left out, with a warning that names them.
+
+    Returns
+    -------
+    DataFrame
+        One row a run, in the order of their keys, with the columns of `record_row`.
+
+    Raises
+    ------
+    InputError
+        If the folder has no records.
+
+    Examples
+    --------
+    >>> from perflaw.logs import synthetic
+    >>> from perflaw.models import make_config, train
+    >>> folder = getfixture("tmp_path")
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
+    >>> config = make_config(n_layers=1, d_emb=8, epochs=1, max_seq_len=8)
+    >>> _ = train(config, log, folder, progress=False)
+    >>> load_runs(folder)["status"].tolist()
+    ['epochs used up']
+    """
+    paths = sorted(Path(folder).glob("*.json"))
+    rows, others = [], []
+    for path in paths:
+        try:
+            record = orjson.loads(path.read_bytes())
+            named = record["key"] == path.stem == run_records.key_of_record(record)
+            if record["schema"] != run_records.SCHEMA or not named:
+                raise ValueError
+            rows.append(record_row(record))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            others.append(path.name)
+    if others:
+        shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+        warnings.warn(
+            f"{len(others)} of {len(paths)} files in {folder} are no records of schema "
+            f"{run_records.SCHEMA}, or were changed, and are left out: {shown}",
+            stacklevel=2,
+        )
+    if not rows:
+        raise InputError(
+            f"{folder} has no run records; `perflaw sweep` and `perflaw train` make some"
+        )
+    return _frame(rows)
+
+
+def records_table(records: Iterable[dict]) -> pd.DataFrame:
+    """Run records as a table, one row a run."""
+    return _frame([record_row(record) for record in records])
+
+
+def _frame(rows: Sequence[dict]) -> pd.DataFrame:
+    """Rows as a table; where nobody has a value, a column of numbers."""
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
+
+
+def record_row(record: dict) -> dict[str, Any]:
+    """Put a run record into plain columns.
+
+    Returns
+    -------
+    dict
+        * key, log, data_hash (of the sample, where there is one)
+        * split; sample_log, the share of the log's users that was taken before the split (empty:
+          all); by name, the strength of each perturbation; data_seed
+        * tokens, users and items of the training part; targets
+        * every setting of the configuration, of which `epochs` is the most that it may take
+        * status, done_epochs, best_epoch, training_loss (at the best epoch), temperature
+        * `parameters`, in all and by group; `entropy NAME`
+        * seconds, in all and by phase; tokens_per_second
+        * metrics on test (`NDCG@10`, `NDCG@10 se`, …), where nothing repeats with items of the
+          training part removed, with all of the history removed (`removed NDCG@10`), and on
+          validation (`validation NDCG@10`)
+        * the same, and the epoch, of the weights of the least log-loss on validation instead of the
+          best NDCG@10 there (`least-loss removed NDCG@10`, `least-loss epoch`)
+        * device, threads, versions, commit, finished
+    """
+    seconds = record.get("seconds", {})
+    best = max(record.get("curve") or [{}], key=lambda point: point.get("NDCG@10", 0))
+    metrics = record.get("metrics", {})
+    row = _data_columns(record) | record["configuration"]
+    row |= {"status": record["status"], "done_epochs": record.get("epochs")}
+    row |= {"best_epoch": best.get("epoch"), "training_loss": best.get("loss")}
+    row |= {
+        "temperature": metrics.get("temperature"),
+        "parameters": sum(record["parameters"].values()),
+    }
+    row |= _prefixed("parameters ", record["parameters"])
+    row |= _prefixed("entropy ", record["entropies"])
+    row |= {"seconds": seconds.get("all"), "tokens_per_second": record.get("tokens_per_second")}
+    row |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
+    row |= _metric_columns(metrics, "")
+    if least := record.get("least validation loss"):
+        row[f"{LEAST}epoch"] = least["epoch"]
+        row[f"{LEAST}temperature"] = least["metrics"]["temperature"]
+        row |= _metric_columns(least["metrics"], LEAST)
+    if row["positions"] is None and row["tokens_per_second"]:
+        # an early record, which holds them in its rate only
+        trained = row["tokens_per_second"] * seconds["training"]
+        row["positions"] = round(trained / row["done_epochs"])
+    row |= {name: record["environment"][name] for name in ENVIRONMENT}
+    return row | {"finished": record["finished"]}
+
+
+def _data_columns(record: dict) -> dict[str, Any]:
+    """Return what a run was trained on."""
+    split = record["split"]
+    steps, sample = split.get("interventions", []), split.get("sample")
+    data_seed = steps[0][2] if steps else sample[1] if sample else 0
+    return {
+        "key": record["key"],
+        "log": record["log"],
+        "data_hash": record["data_hash"],
+        "split": split["rule"].split("; of the training part")[0].split(", cut at")[0],
+        "sample_log": sample[0] if sample else None,
+        **dict.fromkeys(PERTURBATIONS),
+        **{name: strength for name, strength, _ in steps},
+        "data_seed": data_seed,
+        **{name: record.get(name) for name in SIZES},
+        **{f"{part}_targets": count for part, count in record.get("targets", {}).items()},
+    }
+
+
+def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {prefix + name: value for name, value in values.items()}
+
+
+def _metric_columns(metrics: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Metrics of all parts of a record."""
+    columns: dict[str, Any] = {}
+    for part, part_prefix in METRIC_PREFIXES.items():
+        columns |= _prefixed(prefix + part_prefix, metrics.get(part, {}))
+    return columns
+
+
+def select_whole_log(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those runs whose log is no sample of another's users."""
+    return runs[runs["sample_log"].isna()] if "sample_log" in runs else runs
+
+
+def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
+    """Those runs that have the given values of settings by name.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As `load_runs` gives it.
+    settings : mapping
+        Such as a grid's `settings`; and `log`. Runs on a sample of a log's users are left out
+        unless `sample_log` is one of them.
+    """
+    if settings.get("sample_log") in (None, 1):
+        runs = select_whole_log(runs)
+        settings = {name: value for name, value in settings.items() if name != "sample_log"}
+    if any(name in LATER and name not in runs for name in settings):
+        return runs[:0]
+    check_names({name: value for name, value in settings.items() if name != "log"})
+    mask = pd.Series(True, runs.index)
+    for name, value in settings.items():
+        mask &= runs[name].isna() if value is None else runs[name] == value
+    return runs[mask]
+
+
+def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+    """Average a metric by cell, over runs that differ in the seed alone.
+
+    Runs on perturbed training parts and on samples of a log's users are left out, and those without
+    the metric (diverged, failed).
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As `load_runs` gives it.
+    metric : str
+        A column.
+
+    Returns
+    -------
+    DataFrame
+        log, n_layers, d_emb, and whatever else of data and configuration differs between the runs
+        of a log; the metric's mean, `sd` (standard deviation between seeds) and `seeds` (their
+        number).
+
+    Raises
+    ------
+    InputError
+        If the table has no such metric.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"log": "a", "n_layers": 2, "d_emb": 8, "NDCG@10": [0.1, 0.3]})
+    >>> aggregate_seeds(runs)["NDCG@10"].tolist()
+    [0.2]
+    """
+    if metric not in runs:
+        names = runs.columns[runs.columns.str.startswith(("HR", "NDCG", "MRR", "log-loss"))]
+        raise InputError(
+            f"the runs have no {metric!r}; they have {', '.join(names)}" + suggest(metric, names)
+        )
+    runs = select_whole_log(runs)
+    perturbed = runs[[name for name in PERTURBATIONS if name in runs]].notna().any(axis=1)
+    plain = runs[~perturbed & runs[metric].notna()]
+    free = {"n_layers", "d_emb", "seed"}
+    same = [
+        name
+        for name in ("data_hash", "split", *Config.__dataclass_fields__)
+        if name in runs and name not in free
+    ]
+    variants = plain.groupby("log")[same].nunique(dropna=False).max()
+    varies = [name for name in same if variants[name] > 1]
+    groups = plain.groupby([*CELL, *varies], dropna=False)[metric]
+    cells = groups.agg(["mean", "std", "size"]).reset_index()
+    return cells.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
+
+
+def consolidate(
+    folder: str | os.PathLike, name: str, where: str | os.PathLike | None = None
+) -> Path:
+    """Write the records of a folder as a CSV file, measured values to six digits.
+
+    Parameters
+    ----------
+    folder : path
+        Run records.
+    name : str
+        Of the table.
+    where : path, optional
+        Its folder; by default that of the study's sweeps.
+
+    Returns
+    -------
+    Path
+        `where/NAME.csv`.
+
+    Raises
+    ------
+    InputError
+        For a name that is a path, and a table there that has runs which the folder has not.
+    """
+    if not name or Path(name).name != name:
+        raise InputError(f"{name!r} is no name of a table; use one without slashes")
+    path = Path(where or sweeps_folder()) / f"{name.removesuffix('.csv')}.csv"
+    frame = load_runs(folder)
+    if path.exists() and (lost := set(read_runs_table(path)["key"]) - set(frame["key"])):
+        raise InputError(
+            f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it"
+        )
+    for column in frame.select_dtypes("float").columns.difference(list(RUN_DEFAULTS)):
+        frame[column] = [_six_digits(value) for value in frame[column]]
+    run_records.check_folder(path.parent)
+    frame.to_csv(path, index=False, lineterminator="\n")
+    return path
+
+
+def _six_digits(value: float) -> float:
+    """Round a value to six digits; counts stay exact."""
+    return value if value % 1 == 0 else float(f"{value:.6g}")
+
+
+def read_runs_table(name: str | os.PathLike) -> pd.DataFrame:
+    """Read a consolidated sweep by its name in data/sweeps/ of the study, or a CSV file.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the file is no table of runs.
+    """
+    path = Path(name)
+    if path.suffix != ".csv":
+        path = sweeps_folder() / f"{name}.csv"
+    if not path.exists():
+        names = ", ".join(sorted(p.stem for p in sweeps_folder().glob("*.csv"))) or "none"
+        raise InputError(f"there is no sweep {str(name)!r}; in data/sweeps there is {names}")
+    try:
+        frame = pd.read_csv(path, dtype={"key": str, "log": str, "data_hash": str})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no table of runs: {str(error).splitlines()[0]}") from None
+    if missing := [column for column in REQUIRED if column not in frame]:
+        raise InputError(f"{path} is no table of runs: it has no column {missing[0]}")
+    return frame

@@ -1,0 +1,240 @@
+"""The training loop: epochs of batches for one run, or for several that train together.
+
+The same configuration, data, seed, machine and number of threads give the same numbers. On a GPU,
+which adds gradients in any order, they are equal but for rounding, which grows. Nothing looks at
+the test targets.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
+from perflaw.models.configuration import Config
+from perflaw.models.trained_model import TrainedModel
+from perflaw.models.training import checkpoints, stacking
+from perflaw.models.training.batching import EpochBatches
+from perflaw.models.training.heartbeat import Heartbeat
+from perflaw.models.training.preparation import TrainingJob, prepare
+from perflaw.models.training.run_state import RunState
+
+LINES = "lines"  # in place of a progress bar, where nobody watches
+
+Progress = bool | str | dict[str, Any]
+"""Whether there is a progress bar; or its options; or LINES, a line a minute."""
+
+
+def fit_model(
+    config: Config,
+    data: InteractionLog | Split,
+    device: str = "cpu",
+    progress: Progress = True,
+) -> TrainedModel:
+    """Train one configuration until validation no longer improves.
+
+    Parameters
+    ----------
+    config : Config
+        What to train.
+    data : InteractionLog or Split
+        A log is split by leave-one-out.
+    device : str
+        `cpu`, `cuda` or `cuda:1`.
+    progress : bool, dict or str
+        See `Progress`.
+
+    Returns
+    -------
+    TrainedModel
+        Its weights are those of the best validation. Where the loss was no longer a number, its
+        status says that it diverged.
+
+    Raises
+    ------
+    InputError
+        For what cannot be trained, before anything is computed.
+
+    Examples
+    --------
+    >>> from perflaw.logs import synthetic
+    >>> from perflaw.models.configuration import make_config
+    >>> log = synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log
+    >>> config = make_config(n_layers=1, d_emb=8, epochs=2, max_seq_len=8)
+    >>> fit_model(config, log, progress=False).status
+    'epochs used up'
+    """
+    return fit_stack([config], data, device, progress)[0]
+
+
+def fit_stack(
+    configs: Sequence[Config],
+    data: InteractionLog | Split,
+    device: str = "cpu",
+    progress: Progress = True,
+    batched: bool | None = None,
+) -> list[TrainedModel]:
+    """Train several configurations that differ in `STACKABLE_FIELDS` only, step by step together.
+
+    A run has its own weights, optimiser, random numbers and batches of the common shape: what
+    becomes of it does not depend on the others, which may end before it.
+
+    Parameters
+    ----------
+    batched : bool, optional
+        Whether a step is one computation on tensors with an axis of runs; by default on a GPU.
+
+    Raises
+    ------
+    InputError
+        For configurations of different shapes, and for what cannot be trained.
+    """
+    return fit_job(prepare(configs, data, device), progress, batched)
+
+
+def fit_job(
+    job: TrainingJob,
+    progress: Progress = True,
+    batched: bool | None = None,
+    on_end: Callable[[int, TrainedModel], None] | None = None,
+    keeper: checkpoints.Keeper | None = None,
+) -> list[TrainedModel]:
+    """Train a prepared job.
+
+    Parameters
+    ----------
+    on_end : function, optional
+        Called with the number of a run and its model when it ends.
+    keeper : Keeper, optional
+        Keeps checkpoints, and has those to go on from.
+    """
+    return _Loop(job, progress, batched, on_end, keeper or checkpoints.Keeper()).run()
+
+
+class _Loop:
+    """Runs that train in step."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        progress: Progress,
+        batched: bool | None,
+        on_end: Callable[[int, TrainedModel], None] | None,
+        keeper: checkpoints.Keeper,
+    ) -> None:
+        first = job.configs[0]
+        self.job, self.on_end, self.keeper = job, on_end, keeper
+        self.batches = EpochBatches(job.split, first.max_seq_len, first.batch_size, job.device)
+        self.members = [RunState(config, job.split, self.batches) for config in job.configs]
+        self.on_gpu = torch.device(job.device).type == "cuda"
+        in_one = self.on_gpu if batched is None else batched
+        self.step: stacking.Step = stacking.step_batched if in_one else stacking.step_in_turn
+        self.captured: stacking.Step | None = None
+        self.captured_members = 0
+        self.place, self.partial_losses = keeper.resume(self.members)
+        self.total = sum(config.epochs for config in job.configs) * self.batches.tokens
+        epochs_done = self.place.epoch - 1 + self.place.batch / self.batches.batches
+        self.done = len(self.members) * self.batches.tokens * epochs_done
+        self.bar = self._bar(progress)
+        self.heartbeat = Heartbeat(
+            _label(job.configs, job.split.log.name), self.total, self.done, progress == LINES
+        )
+
+    def _bar(self, progress: Progress) -> tqdm:
+        options = {"mininterval": 0.1 if sys.stderr.isatty() else 30}
+        if isinstance(progress, dict):
+            options |= progress
+        else:
+            options["disable"] = not progress or progress == LINES
+        return tqdm(
+            total=self.total,
+            initial=self.done,
+            unit=" tokens",
+            unit_scale=True,
+            leave=None,
+            **options,
+        )
+
+    def run(self) -> list[TrainedModel]:
+        """Train until every run has ended."""
+        with self.bar:
+            last_epoch = max(config.epochs for config in self.job.configs)
+            for epoch in range(self.place.epoch, last_epoch + 1):
+                training = [member for member in self.members if not member.status]
+                if not training:
+                    break
+                self._train_epoch(epoch, training)
+        return [member.trained(self.batches.tokens) for member in self.members]
+
+    def _train_epoch(self, epoch: int, training: list[RunState]) -> None:
+        start = time.perf_counter() - self.place.seconds * len(training)
+        losses = torch.zeros(len(training), device=self.job.device)
+        if self.partial_losses:
+            losses = torch.stack(self.partial_losses).to(self.job.device)
+            self.partial_losses = []
+        shuffled = [self.batches.shuffle(member.config.seed, epoch) for member in training]
+        users_by_batch = list(zip(*shuffled))
+        enough_steps = len(users_by_batch) > stacking.CAPTURE_WARMUP_STEPS
+        if self.on_gpu and len(training) != self.captured_members and enough_steps:
+            self.captured, self.captured_members = None, len(training)
+        for i, users in enumerate(users_by_batch[self.place.batch :], self.place.batch):
+            losses += self._take_step(i, training, users)
+            self._show(epoch, i + 1, training)
+            if i + 1 < len(users_by_batch) and self.keeper.due():
+                seconds = (time.perf_counter() - start) / len(training)
+                place = checkpoints.Place(epoch, i + 1, seconds)
+                self.keeper.save(self._numbered(), place, losses)
+        self.place = checkpoints.Place(epoch + 1)
+        mean_losses = (losses / self.batches.batches).tolist()
+        seconds = (time.perf_counter() - start) / len(training)
+        for member, loss in zip(training, mean_losses):
+            member.end_epoch(epoch, loss, seconds)
+            if member.status and self.on_end:
+                number = self.members.index(member)
+                self.on_end(number, member.trained(self.batches.tokens))
+        if self.keeper.due():
+            self.keeper.save(self._numbered(), self.place, torch.zeros(len(self.members)))
+        validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
+        self.bar.set_postfix(
+            epoch=epoch, loss=f"{mean_losses[0]:.4f}", NDCG10=validated, training=len(training)
+        )
+
+    def _take_step(self, i: int, training: list[RunState], users: Sequence[Tensor]) -> Tensor:
+        """One step of each run; on a GPU captured after a few."""
+        if self.on_gpu and self.captured is None and i == stacking.CAPTURE_WARMUP_STEPS:
+            self.captured = stacking.capture_step(training, self.batches, self.step)
+        losses = (self.captured or self.step)(training, self.batches, users)
+        for member in training:
+            member.schedule.step()
+        return losses
+
+    def _show(self, epoch: int, batch: int, training: list[RunState]) -> None:
+        """Move the bar on, or say how far it is."""
+        batches = self.batches.batches
+        tokens = len(training) * self.batches.tokens / batches
+        self.bar.update(min(tokens, self.total - self.bar.n))  # a sum may end a hair above
+        self.done += tokens
+        first = training[0]
+        best = f"NDCG@10 {first.best:.4f}" if first.curve else "not validated yet"
+        at_most = self.job.configs[0].epochs
+        where = f"epoch {epoch} of at most {at_most}, batch {batch} of {batches}; {best}"
+        self.heartbeat.beat(where, self.done)
+
+    def _numbered(self) -> dict[int, RunState]:
+        """Return the runs that still train, each with its number."""
+        return {i: member for i, member in enumerate(self.members) if not member.status}
+
+
+def _label(configs: Sequence[Config], log: str) -> str:
+    """Return what a line of progress calls a stack."""
+    first, others = configs[0], len(configs) - 1
+    size = f"N {first.n_layers}, d {first.d_emb}, L {first.max_seq_len}"
+    label = f"{log}, {first.backbone}, {size}, seed {first.seed}"
+    return label + (f" and {others} more" if others else "")

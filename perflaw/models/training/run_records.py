@@ -1,0 +1,268 @@
+"""Run records: one JSON file a run, named by what decides its result, written whole or not."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from perflaw.errors import InputError
+from perflaw.io import atomic_path
+from perflaw.logs import measures
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
+from perflaw.models import backbones, ranking
+from perflaw.models.configuration import Config
+
+SCHEMA = 1  # of the run record: another number, another key
+OUT_OF_MEMORY = "out of memory"
+FAILED = "failed"
+# how a status begins of runs that another time, or another machine, may do better
+RETRYABLE = (OUT_OF_MEMORY, FAILED)
+
+
+class RecordWriteError(InputError):
+    """A record cannot be written where it belongs."""
+
+
+def run_key(config: Config, split: Split) -> str:
+    """16 hex digits that name a run: of its configuration, data, split and record schema.
+
+    They depend on the order of users and the numbering of items too: batches and first weights go
+    by them, and the record's ranks. A setting added later enters only where it differs from its
+    default.
+
+    Examples
+    --------
+    >>> from perflaw.logs import synthetic
+    >>> from perflaw.logs.interaction_log import leave_one_out
+    >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
+    >>> len(run_key(Config(), split))
+    16
+    """
+    log = split.log
+    sample = [split.sample] if split.sample else []
+    return _digest(SCHEMA, asdict(config), log.hash, split.rule, split.hash, log.order, *sample)
+
+
+def key_of_record(record: dict) -> str:
+    """Return the key that a record should have, by what it says of its run."""
+    split = record["split"]
+    sample = [split["sample"]] if split.get("sample") else []
+    return _digest(
+        record["schema"],
+        record["configuration"],
+        record["data_hash"],
+        split["rule"],
+        split["hash"],
+        record["order"],
+        *sample,
+    )
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def make_record(key: str, config: Config, split: Split, outcome: dict, device: str = "cpu") -> dict:
+    """Make the record of a run.
+
+    Parameters
+    ----------
+    key : str
+        `run_key(config, split)`.
+    outcome : dict
+        How it went: `status`, and what the record has of times, metrics and ranks.
+    """
+    described_split: dict[str, Any] = {
+        "rule": split.rule,
+        "hash": split.hash,
+        "interventions": [list(step) for step in split.interventions],
+    }
+    if split.sample:
+        described_split["sample"] = list(split.sample)
+    return {
+        "schema": SCHEMA,
+        "key": key,
+        "log": split.log.name,
+        "configuration": asdict(config),
+        "data_hash": split.log.hash,
+        "split": described_split,
+        "order": split.log.order,
+        **split_sizes(split, config.max_seq_len),
+        "repeats": not ranking.removes_seen(split),
+        "entropies": training_entropies(split.train),
+        "parameters": backbones.count_parameters(config, split.log.n_items),
+        "environment": environment(device),
+        **outcome,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def keep_record(
+    key: str,
+    config: Config,
+    split: Split,
+    outcome: dict,
+    folder: str | os.PathLike | None,
+    device: str = "cpu",
+) -> dict:
+    """`make_record`, written to the folder if there is one."""
+    record = make_record(key, config, split, outcome, device)
+    if folder is not None:
+        write_record(record, Path(folder) / f"{key}.json")
+    return record
+
+
+def split_sizes(split: Split, max_seq_len: int) -> dict[str, Any]:
+    """How large a split is for models of a maximum sequence length.
+
+    Returns
+    -------
+    dict
+        Of the training part: `tokens`, `users`, `positions` trained on in an epoch and
+        `attention_length`, the mean length of history that one of them has. Of the log: `items`,
+        and `targets` by part.
+    """
+    lengths = np.minimum(split.train.lengths - 1, max_seq_len).clip(min=0)
+    return {
+        "tokens": split.train.tokens,
+        "users": split.train.n_users,
+        "items": split.log.n_items,
+        "positions": int(lengths.sum()),
+        "attention_length": float((lengths**2).sum() / max(1, lengths.sum())),
+        "targets": {
+            part: int((getattr(split, part) >= 0).sum()) for part in ("validation", "test")
+        },
+    }
+
+
+@functools.lru_cache(maxsize=8)  # by the log itself: runs on one training part share them
+def training_entropies(train: InteractionLog) -> dict[str, float | None]:
+    """Every measure of a training part, nats; None where it is undefined."""
+    measured = measures.measure_log(train, measures.available_measures())
+    return {
+        name: None if isinstance(value, InputError) else value for name, value in measured.items()
+    }
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return what the numbers may depend on besides the configuration."""
+    name = platform.processor() or platform.machine()
+    if torch.device(device).type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    return {
+        "device": f"{device}: {name}",
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "commit": code_commit(),
+    }
+
+
+@functools.cache
+def code_commit() -> str | None:
+    """Return the commit that this code is of, where git knows."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # there is no git
+        return None
+    return result.stdout.strip() or None
+
+
+# ---------------------------------------------------------------- files
+
+
+def check_folder(folder: Path) -> None:
+    """Make a folder, and see that a record can be kept there, before hours are spent on it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RecordWriteError(
+            f"records cannot be kept in {folder}: {error.strerror}; name another folder"
+        ) from None
+
+
+def write_record(record: dict, path: Path) -> None:
+    """Write a record, complete or not at all.
+
+    Raises
+    ------
+    RecordWriteError
+        Where that fails, because of a full disk say. The record is then in the folder for temporary
+        files, if that can be.
+    """
+    try:
+        _write(record, path)
+    except OSError as error:
+        refuge = Path(tempfile.gettempdir()) / path.name
+        reason = f"{path} could not be written ({error.strerror}); free space, and run again"
+        try:
+            _write(record, refuge)
+        except OSError:
+            raise RecordWriteError(reason) from None
+        raise RecordWriteError(f"{reason}; this record is {refuge}: move it there") from None
+
+
+def _write(record: dict, path: Path) -> None:
+    with atomic_path(path) as temporary, open(temporary, "w") as file:
+        json.dump(record, file, allow_nan=False)
+        file.write("\n")
+
+
+def read_record(path: str | os.PathLike) -> dict:
+    """Read a record.
+
+    Raises
+    ------
+    InputError
+        If the file is none, was changed, or is of another schema.
+    """
+    try:
+        record = json.loads(Path(path).read_text())
+        schema, *_ = (record[name] for name in ("schema", "key", "status", "configuration"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is no run record ({type(error).__name__}); "
+            "remove it, and the run is done again"
+        ) from None
+    if record["key"] != Path(path).stem:
+        raise InputError(
+            f"{path} is the record of {record['key']}; give it that name back, or remove it"
+        )
+    if schema != SCHEMA:
+        raise InputError(
+            f"{path} is of schema {schema}, and this version reads {SCHEMA}; "
+            "move it to a folder of its own"
+        )
+    complete = all(name in record for name in ("data_hash", "split", "order"))
+    if not complete or key_of_record(record) != record["key"]:
+        raise InputError(
+            f"{path} was changed: what it says it was trained with is not what its key stands for; "
+            "remove it, and the run is done again"
+        )
+    return record
+
+
+def load_cached_record(key: str, folder: str | os.PathLike | None) -> dict | None:
+    """Read the record that a folder has of a run, unless it has to be done again."""
+    path = Path(folder) / f"{key}.json" if folder is not None else None
+    if path is None or not path.exists():
+        return None
+    record = read_record(path)
+    return None if record["status"].startswith(RETRYABLE) else record

@@ -1,0 +1,243 @@
+"""The state of one run while it trains: weights, optimiser, random numbers, and the best so far."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from perflaw.logs.splits import Split
+from perflaw.models import backbones, layers, ranking, ranking_metrics
+from perflaw.models.configuration import Config
+from perflaw.models.trained_model import TrainedModel, scorer
+from perflaw.models.training import checkpoints
+from perflaw.models.training.batching import EpochBatches
+from perflaw.models.training.sampling import RandomSource
+
+CONVERGED = "converged"
+EPOCHS_USED_UP = "epochs used up"
+DIVERGED = "diverged"
+
+# plain values of a run that a checkpoint keeps
+LASTING = (
+    "best",
+    "best_epoch",
+    "least_loss",
+    "least_epoch",
+    "since",
+    "curve",
+    "seconds",
+    "epochs",
+)
+
+
+class RunState:
+    """One run while it trains: all that is its own; nothing depends on who trains beside it.
+
+    Attributes
+    ----------
+    weights : dict of Tensor
+        As they are now.
+    best, best_epoch, best_weights
+        Of the best validation NDCG@10, which alone decides when training ends.
+    least_loss, least_epoch, least_weights
+        Of the least log-loss on validation.
+    since : int
+        Validations since the best.
+    curve : list of dict
+        One a validation: epoch, loss, HR@10, NDCG@10 and log-loss.
+    status : str
+        Empty while the run trains; then how it ended.
+    """
+
+    def __init__(self, config: Config, split: Split, batches: EpochBatches) -> None:
+        self.config, self.split = config, split
+        self.random = RandomSource(config, batches)
+        device = batches.items.device
+        self.weights = backbones.init_weights(config, split.log.n_items, config.seed, device)
+        for weight in self.weights.values():
+            weight.requires_grad_(True)
+        self.optimizer = _optimizer(config, self.weights)
+        rate = functools.partial(rate_share, config, config.epochs * batches.batches)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
+        self.best, self.best_weights, self.since = -1.0, self.weights, 0
+        self.best_epoch: int | None = None
+        self.least_loss, self.least_weights = math.inf, self.weights
+        self.least_epoch: int | None = None
+        self.curve: list[dict] = []
+        self.status, self.epochs = "", 0
+        self.seconds = {"training": 0.0, "validation": 0.0}
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """All that `restore` needs: plain values and tensors, by name."""
+        facts = {name: getattr(self, name) for name in LASTING}
+        facts["steps"] = self.schedule.last_epoch
+        tensors = _prefixed("weights", self.weights)
+        tensors["generator"] = self.random.generator.get_state()
+        if self.best_epoch:
+            tensors |= _prefixed("kept", self.best_weights)
+        if self.least_epoch not in (None, self.best_epoch):
+            tensors |= _prefixed("least", self.least_weights)
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= _prefixed(f"moments/{i}", moments)
+        return facts, tensors
+
+    def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
+        """Be where the run was when the checkpoint was written."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        for name in LASTING:
+            setattr(self, name, facts[name])
+        with torch.no_grad():
+            for name, weight in self.weights.items():
+                weight.copy_(tensors[f"weights/{name}"])
+        if self.best_epoch:
+            self.best_weights = self._saved("kept", tensors)
+        if self.least_epoch:
+            same = self.least_epoch == self.best_epoch
+            self.least_weights = self.best_weights if same else self._saved("least", tensors)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("moments/"):
+                _, i, kind = name.split("/")
+                moments.setdefault(int(i), {})[kind] = tensor
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.random.generator.set_state(tensors["generator"])
+        self._restore_schedule(facts["steps"])
+
+    def _saved(self, kind: str, tensors: dict[str, Tensor]) -> layers.Weights:
+        device = self.weights["items"].device
+        return {name: tensors[f"{kind}/{name}"].to(device) for name in self.weights}
+
+    def _restore_schedule(self, steps: int) -> None:
+        """Set the learning rate to that after so many steps."""
+        self.schedule.last_epoch = steps
+        for group, rate, share in zip(
+            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas
+        ):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate * share(steps))
+            else:
+                group["lr"] = rate * share(steps)
+
+    def update(self) -> None:
+        """Take a step along the gradient, and forget it."""
+        if self.config.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def end_epoch(self, epoch: int, loss: float, seconds: float) -> None:
+        """Validate where it is due, and see whether this was the last epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            From 1.
+        loss : float
+            The mean of the epoch.
+        seconds : float
+            Spent on training in it.
+        """
+        config, self.epochs = self.config, epoch
+        self.seconds["training"] += seconds
+        if not math.isfinite(loss):
+            self.status = f"{DIVERGED} in epoch {epoch}: the loss is {loss}"
+            return
+        if epoch % config.validate_every == 0 or epoch == config.epochs:
+            try:
+                self._validate(epoch, loss)
+            except FloatingPointError as error:
+                self.status = f"{DIVERGED} in epoch {epoch}: {error}"
+                return
+        if self.since == config.patience:
+            self.status = CONVERGED
+        elif epoch == config.epochs:
+            self.status = EPOCHS_USED_UP
+
+    def _validate(self, epoch: int, loss: float) -> None:
+        """Rank on validation, and keep the weights if they are the best by NDCG@10 or log-loss.
+
+        The log-loss is taken at temperature 1 under every loss: binary cross-entropy with uniform
+        negatives makes scores log-probabilities too, up to a constant.
+        """
+        start = time.perf_counter()
+        validation = self.split.validation
+        ranked = ranking.rank_targets(scorer(self.weights, self.config), self.split, validation)
+        self.seconds["validation"] += time.perf_counter() - start
+        ndcg, log_loss = ranking_metrics.ndcg(ranked.ranks), float(ranked.losses.mean())
+        self.curve.append(
+            {
+                "epoch": epoch,
+                "loss": loss,
+                "HR@10": ranking_metrics.hit_rate(ranked.ranks),
+                "NDCG@10": ndcg,
+                "log-loss": log_loss if math.isfinite(log_loss) else None,
+            }
+        )
+        self.since += 1
+        best, least = ndcg > self.best, log_loss < self.least_loss
+        if not (best or least):
+            return
+        copy = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        if best:
+            self.best, self.best_weights, self.best_epoch, self.since = ndcg, copy, epoch, 0
+        if least:
+            self.least_loss, self.least_weights, self.least_epoch = log_loss, copy, epoch
+
+    def trained(self, tokens: int) -> TrainedModel:
+        """Return what came of the run, at so many tokens an epoch."""
+        return TrainedModel(
+            weights=_detached(self.best_weights),
+            curve=self.curve,
+            status=self.status,
+            seconds=self.seconds,
+            epochs=self.epochs,
+            tokens=self.epochs * tokens,
+            least_weights=_detached(self.least_weights),
+            least_epoch=self.least_epoch,
+            config=self.config,
+            item_ids=self.split.log.item_ids,
+            removes_seen=ranking.removes_seen(self.split),
+        )
+
+
+def rate_share(config: Config, steps: int, step: int) -> float:
+    """Share of the learning rate at a step, of so many: linear warm-up, then a cosine."""
+    if step < config.warmup_steps:
+        return (step + 1) / (config.warmup_steps + 1)
+    done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+    cosine = (1 + math.cos(math.pi * min(1.0, done))) / 2
+    return config.final_rate + (1 - config.final_rate) * cosine
+
+
+def _optimizer(config: Config, weights: layers.Weights) -> torch.optim.AdamW:
+    """AdamW with decay where it applies; on a GPU the rate is a tensor, for captured steps."""
+    groups = [
+        {
+            "params": [
+                weight for name, weight in weights.items() if backbones.is_decayed(name) == decayed
+            ],
+            "weight_decay": decay,
+        }
+        for decayed, decay in ((True, config.weight_decay), (False, 0.0))
+    ]
+    device = weights["items"].device
+    on_gpu = device.type == "cuda"
+    rate: Any = config.learning_rate
+    if on_gpu:
+        rate = torch.tensor(rate, device=device)
+    betas = 0.9, config.beta_2
+    return torch.optim.AdamW(groups, rate, betas=betas, fused=True, capturable=on_gpu)
+
+
+def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def _detached(weights: layers.Weights) -> layers.Weights:
+    return {name: weight.detach() for name, weight in weights.items()}

@@ -1,0 +1,131 @@
+"""One optimisation step of a run, or of several runs that train together.
+
+On a GPU a step of a stack is one computation on tensors with an axis of members, captured as a
+CUDA graph; on a CPU, which gains nothing from that, members take their steps in turn.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from perflaw.models import backbones, layers
+from perflaw.models.configuration import Config
+from perflaw.models.training.batching import EpochBatches
+from perflaw.models.training.loss_functions import (
+    NEGATIVES_GROUP,
+    bce_loss,
+    sampled_softmax_loss,
+    softmax_loss,
+)
+from perflaw.models.training.sampling import RandomSource, StackedRandomSource
+
+if TYPE_CHECKING:
+    from perflaw.models.training.run_state import RunState
+
+# settings in which the members of a stack may differ
+STACKABLE_FIELDS = (
+    "seed",
+    "learning_rate",
+    "final_rate",
+    "warmup_steps",
+    "beta_2",
+    "weight_decay",
+    "dropout",
+    "clip",
+    "patience",
+)
+CAPTURE_WARMUP_STEPS = 3  # steps on a GPU before they are captured
+
+Step = Callable[["Sequence[RunState]", EpochBatches, "Sequence[Tensor]"], Tensor]
+"""(members, batches, the users of each member's batch) → losses (members,)."""
+
+
+def batch_loss(
+    weights: layers.Weights,
+    config: Config,
+    batches: EpochBatches,
+    users: Tensor,
+    random: RandomSource | StackedRandomSource,
+) -> Tensor:
+    """Return the mean loss of a batch over its real positions; of a stack, (members,)."""
+    batch = batches.gather(users)
+    weight = batch.real / batch.real.sum(-1, keepdim=True)
+    times = None
+    if config.time_bias and batches.times is not None:
+        times = batches.times[batch.places], batches.times[batch.places + 1]
+    rough = config.precision == "bf16"
+    on_gpu = batch.items.is_cuda
+    with torch.autocast("cuda", torch.bfloat16, enabled=rough and on_gpu, cache_enabled=False):
+        hidden = backbones.forward(weights, batch.items, batches.layout, config, random.drop, times)
+    hidden = hidden.bfloat16() if rough else hidden
+    table, targets = weights["items"], batch.targets
+    if config.loss == "softmax":
+        return softmax_loss(hidden, table, targets, weight)
+    if config.loss == "sampled_softmax":
+        groups = math.ceil(targets.shape[-1] / NEGATIVES_GROUP)
+        drawn = random.shared(groups, config.negatives)
+        return sampled_softmax_loss(hidden, table, targets, weight, *drawn)
+    negatives = random.uniform((*targets.shape, config.negatives))
+    if not config.negatives_seen:
+        second_draw = random.uniform(negatives.shape)
+        negatives = torch.where(batches.is_seen(users, negatives), second_draw, negatives)
+    return bce_loss(hidden, table, targets, weight, negatives)
+
+
+def step_in_turn(
+    members: Sequence[RunState], batches: EpochBatches, users: Sequence[Tensor]
+) -> Tensor:
+    """One step of each member, one after another; their losses (members,)."""
+    losses = []
+    for member, member_users in zip(members, users):
+        loss = batch_loss(member.weights, member.config, batches, member_users, member.random)
+        loss.backward()
+        member.update()
+        losses.append(loss.detach())
+    return torch.stack(losses)
+
+
+def step_batched(
+    members: Sequence[RunState], batches: EpochBatches, users: Sequence[Tensor]
+) -> Tensor:
+    """Take the same step as one computation."""
+    weights = {
+        name: torch.stack([member.weights[name] for member in members])
+        for name in members[0].weights
+    }
+    random = StackedRandomSource([member.random for member in members])
+    losses = batch_loss(weights, members[0].config, batches, torch.stack(list(users)), random)
+    losses.sum().backward()
+    for member in members:
+        member.update()
+    return losses.detach()
+
+
+def capture_step(members: Sequence[RunState], batches: EpochBatches, step: Step) -> Step:
+    """`step` of these members as one CUDA graph.
+
+    A deep and narrow model needs that: it waits for launches, not for sums. The members have taken
+    a few steps, so that everything they need is allocated. The graph reads the batch from a fixed
+    place, and the random numbers go on where the generators are.
+    """
+    device = batches.items.device
+    fixed_users = torch.zeros(len(members), batches.rows, dtype=torch.int64, device=device)
+    graph = torch.cuda.CUDAGraph()
+    for member in members:
+        graph.register_generator_state(member.random.generator)
+    with torch.cuda.graph(graph):
+        losses = step(members, batches, fixed_users.unbind())
+
+    def replay(
+        members: Sequence[RunState], batches: EpochBatches, users: Sequence[Tensor]
+    ) -> Tensor:
+        torch.stack(list(users), out=fixed_users)
+        graph.replay()
+        return losses
+
+    return replay

@@ -1,0 +1,222 @@
+"""Predictions of larger models from smaller ones, and how they came out.
+
+Surfaces are those of `mean_surfaces`. A prediction is compared with the mean over seeds that was
+measured later, and its error counted in standard deviations of such a mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import families, fitting, identifiability, mixed
+from perflaw.stats import check_level
+from perflaw.study.analysis.study_runs import surface_names
+
+SMALL_GRID = (3, 32)
+"""N and d up to which a model is small: what larger ones are predicted from."""
+EXTRAPOLATED_LAWS = (
+    "constant",
+    "log-linear",
+    "log-quadratic",
+    "sum of powers",
+    "power of parameters",
+    "Performance Law, k = 2",
+)
+JOINT_LAW = "joint law"
+LEAST_TOLERANCE, TOLERATED_NOISES = 3.0, 1.5  # per cent, and standard deviations of noise
+CELL = ["dataset", *families.AXES]
+
+
+def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Predict cells not seen: each law fitted to each surface alone, and the joint law of all.
+
+    A law that the values along an axis do not determine is left out.
+
+    Parameters
+    ----------
+    seen
+        Surfaces, as `mean_surfaces` returns them.
+    new_cells
+        Columns n_layers and d_emb, evaluated on every surface.
+    level
+        Level of the intervals, for the mean of as many seeds as the seen cells have.
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, metric, law, n_layers, d_emb, predicted, low and high.
+    """
+    check_level(level)
+    cells = new_cells[list(families.AXES)].reset_index(drop=True)
+    rivals = families.rival_laws()
+    parts = []
+    for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
+        points = surface.reset_index(drop=True)
+        for name in EXTRAPOLATED_LAWS:
+            if not is_determined(rivals[name], points):
+                continue
+            fit = fitting.fit(rivals[name], points, points["value"].to_numpy())
+            parts.append(_label(cells, dataset, metric, name, fit.interval(cells, level)))
+    joint = mixed.fit_mixed(seen)
+    for (dataset, length), _ in seen.groupby(["dataset", "max_seq_len"], sort=False):
+        points = cells.assign(dataset=dataset, max_seq_len=length)
+        for metric in joint.data.metrics:
+            interval = joint.predict(points, metric, level)
+            parts.append(_label(cells, dataset, metric, JOINT_LAW, interval))
+    columns = ["dataset", "metric", "law", *families.AXES, "predicted", "low", "high"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def is_determined(law: families.Law, points: pd.DataFrame) -> bool:
+    """Say whether points determine a law and leave a degree of freedom."""
+    n_parameters = len(law.parameters)
+    return (
+        identifiability.identifiable_rank(law, points) >= n_parameters
+        and len(points) > n_parameters
+    )
+
+
+def _label(
+    cells: pd.DataFrame, dataset: str, metric: str, law: str, interval: pd.DataFrame
+) -> pd.DataFrame:
+    return cells.assign(
+        dataset=dataset,
+        metric=metric,
+        law=law,
+        predicted=interval["prediction"],
+        low=interval["low"],
+        high=interval["high"],
+    )
+
+
+def score_predictions(
+    predictions: pd.DataFrame, measured: pd.DataFrame, noise: pd.Series | None = None
+) -> pd.DataFrame:
+    """Put predictions beside the means over seeds that were measured later.
+
+    Parameters
+    ----------
+    predictions
+        As `extrapolate` returns them.
+    measured
+        Surfaces, as `mean_surfaces` returns them.
+    noise
+        By surface, the standard deviation of a run between seeds, in per cent.
+
+    Returns
+    -------
+    DataFrame
+        Columns of both, ape (per cent), covered and, given noise, unit (the standard deviation
+        of such a mean, per cent) and noises (how many of them the error is).
+    """
+    columns = ["dataset", "metric", *families.AXES]
+    scored = predictions.merge(measured[[*columns, "value", "sd", "seeds"]], on=columns)
+    scored["ape"] = 100 * (scored["predicted"] / scored["value"] - 1).abs()
+    scored["covered"] = (scored["low"] <= scored["value"]) & (scored["value"] <= scored["high"])
+    if noise is not None:
+        scored["unit"] = scored["dataset"].map(noise) / np.sqrt(scored["seeds"])
+        scored["noises"] = scored["ape"] / scored["unit"]
+    return scored
+
+
+def first_large_run(runs: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.Series:
+    """Say when the first model beyond `small` (N, d) was finished, of each surface, by name."""
+    large = runs[(runs["n_layers"] > small[0]) | (runs["d_emb"] > small[1])]
+    return large.groupby(surface_names(large))["finished"].min()
+
+
+def error_tolerance(seed_noise: pd.Series, user_noise: pd.Series) -> pd.Series:
+    """Say how far a prediction may be off, in per cent.
+
+    It is 1.5 standard deviations, those of the mean between seeds and over users together, or
+    3 %, whichever is larger.
+    """
+    return np.maximum(LEAST_TOLERANCE, TOLERATED_NOISES * np.hypot(seed_noise, user_noise))
+
+
+def summarise_by_law(
+    scored: pd.DataFrame, users: pd.Series, small: tuple[int, int] = SMALL_GRID
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Summarise scored predictions by law.
+
+    Parameters
+    ----------
+    scored
+        As `score_predictions` returns them, with noises.
+    users
+        By surface, the standard error of a run over users, in per cent.
+    small
+        N and d up to which models are small.
+
+    Returns
+    -------
+    cells, means
+        The cells with allowed (`error_tolerance`), within and width (half of the interval, per
+        cent); and by law: cells, error, larger N, larger d only, worst, noises, width (median),
+        within and covered, all but cells and noises in per cent.
+    """
+    scored = scored.assign(
+        allowed=error_tolerance(scored["unit"], scored["dataset"].map(users)),
+        width=50 * (scored["high"] - scored["low"]) / scored["predicted"],
+    )
+    scored.insert(scored.columns.get_loc("width"), "within", scored["ape"] <= scored["allowed"])
+    is_deep = scored["n_layers"] > small[0]
+    by_law = scored.groupby("law", sort=False)
+    means = by_law.agg(cells=("ape", "size"), error=("ape", "mean"))
+    means["larger N"] = scored[is_deep].groupby("law")["ape"].mean()
+    means["larger d only"] = scored[~is_deep].groupby("law")["ape"].mean()
+    means["worst"] = by_law["ape"].max()
+    means["noises"] = by_law["noises"].mean()
+    means["width"] = by_law["width"].median()
+    means["within"] = 100 * by_law["within"].mean()
+    means["covered"] = 100 * by_law["covered"].mean()
+    return scored, means.reset_index()
+
+
+def shrink_predictions(
+    scored: pd.DataFrame, law: str = JOINT_LAW, learn: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Estimate which share of a predicted change was observed, and predict with that share.
+
+    Changes are logarithms of the ratio to what the law "constant" predicts.
+
+    Parameters
+    ----------
+    scored
+        As `score_predictions` returns them, of one metric.
+    law
+        The law whose predictions are shrunk.
+    learn
+        Surfaces from which the share is estimated by least squares, the surface itself left
+        out; None: all others.
+
+    Returns
+    -------
+    DataFrame
+        One row a surface. Columns dataset, share, and the mean absolute errors (per cent) of the
+        law, of the constant, and of tempered: the constant, moved by that share of the change.
+    """
+    by_law = scored.set_index([*CELL, "law"])["predicted"].unstack()  # noqa: PD010
+    predicted = np.log(by_law.clip(lower=1e-6))
+    value = np.log(scored.drop_duplicates(CELL).set_index(CELL)["value"]).reindex(predicted.index)
+    predicted_change = predicted[law] - predicted["constant"]
+    observed_change = value - predicted["constant"]
+    datasets = predicted.index.get_level_values("dataset")
+    may_learn = np.ones(len(datasets), bool) if learn is None else datasets.isin(learn)
+    rows = []
+    for name in datasets.unique():
+        rest = (datasets != name) & may_learn
+        x, y = predicted_change[rest], observed_change[rest]
+        share = float(x @ y / (x @ x))
+        errors = (
+            predicted_change - observed_change,
+            -observed_change,
+            share * predicted_change - observed_change,
+        )
+        of_surface = datasets == name
+        means = [100 * np.abs(np.expm1(error[of_surface])).mean() for error in errors]
+        rows.append((name, share, *means))
+    return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "tempered"])

@@ -1,0 +1,221 @@
+"""Choosing a model by a law: what that costs, and how often the best can be found at all.
+
+Regret is 100 × ln of the ratio of the best measured value to that of the choice. It is counted in
+standard deviations of such a difference, from seeds and from test users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from perflaw import model_size
+from perflaw.laws import families, fitting
+from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, SMALL_GRID, is_determined
+
+SHARED_USER_CORRELATION = 0.6
+"""Correlation of two models' gains of the same users, their N and d apart.
+
+On the study's six logs it is .46 to .75 in the mean (scripts/shared_users.py).
+"""
+BUDGETS = (1.0, 0.5, 0.25)
+VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface
+COLUMNS = ["dataset", "of", "budget", "rule", *families.AXES, "value", "best", "regret", "noises"]
+
+
+def selection_regret(
+    table: pd.DataFrame,
+    metric: str,
+    noise: pd.Series,
+    users: pd.Series | None = None,
+    budgets: Sequence[float] = BUDGETS,
+    small: tuple[int, int] = SMALL_GRID,
+    kept: bool = False,
+) -> pd.DataFrame:
+    """Let each law choose among all cells, having seen the small ones, and count the cost.
+
+    Choices are made by validation values and judged on test: a rule that chose by the values
+    that judge it would have its luck counted twice. A table without validation values is chosen
+    from by value.
+
+    Parameters
+    ----------
+    table
+        Surfaces, as `mean_surfaces` returns them.
+    metric
+        Name of the metric.
+    noise
+        By surface, the standard deviation of a run between seeds, in per cent.
+    users
+        By surface, the standard error of a run over users, in per cent (`user_standard_error`),
+        of which two models share what SHARED_USER_CORRELATION says; None: not counted.
+    budgets
+        Shares of the most parameters, or of the most FLOPs by token, that a cell of the surface
+        has; 1, which is none, is in once, as of parameters.
+    small
+        N and d up to which cells are seen.
+    kept
+        Whether seen cells keep their measured values, so that a law is evaluated only on others.
+
+    Returns
+    -------
+    DataFrame
+        One row a surface, budget and rule (the laws, "best seen", "largest model"). Columns
+        dataset, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best, regret and
+        noises.
+    """
+    rows = []
+    for dataset, group in table[table["metric"] == metric].groupby("dataset", sort=False):
+        surface = group.reset_index(drop=True)
+        values = surface["value"].to_numpy()
+        seed_sd = noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
+        user_se = 0.0 if users is None else users[dataset]
+        scores = _rule_scores(surface, small, kept)
+        for unit, budget, is_allowed in _budgets(surface, budgets):
+            best = np.where(is_allowed, values, -np.inf).argmax()
+            for rule, score in scores.items():
+                chosen = np.where(is_allowed, score, -np.inf).argmax()
+                regret = 100 * np.log(values[best] / values[chosen])
+                sd = _difference_sd(seed_sd[best], seed_sd[chosen], user_se)
+                size = surface.loc[chosen, list(families.AXES)]
+                row = (rule, *size, values[chosen], values[best], regret, regret / sd)
+                rows.append((dataset, unit, budget, *row))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _rule_scores(
+    surface: pd.DataFrame, small: tuple[int, int], kept: bool
+) -> dict[str, np.ndarray]:
+    """Score all cells by each rule; the highest score is the choice."""
+    is_seen = ((surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])).to_numpy()
+    known = surface["value"].to_numpy()
+    if "validation" in surface and surface["validation"].notna().all():
+        known = surface["validation"].to_numpy()
+    size = surface["parameters"].to_numpy(float) + 1e-3 * surface["n_layers"].to_numpy()
+    scores = {"best seen": np.where(is_seen, known, -np.inf), "largest model": size}
+    visible = surface[is_seen].reset_index(drop=True)
+    rivals = families.rival_laws()
+    for name in EXTRAPOLATED_LAWS[1:]:
+        if is_determined(rivals[name], visible):
+            predicted = fitting.fit(rivals[name], visible, known[is_seen]).predict(surface)
+            scores[name] = np.where(is_seen, known, predicted) if kept else predicted
+    return scores
+
+
+def _difference_sd(one: np.ndarray, other: np.ndarray, user_se: float) -> np.ndarray:
+    """Combine the standard deviations of two cells' means, from seeds and from users."""
+    user_variance = 2 * (1 - SHARED_USER_CORRELATION) * user_se**2
+    return np.sqrt(one**2 + other**2 + user_variance)
+
+
+def _budgets(
+    surface: pd.DataFrame, budgets: Sequence[float]
+) -> Iterator[tuple[str, float, np.ndarray]]:
+    """Yield what costs, the budget as a share of the most, and which cells it allows."""
+    columns = [*families.AXES, "max_seq_len", "backbone"]
+    flops = [
+        model_size.flops_per_token(n, d, length, VOCABULARY, backbone)
+        for n, d, length, backbone in surface[columns].itertuples(index=False)
+    ]
+    costs = {
+        "parameters": surface["parameters"].to_numpy(float),
+        "FLOPs": np.array(flops, float),
+    }
+    for unit, cost in costs.items():
+        for budget in budgets:
+            is_allowed = cost <= budget * cost.max() * (1 + 1e-9)
+            is_repeated = unit == "FLOPs" and budget == 1  # no budget, once
+            if is_allowed.any() and not is_repeated:
+                yield unit, budget, is_allowed
+
+
+def oracle_success_rate(
+    table: pd.DataFrame,
+    metric: str,
+    noise: pd.Series,
+    users: pd.Series | None = None,
+    budgets: Sequence[float] = BUDGETS,
+    draws: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Simulate how often the choice by expected values is as good as the best that is measured.
+
+    The best that is measured owes part of its value to luck, so that is not always. Expected
+    values are not known; two stand in for them: smooth, a log-quadratic through all cells, and
+    rough, the measured values themselves, whose differences are too large.
+
+    Parameters
+    ----------
+    table, metric, noise, users, budgets
+        As for `selection_regret`.
+    draws, seed
+        Number of simulated measurements, and the seed of their draw.
+
+    Returns
+    -------
+    DataFrame
+        One row a surface and budget. Columns dataset, of, budget, smooth and rough: per cent of
+        draws within one standard deviation of the best.
+    """
+    law = families.rival_laws()["log-quadratic"]
+    random = np.random.default_rng(seed)
+    rows = []
+    for dataset, group in table[table["metric"] == metric].groupby("dataset", sort=False):
+        surface = group.reset_index(drop=True)
+        values = surface["value"].to_numpy()
+        seed_sd = noise[dataset] / 100 / np.sqrt(surface["seeds"].to_numpy())
+        user_se = 0.0 if users is None else users[dataset] / 100
+        smooth = fitting.fit(law, surface, values).predict(surface)
+        for unit, budget, is_allowed in _budgets(surface, budgets):
+            row = {"dataset": dataset, "of": unit, "budget": budget}
+            for name, expected in (("smooth", smooth), ("rough", values)):
+                log_values = np.where(is_allowed, np.log(expected), -np.inf)
+                row[name] = _success_rate(log_values, seed_sd, user_se, draws, random)
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _success_rate(
+    log_values: np.ndarray,
+    seed_sd: np.ndarray,
+    user_se: float,
+    draws: int,
+    random: np.random.Generator,
+) -> float:
+    own_user_sd = np.sqrt(1 - SHARED_USER_CORRELATION) * user_se
+    sd = np.hypot(seed_sd, own_user_sd)
+    measured = log_values + sd * random.normal(size=(draws, len(log_values)))
+    chosen, best = log_values.argmax(), measured.argmax(axis=1)
+    regret = measured[np.arange(draws), best] - measured[:, chosen]
+    return 100 * np.mean(regret <= _difference_sd(seed_sd[best], seed_sd[chosen], user_se))
+
+
+def summarise_by_rule(regrets: pd.DataFrame) -> pd.DataFrame:
+    """Summarise choices by rule.
+
+    Parameters
+    ----------
+    regrets
+        As `selection_regret` returns them.
+
+    Returns
+    -------
+    DataFrame
+        Columns rule, as good (per cent of choices within one standard deviation of the best),
+        regret (mean), worst, and the first two without a budget.
+    """
+    means = _rule_means(regrets)
+    free = _rule_means(regrets[regrets["budget"] == 1.0])[["as good", "regret"]]
+    return means.join(free.add_suffix(", no budget")).reset_index()
+
+
+def _rule_means(regrets: pd.DataFrame) -> pd.DataFrame:
+    by_rule = regrets.groupby("rule", sort=False)
+    columns = {
+        "as good": by_rule["noises"].agg(lambda noises: 100 * (noises <= 1).mean()),
+        "regret": by_rule["regret"].mean(),
+        "worst": by_rule["regret"].max(),
+    }
+    return pd.DataFrame(columns)

@@ -1,0 +1,74 @@
+"""Does what is seen under one split hold under the other: surfaces trained under both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import spearmanr
+
+from perflaw.laws import families
+from perflaw.study.analysis.study_runs import SURFACE
+
+LEAST_CELLS = 3
+
+
+def compare_splits(
+    table: pd.DataFrame,
+    metric: str,
+    noise: pd.Series,
+    splits: tuple[str, str] = ("leave one out", "global time"),
+) -> pd.DataFrame:
+    """Compare surfaces that were trained under both splits.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric
+        Name of the metric.
+    noise
+        By surface, the standard deviation of a run between seeds, in per cent.
+    splits
+        The split of the choice, and the one under which it is judged.
+
+    Returns
+    -------
+    DataFrame
+        One row a log and backbone. Columns: those of SURFACE but the split, cells (in both),
+        correlation (Spearman's, of the cells' values), "best, SPLIT", regret (how far the first's
+        best is below the second's under the second, 100 × ln of the ratio), noises (regret over
+        the standard deviation of such a difference between seeds) and "noise, SPLIT".
+    """
+    same = [name for name in SURFACE if name != "split"]
+    wanted = table[(table["metric"] == metric) & table["split"].isin(splits)]
+    rows = []
+    for key, surface in wanted.groupby(same, sort=False):
+        one, other = (
+            surface[surface["split"] == split].set_index(list(families.AXES)) for split in splits
+        )
+        both = one.index.intersection(other.index)
+        if len(both) >= LEAST_CELLS:
+            row = _compare_cells(one.loc[both], other.loc[both], noise, splits)
+            rows.append(dict(zip(same, key)) | row)
+    return pd.DataFrame(rows)
+
+
+def _compare_cells(
+    one: pd.DataFrame, other: pd.DataFrame, noise: pd.Series, splits: tuple[str, str]
+) -> dict[str, Any]:
+    """Compare the same cells under two splits; see `compare_splits` for the keys."""
+    values = other["value"]
+    chosen, best = one["value"].argmax(), values.argmax()
+    regret = 100 * np.log(values.iloc[best] / values.iloc[chosen])
+    sd = noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"])
+    correlation = spearmanr(one["value"], values).statistic
+    row = {"cells": len(one), "correlation": correlation}
+    for split, place in zip(splits, (chosen, best)):
+        row[f"best, {split}"] = "N {}, d {}".format(*one.index[place])
+    row["regret"] = regret
+    row["noises"] = regret / np.hypot(sd.iloc[chosen], sd.iloc[best])
+    for split, part in zip(splits, (one, other)):
+        row[f"noise, {split}"] = noise[part["dataset"].iloc[0]]
+    return row

@@ -1,0 +1,148 @@
+"""The study's own runs, and their surfaces: means over seeds on one log over N and d.
+
+A surface is what one log, backbone, split and loss give over numbers of layers and dimensions.
+Its name says its log, and what of backbone, split and loss is not the usual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.laws import families
+from perflaw.logs import perturbations
+from perflaw.models import configuration
+from perflaw.models.sweeps import grids, results
+
+SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
+# Of these a surface's name says nothing.
+DEFAULT_KIND = ("sasrec", "leave one out", "sampled_softmax")
+HELD_OUT_SPLITS = ("leave-one-out", "largest N", "largest d")
+
+
+def load_study_runs() -> pd.DataFrame:
+    """Load all runs of data/sweeps on real logs and all of their users, each once."""
+    tables = [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))]
+    runs = pd.concat(tables, ignore_index=True)
+    real = runs[~runs["log"].str.startswith("synthetic")]
+    return results.select_whole_log(real).drop_duplicates("key", ignore_index=True)
+
+
+def load_survey_runs() -> pd.DataFrame:
+    """Load the study's runs with the settings of the grid `survey`.
+
+    Backbone, size, split and training data may be any.
+    """
+    settings = grids.read_grid("survey")["settings"]
+    return results.filter_runs(load_study_runs(), settings).reset_index(drop=True)
+
+
+def select_full_data_runs(runs: pd.DataFrame, **settings: Any) -> pd.DataFrame:
+    """Select runs on unchanged training parts.
+
+    Parameters
+    ----------
+    runs
+        Runs, as `load_study_runs` returns them.
+    **settings
+        Values that columns must have; layers are not shared unless `shared_layers` says so.
+    """
+    unchanged = runs[runs[list(perturbations.PERTURBATIONS)].isna().all(axis=1)]
+    return results.filter_runs(unchanged, {"shared_layers": False} | settings).reset_index(
+        drop=True
+    )
+
+
+def mean_surfaces(
+    runs: pd.DataFrame, metrics: Sequence[str] = ("HR@10", "NDCG@10")
+) -> pd.DataFrame:
+    """Average runs on unchanged training parts over seeds.
+
+    Parameters
+    ----------
+    runs
+        Runs, as `load_study_runs` returns them.
+    metrics
+        Metrics to average.
+
+    Returns
+    -------
+    DataFrame
+        One row a cell and metric. Columns dataset (the surface's name), those of SURFACE,
+        n_layers, d_emb, metric, value, sd (between seeds), seeds, validation (the metric there;
+        nan where the runs do not have it) and parameters.
+
+    Raises
+    ------
+    InputError
+        If runs of a surface differ in another setting.
+    """
+    full = select_full_data_runs(runs)
+    _check_one_setting(full)
+    table = pd.concat([_mean_cells(full, metric) for metric in metrics], ignore_index=True)
+    table = table.assign(dataset=surface_names(table))
+    return table.sort_values(["dataset", "metric", *families.AXES], ignore_index=True)
+
+
+def _check_one_setting(runs: pd.DataFrame) -> None:
+    free = (*SURFACE, *families.AXES, "seed")
+    settings = [name for name in configuration.Config.__dataclass_fields__ if name in runs]
+    for surface, rows in runs.groupby(SURFACE):
+        several = [name for name in settings if name not in free and len(rows[name].unique()) > 1]
+        if several:
+            raise InputError(
+                f"runs on {surface[0]} differ in {', '.join(several)}; "
+                "choose those of one setting with runner.filter_runs"
+            )
+
+
+def _mean_cells(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
+    groups = runs[runs[metric].notna()].groupby([*SURFACE, *families.AXES], sort=False)
+    means = groups.agg(
+        value=(metric, "mean"),
+        sd=(metric, "std"),
+        seeds=(metric, "size"),
+        parameters=("parameters", "first"),
+    )
+    validation = np.nan
+    if f"validation {metric}" in runs:
+        validation = groups[f"validation {metric}"].mean().to_numpy()
+    return means.reset_index().assign(metric=metric, validation=validation)
+
+
+def surface_names(rows: pd.DataFrame) -> pd.Series:
+    """Name the surface of each row: its log, and what of its kind is not the usual."""
+    names = [
+        ", ".join([log, *(value for value in kind if value not in DEFAULT_KIND)])
+        for log, *kind in rows[SURFACE[:4]].itertuples(index=False)
+    ]
+    return pd.Series(names, index=rows.index, name="dataset", dtype=object)
+
+
+def mean_over_surfaces(comparison: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Average a comparison of laws over surfaces.
+
+    A surface on which a split leaves too few values for a sum of power laws takes no part in the
+    mean of that split; a law that then still lacks an entry has none.
+
+    Parameters
+    ----------
+    comparison
+        As `validation.compare_laws` returns it.
+
+    Returns
+    -------
+    rows, by_law
+        The same means twice, the second with the law as index.
+    """
+    means = comparison.groupby("law", sort=False)[["parameters", "r2"]].mean()
+    means["r2"] = means["r2"].round(9) + 0.0  # a mean has no -0.000
+    reference = comparison[comparison["law"] == "sum of powers"].set_index("dataset")
+    for split in HELD_OUT_SPLITS:
+        rows = comparison[comparison["dataset"].map(reference[split].notna())]
+        means[split] = rows.groupby("law")[split].agg(lambda column: column.mean(skipna=False))
+    return means.reset_index(), means

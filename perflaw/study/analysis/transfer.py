@@ -1,0 +1,140 @@
+"""From one backbone, or log, to another: what a law of the first says of the second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.laws import families, fitting
+
+SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
+LEAST_RUNS_OF_PLANE = 4
+
+
+def transfer_errors(
+    table: pd.DataFrame,
+    source: str,
+    target: str,
+    metric: str = "NDCG@10",
+    law: families.Law | None = None,
+    runs: Sequence[int] = (1, 2, 3, 4, 6),
+    draws: int = 300,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Recalibrate the law of one surface with a few cells of another, and predict the rest.
+
+    With z the logarithm of the source's law, ln y = a + b z, b drawn towards 1 (a normal prior
+    of standard deviation one half, against noise of 5 %).
+
+    Parameters
+    ----------
+    table
+        Surfaces, as `mean_surfaces` returns them.
+    source, target
+        Names of the two surfaces.
+    metric
+        Name of the metric.
+    law
+        The law; by default the Performance Law.
+    runs
+        Numbers of cells of the target that are used.
+    draws, seed
+        Number of random choices of these cells, and their seed.
+
+    Returns
+    -------
+    DataFrame
+        Columns runs, rule and ape: the mean over draws and over the cells left, in per cent.
+        Rules: the carried law, the mean of the same cells, and, from four on, a plane in the
+        logarithms of N and d.
+
+    Raises
+    ------
+    InputError
+        If a surface is not in the table.
+    """
+    law = law or families.performance()
+    random = np.random.default_rng(seed)
+    of_metric = table[table["metric"] == metric]
+    known, other = (_select_surface(of_metric, name) for name in (source, target))
+    z = np.log(fitting.fit(law, known, known["value"].to_numpy()).predict(other))
+    y = np.log(other["value"].to_numpy())
+    plane = np.column_stack([np.ones(len(y)), *(np.log(other[axis]) for axis in families.AXES)])
+    errors: dict[tuple[int, str], list[float]] = {}
+    for n_runs in runs:
+        for _ in range(draws):
+            order = random.permutation(len(y))
+            used, left = order[:n_runs], order[n_runs:]
+            for rule, predicted in _predictions(z, y, plane, used, left).items():
+                error = 100 * np.abs(np.expm1(predicted - y[left])).mean()
+                errors.setdefault((n_runs, rule), []).append(error)
+    rows = [(n_runs, rule, np.mean(values)) for (n_runs, rule), values in errors.items()]
+    return pd.DataFrame(rows, columns=["runs", "rule", "ape"])
+
+
+def _select_surface(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    rows = table[table["dataset"] == name].reset_index(drop=True)
+    if rows.empty:
+        names = ", ".join(table["dataset"].unique())
+        raise InputError(f"there is no surface {name!r}; there are {names}")
+    return rows
+
+
+def _predictions(
+    z: np.ndarray, y: np.ndarray, plane: np.ndarray, used: np.ndarray, left: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Predict ln y of the cells left from those used, by each rule."""
+    middle, level = z[used].mean(), y[used].mean()
+    covariance = (z[used] - middle) @ (y[used] - level - z[used] + middle)
+    shrinkage = (NOISE_SD / SLOPE_PRIOR_SD) ** 2
+    slope = 1 + covariance / (((z[used] - middle) ** 2).sum() + shrinkage)
+    predicted = {
+        "carried law": level + slope * (z[left] - middle),
+        "mean of the runs": np.full(len(left), level),
+    }
+    is_plane = len(used) >= LEAST_RUNS_OF_PLANE and np.linalg.matrix_rank(plane[used]) == 3
+    if is_plane:
+        predicted["a line of its own"] = plane[left] @ np.linalg.lstsq(plane[used], y[used])[0]
+    return predicted
+
+
+def leave_one_log_out(
+    logs: pd.DataFrame, candidates: Mapping[str, Sequence[str]], value: str = "NDCG@10"
+) -> pd.DataFrame:
+    """Predict a log's best value from those of the other logs: ln y = a + b x + ….
+
+    Parameters
+    ----------
+    logs
+        One row a log: log, VALUE and the columns that candidates name.
+    candidates
+        By name, columns that are x; without columns it is the mean of the others.
+    value
+        Column to predict.
+
+    Returns
+    -------
+    DataFrame
+        Columns log, candidate, value, predicted and ape (per cent).
+
+    Raises
+    ------
+    InputError
+        If there are too few logs for a candidate's columns.
+    """
+    y = np.log(logs[value].to_numpy())
+    rows = []
+    for name, columns in candidates.items():
+        predictors = [logs[column].to_numpy(float) for column in columns]
+        x = np.column_stack([np.ones(len(logs)), *predictors])
+        if len(logs) < x.shape[1] + 2:
+            raise InputError(f"{len(logs)} logs are too few for {len(columns)} columns")
+        for i, log in enumerate(logs["log"]):
+            others = np.arange(len(logs)) != i
+            predicted = np.exp(x[i] @ np.linalg.lstsq(x[others], y[others])[0])
+            ape = 100 * abs(predicted / np.exp(y[i]) - 1)
+            rows.append((log, name, np.exp(y[i]), predicted, ape))
+    return pd.DataFrame(rows, columns=["log", "candidate", "value", "predicted", "ape"])

@@ -1,0 +1,138 @@
+"""What the explorer's page computes, computed here: predictions, maxima, what is as good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import families, profile, varpro
+from perflaw.laws.fitting import Fit
+
+
+def predict_cell(
+    fit: Fit,
+    n_layers: float,
+    d_emb: float,
+    data: float = 1.0,
+    effect: Mapping[str, float] | None = None,
+    level: float = 0.9,
+) -> tuple[float, float, float]:
+    """Predict one more cell, with `data` times the log's own tokens / ApEn.
+
+    The interval is `Fit.interval`'s, times what the data do; the uncertainty of their slope is
+    added in quadrature.
+
+    Parameters
+    ----------
+    fit
+        A law of the explorer.
+    n_layers, d_emb
+        The cell.
+    data
+        Data, times the log's own.
+    effect
+        As `data_effect` returns it; None: data change nothing.
+    level
+        Level of the interval.
+
+    Returns
+    -------
+    value, low, high
+        The prediction and its interval.
+    """
+    cell = pd.DataFrame({"n_layers": [n_layers], "d_emb": [d_emb]})
+    interval = fit.interval(cell, level).iloc[0]
+    slope, reach = (effect["slope"], effect["reach"]) if effect else (0.0, 0.0)
+    log_data = np.log(data)
+    factor = np.exp(slope * log_data)
+    value = factor * interval["prediction"]
+    slope_error = value * reach * log_data
+    below, above = (
+        np.hypot(factor * (interval["prediction"] - interval[end]), slope_error)
+        for end in ("low", "high")
+    )
+    return float(value), float(value - below), float(value + above)
+
+
+def turning_place(fit: Fit, axis: str) -> float:
+    """Find where a law has its maximum along an axis, in closed form; nan where it has none.
+
+    Parameters
+    ----------
+    fit
+        A law of the explorer.
+    axis
+        n_layers or d_emb.
+    """
+    suffix = f"_{families.SYMBOLS[axis]}"
+    values = {
+        name.split("_")[0]: value for name, value in fit.parameters.items() if name.endswith(suffix)
+    }
+    with np.errstate(over="ignore"):
+        if fit.law.family == "performance" and values["w"] * values["p"] > 0:
+            return float(fit.law.options["k"] ** np.float64(-1 / values["p"]))
+        if fit.law.family == "log_quadratic" and values["c"] < 0:
+            return float(np.exp(-values["a"] / (2 * values["c"])))
+    return float("nan")
+
+
+def best_place(fit: Fit, axis: str) -> float:
+    """Find the best place along an axis within the measured range.
+
+    It is an end of the range if the law has no maximum inside.
+
+    Parameters
+    ----------
+    fit
+        A law of the explorer.
+    axis
+        n_layers or d_emb.
+    """
+    low, high = fit.points[axis].min(), fit.points[axis].max()
+    turn = turning_place(fit, axis)
+    if np.isfinite(turn):
+        return float(np.clip(turn, low, high))
+    other = _other_axis(axis)
+    ends = fit.predict(pd.DataFrame({axis: [low, high], other: fit.points[other].iloc[0]}))
+    return float(low if ends[0] > ends[1] else high)
+
+
+def _other_axis(axis: str) -> str:
+    return next(name for name in families.AXES if name != axis)
+
+
+def indistinguishable_range(
+    fit: Fit, axis: str, level: float = 0.9, size: int = 31
+) -> tuple[float, float]:
+    """Find the least and the largest place that the data do not tell apart from the best.
+
+    The lead of the best over a place has a profile interval like any combination of the law's
+    values, without the noise of a run.
+
+    Parameters
+    ----------
+    fit
+        A law of the explorer.
+    axis
+        n_layers or d_emb.
+    level
+        Level of the interval of the lead.
+    size
+        Number of places within the measured range, evenly in the logarithm.
+    """
+    candidates = fit.candidates(level)
+    is_inside = candidates[-1] >= 0
+    theta, beta, root, slack = (part[is_inside] for part in candidates)
+    range_ = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), size)
+    values = np.append(best_place(fit, axis), range_)
+    other = _other_axis(axis)
+    points = {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))}
+    rows = varpro.design_columns(fit.law, points, theta)
+    lead, spread = profile.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
+    least_lead = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
+    as_good = values[1:][least_lead <= 0]
+    if len(as_good) == 0:
+        as_good = values[:1]
+    return float(as_good.min()), float(as_good.max())

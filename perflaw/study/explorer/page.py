@@ -1,0 +1,182 @@
+"""The explorer's page: the data that it carries, and the page alone as one file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from perflaw.laws import families
+from perflaw.laws.fitting import Fit
+from perflaw.study.explorer.growth import data_effect
+from perflaw.study.explorer.surfaces import EXPLORER_LAWS, SURFACE
+from perflaw.study.files import study_file
+
+HELD_OUT_SPLITS = ["leave-one-out", "largest N", "largest d"]
+GRID_NAMES = "Nd"
+LOG_FACTS = ("tokens", "apen")
+
+
+def page_data(
+    table: pd.DataFrame,
+    fitted: Mapping[tuple[str, str], Mapping[str, Fit]],
+    comparison: pd.DataFrame,
+    slopes: pd.DataFrame,
+    level: float = 0.9,
+) -> dict[str, Any]:
+    """Collect what the page carries.
+
+    Parameters
+    ----------
+    table
+        As `explorer_surfaces` returns it.
+    fitted
+        As `explorer_fits` returns it.
+    comparison
+        As `explorer_errors` returns it.
+    slopes
+        As `data_slopes` returns them.
+    level
+        Level of the intervals.
+
+    Returns
+    -------
+    dict
+        Keys level, quantiles (Student's, by degrees of freedom), grids (N and d), effects (of
+        data), states (what may stand in a fit's way) and surfaces. A metric of a surface has its
+        values in the order of its grid's points, and for each law nothing, or R², errors on
+        hidden cells, its state, and the exponents with the three standard errors around them,
+        packed as one.
+    """
+    errors = comparison.set_index([*SURFACE, "law"])[HELD_OUT_SPLITS]
+    data: dict[str, Any] = {"level": level, "quantiles": {}, "grids": [], "effects": []}
+    data["states"] = [""]
+    surfaces: dict[str, dict[str, Any]] = {}
+    has_fit = table.set_index(SURFACE).index.isin(fitted)
+    for key, surface in table[has_fit].groupby(SURFACE, sort=False):
+        name, metric = key
+        first = surface.iloc[0]
+        laws = []
+        for law in EXPLORER_LAWS:
+            fit = fitted[key].get(law)
+            entry = None
+            if fit is not None:
+                quantile = float(student.ppf((1 + level) / 2, fit.dof))
+                data["quantiles"][str(fit.dof)] = quantile
+                entry = _law_entry(fit, errors.loc[(*key, law)], data["states"])
+            laws.append(entry)
+        grid = _grid_points(surface)
+        effect = data_effect(slopes, first["log"], metric, level)
+        entry = {
+            "metric": metric,
+            "grid": _index_of(data["grids"], grid),
+            "effect": effect and _index_of(data["effects"], effect),
+            "values": surface["value"].tolist(),
+            "laws": laws,
+        }
+        surfaces.setdefault(name, _surface_entry(first))["metrics"].append(entry)
+    return data | {"surfaces": list(surfaces.values())}
+
+
+def _grid_points(surface: pd.DataFrame) -> dict[str, list[int | float]]:
+    return {
+        symbol: [_shortened(value) for value in surface[axis]]
+        for axis, symbol in zip(families.AXES, GRID_NAMES)
+    }
+
+
+def _law_entry(fit: Fit, errors: pd.Series, states: list[str]) -> list[Any]:
+    """R² and errors on hidden cells, state, and packed exponents where the law has some."""
+    rounded = [None if np.isnan(error) else round(float(error), 1) for error in errors]
+    state = "" if fit.status == "converged" else fit.status
+    entry = [round(fit.r2, 3), rounded, _index_of(states, state)]
+    if fit.law.exponents:
+        reach, direction = fit.nearby()
+        nearby = (reach[:, None] * direction.T).ravel()
+        entry.append(pack_floats([*fit.parameters[list(fit.law.exponents)], *nearby]))
+    return entry
+
+
+def _surface_entry(row: pd.Series) -> dict[str, Any]:
+    entry = {"name": row["name"]}
+    if row["own"]:
+        entry["own"] = True
+    for name in LOG_FACTS:
+        if not np.isnan(row[name]):
+            entry[name] = _shortened(row[name])
+    return entry | {"metrics": []}
+
+
+def _shortened(value: float) -> int | float:
+    return int(value) if value % 1 == 0 else float(value)
+
+
+def _index_of(known: list, new: object) -> int:
+    """Find `new` among the known ones, to which it is added if it is not there."""
+    if new not in known:
+        known.append(new)
+    return known.index(new)
+
+
+def pack_floats(values: Sequence[float]) -> str:
+    """Write numbers to their last bit, in base 64: half as long as in decimals."""
+    return base64.b64encode(np.asarray(values, "<f8").tobytes()).decode()
+
+
+def embed_json(data: Mapping[str, Any]) -> str:
+    """Write the data as an element of the page, from which its script reads them."""
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    escaped = text.replace("</", "<\\/")
+    return f'<script type="application/json" id="explorer-data">{escaped}</script>'
+
+
+def explorer_markup(notebook: str | Path = "") -> str:
+    """Take the explorer's part of the page out of its notebook.
+
+    Parameters
+    ----------
+    notebook
+        Path of the notebook; by default that of the study.
+    """
+    path = Path(notebook) if notebook else study_file("notebooks", "explorer.ipynb")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells]
+    source = next(text for text in sources if 'class="explorer"' in text)
+    return re.search(r"```\{raw\} html\n(.*?)\n```", source, re.DOTALL)[1]
+
+
+def standalone_page(data: Mapping[str, Any], theme: str = "light", extra: str = "") -> str:
+    """Make the explorer alone, as one HTML file.
+
+    Parameters
+    ----------
+    data
+        As `page_data` returns them.
+    theme
+        light or dark.
+    extra
+        A script that runs after the explorer's own.
+    """
+    style, script = (
+        study_file("book", "_static", f"explorer.{kind}").read_text(encoding="utf-8")
+        for kind in ("css", "js")
+    )
+    linked = r"<(script|link)\b[^>]*explorer\.(js|css)[^>]*>(</script>)?"
+    template = (files("perflaw.study.explorer") / "standalone.html").read_text(encoding="utf-8")
+    return Template(template).substitute(
+        theme=theme,
+        style=style,
+        data=embed_json(data),
+        body=re.sub(linked, "", explorer_markup()),
+        script=script,
+        extra=extra,
+    )

@@ -1,0 +1,178 @@
+"""Figures of predictions: cells that no law had seen, choices, transfer, and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from perflaw.plotting import (
+    BASELINE,
+    BLUE,
+    JOINT_LAW,
+    PERFORMANCE_LAW,
+    VERMILLION,
+    legend_above,
+    panel_grid,
+)
+from perflaw.study.figures.style import law_colours
+
+TRANSFER_COLOURS = (BLUE, BASELINE, VERMILLION)
+
+
+def plot_predictions(
+    scored: pd.DataFrame, laws: Sequence[str], metric: str, narrow: bool = False
+) -> Figure:
+    """Plot cells that no law had seen: measured means, and predictions with intervals.
+
+    Parameters
+    ----------
+    scored
+        As `score_predictions` returns them; a panel a surface. Bars of what was measured are
+        ± one standard error of the mean between seeds.
+    laws
+        Laws that are shown.
+    metric
+        Name of the metric.
+    narrow
+        Whether the figure is for a phone.
+    """
+    names = list(dict.fromkeys(scored["dataset"]))
+    figure, axes = panel_grid(len(names), narrow, 2, 1, 2.3)
+    colours = law_colours(laws)
+    for ax, name in zip(axes, names):
+        surface = scored[scored["dataset"] == name]
+        cells = sorted(set(zip(surface["n_layers"], surface["d_emb"])))
+        for i, law in enumerate(laws):
+            rows = surface[surface["law"] == law]
+            below, above = rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]
+            bars = {"yerr": np.clip([below, above], 0, None), "fmt": "o", "ms": 3, "lw": 1}
+            x = _places(rows, cells) + 0.16 * (i - (len(laws) - 1) / 2) + 0.04
+            ax.errorbar(x, rows["predicted"], color=colours[law], label=law, **bars)
+        _draw_measured(ax, surface.drop_duplicates(["n_layers", "d_emb"]), cells)
+        ax.set_xticks(range(len(cells)), [f"N {n}\nd {d}" for n, d in cells], fontsize=7)
+        ax.set_ylim(max(0, 0.5 * surface["value"].min()), 1.5 * surface["value"].max())
+        ax.set_title(name, fontsize=8)
+        ax.grid(axis="x", visible=False)
+    legend_above(figure, 2 if narrow else 5, axes)
+    figure.supylabel(metric, fontsize=9)
+    return figure
+
+
+def _places(rows: pd.DataFrame, cells: Sequence[tuple[int, int]]) -> np.ndarray:
+    return np.array([cells.index(cell) for cell in zip(rows["n_layers"], rows["d_emb"])], float)
+
+
+def _draw_measured(ax: Axes, rows: pd.DataFrame, cells: Sequence[tuple[int, int]]) -> None:
+    error = (rows["sd"] / np.sqrt(rows["seeds"])).fillna(0)
+    style = {"yerr": error, "fmt": "D", "ms": 4, "lw": 1, "color": "black", "label": "measured"}
+    ax.errorbar(_places(rows, cells) - 0.36, rows["value"], **style)
+
+
+def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False) -> Figure:
+    """Plot how often each rule's choice is as good as the best, and its mean regret.
+
+    Parameters
+    ----------
+    counts
+        Columns rule, as good and regret (per cent), and the same with ", kept": where a law is
+        evaluated only on what was not measured.
+    target
+        The share at which the dashed line stands.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
+    place = np.arange(len(counts))[::-1]
+    labels = {"as good": "as good as the best, %", "regret": "mean regret, %"}
+    ring = {"ms": 8, "mfc": "none", "color": VERMILLION}
+    for ax, (column, label) in zip(axes, labels.items()):
+        kept = counts[f"{column}, kept"]
+        ax.plot(kept, place, "o", label="law only where nothing was measured", **ring)
+        ax.plot(counts[column], place, "o", ms=5, color=BLUE, label="law for all cells")
+        ax.set_yticks(place, counts["rule"])
+        ax.set_ylim(-0.6, len(counts) - 0.4)
+        ax.set_xlabel(label)
+        ax.set_xlim(0, 103 if column == "as good" else None)
+    axes[0].axvline(100 * target, color=BASELINE, lw=1, ls="--")
+    legend_above(figure, 1 if narrow else 2, axes[:1])
+    return figure
+
+
+def plot_answer(
+    panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]],
+    paper: set[str],
+    narrow: bool = False,
+) -> Figure:
+    """Plot the findings in one figure, a panel a question.
+
+    Parameters
+    ----------
+    panels
+        By question: rows (columns label, mean, low, high), where the dashed line stands, and
+        what the axis is with which way is better (left or right).
+    paper
+        Labels of what the paper proposes.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
+    for ax, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
+        ordered = rows.sort_values("mean", ascending=better == "right")
+        for y, row in enumerate(ordered.itertuples()):
+            _draw_finding(ax, y, row, row.label in paper)
+        ax.axvline(line, color=BASELINE, lw=1, ls="--", zorder=1)
+        ax.set_yticks([])
+        ax.set_ylim(-0.4, len(rows) - 0.2)
+        ax.set_title(question, loc="left", fontweight="bold")
+        ax.set_xlabel(f"{label}\n{better} is better", fontsize=8)
+        ax.set_xlim(0, 1.08 * max(rows["high"].max(), line))
+        ax.spines["left"].set_visible(False)
+    return figure
+
+
+def _draw_finding(ax: Axes, y: int, row: tuple, of_paper: bool) -> None:
+    colour = JOINT_LAW if "joint law" in row.label else BLUE
+    marker, weight = "o", "normal"
+    if of_paper:
+        colour, marker, weight = PERFORMANCE_LAW, "D", "bold"
+    ax.plot([row.low, row.high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
+    ax.plot(row.mean, y, marker, ms=6, color=colour, clip_on=False, zorder=3)
+    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    ground = {"fc": "white", "ec": "none", "pad": 0.5}
+    style = {"fontsize": 8, "fontweight": weight, "zorder": 2, "bbox": ground}
+    ax.annotate(row.label, (0, y), (2, 5), **place, **style)
+
+
+def plot_transfer_errors(
+    errors: pd.DataFrame, floor: Mapping[str, float], narrow: bool = False
+) -> Figure:
+    """Plot the error on the cells left against the runs of the target that were used.
+
+    Parameters
+    ----------
+    errors
+        Columns target (a panel each), runs, rule and ape (per cent).
+    floor
+        By target, what noise alone gives, in per cent.
+    narrow
+        Whether the figure is for a phone.
+    """
+    targets = list(dict.fromkeys(errors["target"]))
+    figure, axes = panel_grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
+    colours = dict(zip(dict.fromkeys(errors["rule"]), TRANSFER_COLOURS))
+    for ax, target in zip(axes, targets):
+        of_target = errors[errors["target"] == target]
+        for rule, rows in of_target.groupby("rule", sort=False):
+            style = {"ms": 3.5, "lw": 1.3, "color": colours[rule], "label": rule}
+            ax.plot(rows["runs"], rows["ape"], "-o", **style)
+        ax.axhline(floor[target], color="black", lw=1, ls=":", label="noise alone")
+        ax.set_title(target, fontsize=8)
+        ax.set_xlabel("runs of the target")
+    axes[0].set_ylim(0, 1.05 * errors["ape"].max())
+    axes[0].set_ylabel("error on the rest, %")
+    legend_above(figure, 2 if narrow else 4, axes)
+    return figure

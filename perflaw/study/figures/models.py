@@ -1,0 +1,251 @@
+"""Figures of trained models: published rows, sweeps, their cost, and gains by size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from perflaw.plotting import (
+    BLUE,
+    SEQUENCE,
+    VERMILLION,
+    legend_above,
+    panel_grid,
+    set_log_axis,
+)
+from perflaw.study.figures.identification import set_ratio_axis
+from perflaw.study.figures.style import category_colours
+
+if TYPE_CHECKING:
+    from perflaw.laws.fitting import Fit
+
+LEVEL_DASHES = (":", "--", "-.")
+GROWING_SIZES = {
+    "n_layers": "layers N",
+    "d_emb": "dimension d",
+    "max_seq_len": "length L",
+    "n_items": "items",
+}
+BACKBONE_COLOURS = {"sasrec": BLUE, "llama": VERMILLION}
+COST_MODELS = {"by_flops": ("--", "FLOPs"), "by_sum": ("-", "sum of work")}
+ACCEPTED_RATIO = 1.3
+
+
+def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot published and measured NDCG@10, a line a row.
+
+    Parameters
+    ----------
+    rows
+        Columns name, published_ndcg, measured_ndcg and se_ndcg.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, (ax,) = panel_grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
+    place = np.arange(len(rows))[::-1]
+    bars = {"xerr": 2 * rows["se_ndcg"], "fmt": "o", "ms": 5, "capsize": 2, "lw": 1.2}
+    ax.errorbar(rows["measured_ndcg"], place, color=BLUE, label="ours, ± 2 se", **bars)
+    diamond = {"color": VERMILLION, "mfc": "none", "mew": 1.5, "ms": 6, "label": "published"}
+    ax.plot(rows["published_ndcg"], place, "D", **diamond)
+    ax.set_yticks(place, rows["name"])
+    ax.set_ylim(-0.7, len(rows) - 0.3)
+    ax.set_xlim(0, None)
+    ax.set_xlabel("NDCG@10")
+    legend_above(figure, 2, [ax])
+    return figure
+
+
+def plot_surfaces(
+    cells: pd.DataFrame,
+    levels: pd.DataFrame,
+    metric: str,
+    fits: Mapping[str, Fit] | None = None,
+    narrow: bool = False,
+) -> Figure:
+    """Plot a metric over the dimension, a curve for each number of layers, a panel for each log.
+
+    Parameters
+    ----------
+    cells
+        Columns log, n_layers, d_emb, the metric and sd (between seeds, drawn as ±).
+    levels
+        Columns log, label and the metric, of what is drawn across: baselines, and a ceiling
+        where one is known.
+    metric
+        Name of the metric.
+    fits
+        By log, laws whose curves are drawn instead of lines from dot to dot.
+    narrow
+        Whether the figure is for a phone.
+    """
+    logs = list(dict.fromkeys(cells["log"]))
+    height = 3.0 if len(logs) == 1 else 2.5
+    figure, axes = panel_grid(len(logs), narrow, min(3, len(logs)), 1, height)
+    depths = sorted(cells["n_layers"].unique())
+    colours = _shades(depths)
+    for ax, log in zip(axes, logs):
+        surface = cells[cells["log"] == log]
+        _draw_depths(ax, surface, metric, colours, fits[log] if fits else None)
+        values = levels.loc[levels["log"] == log, ["label", metric]]
+        for dash, (label, value) in zip(LEVEL_DASHES, values.itertuples(index=False)):
+            ax.axhline(value, color="black", lw=1, ls=dash, label=label)
+        set_log_axis(ax, sorted(surface["d_emb"].unique()))
+        low, high = (0.8 * surface[metric].min(), 1.15 * surface[metric].max())
+        ax.set_ylim(*((low, high) if fits else (0, None)))
+        ax.set_title(log)
+    handles = {}
+    for ax in axes:
+        shown, labels = ax.get_legend_handles_labels()
+        handles |= dict(zip(labels, shown))
+    curves = {f"N = {depth}": handles.pop(f"N = {depth}") for depth in depths}
+    legend_above(figure, 3 if narrow else 7, curves | handles)
+    figure.supxlabel("embedding dimension d", fontsize=9)
+    figure.supylabel(metric, fontsize=9)
+    return figure
+
+
+def _shades(values: list) -> dict:
+    last = max(1, len(values) - 1)
+    return {value: SEQUENCE(0.1 + 0.8 * i / last) for i, value in enumerate(values)}
+
+
+def _draw_depths(
+    ax: Axes, surface: pd.DataFrame, metric: str, colours: Mapping, fit: Fit | None
+) -> None:
+    """Draw one line for each number of layers, or dots and the law's curve."""
+    dense = np.geomspace(surface["d_emb"].min(), surface["d_emb"].max(), 40)
+    for depth, rows in surface.groupby("n_layers"):
+        style = {"color": colours[depth], "marker": "o", "ms": 3.5, "lw": 1.3, "capsize": 2}
+        dash = "" if fit else "-"
+        error = rows["sd"].fillna(0)
+        label = f"N = {depth}"
+        ax.errorbar(rows["d_emb"], rows[metric], yerr=error, ls=dash, label=label, **style)
+        if fit:
+            points = pd.DataFrame({"n_layers": float(depth), "d_emb": dense})
+            ax.plot(dense, fit.predict(points), color=colours[depth], lw=1.2)
+
+
+def plot_beside_paper(cells: pd.DataFrame, metric: str, narrow: bool = False) -> Figure:
+    """Plot a metric over the layers, as trained here and as published.
+
+    Parameters
+    ----------
+    cells
+        Columns n_layers, d_emb, sampled and sampled sd (trained here, among 2,500 items) and
+        published. Where nothing is published: value and sd, all items ranked.
+    metric
+        Name of the metric.
+    narrow
+        Whether the figure is for a phone.
+    """
+    panels = [("trained here, all items ranked", "value", "sd")]
+    if cells["published"].notna().any():
+        panels = [("trained here", "sampled", "sampled sd"), ("published", "published", None)]
+    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
+    dimensions = sorted(cells["d_emb"].unique())
+    colours = _shades(dimensions)
+    for ax, (title, column, sd) in zip(axes, panels):
+        for d_emb, rows in cells.groupby("d_emb"):
+            error = None if sd is None else rows[sd].fillna(0)
+            style = {"color": colours[d_emb], "marker": "o", "ms": 4, "lw": 1.3, "capsize": 2}
+            label = f"d = {d_emb}"
+            ax.errorbar(rows["n_layers"], rows[column], yerr=error, label=label, **style)
+        ax.set_xticks(sorted(cells["n_layers"].unique()))
+        ax.set_title(title)
+    legend_above(figure, len(dimensions), axes[:1])
+    figure.supxlabel("layers N", fontsize=9)
+    figure.supylabel(metric if len(panels) == 1 else f"{metric}, among 2,500 items", fontsize=9)
+    return figure
+
+
+def plot_cost_check(costs: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot seconds of runs as predicted from other runs against those measured.
+
+    Parameters
+    ----------
+    costs
+        Columns sweep, seconds, predicted, and predicted, epochs known.
+    narrow
+        Whether the figure is for a phone.
+    """
+    columns = {"epochs as predicted": "predicted", "epochs known": "predicted, epochs known"}
+    figure, axes = panel_grid(2, narrow, 2, 1, 3.0)
+    colours = category_colours(costs["sweep"])
+    ends = costs["seconds"].min() / 1.5, costs["seconds"].max() * 1.5
+    for ax, (title, column) in zip(axes, columns.items()):
+        ax.plot(ends, ends, color="black", lw=0.8)
+        for sweep, rows in costs.groupby("sweep", sort=False):
+            style = {"ms": 3.5, "alpha": 0.7, "mew": 0, "color": colours[sweep], "label": sweep}
+            ax.plot(rows["seconds"], rows[column], "o", **style)
+        ax.set_xscale("log")
+        ax.set_yscale("log")
+        ax.set_title(title)
+        ax.set_xlabel("measured, seconds")
+    axes[0].set_ylabel("predicted, seconds")
+    legend_above(figure, 2 if narrow else 4, axes[:1])
+    return figure
+
+
+def plot_growth(rows: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot the time of a token over what two models of cost say, as each size grows.
+
+    Parameters
+    ----------
+    rows
+        Columns backbone, grows (which size), that size, by_sum and by_flops; rows of which
+        nothing grows are the reference, at 1. The grey band is within 1.3 times.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, axes = panel_grid(4, narrow, 4, 2, 2.6, sharey=True)
+    for ax, (size, label) in zip(axes, GROWING_SIZES.items()):
+        ax.axhspan(1 / ACCEPTED_RATIO, ACCEPTED_RATIO, color="#eeeeee", lw=0)
+        in_panel = rows[(rows["grows"] == size) | rows["grows"].isna()].sort_values(size)
+        for backbone, colour in BACKBONE_COLOURS.items():
+            line = in_panel[in_panel["backbone"] == backbone]
+            for column, (dash, word) in COST_MODELS.items():
+                style = {"ls": dash, "marker": "o", "ms": 3, "lw": 1.2, "color": colour}
+                ax.plot(line[size], line[column], label=f"{backbone}, over {word}", **style)
+        ticks = sorted(rows.loc[rows["grows"] == size, size].unique())
+        set_log_axis(ax, ticks[:: 2 if size == "n_items" else 1])
+        set_ratio_axis(ax, [0.5, 1, 2, 4, 8])
+        ax.set_xlabel(label)
+    axes[0].set_ylabel("measured / model")
+    legend_above(figure, 1 if narrow else 2, axes[:1])
+    return figure
+
+
+def plot_marginal_gains(gains: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot what each step to a larger N or d changes, in per cent, a panel a log.
+
+    Parameters
+    ----------
+    gains
+        As `marginal_gains` returns them.
+    narrow
+        Whether the figure is for a phone.
+    """
+    logs = list(dict.fromkeys(gains["log"]))
+    figure, axes = panel_grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
+    styles = {"n_layers": (BLUE, "layers N"), "d_emb": (VERMILLION, "dimension d")}
+    for ax, log in zip(axes, logs):
+        steps = gains[gains["log"] == log].reset_index(drop=True)
+        for name, rows in steps.groupby("axis", sort=False):
+            colour, label = styles[name]
+            error = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
+            bars = {"yerr": error, "fmt": "o", "ms": 4, "capsize": 2, "lw": 1.2}
+            ax.errorbar(rows.index, rows["change"], color=colour, label=label, **bars)
+        ax.axhline(0, color="black", lw=0.8)
+        ends = zip(steps["smaller"], steps["larger"])
+        ax.set_xticks(steps.index, [f"{small}→{large}" for small, large in ends], rotation=60)
+        ax.set_xlim(-0.6, len(steps) - 0.4)
+        ax.set_title(log)
+        ax.grid(axis="x", visible=False)
+    legend_above(figure, 2, axes[:1])
+    figure.supylabel("change, per cent", fontsize=9)
+    return figure

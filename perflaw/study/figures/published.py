@@ -1,0 +1,178 @@
+"""Figures of the published surfaces: fits, printed against recomputed values, rival laws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from perflaw.plotting import (
+    BASELINE,
+    BLUE,
+    SEQUENCE,
+    VERMILLION,
+    legend_above,
+    panel_grid,
+    set_log_axis,
+)
+from perflaw.study.figures.style import law_colours
+
+if TYPE_CHECKING:
+    from perflaw.laws.fitting import Fit
+
+PANEL_LAWS = {"PerformanceLaw": "Performance Law", "ScalingLaw": "Scaling Law"}
+VISIBLE_R2 = 1e-6  # a difference below this is that of rounding
+
+
+def plot_small_multiples(
+    table: pd.DataFrame, fits: Mapping[tuple, Fit], narrow: bool = False
+) -> Figure:
+    """Plot all surfaces, one panel each: points by N, one colour a d, and the fitted law.
+
+    Parameters
+    ----------
+    table
+        Surfaces, as `load_surfaces` returns them.
+    fits
+        Fits by (dataset, max_seq_len, metric).
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, axes = panel_grid(len(fits), narrow, 5, 2, 1.65)
+    for ax, ((dataset, length, metric), fit) in zip(axes, fits.items()):
+        is_surface = (
+            (table["dataset"] == dataset)
+            & (table["max_seq_len"] == length)
+            & (table["metric"] == metric)
+        )
+        _draw_surface(ax, table[is_surface], fit)
+        ax.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=7.5)
+        ax.tick_params(length=2)
+    shades = [Line2D([], [], color=_shade(i, 4), marker="o", ms=3) for i in range(4)]
+    names = ["smallest d", "second", "third", "largest d"]
+    legend_above(figure, 2 if narrow else 4, dict(zip(names, shades)))
+    figure.supxlabel("layers N", fontsize=9)
+    figure.supylabel("metric, %", fontsize=9)
+    return figure
+
+
+def _shade(place: int, count: int) -> tuple:
+    return SEQUENCE(0.15 + 0.8 * place / (count - 1))
+
+
+def _draw_surface(ax: Axes, surface: pd.DataFrame, fit: Fit) -> None:
+    layers = np.unique(surface["n_layers"])
+    dimensions = np.unique(surface["d_emb"])
+    dense = np.geomspace(layers[0], layers[-1], 60)
+    for i, d_emb in enumerate(dimensions):
+        colour = _shade(i, len(dimensions))
+        points = surface[surface["d_emb"] == d_emb]
+        ax.plot(points["n_layers"], 100 * points["value"], "o", ms=3, color=colour)
+        curve = fit.predict(pd.DataFrame({"n_layers": dense, "d_emb": d_emb}))
+        ax.plot(dense, 100 * curve, "-", lw=1, color=colour)
+    set_log_axis(ax, layers)
+
+
+def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot R² of the 40 panels: printed (ring) against recomputed from the drawing (dot).
+
+    Parameters
+    ----------
+    panels
+        As `printed_fits` returns them.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, axes = panel_grid(2, narrow, 2, 1, 4.2)
+    for ax, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
+        labels = [f"{row.dataset}, L {row.max_seq_len}, {row.metric}" for row in rows.itertuples()]
+        place = np.arange(len(rows))[::-1]
+        ax.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=VERMILLION, lw=2)
+        ring = {"ms": 7, "mfc": "none", "mec": VERMILLION, "label": "printed"}
+        ax.plot(rows["printed_r2"], place, "o", **ring)
+        ax.plot(rows["drawn_r2"], place, "o", ms=3.5, color=BLUE, label="recomputed")
+        for y, printed, drawn in zip(place, rows["printed_r2"], rows["drawn_r2"]):
+            if abs(printed - drawn) > VISIBLE_R2:
+                _annotate_left(ax, f"{printed - drawn:+.2f}", min(printed, drawn), y)
+        ax.set_yticks(place, labels, fontsize=7)
+        ax.set_title(f"{PANEL_LAWS[law]} panels")
+        ax.set_xlabel("R²")
+        ax.set_xlim(0, 1.03)
+    axes[0].legend(loc="lower left")
+    return figure
+
+
+def _annotate_left(ax: Axes, text: str, x: float, y: float) -> None:
+    style = {"ha": "right", "va": "center", "color": VERMILLION, "fontsize": 8}
+    ax.annotate(text, (x, y), (-8, 0), textcoords="offset points", **style)
+
+
+def plot_errors_by_law(
+    in_sample: pd.DataFrame, errors: pd.DataFrame, narrow: bool = False
+) -> Figure:
+    """Plot R² in sample, and the error on cells that the fit has not seen, one line a law.
+
+    Parameters
+    ----------
+    in_sample
+        Columns law and r2.
+    errors
+        Columns law, split and mape (per cent); the least of each split has a ring.
+    narrow
+        Whether the figure is for a phone.
+    """
+    names = list(in_sample["law"])
+    place = dict(zip(names, range(len(names) - 1, -1, -1)))
+    colours = law_colours(names)
+    splits = list(dict.fromkeys(errors["split"]))
+    figure, axes = panel_grid(1 + len(splits), narrow, 1 + len(splits), 1, 2.5 if narrow else 2.9)
+    axes[0].plot(in_sample["r2"], in_sample["law"].map(place), "s", color="black", ms=4)
+    axes[0].set_title("seen: R²\n(right is better)")
+    axes[0].set_xlim(-0.05, 1.05)
+    axes[0].set_xticks([0, 0.5, 1])
+    axes[0].set_xlabel("R²")
+    for ax, split in zip(axes[1:], splits):
+        rows = errors[errors["split"] == split]
+        least = rows["mape"].min()
+        for row in rows.itertuples():
+            y = place[row.law]
+            ax.plot(row.mape, y, "o", ms=5, color=colours[row.law], zorder=3)
+            if row.mape == least:
+                ax.plot(row.mape, y, "o", ms=9, mfc="none", mec="black", zorder=2)
+            label = {"textcoords": "offset points", "fontsize": 7}
+            ax.annotate(f"{row.mape:.2f}", (row.mape, y), (5, 3), **label)
+        ax.set_title(f"hidden: {split}\n(left is better)")
+        ax.set_xlim(0, 1.35 * errors["mape"].max())
+        ax.set_xlabel("mean error, %")
+    for i, ax in enumerate(axes):
+        ax.set_yticks(list(place.values()), list(place) if i == 0 or narrow else [""] * len(place))
+        ax.set_ylim(-0.6, len(names) - 0.4)
+    return figure
+
+
+def plot_recipe_against_search(panels: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot R² of each surface: one local search from ones (ring), and the global search (dot).
+
+    Parameters
+    ----------
+    panels
+        As `replication.recipe_against_search` returns them.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.8)
+    place = np.arange(len(panels))[::-1]
+    ax.hlines(place, panels["recipe_r2"], panels["global_r2"], color=BASELINE, lw=1)
+    ring = {"ms": 7, "mfc": "none", "mec": VERMILLION, "label": "one search from ones"}
+    ax.plot(panels["recipe_r2"], place, "o", **ring)
+    ax.plot(panels["global_r2"], place, "o", ms=4, color=BLUE, label="global search")
+    ax.set_yticks(place, panels["surface"], fontsize=7)
+    ax.set_xlabel("R² of the Performance Law, k = 2")
+    ax.set_xlim(0, 1.03)
+    legend_above(figure, 2, [ax])
+    return figure

@@ -1,0 +1,110 @@
+"""Where figures, tables and numbers of a notebook go: beside it, for the builder of the book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
+
+from perflaw.plotting import style_context
+
+# Columns whose heading on a page is not their name.
+HEADINGS = {
+    "max_seq_len": "L",
+    "n_layers": "N",
+    "d_emb": "d",
+    "r2": "R²",
+    "aicc": "AICc",
+    "printed_r2": "printed R²",
+    "drawn_r2": "drawn R²",
+    "refit_r2": "our R²",
+    "parameters": "param.",
+    "clean": "clean fits",
+    "start": "D′ at start",
+    "fitted": "fitted D′",
+    "least": "least rank",
+    "most": "largest rank",
+    "not_identified": "surfaces short of it",
+    "dataset": "log",
+}
+FORMATS = {
+    "r2": "{:.3f}",
+    "aicc": "{:.1f}",
+    "printed_r2": "{:.4f}",
+    "drawn_r2": "{:.4f}",
+    "refit_r2": "{:.4f}",
+}
+
+
+def save_figure(name: str, draw: Callable[..., Figure], *data: Any) -> Figure:
+    """Draw figures/NAME.svg and, for phones, figures/NAME-narrow.svg.
+
+    Parameters
+    ----------
+    name
+        Name of the figure.
+    draw
+        Function of the data and of `narrow` that returns the figure.
+    *data
+        What is drawn.
+
+    Returns
+    -------
+    Figure
+        The wide figure. Files are written below the working folder, where the book's builder
+        looks for them.
+    """
+    folder = Path("figures")
+    folder.mkdir(exist_ok=True)
+    with style_context():
+        for narrow, file_name in ((True, f"{name}-narrow.svg"), (False, f"{name}.svg")):
+            figure = draw(*data, narrow=narrow)
+            figure.savefig(folder / file_name, metadata={"Date": None})
+            plt.close(figure)
+    return figure
+
+
+def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Styler:
+    """Write tables/NAME.csv, and return the table as the page shows it.
+
+    Parameters
+    ----------
+    name
+        Name of the table.
+    rows
+        The table.
+    formats
+        Format strings of columns where they are not those of `FORMATS`.
+
+    Returns
+    -------
+    Styler
+        The table as HTML in a notebook, with the headings of a page.
+    """
+    folder = Path("tables")
+    folder.mkdir(exist_ok=True)
+    rows.to_csv(folder / f"{name}.csv", index=False)
+    usual_formats = {column: text for column, text in FORMATS.items() if column in rows}
+    right = [{"selector": "", "props": "text-align: right"}]
+    return (
+        Styler(rows, uuid=name, cell_ids=False)
+        .hide(axis="index")
+        .format({**usual_formats, **(formats or {})}, na_rep="")
+        .set_table_styles(dict.fromkeys(rows.select_dtypes("number"), right))
+        .relabel_index([HEADINGS.get(column, column) for column in rows], axis=1)
+        .set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
+    )
+
+
+def glue_values(**values: Any) -> None:
+    """Keep numbers and words for the prose of the page, which asks for them by name."""
+    from myst_nb import glue
+
+    for name, value in values.items():
+        glue(name, value.item() if isinstance(value, np.generic) else value, display=False)

@@ -1,0 +1,189 @@
+"""Trained models: saved, loaded and used to recommend; and the front doors of the wing."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import perflaw.models
+import perflaw.models.sweeps
+from perflaw.errors import InputError
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
+from perflaw.models import backbones, configuration, ranking
+from perflaw.models.trained_model import CONFIG_FILE, WEIGHTS_FILE, load_model, save_model
+from perflaw.models.training.loop import fit_model
+
+SETTINGS = {"n_layers": 1, "d_emb": 8, "max_seq_len": 10, "epochs": 3, "learning_rate": 0.01}
+
+
+@pytest.fixture(scope="module")
+def movies():
+    """A log without repeats, of items that are named."""
+    random = np.random.default_rng(0)
+    return from_histories([[f"m{i}" for i in random.permutation(30)[:12]] for _ in range(40)])
+
+
+@pytest.fixture(scope="module")
+def model(movies):
+    return fit_model(configuration.make_config(**SETTINGS), movies, progress=False)
+
+
+def test_a_loaded_model_is_the_saved_one(model, tmp_path):
+    loaded = load_model(save_model(model, tmp_path / "new" / "folder"))
+    assert loaded.config == model.config
+    assert loaded.curve == model.curve
+    assert loaded.removes_seen == model.removes_seen
+    assert loaded.item_ids.tolist() == model.item_ids.tolist()
+    assert all(torch.equal(loaded.weights[name], weight) for name, weight in model.weights.items())
+
+
+def test_a_saved_model_holds_no_pickle(model, tmp_path):
+    model.save(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {WEIGHTS_FILE, CONFIG_FILE}
+    assert json.loads((tmp_path / CONFIG_FILE).read_text())["configuration"]["d_emb"] == 8
+
+
+def test_recommendations_are_the_best_items_by_score(model, movies):
+    table = model.recommend(movies, top=3)
+    assert list(table.columns) == ["user", "rank", "item", "score"]
+    assert table["rank"].tolist() == [1, 2, 3] * movies.n_users
+    user = 7
+    scores = model.scorer()(movies, np.array([user]), movies.offsets[[user + 1]])
+    scores = scores(0, movies.n_items)[0].numpy()
+    scores[movies.history(user)] = -np.inf
+    best = movies.item_ids[np.argsort(-scores)[:3]]
+    assert table.loc[table["user"] == user, "item"].tolist() == best.tolist()
+
+
+def test_nothing_of_the_history_is_recommended_where_nothing_repeats(model, movies):
+    table = model.recommend(movies, top=30)
+    histories = [set(movies.item_ids[movies.history(user)]) for user in range(movies.n_users)]
+    assert all(item not in histories[user] for user, item in zip(table["user"], table["item"]))
+    assert len(table) == sum(30 - len(history) for history in histories)
+
+
+def test_where_items_repeat_they_are_recommended_again(model, tmp_path):
+    log = from_histories([list("abcabcab") for _ in range(20)])
+    repeating = fit_model(configuration.make_config(**SETTINGS), log, progress=False)
+    assert len(repeating.recommend(log, top=5)) == 20 * 3
+
+
+def test_other_users_with_items_in_another_order(model, movies):
+    """Ids count, not codes; unknown items are passed over."""
+    others = from_histories([["new", *movies.item_ids[movies.history(3)][:5]], ["new", "m3", "m1"]])
+    same = from_histories([movies.item_ids[movies.history(3)][:5].tolist(), ["m3", "m1"]])
+    assert model.recommend(others)["item"].tolist() == model.recommend(same)["item"].tolist()
+
+
+def test_recommendations_agree_with_ranking(model, movies):
+    split = leave_one_out(movies)
+    ranked = ranking.rank_targets(model.scorer(), split, split.test, top=1, seen="history")
+    before_target = from_histories(
+        [movies.item_ids[movies.history(user)][:-1].tolist() for user in range(movies.n_users)]
+    )
+    table = model.recommend(before_target, top=1)
+    assert table["item"].tolist() == movies.item_ids[ranked.top[:, 0]].tolist()
+
+
+@pytest.mark.parametrize("top", [0, -1, 1.5, True])
+def test_a_number_of_items_that_cannot_be(model, movies, top):
+    with pytest.raises(InputError, match=r"top = .* is not usable; use a whole number"):
+        model.recommend(movies, top)
+
+
+def test_a_log_of_other_items_is_told(model):
+    with pytest.raises(InputError, match="the model knows none of the items of log"):
+        model.recommend(from_histories([["x", "y", "z"]]))
+
+
+def test_a_model_that_needs_the_time_of_the_target(movies):
+    config = configuration.make_config(**SETTINGS, backbone="hstu", time_bias=True)
+    log = from_histories([list("abcd")] * 9, [[1.0, 2.0, 3.0, 4.0]] * 9)
+    model = fit_model(config, log, progress=False)
+    with pytest.raises(InputError, match="needs the time of the next interaction"):
+        model.recommend(log)
+
+
+def damage_nothing(folder):
+    (folder / CONFIG_FILE).unlink()
+
+
+def damage_text(folder):
+    (folder / CONFIG_FILE).write_text("{")
+
+
+def damage_weights(folder):
+    data = (folder / WEIGHTS_FILE).read_bytes()
+    (folder / WEIGHTS_FILE).write_bytes(data[:-9])
+
+
+def damage_format(folder):
+    path = folder / CONFIG_FILE
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+
+
+def damage_configuration(folder):
+    path = folder / CONFIG_FILE
+    values = json.loads(path.read_text())
+    values["configuration"]["n_layers"] = 5
+    path.write_text(json.dumps(values))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_nothing, "No such file or directory"),
+        (damage_text, "holds no model"),
+        (damage_weights, "holds no model"),
+        (damage_format, "format 99, and this version reads 1"),
+        (damage_configuration, "its weights are not those of its configuration"),
+    ],
+)
+def test_what_is_no_model_is_told(model, tmp_path, damage, message):
+    model.save(tmp_path)
+    damage(tmp_path)
+    with pytest.raises(InputError, match=message) as error:
+        load_model(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_that_cannot_be_written(model, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"a model cannot be written to .*; name another folder"):
+        model.save(tmp_path / "file" / "below")
+
+
+def test_a_model_shows_what_matters(model):
+    assert repr(model).startswith("<TrainedModel backbone sasrec, N 1, d 8, L 10, items 30")
+    assert "<th>epochs</th><td>3</td>" in model._repr_html_()
+
+
+@pytest.mark.parametrize("package", [perflaw.models, perflaw.models.sweeps])
+def test_every_front_door_opens(package):
+    for name in package.__all__:
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+def test_a_wing_is_imported_without_torch():
+    code = (
+        "import sys, perflaw.models, perflaw.models.sweeps; perflaw.models.make_config(); "
+        "print('torch' in sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "False"
+
+
+def test_every_backbone_has_its_name():
+    assert tuple(backbones.BACKBONES) == configuration.BACKBONE_NAMES
+
+
+def test_an_unknown_setting_is_told_with_the_nearest():
+    with pytest.raises(InputError, match=r"no 'learn_rate'; .*; did you mean learning_rate"):
+        configuration.make_config(learn_rate=0.1)

@@ -1,0 +1,113 @@
+"""Choices by laws: regret, budgets, and what an oracle could do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw.study.analysis import (
+    extrapolation,
+    seed_noise,
+    selection,
+    study_runs,
+)
+
+
+def test_choices_know_the_best_and_keep_to_the_budget(swept):
+    table = study_runs.mean_surfaces(swept(sigma=0.0001))
+    noise = seed_noise.seed_sd_by_surface(table)
+    found = selection.selection_regret(table, "NDCG@10", noise, budgets=(1.0, 0.5))
+    whole = found[(found["of"] == "parameters") & (found["budget"] == 1.0)].set_index(
+        ["dataset", "rule"]
+    )
+    best = (
+        table[(table["metric"] == "NDCG@10") & (table["dataset"] == "a")]
+        .nlargest(1, "value")
+        .iloc[0]
+    )
+    assert tuple(whole.loc[("a", "log-quadratic"), ["n_layers", "d_emb"]]) == (
+        best["n_layers"],
+        best["d_emb"],
+    )
+    assert whole.loc[("a", "log-quadratic"), "regret"] == 0
+    assert tuple(whole.loc[("a", "largest model"), ["n_layers", "d_emb"]]) == (6, 64)
+    assert (found["regret"] >= 0).all()
+    assert (found["noises"] >= 0).all()
+    assert (whole.xs("best seen", level="rule")["n_layers"] <= 3).all()
+    kept = selection.selection_regret(
+        table, "NDCG@10", noise, budgets=(1.0,), small=(1, 8), kept=True
+    )
+    assert not set(kept["rule"]) & set(
+        extrapolation.EXTRAPOLATED_LAWS
+    )  # one cell determines no law
+    mixed = table.assign(
+        value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"])
+    )
+    _bare, kept = (
+        selection.selection_regret(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query(
+            "rule == 'log-linear'"
+        )
+        for kept in (False, True)
+    )
+    assert (kept["d_emb"] == 8).all()
+    assert (kept["n_layers"] == 1).all()
+    assert (kept["regret"] == 0).all()
+    wide = selection.selection_regret(
+        table, "NDCG@10", noise, pd.Series(5.0, noise.index), budgets=(1.0, 0.5)
+    )
+    assert wide["regret"].equals(found["regret"])
+    assert (wide["noises"] <= found["noises"]).all()
+    assert wide["noises"].max() == pytest.approx(
+        wide["regret"].max() / (5 * np.sqrt(2 * (1 - selection.SHARED_USER_CORRELATION))), rel=1e-3
+    )  # next to no noise between seeds
+    lucky = table.assign(validation=table["value"]).assign(
+        value=lambda rows: rows["value"].where(rows["d_emb"] != 8, 9.0)
+    )  # on test alone
+    assert (
+        selection.selection_regret(lucky, "NDCG@10", noise, budgets=(1.0,)).query(
+            "rule == 'best seen'"
+        )["d_emb"]
+        > 8
+    ).all()
+    half = found[(found["of"] == "parameters") & (found["budget"] == 0.5)].merge(
+        table[table["metric"] == "NDCG@10"][["dataset", "n_layers", "d_emb", "parameters"]]
+    )
+    assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
+
+
+def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is_nothing_else(
+    swept,
+):
+    """Of m equal cells, one standard deviation of noise each, one is named.
+
+    It is within √2 of the best if the m - 1 others are below it by no more.
+    """
+    table = study_runs.mean_surfaces(swept(sigma=0.0001))
+    noise = seed_noise.seed_sd_by_surface(table)
+    sure = selection.oracle_success_rate(table, "NDCG@10", noise, budgets=(1.0, 0.5), draws=200)
+    assert len(sure) == 4 * 3
+    assert (sure[["smooth", "rough"]] > 99).all(axis=None)
+    flat = table.assign(value=0.2 * (1 + 1e-9 * np.arange(len(table))))
+    found = selection.oracle_success_rate(
+        flat, "NDCG@10", pd.Series(1.0, noise.index), budgets=(1.0,), draws=4000
+    )
+    cells = flat[flat["metric"] == "NDCG@10"].groupby("dataset")["seeds"].agg(["size", "nunique"])
+    assert (cells["nunique"] == 1).all()
+    random = np.random.default_rng(1).normal(size=(20_000, cells["size"].iloc[0]))
+    chance = 100 * np.mean(random.max(axis=1) - random[:, 0] <= np.sqrt(2))
+    assert found["rough"].mean() == pytest.approx(chance, abs=1.5)
+    assert found["rough"].std() < 3
+
+
+def test_rules_are_summed_up_with_and_without_a_budget():
+    told = pd.DataFrame(
+        {
+            "rule": ["a", "b"] * 3,
+            "of": "parameters",
+            "budget": [1.0, 1.0, 0.5, 0.5, 0.5, 0.5],
+            "noises": [0.0, 2.0, 1.0, 0.5, 3.0, 4.0],
+            "regret": [0.0, 4.0, 2.0, 1.0, 7.0, 7.0],
+        }
+    )
+    found = selection.summarise_by_rule(told).set_index("rule")
+    assert found.loc["a"].tolist() == pytest.approx([200 / 3, 3, 7, 100, 0])
+    assert found.loc["b"].tolist() == pytest.approx([100 / 3, 4, 7, 0, 4])

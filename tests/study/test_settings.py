@@ -1,0 +1,84 @@
+"""Regularisation, shared layers, and laws with data, recovered where they are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw.laws import families
+from perflaw.logs import perturbations
+from perflaw.study.analysis import (
+    data_size,
+    regularisation,
+)
+
+
+def test_regularisation_is_chosen_by_validation_and_never_by_test():
+    rows = []
+    for n, d in ((1, 16), (6, 128)):
+        for dropout in (0.0, 0.5):
+            for rate in (0.001, 0.003):
+                good = (dropout == 0.5) == (d == 128) and rate == 0.001
+                rows.append(
+                    {
+                        "n_layers": n,
+                        "d_emb": d,
+                        "dropout": dropout,
+                        "learning_rate": rate,
+                        "validation NDCG@10": 0.2 if good else 0.1,
+                        "NDCG@10": 0.1 if good else 0.2 + dropout,
+                    }
+                )
+    told = regularisation.tuned_by_size(pd.DataFrame(rows))
+    assert list(told["chosen"]) == [0.1, 0.1]
+    assert list(told["its dropout"]) == [0.0, 0.5]
+    assert list(told["its rate"]) == [0.001, 0.001]
+    assert list(told["dropout 0.5"]) == [0.7, 0.7]
+    assert regularisation.decline_from_best(told, "chosen") == 0
+    assert regularisation.decline_from_best(
+        told.assign(chosen=[0.2, 0.1]), "chosen"
+    ) == pytest.approx(-100 * np.log(2))
+
+
+def test_depth_compares_cells_that_were_run_both_ways(swept):
+    runs = swept(backbones=("sasrec",)).query("log == 'a'")
+    shared = runs[runs["n_layers"] > 1].assign(
+        shared_layers=True, **{"NDCG@10": lambda t: 0.9 * t["NDCG@10"]}
+    )
+    told = regularisation.compare_shared_layers(pd.concat([runs, shared.iloc[::2]]), noise=5.0)
+    assert np.allclose(told["change"], 100 * np.log(0.9))
+    assert 1 not in set(told["n_layers"])
+    assert set(told["runs"]) == {1}
+    assert np.allclose(told["se"], 5 * np.sqrt(1 / 2 + 1))
+
+
+def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
+    rows = []
+    for log, shares in (("a", (0.125, 0.25, 0.5, None)), ("b", (0.5, None))):
+        for share in shares:
+            for n in (1, 2, 4):
+                for d in (8, 16, 32):
+                    tokens = 1e5 * (share or 1)
+                    rows.append(
+                        {
+                            "log": log,
+                            "sample_users": share,
+                            "tokens": tokens,
+                            "n_layers": n,
+                            "d_emb": d,
+                            "shared_layers": False,
+                            "log-loss": 5 + n**-0.5 + 2 * d**-0.7 + 30 * tokens**-0.4,
+                        }
+                    )
+    runs = pd.DataFrame(rows).assign(
+        **{name: np.nan for name in perturbations.PERTURBATIONS if name != "sample_users"}
+    )
+    found = data_size.fit_with_data(
+        runs, families.sum_of_powers(axes=("n_layers", "d_emb", "tokens")), ("log-loss",)
+    )
+    row = found.iloc[0]
+    assert list(found["log"]) == ["a"]
+    assert row["scales"] == 4
+    assert row["points"] == 36
+    assert row["r2"] > 0.9999
+    assert row["p_D"] == pytest.approx(0.4, abs=0.02)
+    assert row["leave-one-out"] < 0.01 < row["floor"]
