@@ -92,26 +92,8 @@ def command(
     if not values:
         raise next(iter(undefined.values()))
     if as_json:
-        undefined_why = {name: str(error) for name, error in undefined.items()}
-        echo_json(
-            {
-                "log": interactions.name,
-                "summary": {
-                    "users": interactions.n_users,
-                    "items": interactions.n_items,
-                    "interactions": interactions.tokens,
-                },
-                "settings": {"m": m, "r": r, "last": last},
-                "measures": {measure.name: values.get(measure.name) for measure in wanted},
-                "undefined": undefined_why,
-                "effective_data": {
-                    name: interactions.tokens / values[name]
-                    for name in ("conditional", "apen absolute")
-                    if values.get(name)
-                },
-                **describe_reading(interactions),
-            }
-        )
+        settings = {"m": m, "r": r, "last": last}
+        _echo_json(interactions, settings, wanted, values, undefined)
         return
     click.echo(
         f"{interactions.name}: {interactions.n_users:,} users, {interactions.n_items:,} items, "
@@ -128,6 +110,34 @@ def command(
             "and are left out of approximate entropy"
         )
     _echo_effective_data(interactions, values)
+
+
+def _echo_json(
+    log: "InteractionLog",
+    settings: dict[str, Any],
+    wanted: list[Any],
+    values: dict[str, float],
+    undefined: dict[str, InputError],
+) -> None:
+    """Print the measures as one JSON object."""
+    effective = ("conditional", "apen absolute")
+    echo_json(
+        {
+            "log": log.name,
+            "summary": {
+                "users": log.n_users,
+                "items": log.n_items,
+                "interactions": log.tokens,
+            },
+            "settings": settings,
+            "measures": {measure.name: values.get(measure.name) for measure in wanted},
+            "undefined": {name: str(error) for name, error in undefined.items()},
+            "effective_data": {
+                name: log.tokens / values[name] for name in effective if values.get(name)
+            },
+            **describe_reading(log),
+        }
+    )
 
 
 def _echo_effective_data(log: InteractionLog, values: dict[str, float]) -> None:

@@ -20,6 +20,7 @@ from scipy.stats import t as student
 
 from perflaw import stats
 from perflaw.errors import InputError
+from perflaw.logs.readers.tables import read_table
 from perflaw.study.files import study_file
 
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout

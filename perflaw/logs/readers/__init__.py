@@ -10,6 +10,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from perflaw.errors import InputError
 from perflaw.logs.readers import files, frames, json_lines, text
 from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Findings, ReadOptions
@@ -37,8 +39,16 @@ def read(source, options: ReadOptions | None = None) -> Columns:
     InputError
         With the source, the place and the mend, in one line.
     """
-    options = options or ReadOptions()
-    findings = Findings()
+    columns = _read(source, options or ReadOptions(), Findings())
+    lengths = np.diff(columns.offsets)
+    if len(columns.items) >= 20 and len(lengths) > 1 and 2 * lengths.max() > len(columns.items):
+        user = columns.user_ids[lengths.argmax()]
+        note = f"user: {user!s} has {lengths.max():,} of {len(columns.items):,} rows"
+        columns = columns._replace(notes=(*columns.notes, note))
+    return columns
+
+
+def _read(source, options: ReadOptions, findings: Findings) -> Columns:
     if frames.is_frame(source):
         return frames.read_frame(source, options, findings)
     if options.parts:

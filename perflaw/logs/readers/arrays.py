@@ -10,8 +10,17 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.options import WHITE, Columns, Findings, ReadOptions, clip, is_missing
-from perflaw.logs.readers.times import Clock, clock_of_numbers, clock_of_texts
+from perflaw.logs.readers.number_times import Clock, clock_of_numbers
+from perflaw.logs.readers.options import (
+    WHITE,
+    Columns,
+    Findings,
+    ReadOptions,
+    clip,
+    is_missing,
+    note_odd_ids,
+)
+from perflaw.logs.readers.times import clock_of_texts
 
 WHOLE_ID = re.compile(r"-?(?:0|[1-9]\d{0,18})")
 
@@ -55,8 +64,8 @@ def sort_rows(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     def where(row: int) -> str:
         return f"{label}, {raw.where.format(int(raw.places[row]))}"
 
-    users, user_names = identify(raw.user, "user", where)
-    items, item_names = identify(raw.item, "item", where)
+    users, user_names = identify(raw.user, "user", where, findings)
+    items, item_names = identify(raw.item, "item", where, findings)
     time = None
     if raw.time is not None:
         time = _clock(raw.time, options, findings, where)
@@ -150,7 +159,9 @@ def note_dropped(count: int, rows: int, findings: Findings, label: str) -> None:
     findings.note(f"rows left out as incomplete: {count:,} of {rows:,}")
 
 
-def identify(cells: list, role: str, where: Callable[[int], str]) -> tuple[np.ndarray, np.ndarray]:
+def identify(
+    cells: list, role: str, where: Callable[[int], str], findings: Findings
+) -> tuple[np.ndarray, np.ndarray]:
     """Ids as codes in their order, and the ids: int64 if all are plain whole numbers, else text."""
     codes, distinct = pd.factorize(np.asarray(_hashable(cells, role, where), dtype=object))
     whole = _whole_numbers(distinct)
@@ -161,9 +172,11 @@ def identify(cells: list, role: str, where: Callable[[int], str]) -> tuple[np.nd
     if any("\0" in text for text in texts):
         row = next(k for k, cell in enumerate(cells) if "\0" in str(cell))
         raise InputError(
-            f"{where(row)}: a zero byte in the {role}; the file may be damaged: fetch or write it again"
+            f"{where(row)}: a zero byte in the {role}; the file may be damaged: fetch or write it "
+            "again"
         )
     names = sorted(set(texts))
+    note_odd_ids(role, names, findings)
     rank = {name: k for k, name in enumerate(names)}
     return np.array([rank[text] for text in texts], np.int64)[codes], np.array(names, dtype=object)
 
@@ -179,15 +192,18 @@ def _hashable(cells, role, where) -> list:
                 type(cell), type(cell).__name__
             )
             raise InputError(
-                f"{where(row)}: the {role} is {kind}; an id is a whole number or text; name another column"
+                f"{where(row)}: the {role} is {kind}; an id is a whole number or text; name "
+                "another column"
             )
         if isinstance(cell, float) and not cell.is_integer():
             raise InputError(
-                f"{where(row)}: the {role} {cell} is a number but not a whole one; mend it, or write ids as text"
+                f"{where(row)}: the {role} {cell} is a number but not a whole one; mend it, or "
+                "write ids as text"
             )
         if isinstance(cell, float) and abs(cell) > 2.0**53:
             raise InputError(
-                f"{where(row)}: the {role} {cell} is a decimal number too large to be exact; write ids as text"
+                f"{where(row)}: the {role} {cell} is a decimal number too large to be exact; write "
+                "ids as text"
             )
     return [int(cell) if isinstance(cell, float) else cell for cell in cells]
 
@@ -221,6 +237,7 @@ def _clock(cells: list, options: ReadOptions, findings: Findings, where) -> Cloc
     for row, cell in enumerate(cells):
         if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
             raise InputError(
-                f"{where(row)}: the time {clip(cell, 30)!r} is no number and no text; name another column with time="
+                f"{where(row)}: the time {clip(cell, 30)!r} is no number and no text; name another "
+                "column with time="
             )
     return clock_of_texts([_as_text(cell) for cell in cells], options, findings, where)

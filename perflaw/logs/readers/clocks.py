@@ -9,17 +9,16 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import incomplete
-from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
-from perflaw.logs.readers.times import (
-    LAST,
+from perflaw.logs.readers.number_times import (
+    DAY,
     NANO,
-    clock_of_dates,
     clock_of_numbers,
-    clock_of_texts,
     may_be_digits,
     range_unit,
     refuse_doubtful_digits,
 )
+from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
+from perflaw.logs.readers.times import clock_of_dates, clock_of_texts
 
 DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"  # as programs write it
 DECIMAL = r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?"
@@ -57,7 +56,8 @@ def find(connection, places, options: ReadOptions, findings: Findings) -> Engine
         return _of_dates(connection, kind, places, options, findings)
     if kind.startswith("TIME"):
         raise InputError(
-            f"{places.label}: the column of times holds times of day without a date; name a column of dates with time="
+            f"{places.label}: the column of times holds times of day without a date; name a column "
+            "of dates with time="
         )
     if kind.startswith(("DECIMAL", "FLOAT", "DOUBLE", "HUGEINT", "UHUGEINT")):
         return _of_numbers(connection, "time::double", places, options, findings, "time")
@@ -67,7 +67,8 @@ def find(connection, places, options: ReadOptions, findings: Findings) -> Engine
     ):
         return _of_numbers(connection, "time", places, options, findings, "time")
     raise InputError(
-        f"{places.label}: the column of times holds neither numbers nor dates; name another column with time="
+        f"{places.label}: the column of times holds neither numbers nor dates; name another column "
+        "with time="
     )
 
 
@@ -99,15 +100,12 @@ def _any_row(connection, condition: str) -> bool:
 
 def _zones_of_plain_dates(connection) -> bool | None:
     """Have all dates a zone, or none of them? None if that differs, or they are written otherwise."""
-    if _any_row(connection, f"not regexp_full_match(time, '{DATE}')"):
-        return None
     zone = (
         "(contains(substr(time, 11), '+') or contains(substr(time, 11), '-') or suffix(time, 'Z'))"
     )
-    first = connection.execute(f"select {zone} from raw where time is not null limit 1").fetchone()[
-        0
-    ]
-    if _any_row(connection, f"{zone} <> {first} or try_cast(time as timestamptz) is null"):
+    first = connection.execute(f"select {zone} from raw limit 1").fetchone()[0]
+    odd = f"try_cast(time as timestamptz) is null or {zone} <> {first}"
+    if _any_row(connection, f"not regexp_full_match(time, '{DATE}') or {odd}"):
         return None
     return bool(first)
 
@@ -128,19 +126,18 @@ def _check_dates(connection, moment, zoned, places, options, findings) -> None:
     low, high = connection.execute(
         f"select min(epoch({moment})), max(epoch({moment})) from raw"
     ).fetchone()
-    days = (
-        zoned
-        or connection.execute(f"select bool_and(epoch({moment}) % 86400 = 0) from raw").fetchone()[
-            0
-        ]
-    )
-    for end in {low, high}:
-        odd = end > LAST or (end < 0 and options.unit is None)
-        place = first_of(connection, f"epoch({moment}) = {end}") if odd else 0
-        seconds = np.array([int(np.floor(end)) if odd or days else 1], np.int64)
-        clock_of_dates(
-            seconds, np.zeros(1, np.int64), zoned, options, findings, lambda _: places.show(place)
-        )  # noqa: B023
+    days = not _any_row(connection, f"epoch({moment}) % 86400 <> 0")
+    ends = np.array([int(np.floor(low)), int(np.ceil(high))], np.int64)
+    if not days:
+        ends[0] += not ends[0] % DAY  # the ends may be midnights, others are not
+    if ends[0] == ends[1]:
+        ends = ends[:1]
+
+    def where(k):
+        end = low if k == 0 and len(ends) > 1 else high
+        return places.show(first_of(connection, f"epoch({moment}) = {end}"))
+
+    clock_of_dates(ends, np.zeros(len(ends), np.int64), zoned, options, findings, where)
 
 
 def first_of(connection, condition: str) -> int:

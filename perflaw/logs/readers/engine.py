@@ -22,6 +22,7 @@ import pandas as pd
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import clocks
 from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
+from perflaw.logs.readers.number_times import to_seconds
 from perflaw.logs.readers.options import (
     MISSING,
     ORDER,
@@ -31,8 +32,8 @@ from perflaw.logs.readers.options import (
     ReadOptions,
     clip,
     is_missing,
+    note_odd_ids,
 )
-from perflaw.logs.readers.times import to_seconds
 
 MEMORY = "1GB"  # of the engine's own; beyond it, it writes to temporary files
 WHOLE = tuple(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG"))
@@ -186,12 +187,7 @@ def finish(
     if options.drop_incomplete:
         rows = _drop_incomplete(connection, rows, timed, label, findings)
     else:
-        for role, count in zip(("user", "item", "time"), filled):
-            if count < rows and (role != "time" or timed):
-                place = connection.execute(
-                    f'select min(place) from raw where "{role}" is null'
-                ).fetchone()[0]
-                raise incomplete(places.show(place), role)
+        _refuse_incomplete(connection, rows, filled, timed, places)
     users = _identify(connection, "user", places, rows, findings)
     if check_users is not None and users.names is not None:
         check_users(users.names)
@@ -218,6 +214,16 @@ def finish(
         tuple(findings.guesses),
         tuple(findings.notes),
     )
+
+
+def _refuse_incomplete(connection, rows, filled, timed, places) -> None:
+    """Raise InputError for the first row without a user, an item or a time."""
+    for role, count in zip(ROLES, filled, strict=True):
+        if count < rows and (role != "time" or timed):
+            place = connection.execute(
+                f'select min(place) from raw where "{role}" is null'
+            ).fetchone()[0]
+            raise incomplete(places.show(place), role)
 
 
 def _drop_incomplete(connection, rows, timed, label, findings) -> int:
@@ -333,9 +339,11 @@ def _identify_text(connection, role, text, places, rows, findings, refuse) -> Id
         f"select unnest(enum_range(null::{role}s))::varchar as name"
     ).fetchnumpy()["name"]
     names = np.asarray(names.data if isinstance(names, np.ma.MaskedArray) else names)
+    note_odd_ids(role, names, findings)
     if tokens := [token for token in names if is_missing(token)]:
         counts = connection.execute(
-            f"select {text}, count(*) from raw where list_contains($1, {text}) group by 1 order by 2 desc",
+            f"select {text}, count(*) from raw where list_contains($1, {text}) group by 1 order by "
+            "2 desc",
             [tokens],
         ).fetchall()
         note_missing(role, counts[0][0], sum(count for _, count in counts), rows, findings)

@@ -210,7 +210,8 @@ def _check_lists(connection, timed, roles, names, label, options, findings) -> N
     ).fetchone()
     if twice:
         raise InputError(
-            f"{label}, row {twice[1] + 1}: a second list of a user in {clip(names[roles.item])!r}, after "
+            f"{label}, row {twice[1] + 1}: a second list of a user in {clip(names[roles.item])!r}, "
+            "after "
             f"that of row {twice[0] + 1}; join them"
         )
     if timed:
@@ -308,7 +309,8 @@ def _plain_column(column: pd.Series, name: str, label: str) -> pd.Series:
         return column.dt.to_timestamp()
     elif isinstance(kind, pd.IntervalDtype) or getattr(kind, "kind", "O") in "cmV":
         raise InputError(
-            f"{label}: the column {clip(name)!r} holds {kind} values, which are neither ids nor times; "
+            f"{label}: the column {clip(name)!r} holds {kind} values, which are neither ids nor "
+            "times; "
             "name another column"
         )
     elif isinstance(kind, pd.CategoricalDtype) and column.cat.categories.dtype != object:
@@ -340,6 +342,7 @@ def _plain_objects(column: pd.Series, name: str, label: str) -> pd.Series:
     ):
         return column.map(lambda cell: None if pd.isna(cell) else str(cell)).astype(object)
     raise InputError(
-        f"{label}: the column {clip(name)!r} holds {held} values, and an id is a whole number or text; "
+        f"{label}: the column {clip(name)!r} holds {held} values, and an id is a whole number or "
+        "text; "
         "name another column"
     )

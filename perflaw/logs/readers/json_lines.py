@@ -35,7 +35,16 @@ def is_json(sample: Sample, options: ReadOptions) -> bool:
     first = sample.lines[0].strip()
     if first.startswith("{"):
         return True
-    return first.startswith("[") and (first == "[" or first[1:].lstrip().startswith("{"))
+    if not first.startswith("["):
+        return False
+    return first == "[" or first[1:].lstrip().startswith("{") or _is_json_list(first)
+
+
+def _is_json_list(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), list)
+    except (ValueError, RecursionError):
+        return False
 
 
 def read_json_lines(
@@ -99,14 +108,16 @@ def _as_cell(cell, role, number, label):
         return ""
     if isinstance(cell, bool) or isinstance(cell, (list, dict)):
         raise InputError(
-            f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name another key"
+            f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name "
+            "another key"
         )
     if isinstance(cell, float):
         if role == "time":
             return repr(cell)
         if not cell.is_integer():
             raise InputError(
-                f"{label}, line {number}: the {role} {cell} is a number but not a whole one; mend it, or write ids as text"
+                f"{label}, line {number}: the {role} {cell} is a number but not a whole one; mend "
+                "it, or write ids as text"
             )
         return str(int(cell))
     return str(cell)
@@ -117,7 +128,8 @@ def _value(value, title, number, label):
         if len(value) == 1 and not isinstance(next(iter(value.values())), (dict, list)):
             return next(iter(value.values()))  # {"$oid": …}, {"$numberLong": …}
         raise InputError(
-            f"{label}, line {number}: {clip(title)!r} holds an object with {join_names(list(value), 60)}; write "
+            f"{label}, line {number}: {clip(title)!r} holds an object with "
+            f"{join_names(list(value), 60)}; write "
             "the id itself, or name another key"
         )
     return value
@@ -136,7 +148,9 @@ def _unique(pairs):
 
 def _records(path: Path, sample: Sample, label: str) -> Iterator[tuple[int, dict]]:
     """The line and the record of each line."""
-    if sample.lines[0].strip().startswith("["):
+    if sample.lines[0].strip().startswith("[") and not (
+        len(sample.lines) > 1 and _is_json_list(sample.lines[0])
+    ):
         yield from _array_records(path, label)
         return
     parse = _parser(sample)
@@ -157,7 +171,8 @@ def _parse(parse, line, place) -> dict:
         cut = "; the record goes over several lines?" if line.strip() in ("{", "[") else ""
         said = getattr(error, "msg", type(error).__name__)
         raise InputError(
-            f"{place}: no whole JSON record ({clip(said, 40)}{cut}); write one record a line, as with jq -c"
+            f"{place}: no whole JSON record ({clip(said, 40)}{cut}); write one record a line, as "
+            "with jq -c"
         ) from None
     if not isinstance(record, dict):
         raise InputError(
@@ -267,12 +282,14 @@ def _read_events(path, sample, names, events, label, options, findings) -> Colum
             listed = record.get(events)
             if not isinstance(listed, list):
                 raise InputError(
-                    f"{label}, line {number}: no list of interactions in {clip(events)!r}; write [] where there are none"
+                    f"{label}, line {number}: no list of interactions in {clip(events)!r}; write "
+                    "[] where there are none"
                 )
             for event in listed:
                 if not isinstance(event, dict):
                     raise InputError(
-                        f"{label}, line {number}: {clip(event, 30)} in {clip(events)!r} is no record; mend the line"
+                        f"{label}, line {number}: {clip(event, 30)} in {clip(events)!r} is no "
+                        "record; mend the line"
                     )
                 yield (
                     number,

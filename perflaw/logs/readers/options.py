@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -137,6 +138,29 @@ def check_timezone(name: str) -> None:
 def is_missing(text: str) -> bool:
     """Is this text what programs write where there is no value?"""
     return len(text) <= 4 and text.lower() in MISSING
+
+
+ROUNDED = re.compile(r"-?\d\.\d+[eE]\+\d+")
+INVISIBLE = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]|[\s\u200b-\u200f\u2060\ufeff]$")
+
+
+def note_odd_ids(role: str, names, findings: Findings) -> None:
+    """Say so where ids have quotes around them, end in what is not seen, or have lost digits."""
+    quoted = [name for name in names if len(name) > 1 and name[0] == name[-1] and name[0] in "'\""]
+    if quoted:
+        findings.note(
+            f"{role}: {len(quoted):,} ids have quotes around them, which are part of them, as in "
+            f"{clip(quoted[0], 20)}"
+        )
+    if hidden := [name for name in names if INVISIBLE.search(name)]:
+        findings.note(
+            f"{role}: {len(hidden):,} ids begin or end with a character that is not seen, as in "
+            f"{ascii(hidden[0])[:24]}"
+        )
+    if rounded := [name for name in names if ROUNDED.fullmatch(name)]:
+        findings.note(
+            f"{role}: {len(rounded):,} ids are like {rounded[0]}; a spreadsheet may have rounded them"
+        )
 
 
 def clip(value, width: int = 60) -> str:

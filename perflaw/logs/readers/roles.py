@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.number_times import DAY
 from perflaw.logs.readers.options import ORDER, ROLES, Findings, ReadOptions, clip, join_names
-from perflaw.logs.readers.times import DAY, Resolution
+from perflaw.logs.readers.times import Resolution
 
 NOUNS = {  # what a row is about; ids before names, the first that is there is taken
     "user": "user visitor customer reviewer member client buyer account session",
@@ -131,7 +132,8 @@ def choose_roles(
         for name in ("time_format", "timezone", "unit"):
             if (value := getattr(options, name)) is not None and value != ORDER:
                 raise InputError(
-                    f"{label}: {name}={value!r} is for times, and no column of times is found; name "
+                    f"{label}: {name}={value!r} is for times, and no column of times is found; "
+                    "name "
                     "it with time="
                 )
     if unnamed := sum(not name for name in names):
@@ -171,12 +173,18 @@ def _guessed(label, names, role, findings) -> int:
     )
 
 
+FINE = re.compile(
+    r"(?:unix|event|utc)?(?:time|timestamp|ts)(?:ms|us|ns|millis|micros|nanos|s|sec)?"
+)
+
+
 def time_candidates(names: Sequence[str], taken=()) -> list[int]:
     """Columns that may hold times by their names, the likeliest first."""
     free = [place for place, name in enumerate(names) if name and place not in taken]
     plain = {place: plain_name(names[place]) for place in free}
     stems = {p: plain_name(LIST_WORDS.sub("", names[p].strip().lower())) for p in free}
     known = [p for name in TIMES for p in free if name in (plain[p], stems[p])]
+    known += [p for p in free if FINE.fullmatch(plain[p])]
     ending = [p for p in free if ENDING.search(names[p]) and not ABOUT_OTHERS.search(names[p])]
     return list(dict.fromkeys(known + ending))
 
@@ -204,7 +212,9 @@ def _guess_time(label, names, chosen, findings, resolution):
 
 
 def _is_known_time(name) -> bool:
-    return plain_name(name) in TIMES or plain_name(LIST_WORDS.sub("", name.lower())) in TIMES
+    plain = plain_name(name)
+    stem = plain_name(LIST_WORDS.sub("", name.lower()))
+    return plain in TIMES or stem in TIMES or FINE.fullmatch(plain) is not None
 
 
 def _finest(label, names, known, found, findings):

@@ -20,6 +20,7 @@ CODES = re.compile(rf"\s*{CODE}(?:(?: +|\s*[,;|]\s*){CODE})*\s*")
 NUMBERS = re.compile(r"\s*\d+(?:(?: +|\s*[,;|]\s*)\d+)*\s*")
 SEVERAL = re.compile(r"\S[ ,;|]+\S")
 SEPARATORS = (",", ";", "|")
+PAIR = re.compile(r"\d+:[-+.\deE]+")
 
 
 # ---------------------------------------------------------------- a line a user
@@ -61,6 +62,14 @@ def sequence_rows(
                 f"{label}: user {clip(user)} has two lines, {seen[user]} and {number}: join them"
             )
         seen[user] = number
+        if fields[-1] == "-2" or (len(fields) > 1 and all(map(PAIR.fullmatch, fields[1:]))):
+            kind = (
+                "-1 and -2 end item sets (SPMF)" if fields[-1] == "-2" else "pairs as 3:1 (LIBSVM)"
+            )
+            raise InputError(
+                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or a row "
+                "for each interaction"
+            )
         if len(fields) < 2:
             empty += 1
             if not options.drop_incomplete:
@@ -184,7 +193,8 @@ def expand_lists(
             history = [*history, last[k]]
         if str(user).strip() in seen and user not in (None, ""):
             raise InputError(
-                f"{place}: a second list of the user {clip(user, 30)!r} in {clip(names['item'])!r}, "
+                f"{place}: a second list of the user {clip(user, 30)!r} in "
+                f"{clip(names['item'])!r}, "
                 f"after that of {raw.where.format(seen[str(user).strip()])}; join them"
             )
         seen[str(user).strip()] = raw.places[k]

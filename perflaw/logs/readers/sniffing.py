@@ -19,13 +19,16 @@ from perflaw.logs.readers.records import (
     split_records,
 )
 from perflaw.logs.readers.roles import role_of
-from perflaw.logs.readers.times import FIRST, ISO
+from perflaw.logs.readers.times import ISO
 
 DELIMITERS = ("::", "\t", ",", ";", "|", SPACES, WIDE_SPACES)
 QUOTED = (",", ";", "|")  # delimiters of files in which a quote may wrap a field
 COMMENTS = ("#", "%", "//")
 TYPES = ("token", "token_seq", "float", "float_seq")  # of RecBole's name:type
 LINES = 200  # that are looked at
+RECENT = (
+    6.3e8  # seconds: a number is not taken for a time (of 1990 or later) by its place alone below
+)
 SHOWN = {"\t": "'\\t'", SPACES: "spaces", WIDE_SPACES: "two spaces or more"}
 BLOCK = re.compile(r"\s*[^\s:,;|]+:\s*")
 
@@ -119,6 +122,7 @@ def sniff(sample: Sample, label: str, options: ReadOptions, findings: Findings) 
         findings.note("lines drawn around the table are left out")
     dialect.quoting = _is_quoted(plain, dialect)
     at, rows = _sample_rows(plain, dialect, label)
+    dialect.skipped = 0
     starts = [numbers[kept[k - 1]] for k in at]
     _refuse_title(rows, starts[0], label)
     if len(rows[0]) < 2:
@@ -364,7 +368,7 @@ def default_roles(
     """For a file without a header the columns by number, from the layouts in use."""
     from dataclasses import replace
 
-    if table.header or any(options.named.values()):
+    if table.header or any(options.named.values()) or not table.rows:
         return options
     width = len(table.names)
     while width > 2 and all(not row[width - 1].strip() for row in table.rows):
@@ -373,9 +377,15 @@ def default_roles(
         k: all(_is_clock(row[k - 1].strip()) for row in table.rows) for k in (3, 4) if k <= width
     }
     time = next((k for k in (4, 3) if clock.get(k)), None)
+    clocks = [
+        k
+        for k in (1, 2)
+        if all(_is_clock(row[k - 1].strip()) for row in table.rows)
+        and not (time and is_number(table.rows[0][k - 1].strip()))
+    ]
     third = [row[2].strip() for row in table.rows] if width > 2 else []
     unclear = width == 3 and not time and not all(is_number(cell) or not cell for cell in third)
-    if width > 4 or (width == 4 and not time) or unclear:
+    if width > 4 or (width == 4 and not time) or unclear or clocks:
         raise InputError(
             f"{label} has {width} columns and no header: name them by number, as in user=1, "
             "item=2, time=4"
@@ -388,4 +398,6 @@ def default_roles(
 
 
 def _is_clock(text: str) -> bool:
-    return float(text) >= FIRST if is_number(text) else bool(ISO.fullmatch(text))
+    if is_number(text):
+        return "." not in text[:9] and float(text) >= RECENT
+    return ISO.fullmatch(text) is not None

@@ -114,7 +114,8 @@ def _to_frame(names, records, dialect, label) -> pd.DataFrame:
         if len(cells) != len(names):
             more = "more" if len(cells) > len(names) else "fewer"
             raise InputError(
-                f"{label}, line {number}: {more} columns ({len(cells)}) than the {len(names)} of the "
+                f"{label}, line {number}: {more} columns ({len(cells)}) than the {len(names)} of "
+                "the "
                 f"header ({join_names(names, 60)}); mend the line or the header"
             )
         if cells == names:
@@ -140,7 +141,8 @@ def _with_points(name: str, cells: list[str], label: str) -> list[str]:
         return cells
     if all(re.fullmatch(r"-?[1-9]\d{0,2},\d{3}", cell) for cell in with_comma):
         raise InputError(
-            f"{label}: {with_comma[0]} in {clip(name)!r}: is the comma a decimal point? Write numbers "
+            f"{label}: {with_comma[0]} in {clip(name)!r}: is the comma a decimal point? Write "
+            "numbers "
             "as 1234.5"
         )
     return [cell.replace(",", ".") for cell in cells]

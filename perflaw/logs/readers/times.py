@@ -9,19 +9,24 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.options import EPOCHS, ORDER, UNITS, Findings, ReadOptions, clip
+from perflaw.logs.readers.number_times import (
+    DAY,
+    LAST,
+    NANO,
+    Clock,
+    Where,
+    clock_of_numbers,
+    note_days,
+)
+from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, clip
 
-FIRST = 1e8  # seconds: a number below is no Unix time (1973)
-LAST = 4_102_444_800  # seconds: a later time (2100) is a mistake
-NANO = 1_000_000_000
-DAY = 86_400
 ISO = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{8}(?=T\d))"
     r"(?:(?:T| +)(\d{1,2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?"
@@ -30,8 +35,6 @@ ISO = re.compile(
 TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?")
 WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,18})")
 DECIMAL = re.compile(r"-?(\d{1,15})\.(\d{1,9})")
-DIGITS = {8: "yyyymmdd", 10: "yyyymmddHH", 12: "yyyymmddHHMM", 14: "yyyymmddHHMMSS"}
-DIGITS |= {17: "yyyymmddHHMMSSmmm"}
 DATE_FORMATS = ["%m/%d/%Y", "%d/%m/%Y", "%m/%d/%y", "%d/%m/%y", "%d.%m.%Y", "%d.%m.%y"]
 DATE_FORMATS += [
     "%d-%m-%Y",
@@ -53,22 +56,6 @@ CLOCK_FORMATS = [
     ":%H:%M:%S %z",
 ]
 OTHER_FORMATS = ["%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S %z"]
-Where = Callable[[int], str]
-
-
-class Clock(NamedTuple):
-    """Times that sort exactly, and as seconds.
-
-    Attributes
-    ----------
-    key : ndarray, shape (rows,)
-        Whole or decimal numbers in the order of time.
-    seconds : ndarray of float64, shape (rows,), or None
-        Since 1970 UTC; None where the numbers are no clock times.
-    """
-
-    key: np.ndarray
-    seconds: np.ndarray | None
 
 
 class Resolution(NamedTuple):
@@ -76,170 +63,6 @@ class Resolution(NamedTuple):
 
     step: float
     seconds: np.ndarray
-
-
-# ---------------------------------------------------------------- numbers
-
-
-def unit_by_size(value: float) -> str | None:
-    """The unit in which a number is a time between 1973 and 5138; None below."""
-    return next((unit for unit in reversed(UNITS) if value >= FIRST * UNITS[unit]), None)
-
-
-def special_unit(low: int, high: int) -> str | None:
-    """ "filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
-    for unit, epoch in EPOCHS.items():
-        if epoch * 10**7 <= low and high <= (epoch + LAST) * 10**7:
-            return unit
-    return None
-
-
-def to_seconds(values: np.ndarray, unit: str) -> np.ndarray:
-    """Numbers of a unit as seconds since 1970."""
-    if unit in EPOCHS:
-        return (values - EPOCHS[unit] * 10**7).astype(np.float64) / 1e7
-    values = values.astype(np.float64)
-    return values if unit == "s" else values / UNITS[unit]
-
-
-def may_be_digits(low: float, high: float) -> bool:
-    """Do the least and the largest of some numbers look like the digits of dates?"""
-    if low != int(low) or high != int(high) or len(str(int(low))) != len(str(int(high))):
-        return False
-    if len(str(int(low))) not in DIGITS:
-        return False
-    ends = np.array([int(low), int(high)], np.int64)
-    return bool(parse_digits(ends)[1].all())
-
-
-def parse_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers of equally many digits, read as a date: ns since 1970, and which are dates."""
-    size = len(str(int(values.max())))
-    rest = values.astype(np.int64)
-    parts = []
-    for width in {8: (2, 2), 10: (2, 2, 2), 12: (2,) * 4, 14: (2,) * 5, 17: (3, *(2,) * 5)}[size]:
-        rest, part = np.divmod(rest, 10**width)
-        parts.append(part)
-    milli = parts.pop(0) if size == 17 else np.zeros_like(rest)
-    month, day, hour, minute, second = [*parts[::-1], *[np.zeros_like(rest)] * (5 - len(parts))]
-    fits = (rest >= 1970) & (rest <= 2100) & (month >= 1) & (month <= 12) & (day >= 1)
-    fits &= (hour < 24) & (minute < 60) & (second < 60)
-    months = (np.clip(rest, 1970, 2100) - 1970) * 12 + np.clip(month, 1, 12) - 1
-    first = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
-    after = (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64)
-    fits &= day <= after - first
-    seconds = (first + day - 1) * DAY + hour * 3600 + minute * 60 + second
-    return seconds * NANO + milli * 1_000_000, fits
-
-
-def _is_other_digits(values: np.ndarray) -> bool:
-    """Would all of these be dates with the year last, or of two digits?"""
-    values = np.unique(values)
-    if len(values) < 3 or len(str(int(values[-1]))) not in (6, 8):
-        return False
-    swapped = []
-    if len(str(int(values[0]))) == 8:
-        year, head = values % 10_000, values // 10_000
-        swapped = [year * 10_000 + head, year * 10_000 + head % 100 * 100 + head // 100]
-    elif len(str(int(values[0]))) == 6:
-        a, b, c = values // 10_000, values // 100 % 100, values % 100
-        swapped = [
-            (2000 + y) * 10_000 + m * 100 + d for y, m, d in ((a, b, c), (c, b, a), (c, a, b))
-        ]
-    return any(bool(parse_digits(dates)[1].all()) for dates in swapped)
-
-
-def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
-    """The unit of times from low to high, given or by their size; None if they cannot be times."""
-    if unit == ORDER:
-        return ORDER
-    if unit in EPOCHS:
-        return (
-            unit if EPOCHS[unit] * 10**7 <= low and high <= (EPOCHS[unit] + LAST) * 10**7 else None
-        )
-    if low < 0:
-        return None
-    if unit is None:
-        if special := special_unit(low, high):
-            name = {"filetime": "FILETIME (100 ns since 1601)", "ticks": ".NET ticks"}[special]
-            findings.guess(f"times: {name}, by their size")
-            return special
-        if high < FIRST:
-            findings.guess(
-                f"times: {low:g} to {high:g} are no Unix times; they order each history, and no "
-                "clock is kept"
-            )
-            return ORDER
-        unit = unit_by_size(high)
-        if unit_by_size(low) != unit:
-            return None
-        if high <= LAST * UNITS[unit]:
-            findings.guess(f"times: in {unit}, by their size")
-    return unit if high <= LAST * UNITS[unit] else None
-
-
-def clock_of_numbers(
-    values: np.ndarray, options: ReadOptions, findings: Findings, where: Where
-) -> Clock:
-    """Times that are numbers; `where` says where a row is, for messages."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(
-            f"{where(row)}: the time {values[row]} is no number; fill it in or remove the row"
-        )
-    if options.timezone is not None:
-        raise InputError(
-            f"timezone={options.timezone!r} is for dates, and these times are numbers; leave it out"
-        )
-    low, high = values.min(), values.max()
-    if options.unit is None:
-        if may_be_digits(low, high):
-            nanoseconds, fits = parse_digits(values)
-            if fits.all():
-                findings.guess(f"times: digits of dates, {DIGITS[len(str(int(high)))]}, in UTC")
-                return Clock(nanoseconds, nanoseconds / 1e9)
-        refuse_doubtful_digits(values, where(0))
-    if unit := range_unit(low, high, options.unit, findings):
-        return Clock(values, None if unit == ORDER else to_seconds(values, unit))
-    raise odd_number(values, low, high, options.unit, where)
-
-
-def refuse_doubtful_digits(values: np.ndarray, place: str) -> None:
-    """Raise InputError for numbers that all are dates with the year last, or in two digits."""
-    if values.dtype.kind in "iu" and values.min() > 0 and _is_other_digits(values):
-        raise InputError(
-            f"{place}: the time {values[0]}: is it the digits of a date? Give its form, as in "
-            "time_format='%d%m%Y', or pass unit='order' if times are no clock times"
-        )
-
-
-def odd_number(values, low, high, unit, where: Where) -> InputError:
-    """What is wrong with the first time that does not fit a unit."""
-    known = f"name the unit with unit=, one of {', '.join((*UNITS, *EPOCHS))}"
-    if unit in EPOCHS:
-        epoch = EPOCHS[unit] * 10**7
-        row = int(np.flatnonzero((values < epoch) | (values > epoch + LAST * 10**7))[0])
-        return InputError(
-            f"{where(row)}: the time {values[row]} is not between 1970 and 2100 in {unit}; mend it, or {known}"
-        )
-    if low < 0:
-        row = int(np.flatnonzero(values < 0)[0])
-        return InputError(
-            f"{where(row)}: the time {values[row]} is negative; mend it, or pass unit='order' if "
-            "times are no clock times"
-        )
-    if unit is None:
-        unit = unit_by_size(high)
-        if unit_by_size(low) != unit:
-            row = int(np.flatnonzero(values < FIRST * UNITS[unit])[0])
-            return InputError(
-                f"{where(row)}: the time {values[row]}, where others are like {high:.0f}, in {unit}; "
-                f"mend it, or {known}"
-            )
-    row = int(np.flatnonzero(values > LAST * UNITS[unit])[0])
-    return InputError(
-        f"{where(row)}: the time {values[row]} is after the year 2100 in {unit}; mend it, or {known}"
-    )
 
 
 # ---------------------------------------------------------------- text
@@ -274,7 +97,8 @@ def _clock_of_distinct(texts, counts, options, findings, where) -> Clock:
     most = max((numbers, dates), key=lambda fits: counts[fits].sum())
     if not most.any():
         raise InputError(
-            f"{where(0)}: the time {clip(texts[0])!r} is no number and no ISO 8601 date, nor is any "
+            f"{where(0)}: the time {clip(texts[0])!r} is no number and no ISO 8601 date, nor is "
+            "any "
             f"other; {_suggest(texts)}, or name another column with time="
         )
     if not most.all():
@@ -284,6 +108,7 @@ def _clock_of_distinct(texts, counts, options, findings, where) -> Clock:
             "most others are; mend it, or leave such rows out with drop_incomplete=True"
         )
     if most is numbers:
+        _refuse_rounded(texts, where)
         return _clock_of_decimals(texts, options, findings, where)
     return _clock_of_dates(texts, options, findings, where)
 
@@ -300,6 +125,17 @@ def _is_plain_number(text: str) -> bool:
     except ValueError:
         return False
     return "_" not in text and text.isascii()
+
+
+def _refuse_rounded(texts, where) -> None:
+    """Raise InputError for times of which a spreadsheet has left but a few digits."""
+    for k, text in enumerate(texts):
+        mantissa, mark, exponent = text.lower().partition("e")
+        if mark and len(mantissa.strip("+-").replace(".", "")) < 9 and int(exponent) > 7:
+            raise InputError(
+                f"{where(k)}: the time {clip(text)} has lost digits, as in a spreadsheet; export it "
+                "in full"
+            )
 
 
 def _clock_of_decimals(texts, options, findings, where) -> Clock:
@@ -371,7 +207,8 @@ def _clock_of_dates(texts, options, findings, where) -> Clock:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"{where(row)}: the time {clip(texts[row])!r} is no day of the calendar, or no time of a day; mend it"
+            f"{where(row)}: the time {clip(texts[row])!r} is no day of the calendar, or no time of "
+            "a day; mend it"
         )
     if zoned.any() and not zoned.all():
         row = int(np.flatnonzero(zoned != zoned[0])[0])
@@ -399,6 +236,7 @@ def clock_of_dates(seconds, nano, zoned: bool, options, findings, where) -> Cloc
         seconds = _from_local(seconds, options.timezone, findings)
     elif not zoned and options.unit != ORDER and (seconds % DAY).any():
         findings.guess("times: dates without a time zone, taken as UTC")
+    note_days(seconds, findings)
     if seconds.max() > LAST:
         row = int(np.flatnonzero(seconds > LAST)[0])
         raise InputError(
@@ -446,13 +284,15 @@ def _clock_of_format(texts, options, findings, where) -> Clock:
         with_day = pd.to_datetime(texts, format=pattern, errors="coerce", utc=zoned)
     except (ValueError, TypeError, re.error) as error:
         raise InputError(
-            f"time_format={pattern!r} cannot be used ({clip(error)}); see Python's strptime for its fields"
+            f"time_format={pattern!r} cannot be used ({clip(error)}); see Python's strptime for "
+            "its fields"
         ) from None
     wrong = np.asarray(with_day.isna())
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise InputError(
-            f"{where(row)}: the time {clip(texts[row])!r} is not of the form {pattern!r}; mend it, or time_format="
+            f"{where(row)}: the time {clip(texts[row])!r} is not of the form {pattern!r}; mend it, "
+            "or time_format="
         )
     moments = with_day.tz_localize(None) if zoned else with_day
     moments = moments.to_numpy()

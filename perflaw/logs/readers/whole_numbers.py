@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.number_times import clock_of_numbers
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions
 from perflaw.logs.readers.roles import Roles
 from perflaw.logs.readers.sniffing import Table
-from perflaw.logs.readers.times import clock_of_numbers
 
 FITS = 1 << 28  # bytes of text that are read at once
 
