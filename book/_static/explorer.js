@@ -1,7 +1,7 @@
 // The explorer: laws, intervals and optima, computed in the page from the points and exponents that it carries.
 //
 // First the mathematics, as in perflaw/laws and perflaw/study/explorer,
-// to which tests/study/test_explorer.py holds it. Then the page. No library, nothing fetched.
+// to which tests/study/test_explorer.py holds it. Then the page.
 (() => {
   "use strict";
 
@@ -115,7 +115,7 @@
     return model;
   }
 
-  // Where a curve is drawn: evenly in the logarithm, the ends of the measured range among the places.
+  // Where a curve is drawn: evenly in the logarithm, with the ends of the measured range.
   function spread([low, high]) {
     const [first, last] = [Math.max(1, low / REACH), REACH * high];
     const stretch = (a, b, n) => Array.from({ length: n }, (_, i) => a * (b / a) ** (i / n));
