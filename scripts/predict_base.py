@@ -1,0 +1,83 @@
+"""Write down what laws and baselines say of the grid base-large before it is trained, from the grid base: data/predictions-base.csv.
+
+    perflaw sweep data/grids/base.yaml --log LOG --out RUNS/LOG
+    python scripts/predict_base.py RUNS/LOG
+    perflaw sweep data/grids/base-large.yaml --log LOG --out RUNS/LOG
+
+The metrics are those of the ranking rule of record: where nothing repeats, the whole history is removed. A cell of base-large of which a run is
+known already, in the folder or in data/sweeps/, is marked. Of each family of laws with exponents there are several bounds.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from perflaw import evidence, fitting, laws, sweeps
+
+DATA = Path(__file__).parent.parent / "data"
+AXES = list(laws.AXES)
+LAWS = {
+    "log-linear": laws.log_linear(),
+    "log-quadratic": laws.log_quadratic(),
+    "sum of power laws, exponents 0 to 3": laws.sum_of_powers(),
+    "sum of power laws, exponents -3 to 3": laws.within(laws.sum_of_powers(), -3.0, 3.0),
+    "power law of parameters": laws.parameter_power(),
+    "Performance Law, k = 2, exponents -3 to 3": laws.performance(),
+    "Performance Law, k = 2, exponents -1 to 1": laws.within(laws.performance(), -1.0, 1.0),
+    "Performance Law, k = 2, exponents -0.5 to 0.5": laws.within(laws.performance(), -0.5, 0.5),
+}
+
+
+def baselines(seen: pd.DataFrame, asked: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The mean of the cells seen, the nearest of them on logarithmic axes, and the best of them by validation."""
+    distance = np.log(asked[AXES].to_numpy())[:, None] - np.log(seen[AXES].to_numpy(float))
+    nearest = (distance**2).sum(axis=2).argmin(axis=1)
+    values = seen["value"].to_numpy()
+    return {
+        "constant": np.full(len(asked), values.mean()),
+        "nearest trained cell": values[nearest],
+        "best trained cell": np.full(len(asked), values[seen["validation"].to_numpy().argmax()]),
+    }
+
+
+def predictions(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Baselines, without intervals, and laws, with intervals for the mean of as many seeds as the cells seen have."""
+    parts = [asked.assign(law=name, predicted=values) for name, values in baselines(seen, asked).items()]
+    for name, law in LAWS.items():
+        found = fitting.fit(law, seen, seen["value"].to_numpy()).interval(asked, level)
+        parts.append(asked.assign(law=name, predicted=found["prediction"], low=found["low"], high=found["high"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def main(folder):
+    path = DATA / "predictions-base.csv"
+    settings = sweeps.read_grid(DATA / "grids" / "base.yaml")["settings"] | {"backbone": "sasrec", "split": "leave one out", "shared_layers": False}
+    runs = sweeps.having(sweeps.load(folder), settings)
+    asked = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(DATA / "grids" / "base-large.yaml")}), columns=AXES)
+    small = pd.MultiIndex.from_frame(runs[AXES]).isin([(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(DATA / "grids" / "base.yaml")])
+    log, prefix = runs["log"].iloc[0], "" if runs["repeats"].any() else "removed "
+    if small.sum() != 60:
+        sys.exit(f"{folder} has {small.sum()} of the 60 runs of the grid base")
+    earlier = sweeps.having(evidence.kept(), settings | {"log": log})
+    known = {tuple(cell) for cell in pd.concat([runs[~small], earlier])[AXES].to_numpy()}
+    written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    parts = []
+    for metric in ("HR@10", "NDCG@10"):
+        of_cell = runs[small].groupby(AXES)
+        seen = of_cell.agg(value=(prefix + metric, "mean"), validation=(f"validation {metric}", "mean")).reset_index()
+        parts.append(predictions(seen, asked).assign(log=log, metric=prefix + metric, written=written))
+    found = pd.concat(parts, ignore_index=True)
+    found["known before"] = [tuple(cell) in known for cell in found[AXES].to_numpy()]
+    found = found[["log", "metric", "law", *AXES, "predicted", "low", "high", "known before", "written"]]
+    for column in ("predicted", "low", "high"):
+        found[column] = [float(f"{value:.6g}") for value in found[column]]
+    before = pd.read_csv(path) if path.exists() else None
+    pd.concat([before, found]).to_csv(path, index=False, lineterminator="\n")
+    print(f"{len(found)} predictions for {log} written to {path}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
