@@ -1,6 +1,6 @@
 """Write down what laws and baselines say of the grid base-large before it is trained, from the grid base: data/predictions-base.csv.
 
-    perflaw sweep data/grids/base.yaml --log LOG --out RUNS/LOG
+    perflaw sweep data/grids/base.yaml --log LOG --out RUNS/LOG          # what data/sweeps/ has of it may be left out
     python scripts/predict_base.py RUNS/LOG
     perflaw sweep data/grids/base-large.yaml --log LOG --out RUNS/LOG
 
@@ -54,15 +54,19 @@ def predictions(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> 
 
 def main(folder):
     path = DATA / "predictions-base.csv"
-    settings = sweeps.read_grid(DATA / "grids" / "base.yaml")["settings"] | {"backbone": "sasrec", "split": "leave one out", "shared_layers": False}
-    runs = sweeps.having(sweeps.load(folder), settings)
-    asked = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(DATA / "grids" / "base-large.yaml")}), columns=AXES)
-    small = pd.MultiIndex.from_frame(runs[AXES]).isin([(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(DATA / "grids" / "base.yaml")])
-    log, prefix = runs["log"].iloc[0], "" if runs["repeats"].any() else "removed "
-    if small.sum() != 60:
-        sys.exit(f"{folder} has {small.sum()} of the 60 runs of the grid base")
-    earlier = sweeps.having(evidence.kept(), settings | {"log": log})
-    known = {tuple(cell) for cell in pd.concat([runs[~small], earlier])[AXES].to_numpy()}
+    settings = sweeps.read_grid(DATA / "grids" / "base.yaml")["settings"] | {"backbone": "sasrec", "split": "leave one out"}
+    trained = sweeps.load(folder)
+    log = trained["log"].iloc[0]
+    runs = pd.concat([trained, evidence.kept()]).drop_duplicates("key")
+    runs = evidence.whole(runs[runs["seed"] < 3], **settings, log=log)
+    cells = [(point.config.n_layers, point.config.d_emb) for point in sweeps.expand(DATA / "grids" / "base.yaml")]
+    large = sweeps.expand(DATA / "grids" / "base-large.yaml")
+    asked = pd.DataFrame(sorted({(point.config.n_layers, point.config.d_emb) for point in large}), columns=AXES)
+    small = pd.MultiIndex.from_frame(runs[AXES]).isin(cells)
+    prefix = "" if runs["repeats"].any() else "removed "
+    if (runs[small].groupby(AXES).size() != 3).any() or small.sum() != len(cells):
+        sys.exit(f"{folder} and data/sweeps have {small.sum()} of the {len(cells)} runs of the grid base on {log}")
+    known = {tuple(cell) for cell in runs.loc[~small, AXES].to_numpy()}
     written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     parts = []
     for metric in ("HR@10", "NDCG@10"):
