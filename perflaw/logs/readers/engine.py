@@ -279,12 +279,11 @@ def _identify(connection, role: str, places: Places, rows: int, findings: Findin
         place, row = first_place(connection, condition)
         raise InputError(f"{places.show(place)}: " + sentence.format(clip(row[role], 40)))
 
-    if kind in WHOLE:
-        if (
-            kind != "UBIGINT"
-            or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63
-        ):
-            return Ids(f"{name}::bigint" if kind.startswith("U") else name)
+    if kind in WHOLE and (
+        kind != "UBIGINT"
+        or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63
+    ):
+        return Ids(f"{name}::bigint" if kind.startswith("U") else name)
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
         value = f"{name}::double"
         odd = f"not isfinite({value}) or {name} <> floor({name})"

@@ -106,7 +106,7 @@ def _as_cell(cell, role, number, label):
     """A value as text that says what it is."""
     if cell is None:
         return ""
-    if isinstance(cell, bool) or isinstance(cell, (list, dict)):
+    if isinstance(cell, (bool, list, dict)):
         raise InputError(
             f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name "
             "another key"

@@ -19,10 +19,27 @@ NOUNS = {  # what a row is about; ids before names, the first that is there is t
     "venue poi location business game app aid song artist news",
 }
 SHORT = {"user": ("uid", "userno"), "item": ("iid", "itemno")}
-TIMES = (
-    "timestamp time ts datetime date unixreviewtime unixtimestamp unixtime epoch eventtime "
-    "eventtimestamp eventdate createdat utctime invoicedate timestampms timems timestamps times"
-).split()
+TIMES = [
+    "timestamp",
+    "time",
+    "ts",
+    "datetime",
+    "date",
+    "unixreviewtime",
+    "unixtimestamp",
+    "unixtime",
+    "epoch",
+    "eventtime",
+    "eventtimestamp",
+    "eventdate",
+    "createdat",
+    "utctime",
+    "invoicedate",
+    "timestampms",
+    "timems",
+    "timestamps",
+    "times",
+]
 ENDING = re.compile(r"[_ .-](?:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")
 ABOUT_OTHERS = re.compile(  # dates of a thing or a person, not of what happened
     r"birth|releas|publi|expir|sign.?up|regist|join|updat|modif|launch|death", re.IGNORECASE
