@@ -352,7 +352,8 @@ def write_other(rng, log: DrawnLog) -> tuple[bytes, str, dict]:
     if kind == "events":
         records = [
             {"session": _number(user), "events": [
-                {"aid": _number(log.items[r])} | ({"ts": _number(log.times[r])} if stamped else {}) for r in rows
+                {"aid": _number(log.items[r])} | ({"ts": _number(log.times[r])} if stamped else {})
+                for r in rows
             ]}
             for user, rows in groups.items()
         ]  # fmt: skip

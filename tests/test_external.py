@@ -156,7 +156,10 @@ def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
     surfaces = external.external_surfaces(treated)
     assert set(surfaces.groupby(external.SURFACE).size()) == {12}
     assert len(surfaces) == 2 * 2 * 4 * 12
-    cell = "log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen' and n_layers == 2 and d_emb == 64"
+    cell = (
+        "log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen' "
+        "and n_layers == 2 and d_emb == 64"
+    )
     assert surfaces.query(cell)["value"].item() == pytest.approx(treated.query(cell)["test"].mean())
 
 
@@ -225,6 +228,6 @@ def test_bad_input_is_named(table, treated):
 
 
 def test_a_missing_table_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(external, "FOLDER", tmp_path)
+    monkeypatch.setattr(external, "study_file", lambda *parts: tmp_path.joinpath(*parts))
     with pytest.raises(InputError, match="cannot be read"):
         external.load_grids()

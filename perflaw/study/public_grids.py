@@ -243,7 +243,7 @@ def _predictions(visible, asked, cells, laws):
 
 
 def _nearest(visible, asked):
-    """Return the value of the visible cell nearest in the logarithms of N and d; the larger d on ties."""
+    """Return the value of the visible cell nearest in log N and log d; the larger d on ties."""
     logs = [
         np.log(rows[["n_layers", "d_emb"]].to_numpy(float))
         for rows in (asked, visible.sort_values("d_emb", ascending=False))

@@ -217,8 +217,9 @@ def test_nothing_left_is_refused(way):
 def test_ids_are_preferred(names, chosen, way):
     columns = names.split(",")
     lines = [names]
-    for row in range(4):
-        lines.append(",".join(f"id{row}" if name in chosen else "Alex" for name in columns))
+    lines.extend(
+        ",".join(f"id{row}" if name in chosen else "Alex" for name in columns) for row in range(4)
+    )
     log = read_log(written("\n".join(lines)))
     assert log.n_users == 4
     assert log.n_items == 4

@@ -69,7 +69,7 @@ class Table:
 
 
 def read_sample(path: Path, label: str) -> Sample:
-    """The first lines of a text file, however long they are."""
+    """Read the first lines of a text file, however long they are."""
     size = 1 << 17
     while True:
         with open(path, "rb") as file:
@@ -171,7 +171,7 @@ def _sample_rows(lines, dialect, label) -> tuple[list[int], list[list[str]]]:
 
 
 def _is_quoted(lines, dialect) -> bool:
-    """Can a quote wrap a field? In files split at commas; elsewhere if the first line is wrapped."""
+    """Return whether quotes wrap fields: at commas; elsewhere if the first line is wrapped."""
     if dialect.ruled or dialect.delimiter == WIDE_SPACES:
         return False
     if dialect.delimiter in QUOTED or (
@@ -194,7 +194,7 @@ def _widths(lines, delimiter, ruled) -> list[int]:
 
 
 def _guess_delimiter(lines, dialect, label) -> str:
-    """The delimiter that splits every line into equally many fields, else the one in most."""
+    """Return the delimiter that splits all lines into equally many fields, else the most common."""
     candidates = ("|", SPACES, WIDE_SPACES, "\t", ",") if dialect.ruled else DELIMITERS
     widths = {mark: _widths(lines, mark, dialect.ruled) for mark in candidates}
     even = [mark for mark, sizes in widths.items() if min(sizes) > 1 and len(set(sizes)) == 1]
@@ -234,7 +234,7 @@ def _has_roles(line, delimiter, ruled) -> bool:
 
 
 def split_type(cell: str) -> tuple[str, str]:
-    """A column's name, and its type where RecBole's header has one."""
+    """Split a column's name from its type, where RecBole's header has one."""
     name = cell.strip().strip('"').strip()
     head, colon, kind = name.rpartition(":")
     return (head.strip(), kind) if colon and kind in TYPES else (name, "")
@@ -273,7 +273,7 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
 
 
 def _commented_header(comments, rows, dialect):
-    """A comment right above the table that names its columns, if there is one."""
+    """Return the comment right above the table that names its columns, if there is one."""
     if not comments or (len(rows) > 0 and any(role_of(cell) for cell in rows[0])):
         return None
     line, number = comments[-1]
@@ -285,7 +285,7 @@ def _commented_header(comments, rows, dialect):
 
 
 def _fit_header(names, types, body, dialect, findings):
-    """The header made as wide as the rows where they have one field more that is told apart."""
+    """Widen the header to the rows where their one field more is empty or numbers the rows."""
     widths = Counter(len(row) for row in body)
     if len(widths) != 1 or next(iter(widths)) != len(names) + 1:
         return names, types
@@ -343,7 +343,7 @@ def _has_header(rows, label, options) -> bool:
 
 
 def _is_counted(first: list[str]) -> bool:
-    """Are these 0, 1, 2 or 1, 2, 3, … as columns without names are called?"""
+    """Return whether these are 0, 1, 2 or 1, 2, 3, … as columns without names are called."""
     counted = [[str(k + start) for k in range(len(first))] for start in (0, 1)]
     return 2 < len(first) < 5 and first in counted
 
