@@ -229,5 +229,5 @@ def test_bad_input_is_named(table, treated):
 
 def test_a_missing_table_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(external, "study_file", lambda *parts: tmp_path.joinpath(*parts))
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="does not exist"):
         external.load_grids()
