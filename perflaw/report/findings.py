@@ -35,11 +35,6 @@ class Size:
     n_layers: int
     d_emb: int
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Size:
-        """Take the size from a row of a table of runs."""
-        return cls(int(row["n_layers"]), int(row["d_emb"]))
-
 
 @dataclass(frozen=True)
 class Change:

@@ -40,8 +40,6 @@ class Dialect:
         Fields of each row; 0 while it is not known.
     numeric : list of int
         Positions of the columns that hold numbers, as far as was looked.
-    trailing : bool
-        Does each row end with one delimiter more than the header has?
     """
 
     delimiter: str = ","
@@ -50,7 +48,6 @@ class Dialect:
     comment: str | None = None
     width: int = 0
     numeric: list[int] = field(default_factory=list)
-    trailing: bool = False
     skipped: int = 0  # comment lines met after the first row
 
     def split(self, line: str) -> list[str]:

@@ -26,9 +26,6 @@ QUOTED = (",", ";", "|")  # delimiters of files in which a quote may wrap a fiel
 COMMENTS = ("#", "%", "//")
 TYPES = ("token", "token_seq", "float", "float_seq")  # of RecBole's name:type
 LINES = 200  # that are looked at
-RECENT = (
-    6.3e8  # seconds: a number is not taken for a time (of 1990 or later) by its place alone below
-)
 SHOWN = {"\t": "'\\t'", SPACES: "spaces", WIDE_SPACES: "two spaces or more"}
 BLOCK = re.compile(r"\s*[^\s:,;|]+:\s*")
 
@@ -290,7 +287,6 @@ def _fit_header(names, types, body, dialect, findings):
     if len(widths) != 1 or next(iter(widths)) != len(names) + 1:
         return names, types
     if all(not row[-1].strip() for row in body):
-        dialect.trailing = True
         return [*names, ""], [*types, ""]
     counted = [row[0].strip().strip('"') for row in body]
     start = counted[0]
@@ -360,44 +356,3 @@ def _kind(cell: str) -> str | None:
     if not cell or is_missing(cell):
         return None
     return "number" if is_number(cell) else "date" if ISO.fullmatch(cell) else "text"
-
-
-def default_roles(
-    table: Table, label: str, options: ReadOptions, findings: Findings
-) -> ReadOptions:
-    """For a file without a header the columns by number, from the layouts in use."""
-    from dataclasses import replace
-
-    if table.header or any(options.named.values()) or not table.rows:
-        return options
-    width = len(table.names)
-    while width > 2 and all(not row[width - 1].strip() for row in table.rows):
-        width -= 1
-    clock = {
-        k: all(_is_clock(row[k - 1].strip()) for row in table.rows) for k in (3, 4) if k <= width
-    }
-    time = next((k for k in (4, 3) if clock.get(k)), None)
-    clocks = [
-        k
-        for k in (1, 2)
-        if all(_is_clock(row[k - 1].strip()) for row in table.rows)
-        and not (time and is_number(table.rows[0][k - 1].strip()))
-    ]
-    third = [row[2].strip() for row in table.rows] if width > 2 else []
-    unclear = width == 3 and not time and not all(is_number(cell) or not cell for cell in third)
-    if width > 4 or (width == 4 and not time) or unclear or clocks:
-        raise InputError(
-            f"{label} has {width} columns and no header: name them by number, as in user=1, "
-            "item=2, time=4"
-        )
-    taken = ["user, item"] + [
-        {time: "time"}.get(k, "rating (not used)") for k in range(3, width + 1)
-    ]
-    findings.guess(f"no header; columns taken as {', '.join(taken)}")
-    return replace(options, user="1", item="2", time=str(time) if time else None)
-
-
-def _is_clock(text: str) -> bool:
-    if is_number(text):
-        return "." not in text[:9] and float(text) >= RECENT
-    return ISO.fullmatch(text) is not None
