@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -30,13 +31,42 @@ GROWTH = {"by user": approximate.apen_by_user, "pooled": conditional.apen_pooled
 
 
 class Log(NamedTuple):
+    """Histories one after another, as the entropies take them.
+
+    Attributes
+    ----------
+    items : ndarray of shape (tokens,)
+        Item numbers, user by user.
+    offsets : ndarray of shape (users + 1,)
+        Where each user's items begin in `items`; the last is their number.
+    n_items : int
+        How many different items there may be.
+    """
+
     items: np.ndarray
     offsets: np.ndarray
     n_items: int
 
 
 def drawn_log(tokens=1_000_000, n_items=3416, repeats=False, seed=0):
-    """Histories as long as MovieLens-1M's: 20 at least, half of them under 96, 165 on average."""
+    """Draw histories as long as MovieLens-1M's: at least 20, half under 96, 165 on average.
+
+    Parameters
+    ----------
+    tokens : int, optional
+        About how many interactions.
+    n_items : int, optional
+        How many items.
+    repeats : bool, optional
+        Whether a user may have an item more than once.
+    seed : int, optional
+        Of the random numbers.
+
+    Returns
+    -------
+    Log
+        The drawn log.
+    """
     rng = np.random.default_rng(seed)
     lengths = 20 + np.minimum(rng.lognormal(math.log(76), 1.137, tokens // 150), 2294).astype(int)
     if tokens == 1_000_000:
@@ -57,7 +87,7 @@ def drawn_log(tokens=1_000_000, n_items=3416, repeats=False, seed=0):
 
 
 def movielens():
-    """The log to time, and what it is called."""
+    """Return the log to time, and its name."""
     folder = os.environ.get("PERFLAW_DATA")
     path = Path(folder, "ml-1m-sasrec.parquet") if folder else None
     if path is None or not path.exists():
@@ -73,7 +103,7 @@ def movielens():
 
 
 def seconds(task, repeats=3):
-    """Seconds of the fastest run, and what it returned."""
+    """Return the seconds of the fastest of some runs of `task`, and what it returned."""
     taken = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -83,6 +113,7 @@ def seconds(task, repeats=3):
 
 
 def with_threads(threads, task, repeats=3):
+    """Time a task as `seconds` does, with this number of threads."""
     before, parallel.THREADS = parallel.THREADS, threads
     try:
         return seconds(task, repeats)
@@ -91,6 +122,7 @@ def with_threads(threads, task, repeats=3):
 
 
 def installed(name):
+    """Import a library; return None if it is not installed."""
     try:
         return import_module(name)
     except ImportError:
@@ -98,6 +130,7 @@ def installed(name):
 
 
 def row(*cells):
+    """Print a row of a Markdown table."""
     print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
 
 
@@ -105,7 +138,7 @@ def row(*cells):
 
 
 def plain_apen(series, m, r):
-    """Approximate entropy as scripts have it: lists of lists, every template against every other."""
+    """Compute approximate entropy as scripts do: lists of lists, all pairs of templates."""
 
     def phi(k):
         templates = [[series[j] for j in range(i, i + k)] for i in range(len(series) - k + 1)]
@@ -120,7 +153,7 @@ def plain_apen(series, m, r):
 
 
 def plain_lempel_ziv(series):
-    """The actual entropy as scripts have it: every substring is looked for in all that came before."""
+    """Compute the Lempel-Ziv entropy as scripts do: search all that came before."""
     n, total = len(series), 0
     for i in range(n):
         past, length = series[:i], 1
@@ -137,6 +170,7 @@ def plain_lempel_ziv(series):
 
 
 def time_by_user():
+    """Time the symbolic ApEn of every history against a loop over users."""
     log, name = movielens()
     lengths = np.diff(log.offsets)
     approximate.apen_by_user(log)
@@ -155,7 +189,8 @@ def time_by_user():
     plain_time *= (lengths.astype(float) ** 2).sum() / (lengths[sample].astype(float) ** 2).sum()
 
     print(
-        f"\n### Symbolic ApEn of every history, m = 2: {name}, {len(lengths):,} users, {len(log.items):,} tokens\n"
+        f"\n### Symbolic ApEn of every history, m = 2: {name}, {len(lengths):,} users, "
+        f"{len(log.items):,} tokens\n"
     )
     row("code", "seconds", f"ours, {threads} threads, is faster by", "ours, 1 thread, by")
     row("---", "---:", "---:", "---:")
@@ -184,6 +219,7 @@ def time_by_user():
 
 
 def time_numeric():
+    """Time the numeric ApEn of one series against other libraries."""
     x = np.random.default_rng(0).standard_normal(10_000)
     r = 0.2 * x.std()
     approximate.apen(x, 2, r)
@@ -205,7 +241,7 @@ def time_numeric():
             row(name, "not installed", "", "")
             continue
         call(library)
-        taken, theirs = seconds(lambda: call(library), 2)
+        taken, theirs = seconds(partial(call, library), 2)
         row(
             f"{name} {version(name)}",
             f"{taken:.3f}",
@@ -215,7 +251,7 @@ def time_numeric():
 
 
 def grow_once(what, tokens):
-    """In a fresh process: nanoseconds a token of the first call and the memory it added, in bytes a token."""
+    """Print nanoseconds and bytes a token of the first call, in a fresh process."""
     log = drawn_log(tokens, 30_000, repeats=True)
     GROWTH[what](drawn_log(20_000, 30_000, repeats=True))
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
@@ -234,6 +270,7 @@ def grow_once(what, tokens):
 
 
 def time_growth(full):
+    """Print how the time and memory of a token grow; to 100 million tokens if `full`."""
     print(f"\n### Growth, m = 2, 30,000 items with repeats, {parallel.THREADS} threads\n")
     print("Each figure is the median of the first calls of three fresh processes.\n")
     row(
@@ -260,6 +297,7 @@ def time_growth(full):
 
 
 def time_lempel_ziv():
+    """Time the Lempel-Ziv entropy against a search of every substring."""
     rng = np.random.default_rng(0)
 
     def series(n):
@@ -272,11 +310,11 @@ def time_lempel_ziv():
     ours = {}
     for n in (10**4, 10**5, 10**6):
         x = series(n)
-        ours[n], _ = seconds(lambda: lempel_ziv.lempel_ziv_entropy(x))
+        ours[n], _ = seconds(partial(lempel_ziv.lempel_ziv_entropy, x))
         row("perflaw", f"{n:,}", f"{ours[n]:.4f}", f"{1e9 * ours[n] / n:.0f}", "")
     for n in (1000, 10**4):
         x = series(n).tolist()
-        plain, value = seconds(lambda: plain_lempel_ziv(x), 1)
+        plain, value = seconds(partial(plain_lempel_ziv, x), 1)
         assert math.isclose(value, lempel_ziv.lempel_ziv_entropy(x), rel_tol=1e-12)
         ratio = f"{plain / ours[n]:,.0f}" if n in ours else ""
         row(
@@ -293,7 +331,22 @@ def time_lempel_ziv():
 
 
 def chain(kind, k, rng):
-    """Transition matrix of k states."""
+    """Draw the transition matrix of a Markov chain.
+
+    Parameters
+    ----------
+    kind : {"equal", "dense", "sparse", "power law", "neighbours"}
+        How probable the next states are.
+    k : int
+        How many states.
+    rng : numpy.random.Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    ndarray of shape (k, k)
+        Rows sum to 1.
+    """
     popularity = 1 / np.arange(1, k + 1)
     if kind == "equal":
         p = np.ones((k, k))
@@ -311,6 +364,7 @@ def chain(kind, k, rng):
 
 
 def walk(p, n, rng):
+    """Draw n states of the Markov chain with transition matrix p."""
     steps, ends = rng.random(n), np.cumsum(p, axis=1)
     x = np.empty(n, np.int32)
     state = rng.integers(len(p))
@@ -321,6 +375,7 @@ def walk(p, n, rng):
 
 
 def compare_corrections():
+    """Print the errors of the corrected conditional entropies of known Markov chains."""
     rng = np.random.default_rng(0)
     errors = defaultdict(list)
     for kind in ("equal", "dense", "sparse", "power law", "neighbours"):
@@ -341,10 +396,12 @@ def compare_corrections():
                     off = [conditional.conditional_entropy(log, 1, name) - rate for log in logs]
                     errors[name, group].append(math.sqrt(np.mean(np.square(off))))
     print(
-        "\n### Corrected conditional entropies of 15 Markov chains, 30 to 2,000 states, 1,000 to 100,000 tokens\n"
+        "\n### Corrected conditional entropies of 15 Markov chains, 30 to 2,000 states, "
+        "1,000 to 100,000 tokens\n"
     )
     print(
-        "Root mean square error in nats, averaged over chains and lengths, by the share of transitions seen once:\n"
+        "Root mean square error in nats, averaged over chains and lengths, "
+        "by the share of transitions seen once:\n"
     )
     labels = enumerate(("< 20 %", "20 to 50 %", "> 50 %"))
     row("correction", *(f"{label} ({len(errors['none', group])} cells)" for group, label in labels))
@@ -354,6 +411,7 @@ def compare_corrections():
 
 
 def main():
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="grow to 100 million tokens (a few GB)")
     parser.add_argument("--grow", nargs=2, help=argparse.SUPPRESS)
@@ -362,7 +420,8 @@ def main():
         grow_once(options.grow[0], int(options.grow[1]))
         return
     print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, numba {version('numba')}, {platform.machine()}"
+        f"Python {platform.python_version()}, numpy {np.__version__}, "
+        f"numba {version('numba')}, {platform.machine()}"
     )
     time_by_user()
     time_numeric()

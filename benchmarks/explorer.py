@@ -1,7 +1,9 @@
-"""What the explorer weighs and how fast it redraws in a headless Chromium: `python benchmarks/explorer.py [--chromium PATH]`.
+"""What the explorer weighs and how fast it redraws in a headless Chromium.
 
-One redraw is everything between a slider's event and the laid-out page: curves, intervals, optima, chart and words. The first redraw of a surface
-and law solves the law at all exponents that its interval may reach; the others move a slider. Each surface and law once.
+Run `python benchmarks/explorer.py [--chromium PATH]`. One redraw is everything between a slider's
+event and the laid-out page: curves, intervals, optima, chart and words. The first redraw of a
+surface and law solves the law at all exponents that its interval may reach; the others move a
+slider. Each surface and law once.
 """
 
 import argparse
@@ -38,7 +40,9 @@ for (const surface of [...form.elements.surface.options].map((one) => one.value)
     for (const law of [...form.elements.law.options].map((one) => one.value)) {
       first.push(redraw("law", law));
       for (const name of ["N", "d", "tokens", "apen"]) {
-        for (let value = Number(form.elements[name].min || 0); value <= Number(form.elements[name].max); value++) moved.push(redraw(name, value));
+        const low = Number(form.elements[name].min || 0);
+        const high = Number(form.elements[name].max);
+        for (let value = low; value <= high; value++) moved.push(redraw(name, value));
         redraw(name, 0);
       }
     }
@@ -49,6 +53,7 @@ document.body.innerHTML = `<pre id="times">${JSON.stringify({ first, moved })}</
 
 
 def main():
+    """Print the sizes of the parts, and the times of redraws."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "--chromium",
@@ -76,9 +81,9 @@ def main():
         "data": explorer.embed_json(data),
     }
     sizes = {name: len(text.encode()) / 1000 for name, text in sizes.items()}
-    print(
-        f"{platform.processor() or platform.machine()}; {sum(len(one['metrics']) for one in data['surfaces'])} surfaces\n\n| part | KB |\n|---|---:|"
-    )
+    n_surfaces = sum(len(one["metrics"]) for one in data["surfaces"])
+    print(f"{platform.processor() or platform.machine()}; {n_surfaces} surfaces\n")
+    print("| part | KB |\n|---|---:|")
     print(
         "\n".join(
             f"| {name} | {size:.1f} |"
@@ -101,9 +106,10 @@ def main():
     times = json.loads(re.search(r'<pre id="times">(.*?)</pre>', dom)[1])
     print("\n| redraw | n | median, ms | 95 % | largest |\n|---|---:|---:|---:|---:|")
     for name, label in (("moved", "a slider moved"), ("first", "another law")):
-        told = np.array(times[name])
+        ms = np.array(times[name])
         print(
-            f"| {label} | {len(told)} | {np.median(told):.1f} | {np.quantile(told, 0.95):.1f} | {told.max():.1f} |"
+            f"| {label} | {len(ms)} | {np.median(ms):.1f} | {np.quantile(ms, 0.95):.1f} "
+            f"| {ms.max():.1f} |"
         )
 
 

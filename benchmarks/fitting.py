@@ -24,6 +24,7 @@ def best_of(task, repeats=3):
 
 
 def main():
+    """Print the times of fits, and how they compare."""
     points = published.load_surfaces()
     surfaces = [
         (surface, surface["value"]) for _, surface in points.groupby(published.SURFACE, sort=False)
@@ -53,7 +54,8 @@ def main():
     print(f"| all {len(families.rival_laws())} laws on 20 surfaces | {rivals_time:.3f} |")
     print(f"| 1,000 bootstrap fits of one surface | {bootstrap_time:.3f} |")
     print(
-        f"\nthe recipe is within 0.001 of our R2 on {reached} of {len(fits)} surfaces; we are lower on {lower}"
+        f"\nthe recipe is within 0.001 of our R2 on {reached} of {len(fits)} surfaces; "
+        f"we are lower on {lower}"
     )
     print(
         f"global search against the authors' recipe: {recipe_time / search_time:.1f} times as fast"

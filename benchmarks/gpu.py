@@ -1,8 +1,9 @@
-"""What a GPU makes of it: `python benchmarks/gpu.py`, some ten minutes; `--device cpu --quick` only rehearses.
+"""How fast a GPU trains: `python benchmarks/gpu.py`, some ten minutes.
 
-Stacks against single runs, captured steps against eager ones for a deep and narrow model, and whether a stack in
-bfloat16 learns what single runs learn. On MovieLens-1M where the folder PERFLAW_DATA has ml-1m-sasrec, else on
-the synthetic log. The share of the peak is that of a measured product of large bfloat16 matrices.
+`--device cpu --quick` only rehearses. Stacks against single runs, captured steps against eager
+ones for a deep and narrow model, and whether a stack in bfloat16 learns what single runs learn. On
+MovieLens-1M where the folder PERFLAW_DATA has ml-1m-sasrec, else on the synthetic log. The share of
+the peak is that of a measured product of large bfloat16 matrices.
 """
 
 import argparse
@@ -23,12 +24,32 @@ MEMBERS = 8
 
 
 def synchronise(device):
+    """Wait until the device has done all that it was given."""
     if device != "cpu":
         torch.cuda.synchronize(device)
 
 
 def rate(configs, split, device, steps, captured=True):
-    """Positions a second of a stack of these configurations, padding not counted."""
+    """Measure how fast a stack of configurations trains.
+
+    Parameters
+    ----------
+    configs : list of Configuration
+        The runs of the stack.
+    split : Split
+        The data.
+    device : str
+        Where to train.
+    steps : int
+        How many steps to time.
+    captured : bool, optional
+        Whether a step is captured once and replayed, on a GPU.
+
+    Returns
+    -------
+    float
+        Positions a second, padding not counted.
+    """
     batches = batching.EpochBatches(split, configs[0].max_seq_len, configs[0].batch_size, device)
     members = [run_state.RunState(config, split, batches) for config in configs]
     step = stacking.step_batched if device != "cpu" else stacking.step_in_turn
@@ -54,7 +75,7 @@ def rate(configs, split, device, steps, captured=True):
 
 
 def peak(device):
-    """FLOPs a second of a product of large bfloat16 matrices."""
+    """Measure the FLOPs a second of a product of large bfloat16 matrices."""
     n = 8192 if device != "cpu" else 1024
     x = torch.randn(n, n, device=device, dtype=torch.bfloat16)
     for repeats in (2, 10):
@@ -67,9 +88,11 @@ def peak(device):
 
 
 def compare_stacks(split, device, steps, sizes):
+    """Print how much faster a stack is than a single run, by embedding size."""
     best = peak(device)
     head(
-        f"Positions a second, bfloat16, 2 layers, full cross-entropy; peak {best / 1e12:.1f} TFLOP/s",
+        "Positions a second, bfloat16, 2 layers, full cross-entropy; "
+        f"peak {best / 1e12:.1f} TFLOP/s",
         "d",
         "1 run",
         f"stack of {MEMBERS}",
@@ -85,6 +108,7 @@ def compare_stacks(split, device, steps, sizes):
 
 
 def compare_captured(split, device, steps):
+    """Print how much faster captured steps of a deep and narrow model are than eager ones."""
     head(
         "Deep and narrow: 32 layers, d = 25, LLaMA-style, bfloat16, positions a second",
         "runs",
@@ -100,6 +124,7 @@ def compare_captured(split, device, steps):
 
 
 def compare_learning(split, device, epochs):
+    """Print what a stack in bfloat16 learns beside single runs in fp32."""
     base = configuration.make_config(
         d_emb=32,
         loss="softmax",
@@ -128,12 +153,12 @@ def compare_learning(split, device, epochs):
     )
     row("single runs, fp32", f"{single.mean():.4f}", f"{single.std(ddof=1):.4f}")
     row("stack, bfloat16", f"{stack.mean():.4f}", f"{stack.std(ddof=1):.4f}")
-    print(
-        f"\nThe means differ by {abs(stack.mean() - single.mean()) / single.std(ddof=1):.2f} standard deviations."
-    )
+    difference = abs(stack.mean() - single.mean()) / single.std(ddof=1)
+    print(f"\nThe means differ by {difference:.2f} standard deviations.")
 
 
 def main():
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--quick", action="store_true", help="few steps and sizes: does it run?")
@@ -144,9 +169,8 @@ def main():
         )
     )
     preparation.prepare([configuration.make_config()], split, options.device)
-    print(
-        f"torch {torch.__version__}, {run_records.environment(options.device)['device']}, {split.log.name}"
-    )
+    device_name = run_records.environment(options.device)["device"]
+    print(f"torch {torch.__version__}, {device_name}, {split.log.name}")
     steps = 2 if options.quick else 40
     compare_stacks(split, options.device, steps, (16,) if options.quick else (16, 32, 64, 128))
     compare_captured(split, options.device, steps)

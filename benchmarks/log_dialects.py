@@ -41,7 +41,7 @@ def choose_way(seed):
 
 
 def read_drawn(seed, folder):
-    """What came of a drawn log: "read", "refused", or what differs."""
+    """Read a drawn log; return "read", "refused", or what differs."""
     rng = np.random.default_rng(seed)
     drawn = draw_log(rng, plain=seed % 5 == 0)
     content, dialect, options = (write_other if seed % 5 == 0 else write)(rng, drawn)
@@ -68,13 +68,23 @@ def repeat(log, row):
     for name in COLUMNS:
         cells = getattr(log, name)
         if cells is not None:
-            setattr(log, name, cells[:row] + [cells[row]] + cells[row:])
+            setattr(log, name, [*cells[:row], cells[row], *cells[row:]])
     if log.times is None:
         log.keys = list(range(len(log.keys)))
 
 
 def mutate_known(rng, log):
-    """A table changed so that the right result is known: its text, and is it to be refused?"""
+    """Change a table so that the right result is known.
+
+    Returns
+    -------
+    content : bytes
+        The text of the table.
+    kind : str
+        How it was changed.
+    refused : bool
+        Whether it must be refused.
+    """
     names = ["user", "item", "time"][: 2 + (log.times is not None)]
     delimiter = str(rng.choice([",", ";", "|"]))
     row = int(rng.integers(len(log.users)))
@@ -106,7 +116,7 @@ def mutate_known(rng, log):
 
 
 def damage(rng, content):
-    """The bytes with some of them changed, gone, twice or put in."""
+    """Change, remove, repeat or insert some of the bytes."""
     data = bytearray(content)
     for _ in range(int(rng.choice([1, 1, 2, 5, 20]))):
         at = int(rng.integers(len(data) + 1))
@@ -148,7 +158,7 @@ def damage(rng, content):
 
 
 def read_mutated(seed, folder):
-    """What came of a mutated log: "read", "refused", or what went wrong."""
+    """Read a mutated log; return "read", "refused", or what went wrong."""
     rng = np.random.default_rng(seed)
     drawn = draw_log(rng)
     path = Path(folder) / "log"
@@ -177,7 +187,7 @@ def read_mutated(seed, folder):
 
 
 def run_batch(task):
-    """The outcomes of some seeds, and what to look at."""
+    """Return the outcomes of some seeds, and those to look at."""
     name, first, count = task
     function = {"drawn": read_drawn, "mutated": read_mutated}[name]
     outcomes, odd = Counter(), []

@@ -1,10 +1,10 @@
-"""What a log costs to read: `python benchmarks/logs.py [--full]`, a minute (with --full: to 100 million rows, ten).
+"""What a log costs to read: `python benchmarks/logs.py [--full]`, a minute.
 
-Generated Parquet logs (100 interactions a user, 100,000 items, rows in order of time), each
-size in a process of its own: read and sort, summary, hash, split. Memory is the process's
-peak, the libraries in it, told in GB and as a multiple of the log's own arrays. Then the engines that could do the reading,
-as far as they are installed, and a text file against pandas. All in one run; on Linux, for the
-memory.
+With --full it reads up to 100 million rows, in ten minutes. Generated Parquet logs (100
+interactions a user, 100,000 items, rows in order of time), each size in a process of its own: read
+and sort, summary, hash, split. Memory is the process's peak with its libraries, in GB and as a
+multiple of the log's own arrays. Then the engines that could do the reading, as far as they are
+installed, and a text file against pandas. All in one run; on Linux, for the memory.
 """
 
 import argparse
@@ -26,7 +26,7 @@ ENGINES = ("duckdb", "polars", "pandas", "numpy")
 
 
 def generate(path, rows):
-    """Users, items with a skew, and times, in order of time."""
+    """Write a log of users, items with a skew, and times, in order of time."""
     import duckdb
     import pandas as pd
 
@@ -43,7 +43,7 @@ def generate(path, rows):
 
 
 def measure_ours(path):
-    """Seconds of each step, bytes of the arrays, and the peak."""
+    """Measure the seconds of each step, the bytes of the arrays, and the peak of memory."""
     from perflaw.logs.interaction_log import read_log
     from perflaw.logs.splits import leave_one_out
 
@@ -69,12 +69,16 @@ def measure_ours(path):
 
 
 def measure_engine(engine, path):
-    """Seconds to read the file and sort it by user and time, stably, into arrays; and the peak."""
+    """Measure reading the file, sorted stably by user and time, into arrays: seconds and peak."""
     if engine == "duckdb":
         import duckdb
 
         start = time.perf_counter()
-        query = f"select * exclude(file_row_number) from read_parquet('{path}', file_row_number=true) order by user, timestamp, file_row_number"
+        query = (
+            "select * exclude(file_row_number) "
+            f"from read_parquet('{path}', file_row_number=true) "
+            "order by user, timestamp, file_row_number"
+        )
         duckdb.connect().execute(query).fetchnumpy()
     elif engine == "polars":
         import polars
@@ -99,12 +103,15 @@ def measure_engine(engine, path):
 
 
 def peak():
-    """Bytes this process has had resident at most, from /proc: what getrusage says includes the process it came from."""
+    """Return the most bytes that this process has had resident, from /proc.
+
+    What getrusage reports includes the process it came from.
+    """
     return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 
 
 def alone(*arguments):
-    """One measurement in a process of its own."""
+    """Take one measurement in a process of its own."""
     return json.loads(
         subprocess.run(
             [sys.executable, __file__, "--one", *arguments],
@@ -116,7 +123,7 @@ def alone(*arguments):
 
 
 def text_against_pandas(folder):
-    """Best of seven of each: a million rows of `user item`, read and sorted."""
+    """Time reading and sorting a million rows of `user item`, the best of seven of each."""
     import pandas as pd
 
     from perflaw.logs.interaction_log import read_log
@@ -143,6 +150,7 @@ def text_against_pandas(folder):
 
 
 def main():
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="up to 100 million rows")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
@@ -160,26 +168,24 @@ def main():
         paths = {rows: f"{folder}/{rows}.parquet" for rows in sizes}
         for rows, path in paths.items():
             generate(path, rows)
-        print(
-            f"| rows | {' | '.join(f'{step}, ns a row' for step in STEPS)} | together | peak, GB (times the arrays) |"
-        )
+        steps = " | ".join(f"{step}, ns a row" for step in STEPS)
+        print(f"| rows | {steps} | together | peak, GB (times the arrays) |")
         print("|---:" * (len(STEPS) + 3) + "|")
-        found = {}
+        fastest = {}
         for rows, path in paths.items():
             runs = [alone(path) for _ in range(3 if rows < 10**8 else 2)]
-            run = found[rows] = min(runs, key=lambda run: sum(run["seconds"]))
+            run = fastest[rows] = min(runs, key=lambda run: sum(run["seconds"]))
             each = [1e9 * s / rows for s in run["seconds"]]
             shares = " | ".join(f"{ns:.0f} ({ns / sum(each):.0%})" for ns in each)
             print(
-                f"| {rows:,} | {shares} | {sum(each):.0f} | {run['peak'] / 1e9:.1f} ({run['peak'] / run['arrays']:.1f}) |"
+                f"| {rows:,} | {shares} | {sum(each):.0f} "
+                f"| {run['peak'] / 1e9:.1f} ({run['peak'] / run['arrays']:.1f}) |"
             )
-        first, last = (sum(found[rows]["seconds"]) / rows for rows in (sizes[0], sizes[-1]))
-        print(
-            f"\n{sizes[-1]:,} rows against {sizes[0]:,}: {last / first:.2f} times the time a row\n"
-        )
-        print(
-            f"| read and sort | {' | '.join(f'{rows:,} rows, ns a row' for rows in sizes)} | peak, times the arrays |"
-        )
+        first, last = (sum(fastest[rows]["seconds"]) / rows for rows in (sizes[0], sizes[-1]))
+        ratio = f"{last / first:.2f} times the time a row"
+        print(f"\n{sizes[-1]:,} rows against {sizes[0]:,}: {ratio}\n")
+        columns = " | ".join(f"{rows:,} rows, ns a row" for rows in sizes)
+        print(f"| read and sort | {columns} | peak, times the arrays |")
         print("|---" + "|---:" * (len(sizes) + 1) + "|")
         for engine in ENGINES:
             needs = {"numpy": ["pyarrow"], "pandas": ["pyarrow"]}.get(engine, [engine])
@@ -187,13 +193,13 @@ def main():
                 print(f"| {engine} | {needs[0]} is not installed |" + " |" * len(sizes))
                 continue
             runs = {rows: alone(engine, path) for rows, path in paths.items()}
-            told = " | ".join(f"{1e9 * run['seconds'] / rows:.0f}" for rows, run in runs.items())
-            print(
-                f"| {engine} | {told} | {runs[sizes[-1]]['peak'] / found[sizes[-1]]['arrays']:.1f} |"
-            )
+            times = " | ".join(f"{1e9 * run['seconds'] / rows:.0f}" for rows, run in runs.items())
+            multiple = runs[sizes[-1]]["peak"] / fastest[sizes[-1]]["arrays"]
+            print(f"| {engine} | {times} | {multiple:.1f} |")
         name, ours, pandas = text_against_pandas(folder)
         print(
-            f"\n{name}: {ours:.3f} s; pandas.read_csv and sort {pandas:.3f} s: {ours / pandas:.2f} times its time"
+            f"\n{name}: {ours:.3f} s; pandas.read_csv and sort {pandas:.3f} s: "
+            f"{ours / pandas:.2f} times its time"
         )
 
 

@@ -1,7 +1,8 @@
-"""How fast RecBole trains SASRec; run by benchmarks/training.py with the interpreter that has RecBole.
+"""How fast RecBole trains SASRec.
 
-Its own data set, loaders, model and trainer, with the sizes of the comparison; nothing is replaced.
-Waits for a line on standard input between warming up and timing, then prints one line of JSON.
+Run by benchmarks/training.py with the interpreter that has RecBole. Its own data set, loaders,
+model and trainer, with the sizes of the comparison; nothing is replaced. Waits for a line on
+standard input between warming up and timing, then prints one line of JSON.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ SPLIT = {"split": {"LS": "valid_and_test"}, "order": "TO", "group_by": "user", "
 
 
 def main():
+    """Print the seconds of groups of steps as JSON, for the arguments of the command line."""
     folder, threads, batch, dropout, groups, steps, length, d, layers = (
         float(x) if "." in x else x for x in sys.argv[1:]
     )
@@ -30,7 +32,7 @@ def main():
         int, (threads, batch, groups, steps, length, d, layers)
     )
     os.chdir(folder)  # RecBole writes where it runs
-    told = sys.stdout
+    output = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
         from recbole.config import Config
         from recbole.data import create_dataset, data_preparation
@@ -69,7 +71,7 @@ def main():
         trainer = get_trainer(config["MODEL_TYPE"], "SASRec")(config, model)
         batches = iter(train)
         trainer._train_epoch(itertools.islice(batches, 2), 0)
-    print("ready", file=told, flush=True)
+    print("ready", file=output, flush=True)
     sys.stdin.readline()
     rates = []
     with contextlib.redirect_stdout(sys.stderr):
@@ -77,7 +79,7 @@ def main():
             start = time.perf_counter()
             trainer._train_epoch(itertools.islice(batches, steps), 0)
             rates.append(steps * batch / (time.perf_counter() - start))
-    print(json.dumps(sorted(rates)[groups // 2]), file=told)
+    print(json.dumps(sorted(rates)[groups // 2]), file=output)
 
 
 if __name__ == "__main__":

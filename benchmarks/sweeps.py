@@ -1,7 +1,8 @@
-"""What the engine of sweeps costs: `python benchmarks/sweeps.py [--log NAME]`, about ten minutes on two quiet cores.
+"""What the engine of sweeps costs: `python benchmarks/sweeps.py [--log NAME]`.
 
-Two workers against one, and how much of the time is not training, on a small grid of the log (by default the synthetic one);
-how well what they take is predicted, and the reading of 10,000 records. Each row is one run.
+About ten minutes on two quiet cores. Two workers against one, and how much of the time is not
+training, on a small grid of the log (by default the synthetic one); how well the seconds of a run
+are predicted; and the reading of 10,000 records. Each row is one run.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import shutil
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -33,19 +35,22 @@ GRID = {
 
 
 def timed(function, *args):
+    """Return the seconds of a call, and what it returned."""
     start = time.perf_counter()
     result = function(*args)
     return time.perf_counter() - start, result
 
 
 def main():
+    """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--log", default="synthetic")
     parser.add_argument("--records", default=10_000, type=int)
     options = parser.parse_args()
     log = datasets.load_log(options.log)
     print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n"
+        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+        f"torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n"
     )
     print("| workers | seconds | runs an hour | in training and ranking |\n|---|---:|---:|---:|")
     rates = {}
@@ -74,21 +79,24 @@ def main():
                 )
             )
             seconds, table = timed(
-                lambda: runner.run(GRID, log, folder / "runs", pool, progress=False)
+                partial(runner.run, GRID, log, folder / "runs", pool, progress=False)
             )
             pool.shutdown()
             phases = table[["seconds training", "seconds validation", "seconds test"]].sum().sum()
             rates[workers] = 3600 * len(table) / seconds
             print(
-                f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} | {phases / seconds / workers:.1%} |"
+                f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} "
+                f"| {phases / seconds / workers:.1%} |"
             )
         sequence = list(rates.values())
         errors = 100 * (cost_model.heldout_costs(table)["predicted"] / table["seconds"] - 1).abs()
         print(
-            f"\nthe cost model, on a fifth of the runs at a time learnt from the others: median error {errors.median():.0f} %, largest {errors.max():.0f} %"
+            "\nthe cost model, on a fifth of the runs at a time learnt from the others: "
+            f"median error {errors.median():.0f} %, largest {errors.max():.0f} %"
         )
         print(
-            f"{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times the runs an hour of one\n"
+            f"{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times "
+            "the runs an hour of one\n"
         )
 
         folder, copies = Path(scratch) / "1" / "runs", Path(scratch) / "many"

@@ -5,18 +5,7 @@ python scripts/log_tables.py
 
 import sys
 
-from perflaw.logs import measures
 from perflaw.study.analysis import log_tables
-
-TABLES = (
-    "summaries",
-    "splits",
-    "curves",
-    "entropies",
-    "by_length",
-    "numbering",
-    "sensitivity",
-)
 
 
 def main() -> None:
@@ -25,8 +14,8 @@ def main() -> None:
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
     log_tables.LOG_TABLES_FOLDER.mkdir(exist_ok=True)
-    for name in TABLES:
-        table = getattr(measures, name)(logs)
+    for name, measure in log_tables.RECORDED_TABLES.items():
+        table = measure(logs)
         path = log_tables.LOG_TABLES_FOLDER / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
         print(f"{path}: {len(table)} rows of {len(logs)} logs")

@@ -53,7 +53,7 @@ def baselines(seen: pd.DataFrame, asked: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def predictions(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Predict by baselines, without intervals, and by laws, with intervals for a mean over seeds."""
+    """Predict by baselines, without intervals, and by laws, with those of a mean over seeds."""
     parts = [
         asked.assign(law=name, predicted=values) for name, values in baselines(seen, asked).items()
     ]

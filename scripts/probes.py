@@ -3,8 +3,8 @@
     python scripts/probes.py LOG ...
 
 A probe is a count-based baseline, fitted to the training part and evaluated on the validation
-targets: NDCG@10 of a first-order Markov chain, and `cross_entropy.bigram_cross_entropy`. The logs are
-in the folder PERFLAW_DATA.
+targets: NDCG@10 of a first-order Markov chain, and `cross_entropy.bigram_cross_entropy`. The logs
+are in the folder PERFLAW_DATA.
 """
 
 import sys

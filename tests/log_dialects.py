@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-WORDS = "alpha beta gamma zoë 日本 naïve Ωmega x-1 y_2 Straße".split()
+WORDS = ["alpha", "beta", "gamma", "zoë", "日本", "naïve", "Ωmega", "x-1", "y_2", "Straße"]
 TRICKY = [
     "NA",
     "null",
@@ -34,9 +34,38 @@ TRICKY = [
 ]
 SPACED = ["the beatles", "new order", "a  b", "x, y", "semi;colon", "b|c", "colon::s", "hash#"]
 QUOTES = ['12" vinyl', 'say "hi"', "it's", '"', 'end"']
-USER_NAMES = "user user_id userId UserID uid visitor_id customer reviewerID session_id".split()
-ITEM_NAMES = "item item_id itemId movieId product_id asin sku track_id business_id".split()
-TIME_NAMES = "timestamp time ts datetime date event_time created_at unixReviewTime".split()
+USER_NAMES = [
+    "user",
+    "user_id",
+    "userId",
+    "UserID",
+    "uid",
+    "visitor_id",
+    "customer",
+    "reviewerID",
+    "session_id",
+]
+ITEM_NAMES = [
+    "item",
+    "item_id",
+    "itemId",
+    "movieId",
+    "product_id",
+    "asin",
+    "sku",
+    "track_id",
+    "business_id",
+]
+TIME_NAMES = [
+    "timestamp",
+    "time",
+    "ts",
+    "datetime",
+    "date",
+    "event_time",
+    "created_at",
+    "unixReviewTime",
+]
 DELIMITERS = [",", "\t", ";", "|", "::", " "]
 
 
@@ -112,8 +141,27 @@ def draw_ids(rng, n: int, plain: bool) -> list[str]:
 def draw_times(rng, n: int):
     """How times are written, what they mean, what orders them, and what a reader must know."""
     kind = rng.choice(
-        "none s ms us ns decimals order iso zulu offset nano days minutes slashes filetime ticks "
-        "dayfirst local compact".split()
+        [
+            "none",
+            "s",
+            "ms",
+            "us",
+            "ns",
+            "decimals",
+            "order",
+            "iso",
+            "zulu",
+            "offset",
+            "nano",
+            "days",
+            "minutes",
+            "slashes",
+            "filetime",
+            "ticks",
+            "dayfirst",
+            "local",
+            "compact",
+        ]
     )
     start = int(rng.integers(1_100_000_000, 1_700_000_000))
     offsets = rng.integers(0, int(rng.choice([3, 1000, 10**7])), n)
@@ -189,7 +237,7 @@ def write(rng, log: DrawnLog, packed: bool = True) -> tuple[bytes, str, dict]:
     quoting = str(rng.choice(["minimal", "all", "none"]))
     if not can_carry(log, delimiter, quoting):
         delimiter, quoting = ",", "minimal"
-    if len(delimiter) > 1 or delimiter in "\t " and quoting == "minimal":
+    if len(delimiter) > 1 or (delimiter in "\t " and quoting == "minimal"):
         quoting = "none"
     names, columns, options = draw_columns(rng, log, delimiter)
     header = bool(rng.random() < 0.8)
@@ -304,7 +352,8 @@ def write_other(rng, log: DrawnLog) -> tuple[bytes, str, dict]:
     if kind == "events":
         records = [
             {"session": _number(user), "events": [
-                {"aid": _number(log.items[r])} | ({"ts": _number(log.times[r])} if stamped else {}) for r in rows
+                {"aid": _number(log.items[r])} | ({"ts": _number(log.times[r])} if stamped else {})
+                for r in rows
             ]}
             for user, rows in groups.items()
         ]  # fmt: skip

@@ -53,7 +53,8 @@ def test_the_grid_is_complete(table):
         "metric",
         "value",
     ]
-    assert len(table) == 2 * 2 * 2 * 108 and not table.drop(columns="value").duplicated().any()
+    assert len(table) == 2 * 2 * 2 * 108
+    assert not table.drop(columns="value").duplicated().any()
     for axis, values in axes.items():
         assert sorted(table[axis].unique()) == values
     assert table["value"].between(0.03, 0.36).all()
@@ -67,7 +68,8 @@ def test_every_hit_rate_is_a_number_of_users(table):
 
 def test_runs_have_both_splits_in_one_row(table):
     runs = external.pair_splits(table, "HR@10")
-    assert len(runs) == 216 and runs["log"].iloc[0] == "MovieLens-1M"
+    assert len(runs) == 216
+    assert runs["log"].iloc[0] == "MovieLens-1M"
     assert runs[["val", "test"]].notna().all(axis=None)
 
 
@@ -114,8 +116,11 @@ def test_the_rows_of_the_reference(table):
 @pytest.mark.parametrize("metric", METRICS)
 def test_a_decline_at_fixed_dropout_and_none_when_chosen(changes, metric):
     held, tuned = (changes.loc[("MovieLens-1M", metric, rule)] for rule in (FIXED, CHOSEN))
-    assert held["high"] < 0 and held["falls"] == 8
-    assert tuned["low"] > 0 and tuned["falls"] == 0 and tuned["cells"] == 9
+    assert held["high"] < 0
+    assert held["falls"] == 8
+    assert tuned["low"] > 0
+    assert tuned["falls"] == 0
+    assert tuned["cells"] == 9
     beauty = changes.loc[("Amazon-Beauty", metric, FIXED)]
     assert beauty["low"] < 0 < beauty["high"]
 
@@ -149,10 +154,12 @@ def test_user_error():
 
 def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
     surfaces = external.external_surfaces(treated)
-    assert (
-        set(surfaces.groupby(external.SURFACE).size()) == {12} and len(surfaces) == 2 * 2 * 4 * 12
+    assert set(surfaces.groupby(external.SURFACE).size()) == {12}
+    assert len(surfaces) == 2 * 2 * 4 * 12
+    cell = (
+        "log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen' "
+        "and n_layers == 2 and d_emb == 64"
     )
-    cell = "log == 'MovieLens-1M' and metric == 'HR@10' and regularisation == 'chosen' and n_layers == 2 and d_emb == 64"
     assert surfaces.query(cell)["value"].item() == pytest.approx(treated.query(cell)["test"].mean())
 
 
@@ -189,8 +196,10 @@ def test_the_best_dimension_leaves_the_grid_when_dropout_is_chosen(treated, metr
         turning.turning_point(fits["MovieLens-1M", metric, rule], "d_emb", 0.9)
         for rule in (FIXED, CHOSEN)
     )
-    assert held.kind == "maximum" and 120 < held.low < held.estimate < held.high < 160
-    assert tuned.estimate > 256 and tuned.low > held.high
+    assert held.kind == "maximum"
+    assert 120 < held.low < held.estimate < held.high < 160
+    assert tuned.estimate > 256
+    assert tuned.low > held.high
 
 
 def test_a_law_that_only_rises_has_no_maximum(treated):

@@ -46,7 +46,7 @@ def prose(path):
 
 
 def sentences(path):
-    """Split the running text of a page into sentences; tables, lists' marks and options left out."""
+    """Split a page's running text into sentences; leave out tables, list marks and options."""
     lines = [line for line in prose(path).splitlines() if not re.match(r"\s*(\||:|#|\{)", line)]
     paragraphs = re.split(r"\n\s*\n", "\n".join(lines))
     parts = [re.split(r"(?<=[.!?:])\s+", " ".join(text.split())) for text in paragraphs]

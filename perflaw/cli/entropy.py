@@ -113,7 +113,7 @@ def command(
 
 
 def _echo_json(
-    log: "InteractionLog",
+    log: InteractionLog,
     settings: dict[str, Any],
     wanted: list[Any],
     values: dict[str, float],

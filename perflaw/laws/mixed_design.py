@@ -96,7 +96,7 @@ def make_cells(table: pd.DataFrame) -> SurfaceCells:
         )
     columns = [*CELL, *([TOKENS] if TOKENS in table else [])]
     _check_cell_numbers(table, columns)
-    wide = table.pivot(index=columns, columns="metric", values="value")  # noqa: PD010 - no cell is averaged
+    wide = table.pivot(index=columns, columns="metric", values="value")
     if wide.isna().any(axis=None):
         cell = ", ".join(map(str, wide.index[wide.isna().any(axis=1)][0]))
         raise InputError(

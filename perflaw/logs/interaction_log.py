@@ -170,12 +170,6 @@ class InteractionLog:
         chosen[shuffled[: _count(share, self.n_users)]] = True
         return self.keep(np.repeat(chosen, self.lengths))
 
-    def sample_tokens(self, share: float, seed: int = 0) -> InteractionLog:
-        """Keep a share of the interactions, chosen at random; nested like `sample_users`."""
-        lots = np.random.default_rng(seed).random(self.tokens)
-        last = _count(share, self.tokens) - 1
-        return self.keep(lots <= np.partition(lots, last)[last])
-
     def sample_time(self, share: float, seed: int | None = None) -> InteractionLog:
         """Keep the most recent share of the interactions or, with a seed, a random span of time.
 

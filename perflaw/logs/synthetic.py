@@ -157,10 +157,6 @@ class Process:
         rows += xlogy(own, own) - xlogy(own + self.repeat, own + self.repeat)
         return float(self.popularity @ rows)
 
-    def block_entropy(self, m: int) -> float:
-        """H(X₁ … X_m) of m items in a row, in nats."""
-        return self.shannon + (m - 1) * self.entropy_rate
-
     def best(self, k: int = 10) -> tuple[float, float]:
         """HR@k and NDCG@k of ranking all items by P(i, ·): the best possible on average."""
         hits = np.zeros(k)

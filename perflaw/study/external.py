@@ -78,7 +78,7 @@ def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
 def choose_by_validation(
     runs: pd.DataFrame, cell: Sequence[str] = CELL, judge: pd.DataFrame | None = None
 ) -> pd.DataFrame:
-    """The run with the highest validation value in each cell of each log and metric.
+    """Choose the run with the highest validation value in each cell of each log and metric.
 
     cell: the columns held; what is not among them is chosen: the dropout, and the heads
     too with cell = ["n_layers", "d_emb"]. judge: rows of the same runs under one other
@@ -113,7 +113,7 @@ def _in_order(rows):
 
 
 def dimension_changes(treated: pd.DataFrame, low: int = 128, high: int = 256) -> pd.DataFrame:
-    """The change of the test value from d = low to d = high, other things equal, one row a cell.
+    """Return the change of the test value from d = low to d = high, one row a cell.
 
     treated: what `with_regularisation` returned. Column change: 100 times the logarithm of the
     ratio, which is the change in per cent while it is small. Raises InputError if d_emb
@@ -135,7 +135,8 @@ def difference_of_changes(cells: pd.DataFrame, second: str, first: str) -> pd.Da
         cells[cells["regularisation"] == name].drop(columns="regularisation")
         for name in (second, first)
     )
-    pairs = pd.merge(*sides, on=["log", "metric", "n_layers", "n_heads"])
+    left, right = sides
+    pairs = left.merge(right, on=["log", "metric", "n_layers", "n_heads"])
     difference = pairs.assign(
         change=pairs["change_x"] - pairs["change_y"], regularisation=f"{second} less {first}"
     )
@@ -158,7 +159,7 @@ def mean_changes(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
 
 
 def hit_rate_error(hit_rate: float, users: int) -> float:
-    """Standard error of a hit rate from sampling its users, in per cent of it."""
+    """Return the standard error of a hit rate from sampling users, in per cent of the rate."""
     return float(100 * np.sqrt((1 - hit_rate) / (hit_rate * users)))
 
 

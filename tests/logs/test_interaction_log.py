@@ -166,7 +166,7 @@ def test_split_hash():
         == split.hash
     )
     others = [
-        replace(split, train=split.train.sample_tokens(0.9)).hash,
+        replace(split, train=split.train.sample_users(0.9)).hash,
         replace(split, test=split.validation).hash,
         replace(split, rule="another").hash,
         global_time(log).hash,
@@ -205,17 +205,14 @@ def test_filters_keep_codes_and_compact_renews_them():
     assert lists(small.compact()) == lists(small)
 
 
-@pytest.mark.parametrize("method", ["sample_users", "sample_tokens"])
-def test_samples_are_seeded_and_nested(method):
+def test_samples_are_seeded_and_nested():
     log = random_log(1)
     rows = lambda sample: set(zip(sample.user_ids[sample.users], sample.items, sample.timestamps))  # noqa: E731
-    small, large = getattr(log, method)(0.3, 5), getattr(log, method)(0.6, 5)
+    small, large = log.sample_users(0.3, 5), log.sample_users(0.6, 5)
     assert rows(small) < rows(large) < rows(log)
-    assert getattr(log, method)(0.3, 5).hash == small.hash != getattr(log, method)(0.3, 6).hash
-    assert getattr(log, method)(1.0).hash == log.hash
-    assert (small.n_users if method == "sample_users" else small.tokens) == round(
-        0.3 * (log.n_users if method == "sample_users" else log.tokens)
-    )
+    assert log.sample_users(0.3, 5).hash == small.hash != log.sample_users(0.3, 6).hash
+    assert log.sample_users(1.0).hash == log.hash
+    assert small.n_users == round(0.3 * log.n_users)
 
 
 def test_sample_of_time():
@@ -247,7 +244,7 @@ def test_reverse_ties():
         (lambda log: log.k_core(99), "nothing of log is left in its 99-core"),
         (lambda log: log.last(0), "use 1 or more"),
         (lambda log: log.sample_users(0), "above 0 and at most 1"),
-        (lambda log: log.sample_tokens(1.5), "above 0 and at most 1"),
+        (lambda log: log.sample_users(1.5), "above 0 and at most 1"),
         (
             lambda log: replace(log, timestamps=None).sample_time(0.5),
             "log has no timestamps, and a span of time needs them",

@@ -9,7 +9,7 @@ from log_kinds import FIRST, HISTORIES, ROWS, START, first_time, refused, table,
 
 from perflaw.logs.interaction_log import read_log
 
-# ---------------------------------------------------------------- what stands above; columns in spaces
+# ------------------------------------------------------- what stands above; columns in spaces
 
 
 ABOVE = {
@@ -145,7 +145,10 @@ def test_json_with_a_list_of_events_a_user(way):
 
 
 def test_json_with_lists_of_items_and_times(way):
-    content = '{"user": 1, "items": [3, 2], "times": [1500000002, 1500000001]}\n{"user": 2, "items": [3], "times": [1500000000]}\n'
+    content = (
+        '{"user": 1, "items": [3, 2], "times": [1500000002, 1500000001]}\n'
+        '{"user": 2, "items": [3], "times": [1500000000]}\n'
+    )
     assert histories(read_log(written(content))) == {"1": ["2", "3"], "2": ["3"]}
 
 

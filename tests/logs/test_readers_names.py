@@ -133,7 +133,7 @@ def test_columns_without_a_header_that_are_not_as_usual_are_asked_about(content,
 
 
 @pytest.mark.parametrize(
-    "content, told",
+    ("content", "told"),
     [
         ("user,item\n'u1',a\n'u2',b\n", "2 ids have quotes around them"),
         ("user,item\n\u00a0u1,a\nu1,b\n", "1 ids begin or end with a character that is not seen"),
@@ -154,7 +154,7 @@ def test_times_that_a_spreadsheet_has_rounded_are_refused(way):
 
 
 @pytest.mark.parametrize(
-    "content, told",
+    ("content", "told"),
     [
         ("1 -1 2 -1 -2\n3 -1 4 -1 5 -1 -2\n", "SPMF"),
         ("1 3:1 5:1\n2 4:1 7:1 8:1\n", "LIBSVM"),
@@ -206,7 +206,7 @@ def test_nothing_left_is_refused(way):
 
 
 @pytest.mark.parametrize(
-    "names, chosen",
+    ("names", "chosen"),
     [
         ("user,user_id,movie,movie_id", ("user_id", "movie_id")),
         ("userId,user,itemId,item", ("userId", "itemId")),
@@ -217,8 +217,9 @@ def test_nothing_left_is_refused(way):
 def test_ids_are_preferred(names, chosen, way):
     columns = names.split(",")
     lines = [names]
-    for row in range(4):
-        lines.append(",".join(f"id{row}" if name in chosen else "Alex" for name in columns))
+    lines.extend(
+        ",".join(f"id{row}" if name in chosen else "Alex" for name in columns) for row in range(4)
+    )
     log = read_log(written("\n".join(lines)))
     assert log.n_users == 4
     assert log.n_items == 4

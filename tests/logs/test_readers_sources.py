@@ -65,7 +65,7 @@ def test_kinds_of_pandas_that_are_refused(kind):
 
 
 @pytest.mark.parametrize(
-    "sql, told",
+    ("sql", "told"),
     [
         ("{'a': 1} as item", "holds records"),
         ("time '10:00:00' as item", "holds times of day"),

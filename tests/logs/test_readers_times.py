@@ -38,7 +38,9 @@ def test_digits_of_a_date_are_a_date(form, way):
     assert any("digits of dates" in guess for guess in log.guesses)
 
 
-@pytest.mark.parametrize("unit, zero", [("filetime", 11_644_473_600), ("ticks", 62_135_596_800)])
+@pytest.mark.parametrize(
+    ("unit", "zero"), [("filetime", 11_644_473_600), ("ticks", 62_135_596_800)]
+)
 @pytest.mark.parametrize("told", [True, False])
 def test_units_of_100_ns(unit, zero, told, way):
     path = written(table(time=lambda t: (START + zero + t) * 10**7))
@@ -57,7 +59,7 @@ def test_dates_in_another_order_are_asked_about(form, way):
 
 
 @pytest.mark.parametrize(
-    "form, pattern",
+    ("form", "pattern"),
     [
         ("{:02}/04/12", "%d/%m/%y"),
         ("04/{:02}/2012 6:00 PM", "%m/%d/%Y %I:%M %p"),

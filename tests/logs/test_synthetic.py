@@ -35,13 +35,6 @@ def test_closed_forms_against_the_transition_matrix(process):
     assert process.truth == (process.entropy_rate, process.shannon, *process.best())
 
 
-def test_block_entropy_against_enumeration():
-    process = Process(n_items=6, n_interests=2, repeat=0.3)
-    p, pi = process.transitions, process.popularity
-    triples = pi[:, None, None] * p[:, :, None] * p[None]
-    assert process.block_entropy(3) == pytest.approx(-(triples * np.log(triples)).sum(), abs=1e-12)
-
-
 def test_popularity_does_not_depend_on_the_knobs():
     for knobs in ({"stay": 0.1}, {"repeat": 0.6}, {"noise": 0.9}):
         np.testing.assert_allclose(

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.study import public_grids
+from perflaw.study import collapsed_runs, public_grids
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +98,8 @@ def test_a_collapsed_run_is_found_and_nothing_else_named():
 
     grid = made_grid(metric, layers=(1, 2, 3, 4), dimensions=(8, 16, 32, 64, 128))
     grid["grid_point"] = range(len(grid))
-    found = public_grids.find_collapsed(grid)
-    assert public_grids.mark_collapsed(grid).sum() == 1
+    found = collapsed_runs.find_collapsed(grid)
+    assert collapsed_runs.mark_collapsed(grid).sum() == 1
     assert found[["collapsed", "found", "missed", "falsely"]].iloc[0].tolist() == [1, 1, 0, 0]
 
 

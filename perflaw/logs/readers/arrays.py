@@ -1,4 +1,4 @@
-"""Rows in memory → sorted columns, by NumPy: the way of files that are small, and of the base install."""
+"""Rows in memory → sorted columns, by NumPy: for small files, and for the base install."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def _without_spaces(raw: RawRows, findings: Findings) -> RawRows:
 
 
 def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str) -> RawRows:
-    """The rows without those that lack something, or InputError for the first that does."""
+    """Drop the rows that lack something, or raise InputError for the first that does."""
     columns = {role: getattr(raw, role) for role in ("user", "item", "time")}
     columns = {role: cells for role, cells in columns.items() if cells is not None}
     if "time" in columns and all(cell is None or cell == "" for cell in columns["time"]):
@@ -135,7 +135,7 @@ def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str
 
 
 def incomplete(place: str, role: str) -> InputError:
-    """What is said of a row without a user, an item or a time."""
+    """Return the error for a row without a user, an item or a time."""
     return InputError(
         f"{place}: no {role}; fill it in or remove the row, or leave all such rows out with "
         "drop_incomplete=True"
@@ -182,7 +182,7 @@ def identify(
 
 
 def _hashable(cells, role, where) -> list:
-    """The cells, if all of them are text or whole numbers."""
+    """Return the cells, if all of them are text or whole numbers."""
     kinds = set(map(type, cells))
     if kinds <= {str, int}:
         return cells
@@ -209,7 +209,7 @@ def _hashable(cells, role, where) -> list:
 
 
 def _whole_numbers(distinct) -> np.ndarray | None:
-    """These ids as int64 if each is a whole number written plainly."""
+    """Return these ids as int64 if each is a whole number written plainly, else None."""
     values = []
     for value in distinct:
         if isinstance(value, str):

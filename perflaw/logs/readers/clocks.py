@@ -20,7 +20,8 @@ from perflaw.logs.readers.number_times import (
 from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
 from perflaw.logs.readers.times import clock_of_dates, clock_of_texts
 
-DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"  # as programs write it
+# Dates and numbers as programs write them.
+DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"
 DECIMAL = r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?"
 
 
@@ -46,7 +47,7 @@ class EngineClock(NamedTuple):
 
 
 def find(connection, places, options: ReadOptions, findings: Findings) -> EngineClock:
-    """The clock of `raw`; raises InputError for the first time that is none."""
+    """Return the clock of `raw`; raise InputError for the first time that is none."""
     kind = connection.execute(
         "select typeof(time) from raw where time is not null limit 1"
     ).fetchone()[0]
@@ -93,13 +94,13 @@ def _of_text(connection, places, options, findings) -> EngineClock:
 
 
 def _any_row(connection, condition: str) -> bool:
-    """Is there a row of `raw` for which this holds?"""
+    """Return whether the condition holds for a row of `raw`."""
     query = f"select count(*) from (select 1 from raw where {condition} limit 1)"
     return bool(connection.execute(query).fetchone()[0])
 
 
 def _zones_of_plain_dates(connection) -> bool | None:
-    """Have all dates a zone, or none of them? None if that differs, or they are written otherwise."""
+    """Return whether dates have a zone; None if only some have, or if written otherwise."""
     zone = (
         "(contains(substr(time, 11), '+') or contains(substr(time, 11), '-') or suffix(time, 'Z'))"
     )
@@ -115,14 +116,15 @@ def _of_plain_dates(connection, zoned, places, options, findings) -> EngineClock
     key, unit = f"epoch_us({moment})", "us"
     if _any_row(connection, "contains(time, '.') and regexp_full_match(time, '.*\\.\\d{7,}.*')"):
         moment = "regexp_replace(time, '\\.\\d+', '')::timestamptz"
-        key = f"epoch_us({moment}) * 1000 + rpad(regexp_extract(time, '\\.(\\d+)', 1), 9, '0')::bigint"
+        nanoseconds = "rpad(regexp_extract(time, '\\.(\\d+)', 1), 9, '0')::bigint"
+        key = f"epoch_us({moment}) * 1000 + {nanoseconds}"
         unit = "ns"
     _check_dates(connection, moment, zoned, places, options, findings)
     return EngineClock("raw", key, key, options.unit or unit)
 
 
 def _check_dates(connection, moment, zoned, places, options, findings) -> None:
-    """The checks of `clock_of_dates` at the ends of the range."""
+    """Check the ends of the range as `clock_of_dates` does."""
     low, high = connection.execute(
         f"select min(epoch({moment})), max(epoch({moment})) from raw"
     ).fetchone()
@@ -141,7 +143,7 @@ def _check_dates(connection, moment, zoned, places, options, findings) -> None:
 
 
 def first_of(connection, condition: str) -> int:
-    """The first place for which this holds."""
+    """Return the first place for which the condition holds."""
     return connection.execute(f"select min(place) from raw where {condition}").fetchone()[0]
 
 
@@ -196,7 +198,7 @@ def _of_numbers(connection, value, places, options, findings, key) -> EngineCloc
 
 
 def _mapped(connection, value, clock, places, options, findings) -> EngineClock:
-    """Times by a function of Python, called with the distinct ones."""
+    """Convert times by a function of Python, called with the distinct ones."""
     found = connection.execute(
         f"select {value} as time, min(place) as place from raw group by 1 order by 2"
     ).fetchnumpy()

@@ -47,13 +47,13 @@ TRIMMED = "trim({}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))" 
 
 
 def is_here() -> bool:
-    """Is the engine installed?"""
+    """Return whether the engine is installed."""
     return importlib.util.find_spec("duckdb") is not None
 
 
 @contextmanager
 def session(label: str) -> Iterator:
-    """A connection with temporary files of its own; its complaints become one line of ours."""
+    """Open a connection with its own temporary files; turn its errors into InputError."""
     duckdb = require("duckdb")
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
         config = {
@@ -80,7 +80,7 @@ def _explain(error, label: str, duckdb) -> str:
 
 
 def escape_path(path: Path) -> str:
-    """A path as a pattern that fits nothing but that path."""
+    """Write a path as a pattern that fits nothing but that path."""
     return re.sub(r"([\[*?])", r"[\1]", str(Path(path).absolute()))
 
 
@@ -128,7 +128,7 @@ def view_rows(connection, relation: str, picked: dict[str, str], place: str) -> 
 
 
 def select_roles(picked: dict[str, str]) -> str:
-    """SQL of the columns of `raw`, null for a role that has none."""
+    """Return SQL of the columns of `raw`, null for a role that has none."""
     return ", ".join(f'{picked.get(role, "null::bigint")} as "{role}"' for role in ROLES)
 
 
@@ -138,7 +138,7 @@ def set_source(connection, path) -> None:
 
 
 def text_column(name: str, only_spaces: bool = False) -> str:
-    """SQL for a column of text without the white space around it, null where nothing is left."""
+    """Return SQL that strips a column of text, null where nothing is left."""
     return f"nullif({f'trim({name})' if only_spaces else TRIMMED.format(name)}, '')"
 
 
@@ -152,7 +152,7 @@ class Ids(NamedTuple):
     names: np.ndarray | None = None  # what they stand for, if they are not the ids themselves
 
     def show(self, codes: np.ndarray) -> np.ndarray:
-        """The ids of these codes."""
+        """Return the ids of these codes."""
         return codes if self.names is None else self.names[codes]
 
 
@@ -251,7 +251,7 @@ def _drop_incomplete(connection, rows, timed, label, findings) -> int:
 
 
 def _fetch(connection, query: str, rows: int, unit: str | None) -> dict[str, np.ndarray]:
-    """The columns of a query, times in seconds: piece by piece, so that nothing is there twice."""
+    """Fetch a query's columns, times in seconds: piece by piece, so that nothing is there twice."""
     connection.execute(query)
     columns: dict[str, np.ndarray] = {}
     at = 0
@@ -264,7 +264,7 @@ def _fetch(connection, query: str, rows: int, unit: str | None) -> dict[str, np.
 
 
 def first_place(connection, condition: str) -> tuple[int, object]:
-    """The place of the first row of `raw` for which this holds, and all of the row."""
+    """Return the place of the first row of `raw` for which this holds, and the row itself."""
     found = connection.execute(
         f'select place, "user", item, time from raw where {condition} order by place limit 1'
     ).fetchone()
@@ -279,12 +279,11 @@ def _identify(connection, role: str, places: Places, rows: int, findings: Findin
         place, row = first_place(connection, condition)
         raise InputError(f"{places.show(place)}: " + sentence.format(clip(row[role], 40)))
 
-    if kind in WHOLE:
-        if (
-            kind != "UBIGINT"
-            or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63
-        ):
-            return Ids(f"{name}::bigint" if kind.startswith("U") else name)
+    if kind in WHOLE and (
+        kind != "UBIGINT"
+        or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63
+    ):
+        return Ids(f"{name}::bigint" if kind.startswith("U") else name)
     if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
         value = f"{name}::double"
         odd = f"not isfinite({value}) or {name} <> floor({name})"

@@ -48,7 +48,7 @@ UNREADABLE = "fetch or pack it again"
 
 
 def existing_path(source) -> Path:
-    """The path of a file that is there and not empty, or InputError."""
+    """Return the path of a file that is there and not empty, or raise InputError."""
     try:
         path = Path(source)
     except TypeError:
@@ -81,7 +81,7 @@ def existing_path(source) -> Path:
 
 
 def read_head(path: Path, size: int = 1 << 16) -> bytes:
-    """The first bytes of a file."""
+    """Read the first bytes of a file."""
     with open(path, "rb") as file:
         return file.read(size)
 
@@ -119,7 +119,7 @@ def _describe_zip(path: Path) -> str:
 
 
 def unpack(path: Path, scratch: Path) -> Path:
-    """The file itself, or an unpacked copy in `scratch`; checksums and the end are verified."""
+    """Return the file itself, or an unpacked copy in `scratch`; verify checksums and the end."""
     plain = scratch / "plain"
     head = read_head(path, 6)
     if head.startswith(b"\x1f\x8b"):
@@ -163,7 +163,7 @@ def _unpack_zstd(path: Path, plain: Path) -> Path:
 
 
 def decode(path: Path, scratch: Path, label: str) -> Path:
-    """A file of UTF-8 text: the file itself, or a copy of one in UTF-16."""
+    """Return a file of UTF-8 text: the file itself, or a copy of one in UTF-16."""
     head = read_head(path)
     encoding = _other_encoding(head)
     if encoding is None:
@@ -188,7 +188,7 @@ def decode(path: Path, scratch: Path, label: str) -> Path:
 
 
 def _with_newlines(path: Path, scratch: Path) -> Path:
-    """A copy of a file whose lines end with carriage returns alone."""
+    """Copy a file whose lines end with carriage returns alone, with newlines instead."""
     copy = scratch / "lines"
     with open(path, "rb") as file, open(copy, "wb") as out:
         while block := file.read(1 << 20):

@@ -30,12 +30,12 @@ class _Stream:
 
 
 def is_frame(source) -> bool:
-    """Is this a table in memory that can be read?"""
+    """Return whether this is a table in memory that can be read."""
     return isinstance(source, pd.DataFrame) or hasattr(source, "__arrow_c_stream__")
 
 
 def read_frame(source, options: ReadOptions, findings: Findings) -> Columns:
-    """Read a pandas DataFrame, or a table with the Arrow C stream, without a copy through objects."""
+    """Read a pandas DataFrame or a table with the Arrow C stream; no copy through objects."""
     if isinstance(source, pd.DataFrame):
         return _read_pandas(source, options, findings)
     label = f"the {type(source).__name__}"
@@ -60,7 +60,7 @@ def read_frame(source, options: ReadOptions, findings: Findings) -> Columns:
 
 
 def _column_names(source, described: list[str]) -> list[str]:
-    """The names as the table has them; the engine changes those that it finds twice."""
+    """Return the names as the table has them; the engine changes those that it finds twice."""
     for attribute in ("column_names", "columns"):
         names = getattr(source, attribute, None)
         if isinstance(names, list) and len(names) == len(described):
@@ -162,7 +162,7 @@ def _date_and_clock(roles: Roles, kinds) -> str:
 
 
 def _read_lists(connection, relation, roles, names, kinds, label, options, findings) -> Columns:
-    """A list of items in each row; the lists are unnested within the engine."""
+    """Read a table with a list of items in each row; the engine unnests the lists."""
     item, time = f"c{roles.item}", f"c{roles.time}"
     timed = roles.time is not None and kinds[roles.time].endswith("]")
     findings.guess(f"layout: a list of items in each cell of {clip(names[roles.item])!r}")
@@ -170,15 +170,16 @@ def _read_lists(connection, relation, roles, names, kinds, label, options, findi
         findings.guess(f"time: one in {clip(names[roles.time])!r} for all items of a list")
     clock = "null::bigint" if roles.time is None else time
     user = _expression(roles.user, kinds)
+    items = f"{item}::{_list_kind(kinds[roles.item])}"
     connection.execute(
-        f'create temp table lists as select {user} as "user", {item}::{_list_kind(kinds[roles.item])} '
-        f"as items, {clock} as times from {relation}",
+        f'create temp table lists as select {user} as "user", {items} as items, '
+        f"{clock} as times from {relation}",
     )
     _check_lists(connection, timed, roles, names, label, options, findings)
     times = "unnest(times)" if timed else "times"
     connection.execute(
-        f'create temp table rows as select "user", unnest(items) as item, {times} as time, place from '
-        "(select *, rowid as place from lists) where len(items) > 0 order by place"
+        f'create temp table rows as select "user", unnest(items) as item, {times} as time, place '
+        "from (select *, rowid as place from lists) where len(items) > 0 order by place"
     )
     connection.execute(
         'create temp view raw as select "user", item, time, rowid as place from rows'
@@ -206,7 +207,8 @@ def _check_lists(connection, timed, roles, names, label, options, findings) -> N
     if empty:
         note_dropped(empty, rows, findings, label)
     twice = connection.execute(
-        'select min(rowid), max(rowid) from lists group by "user" having count(*) > 1 order by 2 limit 1'
+        'select min(rowid), max(rowid) from lists group by "user" '
+        "having count(*) > 1 order by 2 limit 1"
     ).fetchone()
     if twice:
         raise InputError(
@@ -290,7 +292,7 @@ def _is_list_column(column: pd.Series) -> bool:
 
 
 def _cells(column: pd.Series) -> list:
-    """The cells as plain Python values, None where there is none."""
+    """Return the cells as plain Python values, None where there is none."""
     cells = []
     for cell in column.tolist():
         if isinstance(cell, np.ndarray):
@@ -301,7 +303,7 @@ def _cells(column: pd.Series) -> list:
 
 
 def _plain_column(column: pd.Series, name: str, label: str) -> pd.Series:
-    """A column as numbers, text, dates or lists; InputError where it is none of these."""
+    """Return a column as numbers, text, dates or lists; raise InputError for anything else."""
     kind = column.dtype
     if isinstance(kind, pd.SparseDtype):
         column = column.sparse.to_dense()
@@ -310,14 +312,14 @@ def _plain_column(column: pd.Series, name: str, label: str) -> pd.Series:
     elif isinstance(kind, pd.IntervalDtype) or getattr(kind, "kind", "O") in "cmV":
         raise InputError(
             f"{label}: the column {clip(name)!r} holds {kind} values, which are neither ids nor "
-            "times; "
-            "name another column"
+            "times; name another column"
         )
-    elif isinstance(kind, pd.CategoricalDtype) and column.cat.categories.dtype != object:
-        if column.cat.categories.dtype.kind not in "OTUiu" and not isinstance(
-            column.cat.categories.dtype, pd.StringDtype
-        ):
-            return _plain_column(column.astype(column.cat.categories.dtype), name, label)
+    elif (
+        isinstance(kind, pd.CategoricalDtype)
+        and column.cat.categories.dtype.kind not in "OTUiu"
+        and not isinstance(column.cat.categories.dtype, pd.StringDtype)
+    ):
+        return _plain_column(column.astype(column.cat.categories.dtype), name, label)
     if column.dtype != object:
         return column
     return _plain_objects(column, name, label)

@@ -1,4 +1,4 @@
-"""JSON lines → sorted columns: a record an interaction, or a record a user with a list of events."""
+"""JSON lines → sorted columns: a record per interaction, or per user with a list of events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _RepeatedKeyError(ValueError):
 
 
 def is_json(sample: Sample, options: ReadOptions) -> bool:
-    """Does this file hold a JSON record on each line, or a list of them?"""
+    """Return whether this file holds a JSON record on each line, or a list of them."""
     if options.layout == "json":
         return True
     if options.layout is not None or options.delimiter is not None:
@@ -103,10 +103,10 @@ def _finish(path, rows, titles, lists, label, options, findings) -> Columns:
 
 
 def _as_cell(cell, role, number, label):
-    """A value as text that says what it is."""
+    """Return a value as text that says what it is."""
     if cell is None:
         return ""
-    if isinstance(cell, bool) or isinstance(cell, (list, dict)):
+    if isinstance(cell, (bool, list, dict)):
         raise InputError(
             f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name "
             "another key"
@@ -147,7 +147,7 @@ def _unique(pairs):
 
 
 def _records(path: Path, sample: Sample, label: str) -> Iterator[tuple[int, dict]]:
-    """The line and the record of each line."""
+    """Yield the number and the record of each line."""
     if sample.lines[0].strip().startswith("[") and not (
         len(sample.lines) > 1 and _is_json_list(sample.lines[0])
     ):
@@ -176,7 +176,8 @@ def _parse(parse, line, place) -> dict:
         ) from None
     if not isinstance(record, dict):
         raise InputError(
-            f'{place}: {clip(record, 30)} is no record; write one a line, as {{"user": 1, "item": 2}}'
+            f"{place}: {clip(record, 30)} is no record; write one a line, "
+            'as {"user": 1, "item": 2}'
         )
     return record
 
@@ -201,7 +202,7 @@ def _parser(sample: Sample):
 
 
 def _parse_python(line: str):
-    """The value of a line that Python would print."""
+    """Parse a line as Python would print it."""
     tree = ast.parse(line.strip(), mode="eval")
     for node in ast.walk(tree):
         if isinstance(node, ast.Dict):
@@ -227,7 +228,8 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
             raise InputError(
-                f'{label}, record {number}: {clip(record, 30)} is no record; write {{"user": 1, "item": 2}}'
+                f"{label}, record {number}: {clip(record, 30)} is no record; "
+                'write {"user": 1, "item": 2}'
             )
         yield number, record
 
@@ -240,7 +242,7 @@ def _keys(head) -> list[str]:
 
 
 def _find_events(head, names, options: ReadOptions) -> str | None:
-    """The key of lists of records, if a record is a user; None if it is an interaction."""
+    """Return the key of the lists of events; None if a record is an interaction."""
     if not head or (options.item is not None and options.item in names):
         return None
     lists = [
@@ -258,7 +260,7 @@ def _find_events(head, names, options: ReadOptions) -> str | None:
 
 
 def _read_events(path, sample, names, events, label, options, findings) -> Columns:
-    """A record a user; in the list `events` a record an interaction."""
+    """Read records of users whose list `events` holds a record per interaction."""
     findings.guess(f"layout: a record a user, with its interactions in {clip(events)!r}")
     inner: dict[str, None] = {}
     some: list[dict] = []
@@ -309,7 +311,7 @@ def _read_events(path, sample, names, events, label, options, findings) -> Colum
 
 
 def _event_roles(columns, prefix, some, label, options, findings) -> Roles:
-    """The user of the record, the item and the time of its events."""
+    """Return the roles: the user of the record, the item and the time of its events."""
     outer = [name if k < prefix else "" for k, name in enumerate(columns)]
     inner = [name if k >= prefix else "" for k, name in enumerate(columns)]
     from dataclasses import replace

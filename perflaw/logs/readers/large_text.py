@@ -91,7 +91,7 @@ def scan_text(path: Path) -> Scan:
 
 
 def _is_plain_utf8(decoder, block: bytes, first: bool) -> bool:
-    """Is the next block UTF-8, without a byte-order mark but at the start of the file?"""
+    """Return whether the next block is UTF-8, with a byte-order mark only at the file's start."""
     if block.isascii() and not decoder.getstate()[0]:
         return True
     try:
@@ -111,7 +111,7 @@ class _HeaderAgainError(Exception):
 
 
 def _read_plain(path, table, roles, scan, label, options, findings) -> Columns | None:
-    """The file by the engine's own reader; None if it read another number of rows than lines."""
+    """Read the file by the engine's reader; None if it read another number of rows than lines."""
     duckdb = require("duckdb")
     dialect = table.dialect
     quote = '"' if dialect.quoting and scan.quotes else ""
@@ -170,7 +170,7 @@ def _spool(rows: Iterable[tuple[int, Sequence[str]]], folder: str) -> Path:
 
 
 def scan_csv(connection, path: Path, width: int, delimiter: str, quote: str, skip: int) -> str:
-    """SQL that reads a text file into columns c0, c1, … of text."""
+    """Return SQL that reads a text file into columns c0, c1, … of text."""
     columns = ", ".join(f"c{k}: 'VARCHAR'" for k in range(width))
     set_source(connection, escape_path(path))
     connection.execute("set variable delimiter = $1", [delimiter])

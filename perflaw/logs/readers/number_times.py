@@ -39,12 +39,12 @@ class Clock(NamedTuple):
 
 
 def unit_by_size(value: float) -> str | None:
-    """The unit in which a number is a time between 1973 and 5138; None below."""
+    """Return the unit in which a number is a time between 1973 and 5138; None below."""
     return next((unit for unit in reversed(UNITS) if value >= FIRST * UNITS[unit]), None)
 
 
 def special_unit(low: int, high: int) -> str | None:
-    """ "filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
+    """Return "filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
     for unit, epoch in EPOCHS.items():
         if epoch * 10**7 <= low and high <= (epoch + LAST) * 10**7:
             return unit
@@ -60,7 +60,7 @@ def to_seconds(values: np.ndarray, unit: str) -> np.ndarray:
 
 
 def may_be_digits(low: float, high: float) -> bool:
-    """Do the least and the largest of some numbers look like the digits of dates?"""
+    """Return whether the least and the largest of some numbers look like the digits of dates."""
     if low != int(low) or high != int(high) or len(str(int(low))) != len(str(int(high))):
         return False
     if len(str(int(low))) not in DIGITS:
@@ -90,7 +90,7 @@ def parse_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_other_digits(values: np.ndarray) -> bool:
-    """Would all of these be dates with the year last, or of two digits?"""
+    """Return whether all of these would be dates with the year last, or of two digits."""
     low, high = len(str(int(values.min()))), len(str(int(values.max())))
     if low != high or high not in (6, 8):
         return False
@@ -110,7 +110,7 @@ def _is_other_digits(values: np.ndarray) -> bool:
 
 
 def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
-    """The unit of times from low to high, given or by their size; None if they cannot be times."""
+    """Return the unit of times from low to high, given or by size; None if they are no times."""
     if unit == ORDER:
         return ORDER
     if unit in EPOCHS:
@@ -126,8 +126,8 @@ def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
             return special
         if high < FIRST:
             findings.guess(
-                f"times: {low:.12g} to {high:.12g} are no Unix times; they order each history, and no "
-                "clock is kept"
+                f"times: {low:.12g} to {high:.12g} are no Unix times; they order each history, and "
+                "no clock is kept"
             )
             return ORDER
         unit = unit_by_size(high)
@@ -141,7 +141,7 @@ def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
 def clock_of_numbers(
     values: np.ndarray, options: ReadOptions, findings: Findings, where: Where
 ) -> Clock:
-    """Times that are numbers; `where` says where a row is, for messages."""
+    """Read times that are numbers; `where` says where a row is, for messages."""
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InputError(
@@ -181,7 +181,7 @@ def refuse_doubtful_digits(values: np.ndarray, place: str) -> None:
 
 
 def odd_number(values, low, high, unit, where: Where) -> InputError:
-    """What is wrong with the first time that does not fit a unit."""
+    """Return the error for the first time that does not fit a unit."""
     known = f"name the unit with unit=, one of {', '.join((*UNITS, *EPOCHS))}"
     if unit in EPOCHS:
         epoch = EPOCHS[unit] * 10**7

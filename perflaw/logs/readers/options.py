@@ -136,7 +136,7 @@ def check_timezone(name: str) -> None:
 
 
 def is_missing(text: str) -> bool:
-    """Is this text what programs write where there is no value?"""
+    """Return whether this text is what programs write where there is no value."""
     return len(text) <= 4 and text.lower() in MISSING
 
 
@@ -159,12 +159,13 @@ def note_odd_ids(role: str, names, findings: Findings) -> None:
         )
     if rounded := [name for name in names if ROUNDED.fullmatch(name)]:
         findings.note(
-            f"{role}: {len(rounded):,} ids are like {rounded[0]}; a spreadsheet may have rounded them"
+            f"{role}: {len(rounded):,} ids are like {rounded[0]}; "
+            "a spreadsheet may have rounded them"
         )
 
 
 def clip(value, width: int = 60) -> str:
-    """A value as it is shown in a message: on one line, and short."""
+    """Return a value as it is shown in a message: on one line, and short."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: width + 1])
     return text if len(text) <= width else text[:width] + "…"
 

@@ -40,8 +40,6 @@ class Dialect:
         Fields of each row; 0 while it is not known.
     numeric : list of int
         Positions of the columns that hold numbers, as far as was looked.
-    trailing : bool
-        Does each row end with one delimiter more than the header has?
     """
 
     delimiter: str = ","
@@ -50,11 +48,10 @@ class Dialect:
     comment: str | None = None
     width: int = 0
     numeric: list[int] = field(default_factory=list)
-    trailing: bool = False
     skipped: int = 0  # comment lines met after the first row
 
     def split(self, line: str) -> list[str]:
-        """The fields of a line in which quotes are text."""
+        """Return the fields of a line in which quotes are text."""
         if self.ruled and self.delimiter == "|":
             return [cell.strip(WHITE) for cell in line.strip(WHITE).strip("|").split("|")]
         if self.delimiter == SPACES:
@@ -65,7 +62,7 @@ class Dialect:
 
 
 def is_drawn(line: str) -> bool:
-    """Is this a line around a table, or the count of rows below it?"""
+    """Return whether this is a line around a table, or the count of rows below it."""
     return RULE.fullmatch(line) is not None or FOOTER.fullmatch(line.strip()) is not None
 
 
@@ -124,7 +121,7 @@ def _check_footer(said: int, rows: int, label: str, number: int) -> None:
 
 
 def _split_quoted(number, line, numbered, dialect, label) -> list[str]:
-    """The fields of a record whose first line has a quote; takes more lines where a field does."""
+    """Return the fields of a record whose first line has a quote; take more lines if needed."""
     delimiter = dialect.delimiter
     step = len(delimiter)
     fields: list[str] = []
@@ -157,7 +154,7 @@ def _split_quoted(number, line, numbered, dialect, label) -> list[str]:
 
 
 def _quoted_field(number, line, at, numbered, taken, label):
-    """The text of a field after its opening quote, the line it ends on, and where."""
+    """Return the text of a field after its opening quote, the line it ends on, and where."""
     parts = []
     while True:
         inside = INSIDE.match(line, at)
@@ -176,7 +173,7 @@ def _quoted_field(number, line, at, numbered, taken, label):
 
 
 def _is_row(line: str, dialect: Dialect) -> bool:
-    """Would this line be a row if its quotes were text?"""
+    """Return whether this line would be a row if its quotes were text."""
     fields = line.split(dialect.delimiter)
     if not dialect.width or len(fields) != dialect.width:
         return False
@@ -184,7 +181,7 @@ def _is_row(line: str, dialect: Dialect) -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Is this text a finite number?"""
+    """Return whether this text is a finite number."""
     try:
         value = float(text)
     except ValueError:

@@ -19,10 +19,27 @@ NOUNS = {  # what a row is about; ids before names, the first that is there is t
     "venue poi location business game app aid song artist news",
 }
 SHORT = {"user": ("uid", "userno"), "item": ("iid", "itemno")}
-TIMES = (
-    "timestamp time ts datetime date unixreviewtime unixtimestamp unixtime epoch eventtime "
-    "eventtimestamp eventdate createdat utctime invoicedate timestampms timems timestamps times"
-).split()
+TIMES = [
+    "timestamp",
+    "time",
+    "ts",
+    "datetime",
+    "date",
+    "unixreviewtime",
+    "unixtimestamp",
+    "unixtime",
+    "epoch",
+    "eventtime",
+    "eventtimestamp",
+    "eventdate",
+    "createdat",
+    "utctime",
+    "invoicedate",
+    "timestampms",
+    "timems",
+    "timestamps",
+    "times",
+]
 ENDING = re.compile(r"[_ .-](?:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")
 ABOUT_OTHERS = re.compile(  # dates of a thing or a person, not of what happened
     r"birth|releas|publi|expir|sign.?up|regist|join|updat|modif|launch|death", re.IGNORECASE
@@ -59,7 +76,7 @@ class Roles:
 
 
 def plain_name(name: str) -> str:
-    """A column's name without case and punctuation."""
+    """Return a column's name without case and punctuation."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
@@ -84,7 +101,7 @@ ROLE_OF = {name: role for role in reversed(ROLES) for name in KNOWN[role]}
 
 
 def role_of(name: str) -> str | None:
-    """The role that a column of this name is likely to have, or None."""
+    """Return the role that a column of this name is likely to have, or None."""
     plain = plain_name(name)
     if plain in ROLE_OF:
         return ROLE_OF[plain]
@@ -250,7 +267,7 @@ def _finest(label, names, known, found, findings):
 
 
 def _agree(one: Resolution, other: Resolution) -> bool:
-    """Are these times of the same events, as far as days and time zones tell?"""
+    """Return whether these are times of the same events, as far as days and time zones tell."""
     if len(one.seconds) != len(other.seconds):
         return False
     return bool(np.abs(one.seconds - other.seconds).max() <= 2 * DAY)

@@ -49,7 +49,7 @@ def is_sequences(sample: Sample, options: ReadOptions) -> bool:
 def sequence_rows(
     lines: Iterable[str], label: str, options: ReadOptions, findings: Findings
 ) -> Iterator[tuple[int, str, str]]:
-    """The line, the user and the item of each interaction of a file with a line a user."""
+    """Yield the line, the user and the item of each interaction of a file with a line per user."""
     seen: dict[str, int] = {}
     empty = 0
     for number, line in enumerate(lines, 1):
@@ -67,8 +67,8 @@ def sequence_rows(
                 "-1 and -2 end item sets (SPMF)" if fields[-1] == "-2" else "pairs as 3:1 (LIBSVM)"
             )
             raise InputError(
-                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or a row "
-                "for each interaction"
+                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or a "
+                "row for each interaction"
             )
         if len(fields) < 2:
             empty += 1
@@ -108,7 +108,7 @@ def find_last_item(roles: Roles, names: Sequence[str], options: ReadOptions, fin
 
 
 def has_lists(cells: Sequence, name: str, kind: str, label: str, role: str, users=None) -> bool:
-    """Do these cells hold lists, by the type or the name of the column or by what is in them?
+    """Return whether cells hold lists: by the column's type or name, or by what is in them.
 
     Raises
     ------
@@ -134,14 +134,14 @@ def has_lists(cells: Sequence, name: str, kind: str, label: str, role: str, user
 
 
 def is_list_name(name: str) -> bool:
-    """Does this name of a column say that it holds lists?"""
+    """Return whether this name of a column says that it holds lists."""
     plain = plain_name(name)
     stem = LIST_WORDS.sub("", name.strip().lower())
     return plain in LISTS or stem != name.strip().lower() or plain.endswith(("ids", "items"))
 
 
 def parse_list(cell) -> list | None:
-    """The values of a cell that holds a list; None if it is broken."""
+    """Return the values of a cell that holds a list; None if it is broken."""
     if cell is None:
         return []
     if isinstance(cell, (list, tuple)):
@@ -170,7 +170,7 @@ def parse_list(cell) -> list | None:
 def expand_lists(
     raw: RawRows, last: list | None, label: str, names: dict[str, str], options, findings
 ) -> RawRows:
-    """A row for each item of the lists in the item column.
+    """Return a row for each item of the lists in the item column.
 
     Parameters
     ----------

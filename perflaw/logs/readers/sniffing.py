@@ -26,9 +26,6 @@ QUOTED = (",", ";", "|")  # delimiters of files in which a quote may wrap a fiel
 COMMENTS = ("#", "%", "//")
 TYPES = ("token", "token_seq", "float", "float_seq")  # of RecBole's name:type
 LINES = 200  # that are looked at
-RECENT = (
-    6.3e8  # seconds: a number is not taken for a time (of 1990 or later) by its place alone below
-)
 SHOWN = {"\t": "'\\t'", SPACES: "spaces", WIDE_SPACES: "two spaces or more"}
 BLOCK = re.compile(r"\s*[^\s:,;|]+:\s*")
 
@@ -69,7 +66,7 @@ class Table:
 
 
 def read_sample(path: Path, label: str) -> Sample:
-    """The first lines of a text file, however long they are."""
+    """Read the first lines of a text file, however long they are."""
     size = 1 << 17
     while True:
         with open(path, "rb") as file:
@@ -171,7 +168,7 @@ def _sample_rows(lines, dialect, label) -> tuple[list[int], list[list[str]]]:
 
 
 def _is_quoted(lines, dialect) -> bool:
-    """Can a quote wrap a field? In files split at commas; elsewhere if the first line is wrapped."""
+    """Return whether quotes wrap fields: at commas; elsewhere if the first line is wrapped."""
     if dialect.ruled or dialect.delimiter == WIDE_SPACES:
         return False
     if dialect.delimiter in QUOTED or (
@@ -194,7 +191,7 @@ def _widths(lines, delimiter, ruled) -> list[int]:
 
 
 def _guess_delimiter(lines, dialect, label) -> str:
-    """The delimiter that splits every line into equally many fields, else the one in most."""
+    """Return the delimiter that splits all lines into equally many fields, else the most common."""
     candidates = ("|", SPACES, WIDE_SPACES, "\t", ",") if dialect.ruled else DELIMITERS
     widths = {mark: _widths(lines, mark, dialect.ruled) for mark in candidates}
     even = [mark for mark, sizes in widths.items() if min(sizes) > 1 and len(set(sizes)) == 1]
@@ -234,7 +231,7 @@ def _has_roles(line, delimiter, ruled) -> bool:
 
 
 def split_type(cell: str) -> tuple[str, str]:
-    """A column's name, and its type where RecBole's header has one."""
+    """Split a column's name from its type, where RecBole's header has one."""
     name = cell.strip().strip('"').strip()
     head, colon, kind = name.rpartition(":")
     return (head.strip(), kind) if colon and kind in TYPES else (name, "")
@@ -273,7 +270,7 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
 
 
 def _commented_header(comments, rows, dialect):
-    """A comment right above the table that names its columns, if there is one."""
+    """Return the comment right above the table that names its columns, if there is one."""
     if not comments or (len(rows) > 0 and any(role_of(cell) for cell in rows[0])):
         return None
     line, number = comments[-1]
@@ -285,12 +282,11 @@ def _commented_header(comments, rows, dialect):
 
 
 def _fit_header(names, types, body, dialect, findings):
-    """The header made as wide as the rows where they have one field more that is told apart."""
+    """Widen the header to the rows where their one field more is empty or numbers the rows."""
     widths = Counter(len(row) for row in body)
     if len(widths) != 1 or next(iter(widths)) != len(names) + 1:
         return names, types
     if all(not row[-1].strip() for row in body):
-        dialect.trailing = True
         return [*names, ""], [*types, ""]
     counted = [row[0].strip().strip('"') for row in body]
     start = counted[0]
@@ -343,7 +339,7 @@ def _has_header(rows, label, options) -> bool:
 
 
 def _is_counted(first: list[str]) -> bool:
-    """Are these 0, 1, 2 or 1, 2, 3, … as columns without names are called?"""
+    """Return whether these are 0, 1, 2 or 1, 2, 3, … as columns without names are called."""
     counted = [[str(k + start) for k in range(len(first))] for start in (0, 1)]
     return 2 < len(first) < 5 and first in counted
 
@@ -360,44 +356,3 @@ def _kind(cell: str) -> str | None:
     if not cell or is_missing(cell):
         return None
     return "number" if is_number(cell) else "date" if ISO.fullmatch(cell) else "text"
-
-
-def default_roles(
-    table: Table, label: str, options: ReadOptions, findings: Findings
-) -> ReadOptions:
-    """For a file without a header the columns by number, from the layouts in use."""
-    from dataclasses import replace
-
-    if table.header or any(options.named.values()) or not table.rows:
-        return options
-    width = len(table.names)
-    while width > 2 and all(not row[width - 1].strip() for row in table.rows):
-        width -= 1
-    clock = {
-        k: all(_is_clock(row[k - 1].strip()) for row in table.rows) for k in (3, 4) if k <= width
-    }
-    time = next((k for k in (4, 3) if clock.get(k)), None)
-    clocks = [
-        k
-        for k in (1, 2)
-        if all(_is_clock(row[k - 1].strip()) for row in table.rows)
-        and not (time and is_number(table.rows[0][k - 1].strip()))
-    ]
-    third = [row[2].strip() for row in table.rows] if width > 2 else []
-    unclear = width == 3 and not time and not all(is_number(cell) or not cell for cell in third)
-    if width > 4 or (width == 4 and not time) or unclear or clocks:
-        raise InputError(
-            f"{label} has {width} columns and no header: name them by number, as in user=1, "
-            "item=2, time=4"
-        )
-    taken = ["user, item"] + [
-        {time: "time"}.get(k, "rating (not used)") for k in range(3, width + 1)
-    ]
-    findings.guess(f"no header; columns taken as {', '.join(taken)}")
-    return replace(options, user="1", item="2", time=str(time) if time else None)
-
-
-def _is_clock(text: str) -> bool:
-    if is_number(text):
-        return "." not in text[:9] and float(text) >= RECENT
-    return ISO.fullmatch(text) is not None

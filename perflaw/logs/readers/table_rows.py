@@ -12,7 +12,7 @@ from perflaw.logs.readers.sniffing import Table, split_type
 
 
 def read_lines(path: Path, label: str) -> Iterator[str]:
-    """The lines of a UTF-8 file without their ends and without a byte-order mark."""
+    """Yield the lines of a UTF-8 file without their ends and without a byte-order mark."""
     with open(path, "rb") as file:
         for number, line in enumerate(file, 1):
             try:
@@ -33,7 +33,7 @@ def read_lines(path: Path, label: str) -> Iterator[str]:
 
 
 def table_rows(lines: Iterable[str], table: Table, roles: Roles, label: str):
-    """The line and the picked fields of each row.
+    """Yield the line and the picked fields of each row.
 
     Raises
     ------
@@ -69,18 +69,18 @@ def _refuse_width(number, fields, table, label):
 
 
 def header_words(table: Table) -> set[str]:
-    """The names of the columns without case and punctuation."""
+    """Return the names of the columns without case and punctuation."""
     return {plain_name(name) for name in table.names if name} if table.header else set()
 
 
 def is_header_word(user: str, words: set[str]) -> bool:
-    """Is this, in the place of a user, the name of a column of users?"""
+    """Return whether this, in the place of a user, is the name of a column of users."""
     name = plain_name(split_type(user.lstrip("\ufeff"))[0])
     return bool(name) and (name in words or role_of(name) == "user")
 
 
 def _is_header(cells, fields, words) -> bool:
-    """Is this row the header again, or that of another file?"""
+    """Return whether this row is the header again, or that of another file."""
     if not is_header_word(cells[0], words):
         return False
     names = [plain_name(split_type(field.lstrip("\ufeff"))[0]) for field in fields if field.strip()]

@@ -91,7 +91,7 @@ def _read_text(path: Path, label: str) -> pd.DataFrame:
 
 
 def _choose_dialect(lines, delimiter, label) -> Dialect:
-    """The delimiter that splits the header into most fields."""
+    """Choose the delimiter that splits the header into most fields."""
     if delimiter is None:
         counts = {}
         for mark in DELIMITERS:

@@ -7,6 +7,7 @@ from pathlib import Path
 from perflaw.errors import InputError
 from perflaw.logs.readers import engine, large_text, whole_numbers
 from perflaw.logs.readers.arrays import RawRows, sort_rows
+from perflaw.logs.readers.headerless import default_roles
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import (
@@ -16,7 +17,7 @@ from perflaw.logs.readers.sequences import (
     is_sequences,
     sequence_rows,
 )
-from perflaw.logs.readers.sniffing import Sample, Table, default_roles, sniff
+from perflaw.logs.readers.sniffing import Sample, Table, sniff
 from perflaw.logs.readers.table_rows import read_lines, table_rows
 from perflaw.logs.readers.times import resolution_of
 

@@ -71,7 +71,7 @@ class Resolution(NamedTuple):
 def clock_of_texts(
     texts: Sequence[str], options: ReadOptions, findings: Findings, where: Where
 ) -> Clock:
-    """Times that are text: numbers, dates with the year first, or of the format given."""
+    """Read times that are text: numbers, dates with the year first, or of the format given."""
     codes, distinct = pd.factorize(np.asarray(texts, dtype=object))
     distinct = list(distinct)
     first = {}
@@ -133,8 +133,8 @@ def _refuse_rounded(texts, where) -> None:
         mantissa, mark, exponent = text.lower().partition("e")
         if mark and len(mantissa.strip("+-").replace(".", "")) < 9 and int(exponent) > 7:
             raise InputError(
-                f"{where(k)}: the time {clip(text)} has lost digits, as in a spreadsheet; export it "
-                "in full"
+                f"{where(k)}: the time {clip(text)} has lost digits, as in a spreadsheet; export "
+                "it in full"
             )
 
 
@@ -257,7 +257,7 @@ def _shown(seconds) -> str:
 
 
 def _from_local(seconds: np.ndarray, timezone: str, findings: Findings) -> np.ndarray:
-    """Local times as UTC; of an hour that a clock shows twice the first, of one skipped the next."""
+    """Convert local times to UTC: an hour shown twice is the first, one skipped the next."""
     import zoneinfo
 
     zone = zoneinfo.ZoneInfo(timezone)

@@ -24,7 +24,7 @@ FITS = 1 << 28  # bytes of text that are read at once
 def read(
     path: Path, table: Table, roles: Roles, options: ReadOptions, findings: Findings
 ) -> Columns | None:
-    """The table, if all it holds is whole numbers; None if it is anything else, large, or at fault."""
+    """Read a table of whole numbers; None if it holds anything else, is large, or is at fault."""
     dialect = table.dialect
     if len(dialect.delimiter) > 1 or dialect.ruled or dialect.comment or path.stat().st_size > FITS:
         return None
@@ -106,7 +106,7 @@ def count_digits(values: np.ndarray) -> int:
 
 
 def sorting_order(users: np.ndarray, times: np.ndarray | None):
-    """What sorts by user, time and row, stably: a slice if all is in order, None beyond 64 bits."""
+    """Return what sorts by user, time, row: a slice if all is in order, None beyond 64 bits."""
     keys = [users] if times is None else [users, times]
     if times is None and (users[1:] >= users[:-1]).all():
         return slice(None)

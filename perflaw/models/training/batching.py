@@ -54,8 +54,6 @@ class EpochBatches:
         Batches of an epoch, histories of a batch, positions trained on in an epoch.
     layout : Layout
         Of every batch.
-    padding : float
-        Share of positions that are padding.
     """
 
     def __init__(
@@ -71,7 +69,6 @@ class EpochBatches:
         widths = lengths[users][:: self.batches]
         rectangles = merge_rows(widths, RECTANGLE_COST[torch.device(device).type])
         self.layout = Layout.of(rectangles, device)
-        self.padding = 1 - self.tokens / (self.batches * len(self.layout.place))
         # after the users one of length 0, who fills the rows that remain
         stops = train.offsets[1:][users]
         self.lengths = torch.tensor([*lengths[users], 0], device=device)

@@ -199,7 +199,7 @@ def shrink_predictions(
         One row a surface. Columns dataset, share, and the mean absolute errors (per cent) of the
         law, of the constant, and of tempered: the constant, moved by that share of the change.
     """
-    by_law = scored.set_index([*CELL, "law"])["predicted"].unstack()  # noqa: PD010
+    by_law = scored.set_index([*CELL, "law"])["predicted"].unstack()
     predicted = np.log(by_law.clip(lower=1e-6))
     value = np.log(scored.drop_duplicates(CELL).set_index(CELL)["value"]).reindex(predicted.index)
     predicted_change = predicted[law] - predicted["constant"]

@@ -26,7 +26,7 @@ def tuned_by_size(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """
     size = list(families.AXES)
     fastest = runs[runs["learning_rate"] == runs["learning_rate"].max()]
-    by_dropout = fastest.set_index([*size, "dropout"])[metric].unstack()  # noqa: PD010
+    by_dropout = fastest.set_index([*size, "dropout"])[metric].unstack()
     table = by_dropout.rename(columns=lambda dropout: f"dropout {dropout:g}")
     best = runs.loc[runs.groupby(size)["validation NDCG@10"].idxmax()].set_index(size)
     table["chosen"] = best[metric]
@@ -66,7 +66,7 @@ def compare_shared_layers(
     """
     cell = list(families.AXES)[::-1]
     means = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"])
-    both = means.unstack("shared_layers").dropna()  # noqa: PD010
+    both = means.unstack("shared_layers").dropna()
     apart = both.xs(False, axis=1, level="shared_layers")
     shared = both.xs(True, axis=1, level="shared_layers")
     table = {

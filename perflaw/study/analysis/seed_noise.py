@@ -124,8 +124,8 @@ def _axis_steps(
 ) -> Iterator[tuple]:
     """Yield the steps along one axis of one log, in the order of _STEP_COLUMNS."""
     grid = cells.set_index([other, axis]).sort_index()
-    values = grid[metric].unstack()  # noqa: PD010
-    seeds = grid["seeds"].unstack()  # noqa: PD010
+    values = grid[metric].unstack()
+    seeds = grid["seeds"].unstack()
     for small, large in zip(values.columns, values.columns[1:]):
         both = values[[small, large]].notna().all(axis=1)
         n_pairs = int(both.sum())
@@ -161,7 +161,7 @@ def bootstrap_means(
         Columns BY, mean, low and high.
     """
     by_surface = rows.groupby([by, "dataset"], sort=False)[value].mean()
-    means = by_surface.unstack("dataset")  # noqa: PD010
+    means = by_surface.unstack("dataset")
     n_surfaces = means.shape[1]
     drawn = np.random.default_rng(seed).integers(n_surfaces, size=(draws, n_surfaces))
     replicates = np.nanmean(means.to_numpy()[:, drawn], axis=2)

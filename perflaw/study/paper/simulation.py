@@ -27,7 +27,7 @@ PREDICTED = {"inside": (12, 60), "corner": (32, 100), "beyond": (48, 150)}  # (N
 MEAN, NOISE = 0.3, 0.017
 LAW = families.performance()
 COVERAGE_COLUMNS = ["scenario", "quantity", "kind", "truth", "covered", "open"]
-NO_DECLINE, NO_EFFECT_OF_D = "no decline", "no effect of d"
+NO_DECLINE = "no decline"
 
 
 @dataclass(frozen=True)
