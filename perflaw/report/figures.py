@@ -62,7 +62,7 @@ def plot_outlook(
         if later is not None and column != "data":
             other = "n_layers" if column == "d_emb" else "d_emb"
             along = later[later[other] == best[other]]
-            style = {"ms": 5, "color": "black", "mfc": "none"}
+            style: dict[str, Any] = {"ms": 5, "color": "black", "mfc": "none"}
             ax.plot(along[column], along[metric], "D", label="came later", **style)
         ticks = (
             DATA_TICKS if column == "data" else sorted({*runs[column], 2 * largest, 4 * largest})
@@ -76,7 +76,7 @@ def plot_outlook(
 
 
 def _draw_curve(ax: Axes, curve: Mapping[str, np.ndarray]) -> None:
-    band = {"color": BLUE, "alpha": 0.2, "lw": 0, "label": "interval for one run"}
+    band: dict[str, Any] = {"color": BLUE, "alpha": 0.2, "lw": 0, "label": "interval for one run"}
     ax.fill_between(curve["x"], curve["low"], curve["high"], **band)
     ax.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
 
@@ -86,7 +86,7 @@ def _draw_runs(ax: Axes, runs: pd.DataFrame, column: str, best: Mapping[str, int
     fixed = {"n_layers": best["n_layers"], "d_emb": best["d_emb"], "data": 1.0}
     del fixed[column]
     on_curve = np.logical_and.reduce([runs[name] == value for name, value in fixed.items()])
-    off = {"ms": 3, "color": GREY, "mfc": "none", "mew": 0.8, "alpha": 0.8}
+    off: dict[str, Any] = {"ms": 3, "color": GREY, "mfc": "none", "mew": 0.8, "alpha": 0.8}
     others = runs[~on_curve]
     ax.plot(others[column], others["value"], "o", label="run of other sizes", **off)
     same = runs[on_curve]
@@ -117,7 +117,14 @@ def plot_doublings(
         change, low, high = (
             np.array([gains[name][key] for name in names]) for key in ("change", "low", "high")
         )
-        bars = {"fmt": "o", "ms": 5, "capsize": 2, "lw": 1.4, "color": colour, "label": metric}
+        bars: dict[str, Any] = {
+            "fmt": "o",
+            "ms": 5,
+            "capsize": 2,
+            "lw": 1.4,
+            "color": colour,
+            "label": metric,
+        }
         ax.errorbar(change, np.arange(3) + shift, xerr=[change - low, high - change], **bars)
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(range(3), list(names.values()))
