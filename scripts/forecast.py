@@ -20,6 +20,8 @@ import pandas as pd
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
 from perflaw.report import forecast
+from perflaw.report.measurements import measured_from_records
+from perflaw.report.prior import PRIOR_FILE
 from perflaw.study.files import study_file
 
 # By eye, from the published surfaces, the external grids, and the first of these sweeps: a rise
@@ -89,7 +91,8 @@ def surfaces() -> Sweeps:
         for log, rows in of_grid.groupby("log", sort=False):
             n_values = rows[CELL].nunique()
             if n_values["n_layers"] > 1 and n_values["d_emb"] > 2:
-                sweeps[log, settings["loss"]] = rows.reset_index(drop=True)
+                measured = measured_from_records(rows, METRICS)
+                sweeps[log, settings["loss"]] = measured.reset_index(drop=True)
     return sweeps
 
 
@@ -195,8 +198,6 @@ def _predict_hidden(
 
 def write_prior(prior: Prior) -> None:
     """Write the prior, as far as its digits say something, beside where it is from."""
-    from perflaw.report.prior import PRIOR_FILE
-
     stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))
     stored["coefficients"] = {name: _rounded(value) for name, value in prior.items()}
     text = json.dumps(stored, indent=1)

@@ -35,7 +35,7 @@ def simulate_metric(seed, error=0.04, cell=LOG_PRIOR["cell"], **fixed):
     """
     random = np.random.default_rng(seed)
     drawn = [fixed.get(name, random.normal(*LOG_PRIOR[name])) for name in forecast.COEFFICIENTS]
-    coefficients = [np.log(0.1), *drawn]
+    coefficients = [forecast.to_log_odds(0.1), *drawn]
     p = np.clip(random.normal(*LOG_PRIOR["p"]), 0.1, 3)
     noise = np.exp(random.normal(*LOG_PRIOR["k"])) * error
     tables = []
@@ -45,7 +45,8 @@ def simulate_metric(seed, error=0.04, cell=LOG_PRIOR["cell"], **fixed):
         y = forecast.forecast_design(table, p, 1.0) @ coefficients
         y += cell * random.normal(size=group.max() + 1)[group]
         y += np.hypot(forecast.SEED_NOISE, noise) * random.normal(size=len(table))
-        metrics = {"NDCG@10": np.exp(y), "NDCG@10 se": error * np.exp(y)}
+        rate = forecast.from_log_odds(y)
+        metrics = {"NDCG@10": rate, "NDCG@10 se": error * rate * (1 - rate)}
         tables.append(table.assign(tokens=1e5 * table["tokens"], **metrics))
     return tables
 
@@ -57,6 +58,7 @@ def simulate_pilot(seed=0, error=0.03, **fixed):
         "HR@10": 1.8 * runs["NDCG@10"],
         "HR@10 se": 1.8 * runs["NDCG@10 se"],
         "validation NDCG@10": runs["NDCG@10"],
+        "validation HR@10": 1.8 * runs["NDCG@10"],
     }
     sizes = {
         "users": 1000,
@@ -95,6 +97,8 @@ def report_values(runs, findings, log, **named):
     named = {"name": "shop", "hash": log.hash, "notes": ["user: customer"]} | named
     return {
         "schema": 1,
+        "metrics": ["NDCG@10", "HR@10"],
+        "command": "perflaw train shop -o n_layers 2",
         "perflaw": "0",
         "log": named | log.summary(),
         "entropy": {"shannon": 3.2, "conditional": None},

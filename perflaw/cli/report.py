@@ -2,20 +2,28 @@
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from perflaw.cli.options import interruptible, load_log, log_options, one_line_errors
 
+if TYPE_CHECKING:
+    from perflaw.report.report import Report
+
 
 @click.command()
-@log_options()
+@log_options(click.argument("log", metavar="[LOG]", required=False))
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     required=True,
     help="Folder of the report; made if need be.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A table of your own runs in place of a log; nothing is trained.",
 )
 @click.option(
     "--budget",
@@ -29,23 +37,64 @@ from perflaw.cli.options import interruptible, load_log, log_options, one_line_e
     type=click.IntRange(1),
     help="Number of processes that train; default one for each core.",
 )
+@click.option(
+    "--metric", default="NDCG@10", show_default=True, help="Metric to conclude from, or HR@10."
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@click.option("--backbone", default="sasrec", show_default=True, help="Backbone of the models.")
+@click.option(
+    "--split", default="leave one out", show_default=True, help="leave one out, or global time."
+)
 @one_line_errors()
-def command(log: str, out: Path, budget: float, workers: int | None, **options: Any) -> None:
+def command(
+    log: str | None,
+    out: Path,
+    runs: Path | None,
+    budget: float,
+    workers: int | None,
+    metric: str,
+    device: str,
+    backbone: str,
+    split: str,
+    **options: Any,
+) -> None:
     """Predict what a larger model or more data brings.
 
     A pilot sweep trains small models on LOG, which is what it is for `perflaw log`. OUT gets
     report.html, report.json, report.ipynb, and the runs of the pilot, in runs/; called again, it
     goes on from there.
+
+    With --runs the runs are your own: a table with a header and one run a line, columns n_layers,
+    d_emb, NDCG@10 and users (the number of test users); if you have them, tokens and seed.
     """
     start = time.perf_counter()
-    from perflaw.report import run_report, write_report
+    if (log is None) == (runs is None):
+        raise click.UsageError("give either a LOG or --runs FILE")
 
     def describe_rest() -> str:
         count = len(list(out.glob("runs/*.json")))
         return f"{out / 'runs'} has {count} records. The same command goes on from there."
 
+    from perflaw.report import run_report, write_report
+
     with interruptible(describe_rest):
-        result = run_report(load_log(log, options), out, budget, workers, start=start)
-        page = write_report(result, out)
-    click.echo("\n".join(result.findings.says))
+        if log is None:
+            report = _report_on_file(runs, out, metric)
+        else:
+            choices = {"metric": metric, "device": device, "backbone": backbone, "split": split}
+            data = load_log(log, options)
+            report = run_report(data, out, budget, workers, start=start, source=log, **choices)
+        page = write_report(report, out)
+    click.echo("\n".join(report.findings.says))
     click.echo(page)
+
+
+def _report_on_file(path: Path | None, out: Path, metric: str) -> "Report":
+    """Report on a table of runs."""
+    from perflaw.logs.readers.tables import read_table
+    from perflaw.report import report_on_runs
+
+    assert path is not None  # a log or runs are given
+    report = report_on_runs(read_table(path), path.stem, metric)
+    out.mkdir(parents=True, exist_ok=True)
+    return report

@@ -118,3 +118,27 @@ def _largest_by_row(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
     largest = order[np.arange(matrix.nnz) - matrix.indptr[row] < k]
     cells = row[largest], matrix.indices[largest]
     return sparse.csr_array((matrix.data[largest], cells), matrix.shape)
+
+
+def last_items(split: Split) -> Scorer:
+    """Score items by how recently the user had them; those never had share the last place."""
+
+    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
+        lengths = stops - log.offsets[users]
+        places = concatenated_ranges(log.offsets[users], lengths)
+        rows, items = np.repeat(np.arange(len(users)), lengths), log.items[places]
+        order = np.lexsort((places, items, rows))
+        rows, items, places = rows[order], items[order], places[order]
+        # Of an item had more than once the last place counts.
+        is_last = np.append((np.diff(rows) != 0) | (np.diff(items) != 0), True)
+        recency = 1.0 + places - log.offsets[users][rows]
+        cells = rows[is_last], items[is_last]
+        shape = (len(users), log.n_items)
+        last_places = sparse.csr_array((recency[is_last], cells), shape).tocsc()
+
+        def scores(first: int, until: int) -> Tensor:
+            return torch.from_numpy(last_places[:, first:until].toarray())
+
+        return scores
+
+    return scorer

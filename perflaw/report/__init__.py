@@ -7,6 +7,8 @@ from typing import Any
 
 _FRONT_DOORS = {
     "draw_conclusions": "perflaw.report.conclusions",
+    "forecast_runs": "perflaw.report.conclusions",
+    "report_on_runs": "perflaw.report.report",
     "run_report": "perflaw.report.report",
     "write_report": "perflaw.report.render",
 }

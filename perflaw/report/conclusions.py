@@ -1,31 +1,32 @@
-"""Draw conclusions from the runs of one log: larger models, more data, what to train next."""
+"""Draw conclusions from the runs of one log: larger models, more data, what to do next."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from perflaw import stats
-from perflaw.laws import design, families, fitting, identifiability
-from perflaw.models.sweeps import cost_model, results
+from perflaw.laws import families, fitting, identifiability
+from perflaw.report import advice
 from perflaw.report.findings import (
     AXIS_LABELS,
     METRICS,
+    BaselineComparison,
     Bottleneck,
     Change,
     Findings,
     LeftOutRun,
     MetricFindings,
-    NextRun,
     NoiseTest,
     Size,
     Verdict,
 )
-from perflaw.report.forecast import Forecast, drop_outliers, is_within_noise
+from perflaw.report.forecast import Forecast, drop_outliers, from_log_odds, is_within_noise
+from perflaw.report.measurements import measured_from_records, measured_from_table
 from perflaw.report.prior import Prior
 from perflaw.report.sentences import describe_findings, format_percent
 
@@ -35,8 +36,6 @@ WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above wh
 CONFIDENCE = 0.9  # of a verdict
 REACH = 4  # times the largest size of the runs, that forecasts reach
 RIVAL_LAWS = ("log-linear", "Performance Law, k = 2")
-NEXT_LAYERS = (1, 2, 3, 4, 6, 8, 12, 16)
-NEXT_DIMENSIONS = tuple(2**i for i in range(3, 11))
 CURVE_POINTS = 25
 
 Cell = tuple[int, int, float]  # layers, dimension, times the data
@@ -47,19 +46,25 @@ def draw_conclusions(
     floor: Mapping[str, float] | None = None,
     level: float = 0.9,
     prior: Prior | None = None,
+    baselines: Sequence[BaselineComparison] = (),
+    metrics: Sequence[str] = METRICS,
 ) -> Findings:
-    """Conclude from the runs of one log what larger models and more data would bring.
+    """Conclude from the recorded runs of one log what larger models and more data would bring.
 
     Parameters
     ----------
     runs
-        A table of runs, as `perflaw.models.sweeps` reads it.
+        A table of run records, as `perflaw.models.sweeps` reads it.
     floor
-        HR@10 and NDCG@10 of ranking by popularity.
+        Metrics of ranking by popularity.
     level
         Of the intervals.
     prior
         By default that of the package.
+    baselines
+        Compared with the best model, the best first.
+    metrics
+        What is forecast. Conclusions are drawn from the first.
 
     Returns
     -------
@@ -69,20 +74,82 @@ def draw_conclusions(
     Raises
     ------
     InputError
-        For a level that is not between 0 and 1.
+        For a level that is not between 0 and 1, and for a table that is not of records.
+
+    Examples
+    --------
+    >>> from perflaw.models.sweeps import read_runs_table
+    >>> runs = read_runs_table("gowalla-1k")
+    >>> runs = runs[(runs["backbone"] == "sasrec") & (runs["d_emb"] <= 32)]
+    >>> draw_conclusions(runs).best
+    Size(n_layers=1, d_emb=32)
     """
     stats.check_level(level)
-    runs = results.select_whole_log(runs)
-    done = runs[runs["NDCG@10"].notna()].sort_values("key", ignore_index=True)
-    unfinished = len(runs) - len(done)
-    if reason := _too_little(done):
+    measured = measured_from_records(runs, metrics)
+    return _conclude(measured, metrics, floor or {}, level, prior, baselines)
+
+
+def forecast_runs(
+    runs: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9, prior: Prior | None = None
+) -> Findings:
+    """Conclude from a table of one's own runs what larger models and more data would bring.
+
+    Parameters
+    ----------
+    runs
+        One row a run: n_layers, d_emb, the metric on test, and `users`, the number of test users,
+        or `METRIC se`, the standard error over them. Optional: tokens, or the share of the users
+        that was trained on (1: all); seed; `validation METRIC`, by which the best is chosen.
+    metric
+        Name of its column, a rate between 0 and 1 such as NDCG@10 or HR@10.
+    level
+        Of the intervals.
+    prior
+        By default that of the package, which was learnt from NDCG@10 and HR@10.
+
+    Returns
+    -------
+    Findings
+        With `reasons`, where nothing can be claimed.
+
+    Raises
+    ------
+    InputError
+        For a column that is missing, and for a value that cannot be.
+
+    Examples
+    --------
+    >>> sizes = [(n, d) for n in (1, 2) for d in (8, 16, 32)]
+    >>> runs = pd.DataFrame(sizes, columns=["n_layers", "d_emb"])
+    >>> runs["NDCG@10"] = [0.081, 0.097, 0.105, 0.083, 0.099, 0.108]
+    >>> runs["users"] = 20_000
+    >>> findings = forecast_runs(runs)
+    >>> findings.best
+    Size(n_layers=2, d_emb=32)
+    """
+    stats.check_level(level)
+    return _conclude(measured_from_table(runs, metric), (metric,), {}, level, prior, ())
+
+
+def _conclude(
+    measured: pd.DataFrame,
+    metrics: Sequence[str],
+    floor: Mapping[str, float],
+    level: float,
+    prior: Prior | None,
+    baselines: Sequence[BaselineComparison],
+) -> Findings:
+    done = measured[measured[metrics[0]].notna()].sort_values("key", ignore_index=True)
+    unfinished = len(measured) - len(done)
+    if reason := _too_little(done, metrics):
         findings = Findings(level, len(done), unfinished, (reason,), {}, _unknown(reason))
     else:
-        findings = _conclude(done, unfinished, floor or {}, level, prior)
+        findings = _forecast_all(done, metrics, floor, level, prior, baselines)
+        findings = replace(findings, unfinished=unfinished)
     return replace(findings, says=describe_findings(findings))
 
 
-def _too_little(done: pd.DataFrame) -> str | None:
+def _too_little(done: pd.DataFrame, metrics: Sequence[str]) -> str | None:
     """Say why the runs do not bear a forecast at all."""
     full = done[done["tokens"] == done["tokens"].max()]
     depths, dimensions = full["n_layers"].nunique(), full["d_emb"].nunique()
@@ -91,49 +158,68 @@ def _too_little(done: pd.DataFrame) -> str | None:
             f"too little was run: {len(done)} runs of {depths} depths and {dimensions} dimensions; "
             "five of two each are the least"
         )
-    if empty := int((done[list(METRICS)] <= 0).any(axis=1).sum()):
+    values = done[list(metrics)]
+    if empty := int((values <= 0).any(axis=1).sum()):
         return (
             f"too little data: in {empty} of {len(done)} runs no test user finds the target among "
             "the first ten"
         )
+    if full_rate := int((values >= 1).any(axis=1).sum()):
+        return (
+            f"nothing is left to gain: in {full_rate} of {len(done)} runs every test user finds "
+            "the target"
+        )
+    errors = done[[f"{metric} se" for metric in metrics]]
+    if not (errors.astype(float) > 0).all(axis=None):
+        return (
+            "too little data: of so few test users nobody knows how uncertain a metric is "
+            f"({done['test_targets'].min():.0f} in the smallest run)"
+        )
     return None
 
 
-def _conclude(
+def _forecast_all(
     done: pd.DataFrame,
-    unfinished: int,
+    metrics: Sequence[str],
     floor: Mapping[str, float],
     level: float,
     prior: Prior | None,
+    baselines: Sequence[BaselineComparison],
 ) -> Findings:
-    forecast, dropped = drop_outliers(done, METRICS[0], prior)
-    best = _best_size(forecast.runs)
-    forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in METRICS[1:])]
-    metrics = {one.metric: _metric_findings(one, best, level) for one in forecasts}
+    forecast, dropped = drop_outliers(done, metrics[0], prior)
+    best = find_best_size(forecast.runs, metrics[0])
+    forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in metrics[1:])]
+    by_metric = {one.metric: _metric_findings(one, best, level) for one in forecasts}
     reasons = (
-        *_reasons_in_data(forecast.runs, floor),
-        *_reasons_in_fit(metrics[METRICS[0]], len(dropped), len(done)),
+        *_reasons_in_data(forecast, floor),
+        *_reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
     )
+    bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
+    candidates = advice.list_candidates(forecast)
     return Findings(
         level,
         len(done),
-        unfinished,
+        0,
         reasons,
-        metrics,
-        _unknown(reasons[0]) if reasons else _bottleneck(forecast, best),
-        tuple(_next_runs(forecast, level)),
+        by_metric,
+        bottleneck,
+        advice.choose_next_runs(forecast, candidates, level),
         tuple(
             LeftOutRun(row["key"], int(row["n_layers"]), int(row["d_emb"]), row["sigmas"])
             for _, row in dropped.iterrows()
         ),
         best,
+        tuple(baselines),
+        advice.recommend(
+            candidates, by_metric[metrics[0]].doublings["tokens"], baselines, reasons, level
+        ),
     )
 
 
-def _best_size(runs: pd.DataFrame) -> Size:
-    """Size of the best cell on all data by validation, mean over seeds."""
+def find_best_size(runs: pd.DataFrame, metric: str = METRICS[0]) -> Size:
+    """Find the size on all data that is best by validation, mean over seeds."""
     full = runs[runs["tokens"] == runs["tokens"].max()]
-    means = full.groupby(["n_layers", "d_emb"])["validation NDCG@10"].mean()
+    means = full.groupby(["n_layers", "d_emb"])[f"validation {metric}"].mean()
     n_layers, d_emb = means.idxmax()
     return Size(int(n_layers), int(d_emb))
 
@@ -150,10 +236,13 @@ def _points(forecast: Forecast, cells: Iterable[Cell]) -> pd.DataFrame:
 def _metric_findings(forecast: Forecast, best: Size, level: float) -> MetricFindings:
     predictions = _predictions(forecast, best, level)
     loo = forecast.loo_predictions()
+    relative = 100 * (
+        1 - from_log_odds(loo["value"].to_numpy())
+    )  # per cent of the rate by log-odds
     fit = NoiseTest(
         len(loo),
-        100 * loo["error"].abs().mean(),
-        100 * math.sqrt(2 / math.pi) * loo["sd"].mean(),
+        (relative * loo["error"].abs()).mean(),
+        math.sqrt(2 / math.pi) * (relative * loo["sd"]).mean(),
         is_within_noise(loo),
     )
     measured = forecast.runs[["n_layers", "d_emb", "seed", forecast.metric, "tokens"]].rename(
@@ -162,7 +251,7 @@ def _metric_findings(forecast: Forecast, best: Size, level: float) -> MetricFind
     measured["data"] = measured.pop("tokens") / forecast.full_tokens
     larger = predictions.loc[predictions["data"] == 1, ["n_layers", "d_emb"]]
     return MetricFindings(
-        100 * float(np.median(forecast.noise)),
+        float(np.median(relative) * np.median(forecast.noise)),
         fit,
         predictions,
         {axis: _curve(forecast, best, axis, level) for axis in AXIS_LABELS},
@@ -198,9 +287,9 @@ def _curve(forecast: Forecast, best: Size, axis: str, level: float) -> pd.DataFr
 
 def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change]:
     """Say what doubling each size brings, without the noise of runs."""
-    draws = forecast.draws(_points(forecast, _doubled_cells(best)))
+    rates = from_log_odds(forecast.draws(_points(forecast, _doubled_cells(best))))
     probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
-    gains = np.quantile(100 * np.expm1(draws[:, 1:] - draws[:, :1]), probabilities, axis=0)
+    gains = 100 * (np.quantile(rates[:, 1:] / rates[:, :1], probabilities, axis=0) - 1)
     return {axis: Change(*gain) for axis, gain in zip(AXIS_LABELS, gains.T)}
 
 
@@ -232,36 +321,35 @@ def _rival_predictions(
 # ---------------------------------------------------------------- verdicts
 
 
-def _reasons_in_data(runs: pd.DataFrame, floor: Mapping[str, float]) -> list[str]:
+def _reasons_in_data(forecast: Forecast, floor: Mapping[str, float]) -> list[str]:
     """Say why the measurements do not bear a claim."""
-    reasons = []
-    users = int(runs["test_targets"].max())
-    hits = float((runs["HR@10"] * runs["test_targets"]).median())
+    runs, metric, reasons = forecast.runs, forecast.metric, []
+    error = runs[f"{metric} se"]
+    hits = float((runs["HR@10"] * runs["test_targets"]).median()) if "HR@10" in runs else np.inf
     if hits < FEWEST_HITS:
-        uncertain = (runs["NDCG@10 se"] / runs["NDCG@10"]).median()
         reasons.append(
-            f"too little data: a run hits {hits:.0f} of {users:,} test users, which leaves its "
-            f"NDCG@10 uncertain by {uncertain:.0%}"
+            f"too little data: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
+            f"users, which leaves its {metric} uncertain by {(error / runs[metric]).median():.0%}"
         )
-    if floor and runs["NDCG@10"].max() <= floor["NDCG@10"] + runs["NDCG@10 se"].median():
+    if metric in floor and runs[metric].max() <= floor[metric] + error.median():
         reasons.append(
-            f"no run is better than ranking by popularity (NDCG@10 {floor['NDCG@10']:.4f}) by more "
+            f"no run is better than ranking by popularity ({metric} {floor[metric]:.4f}) by more "
             "than its standard error"
         )
     return reasons
 
 
-def _reasons_in_fit(ndcg: MetricFindings, dropped: int, runs: int) -> list[str]:
+def _reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[str]:
     """Say why the forecast does not bear a claim."""
     reasons = []
-    if not ndcg.fit.fits:
+    if not findings.fit.fits:
         reasons.append(
-            f"the law does not fit: a cell left out is {ndcg.fit.error:.0f} % from what the others "
-            f"say, where noise would have {ndcg.fit.expected:.0f} %"
+            f"the law does not fit: a cell left out is {findings.fit.error:.0f} % from what the "
+            f"others say, where noise would have {findings.fit.expected:.0f} %"
         )
     if 4 * (dropped + 1) > runs:
         reasons.append(f"{dropped} of {runs} runs do not agree with the others")
-    end = ndcg.curves["d_emb"].iloc[-1]
+    end = findings.curves["d_emb"].iloc[-1]
     if end["high"] > WIDEST_INTERVAL * end["low"]:
         reasons.append(
             "what is said of four times the dimension spans a factor of "
@@ -294,51 +382,3 @@ def _bottleneck(forecast: Forecast, best: Size) -> Bottleneck:
     favoured = Verdict.DATA if data_chance >= 0.5 else Verdict.MODEL
     why = f"doubling the {favoured} brings more with a probability of {format_percent(chance)}"
     return Bottleneck(favoured if chance >= CONFIDENCE else Verdict.UNKNOWN, chance, why)
-
-
-def _next_runs(forecast: Forecast, level: float, count: int = 3) -> list[NextRun]:
-    """Choose sizes to train next.
-
-    They are up to twice as large as those of the pilot, cost no more than it did, and are
-    expected to raise the best known value most (`design.next_runs`). The likeliest to be better
-    comes first.
-    """
-    runs = forecast.runs
-    cells: list[Cell] = [
-        (n, d, 1)
-        for n in NEXT_LAYERS
-        for d in NEXT_DIMENSIONS
-        if n <= 2 * runs["n_layers"].max() and d <= 2 * runs["d_emb"].max()
-    ]
-    points = _points(forecast, cells)
-    full = runs[runs["tokens"] == forecast.full_tokens]
-    trained_sizes = set(zip(full["n_layers"], full["d_emb"]))
-    trained = np.array([(n, d) in trained_sizes for n, d, _ in cells])
-    seconds = _seconds(runs, points)
-    affordable = np.flatnonzero((seconds <= runs["seconds"].sum()) & ~trained)
-    if not len(affordable):
-        return []
-    draws = forecast.draws(points)
-    chance = (draws > draws[:, trained].max(axis=1, keepdims=True)).mean(axis=0)
-    # The best known value may be that of a trained cell, which may be trained again.
-    candidates = np.append(np.flatnonzero(trained), affordable)
-    noise = np.full(len(candidates), np.median(forecast.noise) ** 2)
-    mean, covariance = draws[:, candidates].mean(axis=0), np.cov(draws[:, candidates].T)
-    order = candidates[design.next_runs(mean, covariance, noise, len(candidates))]
-    chosen = [place for place in order if not trained[place]][:count]
-    intervals = forecast.interval(points, level)
-    next_runs = []
-    for place in sorted(chosen, key=lambda place: -chance[place]):
-        n_layers, d_emb, _ = cells[place]
-        forecast_row = {name: float(value) for name, value in intervals.loc[place].items()}
-        costs = {"seconds": float(seconds[place]), "chance": float(chance[place])}
-        next_runs.append(NextRun(n_layers, d_emb, **forecast_row, **costs))
-    return next_runs
-
-
-def _seconds(runs: pd.DataFrame, points: pd.DataFrame) -> np.ndarray:
-    """Predict the seconds that runs of other sizes take on all data."""
-    full = runs[runs["tokens"] == runs["tokens"].max()]
-    rows = pd.concat([full.head(1)] * len(points), ignore_index=True)
-    rows = rows.assign(n_layers=points["n_layers"], d_emb=points["d_emb"])
-    return cost_model.CostModel(runs).seconds(rows)

@@ -101,7 +101,7 @@ def plot_doublings(
     Parameters
     ----------
     doublings
-        By metric, at most two, the `doublings` of `conclusions.draw_conclusions`: change, low and high.
+        By metric, at most two, the `doublings` of the findings: change, low and high.
     narrow
         Whether the figure is for a phone.
 

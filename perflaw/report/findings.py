@@ -28,17 +28,23 @@ class Verdict(StrEnum):
     UNKNOWN = "cannot tell yet"
 
 
+class Advice(StrEnum):
+    """What to do next."""
+
+    STAY = "stay"
+    LARGER_DIMENSION = "larger dimension"
+    DEEPER = "deeper"
+    MORE_DATA = "more data"
+    NO_TRANSFORMER = "no transformer"
+    UNKNOWN = "cannot tell yet"
+
+
 @dataclass(frozen=True)
 class Size:
     """Size of a model: layers and embedding dimension."""
 
     n_layers: int
     d_emb: int
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> Size:
-        """Take the size from a row of a table of runs."""
-        return cls(int(row["n_layers"]), int(row["d_emb"]))
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,52 @@ class NextRun:
     chance: float  # that its expected value is above that of every size of the pilot
 
 
+@dataclass(frozen=True)
+class BaselineComparison:
+    """The best model against a baseline on the same users."""
+
+    name: str
+    metric: str
+    value: float  # of the baseline
+    difference: float  # of the model less the baseline, and its interval
+    low: float
+    high: float
+
+    @property
+    def is_within_noise(self) -> bool:
+        """Whether the interval does not exclude that the baseline is as good."""
+        return self.low <= 0
+
+
+@dataclass(frozen=True)
+class Promising:
+    """The most promising size that was not trained, against the best trained one.
+
+    The gain compares expected values, both by the forecast.
+    """
+
+    size: Size
+    best: Size  # the trained size that is expected to be best
+    gain: Change
+    chance: float  # that the first is better
+    seconds: float  # that it takes, of one core; not a number where nobody knows
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One advice, and what it stands on: a larger size, or a baseline."""
+
+    advice: Advice
+    promising: Promising | None = None
+    baseline: BaselineComparison | None = None
+
+    @property
+    def size(self) -> Size | None:
+        """The size to train, if one is to be trained."""
+        trains = self.advice in (Advice.LARGER_DIMENSION, Advice.DEEPER)
+        return self.promising.size if trains and self.promising else None
+
+
 @dataclass(frozen=True, eq=False)
 class MetricFindings:
     """What the runs say of one metric."""
@@ -127,6 +179,8 @@ class Findings:
     next: tuple[NextRun, ...] = ()
     left_out: tuple[LeftOutRun, ...] = ()
     best: Size | None = None  # of the runs on all data, by validation
+    baselines: tuple[BaselineComparison, ...] = ()  # the best first
+    recommendation: Recommendation = Recommendation(Advice.UNKNOWN)
     says: tuple[str, ...] = ()
 
     def to_dict(self) -> dict:

@@ -1,10 +1,11 @@
 """Forecast a metric of larger models and of more data from few noisy runs and a prior.
 
-The logarithm of a metric is linear in coefficients, and sweeps of other logs say roughly what
-these are (`perflaw.report.prior`):
+A metric is a rate, and its log-odds y = ln(rate / (1 - rate)) are linear in coefficients, so that
+no forecast reaches 1. Where rates are small that is their logarithm. Sweeps of other logs say
+roughly what the coefficients are (`perflaw.report.prior`):
 
-    ln y = a + G s(x_d) + b_d x_d + b_N x_N + c_N x_N² + b_T x_T + c_T x_T² + e_dN x_d x_N
-             + f_dT x_d x_T,    s(x) = (1 - 2^(-p x)) / (1 - 2^-p)
+    y = a + G s(x_d) + b_d x_d + b_N x_N + c_N x_N² + b_T x_T + c_T x_T² + e_dN x_d x_N
+          + f_dT x_d x_T,    s(x) = (1 - 2^(-p x)) / (1 - 2^-p)
 
 x counts doublings: of the dimension from 8, of the layers from 1, of the tokens from all there
 are. G is what the first doubling of d brings, and each further one brings 2^-p of the one before.
@@ -28,6 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from scipy.stats import chi2, norm
 
 from perflaw.errors import InputError
@@ -46,6 +48,16 @@ SEED_NOISE = 0.01  # of a run between seeds, were there users without number
 DRAWS = 4000
 OUTLIER_ZSCORE = 4.5  # at which a run is left out
 OUTLIER_SHARE = 0.25  # of the runs, that are left out at the most
+
+
+def to_log_odds(rate: np.ndarray) -> np.ndarray:
+    """Convert rates between 0 and 1 to log-odds."""
+    return np.log(rate / (1 - rate))
+
+
+def from_log_odds(log_odds: np.ndarray) -> np.ndarray:
+    """Convert log-odds to rates between 0 and 1."""
+    return expit(log_odds)
 
 
 def forecast_design(points: pd.DataFrame, p: float, full_tokens: float) -> np.ndarray:
@@ -102,23 +114,23 @@ class Forecast:
     Raises
     ------
     InputError
-        For runs without the metric or where it is 0, and for none at all.
+        For runs without the metric or where it is not between 0 and 1, and for none at all.
     """
 
     def __init__(self, runs: pd.DataFrame, metric: str, prior: Prior | None = None) -> None:
         for name in (*DOUBLINGS_FROM, metric, f"{metric} se"):
             if name not in runs:
                 raise InputError(f"the runs have no column {name!r}")
-        if runs.empty or not (runs[metric] > 0).all():
+        if runs.empty or not ((runs[metric] > 0) & (runs[metric] < 1)).all():
             raise InputError(
-                f"a forecast of {metric} needs runs, and in all of them a value above 0"
+                f"a forecast of {metric} needs runs, and in all of them a value above 0 and below 1"
             )
         self.runs = runs.reset_index(drop=True)
         self.metric = metric
         self.prior = load_prior() if prior is None else prior
         self.full_tokens = float(self.runs["tokens"].max())
-        self._y = np.log(self.runs[metric].to_numpy(float))
-        self._error = self._relative_errors()
+        self._y = to_log_odds(self.runs[metric].to_numpy(float))
+        self._error = self._errors_of_log_odds()
         self._cell = self.runs.groupby(list(DOUBLINGS_FROM), sort=True).ngroup().to_numpy()
         parts = [self._update(p) for p in EXPONENTS]
         self._posterior = _Posterior(*(np.concatenate(part) for part in zip(*parts)))
@@ -129,10 +141,11 @@ class Forecast:
         """Say of what the forecast is."""
         return f"Forecast({self.metric}, {len(self.runs)} runs, {self._cell.max() + 1} cells)"
 
-    def _relative_errors(self) -> np.ndarray:
-        """Give the relative standard error over users, the median of as much data: (runs,)."""
-        relative = self.runs[f"{self.metric} se"] / self.runs[self.metric]
-        return relative.groupby(self.runs["tokens"]).transform("median").to_numpy(float)
+    def _errors_of_log_odds(self) -> np.ndarray:
+        """Give the standard error over users of y, the median of as much data: (runs,)."""
+        rate = self.runs[self.metric]
+        errors = self.runs[f"{self.metric} se"] / (rate * (1 - rate))
+        return errors.groupby(self.runs["tokens"]).transform("median").to_numpy(float)
 
     def _update(self, p: float) -> _Posterior:
         """Update the prior by the runs, given p, for each k of the grid."""
@@ -209,7 +222,7 @@ class Forecast:
         return pairs, posterior.means[pairs] + np.einsum("wij,wj->wi", roots[pairs], normal)
 
     def draws(self, points: pd.DataFrame) -> np.ndarray:
-        """Draw what ln y may be, without the noise of runs and of cells.
+        """Draw what y, the log-odds, may be, without the noise of runs and of cells.
 
         Parameters
         ----------
@@ -227,7 +240,7 @@ class Forecast:
 
     @cached_property
     def noise(self) -> np.ndarray:
-        """(DRAWS,) what the standard deviation of one run's ln y between seeds may be."""
+        """(DRAWS,) what the standard deviation of one run's y between seeds may be."""
         error = self._error[self.runs["tokens"].argmax()]
         return np.hypot(SEED_NOISE, self._noise_factor(self._posterior.z[self._draws[0]]) * error)
 
@@ -244,13 +257,13 @@ class Forecast:
         Returns
         -------
         pandas.DataFrame
-            Columns predicted (the median), low and high, at most 1, with the index of `points`.
+            Columns predicted (the median), low and high, rates, with the index of `points`.
         """
         values = self.draws(points)
         sd = np.hypot(self.noise, self.prior["cell"])[:, None]
         values = values + sd * np.random.default_rng(1).normal(size=values.shape)
         probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
-        quantiles = np.exp(np.quantile(values, probabilities, axis=0)).clip(max=1.0)
+        quantiles = from_log_odds(np.quantile(values, probabilities, axis=0))
         return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=points.index)
 
     def loo_predictions(self) -> pd.DataFrame:
@@ -259,7 +272,7 @@ class Forecast:
         Returns
         -------
         pandas.DataFrame
-            One row a cell: its axes, runs (how many), value (mean of ln y), error (of that, less
+            One row a cell: its axes, runs (how many), value (mean of y), error (of that, less
             its prediction) and sd (the standard deviation that the error should have).
         """
         return pd.DataFrame(self._loo_rows())

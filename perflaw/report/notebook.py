@@ -11,7 +11,6 @@ import nbformat
 
 from perflaw.errors import InputError
 from perflaw.notebook_runner import describe_failure, start_notebook
-from perflaw.report.findings import METRICS
 
 READ_REPORT = """
 import json
@@ -21,6 +20,7 @@ import pandas as pd
 
 from perflaw.models.sweeps import load_runs
 from perflaw.report import conclusions, figures
+from perflaw.report.findings import BaselineComparison
 
 report = json.loads(Path("report.json").read_text())
 for sentence in report["judged"]["says"]:
@@ -29,10 +29,21 @@ for sentence in report["judged"]["says"]:
 DRAW_CONCLUSIONS = """
 runs = load_runs("runs")
 runs = runs[runs["key"].isin([run["key"] for run in report["pilot"]["runs"]])]
-findings = conclusions.draw_conclusions(runs, report["floor"]).to_dict()
+findings = conclusions.draw_conclusions(
+    runs,
+    report["floor"],
+    baselines=[BaselineComparison(**values) for values in report["judged"]["baselines"]],
+    metrics=report["metrics"],
+).to_dict()
 assert findings == report["judged"]
 columns = ["n_layers", "d_emb", "seed", "sample_users", "status", "done_epochs", "seconds"]
 runs[[*columns, "HR@10", "NDCG@10"]]
+"""
+FORECAST_RUNS = """
+runs = pd.DataFrame(report["pilot"]["runs"])
+findings = conclusions.forecast_runs(runs, "{metric}").to_dict()
+assert findings == report["judged"]
+runs
 """
 PLOT_OUTLOOK = """
 metric = findings["metrics"]["{metric}"]
@@ -64,23 +75,27 @@ def report_notebook(values: Mapping[str, Any]) -> nbformat.NotebookNode:
         Not yet executed; it reads report.json and runs/ beside it.
     """
     code, text = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell
+    metrics = list(values["judged"]["metrics"])
+    if "settings" in values["pilot"]:
+        beside, conclude = " and `runs/`, the records of the pilot's runs", DRAW_CONCLUSIONS
+    else:
+        beside, conclude = "", FORECAST_RUNS.replace("{metric}", values["metrics"][0])
     cells = [
         text(
             f"# Report on {values['log']['name']}\n\nMade by `perflaw report`, beside "
-            "`report.json`, which this notebook explains, and `runs/`, the records of the pilot's "
-            "runs."
+            f"`report.json`, which this notebook explains{beside}."
         ),
         code(READ_REPORT.strip()),
         text("The runs, and all that is concluded from them, once more:"),
-        code(DRAW_CONCLUSIONS.strip()),
+        code(conclude.strip()),
     ]
-    if values["judged"]["metrics"]:
+    if metrics:
         cells += [
             text(
                 "What is expected; the bands are intervals for one more run, shaded where nothing "
                 "was run."
             ),
-            *(code(PLOT_OUTLOOK.strip().replace("{metric}", metric)) for metric in METRICS),
+            *(code(PLOT_OUTLOOK.strip().replace("{metric}", metric)) for metric in metrics),
             code(PLOT_DOUBLINGS.strip()),
             code(LIST_NEXT_RUNS),
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,11 @@ class Pilot:
 
 
 def plan_pilot(
-    log: InteractionLog, seconds: float, workers: int, out: str | os.PathLike | None = None
+    log: InteractionLog,
+    seconds: float,
+    workers: int,
+    out: str | os.PathLike | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Pilot:
     """Plan the runs that tell most by second, on as many users as the budget allows.
 
@@ -76,6 +81,8 @@ def plan_pilot(
         Runs that are trained at a time.
     out
         A folder of records. If some are of a share of this log, that share is used again.
+    changes
+        Settings that differ from SETTINGS, on which the prior stands: of a configuration, or split.
 
     Returns
     -------
@@ -95,8 +102,9 @@ def plan_pilot(
         {"n_layers": n, "d_emb": d, "seed": seed, "data_seed": seed, "sample_users": share}
         for n, d, seed, share in SHARE_RUNS
     ]
+    settings = SETTINGS | dict(changes or {})
     with tempfile.TemporaryDirectory() as empty_folder:
-        frame = runner.plan_sweep({"settings": SETTINGS, "grid": runs}, log, empty_folder).frame
+        frame = runner.plan_sweep({"settings": settings, "grid": runs}, log, empty_folder).frame
     costs = cost_model.CostModel().seconds(frame, np.full(len(frame), float(EXPECTED_EPOCHS)))
     core_seconds = costs[: len(CORE_RUNS)].sum()
     if core_seconds > UNTIMED_SHARE * seconds * workers:
@@ -106,7 +114,7 @@ def plan_pilot(
     return Pilot(
         log if share == 1 else log.sample_users(share),
         share,
-        {"settings": SETTINGS, "grid": [runs[place] for place in order]},
+        {"settings": settings, "grid": [runs[place] for place in order]},
         core_seconds * share,
     )
 

@@ -20,7 +20,7 @@ from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.report import figures
 from perflaw.report.drawing import draw_figure
-from perflaw.report.findings import AXIS_LABELS, METRICS
+from perflaw.report.findings import AXIS_LABELS, METRICS, Advice
 from perflaw.report.notebook import execute_notebook
 from perflaw.report.report import Report
 from perflaw.report.sentences import format_duration, format_percent
@@ -93,19 +93,26 @@ def render_page(values: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"cell": _format_cell, "duration": format_duration}
-    judged = values["judged"]
+    judged, pilot = values["judged"], values["pilot"]
+    level = f"{100 * judged['level']:g} %"
+    has_log = "hash" in values["log"]
     shown = dict(values) | {
-        "log_lines": _describe_log(values["log"]),
-        "entropies": _entropy_rows(values["entropy"]),
-        "run_table": _run_table(values["pilot"]["runs"]),
-        "pilot_seconds": sum(run["seconds"] or 0 for run in values["pilot"]["runs"]),
+        "has_log": has_log,
+        "run_table": _run_table(pilot["runs"]) if has_log else pd.DataFrame(pilot["runs"]),
+        "baseline_table": _baseline_table(judged["baselines"], level),
+        "outlooks": [_outlook_values(metric, judged, level) for metric in judged["metrics"]],
     }
-    if judged["metrics"]:
-        level = f"{100 * judged['level']:g} %"
+    if has_log:
         shown |= {
-            "metrics": [_metric_values(metric, judged, level) for metric in METRICS],
+            "log_lines": _describe_log(values["log"]),
+            "entropies": _entropy_rows(values["entropy"]),
+            "pilot_seconds": sum(run["seconds"] or 0 for run in pilot["runs"]),
+        }
+    if judged["metrics"]:
+        trains = judged["recommendation"]["advice"] in (Advice.LARGER_DIMENSION, Advice.DEEPER)
+        shown |= {
             "doublings": _doubling_values(judged),
-            "next_table": _next_table(judged["next"], level) if judged["next"] else None,
+            "next_table": _next_table(judged, level) if trains else None,
         }
     return environment.get_template("report.html").render(shown)
 
@@ -117,7 +124,7 @@ def _format_cell(value: Any) -> Any:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def _metric_values(metric: str, judged: Mapping[str, Any], level: str) -> dict[str, Any]:
+def _outlook_values(metric: str, judged: Mapping[str, Any], level: str) -> dict[str, Any]:
     """Give the figure and the table of one metric."""
     findings = judged["metrics"][metric]
     curve = findings["curves"]["d_emb"]
@@ -168,18 +175,32 @@ def _doubling_values(judged: Mapping[str, Any]) -> dict[str, Any]:
     return {"alt": alt, "drawing": drawing}
 
 
-def _next_table(next_runs: list[Mapping[str, Any]], level: str) -> pd.DataFrame:
+def _next_table(judged: Mapping[str, Any], level: str) -> pd.DataFrame:
     rows = [
         {
             "N": run["n_layers"],
             "d": run["d_emb"],
-            "NDCG@10": f"{run['predicted']:.4f}",
+            next(iter(judged["metrics"])): f"{run['predicted']:.4f}",
             f"{level} from": f"{run['low']:.4f}",
             "to": f"{run['high']:.4f}",
-            "expected above the pilot": format_percent(run["chance"]),
-            "time here": format_duration(run["seconds"]),
+            "expected above all trained": format_percent(run["chance"]),
+            "time here": "" if run["seconds"] is None else format_duration(run["seconds"]),
         }
-        for run in next_runs
+        for run in judged["next"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def _baseline_table(baselines: list[Mapping[str, Any]], level: str) -> pd.DataFrame:
+    rows = [
+        {
+            "baseline": baseline["name"],
+            baseline["metric"]: f"{baseline['value']:.4f}",
+            "best model less it": f"{baseline['difference']:+.4f}",
+            f"{level} from": f"{baseline['low']:+.4f}",
+            "to": f"{baseline['high']:+.4f}",
+        }
+        for baseline in baselines
     ]
     return pd.DataFrame(rows)
 

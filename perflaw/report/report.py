@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import os
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,20 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models import ranking, ranking_metrics
-from perflaw.models.sweeps import executors, grids, runner
-from perflaw.report import pilot
-from perflaw.report.conclusions import draw_conclusions
-from perflaw.report.findings import METRICS, Findings, plain_values
+from perflaw.models.sweeps import executors, runner
+from perflaw.report import baselines, pilot
+from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
+from perflaw.report.findings import METRICS, BaselineComparison, Findings, Size, plain_values
+from perflaw.report.options import ReportOptions
 
 SCHEMA = 1  # of report.json
-PAGE_SECONDS = 30  # of the budget for the page and its notebook, or a fifth of it
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
 RUN_COLUMNS = (
     "key",
@@ -42,44 +40,17 @@ RUN_COLUMNS = (
 """Columns of a run that report.json keeps."""
 
 
-@dataclass(frozen=True)
-class ReportOptions:
-    """What is asked of a report."""
-
-    out: Path
-    minutes: float  # for all of it
-    workers: int  # processes that train
-    progress: bool
-    start: float  # from when the minutes count, of time.perf_counter
-
-    def __post_init__(self) -> None:
-        """Refuse a budget that is none."""
-        if not 0 < self.minutes < math.inf:
-            raise InputError(
-                f"a budget of {self.minutes:g} minutes is no time; give --budget 10, say"
-            )
-
-    @property
-    def seconds_left(self) -> float:
-        """Seconds until the last run has to be done."""
-        deadline = 60 * self.minutes - min(PAGE_SECONDS, 12 * self.minutes)
-        return deadline - (time.perf_counter() - self.start)
-
-    def say(self, line: str) -> None:
-        """Show a line of progress."""
-        if self.progress:
-            tqdm.write(line)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """A report: the log, the runs of its pilot, and what follows from them."""
+    """A report: a log and the runs of its pilot, or runs alone, and what follows from them."""
 
-    log: Mapping[str, Any]  # name, hash, notes, and the summary of the log
+    log: Mapping[str, Any]  # name, and of a log that was read its hash, notes and summary
     entropy: Mapping[str, float | None]  # by measure, nats; None where it is undefined
     floor: Mapping[str, float]  # metrics of ranking by popularity
-    pilot: Mapping[str, Any]  # users, share, settings, planned, minutes, workers, runs
+    pilot: Mapping[str, Any]  # runs, and of a pilot users, share, settings, planned, minutes, ...
     findings: Findings
+    metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
+    command: str | None = None  # that trains the size which is recommended
 
     def to_dict(self) -> dict:
         """Give the values of report.json."""
@@ -87,9 +58,11 @@ class Report:
             "schema": SCHEMA,
             "perflaw": __version__,
             "log": self.log,
+            "metrics": self.metrics,
             "entropy": self.entropy,
             "floor": self.floor,
             "pilot": self.pilot,
+            "command": self.command,
         }
         return plain_values(values) | {"judged": self.findings.to_dict()}
 
@@ -108,6 +81,8 @@ def run_report(
     workers: int | None = None,
     progress: bool = True,
     start: float | None = None,
+    source: str | None = None,
+    **choices: str,
 ) -> Report:
     """Train a pilot on a log and conclude what larger models and more data would bring.
 
@@ -126,6 +101,10 @@ def run_report(
         Whether to show bars, and notes on the log.
     start
         From when the budget counts, of `time.perf_counter`; by default from now.
+    source
+        What the log is called on a command line; by default its name.
+    **choices
+        metric, device, backbone and split: see `ReportOptions`.
 
     Returns
     -------
@@ -153,20 +132,27 @@ ten; 21 are the least
         workers or os.cpu_count() or 1,
         progress,
         time.perf_counter() if start is None else start,
+        source or log.name,
+        **choices,
     )
     _check_folder(options.out, log)
     _check_items(log)
     if log.timestamps is None:
         options.say(_describe_missing_times(log))
-    plan = pilot.plan_pilot(log, options.seconds_left, options.workers, options.out / "runs")
+    plan = pilot.plan_pilot(
+        log, options.seconds_left, options.workers, options.records, options.changes
+    )
     if plan.share < 1:
         options.say(
             f"{log.name} is long for {options.minutes:g} minutes: the pilot uses "
             f"{plan.log.n_users:,} of its {log.n_users:,} users"
         )
     entropy = measures.measure_log(log, measures.available_measures())
-    floor = _popularity_metrics(plan.log)
+    ranked = baselines.rank_baselines(plan.log, options.split)
+    floor = plain_values(ranked.metrics()["most popular"])
     runs = _train(plan, options)
+    comparisons = _compare(ranked, runs, options)
+    findings = draw_conclusions(runs, floor, baselines=comparisons, metrics=options.metrics)
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
         {name: None if isinstance(value, InputError) else value for name, value in entropy.items()},
@@ -174,14 +160,42 @@ ten; 21 are the least
         {
             "users": plan.log.n_users,
             "share": plan.share,
-            "settings": pilot.SETTINGS,
+            "settings": plan.grid["settings"],
             "planned": len(plan.grid["grid"]),
             "minutes": options.minutes,
             "workers": options.workers,
             "runs": runs[list(RUN_COLUMNS)].sort_values("key"),
         },
-        draw_conclusions(runs, plain_values(floor)),
+        findings,
+        options.metrics,
+        _train_command(options, plan.grid["settings"], findings.recommendation.size),
     )
+
+
+def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> Report:
+    """Report on runs of one's own, without a log and without training.
+
+    Parameters
+    ----------
+    runs, metric
+        As for `forecast_runs`.
+    name
+        What the runs are called.
+
+    Returns
+    -------
+    Report
+        Without log, entropy and baselines.
+
+    Raises
+    ------
+    InputError
+        For a column that is missing, and for a value that cannot be.
+    """
+    if isinstance(runs, pd.DataFrame):
+        runs = pd.DataFrame(plain_values(runs))  # as report.json has them
+    findings = forecast_runs(runs, metric)
+    return Report({"name": name}, {}, {}, {"runs": runs}, findings, (metric,))
 
 
 def _check_folder(out: Path, log: InteractionLog) -> None:
@@ -211,11 +225,27 @@ def _describe_missing_times(log: InteractionLog) -> str:
     return "\n".join(notes) or f"{log.name} has no times; the order of each history is all there is"
 
 
-def _popularity_metrics(log: InteractionLog) -> dict[str, float]:
-    """Evaluate ranking by popularity on the users of the pilot."""
-    split = grids.split_of(log, grids.TrainingData())
-    ranks = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
-    return {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
+def _compare(
+    ranked: baselines.RankedBaselines, runs: pd.DataFrame, options: ReportOptions
+) -> tuple[BaselineComparison, ...]:
+    """Compare the best size by validation with the baselines, over the seeds that were run."""
+    done = runs[runs[options.metric].notna()]
+    best = find_best_size(done, options.metric)
+    full = done[done["tokens"] == done["tokens"].max()]
+    keys = full.loc[(full["n_layers"] == best.n_layers) & (full["d_emb"] == best.d_emb), "key"]
+    return baselines.compare_baselines(ranked, options.records, sorted(keys), options.metric)
+
+
+def _train_command(
+    options: ReportOptions, settings: Mapping[str, Any], size: Size | None
+) -> str | None:
+    """Give the line that trains a size with the settings of the pilot."""
+    if size is None or "split" in settings:  # `perflaw train` leaves one out
+        return None
+    settings = {"n_layers": size.n_layers, "d_emb": size.d_emb, **settings}
+    given = " ".join(f"-o {name} {value}" for name, value in settings.items())
+    device = "" if options.device == "cpu" else f" --device {options.device}"
+    return f"perflaw train {shlex.quote(options.source)} {given}{device}"
 
 
 def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
@@ -223,8 +253,9 @@ def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
     runs = runner.run(
         plan.grid,
         plan.log,
-        options.out / "runs",
-        executors.process_pool(options.workers),
+        options.records,
+        executors.process_pool(options.workers) if options.device == "cpu" else None,
+        device=options.device,
         seconds=options.seconds_left,
         progress=options.progress,
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
+
 from perflaw.report.findings import (
     AXIS_LABELS,
-    METRICS,
+    Advice,
+    BaselineComparison,
     Findings,
     MetricFindings,
-    NextRun,
     Size,
     Verdict,
 )
@@ -31,62 +35,106 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        The sentences, the first with the reasons where nothing is claimed.
+        The advice first, or the reasons where nothing is claimed; then what it stands on.
     """
     reasons = "; ".join(findings.reasons)
     if findings.best is None:
         return (f"Nothing can be claimed: {reasons}.",)
     sentences = []
+    if findings.recommendation.advice != Advice.UNKNOWN:
+        sentences.append(_describe_advice(findings))
     if reasons:
+        what = "Nothing can be claimed" if not sentences else "Of larger models nothing can be said"
         sentences.append(
-            f"Nothing can be claimed: {reasons}. The predictions below are shown with their "
-            "intervals, and are no advice."
+            f"{what}: {reasons}. The predictions below are shown with their intervals, and are no "
+            "advice."
         )
     sentences += [
-        _describe_metric(name, findings.metrics[name], findings.best, findings.level)
-        for name in METRICS
+        _describe_metric(name, metric, findings.best, findings.level)
+        for name, metric in findings.metrics.items()
     ]
-    sentences.append(_describe_bottleneck(findings))
-    if findings.next:
-        sentences.append(_describe_next(findings.next[0]))
-    return tuple(sentences)
+    return (*sentences, _describe_bottleneck(findings))
+
+
+def _describe_advice(findings: Findings) -> str:
+    recommendation, level = findings.recommendation, findings.level
+    if recommendation.baseline is not None:
+        return _describe_baseline(recommendation.baseline, level)
+    promising = recommendation.promising
+    if promising is None:
+        return (
+            "Stay with the best trained size; there is nothing to train: no other size costs less "
+            "than the pilot did."
+        )
+    metric = next(iter(findings.metrics))
+    size = f"N = {promising.size.n_layers}, d = {promising.size.d_emb}"
+    best = f"N = {promising.best.n_layers}, d = {promising.best.d_emb}"
+    gain = promising.gain
+    compared = (
+        f"its {metric} is expected to be {gain.change:+.1f} % against that of the best trained "
+        f"size, {best} ({100 * level:.0f} % interval {gain.low:+.1f} to {gain.high:+.1f}; both "
+        "values by the forecast)"
+    )
+    if recommendation.size is not None:
+        return (
+            f"Train {size} next ({recommendation.advice}): {compared}; it is better with a "
+            f"probability of {format_percent(promising.chance)}{_describe_cost(promising.seconds)}."
+        )
+    lead = (
+        "Get more data before a larger model"
+        if recommendation.advice == Advice.MORE_DATA
+        else f"Stay with {best}"
+    )
+    return (
+        f"{lead}; there is nothing to train. Of other sizes {size} is the most promising: "
+        f"{compared}."
+    )
+
+
+def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
+    what = "better than" if baseline.high < 0 else "within noise of"
+    return (
+        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the best "
+        f"model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
+        f"{baseline.difference:+.4f} ({100 * level:.0f} % interval {baseline.low:+.4f} to "
+        f"{baseline.high:+.4f}, over the same users)."
+    )
+
+
+def _describe_cost(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return ""
+    return f", and takes about {format_duration(seconds)} of one core here"
 
 
 def _describe_metric(name: str, metric: MetricFindings, best: Size, level: float) -> str:
-    end = metric.curves["d_emb"].iloc[-1]
-    runs = metric.measured
-    same_size = (runs["n_layers"] == best.n_layers) & (runs["d_emb"] == best.d_emb)
-    value = runs.loc[same_size & (runs["data"] == 1), "value"].mean()
+    end, runs, forecasts = metric.curves["d_emb"].iloc[-1], metric.measured, metric.predictions
+    value = runs.loc[_is_size(runs, best), "value"].mean()
+    forecast = forecasts.loc[_is_size(forecasts, best), "predicted"].iloc[0]
     return (
-        f"{name}: the pilot's best configuration by validation, N = {best.n_layers} and "
-        f"d = {best.d_emb}, has {value:.4f}; with d = {end['x']:.0f}, four times the pilot's "
+        f"{name}: the best configuration, N = {best.n_layers} and d = {best.d_emb}, has "
+        f"{value:.4f}, and {forecast:.4f} by the forecast; with d = {end['x']:.0f}, four times the "
         f"largest, {end['predicted']:.4f} is expected ({100 * level:.0f} % interval for one run: "
         f"{end['low']:.4f} to {end['high']:.4f})."
     )
 
 
+def _is_size(rows: pd.DataFrame, size: Size) -> pd.Series:
+    """Mark the rows of a size on all data."""
+    return (rows["n_layers"] == size.n_layers) & (rows["d_emb"] == size.d_emb) & (rows["data"] == 1)
+
+
 def _describe_bottleneck(findings: Findings) -> str:
+    metric = next(iter(findings.metrics))
     changes = ", ".join(
         f"the {AXIS_LABELS[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
-        for axis, gain in findings.metrics[METRICS[0]].doublings.items()
+        for axis, gain in findings.metrics[metric].doublings.items()
     )
     bottleneck = findings.bottleneck
     return (
-        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled, each brings in NDCG@10: "
-        f"{changes}."
-    )
-
-
-def _describe_next(run: NextRun) -> str:
-    if run.chance < 0.1:
-        lead = "None of the next sizes is likely to be better; the first to try would be"
-    elif run.chance < 0.5:
-        lead = "No next size is likelier than not to be above all of the pilot; the best chance has"
-    else:
-        lead = "To train next:"
-    return (
-        f"{lead} N = {run.n_layers}, d = {run.d_emb}, about {format_duration(run.seconds)} here; "
-        f"expected above all of the pilot with a probability of {format_percent(run.chance)}."
+        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled, each brings in {metric}: "
+        f"{changes}. Doubled data here means more interactions of the same users and items; a log "
+        "that grows by new users and items gains less."
     )
 
 

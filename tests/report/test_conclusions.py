@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from simulated_pilots import FLOOR, simulate_pilot
 
+from perflaw.errors import InputError
 from perflaw.models.sweeps import results
 from perflaw.report import conclusions
-from perflaw.report.findings import METRICS, Verdict
+from perflaw.report.findings import METRICS, Advice, Verdict
 from perflaw.report.prior import load_prior
 
 
@@ -43,10 +44,11 @@ def test_each_metric_is_forecast(findings, metric):
     assert not one.laws["Performance Law, k = 2"].empty
 
 
-def test_the_first_sentence_names_the_best_and_the_forecast(findings):
+def test_the_forecast_of_the_best_size_stands_beside_its_measurement(findings):
     size = f"N = {findings.best.n_layers} and d = {findings.best.d_emb}"
-    assert size in findings.says[0]
-    assert "four times the pilot's largest" in findings.says[0]
+    assert size in findings.says[1]
+    assert "by the forecast" in findings.says[1]
+    assert "four times the largest" in findings.says[1]
 
 
 def test_findings_show_their_sentences(findings):
@@ -144,9 +146,57 @@ def test_where_nothing_can_be_claimed_it_says_so(change, reason):
     assert json.dumps(findings.to_dict(), allow_nan=False)
 
 
+def every_user_hit(runs):
+    return runs.assign(**{"HR@10": runs["HR@10"].where(runs.index > 3, 1.0)})
+
+
+def one_test_user(runs):
+    return runs.assign(test_targets=1, **{"NDCG@10 se": None, "HR@10 se": None})
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (every_user_hit, "nothing is left to gain: in 4 of 22 runs every test user"),
+        (one_test_user, r"of so few test users nobody knows .* \(1 in the smallest run\)"),
+    ],
+)
+def test_where_nothing_can_be_forecast_it_says_so(change, reason):
+    findings = conclusions.draw_conclusions(change(simulate_pilot()), FLOOR)
+    assert re.search(reason, findings.says[0])
+    assert findings.metrics == {}
+
+
+def test_where_nothing_is_claimed_nothing_is_to_be_trained():
+    runs = simulate_pilot().assign(test_targets=60)
+    findings = conclusions.draw_conclusions(runs, FLOOR)
+    assert findings.recommendation.advice == Advice.UNKNOWN
+    assert not any("Train" in sentence for sentence in findings.says)
+
+
+@pytest.mark.parametrize("column", ["key", "NDCG@10 se", "validation NDCG@10", "tokens"])
+def test_a_table_that_is_not_of_records_is_refused(column):
+    with pytest.raises(InputError, match=f"no column '{column}', which records have"):
+        conclusions.draw_conclusions(simulate_pilot().drop(columns=column))
+
+
+def test_metrics_by_the_rule_of_record_are_taken_where_they_are():
+    runs = simulate_pilot()
+    removed = {f"removed {name}": 0.9 * runs[name] for name in ("NDCG@10", "HR@10")}
+    value = conclusions.draw_conclusions(runs.assign(**removed)).metrics["NDCG@10"].measured
+    expected = conclusions.draw_conclusions(runs).metrics["NDCG@10"].measured
+    assert np.allclose(value["value"], 0.9 * expected["value"])
+
+
+def test_the_first_metric_decides():
+    findings = conclusions.draw_conclusions(simulate_pilot(), FLOOR, metrics=["HR@10", "NDCG@10"])
+    assert list(findings.metrics) == ["HR@10", "NDCG@10"]
+    assert "its HR@10" in findings.says[0]
+
+
 def test_runs_that_failed_are_counted():
     runs = simulate_pilot()
-    runs.loc[5, ["NDCG@10", "HR@10"]] = np.nan
+    runs.loc[5, ["NDCG@10", "HR@10", "NDCG@10 se", "HR@10 se"]] = np.nan
     findings = conclusions.draw_conclusions(runs)
     assert findings.unfinished == 1
     assert findings.runs == 21

@@ -7,16 +7,18 @@ import shutil
 from pathlib import Path
 
 import click
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from log_files import BAD, GOOD
+from simulated_pilots import simulate_pilot
 
 from perflaw.cli.main import main
 from perflaw.cli.options import as_options
 from perflaw.errors import InputError
 from perflaw.models.sweeps import executors, runner
-from perflaw.report import render, report
+from perflaw.report import forecast_runs, render, report
 
 FILES = ["report.html", "report.ipynb", "report.json", "runs"]
 
@@ -54,6 +56,14 @@ def test_the_values_have_log_pilot_floor_and_entropy(made):
     assert values["log"]["tokens"] > 0
     assert set(values["floor"]) == {"HR@10", "NDCG@10"}
     assert "conditional" in values["entropy"]
+
+
+def test_the_values_have_the_baselines_on_the_same_users(made):
+    baselines = json.loads((made[0] / "report.json").read_text())["judged"]["baselines"]
+    names = {baseline["name"] for baseline in baselines}
+    assert names == {"most popular", "last items", "first-order Markov", "item-kNN"}
+    page = (made[0] / "report.html").read_text()
+    assert all(f"<td>{baseline['value']:.4f}</td>" in page for baseline in baselines)
 
 
 def test_the_notebook_is_executed_and_holds_no_path(made):
@@ -146,6 +156,97 @@ def test_when_no_run_ends_there_is_no_report(
     assert reason in refused(shop, tmp_path / "out", "--budget", 4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["--metric", "HR@10"], "One run's HR@10"),
+        (["--split", "global time"], "split global time"),
+        (["--backbone", "gru"], "learnt with sasrec, leave one out; for others it is untested"),
+    ],
+)
+def test_a_report_may_be_on_other_settings(quick_pilot, tmp_path, options, shown):
+    path = tmp_path / "timed.csv"
+    random = np.random.default_rng(0)
+    rows = (
+        f"u{u},i{random.integers(40) % (u % 7 + 20)},{10**9 + 60 * (9 * t + u)}"
+        for t in range(12)
+        for u in range(90)
+    )
+    path.write_text("\n".join(["user,item,time", *rows]) + "\n")
+    out = tmp_path / "out"
+    result = run("report", path, "--out", out, "--budget", 4, "--workers", 2, *options)
+    assert result.exit_code == 0, result.output
+    assert shown in " ".join((out / "report.html").read_text().split())
+
+
+# ---------------------------------------------------------------- runs of one's own
+
+
+@pytest.fixture(scope="module")
+def own_runs(tmp_path_factory):
+    """A table of runs as a file."""
+    path = tmp_path_factory.mktemp("own") / "mine.csv"
+    runs = simulate_pilot(2)[["n_layers", "d_emb", "seed", "tokens", "NDCG@10"]]
+    runs.assign(users=2000).round(5).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def own_report(own_runs):
+    """Folder of a report on these, and what the command printed."""
+    out = own_runs.parent / "out"
+    result = run("report", "--runs", own_runs, "--out", out)
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+def test_own_runs_have_the_same_files_without_training(own_report):
+    assert sorted(path.name for path in own_report[0].iterdir()) == FILES[:-1]
+
+
+def test_own_runs_have_the_same_findings_as_in_python(own_runs, own_report):
+    judged = json.loads((own_report[0] / "report.json").read_text())["judged"]
+    assert judged == forecast_runs(pd.read_csv(own_runs)).to_dict()
+    assert own_report[1].splitlines()[:-1] == judged["says"]
+
+
+def test_the_page_of_own_runs_has_no_log(own_report):
+    page = (own_report[0] / "report.html").read_text()
+    assert "<h2>The runs</h2>" in page
+    assert "<h2>The log</h2>" not in page
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "empty|no rows"),
+        ("n_layers,d_emb,NDCG@10\n1,8,0.1\n", "neither a column 'users'"),
+        (
+            "n_layers,d_emb,users\n1,8,100\n",
+            "no column 'NDCG@10'; they have n_layers, d_emb, users",
+        ),
+        ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "row 1 of the runs: NDCG@10 = 10.5"),
+    ],
+)
+def test_own_runs_that_cannot_be_are_refused_in_one_line(content, reason, tmp_path):
+    path = tmp_path / "runs.csv"
+    path.write_text(content)
+    result = run("report", "--runs", path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert re.search(reason, result.output)
+    assert result.output.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["LOG", "--runs", "RUNS"]])
+def test_a_report_is_on_a_log_or_on_runs(arguments, shop, own_runs, tmp_path):
+    given = [{"LOG": shop, "RUNS": own_runs}.get(word, word) for word in arguments]
+    result = run("report", *given, "--out", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "either a LOG or --runs FILE" in result.output
+
+
 # ---------------------------------------------------------------- what is refused
 
 
@@ -229,6 +330,10 @@ def test_a_log_that_is_too_small_is_refused_in_one_line(content, reason, tmp_pat
         (["--budget", "x"], "not a valid float"),
         (["--workers", "0"], "0"),
         (["--user", "who"], "no column 'who'"),
+        (["--metric", "MRR"], "--metric is one of NDCG@10, HR@10"),
+        (["--split", "random"], "--split is one of leave one out, global time"),
+        (["--backbone", "cnn"], "backbone"),
+        (["--device", "tpu"], "device 'tpu' is not usable"),
     ],
 )
 def test_options_that_cannot_be(shop, tmp_path, options, reason):

@@ -1,0 +1,193 @@
+"""What to do next: stay, train a larger model, get more data, or use a baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import design
+from perflaw.models.sweeps import cost_model
+from perflaw.report.findings import (
+    Advice,
+    BaselineComparison,
+    Change,
+    NextRun,
+    Promising,
+    Recommendation,
+    Size,
+)
+from perflaw.report.forecast import Forecast, from_log_odds
+
+NEXT_LAYERS = (1, 2, 3, 4, 6, 8, 12, 16)
+NEXT_DIMENSIONS = tuple(2**i for i in range(3, 11))
+NEXT_REACH = 2  # times the largest size of the runs, that a next run may have
+NEXT_COUNT = 3
+WORTHWHILE = 0.01  # relative gain below which nothing is trained
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Sizes that were trained and sizes that could be, with what the forecast says of each."""
+
+    sizes: list[Size]
+    points: pd.DataFrame  # n_layers, d_emb, tokens
+    draws: np.ndarray  # (draws, sizes) of `Forecast.draws`
+    seconds: np.ndarray  # (sizes,) of one core; not a number where nobody knows
+    trained: np.ndarray  # (sizes,) bool
+    affordable: np.ndarray  # positions of what is not trained and costs no more than all runs did
+
+    @property
+    def best_trained(self) -> int:
+        """Position of the trained size that is expected to be best, by the forecast."""
+        places = np.flatnonzero(self.trained)
+        return int(places[self.draws[:, places].mean(axis=0).argmax()])
+
+    @property
+    def best_affordable(self) -> int:
+        """Position of the affordable size that is expected to be best."""
+        return int(self.affordable[self.draws[:, self.affordable].mean(axis=0).argmax()])
+
+
+def list_candidates(forecast: Forecast) -> Candidates:
+    """List the trained sizes, and those up to twice as large.
+
+    Parameters
+    ----------
+    forecast
+        Of the runs of a pilot.
+
+    Returns
+    -------
+    Candidates
+        On all data.
+    """
+    runs = forecast.runs
+    full = runs[runs["tokens"] == forecast.full_tokens]
+    trained_sizes = set(zip(full["n_layers"].astype(int), full["d_emb"].astype(int)))
+    most_n, most_d = NEXT_REACH * runs["n_layers"].max(), NEXT_REACH * runs["d_emb"].max()
+    near = {(n, d) for n in NEXT_LAYERS for d in NEXT_DIMENSIONS if n <= most_n and d <= most_d}
+    sizes = [Size(*size) for size in sorted(near | trained_sizes)]
+    points = pd.DataFrame(
+        [(size.n_layers, size.d_emb, forecast.full_tokens) for size in sizes],
+        columns=["n_layers", "d_emb", "tokens"],
+    )
+    trained = np.array([(size.n_layers, size.d_emb) in trained_sizes for size in sizes])
+    seconds, budget = _seconds(full, runs, points)
+    affordable = np.flatnonzero(~trained & ~(seconds > budget))
+    return Candidates(sizes, points, forecast.draws(points), seconds, trained, affordable)
+
+
+def _seconds(
+    full: pd.DataFrame, runs: pd.DataFrame, points: pd.DataFrame
+) -> tuple[np.ndarray, float]:
+    """Predict the seconds of runs of other sizes, and add up those of the runs that were done."""
+    if "seconds" not in runs or "positions" not in runs:
+        return np.full(len(points), np.nan), np.inf
+    rows = pd.concat([full.head(1)] * len(points), ignore_index=True)
+    rows = rows.assign(n_layers=points["n_layers"], d_emb=points["d_emb"])
+    return cost_model.CostModel(runs).seconds(rows), float(runs["seconds"].sum())
+
+
+def choose_next_runs(
+    forecast: Forecast, candidates: Candidates, level: float
+) -> tuple[NextRun, ...]:
+    """Choose sizes to train next.
+
+    They are expected to raise the best known value most (`design.next_runs`). The likeliest to
+    be better comes first.
+
+    Parameters
+    ----------
+    forecast
+        Of the runs of a pilot.
+    candidates
+        Of that forecast.
+    level
+        Of the intervals.
+
+    Returns
+    -------
+    tuple of NextRun
+        At most three, none where nothing is affordable.
+    """
+    if not len(candidates.affordable):
+        return ()
+    draws, trained = candidates.draws, candidates.trained
+    chance = (draws > draws[:, trained].max(axis=1, keepdims=True)).mean(axis=0)
+    # The best known value may be that of a trained size, which may be trained again.
+    places = np.append(np.flatnonzero(trained), candidates.affordable)
+    noise = np.full(len(places), np.median(forecast.noise) ** 2)
+    mean, covariance = draws[:, places].mean(axis=0), np.cov(draws[:, places].T)
+    order = places[design.next_runs(mean, covariance, noise, len(places))]
+    chosen = [place for place in order if not trained[place]][:NEXT_COUNT]
+    intervals = forecast.interval(candidates.points, level)
+    next_runs = []
+    for place in sorted(chosen, key=lambda place: -chance[place]):
+        size = candidates.sizes[place]
+        values = {name: float(value) for name, value in intervals.loc[place].items()}
+        costs = {"seconds": float(candidates.seconds[place]), "chance": float(chance[place])}
+        next_runs.append(NextRun(size.n_layers, size.d_emb, **values, **costs))
+    return tuple(next_runs)
+
+
+def recommend(
+    candidates: Candidates,
+    doubled_data: Change,
+    baselines: Sequence[BaselineComparison],
+    reasons: Sequence[str],
+    level: float,
+) -> Recommendation:
+    """Give one advice.
+
+    Like is compared with like: the expected value of the advised size with that of the best
+    trained one, both by the forecast, neither as it was measured.
+
+    Parameters
+    ----------
+    candidates
+        Trained and affordable sizes.
+    doubled_data
+        What twice the data brings to the best size.
+    baselines
+        Compared with the best model, the best first.
+    reasons
+        Why nothing can be claimed of models.
+    level
+        Of the interval of the gain.
+
+    Returns
+    -------
+    Recommendation
+        With a size where one is to be trained.
+    """
+    if baselines and baselines[0].is_within_noise:
+        return Recommendation(Advice.NO_TRANSFORMER, baseline=baselines[0])
+    if reasons:
+        return Recommendation(Advice.UNKNOWN)
+    if not len(candidates.affordable):
+        return Recommendation(Advice.STAY)
+    promising = _find_promising(candidates, level)
+    if promising.gain.change >= 100 * WORTHWHILE:
+        deeper = promising.size.d_emb <= promising.best.d_emb
+        return Recommendation(Advice.DEEPER if deeper else Advice.LARGER_DIMENSION, promising)
+    if doubled_data.low > max(0.0, promising.gain.change):
+        return Recommendation(Advice.MORE_DATA, promising)
+    return Recommendation(Advice.STAY, promising)
+
+
+def _find_promising(candidates: Candidates, level: float) -> Promising:
+    """Compare the size that is expected to be best with the best trained one."""
+    best, place = candidates.best_trained, candidates.best_affordable
+    rates = from_log_odds(candidates.draws[:, [best, place]])
+    ratio = rates[:, 1] / rates[:, 0]
+    gain = 100 * (np.quantile(ratio, [0.5, (1 - level) / 2, (1 + level) / 2]) - 1)
+    return Promising(
+        candidates.sizes[place],
+        candidates.sizes[best],
+        Change(*gain.tolist()),
+        float((ratio > 1).mean()),
+        float(candidates.seconds[place]),
+    )

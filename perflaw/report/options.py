@@ -1,0 +1,82 @@
+"""What is asked of a report."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from perflaw.errors import InputError
+from perflaw.models import configuration
+from perflaw.models.sweeps import grids
+from perflaw.models.training import preparation
+from perflaw.report.findings import METRICS
+
+PAGE_SECONDS = 30  # of the budget for the page and its notebook, or a fifth of it
+PRIOR_BACKBONE, PRIOR_SPLIT = "sasrec", "leave one out"  # on which the prior stands
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What is asked of a report, checked."""
+
+    out: Path
+    minutes: float  # for all of it
+    workers: int  # processes that train
+    progress: bool
+    start: float  # from when the minutes count, of time.perf_counter
+    source: str  # what the log is called on a command line
+    metric: str = METRICS[0]  # from which conclusions are drawn
+    device: str = "cpu"
+    backbone: str = PRIOR_BACKBONE
+    split: str = PRIOR_SPLIT
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        if not 0 < self.minutes < math.inf:
+            raise InputError(
+                f"a budget of {self.minutes:g} minutes is no time; give --budget 10, say"
+            )
+        if self.metric not in METRICS:
+            raise InputError(
+                f"a report cannot be on {self.metric!r}; --metric is one of {', '.join(METRICS)}"
+            )
+        if self.split not in grids.SPLIT_RULES:
+            raise InputError(
+                f"there is no split {self.split!r}; --split is one of "
+                f"{', '.join(grids.SPLIT_RULES)}"
+            )
+        configuration.make_config(backbone=self.backbone)
+        preparation.check_device(self.device)
+
+    @property
+    def records(self) -> Path:
+        """Folder of the records of the pilot's runs."""
+        return self.out / "runs"
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the last run has to be done."""
+        deadline = 60 * self.minutes - min(PAGE_SECONDS, 12 * self.minutes)
+        return deadline - (time.perf_counter() - self.start)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Metrics that are forecast, the one of the conclusions first."""
+        return (self.metric, *(metric for metric in METRICS if metric != self.metric))
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Settings that differ from those on which the prior stands."""
+        asked = {"backbone": self.backbone, "split": self.split}
+        usual = {"backbone": PRIOR_BACKBONE, "split": PRIOR_SPLIT}
+        return {name: value for name, value in asked.items() if value != usual[name]}
+
+    def say(self, line: str) -> None:
+        """Show a line of progress."""
+        if self.progress:
+            tqdm.write(line)

@@ -1,0 +1,74 @@
+"""One advice: what is compared with what, and when nothing is to be trained."""
+
+import pytest
+from simulated_pilots import FLOOR, simulate_pilot
+
+from perflaw.report import conclusions
+from perflaw.report.findings import Advice, BaselineComparison
+from perflaw.report.prior import load_prior
+
+WIDE = {  # other logs have little say
+    **load_prior(),
+    "b_T": (0.1, 0.2),
+    "b_N": (0.0, 0.1),
+    "b_d": (0.0, 0.1),
+    "G": (0.1, 0.2),
+}
+FLAT = dict.fromkeys(("c_T", "f_dT", "e_dN", "c_N", "b_T"), 0.0)
+
+
+def compare(low, high, name="last items"):
+    return BaselineComparison(name, "NDCG@10", 0.1, (low + high) / 2, low, high)
+
+
+def advise(fixed, baselines=(), seed=0):
+    runs = simulate_pilot(seed, 0.01, cell=0.0, **FLAT | fixed)
+    return conclusions.draw_conclusions(runs, FLOOR, prior=WIDE, baselines=baselines)
+
+
+def test_a_dimension_that_helps_is_raised():
+    findings = advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0})
+    assert findings.recommendation.advice == Advice.LARGER_DIMENSION
+    assert findings.recommendation.size.d_emb == 64
+    assert findings.says[0].startswith("Train N = ")
+
+
+def test_depth_that_helps_is_raised():
+    findings = advise({"G": 0.0, "b_d": -0.3, "b_N": 0.3})
+    assert findings.recommendation.advice == Advice.DEEPER
+    assert findings.recommendation.size.n_layers == 6
+
+
+def test_where_size_hurts_nothing_is_trained():
+    findings = advise({"G": 0.0, "b_d": -0.3, "b_N": -0.3})
+    assert findings.recommendation.advice == Advice.STAY
+    assert findings.recommendation.size is None
+    assert "there is nothing to train" in findings.says[0]
+
+
+def test_where_data_is_what_helps_it_says_so():
+    findings = advise({"G": 0.0, "b_d": -0.3, "b_N": -0.3, "b_T": 0.4})
+    assert findings.recommendation.advice == Advice.MORE_DATA
+
+
+def test_the_gain_compares_two_forecasts_not_a_measurement():
+    runs = simulate_pilot(1, 0.05, G=0.05, b_d=0.0, b_N=0.0)
+    lucky = (runs["n_layers"] == 3) & (runs["d_emb"] == 32) & (runs["seed"] == 0)
+    before = conclusions.draw_conclusions(runs, FLOOR).recommendation.promising
+    runs.loc[lucky, ["NDCG@10", "HR@10"]] *= 1.15
+    after = conclusions.draw_conclusions(runs, FLOOR).recommendation.promising
+    # One lucky run of 15 % moves what a larger size is worth against it by much less.
+    assert abs(after.gain.change - before.gain.change) < 5
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.01, 0.01), (-0.02, -0.01)])
+def test_a_baseline_within_noise_of_the_model_is_the_headline(low, high):
+    findings = advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0}, [compare(low, high)])
+    assert findings.recommendation.advice == Advice.NO_TRANSFORMER
+    assert findings.says[0].startswith("No transformer: the baseline “last items”")
+    assert ("better than" in findings.says[0]) == (high < 0)
+
+
+def test_a_baseline_that_is_worse_does_not_change_the_advice():
+    findings = advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0}, [compare(0.01, 0.02)])
+    assert findings.recommendation.advice == Advice.LARGER_DIMENSION

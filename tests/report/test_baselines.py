@@ -1,0 +1,84 @@
+"""Baselines of a report: what they rank, and how they are compared with the models."""
+
+import numpy as np
+import pytest
+
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
+from perflaw.models import configuration, ranking
+from perflaw.models.baselines import last_items
+from perflaw.models.training import run_records, trainer
+from perflaw.report import baselines, pilot
+
+
+@pytest.fixture(scope="module")
+def repeating_log():
+    """Users who go back to what they had three steps before."""
+    random = np.random.default_rng(0)
+    histories = [list(random.permutation(40)[:3]) * 5 for _ in range(60)]
+    return from_histories(histories, name="repeating")
+
+
+def test_the_last_items_come_first():
+    log = from_histories([[3, 1, 2, 1, 0, 3, 1]] * 2)
+    split = leave_one_out(log)
+    ranked = ranking.rank_targets(last_items(split), split, split.test, top=4)
+    in_order = [log.items[i] for i in (5, 4, 3, 2)]  # 3, 0, 1, 2 before the test target
+    assert ranked.top[0].tolist() == in_order
+
+
+def test_recency_finds_what_repeats(repeating_log):
+    metrics = baselines.rank_baselines(repeating_log).metrics()
+    assert metrics["last items"]["HR@10"] == 1
+    assert metrics["most popular"]["HR@10"] < 0.6
+
+
+def test_where_nothing_repeats_the_whole_history_is_removed(log):
+    repeats = log.repeats.any()
+    part = baselines.rank_baselines(log).part
+    assert part == ("test" if repeats else "test, history removed")
+
+
+@pytest.fixture(scope="module")
+def recorded(repeating_log, tmp_path_factory):
+    """Folder and keys of two runs that differ in the seed."""
+    folder = tmp_path_factory.mktemp("runs")
+    keys = []
+    for seed in (0, 1):
+        settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "seed": seed, "epochs": 2}
+        config = configuration.make_config(**settings)
+        keys.append(trainer.train(config, repeating_log, folder, progress=False)["key"])
+    return folder, keys
+
+
+def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, recorded):
+    ranked = baselines.rank_baselines(repeating_log)
+    comparisons = baselines.compare_baselines(ranked, *recorded)
+    assert [one.value for one in comparisons] == sorted(
+        (one.value for one in comparisons), reverse=True
+    )
+    records = [run_records.read_record(recorded[0] / f"{key}.json") for key in recorded[1]]
+    model = np.mean([record["metrics"]["test"]["NDCG@10"] for record in records])
+    for one in comparisons:
+        assert one.value + one.difference == pytest.approx(model, abs=1e-5)
+        assert one.low < one.difference < one.high
+
+
+def test_a_baseline_that_beats_an_untrained_model_is_within_noise(repeating_log, recorded):
+    best = baselines.compare_baselines(baselines.rank_baselines(repeating_log), *recorded)[0]
+    assert best.value > 0.5
+    assert best.is_within_noise
+
+
+def test_item_knn_is_left_out_where_histories_are_too_long(repeating_log, monkeypatch):
+    monkeypatch.setattr(baselines, "MOST_PAIRS", 10)
+    assert "item-kNN" not in baselines.rank_baselines(repeating_log).ranks
+
+
+def test_one_test_user_is_compared_with_nothing(tmp_path):
+    log = from_histories([list(range(30)), *([i, i + 1] for i in range(20))])
+    settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
+    record = trainer.train(configuration.make_config(**settings), log, tmp_path, progress=False)
+    ranked = baselines.rank_baselines(log)
+    assert len(ranked.ranks["most popular"]) == 1
+    assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()

@@ -1,0 +1,95 @@
+"""Runs of one's own: what is needed, what is derived, and what is refused in one line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_pilots import simulate_pilot
+
+from perflaw.errors import InputError
+from perflaw.report import forecast_runs
+from perflaw.report.findings import Advice
+from perflaw.report.measurements import measured_from_table
+
+
+@pytest.fixture
+def runs():
+    """A table as one keeps it."""
+    pilot = simulate_pilot(2)
+    return pilot[["n_layers", "d_emb", "seed", "tokens", "NDCG@10"]].assign(users=2000)
+
+
+def test_own_runs_are_forecast(runs):
+    findings = forecast_runs(runs)
+    assert findings.runs == 22
+    assert not findings.reasons
+    assert findings.recommendation.advice != Advice.UNKNOWN
+
+
+def test_own_runs_may_have_any_index(runs):
+    shuffled = runs.sample(frac=1, random_state=0)
+    assert forecast_runs(shuffled).best == forecast_runs(runs).best
+
+
+def test_few_columns_are_enough(runs):
+    few = runs[runs["tokens"] == runs["tokens"].max()].drop(columns=["seed", "tokens"])
+    findings = forecast_runs(few)
+    assert "no run had less data" in findings.bottleneck.why
+
+
+def test_a_share_stands_for_tokens(runs):
+    share = runs.assign(share=runs["tokens"] / runs["tokens"].max()).drop(columns="tokens")
+    values = forecast_runs(share).to_dict()["metrics"]["NDCG@10"]["doublings"]
+    expected = forecast_runs(runs).to_dict()["metrics"]["NDCG@10"]["doublings"]
+    assert values == expected
+
+
+def test_the_error_of_a_hit_rate_is_binomial():
+    runs = pd.DataFrame({"n_layers": [1], "d_emb": [8], "HR@10": [0.2], "users": [400]})
+    assert measured_from_table(runs, "HR@10")["HR@10 se"][0] == pytest.approx(0.02)
+
+
+def test_the_error_of_ndcg_is_about_that_of_recorded_runs():
+    pilot = pd.DataFrame({"n_layers": [1], "d_emb": [8], "NDCG@10": [0.1], "users": [1000]})
+    error = measured_from_table(pilot, "NDCG@10")["NDCG@10 se"][0]
+    assert error == pytest.approx(np.sqrt((0.061 - 0.01) / 1000))
+
+
+@pytest.mark.parametrize("column", ["n_layers", "d_emb", "NDCG@10"])
+def test_a_missing_column_is_named(runs, column):
+    with pytest.raises(InputError, match=f"no column '{column}'; they have"):
+        forecast_runs(runs.drop(columns=column))
+
+
+def test_a_table_without_users_is_refused(runs):
+    with pytest.raises(InputError, match="neither a column 'users'"):
+        forecast_runs(runs.drop(columns="users"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("NDCG@10", 8.1),
+        ("NDCG@10", 0.0),
+        ("NDCG@10", None),
+        ("n_layers", 0),
+        ("d_emb", "wide"),
+        ("users", 1),
+        ("tokens", -1),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_with_its_row(runs, column, value):
+    runs[column] = runs[column].astype(object)
+    runs.loc[3, column] = value
+    with pytest.raises(InputError, match=rf"row 4 of the runs: {column} = .* is not usable; use"):
+        forecast_runs(runs)
+
+
+@pytest.mark.parametrize("table", [None, {"n_layers": [1]}, "runs.csv"])
+def test_what_is_no_table_is_refused(table):
+    with pytest.raises(InputError, match=r"have to be a pandas\.DataFrame"):
+        forecast_runs(table)
+
+
+def test_an_empty_table_is_refused(runs):
+    with pytest.raises(InputError, match="has no rows"):
+        forecast_runs(runs.head(0))
