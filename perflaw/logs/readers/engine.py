@@ -260,9 +260,7 @@ def _drop_incomplete(
     return left
 
 
-def _fetch(
-    connection: Connection, query: str, rows: int, unit: str
-) -> dict[str, np.ndarray]:
+def _fetch(connection: Connection, query: str, rows: int, unit: str) -> dict[str, np.ndarray]:
     """The columns of a query, times in seconds: piece by piece, so that nothing is there twice."""
     connection.execute(query)
     columns: dict[str, np.ndarray] = {}
