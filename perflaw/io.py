@@ -22,7 +22,7 @@ from perflaw.errors import InputError
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, as to everybody but YAML 1.1, and no key is given twice."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
@@ -41,7 +41,7 @@ _UniqueKeyLoader.add_implicit_resolver(
 )
 
 
-def load_yaml(path: str | os.PathLike) -> Any:
+def load_yaml(path: str | os.PathLike[str]) -> Any:
     """Read a YAML file.
 
     Parameters
@@ -93,7 +93,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved to it at the end, or removed on an error.
 
     Its name is `.STEM.*.part`, so that what a killed process leaves can be recognised.

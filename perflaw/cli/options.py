@@ -172,7 +172,7 @@ def one_line_errors() -> Iterator[None]:
 
     Serves as a decorator too.
     """
-    warnings.showwarning = lambda message, *_: click.echo(message, err=True)  # type: ignore[assignment]
+    warnings.showwarning = lambda message, *_: click.echo(message, err=True)
     try:
         yield
     except InputError as error:

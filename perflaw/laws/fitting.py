@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -345,7 +346,7 @@ def fit(
 
 def fit_surfaces(
     law: Law, table: pd.DataFrame, by: Sequence[str], value: str = "value"
-) -> dict[tuple, Fit]:
+) -> dict[tuple[Any, ...], Fit]:
     """Fit a law to each group of rows of a table, as `fit` would.
 
     Surfaces measured at the same points, in the same order, are solved together.
@@ -370,11 +371,11 @@ def fit_surfaces(
         columns = ", ".join(table.columns)
         raise InputError(f"the table has no column {' and '.join(missing)}; it has {columns}")
     surfaces = dict(list(table.groupby(list(by), sort=False)))
-    keys_by_points: dict[bytes, list[tuple]] = {}
+    keys_by_points: dict[bytes, list[tuple[Any, ...]]] = {}
     for key, surface in surfaces.items():
         digest = surface[list(law.axes)].to_numpy(float).tobytes()
         keys_by_points.setdefault(digest, []).append(key)
-    fits: dict[tuple, Fit] = {}
+    fits: dict[tuple[Any, ...], Fit] = {}
     for keys in keys_by_points.values():
         points = surfaces[keys[0]]
         check_points(law, points)

@@ -289,9 +289,9 @@ def read_log(
     <InteractionLog log: 1 users, 2 items, 2 interactions>
     """
     options = readers.ReadOptions(
-        user=user,
-        item=item,
-        time=time,
+        user=None if user is None else str(user),
+        item=None if item is None else str(item),
+        time=None if time is None else str(time),
         layout=layout,
         delimiter=delimiter,
         header=header,

@@ -90,7 +90,7 @@ def visit_picture(translator: HTML5Translator, node: picture) -> None:
     """Write both images as one HTML picture."""
     narrow, wide = node.children
     builder = translator.builder
-    uri = narrow["uri"]  # type: ignore[index]
+    uri = narrow["uri"]
     if uri in builder.images:
         uri = posixpath.join(builder.imgpath, urllib.parse.quote(builder.images[uri]))
     translator.body.append(f'<picture><source media="{NARROW_SCREEN}" srcset="{uri}" />')

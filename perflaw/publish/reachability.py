@@ -171,5 +171,6 @@ def _has_getattr(tree: ast.Module) -> bool:
 
 def _text(node: ast.expr | None) -> str | None:
     """Return the text of a constant; None for all else."""
-    is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-    return node.value if is_text else None  # type: ignore[union-attr, return-value]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    return None

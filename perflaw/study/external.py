@@ -87,7 +87,7 @@ def choose_by_validation(
     """
     if missing := [name for name in cell if name not in runs]:
         raise InputError(
-            f"the runs have no column {' and '.join(missing)}; they have {', '.join(runs)}"
+            f"the runs have no column {' and '.join(missing)}; they have {', '.join(runs.columns)}"
         )
     run = ["log", *CELL, "dropout"]
     decides = (
@@ -105,7 +105,7 @@ def with_regularisation(runs: pd.DataFrame) -> pd.DataFrame:
     return _in_order(pd.concat([fixed, choose_by_validation(runs).assign(regularisation=CHOSEN)]))
 
 
-def _in_order(rows):
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.sort_values(["log", "metric"], ascending=[False, True], ignore_index=True)
 
 
@@ -131,11 +131,10 @@ def dimension_changes(treated: pd.DataFrame, low: int = 128, high: int = 256) ->
 
 def difference_of_changes(cells: pd.DataFrame, second: str, first: str) -> pd.DataFrame:
     """`dimension_changes` under one regularisation less those under another, cell by cell."""
-    sides = (
+    left, right = (
         cells[cells["regularisation"] == name].drop(columns="regularisation")
         for name in (second, first)
     )
-    left, right = sides
     pairs = left.merge(right, on=["log", "metric", "n_layers", "n_heads"])
     difference = pairs.assign(
         change=pairs["change_x"] - pairs["change_y"], regularisation=f"{second} less {first}"

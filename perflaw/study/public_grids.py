@@ -13,6 +13,7 @@ heads, averaged over heads. data/README.md has columns and provenance.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -70,7 +71,8 @@ def choose_dropout(runs: pd.DataFrame) -> pd.DataFrame:
 
 def make_surfaces(chosen: pd.DataFrame, value: str = "test") -> pd.DataFrame:
     """Average chosen runs over heads: one row a surface, N and d, with the column value."""
-    cells = chosen.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)[value].mean()
+    means = chosen.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)[value].mean()
+    cells = cast("pd.DataFrame", means)  # as_index=False: not a Series, as the stubs say
     return cells.rename(columns={value: "value"}).assign(max_seq_len=LENGTH)
 
 
@@ -105,7 +107,7 @@ def step_changes(runs: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
     return pd.concat(changes, axis=1).dropna().reset_index()
 
 
-def _changes_along(runs, axis):
+def _changes_along(runs: pd.DataFrame, axis: str) -> pd.DataFrame:
     """Pairs of neighbours along an axis, with the change between them in per cent."""
     others = [*SURFACE, *(name for name in CELL if name != axis)]
     ordered = runs.sort_values([*others, axis])
@@ -142,7 +144,7 @@ def judge_regularisation(
     for key, pairs in changes[changes["larger"] == largest].groupby(SURFACE):
         if len(pairs) < 2:
             continue
-        row = dict(zip(SURFACE, key)) | {"pairs": len(pairs)}
+        row: dict[str, Any] = dict(zip(SURFACE, key)) | {"pairs": len(pairs)}
         gains = pairs["chosen"] - pairs["held"]
         for name, values in (("held", pairs["held"]), ("chosen", pairs["chosen"]), ("gain", gains)):
             row |= _mean_interval(name, values, level)
@@ -152,13 +154,13 @@ def judge_regularisation(
     return judged.assign(held_q=false_discovery_control(judged["held_p"]))
 
 
-def _mean_interval(name, values, level):
+def _mean_interval(name: str, values: pd.Series, level: float) -> dict[str, Any]:
     half = student.ppf((1 + level) / 2, len(values) - 1) * values.sem()
     mean = float(values.mean())
     return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
 
 
-def _verdict(row):
+def _verdict(row: Mapping[str, Any]) -> str:
     if row["held_high"] >= 0:
         return "no fall"
     return "falls anyway" if row["chosen_high"] < 0 else "regularisation"
@@ -216,14 +218,16 @@ def predict_hidden(
             asked = cells[scored if kind == "both" else hidden]
             predictions = _predictions(cells[~hidden], asked, cells, laws)
             for name, predicted in predictions.items():
-                labels = dict(zip(SURFACE, key)) | {"hidden": kind, "law": name}
+                labels: dict[str, Any] = dict(zip(SURFACE, key)) | {"hidden": kind, "law": name}
                 rows = asked[["n_layers", "d_emb", "value"]].assign(**labels, predicted=predicted)
                 parts.append(rows)
     table = pd.concat(parts, ignore_index=True)
     return table.assign(ape=100 * (table["predicted"] / table["value"] - 1).abs())
 
 
-def _predictions(visible, asked, cells, laws):
+def _predictions(
+    visible: pd.DataFrame, asked: pd.DataFrame, cells: pd.DataFrame, laws: Mapping[str, Law]
+) -> dict[str, np.ndarray]:
     values = visible["value"].to_numpy()
     predictions = {
         "constant": np.full(len(asked), values.mean()),
@@ -241,7 +245,7 @@ def _predictions(visible, asked, cells, laws):
     return predictions
 
 
-def _nearest(visible, asked):
+def _nearest(visible: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     """Return the value of the visible cell nearest in log N and log d; the larger d on ties."""
     logs = [
         np.log(rows[["n_layers", "d_emb"]].to_numpy(float))
@@ -343,7 +347,8 @@ def choose_under_other_split(runs: pd.DataFrame) -> pd.DataFrame:
         row = dict(zip(["log", "backbone"], key))
         for prefix, column in (("", "validation"), ("own_", "validation_own")):
             row[f"{prefix}tau"] = float(kendalltau(pairs[column], pairs["test"]).statistic)
-            reached = pairs["test"].loc[pairs[column].idxmax()]
+            best_run: Any = pairs[column].idxmax()
+            reached = pairs["test"].loc[best_run]
             row[f"{prefix}regret"] = float(100 * (1 - reached / best))
         rows.append(row)
     return pd.DataFrame(rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from perflaw.logs.readers.sniffing import read_sample
 __all__ = ["ALL_UNITS", "LAYOUTS", "Columns", "ReadOptions", "read"]
 
 
-def read(source, options: ReadOptions | None = None) -> Columns:
+def read(source: Any, options: ReadOptions | None = None) -> Columns:
     """Read a file, a folder of Parquet parts, or a table in memory.
 
     Parameters
@@ -48,7 +49,7 @@ def read(source, options: ReadOptions | None = None) -> Columns:
     return columns
 
 
-def _read(source, options: ReadOptions, findings: Findings) -> Columns:
+def _read(source: Any, options: ReadOptions, findings: Findings) -> Columns:
     if frames.is_frame(source):
         return frames.read_frame(source, options, findings)
     if options.parts:
@@ -73,7 +74,7 @@ def _read_file(path: Path, scratch: Path, options: ReadOptions, findings: Findin
     return text.read_text(plain, sample, label, options, findings)
 
 
-def _read_parts(source, options: ReadOptions, findings: Findings) -> Columns:
+def _read_parts(source: Any, options: ReadOptions, findings: Findings) -> Columns:
     try:
         folder = Path(source)
     except TypeError:

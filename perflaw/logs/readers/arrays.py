@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.number_times import Clock, clock_of_numbers
+from perflaw.logs.readers.number_times import Clock, Where, clock_of_numbers
 from perflaw.logs.readers.options import (
     WHITE,
     Columns,
@@ -44,7 +45,7 @@ class RawRows:
     user: list
     item: list
     time: list | None
-    places: Sequence[int]
+    places: Sequence[int] | np.ndarray
     where: str = "line {}"
 
 
@@ -113,8 +114,7 @@ def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     lacking = np.zeros(len(raw.user), bool)
     for role, cells in columns.items():
         blank = np.fromiter((cell is None or cell == "" for cell in cells), bool, len(cells))
-        odd = [isinstance(cell, str) and is_missing(cell) for cell in cells]
-        odd = np.array(odd, bool)
+        odd = np.array([isinstance(cell, str) and is_missing(cell) for cell in cells], bool)
         if options.drop_incomplete:
             lacking |= blank | odd
         elif blank.any() or (role == "time" and odd.any()):
@@ -175,13 +175,15 @@ def identify(
             f"{where(row)}: a zero byte in the {role}; the file may be damaged: fetch or write it "
             "again"
         )
-    names = sorted(set(texts))
-    note_odd_ids(role, names, findings)
-    rank = {name: k for k, name in enumerate(names)}
-    return np.array([rank[text] for text in texts], np.int64)[codes], np.array(names, dtype=object)
+    ordered = sorted(set(texts))
+    note_odd_ids(role, ordered, findings)
+    rank = {name: k for k, name in enumerate(ordered)}
+    return np.array([rank[text] for text in texts], np.int64)[codes], np.array(
+        ordered, dtype=object
+    )
 
 
-def _hashable(cells, role, where) -> list:
+def _hashable(cells: list, role: str, where: Where) -> list:
     """Return the cells, if all of them are text or whole numbers."""
     kinds = set(map(type, cells))
     if kinds <= {str, int}:
@@ -208,7 +210,7 @@ def _hashable(cells, role, where) -> list:
     return [int(cell) if isinstance(cell, float) else cell for cell in cells]
 
 
-def _whole_numbers(distinct) -> np.ndarray | None:
+def _whole_numbers(distinct: Iterable[Any]) -> np.ndarray | None:
     """Return these ids as int64 if each is a whole number written plainly, else None."""
     values = []
     for value in distinct:
@@ -222,11 +224,11 @@ def _whole_numbers(distinct) -> np.ndarray | None:
     return np.array(values, np.int64)
 
 
-def _as_text(value) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def _clock(cells: list, options: ReadOptions, findings: Findings, where) -> Clock:
+def _clock(cells: list, options: ReadOptions, findings: Findings, where: Where) -> Clock:
     kinds = set(map(type, cells))
     if kinds <= {int, float} and options.time_format is None:
         try:

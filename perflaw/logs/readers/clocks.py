@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,13 +13,18 @@ from perflaw.logs.readers.arrays import incomplete
 from perflaw.logs.readers.number_times import (
     DAY,
     NANO,
+    Clock,
+    Where,
     clock_of_numbers,
     may_be_digits,
     range_unit,
     refuse_doubtful_digits,
 )
-from perflaw.logs.readers.options import ORDER, Findings, ReadOptions, is_missing
+from perflaw.logs.readers.options import ORDER, Connection, Findings, ReadOptions, is_missing
 from perflaw.logs.readers.times import clock_of_dates, clock_of_texts
+
+if TYPE_CHECKING:
+    from perflaw.logs.readers.engine import Places
 
 # Dates and numbers as programs write them.
 DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"
@@ -46,7 +52,9 @@ class EngineClock(NamedTuple):
     unit: str
 
 
-def find(connection, places, options: ReadOptions, findings: Findings) -> EngineClock:
+def find(
+    connection: Connection, places: Places, options: ReadOptions, findings: Findings
+) -> EngineClock:
     """Return the clock of `raw`; raise InputError for the first time that is none."""
     kind = connection.execute(
         "select typeof(time) from raw where time is not null limit 1"
@@ -73,7 +81,9 @@ def find(connection, places, options: ReadOptions, findings: Findings) -> Engine
     )
 
 
-def _of_text(connection, places, options, findings) -> EngineClock:
+def _of_text(
+    connection: Connection, places: Places, options: ReadOptions, findings: Findings
+) -> EngineClock:
     if options.time_format is None:
         if not _any_row(connection, "try_cast(time as bigint)::varchar is distinct from time"):
             value = "time::bigint"
@@ -93,13 +103,13 @@ def _of_text(connection, places, options, findings) -> EngineClock:
     return _mapped(connection, "time", clock_of_texts, places, options, findings)
 
 
-def _any_row(connection, condition: str) -> bool:
+def _any_row(connection: Connection, condition: str) -> bool:
     """Return whether the condition holds for a row of `raw`."""
     query = f"select count(*) from (select 1 from raw where {condition} limit 1)"
     return bool(connection.execute(query).fetchone()[0])
 
 
-def _zones_of_plain_dates(connection) -> bool | None:
+def _zones_of_plain_dates(connection: Connection) -> bool | None:
     """Return whether dates have a zone; None if only some have, or if written otherwise."""
     zone = (
         "(contains(substr(time, 11), '+') or contains(substr(time, 11), '-') or suffix(time, 'Z'))"
@@ -111,7 +121,9 @@ def _zones_of_plain_dates(connection) -> bool | None:
     return bool(first)
 
 
-def _of_plain_dates(connection, zoned, places, options, findings) -> EngineClock:
+def _of_plain_dates(
+    connection: Connection, zoned: bool, places: Places, options: ReadOptions, findings: Findings
+) -> EngineClock:
     moment = "time::timestamptz"
     key, unit = f"epoch_us({moment})", "us"
     if _any_row(connection, "contains(time, '.') and regexp_full_match(time, '.*\\.\\d{7,}.*')"):
@@ -123,7 +135,14 @@ def _of_plain_dates(connection, zoned, places, options, findings) -> EngineClock
     return EngineClock("raw", key, key, options.unit or unit)
 
 
-def _check_dates(connection, moment, zoned, places, options, findings) -> None:
+def _check_dates(
+    connection: Connection,
+    moment: str,
+    zoned: bool,
+    places: Places,
+    options: ReadOptions,
+    findings: Findings,
+) -> None:
     """Check the ends of the range as `clock_of_dates` does."""
     low, high = connection.execute(
         f"select min(epoch({moment})), max(epoch({moment})) from raw"
@@ -135,19 +154,21 @@ def _check_dates(connection, moment, zoned, places, options, findings) -> None:
     if ends[0] == ends[1]:
         ends = ends[:1]
 
-    def where(k):
+    def where(k: int) -> str:
         end = low if k == 0 and len(ends) > 1 else high
         return places.show(first_of(connection, f"epoch({moment}) = {end}"))
 
     clock_of_dates(ends, np.zeros(len(ends), np.int64), zoned, options, findings, where)
 
 
-def first_of(connection, condition: str) -> int:
+def first_of(connection: Connection, condition: str) -> int:
     """Return the first place for which the condition holds."""
     return connection.execute(f"select min(place) from raw where {condition}").fetchone()[0]
 
 
-def _of_dates(connection, kind, places, options, findings) -> EngineClock:
+def _of_dates(
+    connection: Connection, kind: str, places: Places, options: ReadOptions, findings: Findings
+) -> EngineClock:
     if connection.execute("select bool_or(not isfinite(time)) from raw").fetchone()[0]:
         place = first_of(connection, "not isfinite(time)")
         raise InputError(f"{places.show(place)}: the time is infinite; mend it")
@@ -160,15 +181,22 @@ def _of_dates(connection, kind, places, options, findings) -> EngineClock:
     return EngineClock("raw", f"epoch_{step}(time)", f"epoch_{step}(time)", options.unit or step)
 
 
-def _local(zoned):
-    def clock(values, options, findings, where):
+def _local(zoned: bool) -> Callable[..., Clock]:
+    def clock(values: np.ndarray, options: ReadOptions, findings: Findings, where: Where) -> Clock:
         seconds, nano = np.divmod(np.asarray(values, np.int64), NANO)
         return clock_of_dates(seconds, nano, zoned, options, findings, where)
 
     return clock
 
 
-def _of_numbers(connection, value, places, options, findings, key) -> EngineClock:
+def _of_numbers(
+    connection: Connection,
+    value: str,
+    places: Places,
+    options: ReadOptions,
+    findings: Findings,
+    key: str,
+) -> EngineClock:
     """Numbers: the range is enough for most, and what is odd is looked at one by one."""
     if (
         value.endswith("double")
@@ -197,13 +225,20 @@ def _of_numbers(connection, value, places, options, findings, key) -> EngineCloc
     return _mapped(connection, value, clock_of_numbers, places, options, findings)
 
 
-def _mapped(connection, value, clock, places, options, findings) -> EngineClock:
+def _mapped(
+    connection: Connection,
+    value: str,
+    clock: Callable[..., Clock],
+    places: Places,
+    options: ReadOptions,
+    findings: Findings,
+) -> EngineClock:
     """Convert times by a function of Python, called with the distinct ones."""
     found = connection.execute(
         f"select {value} as time, min(place) as place from raw group by 1 order by 2"
     ).fetchnumpy()
     times, first = (np.asarray(found[name]) for name in ("time", "place"))
-    result = clock(times, options, findings, lambda k: places.show(first[k]))
+    result = clock(times, options, findings, lambda k: places.show(int(first[k])))
     keys = pd.DataFrame({"time": times, "key": result.key})
     keys["seconds"] = result.key if result.seconds is None else result.seconds
     connection.register("given_keys", keys)

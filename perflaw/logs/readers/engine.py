@@ -10,11 +10,11 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,7 @@ from perflaw.logs.readers.options import (
     ORDER,
     ROLES,
     Columns,
+    Connection,
     Findings,
     ReadOptions,
     clip,
@@ -72,7 +73,7 @@ def session(label: str) -> Iterator:
             connection.close()
 
 
-def _explain(error, label: str, duckdb) -> str:
+def _explain(error: Exception, label: str, duckdb: Any) -> str:
     text = str(error)
     if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in text:
         return f"{label}: too little memory or temporary disk space to sort it; give it more"
@@ -101,7 +102,7 @@ class Places:
     offset: int = 1
     line: Callable[[int], int] | None = None
 
-    def show(self, place) -> str:
+    def show(self, place: int) -> str:
         """Where a row is, in words."""
         number = self.line(int(place)) if self.line else int(place) + self.offset
         return f"{self.label}, {self.where.format(number)}"
@@ -110,7 +111,9 @@ class Places:
 # ---------------------------------------------------------------- relations → the view `raw`
 
 
-def create_rows(connection, relation: str, picked: dict[str, str], extra: str = "") -> None:
+def create_rows(
+    connection: Connection, relation: str, picked: dict[str, str], extra: str = ""
+) -> None:
     """Make the view `raw` of a copy: user, item, time and place, the number of the row from 0."""
     columns = select_roles(picked) + extra
     connection.execute(f"create temp table rows as select {columns} from {relation}")
@@ -119,7 +122,7 @@ def create_rows(connection, relation: str, picked: dict[str, str], extra: str = 
     )
 
 
-def view_rows(connection, relation: str, picked: dict[str, str], place: str) -> None:
+def view_rows(connection: Connection, relation: str, picked: dict[str, str], place: str) -> None:
     """Make the view `raw` of a relation that numbers its rows itself, without a copy."""
     columns = select_roles(picked)
     connection.execute(
@@ -132,7 +135,7 @@ def select_roles(picked: dict[str, str]) -> str:
     return ", ".join(f'{picked.get(role, "null::bigint")} as "{role}"' for role in ROLES)
 
 
-def set_source(connection, path) -> None:
+def set_source(connection: Connection, path: str | list[str]) -> None:
     """Name the path, or the paths, that `getvariable('source')` stands for: no SQL has them."""
     connection.execute("set variable source = $1", [path])
 
@@ -157,7 +160,7 @@ class Ids(NamedTuple):
 
 
 def finish(
-    connection,
+    connection: Connection,
     places: Places,
     timed: bool,
     options: ReadOptions,
@@ -200,7 +203,10 @@ def finish(
     picked = ", ".join(f'{sql} as "{name}"' for name, sql in wanted.items())
     relation = clock.relation if clock else "raw"
     found = _fetch(
-        connection, f"select {picked} from {relation} order by {by}", rows, clock and clock.unit
+        connection,
+        f"select {picked} from {relation} order by {by}",
+        rows,
+        clock.unit if clock else ORDER,
     )
     starts = np.flatnonzero(np.concatenate([[True], found["user"][1:] != found["user"][:-1]]))
     user_ids = users.show(found.pop("user")[starts])
@@ -216,7 +222,9 @@ def finish(
     )
 
 
-def _refuse_incomplete(connection, rows, filled, timed, places) -> None:
+def _refuse_incomplete(
+    connection: Connection, rows: int, filled: Sequence[int], timed: bool, places: Places
+) -> None:
     """Raise InputError for the first row without a user, an item or a time."""
     for role, count in zip(ROLES, filled, strict=True):
         if count < rows and (role != "time" or timed):
@@ -226,7 +234,9 @@ def _refuse_incomplete(connection, rows, filled, timed, places) -> None:
             raise incomplete(places.show(place), role)
 
 
-def _drop_incomplete(connection, rows, timed, label, findings) -> int:
+def _drop_incomplete(
+    connection: Connection, rows: int, timed: bool, label: str, findings: Findings
+) -> int:
     """Leave out of `raw` what has no user, item or time; the rows that are left."""
     kinds = dict(
         zip(("user", "item", "time"), connection.execute(
@@ -250,7 +260,7 @@ def _drop_incomplete(connection, rows, timed, label, findings) -> int:
     return left
 
 
-def _fetch(connection, query: str, rows: int, unit: str | None) -> dict[str, np.ndarray]:
+def _fetch(connection: Connection, query: str, rows: int, unit: str) -> dict[str, np.ndarray]:
     """Fetch a query's columns, times in seconds: piece by piece, so that nothing is there twice."""
     connection.execute(query)
     columns: dict[str, np.ndarray] = {}
@@ -263,7 +273,7 @@ def _fetch(connection, query: str, rows: int, unit: str | None) -> dict[str, np.
     return columns
 
 
-def first_place(connection, condition: str) -> tuple[int, object]:
+def first_place(connection: Connection, condition: str) -> tuple[int, dict[str, Any]]:
     """Return the place of the first row of `raw` for which this holds, and the row itself."""
     found = connection.execute(
         f'select place, "user", item, time from raw where {condition} order by place limit 1'
@@ -271,11 +281,13 @@ def first_place(connection, condition: str) -> tuple[int, object]:
     return found[0], dict(zip(("user", "item", "time"), found[1:]))
 
 
-def _identify(connection, role: str, places: Places, rows: int, findings: Findings) -> Ids:
+def _identify(
+    connection: Connection, role: str, places: Places, rows: int, findings: Findings
+) -> Ids:
     kind = connection.execute(f'select typeof("{role}") from raw limit 1').fetchone()[0]
     name = f'"{role}"'
 
-    def refuse(condition, sentence):
+    def refuse(condition: str, sentence: str) -> NoReturn:
         place, row = first_place(connection, condition)
         raise InputError(f"{places.show(place)}: " + sentence.format(clip(row[role], 40)))
 
@@ -322,7 +334,15 @@ def _identify(connection, role: str, places: Places, rows: int, findings: Findin
     )
 
 
-def _identify_text(connection, role, text, places, rows, findings, refuse) -> Ids:
+def _identify_text(
+    connection: Connection,
+    role: str,
+    text: str,
+    places: Places,
+    rows: int,
+    findings: Findings,
+    refuse: Callable[[str, str], NoReturn],
+) -> Ids:
     differs = f"try_cast({text} as bigint)::varchar is distinct from {text}"
     if not connection.execute(
         f"select count(*) from (select 1 from raw where {differs} limit 1)"

@@ -10,7 +10,9 @@ import re
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 from perflaw.errors import InputError, require
 
@@ -47,7 +49,7 @@ KINDS = (  # offset, first bytes, what it is and how to mend it
 UNREADABLE = "fetch or pack it again"
 
 
-def existing_path(source) -> Path:
+def existing_path(source: Any) -> Path:
     """Return the path of a file that is there and not empty, or raise InputError."""
     try:
         path = Path(source)
@@ -133,7 +135,9 @@ def unpack(path: Path, scratch: Path) -> Path:
     return path
 
 
-def _unpack_with(opener, path: Path, plain: Path, name: str) -> Path:
+def _unpack_with(
+    opener: Callable[[Path], IO[bytes] | gzip.GzipFile], path: Path, plain: Path, name: str
+) -> Path:
     try:
         with opener(path) as packed, open(plain, "wb") as file:
             shutil.copyfileobj(packed, file, 1 << 20)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -11,10 +12,10 @@ import pandas as pd
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
-from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip
+from perflaw.logs.readers.options import Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
-from perflaw.logs.readers.times import resolution_of
+from perflaw.logs.readers.times import Resolution, resolution_of
 
 TABLE_OPTIONS = ("delimiter", "header", "layout", "parts")
 
@@ -22,19 +23,19 @@ TABLE_OPTIONS = ("delimiter", "header", "layout", "parts")
 class _Stream:
     """An object of which the engine sees nothing but its Arrow stream."""
 
-    def __init__(self, source):
+    def __init__(self, source: Any) -> None:
         self.source = source
 
-    def __arrow_c_stream__(self, requested_schema=None):
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self.source.__arrow_c_stream__(requested_schema)
 
 
-def is_frame(source) -> bool:
+def is_frame(source: Any) -> bool:
     """Return whether this is a table in memory that can be read."""
     return isinstance(source, pd.DataFrame) or hasattr(source, "__arrow_c_stream__")
 
 
-def read_frame(source, options: ReadOptions, findings: Findings) -> Columns:
+def read_frame(source: Any, options: ReadOptions, findings: Findings) -> Columns:
     """Read a pandas DataFrame or a table with the Arrow C stream; no copy through objects."""
     if isinstance(source, pd.DataFrame):
         return _read_pandas(source, options, findings)
@@ -59,7 +60,7 @@ def read_frame(source, options: ReadOptions, findings: Findings) -> Columns:
         return _read_relation(connection, relation, names, label, options, findings)
 
 
-def _column_names(source, described: list[str]) -> list[str]:
+def _column_names(source: Any, described: list[str]) -> list[str]:
     """Return the names as the table has them; the engine changes those that it finds twice."""
     for attribute in ("column_names", "columns"):
         names = getattr(source, attribute, None)
@@ -95,7 +96,7 @@ def read_parquet(
         return _read_relation(connection, relation, names[0], label, options, findings, place)
 
 
-def _parquet_names(connection, pattern) -> list[str]:
+def _parquet_names(connection: Connection, pattern: str) -> list[str]:
     """Names of the columns as the file has them, and not those within others."""
     rows = connection.execute(
         "select name, coalesce(num_children, 0) from parquet_schema($1)", [pattern]
@@ -111,7 +112,9 @@ def _parquet_names(connection, pattern) -> list[str]:
     return names
 
 
-def _refuse_other_kinds(connection, patterns, paths) -> None:
+def _refuse_other_kinds(
+    connection: Connection, patterns: Sequence[str], paths: Sequence[Path]
+) -> None:
     kinds = []
     for path, pattern in zip(paths, patterns):
         query = "describe select * from read_parquet($1, hive_partitioning=false)"
@@ -122,7 +125,15 @@ def _refuse_other_kinds(connection, patterns, paths) -> None:
             )
 
 
-def _read_relation(connection, relation, names, label, options, findings, place="rowid") -> Columns:
+def _read_relation(
+    connection: Connection,
+    relation: str,
+    names: Sequence[str],
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+    place: str = "rowid",
+) -> Columns:
     """Read columns of a relation that go by their places."""
     if not names:
         raise InputError(f"{label} has no columns")
@@ -130,7 +141,7 @@ def _read_relation(connection, relation, names, label, options, findings, place=
     relation = f"{relation} as t({', '.join(f'c{k}' for k in range(width))})"
     kinds = [row[1] for row in connection.execute(f"describe select * from {relation}").fetchall()]
 
-    def resolution(column):
+    def resolution(column: int) -> Resolution | str | None:
         query = f"select c{column}::varchar from {relation} limit 200"
         return resolution_of([row[0] for row in connection.execute(query).fetchall()])
 
@@ -150,18 +161,29 @@ def _read_relation(connection, relation, names, label, options, findings, place=
     )
 
 
-def _expression(column: int, kinds) -> str:
+def _expression(column: int, kinds: Sequence[str] | Mapping[int, str]) -> str:
     return engine.text_column(f"c{column}") if kinds[column] == "VARCHAR" else f"c{column}"
 
 
-def _date_and_clock(roles: Roles, kinds) -> str:
+def _date_and_clock(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> str:
+    assert roles.time is not None  # a time of day has a date
+    assert roles.clock_time is not None
     day, clock = f"c{roles.time}", f"c{roles.clock_time}"
     if kinds[roles.time] == "DATE" and kinds[roles.clock_time] in ("TIME", "TIME_NS"):
         return f"{day} + {clock}"
     return f"strftime({day}::date, '%Y-%m-%d') || ' ' || {clock}::varchar"
 
 
-def _read_lists(connection, relation, roles, names, kinds, label, options, findings) -> Columns:
+def _read_lists(
+    connection: Connection,
+    relation: str,
+    roles: Roles,
+    names: Sequence[str],
+    kinds: Sequence[str],
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Columns:
     """Read a table with a list of items in each row; the engine unnests the lists."""
     item, time = f"c{roles.item}", f"c{roles.time}"
     timed = roles.time is not None and kinds[roles.time].endswith("]")
@@ -193,7 +215,15 @@ def _list_kind(kind: str) -> str:
     return f"{inner}[]"
 
 
-def _check_lists(connection, timed, roles, names, label, options, findings) -> None:
+def _check_lists(
+    connection: Connection,
+    timed: bool,
+    roles: Roles,
+    names: Sequence[str],
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> None:
     rows, empty = connection.execute(
         "select count(*), count_if(coalesce(len(items), 0) = 0) from lists"
     ).fetchone()
@@ -216,7 +246,7 @@ def _check_lists(connection, timed, roles, names, label, options, findings) -> N
             "after "
             f"that of row {twice[0] + 1}; join them"
         )
-    if timed:
+    if timed and roles.time is not None:
         odd = connection.execute(
             "select min(rowid) from lists where len(items) is distinct from len(times)"
         ).fetchone()[0]
@@ -255,7 +285,7 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
         raise
     columns = {k: _plain_column(frame.iloc[:, k], names[k], label) for k in roles.picked}
     if _is_list_column(columns[roles.item]):
-        cells = {k: _cells(column) for k, column in columns.items()}
+        cells: dict[int | None, list] = {k: _cells(column) for k, column in columns.items()}
         raw = RawRows(
             cells[roles.user],
             cells[roles.item],
@@ -306,7 +336,7 @@ def _plain_column(column: pd.Series, name: str, label: str) -> pd.Series:
     """Return a column as numbers, text, dates or lists; raise InputError for anything else."""
     kind = column.dtype
     if isinstance(kind, pd.SparseDtype):
-        column = column.sparse.to_dense()
+        column = cast("Any", column).sparse.to_dense()  # an accessor without a type
     elif isinstance(kind, pd.PeriodDtype):
         return column.dt.to_timestamp()
     elif isinstance(kind, pd.IntervalDtype) or getattr(kind, "kind", "O") in "cmV":

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from perflaw.errors import InputError
 from perflaw.logs.readers import engine, large_text
@@ -72,7 +73,7 @@ def read_json_lines(
     if roles.time is not None:
         titles["time"] = names[roles.time]
 
-    def rows():
+    def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
             cells = [_value(record.get(title), title, number, label) for title in titles.values()]
             if roles.clock_time is not None:
@@ -82,14 +83,23 @@ def read_json_lines(
     return _finish(path, rows(), titles, lists, label, options, findings)
 
 
-def _finish(path, rows, titles, lists, label, options, findings) -> Columns:
+def _finish(
+    path: Path,
+    rows: Iterable[tuple[int, list[Any]]],
+    titles: dict[str, str],
+    lists: bool,
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Columns:
     if not lists and path.stat().st_size > SMALL and engine.is_here():
         checked = (
             (number, [_as_cell(cell, n, number, label) for cell, n in zip(cells, titles)])
             for number, cells in rows
         )
         return large_text.read_spooled(checked, len(titles), label, options, findings)
-    numbers, columns = [], [[] for _ in titles]
+    numbers: list[int] = []
+    columns: list[list[Any]] = [[] for _ in titles]
     for number, cells in rows:
         numbers.append(number)
         for column, cell in zip(columns, cells):
@@ -102,7 +112,7 @@ def _finish(path, rows, titles, lists, label, options, findings) -> Columns:
     return sort_rows(raw, options, findings, label)
 
 
-def _as_cell(cell, role, number, label):
+def _as_cell(cell: Any, role: str, number: int, label: str) -> str:
     """Return a value as text that says what it is."""
     if cell is None:
         return ""
@@ -123,7 +133,7 @@ def _as_cell(cell, role, number, label):
     return str(cell)
 
 
-def _value(value, title, number, label):
+def _value(value: Any, title: str, number: int, label: str) -> Any:
     if isinstance(value, dict):
         if len(value) == 1 and not isinstance(next(iter(value.values())), (dict, list)):
             return next(iter(value.values()))  # {"$oid": …}, {"$numberLong": …}
@@ -138,7 +148,7 @@ def _value(value, title, number, label):
 # ---------------------------------------------------------------- records
 
 
-def _unique(pairs):
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     record = dict(pairs)
     if len(record) < len(pairs):
         names = [name for name, _ in pairs]
@@ -160,7 +170,7 @@ def _records(path: Path, sample: Sample, label: str) -> Iterator[tuple[int, dict
         yield number, _parse(parse, line, f"{label}, line {number}")
 
 
-def _parse(parse, line, place) -> dict:
+def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
     try:
         record = parse(line)
     except _RepeatedKeyError as error:
@@ -182,10 +192,10 @@ def _parse(parse, line, place) -> dict:
     return record
 
 
-def _parser(sample: Sample):
+def _parser(sample: Sample) -> Callable[[str], Any]:
     """JSON, or the dicts of Python where the first line is one."""
 
-    def parse_json(line):
+    def parse_json(line: str) -> Any:
         return json.loads(line, object_pairs_hook=_unique, parse_constant=lambda _: None)
 
     try:
@@ -201,7 +211,7 @@ def _parser(sample: Sample):
     return parse_json
 
 
-def _parse_python(line: str):
+def _parse_python(line: str) -> Any:
     """Parse a line as Python would print it."""
     tree = ast.parse(line.strip(), mode="eval")
     for node in ast.walk(tree):
@@ -234,14 +244,16 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
         yield number, record
 
 
-def _keys(head) -> list[str]:
+def _keys(head: Sequence[tuple[int, dict[str, Any]]]) -> list[str]:
     return list(dict.fromkeys(key for _, record in head for key in record))
 
 
 # ---------------------------------------------------------------- events
 
 
-def _find_events(head, names, options: ReadOptions) -> str | None:
+def _find_events(
+    head: Sequence[tuple[int, dict[str, Any]]], names: Sequence[str], options: ReadOptions
+) -> str | None:
     """Return the key of the lists of events; None if a record is an interaction."""
     if not head or (options.item is not None and options.item in names):
         return None
@@ -256,10 +268,18 @@ def _find_events(head, names, options: ReadOptions) -> str | None:
     if any(role_of(name) == "item" and name not in lists for name in names):
         return None
     named = [name for name in lists if name.lower() in EVENTS]
-    return (named or lists or [None])[0]
+    return next(iter(named or lists), None)
 
 
-def _read_events(path, sample, names, events, label, options, findings) -> Columns:
+def _read_events(
+    path: Path,
+    sample: Sample,
+    names: Sequence[str],
+    events: str,
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Columns:
     """Read records of users whose list `events` holds a record per interaction."""
     findings.guess(f"layout: a record a user, with its interactions in {clip(events)!r}")
     inner: dict[str, None] = {}
@@ -279,7 +299,7 @@ def _read_events(path, sample, names, events, label, options, findings) -> Colum
     if roles.time is not None:
         titles["time"] = columns[roles.time]
 
-    def rows():
+    def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
             listed = record.get(events)
             if not isinstance(listed, list):
@@ -310,7 +330,14 @@ def _read_events(path, sample, names, events, label, options, findings) -> Colum
     return _finish(path, rows(), titles, False, label, options, findings)
 
 
-def _event_roles(columns, prefix, some, label, options, findings) -> Roles:
+def _event_roles(
+    columns: Sequence[str],
+    prefix: int,
+    some: list[dict],
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Roles:
     """Return the roles: the user of the record, the item and the time of its events."""
     outer = [name if k < prefix else "" for k, name in enumerate(columns)]
     inner = [name if k >= prefix else "" for k, name in enumerate(columns)]

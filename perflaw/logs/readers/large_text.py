@@ -19,7 +19,7 @@ from perflaw.logs.readers.engine import (
     set_source,
     text_column,
 )
-from perflaw.logs.readers.options import ROLES, Columns, Findings, ReadOptions
+from perflaw.logs.readers.options import ROLES, Columns, Connection, Findings, ReadOptions
 from perflaw.logs.readers.roles import Roles
 from perflaw.logs.readers.sniffing import Table
 from perflaw.logs.readers.table_rows import header_words, is_header_word, read_lines, table_rows
@@ -90,7 +90,7 @@ def scan_text(path: Path) -> Scan:
     return Scan(ends + (last[-1:] != b"\n"), quotes, only_spaces, tabs, plain)
 
 
-def _is_plain_utf8(decoder, block: bytes, first: bool) -> bool:
+def _is_plain_utf8(decoder: codecs.IncrementalDecoder, block: bytes, first: bool) -> bool:
     """Return whether the next block is UTF-8, with a byte-order mark only at the file's start."""
     if block.isascii() and not decoder.getstate()[0]:
         return True
@@ -110,7 +110,15 @@ class _HeaderAgainError(Exception):
     """A user is called as a column of users is."""
 
 
-def _read_plain(path, table, roles, scan, label, options, findings) -> Columns | None:
+def _read_plain(
+    path: Path,
+    table: Table,
+    roles: Roles,
+    scan: Scan,
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Columns | None:
     """Read the file by the engine's reader; None if it read another number of rows than lines."""
     duckdb = require("duckdb")
     dialect = table.dialect
@@ -119,7 +127,7 @@ def _read_plain(path, table, roles, scan, label, options, findings) -> Columns |
     notes, guesses = list(findings.notes), list(findings.guesses)
     words = header_words(table)
 
-    def check_users(names):
+    def check_users(names: Iterable[str]) -> None:
         if any(is_header_word(name, words) for name in names):
             raise _HeaderAgainError
 
@@ -151,7 +159,9 @@ def _read_plain(path, table, roles, scan, label, options, findings) -> Columns |
     return None
 
 
-def read_sequences(rows, label: str, options: ReadOptions, findings: Findings) -> Columns:
+def read_sequences(
+    rows: Iterable[tuple[int, str, str]], label: str, options: ReadOptions, findings: Findings
+) -> Columns:
     """Sort rows of a file with a line a user."""
     return read_spooled(((number, cells) for number, *cells in rows), 2, label, options, findings)
 
@@ -169,7 +179,9 @@ def _spool(rows: Iterable[tuple[int, Sequence[str]]], folder: str) -> Path:
     return path
 
 
-def scan_csv(connection, path: Path, width: int, delimiter: str, quote: str, skip: int) -> str:
+def scan_csv(
+    connection: Connection, path: Path, width: int, delimiter: str, quote: str, skip: int
+) -> str:
     """Return SQL that reads a text file into columns c0, c1, … of text."""
     columns = ", ".join(f"c{k}: 'VARCHAR'" for k in range(width))
     set_source(connection, escape_path(path))
@@ -184,7 +196,11 @@ def scan_csv(connection, path: Path, width: int, delimiter: str, quote: str, ski
 
 
 def read_spooled(
-    rows: Iterable[tuple[int, Sequence[str]]], width: int, label: str, options, findings
+    rows: Iterable[tuple[int, Sequence[str]]],
+    width: int,
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
 ) -> Columns:
     """Sort rows of user, item and, where the width is 3, time, each with its line."""
     with tempfile.TemporaryDirectory(prefix="perflaw-") as folder:
@@ -194,7 +210,7 @@ def read_spooled(
             picked = {role: text_column(f"c{k}") for k, role in enumerate(ROLES[:width], 1)}
             create_rows(connection, relation, picked, ", c0::bigint as line")
 
-            def line(place):
+            def line(place: int) -> int:
                 found = connection.execute("select line from rows where rowid = $1", [place])
                 return found.fetchone()[0]
 

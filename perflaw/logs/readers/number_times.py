@@ -43,7 +43,7 @@ def unit_by_size(value: float) -> str | None:
     return next((unit for unit in reversed(UNITS) if value >= FIRST * UNITS[unit]), None)
 
 
-def special_unit(low: int, high: int) -> str | None:
+def special_unit(low: float, high: float) -> str | None:
     """Return "filetime" or "ticks" where all numbers are such times between 1970 and 2100."""
     for unit, epoch in EPOCHS.items():
         if epoch * 10**7 <= low and high <= (epoch + LAST) * 10**7:
@@ -78,7 +78,8 @@ def parse_digits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rest, part = np.divmod(rest, 10**width)
         parts.append(part)
     milli = parts.pop(0) if size == 17 else np.zeros_like(rest)
-    month, day, hour, minute, second = [*parts[::-1], *[np.zeros_like(rest)] * (5 - len(parts))]
+    fields = [*parts[::-1], *[np.zeros_like(rest)] * (5 - len(parts))]
+    month, day, hour, minute, second = fields
     fits = (rest >= 1970) & (rest <= 2100) & (month >= 1) & (month <= 12) & (day >= 1)
     fits &= (hour < 24) & (minute < 60) & (second < 60)
     months = (np.clip(rest, 1970, 2100) - 1970) * 12 + np.clip(month, 1, 12) - 1
@@ -109,7 +110,7 @@ def _is_other_digits(values: np.ndarray) -> bool:
     return any(bool(parse_digits(dates)[1].all()) for dates in swapped)
 
 
-def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
+def range_unit(low: float, high: float, unit: str | None, findings: Findings) -> str | None:
     """Return the unit of times from low to high, given or by size; None if they are no times."""
     if unit == ORDER:
         return ORDER
@@ -131,7 +132,7 @@ def range_unit(low, high, unit: str | None, findings: Findings) -> str | None:
             )
             return ORDER
         unit = unit_by_size(high)
-        if unit_by_size(low) != unit:
+        if unit is None or unit_by_size(low) != unit:
             return None
         if high <= LAST * UNITS[unit]:
             findings.guess(f"times: in {unit}, by their size")
@@ -180,7 +181,9 @@ def refuse_doubtful_digits(values: np.ndarray, place: str) -> None:
         )
 
 
-def odd_number(values, low, high, unit, where: Where) -> InputError:
+def odd_number(
+    values: np.ndarray, low: float, high: float, unit: str | None, where: Where
+) -> InputError:
     """Return the error for the first time that does not fit a unit."""
     known = f"name the unit with unit=, one of {', '.join((*UNITS, *EPOCHS))}"
     if unit in EPOCHS:
@@ -198,6 +201,7 @@ def odd_number(values, low, high, unit, where: Where) -> InputError:
         )
     if unit is None:
         unit = unit_by_size(high)
+        assert unit is not None  # smaller numbers are an order, none of them odd
         if unit_by_size(low) != unit:
             row = int(np.flatnonzero(values < FIRST * UNITS[unit])[0])
             return InputError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -20,6 +21,7 @@ EPOCHS = {  # units of 100 ns, and seconds from their zero to 1970
 ALL_UNITS = (*UNITS, *EPOCHS, ORDER)
 ROLES = ("user", "item", "time")
 WHITE = " \t\r\n\v\f"  # what is no part of an id at its ends
+Connection: TypeAlias = Any  # of DuckDB, which is optional; what it fetches has no types
 MISSING = frozenset(("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "\\n"))
 
 
@@ -69,7 +71,7 @@ class ReadOptions:
     drop_incomplete: bool = False
     parts: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for role in ROLES:
             if (name := getattr(self, role)) is not None:
                 object.__setattr__(self, role, str(name))
@@ -144,7 +146,7 @@ ROUNDED = re.compile(r"-?\d\.\d+[eE]\+\d+")
 INVISIBLE = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]|[\s\u200b-\u200f\u2060\ufeff]$")
 
 
-def note_odd_ids(role: str, names, findings: Findings) -> None:
+def note_odd_ids(role: str, names: Iterable[str], findings: Findings) -> None:
     """Say so where ids have quotes around them, end in what is not seen, or have lost digits."""
     quoted = [name for name in names if len(name) > 1 and name[0] == name[-1] and name[0] in "'\""]
     if quoted:
@@ -164,13 +166,13 @@ def note_odd_ids(role: str, names, findings: Findings) -> None:
         )
 
 
-def clip(value, width: int = 60) -> str:
+def clip(value: Any, width: int = 60) -> str:
     """Return a value as it is shown in a message: on one line, and short."""
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: width + 1])
     return text if len(text) <= width else text[:width] + "…"
 
 
-def join_names(names, width: int = 160) -> str:
+def join_names(names: Sequence[str], width: int = 160) -> str:
     """Names of columns for a message, as many as fit."""
     shown = ", ".join(clip(name, 40) or "(unnamed)" for name in list(names)[:40])
     return shown if len(shown) <= width and len(names) <= 40 else shown[:width] + " …"

@@ -120,7 +120,9 @@ def _check_footer(said: int, rows: int, label: str, number: int) -> None:
         )
 
 
-def _split_quoted(number, line, numbered, dialect, label) -> list[str]:
+def _split_quoted(
+    number: int, line: str, numbered: Iterator[tuple[int, str]], dialect: Dialect, label: str
+) -> list[str]:
     """Return the fields of a record whose first line has a quote; take more lines if needed."""
     delimiter = dialect.delimiter
     step = len(delimiter)
@@ -153,21 +155,29 @@ def _split_quoted(number, line, numbered, dialect, label) -> list[str]:
     return fields
 
 
-def _quoted_field(number, line, at, numbered, taken, label):
+def _quoted_field(
+    number: int,
+    line: str,
+    at: int,
+    numbered: Iterator[tuple[int, str]],
+    taken: list[str],
+    label: str,
+) -> tuple[str, str, int]:
     """Return the text of a field after its opening quote, the line it ends on, and where."""
     parts = []
     while True:
         inside = INSIDE.match(line, at)
+        assert inside is not None  # it fits the empty text
         parts.append(inside[0])
         at = inside.end()
         if at < len(line):  # the closing quote
             return "\n".join(parts).replace('""', '"'), line, at + 1
-        _, line = next(numbered, (None, None))
-        if line is None or len(taken) >= LONGEST_FIELD:
+        following = next(numbered, None)
+        if following is None or len(taken) >= LONGEST_FIELD:
             raise UnclosedQuoteError(
                 f"{label}, line {number}: a quote that does not end; close it or remove it"
             )
-        line = line[:-1] if line.endswith("\r") else line
+        line = following[1].removesuffix("\r")
         taken.append(line)
         at = 0
 

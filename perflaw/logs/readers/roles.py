@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +114,7 @@ def choose_roles(
     names: Sequence[str],
     options: ReadOptions,
     findings: Findings,
-    resolution: Callable[[int], object],
+    resolution: Callable[[int], Resolution | str | None],
 ) -> Roles:
     """Find the columns of users, items and times.
 
@@ -159,7 +159,7 @@ def choose_roles(
     return Roles(chosen["user"], chosen["item"], time, clock_time)
 
 
-def _named(label, names, role, name) -> int:
+def _named(label: str, names: Sequence[str], role: str, name: str) -> int:
     places = [place for place, each in enumerate(names) if each == name]
     if not places:
         has = join_names([each for each in names if each])
@@ -169,7 +169,7 @@ def _named(label, names, role, name) -> int:
     return places[0]
 
 
-def _guessed(label, names, role, findings) -> int:
+def _guessed(label: str, names: Sequence[str], role: str, findings: Findings) -> int:
     plain = [plain_name(name) for name in names]
     stems = [plain_name(LIST_WORDS.sub("", name.strip().lower())) for name in names]
     for known in KNOWN[role]:
@@ -195,7 +195,7 @@ FINE = re.compile(
 )
 
 
-def time_candidates(names: Sequence[str], taken=()) -> list[int]:
+def time_candidates(names: Sequence[str], taken: Collection[int] = ()) -> list[int]:
     """Columns that may hold times by their names, the likeliest first."""
     free = [place for place, name in enumerate(names) if name and place not in taken]
     plain = {place: plain_name(names[place]) for place in free}
@@ -206,7 +206,13 @@ def time_candidates(names: Sequence[str], taken=()) -> list[int]:
     return list(dict.fromkeys(known + ending))
 
 
-def _guess_time(label, names, chosen, findings, resolution):
+def _guess_time(
+    label: str,
+    names: Sequence[str],
+    chosen: dict[str, int],
+    findings: Findings,
+    resolution: Callable[[int], Resolution | str | None],
+) -> tuple[int | None, int | None]:
     """Positions of the column of times, and of times of day to be added to it."""
     taken = tuple(chosen.values())
     candidates = time_candidates(names, taken)
@@ -228,17 +234,24 @@ def _guess_time(label, names, chosen, findings, resolution):
     return _finest(label, names, known, found, findings)
 
 
-def _is_known_time(name) -> bool:
+def _is_known_time(name: str) -> bool:
     plain = plain_name(name)
     stem = plain_name(LIST_WORDS.sub("", name.lower()))
     return plain in TIMES or stem in TIMES or FINE.fullmatch(plain) is not None
 
 
-def _finest(label, names, known, found, findings):
+def _finest(
+    label: str,
+    names: Sequence[str],
+    known: list[int],
+    found: dict[int, Resolution | str | None],
+    findings: Findings,
+) -> tuple[int, int | None]:
     """Of columns that may be the time the finest that agrees with the first."""
     clocks = [p for p in found if found[p] == "clock"]
-    moments = [p for p in found if isinstance(found[p], Resolution)]
-    dates = [p for p in moments if found[p].step >= DAY]
+    fine = {p: each for p, each in found.items() if isinstance(each, Resolution)}
+    moments = list(fine)
+    dates = [p for p in moments if fine[p].step >= DAY]
     if clocks and len(dates) == len(moments):
         if len(dates) == 1 and len(clocks) == 1:
             findings.guess(
@@ -258,8 +271,8 @@ def _finest(label, names, known, found, findings):
         )
     best = first
     for place in moments:
-        trusted = place in known or _agree(found[place], found[first])
-        if found[place].step < found[best].step and trusted:
+        trusted = place in known or _agree(fine[place], fine[first])
+        if fine[place].step < fine[best].step and trusted:
             best = place
     why = "by its name" if best == first else f"finer than {clip(names[first])!r}"
     findings.guess(f"time: column {clip(names[best])!r}, {why}")
@@ -273,7 +286,7 @@ def _agree(one: Resolution, other: Resolution) -> bool:
     return bool(np.abs(one.seconds - other.seconds).max() <= 2 * DAY)
 
 
-def _say_no_time(names, taken, findings) -> None:
+def _say_no_time(names: Sequence[str], taken: Collection[int], findings: Findings) -> None:
     unused = [name for place, name in enumerate(names) if name and place not in taken]
     hint = f" (a time may be named; not used: {join_names(unused)})" if unused else ""
     findings.guess(f"time: none; the order of rows is the order of each history{hint}")

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import RawRows
@@ -86,7 +87,9 @@ def sequence_rows(
 # ---------------------------------------------------------------- a list a cell
 
 
-def find_last_item(roles: Roles, names: Sequence[str], options: ReadOptions, findings) -> Roles:
+def find_last_item(
+    roles: Roles, names: Sequence[str], options: ReadOptions, findings: Findings
+) -> Roles:
     """Where a column lists the items before the one of the item column, both."""
     if options.item is not None:
         return roles
@@ -107,7 +110,9 @@ def find_last_item(roles: Roles, names: Sequence[str], options: ReadOptions, fin
     return roles
 
 
-def has_lists(cells: Sequence, name: str, kind: str, label: str, role: str, users=None) -> bool:
+def has_lists(
+    cells: Sequence, name: str, kind: str, label: str, role: str, users: Sequence[Any] | None = None
+) -> bool:
     """Return whether cells hold lists: by the column's type or name, or by what is in them.
 
     Raises
@@ -140,7 +145,7 @@ def is_list_name(name: str) -> bool:
     return plain in LISTS or stem != name.strip().lower() or plain.endswith(("ids", "items"))
 
 
-def parse_list(cell) -> list | None:
+def parse_list(cell: Any) -> list | None:
     """Return the values of a cell that holds a list; None if it is broken."""
     if cell is None:
         return []
@@ -168,7 +173,12 @@ def parse_list(cell) -> list | None:
 
 
 def expand_lists(
-    raw: RawRows, last: list | None, label: str, names: dict[str, str], options, findings
+    raw: RawRows,
+    last: list | None,
+    label: str,
+    names: dict[str, str],
+    options: ReadOptions,
+    findings: Findings,
 ) -> RawRows:
     """Return a row for each item of the lists in the item column.
 
@@ -206,7 +216,7 @@ def expand_lists(
                     "such rows out with drop_incomplete=True"
                 )
             continue
-        if timed:
+        if timed and raw.time is not None:
             clock = _list_of(raw.time[k], place, names["time"])
             if len(clock) != len(history):
                 raise InputError(
@@ -228,7 +238,7 @@ def expand_lists(
     return RawRows(users, items, times if raw.time is not None else None, places, raw.where)
 
 
-def _list_of(cell, place, name) -> list:
+def _list_of(cell: Any, place: str, name: str) -> list:
     values = parse_list(cell)
     if values is None or any(isinstance(value, (list, tuple, dict)) for value in values):
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -130,7 +131,9 @@ def sniff(sample: Sample, label: str, options: ReadOptions, findings: Findings) 
     return _name_columns(rows, starts, comments, dialect, label, options, findings)
 
 
-def _without_comments(lines, numbers):
+def _without_comments(
+    lines: list[str], numbers: list[int]
+) -> tuple[list[str], list[int], list[tuple[str, int]]]:
     """Lines after the comments at the top, and those comments with their numbers."""
     for prefix in COMMENTS:
         if not lines[0].startswith(prefix):
@@ -145,7 +148,7 @@ def _without_comments(lines, numbers):
     return lines, numbers, []
 
 
-def _refuse_blocks(lines, numbers, label) -> None:
+def _refuse_blocks(lines: Sequence[str], numbers: Sequence[int], label: str) -> None:
     if not BLOCK.fullmatch(lines[0]) or len(lines) < 2:
         return
     raise InputError(
@@ -154,7 +157,9 @@ def _refuse_blocks(lines, numbers, label) -> None:
     )
 
 
-def _sample_rows(lines, dialect, label) -> tuple[list[int], list[list[str]]]:
+def _sample_rows(
+    lines: Sequence[str], dialect: Dialect, label: str
+) -> tuple[list[int], list[list[str]]]:
     """Where the rows of sample lines begin, and the rows; what is wrong with them is said later."""
     starts, rows = [], []
     try:
@@ -167,7 +172,7 @@ def _sample_rows(lines, dialect, label) -> tuple[list[int], list[list[str]]]:
     return starts, rows
 
 
-def _is_quoted(lines, dialect) -> bool:
+def _is_quoted(lines: Sequence[str], dialect: Dialect) -> bool:
     """Return whether quotes wrap fields: at commas; elsewhere if the first line is wrapped."""
     if dialect.ruled or dialect.delimiter == WIDE_SPACES:
         return False
@@ -183,14 +188,14 @@ def _is_quoted(lines, dialect) -> bool:
 # ---------------------------------------------------------------- delimiter
 
 
-def _widths(lines, delimiter, ruled) -> list[int]:
+def _widths(lines: Sequence[str], delimiter: str, ruled: bool) -> list[int]:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=not ruled and delimiter in QUOTED)
     if dialect.quoting:
         return [len(row) for row in _sample_rows(lines, dialect, "")[1]]
     return [len(dialect.split(line)) for line in lines]
 
 
-def _guess_delimiter(lines, dialect, label) -> str:
+def _guess_delimiter(lines: Sequence[str], dialect: Dialect, label: str) -> str:
     """Return the delimiter that splits all lines into equally many fields, else the most common."""
     candidates = ("|", SPACES, WIDE_SPACES, "\t", ",") if dialect.ruled else DELIMITERS
     widths = {mark: _widths(lines, mark, dialect.ruled) for mark in candidates}
@@ -215,11 +220,11 @@ def _guess_delimiter(lines, dialect, label) -> str:
     return best
 
 
-def _is_even_but_first(sizes) -> bool:
+def _is_even_but_first(sizes: list[int]) -> bool:
     return len(set(sizes[1:])) == 1 and sizes[1] == sizes[0] + 1 and sizes[0] > 1
 
 
-def _has_roles(line, delimiter, ruled) -> bool:
+def _has_roles(line: str, delimiter: str, ruled: bool) -> bool:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=delimiter in QUOTED)
     _, rows = _sample_rows([line], dialect, "")
     return (
@@ -237,7 +242,15 @@ def split_type(cell: str) -> tuple[str, str]:
     return (head.strip(), kind) if colon and kind in TYPES else (name, "")
 
 
-def _name_columns(rows, numbers, comments, dialect, label, options, findings) -> Table:
+def _name_columns(
+    rows: list[list[str]],
+    numbers: list[int],
+    comments: list[tuple[str, int]],
+    dialect: Dialect,
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Table:
     first = rows[0]
     above = _commented_header(comments, rows, dialect) if options.header is None else None
     if above is not None:
@@ -269,7 +282,9 @@ def _name_columns(rows, numbers, comments, dialect, label, options, findings) ->
     return Table(dialect, names, types, header, skip, checked)
 
 
-def _commented_header(comments, rows, dialect):
+def _commented_header(
+    comments: list[tuple[str, int]], rows: list[list[str]], dialect: Dialect
+) -> tuple[int, list[str]] | None:
     """Return the comment right above the table that names its columns, if there is one."""
     if not comments or (len(rows) > 0 and any(role_of(cell) for cell in rows[0])):
         return None
@@ -281,7 +296,9 @@ def _commented_header(comments, rows, dialect):
     return None
 
 
-def _fit_header(names, types, body, dialect, findings):
+def _fit_header(
+    names: list[str], types: list[str], body: list[list[str]], dialect: Dialect, findings: Findings
+) -> tuple[list[str], list[str]]:
     """Widen the header to the rows where their one field more is empty or numbers the rows."""
     widths = Counter(len(row) for row in body)
     if len(widths) != 1 or next(iter(widths)) != len(names) + 1:
@@ -295,7 +312,7 @@ def _fit_header(names, types, body, dialect, findings):
     return names, types
 
 
-def _refuse_title(rows, number, label) -> None:
+def _refuse_title(rows: list[list[str]], number: int, label: str) -> None:
     """Raise InputError for a first line that is not of the table below it."""
     widths = {len(row) for row in rows[1:]}
     first = len(rows[0])
@@ -310,7 +327,7 @@ def _refuse_title(rows, number, label) -> None:
     )
 
 
-def _has_header(rows, label, options) -> bool:
+def _has_header(rows: list[list[str]], label: str, options: ReadOptions) -> bool:
     """Is the first row a header? By known names, and by how it differs from the rows below."""
     pairs = [split_type(cell) for cell in rows[0]]
     first = [name for name, _ in pairs]
@@ -344,7 +361,7 @@ def _is_counted(first: list[str]) -> bool:
     return 2 < len(first) < 5 and first in counted
 
 
-def _ask_for_header(label, first, what) -> InputError:
+def _ask_for_header(label: str, first: list[str], what: str) -> InputError:
     return InputError(
         f"{label}: the first line ({clip(', '.join(first))}) {what}; say which with header=True or "
         "header=False, and name the columns with user=, item= and time="

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.records import is_number, split_records
@@ -32,7 +33,9 @@ def read_lines(path: Path, label: str) -> Iterator[str]:
             yield text.rstrip("\r\n")
 
 
-def table_rows(lines: Iterable[str], table: Table, roles: Roles, label: str):
+def table_rows(
+    lines: Iterable[str], table: Table, roles: Roles, label: str
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the line and the picked fields of each row.
 
     Raises
@@ -61,7 +64,7 @@ def table_rows(lines: Iterable[str], table: Table, roles: Roles, label: str):
         yield number, cells
 
 
-def _refuse_width(number, fields, table, label):
+def _refuse_width(number: int, fields: list[str], table: Table, label: str) -> NoReturn:
     width = table.dialect.width
     first = "header" if table.header else "first line"
     many = f"{len(fields)} column{'s' * (len(fields) != 1)}"
@@ -79,7 +82,7 @@ def is_header_word(user: str, words: set[str]) -> bool:
     return bool(name) and (name in words or role_of(name) == "user")
 
 
-def _is_header(cells, fields, words) -> bool:
+def _is_header(cells: list[str], fields: list[str], words: set[str]) -> bool:
     """Return whether this row is the header again, or that of another file."""
     if not is_header_word(cells[0], words):
         return False

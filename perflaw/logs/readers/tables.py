@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -90,7 +91,7 @@ def _read_text(path: Path, label: str) -> pd.DataFrame:
     return _to_frame(names, records, dialect, label)
 
 
-def _choose_dialect(lines, delimiter, label) -> Dialect:
+def _choose_dialect(lines: Sequence[str], delimiter: str | None, label: str) -> Dialect:
     """Choose the delimiter that splits the header into most fields."""
     if delimiter is None:
         counts = {}
@@ -105,7 +106,9 @@ def _choose_dialect(lines, delimiter, label) -> Dialect:
     return Dialect(delimiter=delimiter, quoting=delimiter != "\t" or wrapped)
 
 
-def _to_frame(names, records, dialect, label) -> pd.DataFrame:
+def _to_frame(
+    names: list[str], records: Iterable[tuple[int, list[str]]], dialect: Dialect, label: str
+) -> pd.DataFrame:
     rows = []
     for number, fields in records:
         cells = [field.strip() for field in fields]

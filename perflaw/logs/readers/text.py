@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from perflaw.errors import InputError
@@ -63,7 +64,7 @@ def read_text(
 
 
 def _lists_in_sample(table: Table, roles: Roles, label: str) -> bool:
-    def cells(place):
+    def cells(place: int) -> list[str]:
         return [row[place] for row in table.rows]
 
     users = cells(roles.user)
@@ -75,7 +76,9 @@ def _lists_in_sample(table: Table, roles: Roles, label: str) -> bool:
     )
 
 
-def _read_rows(path, table, roles, label, options, findings) -> Columns:
+def _read_rows(
+    path: Path, table: Table, roles: Roles, label: str, options: ReadOptions, findings: Findings
+) -> Columns:
     numbers: list[int] = []
     rows: list[list[str]] = []
     for number, cells in table_rows(read_lines(path, label), table, roles, label):
@@ -85,9 +88,9 @@ def _read_rows(path, table, roles, label, options, findings) -> Columns:
         findings.note(f"lines of comment within the table left out: {table.dialect.skipped:,}")
     if not rows:
         raise InputError(f"{label} has a header and no rows: fetch or write it again")
-    columns = dict(zip(roles.picked, map(list, zip(*rows))))
+    columns: dict[int | None, list[str]] = dict(zip(roles.picked, map(list, zip(*rows))))
     raw = RawRows(columns[roles.user], columns[roles.item], columns.get(roles.time), numbers)
-    if roles.clock_time is not None:
+    if roles.clock_time is not None and raw.time is not None:
         raw.time = [f"{d.strip()} {t.strip()}" for d, t in zip(raw.time, columns[roles.clock_time])]
     note_quotes(table, raw, findings)
     names = {
@@ -112,7 +115,13 @@ def note_quotes(table: Table, raw: RawRows, findings: Findings) -> None:
         findings.note("quotes are text in this file, and part of the ids")
 
 
-def _from_sequences(path, rows, label, options, findings) -> Columns:
+def _from_sequences(
+    path: Path,
+    rows: Iterable[tuple[int, str, str]],
+    label: str,
+    options: ReadOptions,
+    findings: Findings,
+) -> Columns:
     if path.stat().st_size > SMALL and engine.is_here():
         return large_text.read_sequences(rows, label, options, findings)
     found = list(rows)

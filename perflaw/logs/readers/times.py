@@ -72,9 +72,9 @@ def clock_of_texts(
     texts: Sequence[str], options: ReadOptions, findings: Findings, where: Where
 ) -> Clock:
     """Read times that are text: numbers, dates with the year first, or of the format given."""
-    codes, distinct = pd.factorize(np.asarray(texts, dtype=object))
-    distinct = list(distinct)
-    first = {}
+    codes, uniques = pd.factorize(np.asarray(texts, dtype=object))
+    distinct: list[str] = list(uniques)
+    first: dict[int, int] = {}
 
     def where_distinct(k: int) -> str:
         if not first:
@@ -88,7 +88,9 @@ def clock_of_texts(
     return Clock(found.key[codes], None if found.seconds is None else found.seconds[codes])
 
 
-def _clock_of_distinct(texts, counts, options, findings, where) -> Clock:
+def _clock_of_distinct(
+    texts: Sequence[str], counts: np.ndarray, options: ReadOptions, findings: Findings, where: Where
+) -> Clock:
     whole = np.array([_is_whole(text) for text in texts])
     if whole.all():
         return clock_of_numbers(np.array(texts, dtype=np.int64), options, findings, where)
@@ -127,7 +129,7 @@ def _is_plain_number(text: str) -> bool:
     return "_" not in text and text.isascii()
 
 
-def _refuse_rounded(texts, where) -> None:
+def _refuse_rounded(texts: Sequence[str], where: Where) -> None:
     """Raise InputError for times of which a spreadsheet has left but a few digits."""
     for k, text in enumerate(texts):
         mantissa, mark, exponent = text.lower().partition("e")
@@ -138,7 +140,9 @@ def _refuse_rounded(texts, where) -> None:
             )
 
 
-def _clock_of_decimals(texts, options, findings, where) -> Clock:
+def _clock_of_decimals(
+    texts: Sequence[str], options: ReadOptions, findings: Findings, where: Where
+) -> Clock:
     values = np.array([float(text) for text in texts])
     found = clock_of_numbers(values, options, findings, where)
     if all(DECIMAL.fullmatch(text) or WHOLE.fullmatch(text) for text in texts):
@@ -185,7 +189,7 @@ def _day_number(date: str, mark: str | None) -> int:
     return datetime.date(int(year), int(month), int(day)).toordinal() - 719_163
 
 
-def _seconds_of_day(hour, minute, second) -> int:
+def _seconds_of_day(hour: str | None, minute: str, second: str | None) -> int:
     if hour is None:
         return 0
     clock = datetime.time(int(hour), int(minute), int(second or 0))
@@ -202,7 +206,9 @@ def _offset(zone: str | None) -> int:
     return (1 if zone[0] == "+" else -1) * (hours * 3600 + minutes * 60)
 
 
-def _clock_of_dates(texts, options, findings, where) -> Clock:
+def _clock_of_dates(
+    texts: Sequence[str], options: ReadOptions, findings: Findings, where: Where
+) -> Clock:
     seconds, nano, zoned, wrong = parse_iso(texts)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
@@ -221,7 +227,14 @@ def _clock_of_dates(texts, options, findings, where) -> Clock:
     return clock_of_dates(seconds, nano, bool(zoned.all()), options, findings, where)
 
 
-def clock_of_dates(seconds, nano, zoned: bool, options, findings, where) -> Clock:
+def clock_of_dates(
+    seconds: np.ndarray,
+    nano: np.ndarray,
+    zoned: bool,
+    options: ReadOptions,
+    findings: Findings,
+    where: Where,
+) -> Clock:
     """Dates as seconds and nanoseconds of a clock in UTC, or local where they have no zone."""
     if options.unit not in (None, ORDER):
         raise InputError(
@@ -252,7 +265,7 @@ def clock_of_dates(seconds, nano, zoned: bool, options, findings, where) -> Cloc
     return Clock(key, None if options.unit == ORDER else seconds + nano / 1e9)
 
 
-def _shown(seconds) -> str:
+def _shown(seconds: int) -> str:
     return str(np.datetime64(int(seconds), "s")).replace("T", " ")
 
 
@@ -265,7 +278,7 @@ def _from_local(seconds: np.ndarray, timezone: str, findings: Findings) -> np.nd
     first = np.ones(len(local), bool)
     placed = local.tz_localize(zone, ambiguous=first, nonexistent="shift_forward")
     exact = local.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    if doubtful := int(exact.isna().sum()):
+    if doubtful := int(np.asarray(exact.isna()).sum()):
         findings.note(
             f"times: {doubtful:,} distinct local times are shown twice or skipped by the clocks of "
             f"{timezone}; taken as the first, or as the next hour"
@@ -273,15 +286,17 @@ def _from_local(seconds: np.ndarray, timezone: str, findings: Findings) -> np.nd
     return placed.tz_convert("UTC").tz_localize(None).to_numpy().astype("M8[s]").astype(np.int64)
 
 
-def _clock_of_format(texts, options, findings, where) -> Clock:
-    pattern = options.time_format
+def _clock_of_format(
+    texts: Sequence[str], options: ReadOptions, findings: Findings, where: Where
+) -> Clock:
+    pattern = options.time_format or ""
     if "%" not in pattern:
         raise InputError(
             f"time_format={pattern!r} has no % fields; write one such as '%d/%m/%Y %H:%M'"
         )
     zoned = "%z" in pattern or "%Z" in pattern
     try:
-        with_day = pd.to_datetime(texts, format=pattern, errors="coerce", utc=zoned)
+        with_day = pd.to_datetime(list(texts), format=pattern, errors="coerce", utc=zoned)
     except (ValueError, TypeError, re.error) as error:
         raise InputError(
             f"time_format={pattern!r} cannot be used ({clip(error)}); see Python's strptime for "
@@ -294,14 +309,13 @@ def _clock_of_format(texts, options, findings, where) -> Clock:
             f"{where(row)}: the time {clip(texts[row])!r} is not of the form {pattern!r}; mend it, "
             "or time_format="
         )
-    moments = with_day.tz_localize(None) if zoned else with_day
-    moments = moments.to_numpy()
+    moments = (with_day.tz_localize(None) if zoned else with_day).to_numpy()
     seconds = moments.astype("M8[s]").astype(np.int64)
     nano = (moments - moments.astype("M8[s]")).astype("m8[ns]").astype(np.int64)
     return clock_of_dates(seconds, nano, zoned, options, findings, where)
 
 
-def _suggest(texts) -> str:
+def _suggest(texts: Sequence[str]) -> str:
     """How to name the form of dates, from those that fit the first."""
     fitting = [form for form in _formats() if all(_fits(text, form) for text in texts[:200])]
     if not fitting:
@@ -310,7 +324,7 @@ def _suggest(texts) -> str:
     return f"give the form of these dates: {said}"
 
 
-def _formats():
+def _formats() -> list[str]:
     return [date + clock for date in DATE_FORMATS for clock in CLOCK_FORMATS] + OTHER_FORMATS
 
 

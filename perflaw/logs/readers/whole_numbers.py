@@ -105,7 +105,7 @@ def count_digits(values: np.ndarray) -> int:
     return len(values) + signs + sum(int(np.count_nonzero(size >= power)) for power in powers)
 
 
-def sorting_order(users: np.ndarray, times: np.ndarray | None):
+def sorting_order(users: np.ndarray, times: np.ndarray | None) -> slice | np.ndarray | None:
     """Return what sorts by user, time, row: a slice if all is in order, None beyond 64 bits."""
     keys = [users] if times is None else [users, times]
     if times is None and (users[1:] >= users[:-1]).all():

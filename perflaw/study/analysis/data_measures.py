@@ -139,11 +139,11 @@ def _check_one_model(runs: pd.DataFrame) -> None:
 def _changes(runs: pd.DataFrame, metric: str, noise: Mapping[str, float]) -> pd.DataFrame:
     """Compare means of each log, intervention and strength with those of intervention ""."""
     names = {TOKENS: TOKENS} | {column: MEASURES[column] for column in MEASURES if column in runs}
-    names |= {column: column for column in runs if column.startswith(PROBE)}
+    names |= {str(column): str(column) for column in runs if str(column).startswith(PROBE)}
     logarithms = {column: np.log(runs[column].where(runs[column] > 0)) for column in names}
     runs = runs.assign(y=np.log(runs[metric]), **logarithms)
     parts = [
-        _changes_of_log(of_log, log, metric, names, noise)
+        _changes_of_log(of_log, str(log), metric, names, noise)
         for log, of_log in runs.groupby("log", sort=False)
     ]
     table = pd.concat(parts, ignore_index=True)
@@ -231,7 +231,7 @@ def add_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
     keys = ["log", *PERTURBATIONS, "data_seed"]
     left, right = (_fill_steps(table) for table in (runs, probes))
     merged = left[keys].merge(right, how="left", on=keys)
-    columns = [column for column in probes if column.startswith(PROBE)]
+    columns = [column for column in probes if str(column).startswith(PROBE)]
     return pd.concat([runs, merged[columns].set_axis(runs.index)], axis=1)
 
 
@@ -268,7 +268,7 @@ def candidate_measures(conditions: pd.DataFrame) -> dict[str, np.ndarray]:
     for name, change in measures.items():
         candidates[f"tokens and {name}"] = np.column_stack([tokens, change])
     for column in conditions.filter(like=f"{CHANGE}{PROBE}"):
-        candidates[column.removeprefix(CHANGE)] = conditions[[column]].to_numpy()
+        candidates[str(column).removeprefix(CHANGE)] = conditions[[column]].to_numpy()
     return candidates
 
 

@@ -7,6 +7,7 @@ measured later, and its error counted in standard deviations of such a mean.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,9 @@ def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9)
     cells = new_cells[list(families.AXES)].reset_index(drop=True)
     rivals = families.rival_laws()
     parts = []
+    dataset: Any
+    metric: Any
+    length: Any
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         points = surface.reset_index(drop=True)
         for name in EXTRAPOLATED_LAWS:
@@ -134,7 +138,8 @@ def error_tolerance(seed_noise: pd.Series, user_noise: pd.Series) -> pd.Series:
     It is 1.5 standard deviations, those of the mean between seeds and over users together, or
     3 %, whichever is larger.
     """
-    return np.maximum(LEAST_TOLERANCE, TOLERATED_NOISES * np.hypot(seed_noise, user_noise))
+    tolerated = TOLERATED_NOISES * np.hypot(seed_noise, user_noise)
+    return cast("pd.Series", np.maximum(LEAST_TOLERANCE, tolerated))
 
 
 def summarise_by_law(
@@ -162,7 +167,7 @@ def summarise_by_law(
         allowed=error_tolerance(scored["unit"], scored["dataset"].map(users)),
         width=50 * (scored["high"] - scored["low"]) / scored["predicted"],
     )
-    scored.insert(scored.columns.get_loc("width"), "within", scored["ape"] <= scored["allowed"])
+    scored.insert(list(scored.columns).index("width"), "within", scored["ape"] <= scored["allowed"])
     is_deep = scored["n_layers"] > small[0]
     by_law = scored.groupby("law", sort=False)
     means = by_law.agg(cells=("ape", "size"), error=("ape", "mean"))
@@ -200,7 +205,7 @@ def shrink_predictions(
         law, of the constant, and of tempered: the constant, moved by that share of the change.
     """
     by_law = scored.set_index([*CELL, "law"])["predicted"].unstack()
-    predicted = np.log(by_law.clip(lower=1e-6))
+    predicted = by_law.clip(lower=1e-6).apply(np.log)
     value = np.log(scored.drop_duplicates(CELL).set_index(CELL)["value"]).reindex(predicted.index)
     predicted_change = predicted[law] - predicted["constant"]
     observed_change = value - predicted["constant"]

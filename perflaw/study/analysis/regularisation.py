@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 
@@ -66,7 +68,7 @@ def compare_shared_layers(
     """
     cell = list(families.AXES)[::-1]
     means = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"])
-    both = means.unstack("shared_layers").dropna()
+    both = cast("pd.DataFrame", means.unstack("shared_layers")).dropna()
     apart = both.xs(False, axis=1, level="shared_layers")
     shared = both.xs(True, axis=1, level="shared_layers")
     table = {

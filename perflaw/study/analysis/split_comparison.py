@@ -66,7 +66,7 @@ def _compare_cells(
     correlation = spearmanr(one["value"], values).statistic
     row = {"cells": len(one), "correlation": correlation}
     for split, place in zip(splits, (chosen, best)):
-        row[f"best, {split}"] = "N {}, d {}".format(*one.index[place])
+        row[f"best, {split}"] = "N {}, d {}".format(*one.index[int(place)])
     row["regret"] = regret
     row["noises"] = regret / np.hypot(sd.iloc[chosen], sd.iloc[best])
     for split, part in zip(splits, (one, other)):

@@ -108,7 +108,7 @@ def _mean_cells(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
         seeds=(metric, "size"),
         parameters=("parameters", "first"),
     )
-    validation = np.nan
+    validation: float | np.ndarray = np.nan
     if f"validation {metric}" in runs:
         validation = groups[f"validation {metric}"].mean().to_numpy()
     return means.reset_index().assign(metric=metric, validation=validation)

@@ -68,7 +68,9 @@ def turning_place(fit: Fit, axis: str) -> float:
     """
     suffix = f"_{families.SYMBOLS[axis]}"
     values = {
-        name.split("_")[0]: value for name, value in fit.parameters.items() if name.endswith(suffix)
+        str(name).split("_")[0]: value
+        for name, value in fit.parameters.items()
+        if str(name).endswith(suffix)
     }
     with np.errstate(over="ignore"):
         if fit.law.family == "performance" and values["w"] * values["p"] > 0:

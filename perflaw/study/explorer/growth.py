@@ -73,6 +73,8 @@ def _slopes_of_log(
         configuration = configuration[used.index]
         if used["tokens"].nunique() < LEAST_SHARES:
             continue
+        x: Any  # the product of two Series is a number, which the stubs of pandas do not say
+        y: Any
         x, y = (_centred_log(used[column], configuration) for column in ("tokens", metric))
         dof = len(used) - configuration.nunique() - 1
         slope = (x @ y) / (x @ x)
@@ -131,7 +133,7 @@ def data_effect(
         return None
     row = rows.iloc[0]
     source = "" if row["log"] == log else row["log"]
-    return _rounded(row[["slope", "reach", "least"]].to_dict()) | {"source": source}
+    return _rounded({name: row[name] for name in ("slope", "reach", "least")}) | {"source": source}
 
 
 def _rounded(values: dict[str, float]) -> dict[str, Any]:

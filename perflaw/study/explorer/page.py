@@ -62,6 +62,7 @@ def page_data(
     data["states"] = [""]
     surfaces: dict[str, dict[str, Any]] = {}
     has_fit = table.set_index(SURFACE).index.isin(fitted)
+    key: Any
     for key, surface in table[has_fit].groupby(SURFACE, sort=False):
         name, metric = key
         first = surface.iloc[0]
@@ -76,14 +77,14 @@ def page_data(
             laws.append(entry)
         grid = _grid_points(surface)
         effect = data_effect(slopes, first["log"], metric, level)
-        entry = {
+        metric_entry = {
             "metric": metric,
             "grid": _index_of(data["grids"], grid),
             "effect": effect and _index_of(data["effects"], effect),
             "values": surface["value"].tolist(),
             "laws": laws,
         }
-        surfaces.setdefault(name, _surface_entry(first))["metrics"].append(entry)
+        surfaces.setdefault(name, _surface_entry(first))["metrics"].append(metric_entry)
     return data | {"surfaces": list(surfaces.values())}
 
 
@@ -151,7 +152,7 @@ def explorer_markup(notebook: str | Path = "") -> str:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     sources = ["".join(cell["source"]) for cell in cells]
     source = next(text for text in sources if 'class="explorer"' in text)
-    return re.search(r"```\{raw\} html\n(.*?)\n```", source, re.DOTALL)[1]
+    return re.findall(r"```\{raw\} html\n(.*?)\n```", source, re.DOTALL)[0]
 
 
 def standalone_page(data: Mapping[str, Any], theme: str = "light", extra: str = "") -> str:

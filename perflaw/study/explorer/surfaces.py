@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -132,6 +133,7 @@ def explorer_fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
     """
     rivals = families.rival_laws()
     fits: dict[tuple[str, str], dict[str, Fit]] = {}
+    key: Any
     for key, group in table.groupby(SURFACE, sort=False):
         surface = group.reset_index(drop=True)
         for name in EXPLORER_LAWS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -67,11 +68,16 @@ def plot_against_changes(
     """
     figure, axes = panel_grid(len(candidates), narrow, 2, 1, 2.7, sharey=True)
     colours = category_colours(conditions["intervention"])
-    marks = dict(zip(dict.fromkeys(conditions["log"]), "oD^sv*"))
+    marks: dict[Any, str] = dict(zip(dict.fromkeys(conditions["log"]), "oD^sv*"))
     groups = list(conditions.groupby(["intervention", "log"], sort=False))
     for ax, (name, x) in zip(axes, candidates.items()):
         for (intervention, log), rows in groups:
-            style = {"ms": 4, "mew": 0, "alpha": 0.8, "color": colours[intervention]}
+            style: dict[str, Any] = {
+                "ms": 4,
+                "mew": 0,
+                "alpha": 0.8,
+                "color": colours[str(intervention)],
+            }
             ax.plot(100 * x[rows.index], 100 * rows["change"], marks[log], **style)
         ax.axhline(0, color="black", lw=0.6)
         ax.axvline(0, color="black", lw=0.6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -92,11 +92,11 @@ def _draw_cells(ax: Axes, view: View, surface: pd.DataFrame) -> None:
     for n, d, value in surface[["n_layers", "d_emb", "value"]].to_numpy():
         ax.plot(*view.project([(n, d, v0), (n, d, v1)]).T, color=SKY, lw=0.7)
         ax.plot(*view.project((n, d, value)), "o", ms=3.5, color=VERMILLION)
-    label = {"textcoords": "offset points", "va": "top", "fontsize": 8}
+    label: dict[str, Any] = {"textcoords": "offset points", "va": "top", "fontsize": 8}
     for n in (surface["n_layers"].min(), surface["n_layers"].max()):
-        ax.annotate(f"N {n:g}", view.project((n, d0, v0)), (-2, -3), ha="right", **label)
+        ax.annotate(f"N {n:g}", tuple(view.project((n, d0, v0))), (-2, -3), ha="right", **label)
     for d in (surface["d_emb"].min(), surface["d_emb"].max()):
-        ax.annotate(f"d {d:g}", view.project((n1, d, v0)), (4, -3), **label)
+        ax.annotate(f"d {d:g}", tuple(view.project((n1, d, v0))), (4, -3), **label)
 
 
 def _draw_key(ax: Axes, with_pdf: bool) -> None:
@@ -108,5 +108,5 @@ def _draw_key(ax: Axes, with_pdf: bool) -> None:
     if with_pdf:
         drawn = Line2D([], [], color=DRAWN, lw=3, marker="o", ms=7)
         entries = {"as in the PDF": drawn} | entries
-    place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
+    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
     ax.legend(list(entries.values()), list(entries), ncols=2, **place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,14 +33,15 @@ def plot_dropout_and_size(
     """
     logs = list(dict.fromkeys(surfaces["log"]))
     names = sorted(set(changes["regularisation"]), key=lambda name: (name == CHOSEN, name))
-    colours = {name: SEQUENCE(0.3 + 0.3 * i) for i, name in enumerate(names[:-1])}
+    colours: dict[str, Any] = {name: SEQUENCE(0.3 + 0.3 * i) for i, name in enumerate(names[:-1])}
     colours[CHOSEN] = VERMILLION
     heights = PANEL_HEIGHTS * len(logs) if narrow else PANEL_HEIGHTS
     layout = {"gridspec_kw": {"height_ratios": heights}}
     panel_height = 1.75 if narrow else 2.15
     figure, axes = panel_grid(2 * len(logs), narrow, len(logs), 1, panel_height, **layout)
-    pairs = np.reshape(axes, (len(logs), 2)) if narrow else np.reshape(axes, (2, len(logs))).T
-    reach = 1.1 * changes[["low", "high"]].abs().max(axis=None)
+    panels = np.array(axes, dtype=object)
+    pairs = panels.reshape(len(logs), 2) if narrow else panels.reshape(2, len(logs)).T
+    reach = 1.1 * changes[["low", "high"]].abs().max().max()
     for (upper, lower), log in zip(pairs, logs):
         rows = surfaces[surfaces["log"] == log]
         dimensions = _draw_curves(upper, rows, names, colours)
@@ -59,12 +61,12 @@ def plot_dropout_and_size(
 
 
 def _draw_curves(
-    ax: Axes, rows: pd.DataFrame, names: list[str], colours: Mapping[str, object]
+    ax: Axes, rows: pd.DataFrame, names: list[str], colours: Mapping[str, Any]
 ) -> list[int]:
     """Draw the metric by dimension for each regularisation; return the dimensions."""
     for name in names[::-1]:  # the bold line first, so that the others stay visible on it
         line = 100 * rows[rows["regularisation"] == name].groupby("d_emb")["value"].mean()
-        style = {"lw": 1.4, "ms": 4, "label": name}
+        style: dict[str, Any] = {"lw": 1.4, "ms": 4, "label": name}
         if name == CHOSEN:
             style = {"lw": 5, "ms": 0, "label": "chosen by validation"}
         ax.plot(line.index, line, "-o", color=colours[name], solid_capstyle="round", **style)
@@ -75,10 +77,11 @@ def _draw_curves(
     return dimensions
 
 
-def _draw_changes(ax: Axes, changes: pd.DataFrame, colours: Mapping[str, object]) -> None:
+def _draw_changes(ax: Axes, changes: pd.DataFrame, colours: Mapping[str, Any]) -> None:
     """Draw the change of the metric between the two largest dimensions, with intervals."""
     ax.axvline(0, color=BASELINE, lw=1)
     place = range(len(changes) - 1, -1, -1)
+    row: Any
     for y, row in zip(place, changes.itertuples()):
         colour = colours[row.Index]
         ax.plot([row.low, row.high], [y, y], "-", lw=2, color=colour)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,7 +89,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
     figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
     labels = {"as good": "as good as the best, %", "regret": "mean regret, %"}
-    ring = {"ms": 8, "mfc": "none", "color": VERMILLION}
+    ring: dict[str, Any] = {"ms": 8, "mfc": "none", "color": VERMILLION}
     for ax, (column, label) in zip(axes, labels.items()):
         kept = counts[f"{column}, kept"]
         ax.plot(kept, place, "o", label="law only where nothing was measured", **ring)
@@ -134,16 +135,16 @@ def plot_answer(
     return figure
 
 
-def _draw_finding(ax: Axes, y: int, row: tuple, of_paper: bool) -> None:
+def _draw_finding(ax: Axes, y: int, row: Any, of_paper: bool) -> None:
     colour = JOINT_LAW if "joint law" in row.label else BLUE
     marker, weight = "o", "normal"
     if of_paper:
         colour, marker, weight = PERFORMANCE_LAW, "D", "bold"
     ax.plot([row.low, row.high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
     ax.plot(row.mean, y, marker, ms=6, color=colour, clip_on=False, zorder=3)
-    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
     ground = {"fc": "white", "ec": "none", "pad": 0.5}
-    style = {"fontsize": 8, "fontweight": weight, "zorder": 2, "bbox": ground}
+    style: dict[str, Any] = {"fontsize": 8, "fontweight": weight, "zorder": 2, "bbox": ground}
     ax.annotate(row.label, (0, y), (2, 5), **place, **style)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def plot_profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow: bool
     for ax, (title, curve) in zip(axes, curves.items()):
         groups = curve.groupby("exponent", sort=False)
         for (exponent, rows), colour in zip(groups, (BLUE, VERMILLION)):
-            label = exponent.replace("_", " of ")
+            label = str(exponent).replace("_", " of ")
             ax.plot(rows["value"], rows["ratio"], "-", lw=1.4, color=colour, label=label)
         ax.axhline(limit, color=BASELINE, lw=1, ls="--")
         ax.set_title(title)
@@ -67,7 +68,12 @@ def plot_turning_points(turns: pd.DataFrame, narrow: bool = False) -> Figure:
         place = np.arange(len(rows))[::-1]
         right = 4 * rows["largest"].max()
         width = rows["largest"] - rows["smallest"]
-        bar = {"left": rows["smallest"], "height": 0.8, "color": "#eeeeee", "zorder": 0}
+        bar: dict[str, Any] = {
+            "left": rows["smallest"],
+            "height": 0.8,
+            "color": "#eeeeee",
+            "zorder": 0,
+        }
         ax.barh(place, width, **bar)
         low, high = rows["low"].clip(1, right), rows["high"].clip(1, right)
         ax.hlines(place, low, high, color=BLUE, lw=1.5)
@@ -80,7 +86,7 @@ def plot_turning_points(turns: pd.DataFrame, narrow: bool = False) -> Figure:
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         labels = rows["surface"] if number == 0 or narrow else [""] * len(rows)
         ax.set_yticks(place, labels, fontsize=7)
-        ax.set_xlabel(f"turning point in {TURNING_AXES[name]}")
+        ax.set_xlabel(f"turning point in {TURNING_AXES[str(name)]}")
     legend_above(figure, 2, axes[:1])
     return figure
 

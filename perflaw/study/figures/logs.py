@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def plot_log_shapes(curves: pd.DataFrame, narrow: bool = False) -> Figure:
     styles = log_styles(curves["log"])
     for ax, (curve, (across, title)) in zip(axes, SHAPES.items()):
         for log, rows in curves[curves["curve"] == curve].groupby("log"):
-            ax.plot(rows["x"], rows["y"], **styles[log])
+            ax.plot(rows["x"], rows["y"], **styles[str(log)])
         ax.set_xscale("log")
         ax.set_xlabel(across)
         ax.set_title(title)
@@ -102,8 +103,8 @@ def plot_apen_by_length(
     styles = log_styles(curves["log"])
     ax.axhline(0, color=BASELINE, lw=0.8)
     for log, rows in curves.groupby("log"):
-        ax.plot(rows["length"], rows["apen"], marker="o", ms=3, **styles[log])
-    closed = {"color": "black", "ls": ":", "lw": 1.5, "label": "nothing repeats"}
+        ax.plot(rows["length"], rows["apen"], marker="o", ms=3, **styles[str(log)])
+    closed: dict[str, Any] = {"color": "black", "ls": ":", "lw": 1.5, "label": "nothing repeats"}
     ax.plot(formula["length"], formula["apen"], **closed)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
@@ -130,7 +131,12 @@ def plot_sensitivity(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     for ax, log in zip(axes, logs):
         for i, m in enumerate(orders):
             line = rows[(rows["log"] == log) & (rows["m"] == m)]
-            style = {"ms": 3, "lw": 1.2, "color": SEQUENCE(0.2 + 0.22 * i), "label": f"m = {m}"}
+            style: dict[str, Any] = {
+                "ms": 3,
+                "lw": 1.2,
+                "color": SEQUENCE(0.2 + 0.22 * i),
+                "label": f"m = {m}",
+            }
             ax.plot(line["last"], line["mean_absolute"], "-o", **style)
         set_log_axis(ax, lengths)
         ax.set_title(log, fontsize=8)
@@ -156,9 +162,9 @@ def plot_estimator_bias(rows: pd.DataFrame, entropy_rate: float, narrow: bool = 
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.2)
     ax.axhline(entropy_rate, color="black", lw=1.2, ls=":", label="entropy rate")
     for measure, line in rows.groupby("measure", sort=False):
-        kind, _, order = measure.partition(", ")
-        name = order if kind in ESTIMATOR_DASHES else measure
-        style = {
+        kind, _, order = str(measure).partition(", ")
+        name = order if kind in ESTIMATOR_DASHES else str(measure)
+        style: dict[str, Any] = {
             "ls": ESTIMATOR_DASHES.get(kind, "-"),
             "color": ESTIMATOR_COLOURS.get(name, BASELINE),
         }
@@ -198,10 +204,12 @@ def plot_perturbation_table(
     size = 6 if narrow else 8
     ax.imshow(np.clip(change, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
     for (i, j), value in np.ndenumerate(change):
-        text = _change_text(value, spread[i, j])
+        text = _change_text(float(value), float(spread[i, j]))
         ax.text(j, i, text, ha="center", va="center", fontsize=size)
     ax.axvline(0.5, color="black", lw=1)
-    turned = {"rotation": 90, "ha": "center"} if narrow else {"rotation": 35, "ha": "left"}
+    turned: dict[str, Any] = (
+        {"rotation": 90, "ha": "center"} if narrow else {"rotation": 35, "ha": "left"}
+    )
     ax.set_xticks(range(len(measures)), measures, fontsize=size, **turned)
     labels = [name.replace("_", "\n" if narrow else " ") for name in order]
     ax.set_yticks(range(len(order)), labels, fontsize=size)

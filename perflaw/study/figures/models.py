@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -48,9 +48,21 @@ def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
     place = np.arange(len(rows))[::-1]
-    bars = {"xerr": 2 * rows["se_ndcg"], "fmt": "o", "ms": 5, "capsize": 2, "lw": 1.2}
+    bars: dict[str, Any] = {
+        "xerr": 2 * rows["se_ndcg"],
+        "fmt": "o",
+        "ms": 5,
+        "capsize": 2,
+        "lw": 1.2,
+    }
     ax.errorbar(rows["measured_ndcg"], place, color=BLUE, label="ours, ± 2 se", **bars)
-    diamond = {"color": VERMILLION, "mfc": "none", "mew": 1.5, "ms": 6, "label": "published"}
+    diamond: dict[str, Any] = {
+        "color": VERMILLION,
+        "mfc": "none",
+        "mew": 1.5,
+        "ms": 6,
+        "label": "published",
+    }
     ax.plot(rows["published_ndcg"], place, "D", **diamond)
     ax.set_yticks(place, rows["name"])
     ax.set_ylim(-0.7, len(rows) - 0.3)
@@ -98,7 +110,7 @@ def plot_surfaces(
         low, high = (0.8 * surface[metric].min(), 1.15 * surface[metric].max())
         ax.set_ylim(*((low, high) if fits else (0, None)))
         ax.set_title(log)
-    handles = {}
+    handles: dict[str, Any] = {}
     for ax in axes:
         shown, labels = ax.get_legend_handles_labels()
         handles |= dict(zip(labels, shown))
@@ -126,7 +138,7 @@ def _draw_depths(
         label = f"N = {depth}"
         ax.errorbar(rows["d_emb"], rows[metric], yerr=error, ls=dash, label=label, **style)
         if fit:
-            points = pd.DataFrame({"n_layers": float(depth), "d_emb": dense})
+            points = pd.DataFrame({"n_layers": float(cast("int", depth)), "d_emb": dense})
             ax.plot(dense, fit.predict(points), color=colours[depth], lw=1.2)
 
 
@@ -143,7 +155,7 @@ def plot_beside_paper(cells: pd.DataFrame, metric: str, narrow: bool = False) ->
     narrow
         Whether the figure is for a phone.
     """
-    panels = [("trained here, all items ranked", "value", "sd")]
+    panels: list[tuple[str, str, str | None]] = [("trained here, all items ranked", "value", "sd")]
     if cells["published"].notna().any():
         panels = [("trained here", "sampled", "sampled sd"), ("published", "published", None)]
     figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
@@ -180,7 +192,13 @@ def plot_cost_check(costs: pd.DataFrame, narrow: bool = False) -> Figure:
     for ax, (title, column) in zip(axes, columns.items()):
         ax.plot(ends, ends, color="black", lw=0.8)
         for sweep, rows in costs.groupby("sweep", sort=False):
-            style = {"ms": 3.5, "alpha": 0.7, "mew": 0, "color": colours[sweep], "label": sweep}
+            style: dict[str, Any] = {
+                "ms": 3.5,
+                "alpha": 0.7,
+                "mew": 0,
+                "color": colours[str(sweep)],
+                "label": sweep,
+            }
             ax.plot(rows["seconds"], rows[column], "o", **style)
         ax.set_xscale("log")
         ax.set_yscale("log")
@@ -209,7 +227,13 @@ def plot_growth(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         for backbone, colour in BACKBONE_COLOURS.items():
             line = in_panel[in_panel["backbone"] == backbone]
             for column, (dash, word) in COST_MODELS.items():
-                style = {"ls": dash, "marker": "o", "ms": 3, "lw": 1.2, "color": colour}
+                style: dict[str, Any] = {
+                    "ls": dash,
+                    "marker": "o",
+                    "ms": 3,
+                    "lw": 1.2,
+                    "color": colour,
+                }
                 ax.plot(line[size], line[column], label=f"{backbone}, over {word}", **style)
         ticks = sorted(rows.loc[rows["grows"] == size, size].unique())
         set_log_axis(ax, ticks[:: 2 if size == "n_items" else 1])
@@ -238,7 +262,7 @@ def plot_marginal_gains(gains: pd.DataFrame, narrow: bool = False) -> Figure:
         for name, rows in steps.groupby("axis", sort=False):
             colour, label = styles[name]
             error = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
-            bars = {"yerr": error, "fmt": "o", "ms": 4, "capsize": 2, "lw": 1.2}
+            bars: dict[str, Any] = {"yerr": error, "fmt": "o", "ms": 4, "capsize": 2, "lw": 1.2}
             ax.errorbar(rows.index, rows["change"], color=colour, label=label, **bars)
         ax.axhline(0, color="black", lw=0.8)
         ends = zip(steps["smaller"], steps["larger"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -51,7 +52,14 @@ def plot_alone_or_joint(
             ax.hlines(place[shape], *ends, color="#bbbbbb", lw=1, zorder=1)
         for how, (marker, face, edge) in FIT_MARKS.items():
             dots = rows[rows["how"] == how]
-            style = {"mfc": face, "mec": edge, "ms": 6, "ls": "", "label": how, "zorder": 3}
+            style: dict[str, Any] = {
+                "mfc": face,
+                "mec": edge,
+                "ms": 6,
+                "ls": "",
+                "label": how,
+                "zorder": 3,
+            }
             ax.plot(dots["mape"], dots["shape"].map(place), marker, **style)
         labels = shapes if number == 0 or narrow else [""] * len(shapes)
         ax.set_yticks(list(place.values()), labels)
@@ -87,7 +95,12 @@ def plot_replayed_plan(
     for ax, (column, label) in zip(axes, labels.items()):
         for split, marker, colour in zip(splits, "oD", (BLUE, VERMILLION)):
             rows = counts[counts["split"] == split]
-            style = {"color": colour, "ms": 6, "ls": "", "label": f"hidden: {split}"}
+            style: dict[str, Any] = {
+                "color": colour,
+                "ms": 6,
+                "ls": "",
+                "label": f"hidden: {split}",
+            }
             ax.plot(rows[column], rows["rule"].map(place), marker, **style)
         ax.set_yticks(list(place.values()), rules)
         ax.set_ylim(-0.6, len(rules) - 0.4)
@@ -111,7 +124,11 @@ def plot_seeds(curves: pd.DataFrame, narrow: bool = False) -> Figure:
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 2.8)
     for i, (noise, rows) in enumerate(curves.groupby("noise")):
-        style = {"ms": 3.5, "color": SEQUENCE(0.25 + 0.25 * i), "label": f"{noise:g} %"}
+        style: dict[str, Any] = {
+            "ms": 3.5,
+            "color": SEQUENCE(0.25 + 0.25 * i),
+            "label": f"{noise:g} %",
+        }
         ax.plot(rows["difference"], rows["seeds"], "-o", **style)
     ax.set_xscale("log")
     ax.set_yscale("log")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -75,7 +75,7 @@ def _draw_surface(ax: Axes, surface: pd.DataFrame, fit: Fit) -> None:
         ax.plot(points["n_layers"], 100 * points["value"], "o", ms=3, color=colour)
         curve = fit.predict(pd.DataFrame({"n_layers": dense, "d_emb": d_emb}))
         ax.plot(dense, 100 * curve, "-", lw=1, color=colour)
-    set_log_axis(ax, layers)
+    set_log_axis(ax, list(layers))
 
 
 def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) -> Figure:
@@ -93,14 +93,14 @@ def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) 
         labels = [f"{row.dataset}, L {row.max_seq_len}, {row.metric}" for row in rows.itertuples()]
         place = np.arange(len(rows))[::-1]
         ax.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=VERMILLION, lw=2)
-        ring = {"ms": 7, "mfc": "none", "mec": VERMILLION, "label": "printed"}
+        ring: dict[str, Any] = {"ms": 7, "mfc": "none", "mec": VERMILLION, "label": "printed"}
         ax.plot(rows["printed_r2"], place, "o", **ring)
         ax.plot(rows["drawn_r2"], place, "o", ms=3.5, color=BLUE, label="recomputed")
         for y, printed, drawn in zip(place, rows["printed_r2"], rows["drawn_r2"]):
             if abs(printed - drawn) > VISIBLE_R2:
                 _annotate_left(ax, f"{printed - drawn:+.2f}", min(printed, drawn), y)
         ax.set_yticks(place, labels, fontsize=7)
-        ax.set_title(f"{PANEL_LAWS[law]} panels")
+        ax.set_title(f"{PANEL_LAWS[str(law)]} panels")
         ax.set_xlabel("R²")
         ax.set_xlim(0, 1.03)
     axes[0].legend(loc="lower left")
@@ -108,7 +108,7 @@ def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) 
 
 
 def _annotate_left(ax: Axes, text: str, x: float, y: float) -> None:
-    style = {"ha": "right", "va": "center", "color": VERMILLION, "fontsize": 8}
+    style: dict[str, Any] = {"ha": "right", "va": "center", "color": VERMILLION, "fontsize": 8}
     ax.annotate(text, (x, y), (-8, 0), textcoords="offset points", **style)
 
 
@@ -144,7 +144,7 @@ def plot_errors_by_law(
             ax.plot(row.mape, y, "o", ms=5, color=colours[row.law], zorder=3)
             if row.mape == least:
                 ax.plot(row.mape, y, "o", ms=9, mfc="none", mec="black", zorder=2)
-            label = {"textcoords": "offset points", "fontsize": 7}
+            label: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7}
             ax.annotate(f"{row.mape:.2f}", (row.mape, y), (5, 3), **label)
         ax.set_title(f"hidden: {split}\n(left is better)")
         ax.set_xlim(0, 1.35 * errors["mape"].max())
@@ -168,7 +168,12 @@ def plot_recipe_against_search(panels: pd.DataFrame, narrow: bool = False) -> Fi
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.8)
     place = np.arange(len(panels))[::-1]
     ax.hlines(place, panels["recipe_r2"], panels["global_r2"], color=BASELINE, lw=1)
-    ring = {"ms": 7, "mfc": "none", "mec": VERMILLION, "label": "one search from ones"}
+    ring: dict[str, Any] = {
+        "ms": 7,
+        "mfc": "none",
+        "mec": VERMILLION,
+        "label": "one search from ones",
+    }
     ax.plot(panels["recipe_r2"], place, "o", **ring)
     ax.plot(panels["global_r2"], place, "o", ms=4, color=BLUE, label="global search")
     ax.set_yticks(place, panels["surface"], fontsize=7)

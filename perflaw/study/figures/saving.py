@@ -91,13 +91,13 @@ def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None 
     folder.mkdir(exist_ok=True)
     rows.to_csv(folder / f"{name}.csv", index=False)
     usual_formats = {column: text for column, text in FORMATS.items() if column in rows}
-    right = [{"selector": "", "props": "text-align: right"}]
+    right: list[Any] = [{"selector": "", "props": "text-align: right"}]
     return (
         Styler(rows, uuid=name, cell_ids=False)
         .hide(axis="index")
         .format({**usual_formats, **(formats or {})}, na_rep="")
         .set_table_styles(dict.fromkeys(rows.select_dtypes("number"), right))
-        .relabel_index([HEADINGS.get(column, column) for column in rows], axis=1)
+        .relabel_index([HEADINGS.get(str(column), str(column)) for column in rows], axis=1)
         .set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
     )
 

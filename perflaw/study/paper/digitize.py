@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -107,8 +108,8 @@ def recover_points(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFram
         metric = f"{Path(source).stem.partition('_')[2]}@10"
         for panel, dataset in zip(read_pdf(path), LOGS, strict=True):
             title = " ".join(panel.texts)
-            length = int(re.search(r"Max Sequence Length = (\d+)", title)[1])
-            surface = dict(zip(SURFACE, (dataset, length, metric)))
+            length = int(re.findall(r"Max Sequence Length = (\d+)", title)[0])
+            surface: dict[str, Any] = dict(zip(SURFACE, (dataset, length, metric)))
             view = calibrate(panel)
             dots = locate_dots(panel, view, *GRIDS.get(dataset, GRID))
             points.append(dots.assign(**surface, value=dots["read"].round(4), source_pdf=source))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,8 @@ def _projection() -> np.ndarray:
     """
     from matplotlib.figure import Figure
 
-    ax = Figure(figsize=(1, 1)).add_axes((0, 0, 1, 1), projection="3d", elev=30, azim=-60)
+    # An Axes3D; the annotations of matplotlib know Axes only.
+    ax: Any = Figure(figsize=(1, 1)).add_axes((0, 0, 1, 1), projection="3d", elev=30, azim=-60)
     ax.set_box_aspect((4, 4, 3))
     for set_limits in (ax.set_xlim, ax.set_ylim, ax.set_zlim):
         set_limits(0, 1, view_margin=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -82,7 +82,7 @@ def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
         If it keeps none, or is no condition.
     """
     try:
-        is_selected = table.eval(query)
+        is_selected: Any = table.eval(query)
     except Exception as error:  # pandas raises whatever the query's evaluation does
         _refuse_query(query, f"cannot be used on the columns {', '.join(table.columns)}: {error}")
     if not pd.api.types.is_bool_dtype(is_selected):
@@ -114,8 +114,9 @@ def printed_fits() -> pd.DataFrame:
     table = pd.read_csv(study_file("data", "published", "printed_fits.csv"))
     forms = [_drawn_form(text) for text in table["drawn_form"]]
     columns = ["law", "metric", "dataset", "max_seq_len", *PRINTED_COLUMNS.values(), "printed_b"]
+    options: list[Any] = [options for _, options in forms]
     return table.rename(columns=PRINTED_COLUMNS)[columns].assign(
-        family=[family for family, _ in forms], options=[options for _, options in forms]
+        family=[family for family, _ in forms], options=options
     )
 
 

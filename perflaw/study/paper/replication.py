@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +36,7 @@ def refit_panels(table: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     """
     surfaces = dict(list(table.groupby(published.SURFACE, sort=False)))
     fits = []
+    panel: Any
     for panel in printed.itertuples():
         surface = surfaces[panel.dataset, panel.max_seq_len, panel.metric]
         law = families.get_law(panel.family, **panel.options)
@@ -72,7 +74,8 @@ def authors_recipe(
     y = np.asarray(y, float)
 
     def law(x: np.ndarray, *values: float) -> np.ndarray:
-        return paper_form.paper_surface(dict(zip(families.AXES, x)), *values, k=k)
+        surface: Callable[..., np.ndarray] = paper_form.paper_surface
+        return surface(dict(zip(families.AXES, x)), *values, k=k)
 
     first = list({**RECIPE_START, **(start or {})}.values())
     with warnings.catch_warnings():
