@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from perflaw.errors import InputError
@@ -80,11 +81,12 @@ def read_sample(path: Path, label: str) -> Sample:
     if not whole:
         head = head[: head.rfind(b"\n") + 1] or head
     text = head.decode("utf-8", errors="replace").removeprefix("\ufeff")
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    kept = [(line, n) for n, line in enumerate(lines, 1) if line and not line.isspace()]
+    numbered = enumerate(text.split("\n"), 1)
+    filled = ((line.removesuffix("\r"), n) for n, line in numbered if line and not line.isspace())
+    kept = list(islice(filled, LINES + 1))
     if not kept:
         raise InputError(f"{label} holds nothing but blank lines: fetch or write it again")
-    shown, numbers = zip(*kept[: LINES + 1])
+    shown, numbers = zip(*kept, strict=True)
     return Sample(list(shown), list(numbers), whole and len(kept) <= LINES)
 
 
