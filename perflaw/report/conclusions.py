@@ -19,6 +19,7 @@ from perflaw.report.findings import (
     Bottleneck,
     Change,
     Findings,
+    Growth,
     LeftOutRun,
     MetricFindings,
     NoiseTest,
@@ -37,6 +38,7 @@ CONFIDENCE = 0.9  # of a verdict
 REACH = 4  # times the largest size of the runs, that forecasts reach
 RIVAL_LAWS = ("log-linear", "Performance Law, k = 2")
 CURVE_POINTS = 25
+GROWTH_TIMES = (2, 4)
 
 Cell = tuple[int, int, float]  # layers, dimension, times the data
 
@@ -195,6 +197,7 @@ def _forecast_all(
         *_reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
     )
     bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
+    growth = _growth(forecast, best, level)
     candidates = advice.list_candidates(forecast)
     return Findings(
         level,
@@ -210,9 +213,8 @@ def _forecast_all(
         ),
         best,
         tuple(baselines),
-        advice.recommend(
-            candidates, by_metric[metrics[0]].doublings["tokens"], baselines, reasons, level
-        ),
+        advice.recommend(candidates, growth, baselines, reasons, level),
+        growth,
     )
 
 
@@ -291,6 +293,20 @@ def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change
     probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
     gains = 100 * (np.quantile(rates[:, 1:] / rates[:, :1], probabilities, axis=0) - 1)
     return {axis: Change(*gain) for axis, gain in zip(AXIS_LABELS, gains.T)}
+
+
+def _growth(forecast: Forecast, best: Size, level: float) -> tuple[Growth, ...]:
+    """Say what the log brings once it has grown as it has; nothing where the prior does not."""
+    point = _points(forecast, [(best.n_layers, best.d_emb, 1)])
+    rates = from_log_odds(forecast.draws(point))
+    probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
+    growth = []
+    for times in GROWTH_TIMES:
+        draws = forecast.growth_draws(point, times)
+        if draws is not None:
+            gain = 100 * (np.quantile(from_log_odds(draws) / rates, probabilities) - 1)
+            growth.append(Growth(times, *gain.tolist()))
+    return tuple(growth)
 
 
 def _doubled_cells(best: Size) -> list[Cell]:

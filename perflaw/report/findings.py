@@ -57,6 +57,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Growth:
+    """What a log brings that has grown by new users with their own items, in per cent."""
+
+    times: int  # users then, by those now
+    change: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class NoiseTest:
     """Whether the law fits: cells predicted from the others, against what noise would give."""
 
@@ -181,6 +191,7 @@ class Findings:
     best: Size | None = None  # of the runs on all data, by validation
     baselines: tuple[BaselineComparison, ...] = ()  # the best first
     recommendation: Recommendation = Recommendation(Advice.UNKNOWN)
+    growth: tuple[Growth, ...] = ()  # of the first metric, at the best size; other logs say it
     says: tuple[str, ...] = ()
 
     def to_dict(self) -> dict:

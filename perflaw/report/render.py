@@ -58,7 +58,7 @@ def write_report(report: Report, out: str | os.PathLike) -> Path:
         (folder / "runs").symlink_to(out / "runs")
         text = json.dumps(values, indent=1, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        execute_notebook(values, scratch)
+        execute_notebook(values, scratch, out)
         (folder / "report.html").write_text(render_page(values), encoding="utf-8")
         for name in FILES:
             (folder / name).replace(out / name)

@@ -53,6 +53,8 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
         _describe_metric(name, metric, findings.best, findings.level)
         for name, metric in findings.metrics.items()
     ]
+    if findings.growth:
+        sentences.append(_describe_growth(findings))
     return (*sentences, _describe_bottleneck(findings))
 
 
@@ -135,6 +137,19 @@ def _describe_bottleneck(findings: Findings) -> str:
         f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled, each brings in {metric}: "
         f"{changes}. Doubled data here means more interactions of the same users and items; a log "
         "that grows by new users and items gains less."
+    )
+
+
+def _describe_growth(findings: Findings) -> str:
+    metric = next(iter(findings.metrics))
+    changes = ", ".join(
+        f"{growth.times} times as many users {growth.change:+.1f} % ({growth.low:+.1f} to "
+        f"{growth.high:+.1f})"
+        for growth in findings.growth
+    )
+    return (
+        "If the log grows as it has, by new users with their own items and tested on all of them, "
+        f"{metric} changes by what other logs of this study say: {changes}."
     )
 
 
