@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
@@ -207,7 +207,12 @@ class Findings:
         return "\n".join([f"Findings from {self.runs} runs", *self.says])
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.says)
+        return render_sentences(self.says)
+
+
+def render_sentences(sentences: Iterable[str]) -> str:
+    """Render sentences as paragraphs of HTML."""
+    return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
 
 
 def plain_values(value: Any) -> Any:

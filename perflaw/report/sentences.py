@@ -58,6 +58,15 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
     return (*sentences, _describe_bottleneck(findings))
 
 
+def describe_sample(pilot_users: int, users: int) -> str:
+    """Say of how much of a log a pilot is, before anything else is said."""
+    return (
+        f"All that follows is of {pilot_users:,} of the log's {users:,} users, one in "
+        f"{users / pilot_users:.0f}, as the budget is short; a larger --budget takes more "
+        "of them."
+    )
+
+
 def _describe_advice(findings: Findings) -> str:
     recommendation, level = findings.recommendation, findings.level
     if recommendation.baseline is not None:
