@@ -219,6 +219,6 @@ def test_bad_input_is_named(table, treated):
 
 
 def test_a_missing_table_is_one_line(monkeypatch, tmp_path):
-    monkeypatch.setattr(external, "FOLDER", tmp_path)
-    with pytest.raises(InputError, match="cannot be read"):
+    monkeypatch.setattr(external, "study_file", tmp_path.joinpath)
+    with pytest.raises(InputError, match=r"time_to_split.csv does not exist: check the path"):
         external.load_grids()

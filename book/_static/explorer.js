@@ -1,7 +1,7 @@
 // The explorer: laws, intervals and optima, computed in the page from the points and exponents that it carries.
 //
-// First the mathematics, without the page: the steps of perflaw/fitting.py and perflaw/explorer.py, which
-// tests/test_explorer.py holds against these. Then the page: controls, chart, words. No library, nothing fetched.
+// First the mathematics, as in perflaw/laws and perflaw/study/explorer,
+// to which tests/study/test_explorer.py holds it. Then the page.
 (() => {
   "use strict";
 
@@ -81,7 +81,7 @@
 
   // ------------------------------------------------------------ a fitted law
 
-  // The law solved at its best exponents and at all others that an interval may reach (fitting.Fit.candidates):
+  // The law solved at its best exponents and at all others that an interval may reach (profile.candidates):
   // a lattice over their bounds, and a finer one around the best along the data's own axes. The intercept is what
   // remains when all columns have mean 0.
   function solve(data, surface, name) {
@@ -115,7 +115,7 @@
     return model;
   }
 
-  // Where a curve is drawn: evenly in the logarithm, the ends of the measured range among the places.
+  // Where a curve is drawn: evenly in the logarithm, with the ends of the measured range.
   function spread([low, high]) {
     const [first, last] = [Math.max(1, low / REACH), REACH * high];
     const stretch = (a, b, n) => Array.from({ length: n }, (_, i) => a * (b / a) ** (i / n));

@@ -217,7 +217,7 @@ def test_presets(name):
     assert len(points) == expected
     assert len(points) > 10
     assert grid["about"].endswith((".", "?"))
-    assert name in " ".join(main.commands["sweep"].help.split())
+    assert name in " ".join(main.get_command(None, "sweep").help.split())
 
 
 @pytest.mark.parametrize(

@@ -271,7 +271,7 @@ def test_without_the_package_of_clusters(shop, tmp_path, monkeypatch):
     )
     assert told.exit_code == 1
     assert (
-        "Error: a Dask cluster needs the package distributed: pip install distributed"
+        "Error: this needs distributed, which is not installed: pip install 'perflaw[cluster]'"
         in told.output
     )
 

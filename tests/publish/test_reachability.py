@@ -85,7 +85,7 @@ def test_an_edit_concerns_the_notebooks_that_reach_the_module(tmp_path):
     (tmp_path / "requirements.txt").write_text("")
     notebooks = sorted(tmp_path.glob("notebooks/*.ipynb"))
     keys = {job.notebook: job.key for job in list_jobs(tmp_path, notebooks, {})}
-    module = tmp_path / "perflaw" / "laws" / "optimum.py"
+    module = tmp_path / "perflaw" / "laws" / "turning.py"
     module.write_text(module.read_text() + "\n# edited\n")
     imports = Imports(tmp_path / "perflaw")
     concerned = {path for path in notebooks if module in imports.files_reached_by(path)}
