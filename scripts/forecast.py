@@ -39,6 +39,10 @@ START = {
     "k": (0.0, 0.35),
     "cell": 0.03,
 }
+START_GROWTH = (0.1, 0.1)  # of log-odds, as the users of a log double
+GROWTH_SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
+GROWTH_SHARES = 0.25  # of the users, from which on growth is learnt
+FEWEST_GROWN_LOGS = 3
 WEIGHT = 2.0
 ROUNDS = 8
 LEVEL = 0.9
@@ -125,6 +129,59 @@ def _combine(
     start_spread = WEIGHT * (start_sd**2 + (start_mean - middle) ** 2)
     spread = start_spread + weight @ ((mean - middle) ** 2 + variance)
     return float(middle), float(np.sqrt(spread / total))
+
+
+def growth_runs() -> dict[str, pd.DataFrame]:
+    """Load the runs, by log, on shares of the users that were taken before the split."""
+    paths = sorted(results.SWEEPS_FOLDER.rglob("*.csv"))
+    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
+    runs = runs.drop_duplicates("key")
+    settings = grids.read_grid("survey")["settings"] | GROWTH_SETTINGS
+    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & (runs["NDCG@10"] > 0)
+    for name, value in settings.items():
+        is_wanted &= runs[name] == value
+    if "sample_log" not in runs:
+        return {}
+    runs = runs[is_wanted].copy()
+    runs["share"] = runs["sample_log"].fillna(1.0)
+    runs = runs[runs["share"] >= GROWTH_SHARES]
+    for metric in METRICS:
+        for name in (metric, f"{metric} se"):
+            runs[name] = runs[f"removed {name}"].fillna(runs[name])
+    return {log: rows for log, rows in runs.groupby("log") if rows["sample_log"].nunique() > 1}
+
+
+def learn_growth(by_log: Mapping[str, pd.DataFrame]) -> tuple[float, float] | None:
+    """Learn what a log brings as its users double: mean and standard deviation of log-odds."""
+    if len(by_log) < FEWEST_GROWN_LOGS:
+        return None
+    moments = [_growth_of_log(runs) for runs in by_log.values()]
+    for log, (mean, variance) in zip(by_log, moments):
+        print(f"growth of {log}: {mean:.3f}, standard error {np.sqrt(variance):.3f}")
+    return _combine(START_GROWTH, np.array(moments), np.ones(len(moments)))
+
+
+def _growth_of_log(runs: pd.DataFrame) -> tuple[float, float]:
+    """Fit log-odds by doublings of users, over dimensions and metrics: slope, and its variance.
+
+    Dimensions and metrics share users, so that their variances are averaged, not reduced.
+    """
+    slopes = []
+    for metric in METRICS:
+        for _, rows in runs.groupby("d_emb"):
+            if rows["share"].nunique() < 2:
+                continue
+            rate = rows[metric].to_numpy()
+            x = np.log2(rows["share"].to_numpy())
+            errors = rows[f"{metric} se"].to_numpy() / (rate * (1 - rate))
+            weight = 1 / (errors**2 + START["cell"] ** 2)
+            x_mean = weight @ x / weight.sum()
+            spread = weight @ (x - x_mean) ** 2
+            slopes.append(
+                (weight @ ((x - x_mean) * forecast.to_log_odds(rate)) / spread, 1 / spread)
+            )
+    mean, variance = np.array(slopes).mean(axis=0)
+    return float(mean), float(variance)
 
 
 def pilots(runs: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.Series]]:
@@ -215,7 +272,9 @@ def _rounded(value: tuple[float, float] | float) -> list[float] | float:
 def main() -> None:
     """Write the prior and the table, and print a summary of the test."""
     tables = surfaces()
-    write_prior(learn(list(tables.values())))
+    prior = learn(list(tables.values()))
+    growth = learn_growth(growth_runs())
+    write_prior(prior if growth is None else prior | {"growth": growth})
     rows = tested(tables)
     size = rows["error"].abs()
     rows["hit"] = (size <= 5) | (rows["noises"] <= 1.5)

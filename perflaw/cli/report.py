@@ -85,7 +85,7 @@ def command(
             data = load_log(log, options)
             report = run_report(data, out, budget, workers, start=start, source=log, **choices)
         page = write_report(report, out)
-    click.echo("\n".join(report.findings.says))
+    click.echo("\n".join(report.says))
     click.echo(page)
 
 

@@ -14,6 +14,7 @@ from perflaw.report.findings import (
     Advice,
     BaselineComparison,
     Change,
+    Growth,
     NextRun,
     Promising,
     Recommendation,
@@ -135,7 +136,7 @@ def choose_next_runs(
 
 def recommend(
     candidates: Candidates,
-    doubled_data: Change,
+    growth: Sequence[Growth],
     baselines: Sequence[BaselineComparison],
     reasons: Sequence[str],
     level: float,
@@ -149,8 +150,9 @@ def recommend(
     ----------
     candidates
         Trained and affordable sizes.
-    doubled_data
-        What twice the data brings to the best size.
+    growth
+        What the log brings once it has grown, first of all to twice its users; none where nobody
+        knows.
     baselines
         Compared with the best model, the best first.
     reasons
@@ -173,7 +175,7 @@ def recommend(
     if promising.gain.change >= 100 * WORTHWHILE:
         deeper = promising.size.d_emb <= promising.best.d_emb
         return Recommendation(Advice.DEEPER if deeper else Advice.LARGER_DIMENSION, promising)
-    if doubled_data.low > max(0.0, promising.gain.change):
+    if growth and growth[0].low > max(0.0, promising.gain.change):
         return Recommendation(Advice.MORE_DATA, promising)
     return Recommendation(Advice.STAY, promising)
 

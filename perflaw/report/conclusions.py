@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from perflaw import stats
-from perflaw.laws import families, fitting, identifiability
 from perflaw.report import advice
 from perflaw.report.findings import (
     AXIS_LABELS,
@@ -19,6 +18,7 @@ from perflaw.report.findings import (
     Bottleneck,
     Change,
     Findings,
+    Growth,
     LeftOutRun,
     MetricFindings,
     NoiseTest,
@@ -28,6 +28,7 @@ from perflaw.report.findings import (
 from perflaw.report.forecast import Forecast, drop_outliers, from_log_odds, is_within_noise
 from perflaw.report.measurements import measured_from_records, measured_from_table
 from perflaw.report.prior import Prior
+from perflaw.report.rivals import RIVAL_LAWS, predict_by_rival
 from perflaw.report.sentences import describe_findings, format_percent
 
 FEWEST_RUNS = 5
@@ -35,8 +36,8 @@ FEWEST_HITS = 30  # of a run, below which nothing is claimed
 WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above which nothing is
 CONFIDENCE = 0.9  # of a verdict
 REACH = 4  # times the largest size of the runs, that forecasts reach
-RIVAL_LAWS = ("log-linear", "Performance Law, k = 2")
 CURVE_POINTS = 25
+GROWTH_TIMES = (2, 4)
 
 Cell = tuple[int, int, float]  # layers, dimension, times the data
 
@@ -79,10 +80,10 @@ def draw_conclusions(
     Examples
     --------
     >>> from perflaw.models.sweeps import read_runs_table
-    >>> runs = read_runs_table("gowalla-1k")
+    >>> runs = read_runs_table("ml-1m-sasrec")
     >>> runs = runs[(runs["backbone"] == "sasrec") & (runs["d_emb"] <= 32)]
     >>> draw_conclusions(runs).best
-    Size(n_layers=1, d_emb=32)
+    Size(n_layers=6, d_emb=32)
     """
     stats.check_level(level)
     measured = measured_from_records(runs, metrics)
@@ -158,7 +159,12 @@ def _too_little(done: pd.DataFrame, metrics: Sequence[str]) -> str | None:
             f"too little was run: {len(done)} runs of {depths} depths and {dimensions} dimensions; "
             "five of two each are the least"
         )
-    values = done[list(metrics)]
+    values, errors = done[list(metrics)], done[[f"{metric} se" for metric in metrics]]
+    if errors.isna().any(axis=None):
+        return (
+            "too little data: of so few test users nobody knows how uncertain a metric is "
+            f"({done['test_targets'].min():.0f} in the smallest run)"
+        )
     if empty := int((values <= 0).any(axis=1).sum()):
         return (
             f"too little data: in {empty} of {len(done)} runs no test user finds the target among "
@@ -169,12 +175,8 @@ def _too_little(done: pd.DataFrame, metrics: Sequence[str]) -> str | None:
             f"nothing is left to gain: in {full_rate} of {len(done)} runs every test user finds "
             "the target"
         )
-    errors = done[[f"{metric} se" for metric in metrics]]
-    if not (errors.astype(float) > 0).all(axis=None):
-        return (
-            "too little data: of so few test users nobody knows how uncertain a metric is "
-            f"({done['test_targets'].min():.0f} in the smallest run)"
-        )
+    if (errors <= 0).any(axis=None):
+        return "too little data: all test users of a run have the same rank"
     return None
 
 
@@ -195,6 +197,7 @@ def _forecast_all(
         *_reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
     )
     bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
+    growth = _growth(forecast, best, level)
     candidates = advice.list_candidates(forecast)
     return Findings(
         level,
@@ -210,9 +213,8 @@ def _forecast_all(
         ),
         best,
         tuple(baselines),
-        advice.recommend(
-            candidates, by_metric[metrics[0]].doublings["tokens"], baselines, reasons, level
-        ),
+        advice.recommend(candidates, growth, baselines, reasons, level),
+        growth,
     )
 
 
@@ -256,7 +258,7 @@ def _metric_findings(forecast: Forecast, best: Size, level: float) -> MetricFind
         predictions,
         {axis: _curve(forecast, best, axis, level) for axis in AXIS_LABELS},
         _doublings(forecast, best, level),
-        {name: _rival_predictions(name, forecast, larger, level) for name in RIVAL_LAWS},
+        {name: predict_by_rival(name, forecast, larger, level) for name in RIVAL_LAWS},
         measured,
     )
 
@@ -293,29 +295,24 @@ def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change
     return {axis: Change(*gain) for axis, gain in zip(AXIS_LABELS, gains.T)}
 
 
+def _growth(forecast: Forecast, best: Size, level: float) -> tuple[Growth, ...]:
+    """Say what the log brings once it has grown as it has; nothing where the prior does not."""
+    point = _points(forecast, [(best.n_layers, best.d_emb, 1)])
+    rates = from_log_odds(forecast.draws(point))
+    probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
+    growth = []
+    for times in GROWTH_TIMES:
+        draws = forecast.growth_draws(point, times)
+        if draws is not None:
+            gain = 100 * (np.quantile(from_log_odds(draws) / rates, probabilities) - 1)
+            growth.append(Growth(times, *gain.tolist()))
+    return tuple(growth)
+
+
 def _doubled_cells(best: Size) -> list[Cell]:
     """Give the best size as it is, then doubled along each of AXIS_LABELS."""
     n, d = best.n_layers, best.d_emb
     return [(n, d, 1), (n, 2 * d, 1), (2 * n, d, 1), (n, d, 2)]
-
-
-def _rival_predictions(
-    name: str, forecast: Forecast, points: pd.DataFrame, level: float
-) -> pd.DataFrame:
-    """Predict by another law, fitted to the cells on all data; empty where these do not do."""
-    metric, runs = forecast.metric, forecast.runs
-    full = runs[runs["tokens"] == forecast.full_tokens]
-    cells = full.groupby(["n_layers", "d_emb"])[metric].mean().reset_index()
-    law = families.rival_laws()[name]
-    determined = (
-        len(cells) > len(law.parameters) == identifiability.identifiable_rank(law, cells)
-        and np.ptp(cells[metric]) > 0
-    )
-    if not determined:
-        return pd.DataFrame()
-    intervals = fitting.fit(law, cells, list(cells[metric])).interval(points, level)
-    intervals = intervals.rename(columns={"prediction": "predicted"})
-    return points.join(intervals[["predicted", "low", "high"]])
 
 
 # ---------------------------------------------------------------- verdicts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,16 @@ class Size:
 class Change:
     """Relative change of a metric, in per cent: the median and an interval."""
 
+    change: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What a log brings that has grown by new users with their own items, in per cent."""
+
+    times: int  # users then, by those now
     change: float
     low: float
     high: float
@@ -181,6 +191,7 @@ class Findings:
     best: Size | None = None  # of the runs on all data, by validation
     baselines: tuple[BaselineComparison, ...] = ()  # the best first
     recommendation: Recommendation = Recommendation(Advice.UNKNOWN)
+    growth: tuple[Growth, ...] = ()  # of the first metric, at the best size; other logs say it
     says: tuple[str, ...] = ()
 
     def to_dict(self) -> dict:
@@ -196,7 +207,12 @@ class Findings:
         return "\n".join([f"Findings from {self.runs} runs", *self.says])
 
     def _repr_html_(self) -> str:
-        return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self.says)
+        return render_sentences(self.says)
+
+
+def render_sentences(sentences: Iterable[str]) -> str:
+    """Render sentences as paragraphs of HTML."""
+    return "".join(f"<p>{html.escape(sentence)}</p>" for sentence in sentences)
 
 
 def plain_values(value: Any) -> Any:

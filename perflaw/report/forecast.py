@@ -238,6 +238,29 @@ class Forecast:
         rows = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
         return np.einsum("wmi,wi->wm", rows[pairs // len(NOISE_GRID)], coefficients)
 
+    def growth_draws(self, points: pd.DataFrame, times: float) -> np.ndarray | None:
+        """Draw what y may be once the log has grown as it has, by new users with their own items.
+
+        The runs of a pilot do not say this; other logs do.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens: on the log as it is.
+        times
+            Users then, by those now.
+
+        Returns
+        -------
+        numpy.ndarray or None
+            (DRAWS, points); None where the prior has not learnt it.
+        """
+        if "growth" not in self.prior:
+            return None
+        mean, sd = self.prior["growth"]
+        slopes = np.random.default_rng(2).normal(mean, sd, DRAWS)
+        return self.draws(points) + np.log2(times) * slopes[:, None]
+
     @cached_property
     def noise(self) -> np.ndarray:
         """(DRAWS,) what the standard deviation of one run's y between seeds may be."""

@@ -104,7 +104,7 @@ def report_notebook(values: Mapping[str, Any]) -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(cells=cells, metadata=KERNEL)
 
 
-def execute_notebook(values: Mapping[str, Any], scratch: Path) -> Path:
+def execute_notebook(values: Mapping[str, Any], scratch: Path, out: Path) -> Path:
     """Execute the notebook of a report.
 
     Parameters
@@ -113,6 +113,8 @@ def execute_notebook(values: Mapping[str, Any], scratch: Path) -> Path:
         Those of report.json.
     scratch
         A folder whose folder report is laid out as that of a report.
+    out
+        A folder that gets, in failed, the notebook if it fails.
 
     Returns
     -------
@@ -129,7 +131,7 @@ def execute_notebook(values: Mapping[str, Any], scratch: Path) -> Path:
     process = start_notebook(source, {}, scratch, threads=1)
     try:
         if process.wait():
-            raise InputError(f"the report was not written: {describe_failure(scratch, folder)}")
+            raise InputError(f"the report was not written: {describe_failure(out, folder)}")
     finally:
         process.terminate()
         process.wait()

@@ -48,6 +48,7 @@ EXPECTED_EPOCHS = 48  # of a run, in the mean of the study's own sweeps
 EXPECTED_NOISE = 0.05  # of ln NDCG@10 between seeds
 FEWEST_USERS = 500  # that a pilot on a part of a log has at the least
 BUDGET_SHARE = 0.5  # of the budget, that the core takes at the most where users can be left out
+ENLARGING_SHARE = 0.3  # likewise, for more users than those of the records that there are
 UNTIMED_SHARE = 1 / 40  # of the budget; a core that takes less does not need the machine's pace
 LARGEST_OVERRUN = 3  # times the budget, for the core: costs are rough before any run is done
 
@@ -80,7 +81,8 @@ def plan_pilot(
     workers
         Runs that are trained at a time.
     out
-        A folder of records. If some are of a share of this log, that share is used again.
+        A folder of records. If some are of a share of this log, that share is used again, unless
+        the budget clearly allows a larger one.
     changes
         Settings that differ from SETTINGS, on which the prior stands: of a configuration, or split.
 
@@ -122,17 +124,20 @@ def plan_pilot(
 def _choose_share(
     log: InteractionLog, core_seconds: float, budget: float, recorded: set[str]
 ) -> float:
-    """Choose the share of the users: that of records, or the largest that the budget allows."""
+    """Choose the largest share of the users that the budget allows.
+
+    That of records is kept unless the budget clearly allows more.
+    """
     halvings = [2.0**-i for i in range(20)]
     shares = [share for share in halvings if share == 1 or share * log.n_users >= FEWEST_USERS]
-    if recorded:
-        for share in shares:
-            if log.sample_users(share).compact().hash in recorded:
-                return share
     fitting = (share for share in shares if share * core_seconds <= BUDGET_SHARE * budget)
     share = next(fitting, shares[-1])
+    known = [one for one in shares if recorded and log.sample_users(one).compact().hash in recorded]
+    if known:
+        enlarges = share * core_seconds <= ENLARGING_SHARE * budget
+        return share if enlarges and share > known[0] else known[0]
     needed = share * core_seconds
-    if needed > LARGEST_OVERRUN * budget and not recorded:
+    if needed > LARGEST_OVERRUN * budget:
         minutes = math.ceil(min(needed / 0.8, needed + 30) / 60)
         raise InputError(
             f"{log.name} needs more time for a pilot, even on {round(share * log.n_users):,} of "

@@ -23,7 +23,9 @@ def load_prior() -> Prior:
     -------
     Prior
         By name (`forecast.COEFFICIENTS`, the exponent "p", the logarithm "k" of the factor of
-        noise) a mean and a standard deviation, and the standard deviation "cell".
+        noise) a mean and a standard deviation, and the standard deviation "cell". Where it was
+        learnt, "growth" is what a log brings that has twice as many users, with items of their
+        own and tested on all of them, in log-odds.
     """
     stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))["coefficients"]
     return MappingProxyType(

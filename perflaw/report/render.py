@@ -23,7 +23,7 @@ from perflaw.report.drawing import draw_figure
 from perflaw.report.findings import AXIS_LABELS, METRICS, Advice
 from perflaw.report.notebook import execute_notebook
 from perflaw.report.report import Report
-from perflaw.report.sentences import format_duration, format_percent
+from perflaw.report.sentences import describe_sample, format_duration, format_percent
 
 FILES = ("report.json", "report.ipynb", "report.html")
 SIZE_HEADINGS = {"n_layers": "N", "d_emb": "d"}
@@ -58,7 +58,7 @@ def write_report(report: Report, out: str | os.PathLike) -> Path:
         (folder / "runs").symlink_to(out / "runs")
         text = json.dumps(values, indent=1, allow_nan=False)
         (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        execute_notebook(values, scratch)
+        execute_notebook(values, scratch, out)
         (folder / "report.html").write_text(render_page(values), encoding="utf-8")
         for name in FILES:
             (folder / name).replace(out / name)
@@ -98,11 +98,14 @@ def render_page(values: Mapping[str, Any]) -> str:
     has_log = "hash" in values["log"]
     shown = dict(values) | {
         "has_log": has_log,
+        "sample": None,
         "run_table": _run_table(pilot["runs"]) if has_log else pd.DataFrame(pilot["runs"]),
         "baseline_table": _baseline_table(judged["baselines"], level),
         "outlooks": [_outlook_values(metric, judged, level) for metric in judged["metrics"]],
     }
     if has_log:
+        if pilot["share"] < 1:
+            shown["sample"] = describe_sample(pilot["users"], values["log"]["users"])
         shown |= {
             "log_lines": _describe_log(values["log"]),
             "entropies": _entropy_rows(values["entropy"]),

@@ -20,8 +20,16 @@ from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models.sweeps import executors, runner
 from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
-from perflaw.report.findings import METRICS, BaselineComparison, Findings, Size, plain_values
+from perflaw.report.findings import (
+    METRICS,
+    BaselineComparison,
+    Findings,
+    Size,
+    plain_values,
+    render_sentences,
+)
 from perflaw.report.options import ReportOptions
+from perflaw.report.sentences import describe_sample
 
 SCHEMA = 1  # of report.json
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
@@ -52,6 +60,13 @@ class Report:
     metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
     command: str | None = None  # that trains the size which is recommended
 
+    @property
+    def says(self) -> tuple[str, ...]:
+        """The findings in sentences, after what they are of where that is not the whole log."""
+        if self.pilot.get("share", 1) == 1:
+            return self.findings.says
+        return (describe_sample(self.pilot["users"], self.log["users"]), *self.findings.says)
+
     def to_dict(self) -> dict:
         """Give the values of report.json."""
         values = {
@@ -68,10 +83,10 @@ class Report:
 
     def __repr__(self) -> str:
         """Say what was found."""
-        return f"Report on {self.log['name']}\n{self.findings!r}"
+        return "\n".join([f"Report on {self.log['name']}", *self.says])
 
     def _repr_html_(self) -> str:
-        return self.findings._repr_html_()
+        return render_sentences(self.says)
 
 
 def run_report(

@@ -53,7 +53,18 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
         _describe_metric(name, metric, findings.best, findings.level)
         for name, metric in findings.metrics.items()
     ]
+    if findings.growth:
+        sentences.append(_describe_growth(findings))
     return (*sentences, _describe_bottleneck(findings))
+
+
+def describe_sample(pilot_users: int, users: int) -> str:
+    """Say of how much of a log a pilot is, before anything else is said."""
+    return (
+        f"All that follows is of {pilot_users:,} of the log's {users:,} users, one in "
+        f"{users / pilot_users:.0f}, as the budget is short; a larger --budget takes more "
+        "of them."
+    )
 
 
 def _describe_advice(findings: Findings) -> str:
@@ -135,6 +146,19 @@ def _describe_bottleneck(findings: Findings) -> str:
         f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled, each brings in {metric}: "
         f"{changes}. Doubled data here means more interactions of the same users and items; a log "
         "that grows by new users and items gains less."
+    )
+
+
+def _describe_growth(findings: Findings) -> str:
+    metric = next(iter(findings.metrics))
+    changes = ", ".join(
+        f"{growth.times} times as many users {growth.change:+.1f} % ({growth.low:+.1f} to "
+        f"{growth.high:+.1f})"
+        for growth in findings.growth
+    )
+    return (
+        "If the log grows as it has, by new users with their own items and tested on all of them, "
+        f"{metric} changes by what other logs of this study say: {changes}."
     )
 
 

@@ -21,9 +21,9 @@ def compare(low, high, name="last items"):
     return BaselineComparison(name, "NDCG@10", 0.1, (low + high) / 2, low, high)
 
 
-def advise(fixed, baselines=(), seed=0):
-    runs = simulate_pilot(seed, 0.01, cell=0.0, **FLAT | fixed)
-    return conclusions.draw_conclusions(runs, FLOOR, prior=WIDE, baselines=baselines)
+def advise(fixed, baselines=(), **prior):
+    runs = simulate_pilot(0, 0.01, cell=0.0, **FLAT | fixed)
+    return conclusions.draw_conclusions(runs, FLOOR, prior=WIDE | prior, baselines=baselines)
 
 
 def test_a_dimension_that_helps_is_raised():
@@ -46,9 +46,35 @@ def test_where_size_hurts_nothing_is_trained():
     assert "there is nothing to train" in findings.says[0]
 
 
-def test_where_data_is_what_helps_it_says_so():
-    findings = advise({"G": 0.0, "b_d": -0.3, "b_N": -0.3, "b_T": 0.4})
+HURTS = {"G": 0.0, "b_d": -0.3, "b_N": -0.3}
+
+
+def test_where_growth_is_what_helps_it_says_so():
+    findings = advise(HURTS, growth=(0.3, 0.05))
     assert findings.recommendation.advice == Advice.MORE_DATA
+    assert "2 times as many users" in " ".join(findings.says)
+
+
+@pytest.mark.parametrize("prior", [{}, {"growth": (0.1, 0.2)}])
+def test_more_interactions_of_the_same_users_are_no_reason_to_get_data(prior):
+    findings = advise(HURTS | {"b_T": 0.4}, **prior)
+    assert findings.recommendation.advice == Advice.STAY
+
+
+def test_growth_stays_below_one():
+    runs = simulate_pilot()
+    high = runs.assign(**{"NDCG@10": 0.9 + 0.05 * runs["NDCG@10"], "HR@10": 0.95})
+    prior = WIDE | {"growth": (2.0, 0.1)}
+    findings = conclusions.draw_conclusions(high, FLOOR, prior=prior)
+    assert findings.growth[1].high < 100 * (1 / 0.88 - 1)
+
+
+def test_growth_doubles_in_log_odds():
+    prior = WIDE | {"growth": (0.1, 1e-6)}
+    growth = conclusions.draw_conclusions(simulate_pilot(), FLOOR, prior=prior).growth
+    assert [one.times for one in growth] == [2, 4]
+    assert 5 < growth[0].change < 10.6  # e^0.1 where rates are small, less where they are not
+    assert growth[1].change > 1.8 * growth[0].change
 
 
 def test_the_gain_compares_two_forecasts_not_a_measurement():

@@ -163,7 +163,10 @@ def test_intervals_cover_hidden_configurations(hidden):
 def test_the_prior_is_that_of_the_sweeps(benchmark):
     """But for a log or two that came since; run its script again when this fails."""
     stored = load_prior()
-    for name, value in benchmark.learn(list(benchmark.surfaces().values())).items():
+    learnt = benchmark.learn(list(benchmark.surfaces().values()))
+    if "growth" in stored:
+        learnt["growth"] = benchmark.learn_growth(benchmark.growth_runs())
+    for name, value in learnt.items():
         if name == "cell":
             assert value == stored["cell"]
             continue
@@ -175,4 +178,30 @@ def test_the_prior_is_that_of_the_sweeps(benchmark):
 def test_the_prior_says_where_it_is_from():
     stored = json.loads(PRIOR_FILE.read_text())
     assert (REPOSITORY / stored["made by"]).is_file()
-    assert set(stored["coefficients"]) == {*forecast.COEFFICIENTS, "p", "k", "cell"}
+    learnt = set(stored["coefficients"]) - {"growth"}
+    assert learnt == {*forecast.COEFFICIENTS, "p", "k", "cell"}
+
+
+def grown_log(slope, seed):
+    """Runs on shares of a log whose log-odds rise by so much as its users double."""
+    random = np.random.default_rng(seed)
+    runs = pd.DataFrame(
+        [(share, d_emb) for share in (0.25, 0.5, 1.0) for d_emb in (16, 64)],
+        columns=["share", "d_emb"],
+    )
+    for metric, level in (("NDCG@10", -2.0), ("HR@10", -1.0)):
+        y = level + slope * np.log2(runs["share"]) + 0.01 * random.normal(size=len(runs))
+        runs[metric] = forecast.from_log_odds(y)
+        runs[f"{metric} se"] = 0.02 * runs[metric]
+    return runs
+
+
+def test_growth_is_learnt_from_nested_samples(benchmark):
+    logs = {str(seed): grown_log(0.2, seed) for seed in range(12)}
+    mean, sd = benchmark.learn_growth(logs)
+    assert 0.15 < mean < 0.2  # between what was drawn and the start
+    assert 0 < sd < 0.1
+
+
+def test_growth_of_few_logs_is_not_learnt(benchmark):
+    assert benchmark.learn_growth({"one": grown_log(0.2, 0)}) is None

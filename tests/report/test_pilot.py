@@ -61,12 +61,26 @@ def test_a_small_budget_takes_a_part_of_the_users(log, small_budget):
     assert plan.log.n_users == 50
 
 
-def test_records_of_a_part_keep_to_it(log, small_budget, tmp_path):
+@pytest.fixture
+def records_of_a_part(log, small_budget, tmp_path):
+    """A folder with a record of a quarter of the log."""
     settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
     part = pilot.plan_pilot(log, small_budget, 2).log
     trainer.train(configuration.make_config(**settings), part, tmp_path, progress=False)
     (tmp_path / "broken.json").write_text("{")
-    assert pilot.plan_pilot(log, 1e6, 2, tmp_path).share == 0.25
+    return tmp_path
+
+
+@pytest.mark.parametrize("times", [0.5, 1, 2.5])
+def test_a_second_call_keeps_to_the_part(log, small_budget, records_of_a_part, times):
+    plan = pilot.plan_pilot(log, times * small_budget, 2, records_of_a_part)
+    assert plan.share == 0.25
+
+
+def test_a_second_call_with_a_larger_budget_enlarges_the_pilot(
+    log, small_budget, records_of_a_part
+):
+    assert pilot.plan_pilot(log, 20 * small_budget, 2, records_of_a_part).share == 1
 
 
 def test_a_cheap_pilot_does_not_time_the_machine(log, monkeypatch):

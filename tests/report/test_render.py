@@ -66,3 +66,8 @@ def test_a_page_without_claims_looks_like_one(page_without_claims):
 def test_names_are_escaped(page_without_claims):
     assert "a<b" not in page_without_claims
     assert "a&lt;b" in page_without_claims
+
+
+def test_the_page_says_first_that_it_is_of_a_part(page):
+    box = page[page.index('class="says') : page.index("</div>")]
+    assert "is of 60 of the log&#39;s 200 users" in box.split("</p>")[0]

@@ -118,13 +118,13 @@ def test_a_notebook_that_fails_leaves_the_old_report(made, tmp_path):
 
 
 def test_a_page_that_fails_leaves_the_old_report(made, tmp_path, monkeypatch):
-    monkeypatch.setattr(render, "execute_notebook", lambda values, scratch: None)
+    monkeypatch.setattr(render, "execute_notebook", lambda *arguments: None)
     monkeypatch.setattr(render, "render_page", lambda values: 1 / 0)
     write_again(made, tmp_path)
 
 
 def test_a_full_disk_leaves_the_old_report(made, tmp_path, monkeypatch):
-    def write_nothing(values, scratch):
+    def write_nothing(*arguments):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(render, "execute_notebook", write_nothing)
