@@ -32,6 +32,8 @@ ELSEWHERE = [
 ]
 
 NOTEBOOKS = [
+    # perflaw/study/analysis/false_claims.py
+    name.load_false_claims,
     # perflaw/laws/design.py
     name.seeds_needed,
     # perflaw/laws/mixed_claims.py
