@@ -32,5 +32,8 @@ def api_page() -> str:
 
 
 def _entry(module: str, name: str) -> str:
-    kind = "autoclass" if inspect.isclass(getattr(import_module(module), name)) else "autofunction"
+    value = getattr(import_module(module), name)
+    if not callable(value):
+        return f".. py:data:: {module}.{name}\n\n   By name: {', '.join(map(str, value))}.\n\n"
+    kind = "autoclass" if inspect.isclass(value) else "autofunction"
     return f".. {kind}:: {module}.{name}\n\n"

@@ -108,7 +108,6 @@ def test_the_wheel_fits_a_law(installed):
     [
         (("train", "synthetic"), "models"),
         (("sweep", "tiny", "--log", "synthetic"), "models"),
-        (("entropy", "synthetic"), "logs"),
         (("book",), "models"),
     ],
 )
@@ -117,6 +116,14 @@ def test_a_missing_extra_is_one_line(installed, arguments, extra):
     assert refused.returncode == 1
     expected = rf"Error: this needs \w+, which is not installed: pip install 'perflaw\[{extra}\]'\n"
     assert re.fullmatch(expected, refused.stderr)
+
+
+@pytest.mark.slow
+def test_measures_that_need_an_extra_name_it(installed):
+    printed = installed("-m", "perflaw", "entropy", "synthetic")
+    assert printed.returncode == 0
+    assert re.search(r"^shannon +\d+\.\d{4} ", printed.stdout, re.MULTILINE)
+    assert "this needs numba, which is not installed: pip install 'perflaw[logs]'" in printed.stdout
 
 
 @pytest.mark.slow

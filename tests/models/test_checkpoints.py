@@ -320,8 +320,8 @@ def dies(c, split, folder, where, step):
     checkpoints.SECONDS, checkpoints.SHARE = 0, np.inf
     torch.set_num_threads(1)
     module, name = {
-        "step": (trainer, "step_in_turn"),
-        "validation": (ranking, "rank"),
+        "step": (stacking, "step_in_turn"),
+        "validation": (ranking, "rank_targets"),
         "write": (os, "replace"),
         "end": (checkpoints, "remove"),
     }[where]
