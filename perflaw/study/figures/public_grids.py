@@ -38,7 +38,9 @@ def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figur
         first = narrow or ax is axes.flat[0]
         ax.set_yticks(places, labels if first else [""] * len(rows), fontsize=8)
         ax.set_xlabel("change of NDCG@10, %")
-    axes.flat[0].legend(title="dropout", loc="lower left", fontsize=8)
+    marks, names = axes.flat[0].get_legend_handles_labels()
+    labels = [f"dropout {name}" for name in names]
+    figure.legend(marks, labels, loc="outside upper center", ncols=2, fontsize=8)
     return figure
 
 
