@@ -93,6 +93,10 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
     """Raise InputError for rows without a value, or not of one surface."""
     from perflaw.laws import checks, table_checks
 
+    if metric in axes:
+        raise InputError(
+            f"{metric} is an axis of the law; name the column of a metric with --metric"
+        )
     if metric not in table:
         table_checks.choose_metric(points, table, metric)
     for name in checks.IDENTITY_COLUMNS:

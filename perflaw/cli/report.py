@@ -70,6 +70,10 @@ def command(
     start = time.perf_counter()
     if (log is None) == (runs is None):
         raise click.UsageError("give either a LOG or --runs FILE")
+    if runs is not None and (unused := _given_but_unused()):
+        raise click.UsageError(
+            f"--{unused} is for a LOG; with --runs nothing is trained: leave it out"
+        )
 
     def describe_rest() -> str:
         count = len(list(out.glob("runs/*.json")))
@@ -87,6 +91,16 @@ def command(
         page = write_report(report, out)
     click.echo("\n".join(report.says))
     click.echo(page)
+
+
+def _given_but_unused() -> str | None:
+    """Name an option that was given and means nothing to a report on own runs."""
+    context = click.get_current_context()
+    for name in context.params:
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if given and name not in ("log", "out", "runs", "metric"):
+            return name.replace("_", "-")
+    return None
 
 
 def _report_on_file(path: Path | None, out: Path, metric: str) -> "Report":

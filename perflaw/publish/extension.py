@@ -4,6 +4,7 @@
 - An inline formula stays in one line with the punctuation around it.
 - Column headers of tables and the sidebar have names that a screen reader can read out.
 - A page loads no script that it does not use.
+- A name like NDCG@10 in a docstring is no address.
 """
 
 import posixpath
@@ -46,6 +47,19 @@ class PairPictures(SphinxPostTransform):
             pair = picture()
             wide.parent.replace(wide, pair)
             pair.extend([narrow, wide])
+
+
+class KeepMetricNames(SphinxPostTransform):
+    """Take back the links that docutils makes of names like NDCG@10, which are no addresses."""
+
+    default_priority = AFTER_REFERENCES
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Put the text of each such link in its place."""
+        for link in list(self.document.findall(nodes.reference)):
+            if link.get("refuri", "").startswith("mailto:"):
+                link.parent.replace(link, nodes.Text(link.astext()))
 
 
 class KeepFormulasUnbroken(SphinxPostTransform):
@@ -141,6 +155,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(picture, html=(visit_picture, None))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_post_transform(PairPictures)
+    app.add_post_transform(KeepMetricNames)
     app.add_post_transform(KeepFormulasUnbroken)
     app.add_post_transform(NameColumnHeaders)
     app.connect("html-page-context", remove_unused_maths, priority=900)

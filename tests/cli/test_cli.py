@@ -561,3 +561,25 @@ def test_a_package_is_required_by_name():
     assert require("json") is json
     with pytest.raises(MissingPackageError, match=r"pip install 'perflaw\[cluster\]'"):
         require("nonesuch", extra="cluster")
+
+
+def own_runs(tmp_path):
+    path = tmp_path / "own.csv"
+    rows = ["n_layers,d_emb,NDCG@10,users"]
+    rows += [f"{n},{d},{0.03 * n**0.05 * d**0.2:.4f},500" for n in (1, 2, 4) for d in (8, 16, 32)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_an_axis_is_no_metric(tmp_path):
+    refused = run("fit", own_runs(tmp_path), "--metric", "n_layers")
+    assert refused.exit_code == 1
+    assert refused.output.startswith("Error: n_layers is an axis of the law")
+
+
+@pytest.mark.parametrize("option", ["--backbone", "--split", "--user"])
+def test_options_for_a_log_are_refused_beside_own_runs(tmp_path, option):
+    refused = run("report", "--runs", own_runs(tmp_path), "--out", tmp_path / "out", option, "x")
+    assert refused.exit_code == 2
+    assert f"{option} is for a LOG" in refused.output
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from perflaw.cli.main import main
 from perflaw.errors import InputError
-from perflaw.publish import builder, execution, pages, provenance
+from perflaw.publish import builder, execution, provenance
 
 pytestmark = pytest.mark.book
 
@@ -35,7 +35,7 @@ def unrendered(monkeypatch):
         (home / "html").mkdir(exist_ok=True)
         (home / "html" / "index.html").touch()
 
-    monkeypatch.setattr(pages, "render_pages", render)
+    monkeypatch.setattr(builder, "render_pages", render)
 
 
 def made(root, name="default"):
