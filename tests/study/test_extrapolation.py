@@ -104,9 +104,9 @@ def test_a_law_that_says_twice_what_comes_is_believed_by_half():
         "dataset"
     )
     assert found["share"].to_numpy() == pytest.approx(0.5)
-    assert found["tempered"].to_numpy()[:3] == pytest.approx(0, abs=1e-9)
+    assert found["shrunk"].to_numpy()[:3] == pytest.approx(0, abs=1e-9)
     assert found.loc["d", "joint law"] == pytest.approx(0, abs=1e-9)
-    assert found.loc["d", "tempered"] > 1
+    assert found.loc["d", "shrunk"] > 1
     assert (
         extrapolation.shrink_predictions(pd.DataFrame(rows)).set_index("dataset").loc["a", "share"]
         > 0.55

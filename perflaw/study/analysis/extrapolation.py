@@ -202,7 +202,7 @@ def shrink_predictions(
     -------
     DataFrame
         One row a surface. Columns dataset, share, and the mean absolute errors (per cent) of the
-        law, of the constant, and of tempered: the constant, moved by that share of the change.
+        law, of the constant, and of shrunk: the constant, moved by that share of the change.
     """
     by_law = scored.set_index([*CELL, "law"])["predicted"].unstack()
     predicted = by_law.clip(lower=1e-6).apply(np.log)
@@ -224,4 +224,4 @@ def shrink_predictions(
         of_surface = datasets == name
         means = [100 * np.abs(np.expm1(error[of_surface])).mean() for error in errors]
         rows.append((name, share, *means))
-    return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "tempered"])
+    return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "shrunk"])
