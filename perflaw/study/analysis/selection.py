@@ -60,8 +60,8 @@ def selection_regret(
     -------
     DataFrame
         One row a surface, budget and rule (the laws, "best seen", "largest model"). Columns
-        dataset, log, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best, regret and
-        noises.
+        dataset, log, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best, regret
+        and noises.
     """
     rows = []
     for dataset, group in table[table["metric"] == metric].groupby("dataset", sort=False):
