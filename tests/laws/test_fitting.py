@@ -248,7 +248,7 @@ def test_no_draw_of_the_bootstrap_loses_a_value_of_an_axis():
     )
     log_n, log_d = np.log(grid["n_layers"]), np.log(grid["d_emb"])
     found = fitting.fit(families.log_quadratic(), grid, 0.1 + 0.02 * log_d - 0.01 * log_n**2)
-    assert np.allclose(found.bootstrap(400), list(found.parameters.values()), atol=1e-6)
+    assert np.allclose(found.bootstrap(400), found.parameters.to_numpy(), atol=1e-6)
 
 
 # ---------------------------------------------------------------- identification
