@@ -115,7 +115,8 @@ NOTEBOOKS = [
     # perflaw/study/figures/external.py
     name.plot_dropout_and_size,
     # perflaw/study/figures/extrapolation.py
-    name.plot_predictions,
+    name.plot_ranked_errors,
+    name.plot_signed_errors,
     name.plot_chosen_sizes,
     name.plot_answer,
     name.plot_transfer_errors,
@@ -133,6 +134,8 @@ NOTEBOOKS = [
     # perflaw/study/figures/models.py
     name.plot_published_rows,
     name.plot_surfaces,
+    name.plot_r2_and_ceiling,
+    name.plot_recipes,
     name.plot_beside_paper,
     name.plot_cost_check,
     name.plot_growth,
