@@ -6,7 +6,17 @@ import pytest
 
 # Fixtures that train, start processes, open a browser or build a package: what uses one of them
 # is no unit test.
-COSTLY = {"browser", "done", "forks", "installed", "made", "own_report", "undisturbed"}
+COSTLY = {
+    "browser",
+    "done",
+    "forks",
+    "hidden",
+    "installed",
+    "made",
+    "own_report",
+    "recorded",
+    "undisturbed",
+}
 
 # A shell that starts a job in the background makes it deaf to Ctrl-C, and so its children:
 # the tests of interruptions need a signal that arrives.

@@ -10,6 +10,8 @@ from perflaw.logs.splits import Split
 from perflaw.models.sweeps import executors
 from perflaw.report import run_report
 
+pytestmark = pytest.mark.integration
+
 FLOORS = {"logs": 0, "models": 1, "laws": 1, "report": 2, "study": 3, "publish": 4, "cli": 5}
 
 
