@@ -12,7 +12,22 @@ from perflaw.logs.interaction_log import from_histories, write_log
 from perflaw.models import load_model
 from perflaw.models.training import trainer
 
-SETTINGS = ("-o d_emb 8 -o n_layers 1 -o max_seq_len 10 -o epochs 2 --threads 1").split()
+SETTINGS = [
+    "-o",
+    "d_emb",
+    "8",
+    "-o",
+    "n_layers",
+    "1",
+    "-o",
+    "max_seq_len",
+    "10",
+    "-o",
+    "epochs",
+    "2",
+    "--threads",
+    "1",
+]
 
 
 def run(*arguments):
