@@ -27,7 +27,7 @@ from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split
-from perflaw.models.configuration import Config
+from perflaw.models.configuration import Config, recorded_settings
 from perflaw.models.sweeps import cost_model, executors
 from perflaw.models.sweeps.grids import GridPoint, expand_grid, split_of
 from perflaw.models.sweeps.progress import SweepBar
@@ -140,7 +140,7 @@ def _described(point: GridPoint, split: Split) -> dict[str, Any]:
     }
     targets = row.pop("targets")
     row |= {f"{part}_targets": count for part, count in targets.items()}
-    return row | asdict(point.config)
+    return row | recorded_settings(point.config)
 
 
 def run(
