@@ -197,6 +197,7 @@ def test_coverage():
     assert "coverage@5" not in told
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("replacement", [False, True])
 def test_sampled_candidates_are_what_sampling_gives_on_average(replacement):
     rng = np.random.default_rng(0)
