@@ -9,7 +9,6 @@ _DOORS = {
     "extrapolation": [
         "plot_answer",
         "plot_chosen_sizes",
-        "plot_ranked_errors",
         "plot_signed_errors",
         "plot_transfer_errors",
     ],

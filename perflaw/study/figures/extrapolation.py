@@ -22,6 +22,8 @@ from perflaw.plotting import (
 from perflaw.study.figures.style import law_colour
 
 TRANSFER_COLOURS = (BLUE, BASELINE, VERMILLION)
+SIMPLE_RULES = ("best seen", "largest model")
+ONLY = "evaluated only on cells that were not trained"
 ERROR_RANGE = 60  # per cent; what is beyond stands at the edge
 
 
@@ -39,7 +41,7 @@ def plot_signed_errors(
     narrow
         Whether the figure is for a phone.
     """
-    names = list(dict.fromkeys(scored["dataset"]))[::-1]
+    names = sorted(set(scored["dataset"]), reverse=True)
     columns = len(laws)
     height = 0.9 + 0.2 * len(names)
     figure, axes = panel_grid(len(laws), narrow, columns, 1, height, sharex=True)
@@ -63,29 +65,6 @@ def plot_signed_errors(
     return figure
 
 
-def plot_ranked_errors(rows: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Plot the mean error of each law and baseline in order, with a bar for its interval.
-
-    Parameters
-    ----------
-    rows
-        Columns law, mean, low and high, in per cent.
-    narrow
-        Whether the figure is for a phone.
-    """
-    ordered = rows.sort_values("mean", ascending=False).reset_index(drop=True)
-    figure, (ax,) = panel_grid(1, narrow, 1, 1, 0.8 + 0.26 * len(ordered))
-    for place, row in enumerate(ordered.itertuples()):
-        colour = law_colour(row.law)
-        ax.plot([row.low, row.high], [place, place], color=colour, lw=1.8)
-        ax.plot(row.mean, place, "o", ms=6, color=colour)
-    ax.set_yticks(range(len(ordered)), ordered["law"])
-    ax.set_ylim(-0.6, len(ordered) - 0.4)
-    ax.set_xlim(0, None)
-    ax.set_xlabel("mean error of the prediction, % of the observation")
-    return figure
-
-
 def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False) -> Figure:
     """Plot how often each rule's choice is as good as the best, and its mean regret.
 
@@ -102,18 +81,19 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
     figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
     labels = {"as good": "as good as the best, %", "regret": "mean regret, %"}
-    ring: dict[str, Any] = {"ms": 8, "mfc": "none", "color": VERMILLION}
+    colours = [BASELINE if rule in SIMPLE_RULES else law_colour(rule) for rule in counts["rule"]]
     for ax, (column, label) in zip(axes, labels.items()):
         kept = counts[f"{column}, kept"]
-        ax.plot(kept, place, "o", label="law only where nothing was trained", **ring)
-        ax.hlines(place, counts[f"{column}, low"], counts[f"{column}, high"], color=BLUE, lw=1.5)
-        ax.plot(counts[column], place, "o", ms=5, color=BLUE, label="law for all cells")
-        ax.set_yticks(place, counts["rule"])
+        ax.scatter(kept, place, s=80, facecolors="none", edgecolors="black", lw=0.8, label=ONLY)
+        ends = counts[f"{column}, low"], counts[f"{column}, high"]
+        ax.hlines(place, *ends, color=colours, lw=1.5)
+        ax.scatter(counts[column], place, s=28, c=colours, zorder=3)
+        ax.set_yticks(place, counts["rule"].replace({"sum of powers": "sum of power laws"}))
         ax.set_ylim(-0.6, len(counts) - 0.4)
         ax.set_xlabel(label)
         ax.set_xlim(0, 103 if column == "as good" else None)
     axes[0].axvline(100 * target, color=BASELINE, lw=1, ls="--")
-    legend_above(figure, 1 if narrow else 2, axes[:1])
+    legend_above(figure, 1, axes[:1])
     return figure
 
 
