@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from perflaw.plotting import (
     BASELINE,
     BLUE,
-    JOINT_LAW,
     PERFORMANCE_LAW,
     VERMILLION,
     legend_above,
@@ -100,6 +99,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
 def plot_answer(
     panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]],
     paper: set[str],
+    simple: set[str],
     narrow: bool = False,
 ) -> Figure:
     """Plot the findings in one figure, a panel a question.
@@ -111,6 +111,8 @@ def plot_answer(
         what the axis is with which way is better (left or right).
     paper
         Labels of what the paper proposes.
+    simple
+        Labels of baselines, which are grey.
     narrow
         Whether the figure is for a phone.
     """
@@ -118,7 +120,8 @@ def plot_answer(
     for ax, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
         ordered = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(ordered.itertuples()):
-            _draw_finding(ax, y, row, row.label in paper)
+            colour = BASELINE if row.label in simple else law_colour(row.label)
+            _draw_finding(ax, y, row, colour, row.label in paper)
         ax.axvline(line, color=BASELINE, lw=1, ls="--", zorder=1)
         ax.set_yticks([])
         ax.set_ylim(-0.4, len(rows) - 0.2)
@@ -129,8 +132,7 @@ def plot_answer(
     return figure
 
 
-def _draw_finding(ax: Axes, y: int, row: Any, of_paper: bool) -> None:
-    colour = JOINT_LAW if "joint law" in row.label else BLUE
+def _draw_finding(ax: Axes, y: int, row: Any, colour: str, of_paper: bool) -> None:
     marker, weight = "o", "normal"
     if of_paper:
         colour, marker, weight = PERFORMANCE_LAW, "D", "bold"
