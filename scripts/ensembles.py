@@ -4,6 +4,7 @@
 
 k members of d = D / k have about the parameters of one model of d = D, as nearly all are
 embeddings. Seeds are those of `survey` and on; each k is evaluated on disjoint groups of seeds.
+Rows from before have the older rule of ranking alone; columns of the rule of record say "removed".
 """
 
 import concurrent.futures
@@ -71,7 +72,6 @@ def measure(name: str, split: Split, trained: dict) -> Iterator[dict[str, Any]]:
                 scorer = average(
                     [trained_model.scorer(weights, config) for config, weights in members]
                 )
-                ranks = ranking.rank_targets(scorer, split, split.test).ranks
                 counts = backbones.count_parameters(members[0][0], split.log.n_items)
                 yield {
                     "log": name,
@@ -79,9 +79,20 @@ def measure(name: str, split: Split, trained: dict) -> Iterator[dict[str, Any]]:
                     "d_emb": d_emb,
                     "group": group,
                     "parameters": n_members * sum(counts.values()),
-                    "HR@10": ranking_metrics.hit_rate(ranks),
-                    "NDCG@10": ranking_metrics.ndcg(ranks),
-                }
+                } | test_metrics(scorer, split)
+
+
+def test_metrics(scorer: Callable, split: Split) -> dict[str, float]:
+    """Measure a scorer on test, by both rules of ranking where they differ."""
+    row = {}
+    for seen in ranking.Seen:
+        if seen == ranking.Seen.HISTORY and not ranking.removes_seen(split):
+            continue
+        prefix = "removed " if seen == ranking.Seen.HISTORY else ""
+        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
+        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
+        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
+    return row
 
 
 def main(names: Sequence[str]) -> None:

@@ -2,7 +2,8 @@
 
     python scripts/floors.py
 
-The logs are those in the folder PERFLAW_DATA.
+The logs are those in the folder PERFLAW_DATA. Tied items count by their expectation under a random
+order.
 """
 
 import sys
@@ -23,10 +24,10 @@ def measure(split: Split, recommender: str) -> dict[str, float]:
     for seen in protocols.SEEN_BY_PART.values():
         if seen != "training" and not ranking.removes_seen(split):
             continue
-        ranks = ranking.rank_targets(scorer, split, split.test, seen=seen).ranks
+        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
         prefix = "removed " if seen == "history" else ""
-        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranks)
-        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranks)
+        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
+        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
     return row
 
 

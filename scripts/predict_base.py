@@ -11,17 +11,17 @@ Families of laws with exponents are fitted under several bounds.
 
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from perflaw.laws import families, fitting
 from perflaw.models.sweeps import grids, results
-from perflaw.study.analysis import study_runs
+from perflaw.study.analysis import extrapolation, study_runs
+from perflaw.study.files import study_file
 
-DATA = Path(__file__).parent.parent / "data"
+GRIDS = study_file("data", "grids")
 AXES = list(families.AXES)
+N_SEEDS = 3
 LAWS = {
     "log-linear": families.log_linear(),
     "log-quadratic": families.log_quadratic(),
@@ -40,78 +40,59 @@ LAWS = {
 }
 
 
-def baselines(seen: pd.DataFrame, asked: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Predict by the mean of the cells seen, the nearest one, and the best one by validation."""
-    distance = np.log(asked[AXES].to_numpy())[:, None] - np.log(seen[AXES].to_numpy(float))
-    nearest = (distance**2).sum(axis=2).argmin(axis=1)
-    values = seen["value"].to_numpy()
-    return {
-        "constant": np.full(len(asked), values.mean()),
-        "nearest trained cell": values[nearest],
-        "best trained cell": np.full(len(asked), values[seen["validation"].to_numpy().argmax()]),
-    }
-
-
-def predictions(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Predict by baselines, without intervals, and by laws, with those of a mean over seeds."""
-    parts = [
-        asked.assign(law=name, predicted=values) for name, values in baselines(seen, asked).items()
-    ]
+def predict(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Predict one metric by baselines, without intervals, and by laws, with those of a mean."""
+    parts = [extrapolation.baseline_predictions(seen, asked)]
     for name, law in LAWS.items():
-        found = fitting.fit(law, seen, seen["value"].to_numpy()).interval(asked, level)
-        parts.append(
-            asked.assign(
-                law=name, predicted=found["prediction"], low=found["low"], high=found["high"]
-            )
-        )
+        interval = fitting.fit(law, seen, seen["value"].to_numpy()).interval(asked, level)
+        bounds = interval[["prediction", "low", "high"]]
+        parts.append(asked.assign(law=name, **bounds.rename(columns={"prediction": "predicted"})))
     return pd.concat(parts, ignore_index=True)
+
+
+def load_base(folder: str) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+    """Load the runs of base from a folder and the study, and list other cells that have a run."""
+    trained = results.load_runs(folder)
+    log = trained["log"].iloc[0]
+    settings = grids.read_grid(GRIDS / "base.yaml")["settings"]
+    settings |= {"backbone": "sasrec", "split": "leave one out", "log": log}
+    of_folder = study_runs.apply_ranking_rule(trained)
+    runs = pd.concat([of_folder, study_runs.load_study_runs()]).drop_duplicates("key")
+    runs = study_runs.select_full_data_runs(runs[runs["seed"] < N_SEEDS], **settings)
+    is_base = pd.MultiIndex.from_frame(runs[AXES]).isin(grid_cells("base"))
+    sizes = runs[is_base].groupby(AXES).size()
+    if (sizes != N_SEEDS).any() or len(sizes) != len(set(grid_cells("base"))):
+        sys.exit(f"{folder} and data/sweeps lack runs of base on {log}: they have {is_base.sum()}")
+    known = [tuple(cell) for cell in runs.loc[~is_base, AXES].drop_duplicates().to_numpy()]
+    return runs[is_base], known
+
+
+def grid_cells(name: str) -> list[tuple[int, int]]:
+    """List the sizes of a grid, once a seed."""
+    points = grids.expand_grid(GRIDS / f"{name}.yaml")
+    return [(point.config.n_layers, point.config.d_emb) for point in points]
 
 
 def main(folder: str) -> None:
     """Predict from the records of a folder, and add the predictions to the table."""
-    path = DATA / "predictions-base.csv"
-    settings = grids.read_grid(DATA / "grids" / "base.yaml")["settings"] | {
-        "backbone": "sasrec",
-        "split": "leave one out",
-    }
-    trained = results.load_runs(folder)
-    log = trained["log"].iloc[0]
-    runs = pd.concat([trained, study_runs.load_study_runs()]).drop_duplicates("key")
-    runs = study_runs.select_full_data_runs(runs[runs["seed"] < 3], **settings, log=log)
-    cells = [
-        (point.config.n_layers, point.config.d_emb)
-        for point in grids.expand_grid(DATA / "grids" / "base.yaml")
+    runs, known = load_base(folder)
+    log = runs["log"].iloc[0]
+    asked = pd.DataFrame(sorted(set(grid_cells("base-large"))), columns=AXES)
+    prefix = "" if runs["repeats"].any() else study_runs.HISTORY_REMOVED
+    table = study_runs.mean_surfaces(runs)
+    parts = [
+        predict(seen.reset_index(drop=True), asked).assign(metric=prefix + str(metric))
+        for metric, seen in table.groupby("metric")
     ]
-    large = grids.expand_grid(DATA / "grids" / "base-large.yaml")
-    asked = pd.DataFrame(
-        sorted({(point.config.n_layers, point.config.d_emb) for point in large}), columns=AXES
-    )
-    small = pd.MultiIndex.from_frame(runs[AXES]).isin(cells)
-    prefix = "" if runs["repeats"].any() else "removed "
-    if (runs[small].groupby(AXES).size() != 3).any() or small.sum() != len(cells):
-        sys.exit(
-            f"{folder} and data/sweeps have {small.sum()} of the {len(cells)} runs of base on {log}"
-        )
-    known = {tuple(cell) for cell in runs.loc[~small, AXES].to_numpy()}
     written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    parts = []
-    for metric in ("HR@10", "NDCG@10"):
-        of_cell = runs[small].groupby(AXES)
-        seen = of_cell.agg(
-            value=(prefix + metric, "mean"), validation=(f"validation {metric}", "mean")
-        ).reset_index()
-        parts.append(
-            predictions(seen, asked).assign(log=log, metric=prefix + metric, written=written)
-        )
-    found = pd.concat(parts, ignore_index=True)
+    found = pd.concat(parts, ignore_index=True).assign(log=log, written=written)
     found["known before"] = [tuple(cell) in known for cell in found[AXES].to_numpy()]
-    found = found[
-        ["log", "metric", "law", *AXES, "predicted", "low", "high", "known before", "written"]
-    ]
+    columns = ["log", "metric", "law", *AXES, "predicted", "low", "high", "known before", "written"]
     for column in ("predicted", "low", "high"):
         found[column] = [float(f"{value:.6g}") for value in found[column]]
+    path = study_file("data", "predictions-base.csv")
     before = pd.read_csv(path) if path.exists() else None
-    pd.concat([before, found]).to_csv(path, index=False, lineterminator="\n")
+    pd.concat([before, found[columns]]).to_csv(path, index=False, lineterminator="\n")
     print(f"{len(found)} predictions for {log} written to {path}")
 
 

@@ -8,6 +8,9 @@
 were written before lend the joint law what data/sweeps has of their small halves. A surface is
 left out if a large cell is already trained, as a prediction has to come first, or if it lacks
 more than one cell of its small half.
+
+Predictions follow the ranking rule of record, and their column `rule` says "history". Those without
+an entry there were written before, under the older rule ("training"), and are judged under it.
 """
 
 import sys
@@ -18,6 +21,7 @@ from pathlib import Path
 import pandas as pd
 
 from perflaw.laws import families
+from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
 from perflaw.study.analysis import extrapolation, study_runs
 from perflaw.study.files import study_file
@@ -38,7 +42,8 @@ def load_table(folder: str, grid: str) -> pd.DataFrame:
     folders = [path for path in sorted(Path(folder).iterdir()) if any(path.glob("*.json"))]
     runs = pd.concat([results.load_runs(path) for path in folders], ignore_index=True)
     settings = grids.read_grid(grid)["settings"]
-    return study_runs.mean_surfaces(results.filter_runs(runs, settings))
+    ranked = study_runs.apply_ranking_rule(results.filter_runs(runs, settings))
+    return study_runs.mean_surfaces(ranked)
 
 
 def grid_cells(grid: str) -> pd.DataFrame:
@@ -78,7 +83,7 @@ def main(folder: str, grid: str = FIRST_GRID) -> None:
         column: [float(f"{value:.6g}") for value in predictions[column]]
         for column in ("predicted", "low", "high")
     }
-    predictions = predictions.assign(written=now, **rounded)
+    predictions = predictions.assign(written=now, rule=str(Seen.HISTORY), **rounded)
     pd.concat([written.get(path), predictions]).to_csv(path, index=False, lineterminator="\n")
     n_surfaces = predictions["dataset"].nunique()
     print(f"{len(predictions)} predictions of {n_surfaces} surfaces written to {path}")

@@ -108,6 +108,8 @@ def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.Data
     axes = list(families.AXES)
     cells = new_cells[axes].drop_duplicates().reset_index(drop=True)
     parts = []
+    dataset: Any
+    metric: Any
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         values = surface["value"].to_numpy()
         known = surface["validation"].to_numpy() if "validation" in surface else values
@@ -267,7 +269,7 @@ def compare_errors(scored: pd.DataFrame, reference: str, level: float = 0.9) -> 
     """
     of_reference = scored[scored["law"] == reference].set_index(CELL)["ape"]
     others = scored[scored["law"] != reference]
-    known = pd.MultiIndex.from_frame(others[CELL]).map(of_reference).to_numpy(float)
+    known = pd.MultiIndex.from_frame(others[CELL]).map(of_reference.to_dict()).to_numpy(float)
     return bootstrap_means(others.assign(more=others["ape"] - known), "law", "more", level)
 
 

@@ -66,8 +66,11 @@ def worth_of_data(metric: str, level: float, draws: int) -> Finding:
     """
     runs = study_runs.load_survey_runs()
     table = study_runs.mean_surfaces(runs, (metric,))
+    noise = seed_noise.seed_sd_by_surface(table, metric)
     conditions = data_measures.paired_conditions(
-        data_measures.perturbation_runs(runs), metric, seed_noise.seed_sd_by_surface(table, metric)
+        data_measures.perturbation_runs(runs),
+        metric,
+        {str(name): noise[name] for name in noise.index},
     )
     compared = data_measures.comparison_table(conditions, level, draws).set_index("candidate")
     ceiling = 100 * data_measures.noise_ceiling(conditions)

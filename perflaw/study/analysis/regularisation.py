@@ -83,7 +83,7 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     """
     check_level(level)
     reach = norm.ppf((1 + level) / 2) * np.sqrt(2) * noise
-    recipes = [name for name in by_size if str(name).startswith("dropout ")] + ["chosen"]
+    recipes = [str(name) for name in by_size if str(name).startswith("dropout ")] + ["chosen"]
     changes = [decline_from_best(by_size, name) for name in recipes]
     table = pd.DataFrame({"recipe": recipes, "change": changes})
     is_compared = table["change"] < 0

@@ -245,5 +245,5 @@ def compare_rules(
     place = ["dataset", "of", "budget"]
     of_reference = regrets[regrets["rule"] == reference].set_index(place)["regret"]
     others = regrets[regrets["rule"] != reference]
-    known = pd.MultiIndex.from_frame(others[place]).map(of_reference).to_numpy(float)
+    known = pd.MultiIndex.from_frame(others[place]).map(of_reference.to_dict()).to_numpy(float)
     return bootstrap_means(others.assign(more=others["regret"] - known), "rule", "more", level)

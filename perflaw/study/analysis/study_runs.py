@@ -88,7 +88,7 @@ def apply_ranking_rule(runs: pd.DataFrame, seen: str = Seen.HISTORY) -> pd.DataF
     lacking = ~runs["repeats"].astype(bool) & runs["NDCG@10"].notna() & ~known
     if lacking.any():
         raise InputError(
-            f"{lacking.sum()} runs on {runs.loc[lacking.idxmax(), 'log']} have no {metric!r}; "
+            f"{lacking.sum()} runs on {runs.loc[lacking, 'log'].iloc[0]} have no {metric!r}; "
             "consolidate their records again, or ask for the rule 'training'"
         )
     values = {name: runs[column].fillna(runs[name]) for column, name in removed.items()}

@@ -167,7 +167,7 @@ def ensemble_gains(
     ).reset_index()
     one = shown[shown["members"] == 1].set_index(["log", "total d"])["mean"]
     several = shown[shown["members"] > 1]
-    known = pd.MultiIndex.from_frame(several[["log", "total d"]]).map(one).to_numpy(float)
+    known = pd.MultiIndex.from_frame(several[["log", "total d"]]).map(one.to_dict()).to_numpy(float)
     gains = several.assign(gain=100 * (several["mean"] / known - 1)).dropna(subset="gain")
     columns = ["log", "total d", "members", "gain"]
     return shown.rename(columns={"mean": metric}), gains[columns].reset_index(drop=True)
@@ -242,13 +242,13 @@ def describe_logs(
         described[f"ln {name}"] = np.log(logs[name])
     described["ln D / H"] = np.log(logs["tokens"] / logs["h"])
     described["ln D / ApEn"] = np.log(logs["tokens"] / logs["apen"])
-    baselines = np.log(study_runs.load_count_baselines(metric)).add_prefix(COUNT_PREFIX)
+    baselines = study_runs.load_count_baselines(metric).apply(np.log).add_prefix(COUNT_PREFIX)
     return described.join(baselines).reset_index()
 
 
 def candidate_columns(logs: pd.DataFrame) -> dict[str, list[str]]:
     """List the candidates of `leave_one_log_out` for logs as `describe_logs` returns them."""
-    named = {
+    named: dict[str, list[str]] = {
         "mean of logs": [],
         "tokens": ["ln tokens"],
         "tokens / ApEn by user": ["ln D / ApEn"],
@@ -258,7 +258,7 @@ def candidate_columns(logs: pd.DataFrame) -> dict[str, list[str]]:
         "Shannon entropy": ["shannon"],
         "items": ["ln items"],
     }
-    return named | {name: [name] for name in logs if name.startswith(COUNT_PREFIX)}
+    return named | {str(name): [str(name)] for name in logs if str(name).startswith(COUNT_PREFIX)}
 
 
 def leave_one_log_out(

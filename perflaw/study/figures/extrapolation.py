@@ -123,7 +123,7 @@ def plot_answer(
     for ax, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
         ordered = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(ordered.itertuples()):
-            colour = BASELINE if row.label in simple else law_colour(row.label)
+            colour = BASELINE if row.label in simple else law_colour(str(row.label))
             _draw_finding(ax, y, row, colour, row.label in paper)
         ax.axvline(line, color=BASELINE, lw=1, ls="--", zorder=1)
         ax.set_yticks([])
@@ -170,7 +170,7 @@ def plot_transfer_errors(
             line = means[rule]
             ax.plot(line.index, line, "-o", ms=4, lw=1.4, color=colour, label=rule)
         targets = of_kind["target"].unique()
-        noise = np.mean([floor[name] for name in targets])
+        noise = float(np.mean([floor[name] for name in targets]))
         ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
         ax.set_title(f"{kind} ({len(targets)} targets)")
         ax.set_xlabel("runs of the target that were used")
