@@ -11,7 +11,7 @@ import pandas as pd
 
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
-from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
+from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
 from perflaw.logs.readers.options import ROLES, Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
@@ -234,8 +234,10 @@ def _check_lists(
             "select min(rowid) from lists where coalesce(len(items), 0) = 0"
         ).fetchone()[0]
         raise incomplete(f"{label}, row {place + 1}", "item")
+    if empty == rows:
+        raise InputError(f"{label}: all lists are empty; fetch or write it again")
     if empty:
-        note_dropped(empty, rows, findings, label)
+        findings.note(f"lists left out as empty: {empty:,}")
     twice = connection.execute(
         'select min(rowid), max(rowid) from lists group by "user" '
         "having count(*) > 1 order by 2 limit 1"
