@@ -92,6 +92,13 @@ def test_a_table_has_both_checkpoints(log, done):
 SAMPLES = {"settings": SETTINGS, "grid": {"sample_log": [0.25, 0.5, 1], "data_seed": [0, 1]}}
 
 
+def test_an_early_record_has_its_positions_in_its_rate(done):
+    record = run_records.read_record(min(done.glob("*.json")))
+    early = {name: value for name, value in record.items() if name != "positions"}
+    found = results.record_row(early)["positions"]
+    assert found == pytest.approx(record["positions"], rel=0.01)
+
+
 def test_a_sample_of_a_log_is_a_smaller_log(log):
     points = grids.expand_grid(SAMPLES)
     splits = [grids.split_of(log, point.data) for point in points]
