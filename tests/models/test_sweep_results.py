@@ -282,7 +282,7 @@ def test_a_table_is_not_written_over(copied, tmp_path):
 
 def test_what_is_no_log_and_no_executor(log, tmp_path):
     with pytest.raises(
-        InputError, match=r"'ml-100k' is no log; read one with perflaw.logs.datasets.load"
+        InputError, match=r"'ml-100k' is no log; read one with perflaw.logs.read_log"
     ):
         runner.run("tiny", "ml-100k", tmp_path)
     with pytest.raises(InputError, match="'here' is no executor"):
@@ -301,7 +301,7 @@ def test_a_script_needs_no_guard(tmp_path):
         "settings = {'epochs': 1, 'd_emb': 8, 'max_seq_len': 10}\n"
         "grid = {'settings': settings, 'grid': {'seed': [0, 1]}}\n"
         "log = datasets.load_log('synthetic').sample_users(0.05)\n"
-        "runs = run(grid, log, 'runs', process_pool(2), progress=False)\n"
+        "runs = run(grid, log, 'runs', process_pool(1), progress=False)\n"
         "print(*runs['status'], sep=',')\n"
     )
     told = subprocess.run(

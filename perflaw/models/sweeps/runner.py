@@ -86,7 +86,7 @@ def plan_sweep(
     """
     check_device(device)
     if not isinstance(log, InteractionLog):
-        raise InputError(f"{log!r} is no log; read one with perflaw.logs.datasets.load")
+        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
     points = expand_grid(grid)
     rows, records = [], []
     for point in points:
