@@ -5,15 +5,18 @@ PORT   ?= 8000
 PARAMS ?=
 LOG    ?=
 OUT    ?= report
+SOLUTIONS ?= yes
 
 BIN   := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test quick lint cover report serve clean distclean
+.PHONY: help book pdf test quick lint cover report serve clean distclean
 
 help:
 	@echo "make book                 execute the notebooks, render the book"
 	@echo "make book PARAMS=my.yaml  the same with your parameters, into a book of its own"
+	@echo "make book SOLUTIONS=no    the same without the solutions of exercises"
+	@echo "make pdf                  the whole book as one PDF, printed by Chromium"
 	@echo "make report LOG=shop.csv  a report on a log of yours, into the folder OUT (default report)"
 	@echo "make quick                the unit tests of every wing, in about a minute"
 	@echo "make test                 all tests"
@@ -23,8 +26,13 @@ help:
 	@echo "make clean                remove what was built"
 	@echo "make distclean            remove the virtual environment too"
 
+BOOK := $(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)") $(if $(filter no,$(SOLUTIONS)),--no-solutions)
+
 book: $(READY)
-	@$(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)")
+	@$(BOOK)
+
+pdf: $(READY)
+	@$(BOOK) --pdf
 
 report: $(READY)
 	@test -n "$(LOG)" || { echo "Name your log: make report LOG=shop.csv OUT=shop-report"; exit 1; }
