@@ -64,7 +64,7 @@ def test_odd_files_are_read(content, expected):
         ('user,items\n1,"[1, 2]"\n2,"[3, 4"\n', "line 3: '\\[3, 4' in 'items' is no plain list"),
         ("a,b;c\n1,2;3\n4,5;6\n", "may be split at ',' or ';'; say which with delimiter="),
         ("#a,b\n#c,d\nx,y\n#e,f\n", "may be a header or a row"),
-        (b"user,item\n1,caf\xe9\n", "line 2: not UTF-8 text; convert it"),
+        (b"user,item\n1,\xe9\n", "line 2: not UTF-8 text; convert it"),
         ("user,item\n1,2\n".encode("utf-16")[:-1], "is not whole UTF-16 text"),
         ("+---+---+\n| user | item |\n+---+---+\n", "has a header and no rows"),
         ("user,item,time\n1,2,-5\n1,3,1500000000\n", "line 2: the time -5 is negative"),
