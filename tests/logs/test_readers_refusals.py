@@ -30,6 +30,7 @@ def histories(log):
         ('[{"user":1,"item":2},{"user":1,"item":3}]', {"1": ["2", "3"]}),
         ('{"user":1,"item":2}\n\n{"user":1,"item":3.0}\n', {"1": ["2", "3"]}),
         ('{"user":{"$oid":"u"},"item":1}\n', {"u": ["1"]}),
+        ('{"user":"\\ud83d\\ude00","item":2}\n', {"😀": ["2"]}),
         ('{"user":1,"events":[{"user":9,"item":2}]}\n', {"1": ["2"]}),
         ('user,items\n1,"(3)"\n2,"(1, 2)"\n', {"1": ["3"], "2": ["1", "2"]}),
         ("user,item\r1,2\r1,3\r", {"1": ["2", "3"]}),
@@ -55,6 +56,8 @@ def test_odd_files_are_read(content, expected):
         ('{"user":1,"item":2,"time":true}\n', "line 1: the time"),
         ('{"user":1,"events":[{"item":2}]}\n{"user":2,"events":5}\n', "line 2: no list of inter"),
         ('{"user":1,"events":[{"item":2}, 3]}\n', "line 1: 3 in 'events' is no record"),
+        ('{"user":"\\ud800","item":2}\n', r"line 1: '\\ud800' is half of a character"),
+        ('[{"user":"\\uDE00","item":2}]', r"record 1: '\\ude00' is half of a character"),
         ("{}\n", "which column holds the user"),
         ("user,item_list\n1,\n2,3 4\n", "line 2: an empty list in 'item_list'; remove the row"),
         (
@@ -235,6 +238,16 @@ def test_arrays_in_cells_of_pandas_are_lists():
         "1": ["1", "2"],
         "2": ["3"],
     }
+
+
+@pytest.mark.parametrize("role", ["user", "time"])
+@pytest.mark.parametrize("other", [np.nan, None, 3, "a"])
+def test_lists_among_other_cells_of_pandas_are_refused(role, other):
+    """DuckDB crashes on some of these columns."""
+    frame = pd.DataFrame({"user": [1, 2], "item": [3, 2], "time": [5, 6]}).astype(object)
+    frame[role] = pd.Series([[1], other], dtype=object)
+    with pytest.raises(InputError, match=f"the {role} column holds lists"):
+        read_log(frame)
 
 
 def test_complex_numbers_of_pandas_are_no_ids():

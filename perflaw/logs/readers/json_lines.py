@@ -182,7 +182,21 @@ def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
             f"{place}: {clip(record, 30)} is no record; write one a line, "
             'as {"user": 1, "item": 2}'
         )
+    _refuse_half_characters(line, record, place)
     return record
+
+
+def _refuse_half_characters(line: str, record: Any, place: str) -> None:
+    r"""Raise InputError for an escape such as \ud800 without its other half: it is no text."""
+    if "\\ud" not in line.lower():
+        return
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise InputError(
+            f"{place}: {half} is half of a character; write the text whole, in UTF-8"
+        ) from None
 
 
 def _parser(sample: Sample) -> Callable[[str], Any]:
@@ -234,6 +248,7 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
                 f"{label}, record {number}: {clip(record, 30)} is no record; "
                 'write {"user": 1, "item": 2}'
             )
+        _refuse_half_characters(text, record, f"{label}, record {number}")
         yield number, record
 
 
