@@ -3,9 +3,9 @@
 Drawn logs, written in a dialect drawn at random, are read as they are or refused; one that is read
 as something else is a silent difference. Mutated ones have been changed in a way of which the right
 result is known (a row twice, a header again, another line end …), and are compared; or damaged
-(bytes flipped, cut, put in; a value of JSON of another kind), and are watched for a traceback or for more than 5 s of the CPU. Of
-both the seeds that failed are printed, and `--first` begins anywhere. An hour for all of it on two
-cores; `--seconds` bounds each part.
+(bytes flipped, cut, put in; a value of JSON of another kind), and are watched for a traceback or
+for more than 5 s of the CPU. Of both the seeds that failed are printed, and `--first` begins
+anywhere. An hour for all of it on two cores; `--seconds` bounds each part.
 """
 
 import argparse
