@@ -300,11 +300,11 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
         return sort_rows(
             expand_lists(raw, None, label, titles, options, findings), options, findings, label
         )
-    for role, k in (("user", roles.user), ("time", roles.time)):
+    for role, k, one in (("user", roles.user, "an id"), ("time", roles.time, "a time")):
         if k is not None and _is_list_column(columns[k]):  # the engine may crash on such a column
             raise InputError(
-                f"{label}: the {role} column holds lists, and an item is in each row; name another "
-                f"column than {clip(names[k])!r}"
+                f"{label}: the {role} column holds lists; {one} is a whole number or text; name "
+                "another column"
             )
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:
