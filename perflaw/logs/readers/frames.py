@@ -12,7 +12,7 @@ import pandas as pd
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
-from perflaw.logs.readers.options import ROLES, Columns, Connection, Findings, ReadOptions, clip
+from perflaw.logs.readers.options import Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
 from perflaw.logs.readers.times import Resolution, resolution_of
@@ -160,8 +160,7 @@ def _read_relation(
 
 def _pick(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> dict[str, str]:
     """Return SQL of the column of each role."""
-    columns = zip(ROLES, (roles.user, roles.item, roles.time), strict=True)
-    picked = {role: _expression(k, kinds) for role, k in columns if k is not None}
+    picked = {role: _expression(k, kinds) for role, k in roles.by_role.items()}
     if roles.clock_time is not None:
         picked["time"] = _date_and_clock(roles, kinds)
     return picked
@@ -295,8 +294,7 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
             range(1, len(frame) + 1),
             "row {}",
         )
-        titles = {"user": names[roles.user], "item": names[roles.item]}
-        titles |= {} if roles.time is None else {"time": names[roles.time]}
+        titles = {role: names[k] for role, k in roles.by_role.items()}
         return sort_rows(
             expand_lists(raw, None, label, titles, options, findings), options, findings, label
         )
