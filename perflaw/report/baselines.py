@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import stats
+from scipy.special import logit
 
+from perflaw.logs import splits
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models import baselines, ranking, ranking_metrics
@@ -24,7 +27,10 @@ BASELINES = {
     "item-kNN": baselines.item_knn,
 }
 RULES = {"training": "test", "history": "test, history removed"}  # what is removed: a record's part
+PARTS = {part: seen for seen, part in RULES.items()}
 GAINS = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": lambda ranks: (ranks <= 10).astype(float)}
+GROWTH_SHARES = ((0.5, 0), (0.5, 1), (0.25, 0), (0.25, 1))  # of the users, and draws of them
+GROWTH_HITS = 10  # among the first ten, that the baseline needs on each part
 MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
 
 
@@ -41,6 +47,14 @@ class RankedBaselines:
             name: {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
             for name, ranks in self.ranks.items()
         }
+
+
+@dataclass(frozen=True)
+class BaselineGrowth:
+    """What the best baseline has gained as the users of a log doubled, in log-odds of NDCG@10."""
+
+    name: str
+    slope: float
 
 
 def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBaselines:
@@ -66,6 +80,47 @@ def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBa
         if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
     }
     return RankedBaselines(ranks, RULES[seen])
+
+
+def measure_growth(log: InteractionLog, ranked: RankedBaselines) -> BaselineGrowth | None:
+    """Measure what the best baseline gains as the users of a log double, with their own items.
+
+    It is made anew from a half and a quarter of the users, and compared on these users with itself
+    made from all.
+
+    Parameters
+    ----------
+    log
+        Split by leave-one-out.
+    ranked
+        The baselines on that log.
+
+    Returns
+    -------
+    BaselineGrowth or None
+        None where it hits too rarely on a part.
+    """
+    gains = {name: ranking_metrics.ndcg_gains(ranks) for name, ranks in ranked.ranks.items()}
+    name = max(gains, key=lambda one: gains[one].mean())
+    gain_by_user = pd.Series(gains[name], _tested_users(splits.leave_one_out(log)))
+    slopes = []
+    for share, seed in GROWTH_SHARES:
+        split = splits.leave_one_out(log.sample_users(share, seed).compact())
+        if not (split.test >= 0).any():
+            return None
+        ranks = ranking.rank_targets(
+            BASELINES[name](split), split, split.test, seen=PARTS[ranked.part]
+        ).ranks
+        before, after = ranking_metrics.ndcg(ranks), gain_by_user[_tested_users(split)].mean()
+        if (ranks <= 10).sum() < GROWTH_HITS or not max(before, after) < 1:
+            return None
+        slopes.append((logit(after) - logit(before)) / -np.log2(share))
+    return BaselineGrowth(name, float(np.mean(slopes)))
+
+
+def _tested_users(split: Split) -> np.ndarray:
+    """Give the ids of the users with a test target, in the order of ranks."""
+    return split.log.user_ids[split.test >= 0]
 
 
 def _count_pairs(split: Split) -> float:

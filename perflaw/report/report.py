@@ -28,7 +28,7 @@ from perflaw.report.findings import (
     plain_values,
     render_sentences,
 )
-from perflaw.report.options import ReportOptions
+from perflaw.report.options import PRIOR_SPLIT, ReportOptions
 from perflaw.report.sentences import describe_sample
 
 SCHEMA = 1  # of report.json
@@ -59,6 +59,7 @@ class Report:
     findings: Findings
     metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
     command: str | None = None  # that trains the size which is recommended
+    baseline_growth: Mapping[str, Any] | None = None  # name of the best baseline, and its slope
 
     @property
     def says(self) -> tuple[str, ...]:
@@ -78,6 +79,7 @@ class Report:
             "floor": self.floor,
             "pilot": self.pilot,
             "command": self.command,
+            "baseline_growth": self.baseline_growth,
         }
         return plain_values(values) | {"judged": self.findings.to_dict()}
 
@@ -167,7 +169,16 @@ ten; 21 are the least
     floor = plain_values(ranked.metrics()["most popular"])
     runs = _train(plan, options)
     comparisons = _compare(ranked, runs, options)
-    findings = draw_conclusions(runs, floor, baselines=comparisons, metrics=options.metrics)
+    grown = None
+    if options.split == PRIOR_SPLIT:
+        grown = plain_values(baselines.measure_growth(plan.log, ranked))
+    findings = draw_conclusions(
+        runs,
+        floor,
+        baselines=comparisons,
+        metrics=options.metrics,
+        baseline_slope=grown and grown["slope"],
+    )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
         {name: None if isinstance(value, InputError) else value for name, value in entropy.items()},
@@ -184,6 +195,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _train_command(options, plan.grid["settings"], findings.recommendation.size),
+        grown,
     )
 
 

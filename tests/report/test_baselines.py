@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.splits import leave_one_out
 from perflaw.models import configuration, ranking
@@ -82,3 +83,22 @@ def test_one_test_user_is_compared_with_nothing(tmp_path):
     ranked = baselines.rank_baselines(log)
     assert len(ranked.ranks["most popular"]) == 1
     assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()
+
+
+def test_a_personal_baseline_gains_nothing_from_other_users(repeating_log):
+    ranked = baselines.rank_baselines(repeating_log)
+    only = baselines.RankedBaselines({"last items": ranked.ranks["last items"]}, ranked.part)
+    assert baselines.measure_growth(repeating_log, only) == baselines.BaselineGrowth(
+        "last items", 0.0
+    )
+
+
+def test_a_baseline_gains_from_other_users():
+    log = synthetic.Process(n_items=200, n_interests=4).sample(600, 12, seed=3).log
+    grown = baselines.measure_growth(log, baselines.rank_baselines(log))
+    assert 0 < grown.slope < 1
+
+
+def test_growth_of_a_baseline_that_rarely_hits_is_unknown():
+    log = synthetic.Process(n_items=200, n_interests=4).sample(12, 8, seed=3).log
+    assert baselines.measure_growth(log, baselines.rank_baselines(log)) is None
