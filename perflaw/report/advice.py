@@ -134,6 +134,16 @@ def choose_next_runs(
     return tuple(next_runs)
 
 
+def name_step(before: Size, after: Size) -> Advice:
+    """Say what grows from one size to another."""
+    is_larger, is_deeper = after.d_emb > before.d_emb, after.n_layers > before.n_layers
+    if is_larger and is_deeper:
+        return Advice.LARGER_AND_DEEPER
+    if is_larger:
+        return Advice.LARGER_DIMENSION
+    return Advice.DEEPER if is_deeper else Advice.SMALLER
+
+
 def recommend(
     candidates: Candidates,
     growth: Sequence[Growth],
@@ -173,8 +183,7 @@ def recommend(
         return Recommendation(Advice.STAY)
     promising = _find_promising(candidates, level)
     if promising.gain.change >= 100 * WORTHWHILE:
-        deeper = promising.size.d_emb <= promising.best.d_emb
-        return Recommendation(Advice.DEEPER if deeper else Advice.LARGER_DIMENSION, promising)
+        return Recommendation(name_step(promising.best, promising.size), promising)
     if growth and growth[0].low > max(0.0, promising.gain.change):
         return Recommendation(Advice.MORE_DATA, promising)
     return Recommendation(Advice.STAY, promising)

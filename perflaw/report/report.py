@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,7 +99,8 @@ def run_report(
     progress: bool = True,
     start: float | None = None,
     source: str | None = None,
-    **choices: str,
+    on_run: Callable[[dict], object] | None = None,
+    **choices: Any,
 ) -> Report:
     """Train a pilot on a log and conclude what larger models and more data would bring.
 
@@ -120,8 +121,10 @@ def run_report(
         From when the budget counts, of `time.perf_counter`; by default from now.
     source
         What the log is called on a command line; by default its name.
+    on_run
+        Called with the record of each run when it ends: for an experiment tracker, say.
     **choices
-        metric, device, backbone and split: see `ReportOptions`.
+        metric, device, backbone, split, epochs, patience and sample: see `ReportOptions`.
 
     Returns
     -------
@@ -157,7 +160,16 @@ ten; 21 are the least
     if log.timestamps is None:
         options.say(_describe_missing_times(log))
     plan = pilot.plan_pilot(
-        log, options.seconds_left, options.workers, options.records, options.changes
+        log,
+        options.planned_seconds,
+        options.workers,
+        options.records,
+        options.changes,
+        options.sample,
+    )
+    options.say(
+        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
+        f"small models are trained, {options.minutes:g} minutes in all"
     )
     if plan.share < 1:
         options.say(
@@ -167,7 +179,7 @@ ten; 21 are the least
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = baselines.rank_baselines(plan.log, options.split)
     floor = plain_values(ranked.metrics()["most popular"])
-    runs = _train(plan, options)
+    runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
     grown = None
     if options.split == PRIOR_SPLIT:
@@ -217,11 +229,14 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
     Raises
     ------
     InputError
-        For a column that is missing, and for a value that cannot be.
+        For a column that is missing, for a value that cannot be, and for runs of which nothing can
+        be forecast.
     """
     if isinstance(runs, pd.DataFrame):
         runs = pd.DataFrame(plain_values(runs))  # as report.json has them
     findings = forecast_runs(runs, metric)
+    if not findings.metrics:
+        raise InputError(f"{name}: nothing can be forecast: {'; '.join(findings.reasons)}")
     return Report({"name": name}, {}, {}, {"runs": runs}, findings, (metric,))
 
 
@@ -275,7 +290,9 @@ def _train_command(
     return f"perflaw train {shlex.quote(options.source)} {given}{device}"
 
 
-def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
+def _train(
+    plan: pilot.Pilot, options: ReportOptions, on_run: Callable[[dict], object] | None
+) -> pd.DataFrame:
     """Train the pilot, as far as the budget goes."""
     runs = runner.run(
         plan.grid,
@@ -285,6 +302,7 @@ def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
         device=options.device,
         seconds=options.seconds_left,
         progress=options.progress,
+        on_run=on_run,
     )
     if runs.empty:
         raise InputError(

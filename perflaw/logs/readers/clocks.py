@@ -221,6 +221,8 @@ def _of_numbers(
         if unit := range_unit(low, high, options.unit, said):
             for guess in said.guesses:
                 findings.guess(guess)
+            for note in said.notes:
+                findings.note(note)
             return EngineClock("raw", key, value, unit)
     return _mapped(connection, value, clock_of_numbers, places, options, findings)
 
