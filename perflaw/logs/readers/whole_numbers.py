@@ -49,8 +49,7 @@ def read(
     order = sorting_order(users, times)
     if order is None:
         return None
-    for guess in said.guesses:
-        findings.guess(guess)
+    findings.add(said)
     if options.drop_incomplete:
         findings.note("rows left out as incomplete: 0")
     users, items = users[order], items[order]
