@@ -4,8 +4,9 @@
     python scripts/growth.py --slopes    # data/growth_slopes.csv first, from the logs
 
 A forecast from the runs on a sample of a log is compared with runs on samples twice, four and
-eight times as large. Its prior has not seen the log. data/growth_slopes.csv has what the best
-baseline of each sample gains as its users double; it needs the logs in the folder PERFLAW_DATA.
+eight times as large. Its prior has not seen the log. data/growth_slopes.csv says which baseline is
+the best of each sample, and what it gains as the users double; for that the logs have to be in the
+folder PERFLAW_DATA.
 `python scripts/forecast.py` learns the prior of the package by the same functions.
 """
 
@@ -41,10 +42,13 @@ def measure_slopes(names: Sequence[str]) -> pd.DataFrame:
         for share in SHARES:
             for draw in (0, 1) if share < 1 else (0,):
                 part = log.sample_users(share, draw).compact() if share < 1 else log
-                found = baselines.measure_growth(part, baselines.rank_baselines(part))
+                ranked = baselines.rank_baselines(part)
+                values = {one: metrics["NDCG@10"] for one, metrics in ranked.metrics().items()}
+                best = max(values, key=lambda one: values[one])
+                found = baselines.measure_growth(part, ranked)
                 row = {"log": name, "share": share, "draw": draw, "users": part.n_users}
-                slope = {"baseline": found.name, "slope": found.slope} if found else {}
-                rows.append(row | slope)
+                row |= {"baseline": best, "NDCG@10": values[best]}
+                rows.append(row | {"slope": found.slope if found else None})
     return pd.DataFrame(rows)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,13 +52,17 @@ class Candidates:
         return int(self.affordable[self.draws[:, self.affordable].mean(axis=0).argmax()])
 
 
-def list_candidates(forecast: Forecast) -> Candidates:
+def list_candidates(
+    forecast: Forecast, within: Collection[tuple[int, int]] | None = None
+) -> Candidates:
     """List the trained sizes, and those up to twice as large.
 
     Parameters
     ----------
     forecast
         Of the runs of a pilot.
+    within
+        Layers and dimension of the sizes that may be trained; by default any.
 
     Returns
     -------
@@ -70,6 +74,8 @@ def list_candidates(forecast: Forecast) -> Candidates:
     trained_sizes = set(zip(full["n_layers"].astype(int), full["d_emb"].astype(int)))
     most_n, most_d = NEXT_REACH * runs["n_layers"].max(), NEXT_REACH * runs["d_emb"].max()
     near = {(n, d) for n in NEXT_LAYERS for d in NEXT_DIMENSIONS if n <= most_n and d <= most_d}
+    if within is not None:
+        near &= set(within)
     sizes = [Size(*size) for size in sorted(near | trained_sizes)]
     points = pd.DataFrame(
         [(size.n_layers, size.d_emb, forecast.full_tokens) for size in sizes],
