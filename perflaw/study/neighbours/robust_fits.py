@@ -1,4 +1,4 @@
-"""Robust fits of the public grids: which names the collapsed runs, and which predicts better?
+"""Robust fits of the public grids: naming collapsed runs, and predicting.
 
 The visible runs of a surface (all but those of the largest d) are fitted by the log-quadratic law
 of ln metric: by least squares, by Huber's loss, by the study's consensus fit, and by
