@@ -50,6 +50,7 @@ def save_fit(fit: Fit, path: str | Path, metric: str = "value") -> None:
             "family": fit.law.family,
             "options": dict(fit.law.options),
             "bounds": dict(fit.law.exponents),
+            **({"penalty": dict(fit.law.penalty)} if fit.law.penalty else {}),
         },
         "metric": metric,
         "status": fit.status,
@@ -105,5 +106,6 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
         raise ValueError("points, values and weights differ in number")
     if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
         raise ValueError("a number is missing")
-    bounded = replace(law, exponents=bounds)
+    penalty = {name: tuple(pair) for name, pair in record["law"].get("penalty", {}).items()}
+    bounded = replace(law, exponents=bounds, penalty=penalty)
     return Fit(bounded, points, y, parameters, weights, record["converged"], record["tied"])
