@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.io import suggest
 from perflaw.laws.law import Array as Array
 from perflaw.laws.law import AxisValues as AxisValues
 from perflaw.laws.law import Law as Law
@@ -78,7 +79,8 @@ def get_law(name: str, **options: Any) -> Law:
     <Law performance (k = 4): b, w_N, w_d, p_N, p_d>
     """
     if name not in FAMILIES:
-        raise InputError(f"no law is called '{name}'; there are {', '.join(FAMILIES)}")
+        known = ", ".join(FAMILIES)
+        raise InputError(f"no law is called '{name}'; there are {known}{suggest(name, FAMILIES)}")
     defaults = {
         key: parameter.default for key, parameter in signature(FAMILIES[name]).parameters.items()
     }
@@ -86,6 +88,7 @@ def get_law(name: str, **options: Any) -> Law:
         if key not in defaults:
             raise InputError(
                 f"the law {name} has no option '{key}'; it has {', '.join(defaults) or 'none'}"
+                + suggest(key, defaults)
             )
         if not _is_same_kind(value, defaults[key]):
             raise InputError(

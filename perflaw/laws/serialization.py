@@ -82,9 +82,15 @@ def load_fit(path: str | Path) -> Fit:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not a law file: {error}") from None
-    version = record.get("schema", "none") if isinstance(record, dict) else "none"
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise InputError(
+            f"{path} is not a law file, as it is no JSON; perflaw fit --out writes one"
+        ) from None
+    if not isinstance(record, dict) or "schema" not in record:
+        raise InputError(
+            f"{path} is not a law file, though it is JSON; perflaw fit --out writes one"
+        )
+    version = record["schema"]
     if version != SCHEMA:
         raise InputError(
             f"{path} is a law file of version {version}, this is version {SCHEMA}; fit it again"

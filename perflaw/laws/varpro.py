@@ -30,6 +30,8 @@ from perflaw.laws.families import Array, AxisValues, Law, law_axes
 
 GRID = 41  # values per exponent in the first search, fewer if their combinations are too many
 COMBINATIONS = 20_000
+LATTICE = 40_000_000  # numbers in the columns at all those combinations, at most
+MAX_EXPONENTS = 6  # of a law; a grid over more is either empty or endless
 VALLEYS = 4  # valleys of that grid that are refined
 TIE = 1e-6  # sums of squares this close, relatively, are the same
 APART = 0.01  # exponents this far from each other are different optima
@@ -95,7 +97,18 @@ def solve_problems(law: Law, x: AxisValues, y: Array, weights: Array) -> Solutio
 
     Where the data cannot tell exponents apart, the smallest are taken: those nearest to a
     law in plain logarithms.
+
+    Raises
+    ------
+    InputError
+        For a law of more than `MAX_EXPONENTS` exponents.
     """
+    if len(law.exponents) > MAX_EXPONENTS:
+        raise InputError(
+            f"the law {law.family} has {len(law.exponents)} exponents here, one an axis, and can "
+            f"be searched for {MAX_EXPONENTS} at most; give it fewer axes, or take a law without "
+            "exponents, such as log_quadratic"
+        )
     batch = max(len(y), len(np.atleast_2d(weights)))
     if not law.exponents:
         theta = np.zeros((batch, 0))
@@ -201,7 +214,9 @@ def exponent_lattice(law: Law, x: AxisValues, size: int) -> Array:
     are spaced by equal angles through which the centred columns turn, one third evenly,
     and 0 is among them.
     """
-    size = min(size, int(COMBINATIONS ** (1 / len(law.exponents))))
+    n_columns = len(law.linear) * len(next(iter(x.values())))
+    combinations = min(COMBINATIONS, LATTICE // n_columns)
+    size = min(size, max(2, int(combinations ** (1 / len(law.exponents)))))
     middle = np.array([(low + high) / 2 for low, high in law.exponents.values()])
     values = []
     for i, (low, high) in enumerate(law.exponents.values()):
