@@ -1,14 +1,17 @@
 """Make the tables of data/neighbours that take more than a page should.
 
-    python scripts/neighbours.py robust-fits
-    python scripts/neighbours.py counts        # reads the logs of PERFLAW_DATA
+python scripts/neighbours.py robust-fits
+python scripts/neighbours.py counts        # reads the logs of PERFLAW_DATA
 """
 
 import sys
 
+import pandas as pd
+
+from perflaw.logs import datasets
 from perflaw.study import public_grids
 from perflaw.study.files import study_file
-from perflaw.study.neighbours import robust_fits
+from perflaw.study.neighbours import forecastability, robust_fits
 
 FOLDER = study_file("data", "neighbours")
 
@@ -19,7 +22,13 @@ def write_robust_fits():
     return {"robust_fits": table}
 
 
-TASKS = {"robust-fits": write_robust_fits}
+def write_counts():
+    """Count by day what happens in the four logs that have a clock."""
+    logs = ("foursquare-5k", "gowalla-1k", "ml-100k", "online-retail")
+    return {"counts": pd.concat(forecastability.count_by_day(datasets.load_log(n)) for n in logs)}
+
+
+TASKS = {"robust-fits": write_robust_fits, "counts": write_counts}
 
 
 def main():

@@ -181,4 +181,19 @@ NOTEBOOKS = [
     name.choose_law_by_other_logs,
     name.coverage_along_sizes,
     name.choose_under_other_split,
+    # perflaw/study/figures/neighbours.py
+    name.plot_compute_errors,
+    name.plot_robust_fits,
+    name.plot_forecasts,
+    # perflaw/study/neighbours
+    name.load_own_cells,
+    name.score_compute_laws,
+    name.summarise,
+    name.load_public_cells,
+    name.relate_to_coverage,
+    name.load_counts,
+    name.score_all,
+    name.correlate_with_forecast,
+    name.load_robust_fits,
+    name.count_by_seed,
 ]
