@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from scipy import sparse
@@ -10,7 +13,10 @@ from torch import Tensor
 from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
-from perflaw.models.ranking import BlockScores, Scorer
+from perflaw.models.protocols import SEEN_BY_PART
+from perflaw.models.ranking import BlockScores, Scorer, Seen, rank_targets, removes_seen
+from perflaw.models.ranking_metrics import hit_rate, ndcg
+from perflaw.models.sweeps.grids import TrainingData, split_of
 
 RECENT_SHARE = 0.1  # of the training part, for recent popularity
 NEIGHBOURS = 100  # of an item, in item-kNN
@@ -142,3 +148,57 @@ def last_items(split: Split) -> Scorer:
         return scores
 
     return scorer
+
+
+RANKED = {
+    "most popular": most_popular,
+    "last items": last_items,
+    "first-order Markov": markov,
+    "item-kNN": item_knn,
+}
+MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
+
+
+@dataclass(frozen=True, eq=False)
+class RankedBaselines:
+    """Ranks of the test targets by each baseline."""
+
+    ranks: Mapping[str, np.ndarray]  # (users with a test target,), in the order of run records
+    part: str  # of a run record, that has ranks by the same rule
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Give HR@10 and NDCG@10 by baseline."""
+        return {
+            name: {"HR@10": hit_rate(ranks), "NDCG@10": ndcg(ranks)}
+            for name, ranks in self.ranks.items()
+        }
+
+
+def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBaselines:
+    """Rank the test targets of a log by every baseline that it is small enough for.
+
+    Parameters
+    ----------
+    log
+        That of a pilot.
+    rule
+        By which it is split.
+
+    Returns
+    -------
+    RankedBaselines
+        By the rule of record: where nothing repeats, all of the user's history is removed.
+    """
+    split = split_of(log, TrainingData(rule))
+    seen = Seen.HISTORY if removes_seen(split) else Seen.TRAINING
+    part = next(part for part, removed in SEEN_BY_PART.items() if removed == seen)
+    ranks = {
+        name: rank_targets(fit(split), split, split.test, seen=seen).ranks
+        for name, fit in RANKED.items()
+        if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
+    }
+    return RankedBaselines(ranks, part)
+
+
+def _count_pairs(split: Split) -> float:
+    return float((split.train.lengths.astype(float) ** 2).sum())

@@ -59,6 +59,8 @@ class TrainedModel:
         (n_items,) what each item code stands for.
     removes_seen : bool
         Whether items of the history cannot come again, so that they are not recommended.
+    key : str
+        Of the run's record; empty where nobody gave it one.
     """
 
     weights: Weights
@@ -72,6 +74,7 @@ class TrainedModel:
     config: Config
     item_ids: np.ndarray
     removes_seen: bool
+    key: str = ""
 
     def __repr__(self) -> str:
         return f"<TrainedModel {', '.join(f'{name} {value}' for name, value in self._facts())}>"
@@ -227,6 +230,7 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     description = {
         "format": FORMAT,
+        "key": model.key,
         "configuration": recorded_settings(model.config),
         "removes_seen": bool(model.removes_seen),
         "status": model.status,
@@ -249,6 +253,14 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
             f"a model cannot be written to {folder}: {reason}; name another folder"
         ) from None
     return folder
+
+
+def has_model(folder: str | os.PathLike, key: str) -> bool:
+    """Say whether a folder holds the model of a run, by the key of its record."""
+    try:
+        return load_model(folder).key == key
+    except InputError:
+        return False
 
 
 def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
@@ -293,6 +305,7 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
             config=config,
             item_ids=item_ids,
             removes_seen=description["removes_seen"],
+            key=description.get("key", ""),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

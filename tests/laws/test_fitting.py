@@ -241,6 +241,16 @@ def test_bootstrap_spread_is_about_the_standard_error():
     assert found.bootstrap(2000)["a_N"].std() == pytest.approx(error, rel=0.4)
 
 
+def test_no_draw_of_the_bootstrap_loses_a_value_of_an_axis():
+    """Without noise every draw that keeps three values of N and d finds the same parabola."""
+    grid = pd.DataFrame(
+        [(n, d) for n in (1, 2, 4) for d in (8, 16, 32)], columns=["n_layers", "d_emb"]
+    )
+    log_n, log_d = np.log(grid["n_layers"]), np.log(grid["d_emb"])
+    found = fitting.fit(families.log_quadratic(), grid, 0.1 + 0.02 * log_d - 0.01 * log_n**2)
+    assert np.allclose(found.bootstrap(400), found.parameters.to_numpy(), atol=1e-6)
+
+
 # ---------------------------------------------------------------- identification
 
 

@@ -44,6 +44,7 @@ def test_all_front_doors_open(package):
         package.nonesuch  # noqa: B018
 
 
+@pytest.mark.integration
 def test_heavy_packages_wait_until_they_are_needed():
     run = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"

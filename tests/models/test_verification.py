@@ -38,6 +38,7 @@ def consolidated(log, tmp_path_factory):
     return results.consolidate(folder, "small", folder / "tables")
 
 
+@pytest.mark.integration
 def test_a_table_is_read_as_it_was(consolidated):
     table, was = (
         results.read_runs_table(consolidated),
@@ -67,6 +68,7 @@ def test_counts_stay_exact(copied):
     assert table["parameters other"].dropna().tolist() == [123_456_789]
 
 
+@pytest.mark.integration
 def test_runs_can_be_done_again(log, consolidated):
     found = verification.verify(consolidated, 99, log, progress=False)
     assert len(found) == 17

@@ -6,6 +6,7 @@ import pytest
 
 from perflaw.study.analysis import (
     extrapolation,
+    seed_noise,
     study_runs,
 )
 
@@ -57,7 +58,8 @@ def test_predictions_are_judged_in_noise_units_and_by_law():
         told | {"ape": [4.0, 8.0, 2.0, 6.1], "unit": 3.0, "noises": [4 / 3, 8 / 3, 2 / 3, 2.0]}
     )
     cells, means = extrapolation.summarise_by_law(found, pd.Series({"a": 2.6}))
-    assert cells["allowed"].to_numpy() == pytest.approx(1.5 * np.hypot(3.0, 2.6))
+    unshared = np.sqrt(1 - seed_noise.SHARED_USER_CORRELATION) * 2.6
+    assert cells["allowed"].to_numpy() == pytest.approx(1.5 * np.hypot(3.0, unshared))
     assert cells["within"].tolist() == [True, False, True, False]
     assert means["law"].tolist() == ["x", "y"]
     assert means["error"].tolist() == pytest.approx([6, 4.05])
@@ -111,3 +113,59 @@ def test_a_law_that_says_twice_what_comes_is_believed_by_half():
         extrapolation.shrink_predictions(pd.DataFrame(rows)).set_index("dataset").loc["a", "share"]
         > 0.55
     )
+
+
+def test_baselines_are_the_mean_the_nearest_and_the_best_by_validation():
+    seen = pd.DataFrame(
+        {
+            "dataset": "a",
+            "metric": "NDCG@10",
+            "n_layers": [1, 1, 4],
+            "d_emb": [8, 64, 64],
+            "value": [0.1, 0.2, 0.3],
+            "validation": [0.1, 0.4, 0.2],
+        }
+    )
+    new = pd.DataFrame({"n_layers": [6, 1], "d_emb": [64, 9]})
+    found = extrapolation.baseline_predictions(seen, new).set_index(["law", "n_layers"])
+    predicted = found["predicted"]
+    assert predicted["constant"].tolist() == pytest.approx([0.2, 0.2])
+    assert predicted["nearest trained cell"].tolist() == [0.3, 0.1]
+    assert predicted["best trained cell"].tolist() == [0.2, 0.2]
+    blind = extrapolation.baseline_predictions(seen.assign(validation=np.nan), new)
+    assert blind.loc[blind["law"] == "best trained cell", "predicted"].tolist() == [0.3, 0.3]
+
+
+def test_baselines_have_no_intervals_to_be_covered(swept, halves):
+    small, large = halves(study_runs.mean_surfaces(swept()))
+    scored = extrapolation.score_predictions(
+        extrapolation.baseline_predictions(small, large), large
+    )
+    assert scored["covered"].isna().all()
+    assert scored["error"].abs().equals(scored["ape"])
+    assert set(scored["log"]) == {"a", "b"}
+    assert extrapolation.coverage_interval(scored["covered"])[:2] == (0, 0)
+
+
+def test_laws_are_compared_on_the_same_cells():
+    scored = pd.DataFrame(
+        {
+            "dataset": ["a", "a", "b", "b"] * 2,
+            "log": ["a", "a", "b", "b"] * 2,
+            "n_layers": [1, 6] * 4,
+            "d_emb": 64,
+            "law": ["constant"] * 4 + ["law"] * 4,
+            "ape": [1.0, 3.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0],
+        }
+    )
+    found = extrapolation.compare_errors(scored, "constant").set_index("law").loc["law"]
+    assert found["mean"] == 1.5
+    assert found["low"] == 1
+    assert found["high"] == 2
+
+
+def test_coverage_comes_with_its_binomial_interval():
+    inside, known, low, high = extrapolation.coverage_interval(pd.Series([1.0] * 9 + [0, np.nan]))
+    assert (inside, known) == (9, 10)
+    assert low == pytest.approx(60.6, abs=0.1)  # Clopper and Pearson, 90 %
+    assert high == pytest.approx(99.5, abs=0.1)

@@ -153,6 +153,7 @@ def run(
     threads: int = 1,
     progress: bool = True,
     seconds: float | None = None,
+    on_run: Callable[[dict], object] | None = None,
 ) -> pd.DataFrame:
     """Train what a folder does not have of a grid on a log.
 
@@ -172,6 +173,8 @@ def run(
     seconds : float, optional
         A budget. Runs then begin in the order of the grid, each only if by the cost of those done
         it ends in time; before any is done nobody knows, and the first begin. The rest is left out.
+    on_run : function, optional
+        Called in this process with the record of each run when it ends.
 
     Returns
     -------
@@ -202,7 +205,9 @@ def run(
         start = time.perf_counter()
         plan = plan_sweep(grid, log, out, device, stack)
         _set_aside(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
-        return _Sweep(plan, log, out, executor, device, threads, progress, seconds, start).run()
+        sweep = _Sweep(plan, log, out, executor, device, threads, progress, seconds, start)
+        sweep.on_run = on_run
+        return sweep.run()
 
 
 @contextmanager
@@ -254,6 +259,7 @@ class _Sweep:
         start: float,
     ) -> None:
         self.start = start
+        self.on_run: Callable[[dict], object] | None = None
         self.plan, self.log, self.out, self.device = plan, log, out, device
         self.threads, self.budget = threads, budget
         self.keys = list(plan.frame["key"])
@@ -376,6 +382,8 @@ class _Sweep:
             if run_records.load_cached_record(key, self.out) is None:
                 run_records.write_record(record, self.out / f"{key}.json")
         self.bar.ended(job, records)
+        for record in records if self.on_run else ():
+            self.on_run(record)
 
     def _fail(self, job: Job, reason: str) -> None:
         """Keep records that say why a job came to nothing."""

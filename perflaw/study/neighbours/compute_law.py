@@ -39,7 +39,7 @@ def load_own_cells(metric: str = "NDCG@10") -> pd.DataFrame:
     Parameters
     ----------
     metric : str
-        On test; where nothing repeats, with all of the history removed.
+        On test, by the ranking rule of record.
 
     Returns
     -------
@@ -48,12 +48,12 @@ def load_own_cells(metric: str = "NDCG@10") -> pd.DataFrame:
         n_layers, d_emb, max_seq_len, value, seeds and flops (C, the geometric mean over seeds).
     """
     runs = study_runs.select_full_data_runs(study_runs.load_survey_runs())
-    removed = runs[f"removed {metric}"]
-    keeps_history = runs.groupby("log")[f"removed {metric}"].transform(lambda x: x.isna().all())
-    runs = runs.copy().assign(value=removed.where(~keeps_history, runs[metric]))
-    runs = runs[runs["value"].notna()]
+    runs = runs[runs[metric].notna()].copy()
     parameters = runs["parameters"] - runs["parameters embedding"]
-    runs = runs.assign(ln_flops=np.log(6 * parameters * runs["positions"] * runs["done_epochs"]))
+    runs = runs.assign(
+        value=runs[metric],
+        ln_flops=np.log(6 * parameters * runs["positions"] * runs["done_epochs"]),
+    )
     groups = runs.groupby([*public_grids.SURFACE, "n_layers", "d_emb", "max_seq_len"])
     cells = groups.agg(
         value=("value", "mean"), seeds=("value", "size"), flops=("ln_flops", "mean")

@@ -44,13 +44,11 @@ def load_public_cells(metric: str = "NDCG@10") -> pd.DataFrame:
 def load_own_cells() -> pd.DataFrame:
     """Average the study's runs on whole logs by cell, over seeds.
 
-    Accuracy is NDCG@10 and coverage is coverage@10; where nothing repeats, both with all of the
-    history removed. Surfaces of fewer than twelve cells are left out.
+    Accuracy is NDCG@10 and coverage is coverage@10, by the ranking rule of record. Surfaces of
+    fewer than twelve cells are left out.
     """
-    runs = study_runs.select_full_data_runs(study_runs.load_survey_runs()).copy()
-    has_rule = runs.groupby("log")["removed NDCG@10"].transform(lambda x: x.notna().any())
-    for name, metric in (("accuracy", "NDCG@10"), ("coverage", "coverage@10")):
-        runs[name] = runs[f"removed {metric}"].where(has_rule, runs[metric])
+    runs = study_runs.select_full_data_runs(study_runs.load_survey_runs())
+    runs = runs.rename(columns={"NDCG@10": "accuracy", "coverage@10": "coverage"})
     runs = runs.dropna(subset=["accuracy", "coverage"])
     groups = runs.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)
     cells = groups[["accuracy", "coverage"]].mean()
