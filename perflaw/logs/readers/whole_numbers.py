@@ -50,8 +50,7 @@ def read(
     order = sorting_order(users, times)
     if order is None:
         return None
-    for guess in said.guesses:
-        findings.guess(guess)
+    findings.add(said)
     if options.drop_incomplete:
         note_dropped(0, len(users), findings, str(path))
     users, items = users[order], items[order]
