@@ -291,6 +291,7 @@ def test_entropy_says_what_is_undefined(tmp_path):
     assert "D' = D / apen absolute is undefined" in told
 
 
+@pytest.mark.integration
 def test_entropy_of_a_numbering():
     told = run("entropy", "synthetic", "--r", "100", "--last", "50").output
     assert "m = 2, r = 100, last 50 on item numbers" in told
@@ -338,6 +339,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.integration
 def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(
@@ -505,6 +507,7 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
 HEAVY = ("numpy", "pandas", "scipy", "duckdb", "numba", "torch", "matplotlib", "papermill")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["train", "--help"]])
 def test_help_imports_nothing_that_takes_long(arguments):
     code = (

@@ -36,6 +36,7 @@ def test_noise_is_recovered():
     ] == pytest.approx(5, rel=0.06)
 
 
+@pytest.mark.integration
 def test_steps_are_recovered_and_their_errors_are_right():
     truth = {
         ("n_layers", 2): 0,
