@@ -80,6 +80,7 @@ def test_fit_names_what_a_consensus_leaves_out(tmp_path):
     assert "left out: row 8 (n_layers 8, d_emb 100), value 0.02" in told
 
 
+@pytest.mark.integration
 def test_options_of_a_law(csv):
     assert "performance (k = 4)" in run("fit", csv, "-o", "k", "4").output
     assert "performance (k = 10)" in run("fit", csv, "-o", "k", "1e1").output
@@ -360,6 +361,7 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     assert again.stdout == first.stdout.replace("epochs used up", there)
 
 
+@pytest.mark.integration
 def test_train_on_a_log_with_one_user_to_test(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(

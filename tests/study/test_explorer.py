@@ -18,6 +18,8 @@ from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
+pytestmark = pytest.mark.integration
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -139,7 +141,6 @@ def agree(told, data, fits):
             assert good == pytest.approx(explorer.indistinguishable_range(fit, axis), rel=1e-9)
 
 
-@pytest.mark.integration
 @browser
 def test_a_browser_computes_what_python_does(data, fits, tmp_path):
     extra = f"""
@@ -152,7 +153,6 @@ def test_a_browser_computes_what_python_does(data, fits, tmp_path):
     agree(told, data, fits)
 
 
-@pytest.mark.integration
 @pytest.mark.skipif(not shutil.which("node"), reason="needs node, which is not installed")
 def test_node_computes_what_python_does(data, fits, tmp_path):
     (tmp_path / "data.json").write_text(json.dumps(data))
@@ -197,7 +197,6 @@ MOVED = """
 """
 
 
-@pytest.mark.integration
 @browser
 def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     first, moved, one, back = dumped(
@@ -236,7 +235,6 @@ def test_moving_a_control_changes_what_is_shown(data, fits, slopes, tmp_path):
     assert back["shown"] == {"N": "4", "d": "32", "tokens": "× 1 (98,100)", "apen": "× 1 (0.0219)"}
 
 
-@pytest.mark.integration
 @browser
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_fits_a_phone(data, theme, tmp_path):
@@ -389,7 +387,6 @@ def test_a_prediction_is_the_interval_of_the_fit(fits, slopes):
     assert high - low > 2 ** effect["slope"] * (same[2] - same[1])
 
 
-@pytest.mark.integration
 def test_turns_and_bests_are_those_of_planning(fits):
     for key in (("MovieLens-1M, L 100", "HR@10"), ("KuaiRand-Pure, L 50", "NDCG@10")):
         for fit in fits[key].values():
