@@ -41,7 +41,7 @@ def api_page(texts: Iterable[str] = ()) -> str:
         Markdown with exercises; what the code of these uses has a section at the end.
     """
     sections = [HEAD]
-    shown = set()
+    shown: set[int] = set()
     for module, title in FRONT_DOORS.items():
         names = sorted(import_module(module).__all__)
         shown.update(id(getattr(import_module(module), name)) for name in names)
