@@ -17,8 +17,8 @@ SOLVED = re.compile(
 OWN_VALUE = re.compile(r"(\{glue:\w+\}`)(?![^`]*::)")
 HEAD = """# Solutions
 
-One way to solve each exercise, and the answers to the quizzes. Every piece of code here is run by the
-tests. `make book SOLUTIONS=no` builds the book without this page.
+One way to solve each exercise, and the answers to the quizzes. Every piece of code here is run by
+the tests. `make book SOLUTIONS=no` builds the book without this page.
 """
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from perflaw.report.findings import (
     plain_values,
     render_sentences,
 )
-from perflaw.report.options import ReportOptions
+from perflaw.report.options import PRIOR_SPLIT, ReportOptions
 from perflaw.report.sentences import describe_sample
 
 SCHEMA = 1  # of report.json
@@ -60,6 +60,7 @@ class Report:
     findings: Findings
     metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
     command: str | None = None  # that trains the size which is recommended
+    baseline_growth: Mapping[str, Any] | None = None  # name of the best baseline, and its slope
 
     @property
     def says(self) -> tuple[str, ...]:
@@ -79,6 +80,7 @@ class Report:
             "floor": self.floor,
             "pilot": self.pilot,
             "command": self.command,
+            "baseline_growth": self.baseline_growth,
         }
         return plain_values(values) | {"judged": self.findings.to_dict()}
 
@@ -98,7 +100,8 @@ def run_report(
     progress: bool = True,
     start: float | None = None,
     source: str | None = None,
-    **choices: str,
+    on_run: Callable[[dict], object] | None = None,
+    **choices: Any,
 ) -> Report:
     """Train a pilot on a log and conclude what larger models and more data would bring.
 
@@ -119,8 +122,10 @@ def run_report(
         From when the budget counts, of `time.perf_counter`; by default from now.
     source
         What the log is called on a command line; by default its name.
+    on_run
+        Called with the record of each run when it ends: for an experiment tracker, say.
     **choices
-        metric, device, backbone and split: see `ReportOptions`.
+        metric, device, backbone, split, epochs, patience and sample: see `ReportOptions`.
 
     Returns
     -------
@@ -156,7 +161,16 @@ ten; 21 are the least
     if log.timestamps is None:
         options.say(_describe_missing_times(log))
     plan = pilot.plan_pilot(
-        log, options.seconds_left, options.workers, options.records, options.changes
+        log,
+        options.planned_seconds,
+        options.workers,
+        options.records,
+        options.changes,
+        options.sample,
+    )
+    options.say(
+        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
+        f"small models are trained, {options.minutes:g} minutes in all"
     )
     if plan.share < 1:
         options.say(
@@ -164,11 +178,17 @@ ten; 21 are the least
             f"{plan.log.n_users:,} of its {log.n_users:,} users"
         )
     entropy = measures.measure_log(log, measures.available_measures())
-    ranked = rank_baselines(plan.log, options.split)
+    ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])
-    runs = _train(plan, options)
+    runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
-    findings = draw_conclusions(runs, floor, baselines=comparisons, metrics=options.metrics)
+    findings = draw_conclusions(
+        runs,
+        floor,
+        baselines=comparisons,
+        metrics=options.metrics,
+        baseline_slope=float(ranked.growth.slope) if ranked.growth else None,
+    )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
         {name: None if isinstance(value, InputError) else value for name, value in entropy.items()},
@@ -185,6 +205,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _train_command(options, plan.grid["settings"], findings.recommendation.size),
+        plain_values(ranked.growth),
     )
 
 
@@ -206,11 +227,14 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
     Raises
     ------
     InputError
-        For a column that is missing, and for a value that cannot be.
+        For a column that is missing, for a value that cannot be, and for runs of which nothing can
+        be forecast.
     """
     if isinstance(runs, pd.DataFrame):
         runs = pd.DataFrame(plain_values(runs))  # as report.json has them
     findings = forecast_runs(runs, metric)
+    if not findings.metrics:
+        raise InputError(f"{name}: nothing can be forecast: {'; '.join(findings.reasons)}")
     return Report({"name": name}, {}, {}, {"runs": runs}, findings, (metric,))
 
 
@@ -264,7 +288,9 @@ def _train_command(
     return f"perflaw train {shlex.quote(options.source)} {given}{device}"
 
 
-def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
+def _train(
+    plan: pilot.Pilot, options: ReportOptions, on_run: Callable[[dict], object] | None
+) -> pd.DataFrame:
     """Train the pilot, as far as the budget goes."""
     runs = runner.run(
         plan.grid,
@@ -274,6 +300,7 @@ def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
         device=options.device,
         seconds=options.seconds_left,
         progress=options.progress,
+        on_run=on_run,
     )
     if runs.empty:
         raise InputError(

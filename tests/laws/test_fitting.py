@@ -291,8 +291,8 @@ def test_a_saved_law_predicts_the_same(tmp_path):
     ("damage", "told"),
     [
         (lambda record: record | {"schema": 99}, "version 99"),
-        (lambda record: {}, "version none"),
-        (lambda record: [1, 2], "version none"),
+        (lambda record: {}, "is not a law file, though it is JSON; perflaw fit --out writes one"),
+        (lambda record: [1, 2], "is not a law file, though it is JSON"),
         (
             lambda record: {k: v for k, v in record.items() if k != "points"},
             "not a complete law file",
@@ -315,6 +315,15 @@ def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
     with pytest.raises(InputError, match=told):
         serialization.load_fit(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1,', "[" * 100_000])
+def test_a_file_that_is_no_json_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "law.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is not a law file, as it is no JSON") as error:
+        serialization.load_fit(path)
+    assert "\n" not in str(error.value)
 
 
 # ---------------------------------------------------------------- bad input

@@ -4,7 +4,8 @@ import pytest
 from simulated_pilots import FLOOR, simulate_pilot
 
 from perflaw.report import conclusions
-from perflaw.report.findings import Advice, BaselineComparison
+from perflaw.report.advice import name_step
+from perflaw.report.findings import Advice, BaselineComparison, Size
 from perflaw.report.prior import load_prior
 
 WIDE = {  # other logs have little say
@@ -98,3 +99,17 @@ def test_a_baseline_within_noise_of_the_model_is_the_headline(low, high):
 def test_a_baseline_that_is_worse_does_not_change_the_advice():
     findings = advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0}, [compare(0.01, 0.02)])
     assert findings.recommendation.advice == Advice.LARGER_DIMENSION
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (Size(2, 64), Advice.LARGER_DIMENSION),
+        (Size(1, 64), Advice.LARGER_DIMENSION),
+        (Size(4, 32), Advice.DEEPER),
+        (Size(4, 64), Advice.LARGER_AND_DEEPER),
+        (Size(1, 32), Advice.SMALLER),
+    ],
+)
+def test_a_step_is_called_by_what_grows(size, expected):
+    assert name_step(Size(2, 32), size) == expected

@@ -41,6 +41,7 @@ def test_a_law_that_the_values_do_not_determine_says_nothing(swept, halves):
     assert not {
         "sum of powers",
         "Performance Law, k = 2",
+        "joint law",
     } & set(told["law"])
 
 
@@ -73,17 +74,19 @@ def test_predictions_are_judged_in_noise_units_and_by_law():
     )
 
 
-def test_a_surface_is_dated_by_its_first_large_model(swept):
-    runs = swept().assign(
-        finished=[f"2026-01-01T{i // 60:02}:{i % 60:02}Z" for i in range(len(swept()))]
-    )
+def test_a_surface_is_dated_by_the_start_of_its_first_large_model(swept):
+    runs = swept()
+    runs["finished"] = [f"2026-01-01T{i // 60:02}:{i % 60:02}Z" for i in range(len(runs))]
+    runs["seconds"] = 10.0
+    runs.loc[runs.index[-1], "seconds"] = 86_400.0  # the last to finish is the first to start
     large = runs[(runs["n_layers"] > 3) | (runs["d_emb"] > 32)]
-    found = extrapolation.first_large_run(runs)
+    found = extrapolation.first_large_start(runs)
     assert set(found.index) == {"a", "a, llama", "b", "b, llama"}
-    assert (
-        found["a, llama"]
-        == large.loc[(large["log"] == "a") & (large["backbone"] == "llama"), "finished"].min()
-    )
+    of_surface = large[(large["log"] == "a") & (large["backbone"] == "llama")]
+    first = pd.to_datetime(of_surface["finished"]).min() - pd.Timedelta(seconds=10)
+    assert found["a, llama"] == first
+    last = pd.to_datetime(runs["finished"].iloc[-1])
+    assert found["b, llama"] == last - pd.Timedelta(days=1)
 
 
 def test_a_law_that_says_twice_what_comes_is_believed_by_half():
@@ -169,3 +172,28 @@ def test_coverage_comes_with_its_binomial_interval():
     assert (inside, known) == (9, 10)
     assert low == pytest.approx(60.6, abs=0.1)  # Clopper and Pearson, 90 %
     assert high == pytest.approx(99.5, abs=0.1)
+
+
+def test_later_surfaces_are_shrunk_by_what_the_first_ones_teach():
+    random = np.random.default_rng(0)
+    rows = []
+    for dataset in "abcd":
+        for n in (1, 2, 3, 6):
+            change = 0.1 * random.normal()
+            observed = change if dataset != "d" else 2 * change
+            for law, said in (("constant", 0.0), ("joint law", 2 * change)):
+                rows.append(
+                    (dataset, dataset, law, n, 64, 0.2 * np.exp(said), 0.2 * np.exp(observed))
+                )
+    columns = ["dataset", "log", "law", "n_layers", "d_emb", "predicted", "value"]
+    scored = pd.DataFrame(rows, columns=columns)
+    means, later = extrapolation.shrink_laws(scored, ["joint law"], ["a", "b", "c"])
+    assert later["dataset"].tolist() == ["d"]
+    assert means["later: share"].item() == pytest.approx(0.5)
+    assert means["later: unshrunk"].item() == pytest.approx(0, abs=1e-9)
+    assert later["gain"].item() == pytest.approx((later["constant"] - later["shrunk"]).item())
+
+
+def test_a_family_has_a_name_in_the_tables():
+    assert extrapolation.rival_name("performance") == "Performance Law, k = 2"
+    assert extrapolation.rival_name("log_quadratic") == "log-quadratic"

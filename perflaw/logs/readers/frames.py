@@ -11,7 +11,7 @@ import pandas as pd
 
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
-from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
+from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
 from perflaw.logs.readers.options import ROLES, Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
@@ -234,8 +234,10 @@ def _check_lists(
             "select min(rowid) from lists where coalesce(len(items), 0) = 0"
         ).fetchone()[0]
         raise incomplete(f"{label}, row {place + 1}", "item")
+    if empty == rows:
+        raise InputError(f"{label}: all lists are empty; fetch or write it again")
     if empty:
-        note_dropped(empty, rows, findings, label)
+        findings.note(f"lists left out as empty: {empty:,}")
     twice = connection.execute(
         'select min(rowid), max(rowid) from lists group by "user" '
         "having count(*) > 1 order by 2 limit 1"
@@ -298,6 +300,12 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
         return sort_rows(
             expand_lists(raw, None, label, titles, options, findings), options, findings, label
         )
+    for role, k in (("user", roles.user), ("time", roles.time)):
+        if k is not None and _is_list_column(columns[k]):  # the engine may crash on such a column
+            raise InputError(
+                f"{label}: the {role} column holds lists, and an item is in each row; name another "
+                f"column than {clip(names[k])!r}"
+            )
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:
         connection.register("given", given)

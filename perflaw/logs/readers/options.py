@@ -124,6 +124,13 @@ class Findings:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
+    def add(self, others: Findings) -> None:
+        """Say what others found too."""
+        for guess in others.guesses:
+            self.guess(guess)
+        for note in others.notes:
+            self.note(note)
+
 
 def check_timezone(name: str) -> None:
     """Raise InputError unless `name` is a time zone of the IANA data base."""

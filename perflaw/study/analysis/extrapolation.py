@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
@@ -33,6 +34,12 @@ CONSTANT, NEAREST, BEST = "constant", "nearest trained cell", "best trained cell
 BASELINES = (CONSTANT, NEAREST, BEST)
 LEAST_TOLERANCE, TOLERATED_NOISES = 3.0, 1.5  # per cent, and standard deviations of noise
 CELL = ["dataset", *families.AXES]
+
+
+def rival_name(family: str) -> str:
+    """Return the name that a family of laws, with its usual options, has in the study's tables."""
+    wanted = families.get_law(family).name
+    return next(name for name, law in families.rival_laws().items() if law.name == wanted)
 
 
 def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -72,7 +79,10 @@ def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9)
     for (dataset, length), _ in seen.groupby(["dataset", "max_seq_len"], sort=False):
         points = cells.assign(dataset=dataset, max_seq_len=length)
         for metric in joint.data.metrics:
-            interval = joint.predict(points, metric, level)
+            try:
+                interval = joint.predict(points, metric, level)
+            except InputError:  # the visible cells do not determine it there
+                continue
             parts.append(_label(cells, dataset, metric, JOINT_LAW, interval))
     columns = ["dataset", "metric", "law", *families.AXES, "predicted", "low", "high"]
     return pd.concat(parts, ignore_index=True)[columns]
@@ -174,10 +184,15 @@ def score_predictions(
     return scored
 
 
-def first_large_run(runs: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.Series:
-    """Say when the first model beyond `small` (N, d) was finished, of each surface, by name."""
+def first_large_start(runs: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.Series:
+    """Say when the first model beyond `small` (N, d) was started, of each surface, by name.
+
+    That is when it was finished, less the seconds that it took.
+    """
     large = runs[(runs["n_layers"] > small[0]) | (runs["d_emb"] > small[1])]
-    return large.groupby(surface_names(large))["finished"].min()
+    took = pd.to_timedelta(large["seconds"], unit="s")
+    started = pd.to_datetime(large["finished"]) - took
+    return started.groupby(surface_names(large)).min()
 
 
 def error_tolerance(seed_noise: pd.Series, user_noise: pd.Series) -> pd.Series:
@@ -325,3 +340,44 @@ def shrink_predictions(
         means = [100 * np.abs(np.expm1(error[of_surface])).mean() for error in errors]
         rows.append((name, share, *means))
     return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "shrunk"])
+
+
+def shrink_laws(
+    scored: pd.DataFrame, laws: Sequence[str], earlier: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Shrink several laws, on all surfaces and on those that came after an idea.
+
+    Parameters
+    ----------
+    scored
+        As `score_predictions` returns them, of one metric.
+    laws
+        Laws whose predictions are shrunk.
+    earlier
+        Surfaces that were seen before; the share for the others is learnt on these alone.
+
+    Returns
+    -------
+    means, later
+        By law, the means over surfaces of share, unshrunk, shrunk and constant, and the same of
+        the later surfaces as "later: …"; and the later surfaces one by one, with log and gain
+        (constant less shrunk).
+    """
+    every, after = (
+        pd.concat(
+            [
+                shrink_predictions(scored, law, learn)
+                .rename(columns={law: "unshrunk"})
+                .assign(law=law)
+                for law in laws
+            ]
+        )
+        for learn in (None, list(earlier))
+    )
+    logs = scored.drop_duplicates("dataset").set_index("dataset")["log"]
+    later = after[~after["dataset"].isin(earlier)]
+    later = later.assign(log=later["dataset"].map(logs), gain=later["constant"] - later["shrunk"])
+    columns = ["share", "unshrunk", "shrunk", "constant"]
+    means = every.groupby("law", sort=False)[columns].mean()
+    of_later = later.groupby("law", sort=False)[columns].mean().add_prefix("later: ")
+    return means.join(of_later).reset_index(), later

@@ -134,6 +134,48 @@ def marginal_gains(
     return gains
 
 
+def surface_gains(table: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
+    """Estimate the steps of `marginal_gains` on surfaces, whose names stand for logs.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric, level
+        As for `marginal_gains`.
+    """
+    cells = table[table["metric"] == metric].rename(columns={"value": metric})
+    return marginal_gains(cells.assign(log=cells["dataset"]), metric, level)
+
+
+def describe_surfaces(
+    table: pd.DataFrame, runs: pd.DataFrame, metric: str = "NDCG@10"
+) -> pd.DataFrame:
+    """Describe surfaces: their size, best cell and noise.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    runs
+        The runs that it averages.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, cells, runs, best, and the standard deviation of a run between seeds and
+        its standard error over users, in per cent.
+    """
+    cells = table[table["metric"] == metric]
+    groups = cells.groupby("dataset", sort=False)
+    described = groups.agg(cells=("seeds", "size"), runs=("seeds", "sum"), best=("value", "max"))
+    described["between seeds, %"] = seed_sd_by_surface(table, metric)
+    described["over users, %"] = user_standard_error(runs, metric)
+    return described.reset_index()
+
+
 def count_gains(gains: pd.DataFrame) -> pd.DataFrame:
     """Count the steps that help and hurt, by axis.
 

@@ -22,11 +22,13 @@ from perflaw.logs import perturbations
 from perflaw.models import configuration
 from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
+from perflaw.study.files import study_file
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 # Of these a surface's name says nothing.
 DEFAULT_KIND = ("sasrec", "leave one out", "sampled_softmax")
 HELD_OUT_SPLITS = ("leave-one-out", "largest N", "largest d")
+SURFACE_GRIDS = ("survey", "laptop")
 HISTORY_REMOVED = "removed "  # prefix of metrics under the rule of record where nothing repeats
 
 
@@ -107,6 +109,37 @@ def load_survey_runs(seen: str = Seen.HISTORY) -> pd.DataFrame:
     """
     settings = grids.read_grid("survey")["settings"]
     return results.filter_runs(load_study_runs(seen), settings).reset_index(drop=True)
+
+
+def load_surface_runs(sweep: str = "", seen: str = Seen.HISTORY) -> pd.DataFrame:
+    """Load the runs of the pages on the study's surfaces, or those of one sweep.
+
+    Parameters
+    ----------
+    sweep
+        A CSV file of runs, or the name of one in data/sweeps; empty: runs with the settings of the
+        grids `survey` and `laptop`.
+    seen
+        The ranking rule, see `apply_ranking_rule`.
+    """
+    if sweep:
+        return apply_ranking_rule(results.read_runs_table(sweep), seen)
+    runs = load_study_runs(seen)
+    parts = [results.filter_runs(runs, grids.read_grid(grid)["settings"]) for grid in SURFACE_GRIDS]
+    return pd.concat(parts).drop_duplicates("key", ignore_index=True)
+
+
+def load_count_baselines(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load what count-based baselines reach by leave-one-out under the rule of record.
+
+    Returns
+    -------
+    DataFrame
+        Index log; a column for each baseline.
+    """
+    rows = pd.read_csv(study_file("data", "floors.csv"))
+    value = rows[HISTORY_REMOVED + metric].fillna(rows[metric])
+    return rows.assign(value=value).pivot(index="log", columns="recommender", values="value")
 
 
 def load_base_runs(settings: Mapping[str, Any], log: str, n_seeds: int = 3) -> pd.DataFrame:

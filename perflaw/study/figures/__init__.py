@@ -9,7 +9,7 @@ _DOORS = {
     "extrapolation": [
         "plot_answer",
         "plot_chosen_sizes",
-        "plot_predictions",
+        "plot_signed_errors",
         "plot_transfer_errors",
     ],
     "identification": ["plot_coverage", "plot_profiles", "plot_turning_points"],
@@ -27,6 +27,8 @@ _DOORS = {
         "plot_growth",
         "plot_marginal_gains",
         "plot_published_rows",
+        "plot_r2_and_ceiling",
+        "plot_recipes",
         "plot_surfaces",
     ],
     "planning": ["plot_alone_or_joint", "plot_replayed_plan", "plot_seeds"],
