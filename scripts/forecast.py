@@ -22,7 +22,7 @@ from perflaw.models.sweeps import grids, results
 from perflaw.report import forecast
 from perflaw.report.measurements import measured_from_records
 from perflaw.report.prior import PRIOR_FILE
-from perflaw.study.analysis import growth
+from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
 # By eye, from the published surfaces, the external grids, and the first of these sweeps: a rise
@@ -218,8 +218,10 @@ def main() -> None:
     """Write the prior and the table, and print a summary of the test."""
     tables = surfaces()
     prior = learn(list(tables.values()))
-    slopes = growth.estimate_slopes(growth.load_growth_runs(), growth.load_baseline_slopes())
-    write_prior(prior | growth.learn_growth(slopes), sorted(slopes.index))
+    slopes = growth_prior.estimate_slopes(
+        growth_prior.load_growth_runs(), growth_prior.load_baseline_slopes()
+    )
+    write_prior(prior | growth_prior.learn_growth(slopes), sorted(slopes.index))
     rows = tested(tables)
     size = rows["error"].abs()
     rows["hit"] = (size <= 5) | (rows["noises"] <= 1.5)

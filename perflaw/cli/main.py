@@ -9,6 +9,7 @@ from perflaw import __version__
 
 COMMANDS = (
     "book",
+    "compare",
     "consolidate",
     "entropy",
     "fit",

@@ -25,6 +25,7 @@ a slope for each log in its logarithm, and a curvature that all logs share.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -106,7 +107,8 @@ class MixedFit:
         Raises
         ------
         InputError
-            For a column, a surface or a metric that the law has not seen, and an axis below 1.
+            For a column, a surface or a metric that the law has not seen, an axis below 1, and a
+            point at which the visible cells do not determine the law.
         """
         points = self._check_known(points)
         if metric not in self.data.metrics:
@@ -125,6 +127,8 @@ class MixedFit:
             mean = mean + weight * part
             spread = spread + weight**2 * covariance
             noise = noise + weight**2 * model.noise_variance(variances)[asked]
+        if np.isnan(mean).any():
+            self._refuse_point(points, int(np.flatnonzero(np.isnan(mean))[0]))
         return mean, spread, noise
 
     def predict(
@@ -194,6 +198,23 @@ class MixedFit:
         """Return the model of the metrics' level (k = 0) or of a contrast on rows of `frame`."""
         level = np.where(self.seen, self.rotated[:, 0], np.nan)
         return build_model(frame, self.data.frame, self.form if k == 0 else RATIO, level)
+
+    def _refuse_point(self, points: pd.DataFrame, row: int) -> NoReturn:
+        """Say at which point the visible cells do not determine the law, and what they lack."""
+        axes = list(self.data.frame.columns[len(PAIR) :])
+        values = self.data.frame[self.seen].groupby("dataset")[axes].nunique()
+        point = points.iloc[row]
+        cell = ", ".join(f"{axis} {point[axis]:g}" for axis in axes)
+        reason = "give it more cells"
+        for axis in axes:
+            if values.loc[point["dataset"], axis] < 2:
+                reason = f"of {point['dataset']} they have one {axis}, and a slope takes two"
+            elif values[axis].max() < 3:
+                reason = f"no log has three values of {axis}, and a curvature takes three"
+        raise InputError(
+            f"the visible cells do not determine the {self.form.name} at {point['dataset']}, "
+            f"{cell}: {reason}"
+        )
 
     def _check_known(self, points: pd.DataFrame) -> pd.DataFrame:
         """Return the cells' columns of `points`; raise InputError for what the law cannot know."""

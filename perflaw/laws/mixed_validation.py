@@ -39,7 +39,8 @@ def mixed_heldout(
     Returns
     -------
     pandas.DataFrame
-        Rows as `perflaw.laws.validation.heldout_by_surface` gives them.
+        Rows as `perflaw.laws.validation.heldout_by_surface` gives them; predicted and covered are
+        nan where the visible cells do not determine a form at a hidden one.
     """
     check_level(level)
     data = make_cells(table)
@@ -58,12 +59,13 @@ def mixed_heldout(
             for metric, weights, logs in zip(data.metrics, rotation, data.log.T):
                 mean = weights @ np.array(means)
                 variance = weights**2 @ np.array(variances)
+                is_covered = np.abs(logs[rows] - mean) <= reach * np.sqrt(variance)
                 cells = data.frame.iloc[rows].assign(
                     law=form.name,
                     metric=metric,
                     split=split,
                     part=part,
-                    covered=np.abs(logs[rows] - mean) <= reach * np.sqrt(variance),
+                    covered=np.where(np.isnan(mean), np.nan, is_covered),
                     value=np.exp(logs[rows]),
                     predicted=np.exp(mean),
                 )

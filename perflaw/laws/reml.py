@@ -21,6 +21,7 @@ from perflaw.laws.mixed_design import RATIO_BOUNDS, MixedModel
 
 START, RATIO_START = -7.0, -1.0  # of the search for log-variances and for the walk's ratio
 INDEPENDENT = 1e-8  # of the largest column, below which a column carries nothing of its own
+ESTIMABLE = 1e-6  # part of a row outside the seen rows' span, above which it is not estimable
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,13 +54,18 @@ def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
 
 @on_one_thread
 def loo_moments(model: MixedModel, variances: Array, y: Array, seen: Rows) -> tuple[Array, Array]:
-    """Return mean and variance of each of the rows `seen` given the others, in closed form."""
+    """Return mean and variance of each of the rows `seen` given the others, in closed form.
+
+    A row that the others do not determine has the mean nan and an infinite variance.
+    """
     inverse = np.linalg.inv(model.covariance(variances)[np.ix_(seen, seen)])
     fixed = independent_columns(model.fixed[seen])
     weighted = inverse @ fixed
     projection = inverse - weighted @ np.linalg.solve(fixed.T @ weighted, weighted.T)
-    precision = np.diag(projection)
-    return y[seen] - (projection @ y[seen]) / precision, 1 / precision
+    precision = np.diag(projection).copy()
+    precision[precision <= INDEPENDENT * np.diag(inverse)] = np.nan
+    mean = y[seen] - (projection @ y[seen]) / precision
+    return mean, np.where(np.isnan(precision), np.inf, 1 / precision)
 
 
 def negative_reml(
@@ -109,20 +115,63 @@ def estimate_variances(
 def condition(
     model: MixedModel, variances: Array, y: Array, seen: Rows, asked: Rows
 ) -> tuple[Array, Array]:
-    """Return mean (m,) and covariance (m, m) of the noise-free law at `asked`, given `seen`."""
+    """Return mean (m,) and covariance (m, m) of the noise-free law at `asked`, given `seen`.
+
+    A row whose fixed effects the seen rows do not determine has the mean nan and an infinite
+    variance.
+    """
     with_noise = model.covariance(variances)
     noise_free = model.covariance(variances, noise=False)
+    span, is_estimable = estimable_span(model.fixed[seen], model.fixed[asked])
+    fixed = model.fixed[seen] @ span
     factor = np.linalg.cholesky(with_noise[np.ix_(seen, seen)])
-    weighted = cho_solve((factor, True), model.fixed[seen])
-    information = np.linalg.pinv(model.fixed[seen].T @ weighted, rcond=1e-10, hermitian=True)
+    weighted = cho_solve((factor, True), fixed)
+    information = np.linalg.inv(fixed.T @ weighted)
     effects = information @ (weighted.T @ y[seen])
-    residual = y[seen] - model.fixed[seen] @ effects
+    residual = y[seen] - fixed @ effects
     link = noise_free[np.ix_(asked, seen)]
-    mean = model.fixed[asked] @ effects + link @ cho_solve((factor, True), residual)
-    rest = model.fixed[asked] - link @ weighted
+    mean = model.fixed[asked] @ span @ effects + link @ cho_solve((factor, True), residual)
+    rest = model.fixed[asked] @ span - link @ weighted
     explained = link @ cho_solve((factor, True), link.T)
     spread = noise_free[np.ix_(asked, asked)] - explained + rest @ information @ rest.T
+    mean[~is_estimable] = np.nan
+    spread[~is_estimable, ~is_estimable] = np.inf
     return mean, spread
+
+
+def estimable_span(seen: Array, asked: Array) -> tuple[Array, NDArray[np.bool_]]:
+    """Say which rows of fixed effects the seen rows determine.
+
+    A row is estimable if it lies in the row space of the seen rows; any other has as many values
+    as one likes, all of which agree on what was seen.
+
+    Parameters
+    ----------
+    seen, asked : numpy.ndarray
+        Columns of the fixed effects, (n, p) and (m, p).
+
+    Returns
+    -------
+    span : numpy.ndarray
+        Orthonormal directions (p, r) of the effects that the seen rows determine, in units in
+        which their columns have length 1.
+    is_estimable : numpy.ndarray
+        Booleans (m,).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seen = np.array([[1.0, -1.0, 1.0], [1.0, 1.0, 1.0]])  # 1, u, u²: two values of u
+    >>> estimable_span(seen, np.array([[1.0, 3.0, 1.0], [1.0, 0.0, 0.0]]))[1].tolist()
+    [True, False]
+    """
+    length = np.linalg.norm(seen, axis=0)
+    unit = 1 / np.where(length > 0, length, 1.0)
+    _, size, directions = np.linalg.svd(seen * unit, full_matrices=False)
+    span = directions[size > INDEPENDENT * size.max()].T
+    scaled = asked * unit
+    outside = np.linalg.norm(scaled - scaled @ span @ span.T, axis=1)
+    return unit[:, None] * span, outside <= ESTIMABLE * np.linalg.norm(scaled, axis=1)
 
 
 def independent_columns(columns: Array) -> Array:

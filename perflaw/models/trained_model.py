@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from perflaw.errors import InputError
 from perflaw.io import atomic_path
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import backbones, ranking
-from perflaw.models.configuration import Architecture, Config, make_config
+from perflaw.models.configuration import (
+    Architecture,
+    Config,
+    make_config,
+    recorded_settings,
+)
 from perflaw.models.layers import Layout, Weights
 
 FORMAT = 1  # of the files that `save_model` writes
@@ -226,7 +231,7 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
     description = {
         "format": FORMAT,
         "key": model.key,
-        "configuration": asdict(model.config),
+        "configuration": recorded_settings(model.config),
         "removes_seen": bool(model.removes_seen),
         "status": model.status,
         "epochs": model.epochs,

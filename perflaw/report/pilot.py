@@ -31,7 +31,7 @@ SETTINGS: dict[str, Any] = {
     "validate_every": 2,
     "dropout": 0.2,
 }
-"""Those of data/grids/survey.yaml, on which the prior stands."""
+"""Those of the preset survey, on which the prior stands."""
 
 CORE_RUNS = [(2, 8, 0), (1, 32, 0), (2, 16, 0), (2, 16, 1), (1, 8, 0), (2, 32, 0)]
 """Layers, dimension and seed of the runs without which nothing is concluded."""

@@ -17,6 +17,7 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
+from perflaw.models.baselines import RankedBaselines, rank_baselines
 from perflaw.models.sweeps import executors, runner
 from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
@@ -188,19 +189,16 @@ ten; 21 are the least
             f"{plan.log.n_users:,} of its {log.n_users:,} users"
         )
     entropy = measures.measure_log(log, measures.available_measures())
-    ranked = baselines.rank_baselines(plan.log, options.split)
+    ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])
     runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
-    grown = None
-    if options.split == PRIOR_SPLIT:
-        grown = plain_values(baselines.measure_growth(plan.log, ranked))
     findings = draw_conclusions(
         runs,
         floor,
         baselines=comparisons,
         metrics=options.metrics,
-        baseline_slope=grown and grown["slope"],
+        baseline_slope=float(ranked.growth.slope) if ranked.growth else None,
     )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
@@ -218,7 +216,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _train_command(options, plan.grid["settings"], findings.recommendation.size),
-        grown,
+        plain_values(ranked.growth),
     )
 
 
@@ -279,7 +277,7 @@ def _describe_missing_times(log: InteractionLog) -> str:
 
 
 def _compare(
-    ranked: baselines.RankedBaselines, runs: pd.DataFrame, options: ReportOptions
+    ranked: RankedBaselines, runs: pd.DataFrame, options: ReportOptions
 ) -> tuple[BaselineComparison, ...]:
     """Compare the best size by validation with the baselines, over the seeds that were run."""
     done = runs[runs[options.metric].notna()]

@@ -241,6 +241,16 @@ def test_bootstrap_spread_is_about_the_standard_error():
     assert found.bootstrap(2000)["a_N"].std() == pytest.approx(error, rel=0.4)
 
 
+def test_no_draw_of_the_bootstrap_loses_a_value_of_an_axis():
+    """Without noise every draw that keeps three values of N and d finds the same parabola."""
+    grid = pd.DataFrame(
+        [(n, d) for n in (1, 2, 4) for d in (8, 16, 32)], columns=["n_layers", "d_emb"]
+    )
+    log_n, log_d = np.log(grid["n_layers"]), np.log(grid["d_emb"])
+    found = fitting.fit(families.log_quadratic(), grid, 0.1 + 0.02 * log_d - 0.01 * log_n**2)
+    assert np.allclose(found.bootstrap(400), found.parameters.to_numpy(), atol=1e-6)
+
+
 # ---------------------------------------------------------------- identification
 
 
@@ -281,8 +291,8 @@ def test_a_saved_law_predicts_the_same(tmp_path):
     ("damage", "told"),
     [
         (lambda record: record | {"schema": 99}, "version 99"),
-        (lambda record: {}, "version none"),
-        (lambda record: [1, 2], "version none"),
+        (lambda record: {}, "is not a law file, though it is JSON; perflaw fit --out writes one"),
+        (lambda record: [1, 2], "is not a law file, though it is JSON"),
         (
             lambda record: {k: v for k, v in record.items() if k != "points"},
             "not a complete law file",
@@ -305,6 +315,15 @@ def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
     with pytest.raises(InputError, match=told):
         serialization.load_fit(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1,', "[" * 100_000])
+def test_a_file_that_is_no_json_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "law.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is not a law file, as it is no JSON") as error:
+        serialization.load_fit(path)
+    assert "\n" not in str(error.value)
 
 
 # ---------------------------------------------------------------- bad input

@@ -290,3 +290,58 @@ def test_points_the_law_cannot_know(law):
         law.predict(point, "MRR")
     with pytest.raises(InputError, match="lack the column d_emb"):
         law.predict(point.drop(columns="d_emb"), "HR@10")
+
+
+def with_two_depths(table):
+    """The same surfaces, seen at two numbers of layers only."""
+    return table[table["n_layers"].isin([2, 16])]
+
+
+def test_a_curvature_that_no_cell_shows_is_refused():
+    """Two values of N tell no curvature: between them any value is as good as any other."""
+    law = mixed.fit_mixed(with_two_depths(simulated()))
+    point = law.data.frame.iloc[[0]].assign(n_layers=6)
+    with pytest.raises(InputError, match="no log has three values of n_layers") as error:
+        law.predict(point, "HR@10")
+    assert "\n" not in str(error.value)
+    assert "log 0, n_layers 6, d_emb 16" in str(error.value)
+
+
+def test_cells_that_two_depths_determine_are_still_predicted():
+    """At the two depths themselves curvature and intercept appear together, and are known."""
+    seen = with_two_depths(simulated())
+    law = mixed.fit_mixed(seen)
+    predicted = law.predict(law.data.frame, "HR@10", new_run=False)
+    truth = with_two_depths(simulated(noise=1e-9)).query("metric == 'HR@10'")
+    truth = truth.sort_values(mixed_design.CELL)["value"].to_numpy()
+    assert np.abs(np.log(predicted["prediction"] / truth)).max() < 0.03
+
+
+def test_one_log_of_two_depths_borrows_the_curvature_of_the_others():
+    table = simulated()
+    is_short = (table["dataset"] == "log 0") & table["n_layers"].isin([4, 8])
+    hidden = mixed_design.make_cells(table).frame.query("dataset == 'log 0' and 2 < n_layers < 16")
+    law = mixed.fit_mixed(table[~is_short])
+    predicted = law.predict(hidden, "HR@10", new_run=False)["prediction"].to_numpy()
+    truth = simulated(noise=1e-9).query("metric == 'HR@10'").merge(hidden)
+    assert (
+        np.abs(predicted / truth.sort_values(mixed_design.CELL)["value"].to_numpy() - 1).max()
+        < 0.05
+    )
+
+
+def test_a_slope_that_no_cell_shows_is_refused():
+    table = simulated()
+    hidden = mixed_design.make_cells(table).frame.query("dataset == 'log 1' and d_emb > 16")
+    law = mixed.fit_mixed(table, hide=hidden)
+    with pytest.raises(InputError, match="of log 1 they have one d_emb, and a slope takes two"):
+        law.predict(hidden, "HR@10")
+
+
+def test_held_out_cells_that_are_not_determined_have_no_prediction():
+    """With the largest N hidden, one value is left on one log, and no slope."""
+    cells = mixed_validation.mixed_heldout(
+        with_two_depths(simulated()), [mixed_design.JOINT]
+    ).set_index("split")
+    assert cells.loc["larger N", ["predicted", "covered"]].isna().all(axis=None)
+    assert cells.loc["leave-one-out", "predicted"].notna().all()

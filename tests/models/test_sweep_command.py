@@ -117,6 +117,7 @@ def test_a_dry_run_does_nothing(tmp_path, untrained):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.integration
 def test_a_sweep_by_command(shop, tmp_path):
     arguments = (
         "sweep",

@@ -16,7 +16,7 @@ KINDS = ("on paper", "code", "break the claim")
 SLOW = {  # those that take more than a few seconds
     ("identification", "noise or grid?"),
     ("identification", "an optimum where there is none"),
-    ("own_law", "the law describes the surface"),
+    ("own_fits", "the law describes the surface"),
     ("joint_law", "where does the strength come from?"),
     ("backbones", "one backbone is better than another"),
     ("predictions", "how sure is a law far out?"),

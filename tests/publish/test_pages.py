@@ -27,9 +27,9 @@ Axe = pytest.importorskip(
 HTML = Path(__file__).parents[2] / "book" / "_build" / "default" / "html"
 PAGES = sorted(
     path.relative_to(HTML).as_posix()
-    for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html")]
+    for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html"), *HTML.glob("teaching/*.html")]
 )
-NOTEBOOKS = [name for name in PAGES if name.startswith("executed/")]
+NOTEBOOKS = [name for name in PAGES if re.match(r"executed/(?!solutions)", name)]
 built = pytest.mark.skipif(
     "index.html" not in PAGES, reason="there is no book: run 'make book' first"
 )

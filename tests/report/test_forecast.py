@@ -12,7 +12,7 @@ from simulated_pilots import LOG_PRIOR, simulate_metric
 from perflaw.errors import InputError
 from perflaw.report import forecast
 from perflaw.report.prior import PRIOR_FILE, load_prior
-from perflaw.study.analysis import growth
+from perflaw.study.analysis import growth_prior
 
 REPOSITORY = Path(__file__).parents[2]
 CELL = ["n_layers", "d_emb", "tokens"]
@@ -165,8 +165,10 @@ def test_the_prior_is_that_of_the_sweeps(benchmark):
     """But for a log or two that came since; run its script again when this fails."""
     stored = load_prior()
     learnt = benchmark.learn(list(benchmark.surfaces().values()))
-    slopes = growth.estimate_slopes(growth.load_growth_runs(), growth.load_baseline_slopes())
-    learnt |= growth.learn_growth(slopes)
+    slopes = growth_prior.estimate_slopes(
+        growth_prior.load_growth_runs(), growth_prior.load_baseline_slopes()
+    )
+    learnt |= growth_prior.learn_growth(slopes)
     assert set(learnt) == set(stored)
     for name, value in learnt.items():
         if name == "cell":

@@ -10,7 +10,7 @@ from typing import Any
 
 from perflaw.errors import InputError
 from perflaw.logs.readers import engine, large_text
-from perflaw.logs.readers.arrays import RawRows, sort_rows
+from perflaw.logs.readers.arrays import RawRows, sort_rows, whole_id
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, join_names
 from perflaw.logs.readers.roles import Roles, choose_roles, role_of
 from perflaw.logs.readers.sequences import expand_lists, has_lists
@@ -121,15 +121,8 @@ def _as_cell(cell: Any, role: str, number: int, label: str) -> str:
             f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name "
             "another key"
         )
-    if isinstance(cell, float):
-        if role == "time":
-            return repr(cell)
-        if not cell.is_integer():
-            raise InputError(
-                f"{label}, line {number}: the {role} {cell} is a number but not a whole one; mend "
-                "it, or write ids as text"
-            )
-        return str(int(cell))
+    if isinstance(cell, float) and role != "time":
+        return str(whole_id(cell, role, f"{label}, line {number}"))
     return str(cell)
 
 
@@ -189,7 +182,21 @@ def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
             f"{place}: {clip(record, 30)} is no record; write one a line, "
             'as {"user": 1, "item": 2}'
         )
+    _refuse_half_characters(line, record, place)
     return record
+
+
+def _refuse_half_characters(line: str, record: Any, place: str) -> None:
+    r"""Raise InputError for an escape such as \ud800 without its other half: it is no text."""
+    if "\\ud" not in line.lower():
+        return
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise InputError(
+            f"{place}: {half} is half of a character; write the text whole, in UTF-8"
+        ) from None
 
 
 def _parser(sample: Sample) -> Callable[[str], Any]:
@@ -241,6 +248,7 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
                 f"{label}, record {number}: {clip(record, 30)} is no record; "
                 'write {"user": 1, "item": 2}'
             )
+        _refuse_half_characters(text, record, f"{label}, record {number}")
         yield number, record
 
 
@@ -285,7 +293,8 @@ def _read_events(
     inner: dict[str, None] = {}
     some: list[dict] = []
     for _, record in _records(path, sample, label):
-        for event in record.get(events) or ():
+        listed = record.get(events)
+        for event in listed if isinstance(listed, list) else ():
             if isinstance(event, dict):
                 inner.update(dict.fromkeys(event))
                 some.append(event)

@@ -27,7 +27,7 @@ from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split
-from perflaw.models.configuration import Config
+from perflaw.models.configuration import Config, recorded_settings
 from perflaw.models.sweeps import cost_model, executors
 from perflaw.models.sweeps.grids import GridPoint, expand_grid, split_of
 from perflaw.models.sweeps.progress import SweepBar
@@ -86,7 +86,7 @@ def plan_sweep(
     """
     check_device(device)
     if not isinstance(log, InteractionLog):
-        raise InputError(f"{log!r} is no log; read one with perflaw.logs.datasets.load")
+        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
     points = expand_grid(grid)
     rows, records = [], []
     for point in points:
@@ -140,7 +140,7 @@ def _described(point: GridPoint, split: Split) -> dict[str, Any]:
     }
     targets = row.pop("targets")
     row |= {f"{part}_targets": count for part, count in targets.items()}
-    return row | asdict(point.config)
+    return row | recorded_settings(point.config)
 
 
 def run(
@@ -382,8 +382,9 @@ class _Sweep:
             if run_records.load_cached_record(key, self.out) is None:
                 run_records.write_record(record, self.out / f"{key}.json")
         self.bar.ended(job, records)
-        for record in records if self.on_run else ():
-            self.on_run(record)
+        if self.on_run is not None:
+            for record in records:
+                self.on_run(record)
 
     def _fail(self, job: Job, reason: str) -> None:
         """Keep records that say why a job came to nothing."""

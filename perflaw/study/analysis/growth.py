@@ -1,250 +1,318 @@
-"""How a metric grows as a log grows by its own users and items: the prior of reports, and its test.
+"""How accuracy grows with a log: nested samples of its users, with their own items and test users.
 
-The runs are those of the grid `growth`: nested samples of the users of a log, each with its own
-items and tested on its own users. y is the log-odds of a metric, x counts doublings of the users.
-A log's y rises by θ a doubling. The prior says θ ~ N(α + β b, τ²), where b is the rise of the best
-baseline on the same log; and, where b is not known, θ ~ N(μ, τ²).
+A sample is taken before the split, as a smaller log. In the older runs (`sample_users`) only the
+training part is sampled: vocabulary and test users stay those of the whole log.
+
+A table of *points* has the columns log, model, share (of the log's users), draw (which sample),
+value (of the metric) and se (its standard error over test users).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
-from perflaw.report.conclusions import FEWEST_HITS
-from perflaw.report.forecast import Forecast, from_log_odds, to_log_odds
+from perflaw.stats import check_level, student_quantile
+from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
-METRICS = ("NDCG@10", "HR@10")
-SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
-FEWEST_USERS = 200  # tested on a sample, below which its metric says next to nothing
-FEWEST_LOGS = 3
-CELL_NOISE = 0.03  # of y between samples, were there users without number
-START = {"α": (0.0, 0.1), "β": (0.5, 0.5), "μ": (0.1, 0.1)}  # before any log is seen
-START_SD, START_WEIGHT = 0.1, 2.0  # τ, and the logs that it counts for
-ROUNDS = 50
-TIMES = (2, 4, 8)
-LEVEL = 0.9
-
-Prior = Mapping[str, Any]
+TIMES = (2, 4, 8)  # by how much a log grows until it is whole
+NETWORK = "SASRec"
+RULES = ("no growth", "growth of other logs", "own slope")
+USUAL = {"backbone": "sasrec", "split": "leave one out", "shared_layers": False}
 
 
-def load_growth_runs() -> pd.DataFrame:
-    """Load the runs on nested samples of logs, and on the whole logs, by the rule of record.
+def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load the runs of the grid `growth`, of logs of which samples were trained.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric; on test, under the ranking rule of record.
 
     Returns
     -------
-    pandas.DataFrame
-        Records, with the column share (of the users).
+    DataFrame
+        Points; models are named "SASRec, d = …".
     """
-    paths = sorted(results.SWEEPS_FOLDER.rglob("*.csv"))
-    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
-    runs = runs.drop_duplicates("key")
-    settings = grids.read_grid("survey")["settings"] | SETTINGS
-    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & (runs["NDCG@10"] > 0)
-    for name, value in settings.items():
+    grid = grids.read_grid(str(study_file("data", "grids", "growth.yaml")))
+    sizes = {d for block in grid["grid"] for d in block["d_emb"]}
+    runs = _read_all_runs()
+    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & runs["d_emb"].isin(sizes)
+    for name, value in (grid["settings"] | USUAL).items():
         is_wanted &= runs[name] == value
-    runs = runs[is_wanted].copy()
-    runs["share"] = runs["sample_log"].fillna(1.0)
-    for metric in METRICS:
-        for name in (metric, f"{metric} se"):
-            runs[name] = runs[f"removed {name}"].fillna(runs[name])
-    sampled = set(runs.loc[runs["share"] < 1, "d_emb"])
-    n_shares = runs.groupby("log")["share"].transform("nunique")
-    is_used = runs["d_emb"].isin(sampled) & (runs["test_targets"] >= FEWEST_USERS) & (n_shares > 1)
-    return runs[is_used].reset_index(drop=True)
+    points = _make_points(runs[is_wanted], "sample_log", metric)
+    sampled = points.loc[points["share"] < 1, "log"].unique()
+    return points[points["log"].isin(sampled)].reset_index(drop=True)
 
 
-def load_baseline_slopes() -> pd.DataFrame:
-    """Load what the best baseline gains on each sample as its users double: `slope`."""
-    return pd.read_csv(study_file("data", "growth_slopes.csv"))
-
-
-def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    """Estimate the rise of each log.
-
-    Sizes and metrics share users, so that their variances are averaged, not reduced.
+def load_held_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load runs on samples of the training part, vocabulary and test users being held.
 
     Parameters
     ----------
-    runs
-        Of `load_growth_runs`.
-    baselines
-        Of `load_baseline_slopes`.
+    metric
+        Name of the metric; on test, under the ranking rule of record.
 
     Returns
     -------
-    pandas.DataFrame
-        By log: θ, its variance, and b on the whole log.
+    DataFrame
+        Points, as those of `load_growth_points`, of models with two layers.
     """
-    whole = baselines[baselines["share"] == 1].set_index("log")["slope"]
-    rows = {}
-    for log, of_log in runs.groupby("log"):
-        parts = [
-            _fit_slope(rows_of_size, metric)
-            for metric in METRICS
-            for _, rows_of_size in of_log.groupby("d_emb")
-            if rows_of_size["share"].nunique() > 1
-        ]
-        if parts:
-            slope, variance = np.mean(parts, axis=0)
-            rows[log] = {"θ": slope, "variance": variance, "b": whole.get(log, np.nan)}
-    return pd.DataFrame.from_dict(rows, orient="index")
+    others = [name for name in PERTURBATIONS if name != "sample_users"]
+    settings = grids.read_grid("survey")["settings"] | USUAL | {"n_layers": 2}
+    runs = results.filter_runs(_read_all_runs(), settings)
+    points = _make_points(runs[runs[others].isna().all(axis=1)], "sample_users", metric)
+    is_sampled = points["share"] < 1
+    sampled = points.loc[is_sampled, ["log", "model"]].drop_duplicates()
+    return points.merge(sampled, on=["log", "model"])
 
 
-def _fit_slope(runs: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """Fit y by doublings of users: the slope and its variance."""
-    rate = runs[metric].to_numpy()
-    x = np.log2(runs["share"].to_numpy())
-    errors = runs[f"{metric} se"].to_numpy() / (rate * (1 - rate))
-    weight = 1 / (errors**2 + CELL_NOISE**2)
-    deviation = x - weight @ x / weight.sum()
-    spread = weight @ deviation**2
-    return float(weight @ (deviation * to_log_odds(rate)) / spread), float(1 / spread)
+def load_baseline_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load count-based baselines on the same samples, as points with a column users.
+
+    They are made by scripts/growth_baselines.py.
+    """
+    table = pd.read_csv(study_file("data", "growth_baselines.csv"))
+    table = table.rename(columns={"recommender": "model", metric: "value", f"{metric} se": "se"})
+    return table[["log", "model", "share", "draw", "value", "se", "users"]]
 
 
-def learn_growth(slopes: pd.DataFrame) -> dict[str, tuple[float, ...]]:
-    """Learn the prior of growth from the rises of logs.
+def _read_all_runs() -> pd.DataFrame:
+    """Read each run on a real log once, samples of logs and unfinished sweeps included."""
+    folder = results.sweeps_folder()
+    paths = [*sorted(folder.glob("*.csv")), *sorted((folder / "growing").glob("*.csv"))]
+    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
+    runs = runs[~runs["log"].str.startswith("synthetic")].drop_duplicates("key")
+    return study_runs.apply_ranking_rule(runs)
+
+
+def _make_points(runs: pd.DataFrame, share: str, metric: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "log": runs["log"],
+            "model": f"{NETWORK}, d = " + runs["d_emb"].astype(str),
+            "share": runs[share].fillna(1.0),
+            "draw": runs["data_seed"],
+            "value": runs[metric],
+            "se": runs[f"{metric} se"],
+        }
+    ).reset_index(drop=True)
+
+
+def average_draws(points: pd.DataFrame) -> pd.DataFrame:
+    """Average points over draws and seeds.
+
+    Two samples of a share s have that share of their users in common, so that their errors
+    correlate by s; seeds on a whole log share all users.
 
     Parameters
     ----------
-    slopes
-        Of `estimate_slopes`.
+    points
+        See the module.
 
     Returns
     -------
-    dict
-        "growth": μ and the standard deviation of a new log's θ. "growth by baseline": α, β and the
-        same. Empty where there are too few logs.
+    DataFrame
+        Columns log, model, share, value (mean), runs (how many) and relative_se (standard error
+        over test users, as a fraction of the mean; training seeds not included).
     """
-    if len(slopes) < FEWEST_LOGS:
-        return {}
-    mean, sd = _fit_hierarchy(slopes, np.ones((len(slopes), 1)), ["μ"])
-    learnt = {"growth": (*mean, sd)}
-    known = slopes.dropna(subset="b")
-    if len(known) >= FEWEST_LOGS:
-        design = np.column_stack([np.ones(len(known)), known["b"]])
-        mean, sd = _fit_hierarchy(known, design, ["α", "β"])
-        learnt["growth by baseline"] = (*mean, sd)
-    return learnt
+    squared = points.assign(variance=points["se"] ** 2)
+    table = (
+        squared.groupby(["log", "model", "share"])
+        .agg(value=("value", "mean"), runs=("value", "size"), variance=("variance", "mean"))
+        .reset_index()
+    )
+    shared = (1 + (table["runs"] - 1) * table["share"]) / table["runs"]
+    table["relative_se"] = np.sqrt(table.pop("variance") * shared) / table["value"]
+    return table
 
 
-def _fit_hierarchy(
-    slopes: pd.DataFrame, design: np.ndarray, names: list[str]
-) -> tuple[tuple[float, ...], float]:
-    """Fit θ ~ N(design · coefficients, τ²) by expectation-maximisation, from START.
-
-    Returns the coefficients, and the standard deviation of a new log in the middle of those seen.
-    """
-    theta, variance = slopes["θ"].to_numpy(), slopes["variance"].to_numpy()
-    start, start_sd = np.array([START[name] for name in names]).T
-    tau = START_SD
-    for _ in range(ROUNDS):
-        weight = 1 / (variance + tau**2)
-        covariance = np.linalg.inv((design.T * weight) @ design + np.diag(start_sd**-2.0))
-        mean = covariance @ (design.T @ (weight * theta) + start / start_sd**2)
-        fitted = design @ mean
-        posterior = 1 / (1 / variance + 1 / tau**2)
-        residual = posterior * (theta - fitted) / variance
-        total = START_WEIGHT * START_SD**2 + (residual**2 + posterior).sum()
-        tau = np.sqrt(total / (START_WEIGHT + len(theta)))
-    middle = design.mean(axis=0)
-    sd = np.sqrt(tau**2 + middle @ covariance @ middle)
-    return tuple(map(float, mean)), float(sd)
-
-
-def list_steps(runs: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """List each step from a sample to a larger one that holds it.
-
-    Yields
-    ------
-    dict
-        log, share, draw, times, users (that are tested on the smaller sample) and claims: whether
-        a report on the smaller sample has hits enough to claim anything.
-    pandas.DataFrame
-        The runs on the smaller sample.
-    pandas.DataFrame
-        Those on the larger one.
-    """
-    for (log, share, draw), seen in runs[runs["share"] < 1].groupby(["log", "share", "data_seed"]):
-        for times in TIMES:
-            is_larger = (runs["log"] == log) & np.isclose(runs["share"], share * times)
-            is_larger &= (runs["data_seed"] == draw) | (runs["share"] == 1)
-            if is_larger.any():
-                step = {"log": log, "share": share, "draw": int(draw), "times": times}
-                step["users"] = int(seen["test_targets"].max())
-                hits = float((seen["HR@10"] * seen["test_targets"]).median())
-                step["claims"] = hits >= FEWEST_HITS
-                yield step, seen, runs[is_larger]
-
-
-def score_growth(
-    runs: pd.DataFrame, baselines: pd.DataFrame, priors: Mapping[str, Prior]
-) -> pd.DataFrame:
-    """Predict runs on larger samples from those on smaller ones.
+def growth_by_log(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd.DataFrame:
+    """Compare the whole log with its samples.
 
     Parameters
     ----------
-    runs
-        Of `load_growth_runs`.
-    baselines
-        Of `load_baseline_slopes`.
-    priors
-        By log, of forecasts, learnt without that log; their part on growth is learnt here, without
-        it too.
+    levels
+        As `average_draws` returns them.
+    times
+        How many times as many users the whole log has.
 
     Returns
     -------
-    pandas.DataFrame
-        A row a step, size and metric: value (mean of the larger sample's runs), unchanged (mean of
-        the smaller one's), predicted, low, high; held_vocabulary, by the effect of more data of
-        the same items on the same users; error_of_value, of one standard deviation and relative,
-        that the two samples have of their users; covered, share of the runs in the interval.
+    DataFrame
+        One row a log, model and times, where both values are above zero. Columns log, model,
+        times, growth (of ln metric) and se (over test users, overlaps neglected).
     """
-    slopes = estimate_slopes(runs, baselines)
-    by_sample = baselines.set_index(["log", "share", "draw"])["slope"]
     rows = []
-    for step, seen, larger in list_steps(runs):
-        log = step["log"]
-        if log not in priors:
-            continue
-        prior = dict(priors[log]) | learn_growth(slopes.drop(index=log, errors="ignore"))
-        slope = by_sample.get((log, step["share"], step["draw"]), np.nan)
-        for metric in METRICS:
-            forecast = Forecast(seen, metric, prior)
-            for d_emb, later in larger.groupby("d_emb"):
-                before = seen[seen["d_emb"] == d_emb]
-                if before.empty:
-                    continue
-                row = _predict_step(forecast, before, later, step["times"], slope)
-                rows.append(step | {"metric": metric, "d_emb": d_emb} | row)
-    return pd.DataFrame(rows)
+    for (log, model), table in levels.groupby(["log", "model"], sort=False):
+        by_share = table.set_index("share")
+        for factor in times:
+            if 1.0 not in by_share.index or 1 / factor not in by_share.index:
+                continue
+            whole, part = by_share.loc[1.0], by_share.loc[1 / factor]
+            if min(whole["value"], part["value"]) > 0:
+                growth = np.log(whole["value"] / part["value"])
+                se = np.hypot(whole["relative_se"], part["relative_se"])
+                rows.append((log, model, factor, growth, se))
+    return pd.DataFrame(rows, columns=["log", "model", "times", "growth", "se"])
 
 
-def _predict_step(
-    forecast: Forecast, before: pd.DataFrame, later: pd.DataFrame, times: float, slope: float
-) -> dict[str, float]:
-    metric = forecast.metric
-    point = before[["n_layers", "d_emb", "tokens"]].head(1)
-    known = None if np.isnan(slope) else float(slope)
-    grown = forecast.growth_interval(point, times, known, LEVEL)
-    assert grown is not None  # the prior has learnt it
-    blind = forecast.growth_interval(point, times, None, LEVEL)
-    assert blind is not None
-    held = forecast.draws(point.assign(tokens=point["tokens"] * times))
-    users = before[f"{metric} se"].mean() / before[metric].mean() * np.sqrt(1 - 1 / times)
-    is_inside = later[metric].between(grown["low"].iloc[0], grown["high"].iloc[0])
-    return {
-        "value": later[metric].mean(),
-        "unchanged": before[metric].mean(),
-        **grown.iloc[0].to_dict(),
-        "without_baseline": blind["predicted"].iloc[0],
-        "held_vocabulary": float(from_log_odds(np.median(held))),
-        "error_of_value": users,
-        "covered": is_inside.mean(),
-    }
+def average_sizes(growth: pd.DataFrame) -> pd.DataFrame:
+    """Average the growth of the network's sizes on each log; the model is then "SASRec"."""
+    networks = growth[growth["model"].str.startswith(NETWORK)]
+    means = networks.groupby(["log", "times"], sort=False)[["growth", "se"]].mean().reset_index()
+    return means.assign(model=NETWORK)
+
+
+def mean_growth(growth: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average growth over logs.
+
+    Parameters
+    ----------
+    growth
+        Columns log, model, times and growth (of ln metric), one row a log, model and times.
+    level
+        Level of the intervals: Student's t over logs.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, times, logs, growth, low and high, in per cent of the metric.
+    """
+    rows = []
+    for (model, times), values in growth.groupby(["model", "times"], sort=False)["growth"]:
+        mean, margin = _mean_and_margin(values.to_numpy(), level)
+        ends = 100 * np.expm1([mean, mean - margin, mean + margin])
+        rows.append((model, times, len(values), *ends))
+    return pd.DataFrame(rows, columns=["model", "times", "logs", "growth", "low", "high"])
+
+
+def _mean_and_margin(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Mean and half of its interval, by Student's t; nan for fewer than two values."""
+    check_level(level)
+    if len(values) < 2:
+        return float(values.mean()), np.nan
+    margin = values.std(ddof=1) / np.sqrt(len(values)) * student_quantile(level, len(values) - 1)
+    return float(values.mean()), float(margin)
+
+
+def compare_growth(growth: pd.DataFrame, other: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Subtract one growth from another on the logs that have both.
+
+    Parameters
+    ----------
+    growth, other
+        Columns log, times and growth (of ln metric), one row a log and times.
+    level
+        Level of the intervals: Student's t over logs.
+
+    Returns
+    -------
+    DataFrame
+        Columns times, logs, growth and other (means over those logs, per cent), difference, low
+        and high (of the former to the latter, as 100 × ln of the ratio of the growth factors).
+    """
+    both = growth.merge(other, on=["log", "times"], suffixes=("", " other"))
+    rows = []
+    for times, part in both.groupby("times"):
+        difference = 100 * (part["growth"] - part["growth other"]).to_numpy()
+        mean, margin = _mean_and_margin(difference, level)
+        means = 100 * np.expm1([part["growth"].mean(), part["growth other"].mean()])
+        rows.append((times, len(part), *means, mean, mean - margin, mean + margin))
+    columns = ["times", "logs", "growth", "other", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def predict_whole_logs(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd.DataFrame:
+    """Predict the metric on each whole log from its small samples, by three rules.
+
+    *No growth* repeats the value of the largest visible sample. *Growth of other logs* multiplies
+    it by what the others grew, the log itself left out. *Own slope* extends the line of ln metric
+    over ln share through the log's visible samples, weighted by their errors.
+
+    Parameters
+    ----------
+    levels
+        As `average_draws` returns them.
+    times
+        The visible samples have at most one over that many of the users.
+
+    Returns
+    -------
+    DataFrame
+        One row a log, model, times and rule. Columns log, model, times, rule, predicted,
+        observed, error (absolute, per cent of the observed) and noise (what the test users alone
+        would make of it, in expectation).
+
+    Raises
+    ------
+    InputError
+        For fewer than two logs.
+    """
+    growth = growth_by_log(levels, times)
+    if growth["log"].nunique() < 2:
+        raise InputError("growth of other logs needs samples of two logs or more")
+    rows = []
+    for case in growth.itertuples():
+        mine = levels[(levels["log"] == case.log) & (levels["model"] == case.model)]
+        visible = mine[(mine["share"] <= 1 / case.times) & (mine["value"] > 0)]
+        is_other = (growth["model"] == case.model) & (growth["times"] == case.times)
+        others = growth.loc[is_other & (growth["log"] != case.log), "growth"]
+        last = visible.loc[visible["share"].idxmax(), "value"]
+        observed = mine.loc[mine["share"] == 1, "value"].iloc[0]
+        predictions = (last, last * np.exp(others.mean()), _extend_line(visible))
+        for rule, predicted in zip(RULES, predictions):
+            error = 100 * abs(predicted / observed - 1)
+            noise = 100 * np.sqrt(2 / np.pi) * case.se
+            key = (case.log, case.model, case.times)
+            rows.append((*key, rule, predicted, observed, error, noise))
+    columns = ["log", "model", "times", "rule", "predicted", "observed", "error", "noise"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _extend_line(visible: pd.DataFrame) -> float:
+    """Extend the line of ln value over ln share to the whole log; nan from fewer than two."""
+    if len(visible) < 2:
+        return np.nan
+    weights = 1 / visible["relative_se"]
+    x, y = np.log(visible["share"]), np.log(visible["value"])
+    return float(np.exp(np.polyfit(x, y, 1, w=weights)[1]))
+
+
+def summarise_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average errors over logs, sizes within a log first, beside those of "no growth".
+
+    Parameters
+    ----------
+    predictions
+        As `predict_whole_logs` returns them.
+    level
+        Level of the intervals: Student's t over logs.
+
+    Returns
+    -------
+    DataFrame
+        One row a times and rule. Columns times, rule, logs, error (mean, per cent), noise (of it,
+        from the test users), and gain, low and high: how much smaller the error is than that of
+        "no growth", on the logs that have both.
+    """
+    means = predictions.groupby(["times", "rule", "log"])[["error", "noise"]].mean().dropna()
+    rows = []
+    for times in predictions["times"].unique():
+        reference = means.loc[(times, RULES[0]), "error"]
+        for rule in RULES:
+            of_rule = means.loc[(times, rule)]
+            gains = (reference - of_rule["error"]).dropna().to_numpy()
+            mean, margin = _mean_and_margin(gains, level)
+            error, noise = of_rule.mean()
+            rows.append(
+                (times, rule, len(of_rule), error, noise, mean, mean - margin, mean + margin)
+            )
+    columns = ["times", "rule", "logs", "error", "noise", "gain", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).sort_values("times", ignore_index=True)

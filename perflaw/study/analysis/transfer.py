@@ -9,6 +9,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting
+from perflaw.study.analysis import study_runs
 
 SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
 LEAST_RUNS_OF_PLANE = 4
@@ -99,6 +100,68 @@ def _predictions(
     if is_plane:
         predicted["a line of its own"] = plane[left] @ np.linalg.lstsq(plane[used], y[used])[0]
     return predicted
+
+
+LOG_COLUMNS = {
+    "tokens": "tokens",
+    "items": "items",
+    "h": "entropy conditional",
+    "apen": "entropy apen absolute",
+    "limit": "entropy accuracy limit",
+    "shannon": "entropy shannon",
+}
+COUNT_PREFIX = "count-based: "
+
+
+def describe_logs(
+    runs: pd.DataFrame, metric: str = "NDCG@10", size: tuple[int, int] = (2, 32)
+) -> pd.DataFrame:
+    """Describe each log by its size, its entropies and its count-based baselines.
+
+    Parameters
+    ----------
+    runs
+        Runs, as `study_runs.load_study_runs` returns them.
+    metric
+        Name of the metric.
+    size
+        N and d of the model whose mean over seeds is to be predicted: SASRec by leave-one-out.
+
+    Returns
+    -------
+    DataFrame
+        One row a log: log, METRIC, and logarithms of tokens, items, tokens over entropies, the
+        accuracy limit and each baseline; the entropies h and shannon in nats.
+    """
+    settings = {"backbone": "sasrec", "split": "leave one out"}
+    sizes = dict(zip(families.AXES, size))
+    cell = study_runs.select_full_data_runs(runs, **settings, **sizes)
+    groups = cell.groupby("log", sort=False)
+    logs = groups[list(LOG_COLUMNS.values())].first()
+    logs.columns = list(LOG_COLUMNS)
+    described = pd.DataFrame({metric: groups[metric].mean(), "h": logs["h"]})
+    described["shannon"] = logs["shannon"]
+    for name in ("tokens", "items", "limit"):
+        described[f"ln {name}"] = np.log(logs[name])
+    described["ln D / H"] = np.log(logs["tokens"] / logs["h"])
+    described["ln D / ApEn"] = np.log(logs["tokens"] / logs["apen"])
+    baselines = np.log(study_runs.load_count_baselines(metric)).add_prefix(COUNT_PREFIX)
+    return described.join(baselines).reset_index()
+
+
+def candidate_columns(logs: pd.DataFrame) -> dict[str, list[str]]:
+    """List the candidates of `leave_one_log_out` for logs as `describe_logs` returns them."""
+    named = {
+        "mean of logs": [],
+        "tokens": ["ln tokens"],
+        "tokens / ApEn by user": ["ln D / ApEn"],
+        "tokens / conditional entropy": ["ln D / H"],
+        "conditional entropy": ["h"],
+        "accuracy limit (Fano)": ["ln limit"],
+        "Shannon entropy": ["shannon"],
+        "items": ["ln items"],
+    }
+    return named | {name: [name] for name in logs if name.startswith(COUNT_PREFIX)}
 
 
 def leave_one_log_out(

@@ -1,7 +1,7 @@
 """Test what reports say of a log that grows, and write data/growth_forecasts.csv.
 
-    python scripts/growth.py             # from the tables in data/
-    python scripts/growth.py --slopes    # data/growth_slopes.csv first, from the logs
+    python scripts/growth_prior.py             # from the tables in data/
+    python scripts/growth_prior.py --slopes    # data/growth_slopes.csv first, from the logs
 
 A forecast from the runs on a sample of a log is compared with runs on samples twice, four and
 eight times as large. Its prior has not seen the log. data/growth_slopes.csv says which baseline is
@@ -19,8 +19,8 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from perflaw.logs import datasets
-from perflaw.report import baselines
-from perflaw.study.analysis import growth
+from perflaw.models.baselines import rank_baselines
+from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
 LOGS = (
@@ -42,13 +42,12 @@ def measure_slopes(names: Sequence[str]) -> pd.DataFrame:
         for share in SHARES:
             for draw in (0, 1) if share < 1 else (0,):
                 part = log.sample_users(share, draw).compact() if share < 1 else log
-                ranked = baselines.rank_baselines(part)
+                ranked = rank_baselines(part, with_growth=True)
                 values = {one: metrics["NDCG@10"] for one, metrics in ranked.metrics().items()}
                 best = max(values, key=lambda one: values[one])
-                found = baselines.measure_growth(part, ranked)
                 row = {"log": name, "share": share, "draw": draw, "users": part.n_users}
                 row |= {"baseline": best, "NDCG@10": values[best]}
-                rows.append(row | {"slope": found.slope if found else None})
+                rows.append(row | {"slope": ranked.growth.slope if ranked.growth else None})
     return pd.DataFrame(rows)
 
 
@@ -77,19 +76,19 @@ def summarize(rows: pd.DataFrame) -> pd.DataFrame:
 
 def main() -> None:
     """Write the tables, and print a summary by metric, and by log."""
-    runs = growth.load_growth_runs()
+    runs = growth_prior.load_growth_runs()
     if "--slopes" in sys.argv[1:]:
         table = measure_slopes(LOGS)
         path = study_file("data", "growth_slopes.csv")
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
-    slopes = growth.load_baseline_slopes()
-    print(growth.estimate_slopes(runs, slopes).round(3))
+    slopes = growth_prior.load_baseline_slopes()
+    print(growth_prior.estimate_slopes(runs, slopes).round(3))
     sweeps = forecasts.surfaces()
     priors = {
         log: forecasts.learn([other for (name, _), other in sweeps.items() if name != log])
         for log in runs["log"].unique()
     }
-    rows = growth.score_growth(runs, slopes, priors)
+    rows = growth_prior.score_growth(runs, slopes, priors)
     path = study_file("data", "growth_forecasts.csv")
     rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     for metric, part in rows.groupby("metric"):
