@@ -18,90 +18,33 @@ a singularity at its edge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Sequence
 from inspect import signature
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from perflaw.errors import InputError
+from perflaw.io import suggest
+from perflaw.laws.law import Array as Array
+from perflaw.laws.law import AxisValues as AxisValues
+from perflaw.laws.law import Law as Law
+from perflaw.laws.law import is_number
+from perflaw.laws.law import with_bounds as with_bounds
 from perflaw.laws.powers import bend, boxcox
 from perflaw.model_size import flops_per_token, layer_parameters
 from perflaw.tables import check_numbers
-
-Array = NDArray[np.float64]
-AxisValues = Mapping[str, Array]  # a law's axes, n values each
 
 AXES = ("n_layers", "d_emb")
 SYMBOLS = {"n_layers": "N", "d_emb": "d", "max_seq_len": "L", "tokens": "D"}
 # The place at which slopes are reported and in whose units the axes are well conditioned.
 REFERENCE = {"n_layers": 8.0, "d_emb": 64.0, "max_seq_len": 100.0, "tokens": 1e6}
 
+EQUAL_BOUND = 1.0  # of every exponent of every law, where laws compete
 PERFORMANCE_BOUNDS = (-3.0, 3.0)  # of the exponents of the Performance Law, on every axis
 POWER_BOUNDS = (0.0, 3.0)  # of a sum of power laws: diminishing returns
 SCALE_BOUNDS = (-1.0, 1.0)  # of one power law in parameters or compute, which span decades
-
-
-@dataclass(frozen=True)
-class Law:
-    """A law: y = basis(x, exponents) @ linear parameters.
-
-    Attributes
-    ----------
-    family : str
-        The name under which `get_law` builds it.
-    formula : str
-        TeX; the intercept is b in every law.
-    axes : tuple of str
-        The columns of a table of points that the law reads.
-    linear : tuple of str
-        Names of the linear parameters, the intercept first.
-    basis : callable
-        From axes (n values each) and exponents (..., q) to columns (..., n, p).
-    exponents : mapping of str to (float, float)
-        Names of the exponents and the bounds of their search.
-    options : mapping
-        What the family was called with.
-    """
-
-    family: str
-    formula: str
-    axes: tuple[str, ...]
-    linear: tuple[str, ...]
-    basis: Callable[[AxisValues, Array], Array]
-    exponents: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """The family with its options, axes apart."""
-        shown = ", ".join(
-            f"{key} = {value:g}" if _is_number(value) else f"{key} = {value}"
-            for key, value in self.options.items()
-            if key != "axes"
-        )
-        return f"{self.family} ({shown})" if shown else self.family
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of all parameters: the linear ones, then the exponents."""
-        return (*self.linear, *self.exponents)
-
-    def __reduce__(self) -> tuple[Callable[..., Law], tuple[Any, ...]]:
-        """Pickle a law of a family by its name, as its basis is a function inside a function."""
-        if self.basis.__qualname__ == f"{self.family}.<locals>.basis":
-            return _rebuild_law, (self.family, dict(self.options), dict(self.exponents))
-        return Law, tuple(getattr(self, part.name) for part in fields(self))
-
-    def __repr__(self) -> str:
-        return f"<Law {self.name}: {', '.join(self.parameters)}>"
-
-    def _repr_html_(self) -> str:
-        return f"<b>{self.name}</b>: $y = {self.formula}$"
 
 
 FAMILIES: dict[str, Callable[..., Law]] = {}
@@ -136,7 +79,8 @@ def get_law(name: str, **options: Any) -> Law:
     <Law performance (k = 4): b, w_N, w_d, p_N, p_d>
     """
     if name not in FAMILIES:
-        raise InputError(f"no law is called '{name}'; there are {', '.join(FAMILIES)}")
+        known = ", ".join(FAMILIES)
+        raise InputError(f"no law is called '{name}'; there are {known}{suggest(name, FAMILIES)}")
     defaults = {
         key: parameter.default for key, parameter in signature(FAMILIES[name]).parameters.items()
     }
@@ -144,6 +88,7 @@ def get_law(name: str, **options: Any) -> Law:
         if key not in defaults:
             raise InputError(
                 f"the law {name} has no option '{key}'; it has {', '.join(defaults) or 'none'}"
+                + suggest(key, defaults)
             )
         if not _is_same_kind(value, defaults[key]):
             raise InputError(
@@ -152,12 +97,6 @@ def get_law(name: str, **options: Any) -> Law:
             )
     lists_as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     return FAMILIES[name](**lists_as_tuples)
-
-
-def _rebuild_law(
-    family: str, options: dict[str, Any], exponents: dict[str, tuple[float, float]]
-) -> Law:
-    return replace(get_law(family, **options), exponents=exponents)
 
 
 def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
@@ -185,13 +124,9 @@ def _is_same_kind(value: Any, default: Any) -> bool:
     if isinstance(default, tuple):  # of axes
         is_texts = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
         return is_texts and 0 < len(value) == len(set(value))
-    if _is_number(default):
-        return _is_number(value) and bool(np.isfinite(value))
+    if is_number(default):
+        return is_number(value) and bool(np.isfinite(value))
     return isinstance(value, type(default))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
 
 
 def _relative(x: AxisValues, axis: str) -> Array:
@@ -379,14 +314,16 @@ def compute_power() -> Law:
     return Law("compute_power", formula, axes, ("b", "a_C"), basis, {"p_C": SCALE_BOUNDS})
 
 
-def with_bounds(law: Law, low: float, high: float) -> Law:
-    """Return the same law with other bounds on all its exponents."""
-    return replace(law, exponents=dict.fromkeys(law.exponents, (low, high)))
+def rival_laws(bound: float | None = None) -> dict[str, Law]:
+    """Return the laws that every table of the study compares, by the names used there.
 
-
-def rival_laws() -> dict[str, Law]:
-    """Return the laws that every table of the study compares, by the names used there."""
-    return {
+    Parameters
+    ----------
+    bound : float, optional
+        Every exponent of every law lies within plus or minus this; by default each family keeps
+        its own bounds, under which forecasts were recorded.
+    """
+    laws = {
         "constant": constant(),
         "log-linear": log_linear(),
         "log-quadratic": log_quadratic(),
@@ -397,3 +334,6 @@ def rival_laws() -> dict[str, Law]:
         "Performance Law, k = 2": performance(),
         "Performance Law, free k": performance_free_k(),
     }
+    if bound is None:
+        return laws
+    return {name: with_bounds(law, -bound, bound) for name, law in laws.items()}

@@ -96,6 +96,7 @@ def contrast_estimates(rows: Array, beta: Array, root: Array) -> tuple[Array, Ar
 
 def landscape(fit: Fit) -> Landscape:
     """Solve the law at many exponents: a grid over the bounds, and a finer one around the best."""
+    _refuse_shrunk(fit.law)
     x, theta = law_axes(fit.law, fit.points), fit.theta[None]
     if fit.law.exponents:
         lattice = varpro.exponent_lattice(fit.law, x, varpro.GRID)
@@ -103,6 +104,14 @@ def landscape(fit: Fit) -> Landscape:
     columns = varpro.design_columns(fit.law, x, theta)
     beta, rss, _, root = varpro.least_squares(columns, fit.y, fit.weights)
     return theta, beta, root, rss
+
+
+def _refuse_shrunk(law: Law) -> None:
+    if law.penalty:
+        raise InputError(
+            "a law whose exponents are shrunk has no profile interval, as its sum of squares is "
+            "not the least; use bootstrap, or fit the law without a penalty"
+        )
 
 
 def nearby_exponents(fit: Fit) -> tuple[Array, Array]:
@@ -129,6 +138,7 @@ def _nearby_lattice(fit: Fit) -> Array:
 
 def pinned_solution(fit: Fit, exponent: str, values: Sequence[float] | Array) -> varpro.Solution:
     """Solve the law anew with one exponent held at each of the values."""
+    _refuse_shrunk(fit.law)
     index = list(fit.law.exponents).index(exponent)
     x = law_axes(fit.law, fit.points)
     held = np.asarray(values, float)

@@ -50,6 +50,7 @@ def save_fit(fit: Fit, path: str | Path, metric: str = "value") -> None:
             "family": fit.law.family,
             "options": dict(fit.law.options),
             "bounds": dict(fit.law.exponents),
+            **({"penalty": dict(fit.law.penalty)} if fit.law.penalty else {}),
         },
         "metric": metric,
         "status": fit.status,
@@ -81,9 +82,15 @@ def load_fit(path: str | Path) -> Fit:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is not a law file: {error}") from None
-    version = record.get("schema", "none") if isinstance(record, dict) else "none"
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
+        raise InputError(
+            f"{path} is not a law file, as it is no JSON; perflaw fit --out writes one"
+        ) from None
+    if not isinstance(record, dict) or "schema" not in record:
+        raise InputError(
+            f"{path} is not a law file, though it is JSON; perflaw fit --out writes one"
+        )
+    version = record["schema"]
     if version != SCHEMA:
         raise InputError(
             f"{path} is a law file of version {version}, this is version {SCHEMA}; fit it again"
@@ -105,5 +112,6 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
         raise ValueError("points, values and weights differ in number")
     if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
         raise ValueError("a number is missing")
-    bounded = replace(law, exponents=bounds)
+    penalty = {name: tuple(pair) for name, pair in record["law"].get("penalty", {}).items()}
+    bounded = replace(law, exponents=bounds, penalty=penalty)
     return Fit(bounded, points, y, parameters, weights, record["converged"], record["tied"])

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.io import suggest
 
 if TYPE_CHECKING:
     from perflaw.laws.fitting import Fit
@@ -62,7 +63,8 @@ def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
         or holds per cents beside fractions.
     """
     if metric not in table:
-        raise InputError(f"{label} has no column {metric!r} to fit; {_list_metrics(table)}")
+        hint = suggest(metric, map(str, table.columns))
+        raise InputError(f"{label} has no column {metric!r} to fit; {_list_metrics(table)}{hint}")
     column = table[metric]
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
         odd = next((value for value in column if _is_no_number(value)), column.iloc[0])

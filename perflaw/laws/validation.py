@@ -50,7 +50,7 @@ def heldout_predictions(
     -------
     pandas.DataFrame
         One row a hidden cell: split, row (of points), value, predicted, covered (whether the
-        profile interval of the fit that did not see the cell holds it).
+        profile interval of the fit that did not see the cell holds it; nan for a shrunk law).
 
     Raises
     ------
@@ -80,6 +80,7 @@ def heldout_predictions(
     folds, which = np.unique(with_cell, axis=0, return_inverse=True)
     rss_with_cell = solve_batch(law, points, values, folds).rss[which.ravel()]
     dof = seen.sum(axis=1) - len(law.parameters)
+    allowed = profile_threshold(rss, dof, level)
     predicted = predict_many(law, points, theta, beta)[np.arange(len(rows)), rows]
     return pd.DataFrame(
         {
@@ -87,7 +88,7 @@ def heldout_predictions(
             "row": rows,
             "value": values[rows],
             "predicted": predicted,
-            "covered": rss_with_cell <= profile_threshold(rss, dof, level),
+            "covered": np.nan if law.penalty else rss_with_cell <= allowed,
         }
     )
 

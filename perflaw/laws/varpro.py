@@ -8,6 +8,12 @@ Levenberg-Marquardt steps.
 
 The problems of a batch share their points x. They differ in their values y, (B, n), or in
 their weights, (B, n); what is the same for all may be given once, as (1, n) and (n,).
+
+A law with a penalty (`families.with_penalty`) is fitted by the least of
+
+    sum of squares + strength * total sum of squares * sum over exponents of (p - centre)²,
+
+so its exponents are shrunk towards the centres, by as much in any unit of the metric.
 """
 
 from __future__ import annotations
@@ -24,6 +30,8 @@ from perflaw.laws.families import Array, AxisValues, Law, law_axes
 
 GRID = 41  # values per exponent in the first search, fewer if their combinations are too many
 COMBINATIONS = 20_000
+LATTICE = 40_000_000  # numbers in the columns at all those combinations, at most
+MAX_EXPONENTS = 6  # of a law; a grid over more is either empty or endless
 VALLEYS = 4  # valleys of that grid that are refined
 TIE = 1e-6  # sums of squares this close, relatively, are the same
 APART = 0.01  # exponents this far from each other are different optima
@@ -43,7 +51,7 @@ class Solution(NamedTuple):
     beta : numpy.ndarray
         Linear parameters (B, p).
     rss : numpy.ndarray
-        Weighted sums of squares (B,).
+        Weighted sums of squares (B,), the penalty of a law that has one included.
     converged : numpy.ndarray
         Booleans (B,).
     tied : numpy.ndarray
@@ -89,17 +97,29 @@ def solve_problems(law: Law, x: AxisValues, y: Array, weights: Array) -> Solutio
 
     Where the data cannot tell exponents apart, the smallest are taken: those nearest to a
     law in plain logarithms.
+
+    Raises
+    ------
+    InputError
+        For a law of more than `MAX_EXPONENTS` exponents.
     """
+    if len(law.exponents) > MAX_EXPONENTS:
+        raise InputError(
+            f"the law {law.family} has {len(law.exponents)} exponents here, one an axis, and can "
+            f"be searched for {MAX_EXPONENTS} at most; give it fewer axes, or take a law without "
+            "exponents, such as log_quadratic"
+        )
     batch = max(len(y), len(np.atleast_2d(weights)))
     if not law.exponents:
         theta = np.zeros((batch, 0))
         beta, rss, _, _ = least_squares(design_columns(law, x, theta), y, weights)
         return Solution(theta, beta, rss, np.ones(batch, bool), np.zeros(batch, bool))
     y = np.broadcast_to(y, (batch, y.shape[-1]))
-    problem, theta = _valleys(law, x, y, weights)
+    centre, ridge = _penalty(law, y, weights)
+    problem, theta = _valleys(law, x, y, weights, centre, ridge)
     low, high = np.array(list(law.exponents.values())).T
     start_weights = weights[problem] if weights.ndim == 2 else weights
-    refined = _refine(law, x, y[problem], start_weights, theta, low, high)
+    refined = _refine(law, x, y[problem], start_weights, theta, low, high, centre, ridge[problem])
     return _select_best(refined, problem, batch)
 
 
@@ -114,11 +134,23 @@ def solve_pinned(
     starts = np.argsort(rss.reshape(shape), axis=1, kind="stable")[:, :VALLEYS]
     problem = np.repeat(np.arange(len(values)), starts.shape[1])
     theta = theta.reshape(*shape, -1)[problem, starts.ravel()]
-    bounds = [np.tile(bound, (len(theta), 1)) for bound in np.array(list(law.exponents.values())).T]
-    for bound in bounds:
-        bound[:, index] = values[problem]
-    refined = _refine(law, x, np.tile(y, (len(theta), 1)), weights, theta, *bounds)
+    low, high = (
+        np.tile(bound, (len(theta), 1)) for bound in np.array(list(law.exponents.values())).T
+    )
+    low[:, index] = high[:, index] = values[problem]
+    own_y, no_penalty = np.tile(y, (len(theta), 1)), np.zeros_like(theta)
+    refined = _refine(law, x, own_y, weights, theta, low, high, no_penalty, no_penalty)
     return _select_best(refined, problem, len(values))
+
+
+def _penalty(law: Law, y: Array, weights: Array) -> tuple[Array, Array]:
+    """Return where each exponent is shrunk to (q,), and how strongly in each problem (B, q)."""
+    pairs = [law.penalty.get(name, (0.0, 0.0)) for name in law.exponents]
+    centre, strength = np.array(pairs).T
+    shares = weights / weights.sum(axis=-1, keepdims=True)
+    mean = np.sum(shares * y, axis=-1, keepdims=True)
+    total = np.sum(weights * (y - mean) ** 2, axis=-1, keepdims=True)
+    return centre, total * strength
 
 
 def _select_best(refined: Solution, problem: NDArray[np.intp], batch: int) -> Solution:
@@ -182,7 +214,9 @@ def exponent_lattice(law: Law, x: AxisValues, size: int) -> Array:
     are spaced by equal angles through which the centred columns turn, one third evenly,
     and 0 is among them.
     """
-    size = min(size, int(COMBINATIONS ** (1 / len(law.exponents))))
+    n_columns = len(law.linear) * len(next(iter(x.values())))
+    combinations = min(COMBINATIONS, LATTICE // n_columns)
+    size = min(size, max(2, int(combinations ** (1 / len(law.exponents)))))
     middle = np.array([(low + high) / 2 for low, high in law.exponents.values()])
     values = []
     for i, (low, high) in enumerate(law.exponents.values()):
@@ -224,10 +258,14 @@ def residual_slopes(
     return q @ (q.transpose(0, 2, 1) @ slope) - slope
 
 
-def _valleys(law: Law, x: AxisValues, y: Array, weights: Array) -> tuple[NDArray[np.intp], Array]:
+def _valleys(
+    law: Law, x: AxisValues, y: Array, weights: Array, centre: Array, ridge: Array
+) -> tuple[NDArray[np.intp], Array]:
     """Find the lowest local minima of each problem on the grid: problem (M,), theta (M, q)."""
     theta = exponent_lattice(law, x, GRID)
     rss = _rss_on_lattice(design_columns(law, x, theta), y, weights)
+    if law.penalty:
+        rss = rss + ridge @ ((theta - centre) ** 2).T
     shape = [len(np.unique(axis)) for axis in theta.T]
     around = minimum_filter(rss.reshape(-1, *shape), size=(1, *[3] * len(shape)), mode="nearest")
     around = around.reshape(rss.shape)
@@ -271,11 +309,24 @@ def _rss_on_lattice(columns: Array, y: Array, weights: Array) -> Array:
 
 
 def _refine(
-    law: Law, x: AxisValues, y: Array, weights: Array, theta: Array, low: Array, high: Array
+    law: Law,
+    x: AxisValues,
+    y: Array,
+    weights: Array,
+    theta: Array,
+    low: Array,
+    high: Array,
+    centre: Array,
+    ridge: Array,
 ) -> Solution:
-    """Levenberg-Marquardt over the exponents of M problems, within their bounds, (q,) or (M, q)."""
+    """Levenberg-Marquardt over the exponents of M problems, within their bounds, (q,) or (M, q).
+
+    A penalty `ridge` (M, q) times the squared distance from `centre`, (q,) or (M, q), is added.
+    """
     low, high = np.broadcast_to(low, theta.shape), np.broadcast_to(high, theta.shape)
+    centre = np.broadcast_to(centre, theta.shape)
     beta, rss, q, _ = least_squares(design_columns(law, x, theta), y, weights)
+    rss = rss + np.sum(ridge * (theta - centre) ** 2, axis=1)
     theta = theta.copy()
     damping = np.full(len(theta), 1e-3)
     busy = np.arange(len(theta))
@@ -289,12 +340,15 @@ def _refine(
         fitted = np.einsum("bnp,bp->bn", design_columns(law, x, current), beta[busy])
         residual = (values - fitted) * np.sqrt(own_weights)
         gradient = np.einsum("bnq,bn->bq", slope, residual)
+        gradient = gradient + ridge[busy] * (current - centre[busy])
         is_low = (current <= low[busy]) & (gradient >= 0)
         is_high = (current >= high[busy]) & (gradient <= 0)
         is_stuck = is_low | is_high
         slope = np.where(is_stuck[:, None], 0.0, slope)
         gradient = np.where(is_stuck, 0.0, gradient)
+        stiffness = np.where(is_stuck, 0.0, ridge[busy])
         curvature = np.einsum("bnq,bnr->bqr", slope, slope)
+        curvature = curvature + stiffness[:, None] * np.eye(theta.shape[1])
         step = _damped_solve(curvature, gradient, damping[busy])
         trial = np.clip(current - step, low[busy], high[busy])
         step = trial - current
@@ -302,6 +356,7 @@ def _refine(
         expected_gain = -np.einsum("bq,bq->b", step, linear_part)
         columns = design_columns(law, x, trial)
         trial_beta, trial_rss, trial_q, _ = least_squares(columns, values, own_weights)
+        trial_rss = trial_rss + np.sum(ridge[busy] * (trial - centre[busy]) ** 2, axis=1)
         gain = rss[busy] - trial_rss
         is_better = gain > 1e-10 * rss[busy]
         is_settled = (np.abs(step).max(axis=1) < 1e-9) | (np.abs(gain) <= 1e-9 * rss[busy])

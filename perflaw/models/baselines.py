@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
+from scipy.special import logit
 from torch import Tensor
 
 from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.logs.splits import Split
+from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models.protocols import SEEN_BY_PART
 from perflaw.models.ranking import BlockScores, Scorer, Seen, rank_targets, removes_seen
-from perflaw.models.ranking_metrics import hit_rate, ndcg
+from perflaw.models.ranking_metrics import hit_rate, ndcg, ndcg_gains
 from perflaw.models.sweeps.grids import TrainingData, split_of
 
 RECENT_SHARE = 0.1  # of the training part, for recent popularity
@@ -157,6 +159,16 @@ RANKED = {
     "item-kNN": item_knn,
 }
 MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
+GROWTH_SHARES = ((0.5, 0), (0.5, 1), (0.25, 0), (0.25, 1))  # of the users, and draws of them
+GROWTH_HITS = 10  # among the first ten, that the baseline needs on each part
+
+
+@dataclass(frozen=True)
+class BaselineGrowth:
+    """What the best baseline has gained as the users of a log doubled, in log-odds of NDCG@10."""
+
+    name: str
+    slope: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +177,7 @@ class RankedBaselines:
 
     ranks: Mapping[str, np.ndarray]  # (users with a test target,), in the order of run records
     part: str  # of a run record, that has ranks by the same rule
+    growth: BaselineGrowth | None = None  # where it was asked for and can be measured
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Give HR@10 and NDCG@10 by baseline."""
@@ -174,7 +187,9 @@ class RankedBaselines:
         }
 
 
-def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBaselines:
+def rank_baselines(
+    log: InteractionLog, rule: str = "leave one out", *, with_growth: bool = False
+) -> RankedBaselines:
     """Rank the test targets of a log by every baseline that it is small enough for.
 
     Parameters
@@ -183,6 +198,8 @@ def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBa
         That of a pilot.
     rule
         By which it is split.
+    with_growth
+        Measure too what the best baseline gains as users are added; leave-one-out only.
 
     Returns
     -------
@@ -197,7 +214,48 @@ def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBa
         for name, fit in RANKED.items()
         if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
     }
-    return RankedBaselines(ranks, part)
+    ranked = RankedBaselines(ranks, part)
+    return replace(ranked, growth=measure_growth(split, ranked)) if with_growth else ranked
+
+
+def measure_growth(split: Split, ranked: RankedBaselines) -> BaselineGrowth | None:
+    """Measure what the best baseline gains as the users of a log double, with their own items.
+
+    It is made anew from a half and a quarter of the users, and compared on these users with itself
+    made from all.
+
+    Parameters
+    ----------
+    split
+        By leave-one-out.
+    ranked
+        The baselines on that split.
+
+    Returns
+    -------
+    BaselineGrowth or None
+        None where it hits too rarely on a part.
+    """
+    gains = {name: ndcg_gains(ranks) for name, ranks in ranked.ranks.items()}
+    name = max(gains, key=lambda one: gains[one].mean())
+    gain_by_user = pd.Series(gains[name], _tested_users(split))
+    slopes = []
+    for share, seed in GROWTH_SHARES:
+        part = leave_one_out(split.log.sample_users(share, seed).compact())
+        if not (part.test >= 0).any():
+            return None
+        seen = SEEN_BY_PART[ranked.part]
+        ranks = rank_targets(RANKED[name](part), part, part.test, seen=seen).ranks
+        before, after = ndcg(ranks), gain_by_user[_tested_users(part)].mean()
+        if (ranks <= 10).sum() < GROWTH_HITS or not max(before, after) < 1:
+            return None
+        slopes.append((logit(after) - logit(before)) / -np.log2(share))
+    return BaselineGrowth(name, float(np.mean(slopes)))
+
+
+def _tested_users(split: Split) -> np.ndarray:
+    """Give the ids of the users with a test target, in the order of ranks."""
+    return split.log.user_ids[split.test >= 0]
 
 
 def _count_pairs(split: Split) -> float:

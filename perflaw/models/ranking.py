@@ -127,7 +127,7 @@ def rank_targets(
     Examples
     --------
     >>> from perflaw.logs import synthetic
-    >>> from perflaw.logs.interaction_log import leave_one_out
+    >>> from perflaw.logs.splits import leave_one_out
     >>> from perflaw.models.baselines import most_popular
     >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
     >>> rank_targets(most_popular(split), split, split.test).ranks.shape

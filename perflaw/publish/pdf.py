@@ -126,24 +126,24 @@ def _formula_scripts(page: BeautifulSoup, name: str) -> str:
     scripts += [script for script in page.select("script[src]") if "mathjax/" in script["src"]]
     for script in scripts:
         if script.get("src"):
-            script["src"] = _from_top(name, script["src"])
+            script["src"] = _from_top(name, str(script["src"]))
     return "".join(map(str, dict.fromkeys(scripts)))
 
 
 def _take_article(page: BeautifulSoup, name: str, names: list[str]) -> str:
     """Return the article of a page, with links and names that hold in the joined page."""
-    article = page.select_one("article")
+    article = page.select_one("article") or page
     for element in article.select(LEFT_OUT):
         element.decompose()
     slug = _slug(name)
     for element in article.select("[id]"):
-        if not element["id"].startswith("T_"):  # the style of a table is by its name
+        if not str(element["id"]).startswith("T_"):  # the style of a table is by its name
             element["id"] = f"{slug}--{element['id']}"
     for attribute in REFERRING:
         for element in article.select(f"[{attribute}]"):
             element[attribute] = f"{slug}--{element[attribute]}"
     for image in article.select("img[src]"):
-        image["src"] = _from_top(name, image["src"])
+        image["src"] = _from_top(name, str(image["src"]))
     for link in article.select("a[href]"):
         _redirect(link, name, names)
     article["id"] = slug

@@ -13,9 +13,10 @@ from perflaw.publish.comparison import Change
 FACTS = """\
 - **Version** {version}, commit {commit}; its last notebook ran on {date}.
 - **Authors**: {authors}.
-- **To cite**: *{title}*, version {version}, with the paper that it re-measures. `CITATION.cff` has both.
-- **Licences**: code, text and tables of our own runs, {licence}. The paper's points and the grids by others
-  are facts published by their authors. Interaction logs are not included.
+- **To cite**: *{title}*, version {version}, with the paper that it re-measures.
+  `CITATION.cff` has both.
+- **Licences**: code, text and tables of our own runs, {licence}. The paper's points and the grids
+  by others are facts published by their authors. Interaction logs are not included.
 """
 DEFAULT_BOOK = """\
 This copy was built with every parameter at its default. A book with parameters of yours lists here
@@ -50,7 +51,7 @@ def _name(author: dict[str, Any]) -> str:
 
 
 def read_commit(root: Path) -> str:
-    """Return the commit of a clone, with '-dirty' where files differ from it; 'unknown' elsewhere."""
+    """Return the commit of a clone, '-dirty' added where files differ from it, or 'unknown'."""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -231,7 +231,7 @@ def _predictions(
     values = visible["value"].to_numpy()
     predictions = {
         "constant": np.full(len(asked), values.mean()),
-        "nearest trained cell": _nearest(visible, asked),
+        "nearest trained cell": nearest_values(visible, asked),
         "best trained cell": np.full(len(asked), values.max()),
     }
     for name, law in laws.items():
@@ -245,7 +245,7 @@ def _predictions(
     return predictions
 
 
-def _nearest(visible: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+def nearest_values(visible: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     """Return the value of the visible cell nearest in log N and log d; the larger d on ties."""
     logs = [
         np.log(rows[["n_layers", "d_emb"]].to_numpy(float))
@@ -256,13 +256,13 @@ def _nearest(visible: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     return ordered[distance.argmin(axis=1)]
 
 
-def mean_errors(predictions: pd.DataFrame) -> pd.DataFrame:
+def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Average errors over cells, then surfaces: one row each for hidden and law.
 
     Columns: SASRec, BERT4Rec and GRU4Rec (means over the ten surfaces of a backbone), all,
     surfaces (how many have a prediction), and edge, low and high: by how much the law's error is
-    below that of the nearest trained cell, over logs, with Student's 90 % interval (logs are the
-    clusters). A law that lacks a prediction on some surfaces is compared on the others.
+    below that of the nearest trained cell, over logs, with Student's interval of `level` (logs are
+    the clusters). A law that lacks a prediction on some surfaces is compared on the others.
     """
     by_surface = predictions.groupby(["hidden", "law", *SURFACE])["ape"].mean().reset_index()
     rows = []
@@ -272,7 +272,7 @@ def mean_errors(predictions: pd.DataFrame) -> pd.DataFrame:
         ]
         paired = errors.merge(nearest, on=SURFACE, suffixes=("", "_nearest")).dropna()
         edges = (paired["ape_nearest"] - paired["ape"]).groupby(paired["log"]).mean()
-        interval = _mean_interval("edge", edges, 0.9) if len(edges) > 1 else {}
+        interval = _mean_interval("edge", edges, level) if len(edges) > 1 else {}
         means = errors.groupby("backbone")["ape"].mean()
         row = {"hidden": kind, "law": law, **means, "all": errors["ape"].mean()}
         rows.append(row | {"surfaces": int(errors["ape"].notna().sum())} | interval)
@@ -280,12 +280,13 @@ def mean_errors(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_law_by_other_logs(
-    predictions: pd.DataFrame, backbones: Sequence[str] = ()
+    predictions: pd.DataFrame, backbones: Sequence[str] = (), among: str = ""
 ) -> pd.DataFrame:
     """Choose, for each log, the rule with the least error on the other logs, and score it there.
 
-    Only rules that predict every surface take part; how many were tried is in the column tried.
-    One row for each hidden part and log: chosen, ape (mean over the log's surfaces), nearest.
+    Only rules that predict every surface take part, and of these, those whose name starts with
+    `among`; how many were tried is in the column tried. One row for each hidden part and log:
+    chosen, ape (mean over the log's surfaces), nearest.
     """
     kept = predictions[predictions["backbone"].isin(backbones or predictions["backbone"].unique())]
     by_surface = kept.groupby(["hidden", "law", *SURFACE])["ape"].mean()
@@ -293,13 +294,31 @@ def choose_law_by_other_logs(
     for kind, errors in by_surface.groupby(level="hidden"):
         wide = errors.droplevel("hidden").unstack("law")
         complete = wide.loc[:, wide.notna().all()]
+        rules = [name for name in complete if str(name).startswith(among)]
+        if not rules:
+            continue
         logs = complete.index.get_level_values("log")
         for log in logs.unique():
-            chosen = complete[logs != log].mean().idxmin()
+            chosen = complete.loc[logs != log, rules].mean().idxmin()
             scores = complete[logs == log].mean()
-            rows.append((kind, log, chosen, scores[chosen], scores["nearest trained cell"]))
-    table = pd.DataFrame(rows, columns=["hidden", "log", "chosen", "ape", "nearest"])
-    return table.assign(tried=complete.shape[1])
+            nearest = scores["nearest trained cell"]
+            rows.append((kind, log, chosen, scores[chosen], nearest, len(rules)))
+    return pd.DataFrame(rows, columns=["hidden", "log", "chosen", "ape", "nearest", "tried"])
+
+
+def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[str, float]:
+    """Average how far a choice is below the nearest cell, over logs, with Student's interval.
+
+    Parameters
+    ----------
+    chosen : pandas.DataFrame
+        What `choose_law_by_other_logs` returns, of one hidden part.
+    name : str
+        Key of the mean; the ends are NAME_low and NAME_high.
+    level : float
+        Of the interval.
+    """
+    return _mean_interval(name, chosen["nearest"] - chosen["ape"], level)
 
 
 # ---------------------------------------------------------------- coverage, and two splits

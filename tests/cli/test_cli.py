@@ -80,6 +80,7 @@ def test_fit_names_what_a_consensus_leaves_out(tmp_path):
     assert "left out: row 8 (n_layers 8, d_emb 100), value 0.02" in told
 
 
+@pytest.mark.integration
 def test_options_of_a_law(csv):
     assert "performance (k = 4)" in run("fit", csv, "-o", "k", "4").output
     assert "performance (k = 10)" in run("fit", csv, "-o", "k", "1e1").output
@@ -114,6 +115,8 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "nowhere.csv"], "nowhere.csv does not exist"),
         (["fit", "."], "is a folder"),
         (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
+        (["fit", "CSV", "--law", "log_quadratc"], "did you mean log_quadratic?"),
+        (["fit", "CSV", "--metric", "valu"], "did you mean value?"),
         (["fit", "CSV", "-o", "k", "two"], "the option k"),
         (["fit", "CSV", "-o", "q", "2"], "no option 'q'"),
         (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; likely metrics are value"),
@@ -289,6 +292,7 @@ def test_entropy_says_what_is_undefined(tmp_path):
     assert "D' = D / apen absolute is undefined" in told
 
 
+@pytest.mark.integration
 def test_entropy_of_a_numbering():
     told = run("entropy", "synthetic", "--r", "100", "--last", "50").output
     assert "m = 2, r = 100, last 50 on item numbers" in told
@@ -336,6 +340,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.integration
 def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(
@@ -356,6 +361,7 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     assert again.stdout == first.stdout.replace("epochs used up", there)
 
 
+@pytest.mark.integration
 def test_train_on_a_log_with_one_user_to_test(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(
@@ -503,6 +509,7 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
 HEAVY = ("numpy", "pandas", "scipy", "duckdb", "numba", "torch", "matplotlib", "papermill")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["train", "--help"]])
 def test_help_imports_nothing_that_takes_long(arguments):
     code = (

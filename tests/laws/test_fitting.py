@@ -48,6 +48,7 @@ def test_noise_free_surfaces_give_the_parameters_back(scenario):
         assert np.allclose(found.parameters, truth, rtol=1e-3)
 
 
+@pytest.mark.integration
 def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
     table = published.load_surfaces()
     for law in (LAW, families.performance_free_k(), families.sum_of_powers()):
@@ -60,6 +61,7 @@ def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
             assert found.r2 > best[key].r2 - 1e-6, (law.name, key)
 
 
+@pytest.mark.integration
 def test_never_below_the_authors_recipe():
     def theirs(x, w1, w2, w3, w4, w5, b, D):
         return paper_form.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
@@ -99,6 +101,7 @@ def test_r2_and_aicc_by_hand():
     assert found.aicc == pytest.approx(24 * np.log(rss[0] / 24) + 8 + 2 * 4 * 5 / 19)
 
 
+@pytest.mark.integration
 def test_huber_shrugs_off_a_tenth_of_diverged_runs():
     clean = surface()
     diverged = clean.copy()
@@ -291,8 +294,8 @@ def test_a_saved_law_predicts_the_same(tmp_path):
     ("damage", "told"),
     [
         (lambda record: record | {"schema": 99}, "version 99"),
-        (lambda record: {}, "version none"),
-        (lambda record: [1, 2], "version none"),
+        (lambda record: {}, "is not a law file, though it is JSON; perflaw fit --out writes one"),
+        (lambda record: [1, 2], "is not a law file, though it is JSON"),
         (
             lambda record: {k: v for k, v in record.items() if k != "points"},
             "not a complete law file",
@@ -315,6 +318,15 @@ def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):
     path.write_text(json.dumps(damage(json.loads(path.read_text()))))
     with pytest.raises(InputError, match=told):
         serialization.load_fit(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"schema": 1,', "[" * 100_000])
+def test_a_file_that_is_no_json_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "law.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is not a law file, as it is no JSON") as error:
+        serialization.load_fit(path)
+    assert "\n" not in str(error.value)
 
 
 # ---------------------------------------------------------------- bad input
@@ -429,6 +441,7 @@ def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
     assert wrong <= 0.15 * 10 * 20
 
 
+@pytest.mark.integration
 def test_a_consensus_of_what_agrees_leaves_nobody_out():
     y, _ = exact("clean")
     found = fitting.fit(LAW, GRID, y, loss="consensus")

@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 from perflaw.errors import InputError  # noqa: E402
-from perflaw.laws import LawRegressor, get_law  # noqa: E402
+from perflaw.laws import LawRegressor, get_law, varpro  # noqa: E402
 from perflaw.study.paper.simulation import GRID, SCENARIOS, simulate_surfaces  # noqa: E402
 
 Y = simulate_surfaces(SCENARIOS["clean"], 1, 0)[0]
@@ -54,6 +54,20 @@ def test_an_array_has_the_laws_own_axes():
 def test_axes_of_another_number_are_refused():
     with pytest.raises(ValueError, match="X has 2 columns, but axes names 1: d_emb"):
         LawRegressor("log_linear", axes=("d_emb",)).fit(GRID, Y)
+
+
+def test_a_law_of_too_many_exponents_is_refused_at_once():
+    X = np.random.default_rng(0).uniform(1, 50, (60, 7))
+    with pytest.raises(InputError, match="has 7 exponents here, one an axis, and can be searched"):
+        LawRegressor("performance").fit(X, np.log(X).sum(axis=1))
+
+
+@pytest.mark.integration
+def test_the_search_over_many_points_is_bounded():
+    axes = {f"x{i}": np.linspace(1, 50, 3000) + i for i in range(5)}
+    law = get_law("performance", axes=tuple(axes))
+    lattice = varpro.exponent_lattice(law, axes, varpro.GRID)
+    assert 2**5 <= len(lattice) < 5000
 
 
 def test_repeated_rows_are_repeated_runs():

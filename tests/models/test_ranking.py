@@ -122,6 +122,18 @@ def test_scores_for_all_agree_with_scores_for_each():
         )
 
 
+def test_ranked_targets_show_what_matters():
+    some = RankedTargets(*(np.array(values) for values in ([0, 1], [1, 30], [50, 50], [1, 2], [])))
+    assert repr(some) == "<RankedTargets: 2 users, HR@10 0.5000, median rank 15.5 of 50>"
+
+
+@pytest.mark.parametrize("negatives", [0, -1, 2.5])
+def test_a_number_of_negatives_that_cannot_be(negatives):
+    some = RankedTargets(*(np.array(values) for values in ([0], [1], [50], [1], [])))
+    with pytest.raises(InputError, match=f"negatives = {negatives} is not usable"):
+        protocols.sampled_metrics(some, negatives)
+
+
 def test_there_are_two_rules():
     split = drawn(False)
     with pytest.raises(InputError, match="seen = 'all' is not usable"):

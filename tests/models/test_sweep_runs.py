@@ -81,8 +81,7 @@ EXECUTORS = {
     "stacks": {"stack": 4},
     "a thread": {"executor": functools.partial(ThreadPoolExecutor, 1)},
     "threads": {"executor": functools.partial(ThreadPoolExecutor, 3)},
-    "processes": {"executor": executors.process_pool(2)},
-    "stacks in processes": {"executor": executors.process_pool(2), "stack": 3},
+    "stacks, and runs alone, in processes": {"executor": executors.process_pool(2), "stack": 3},
 }
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
 MADE = {"api", "executed/solutions"}  # by the build
 SOURCES = {"data": ROOT / "data" / "README.md", "CHANGELOG": ROOT / "CHANGELOG.md"}
-UNNUMBERED = ["Around the study", "Appendices"]
+UNNUMBERED = ["The two-week unit", "Around the study", "Appendices"]
 
 
 def listed(entries):

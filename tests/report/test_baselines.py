@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 
+from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.splits import leave_one_out
 from perflaw.models import baselines as model_baselines
 from perflaw.models import configuration, ranking
-from perflaw.models.baselines import last_items, rank_baselines
+from perflaw.models.baselines import (
+    BaselineGrowth,
+    RankedBaselines,
+    last_items,
+    measure_growth,
+    rank_baselines,
+)
 from perflaw.models.training import run_records, trainer
 from perflaw.report import baselines, pilot
 
@@ -52,6 +59,7 @@ def recorded(repeating_log, tmp_path_factory):
     return folder, keys
 
 
+@pytest.mark.integration
 def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, recorded):
     ranked = rank_baselines(repeating_log)
     comparisons = baselines.compare_baselines(ranked, *recorded)
@@ -65,6 +73,7 @@ def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, reco
         assert one.low < one.difference < one.high
 
 
+@pytest.mark.integration
 def test_a_baseline_that_beats_an_untrained_model_is_within_noise(repeating_log, recorded):
     best = baselines.compare_baselines(rank_baselines(repeating_log), *recorded)[0]
     assert best.value > 0.5
@@ -83,3 +92,20 @@ def test_one_test_user_is_compared_with_nothing(tmp_path):
     ranked = rank_baselines(log)
     assert len(ranked.ranks["most popular"]) == 1
     assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()
+
+
+def test_a_personal_baseline_gains_nothing_from_other_users(repeating_log):
+    ranked = rank_baselines(repeating_log)
+    only = RankedBaselines({"last items": ranked.ranks["last items"]}, ranked.part)
+    split = leave_one_out(repeating_log)
+    assert measure_growth(split, only) == BaselineGrowth("last items", 0.0)
+
+
+def test_a_baseline_gains_from_other_users():
+    log = synthetic.Process(n_items=200, n_interests=4).sample(600, 12, seed=3).log
+    assert 0 < rank_baselines(log, with_growth=True).growth.slope < 1
+
+
+def test_growth_of_a_baseline_that_rarely_hits_is_unknown():
+    log = synthetic.Process(n_items=200, n_interests=4).sample(12, 8, seed=3).log
+    assert rank_baselines(log, with_growth=True).growth is None

@@ -251,10 +251,7 @@ def _drop_incomplete(
         f"create temp table complete as select * from raw where {' and '.join(conditions)}"
     )
     left = connection.execute("select count(*) from complete").fetchone()[0]
-    if rows - left:
-        note_dropped(rows - left, rows, findings, label)
-    else:
-        findings.note("rows left out as incomplete: 0")
+    note_dropped(rows - left, rows, findings, label)
     connection.execute("create or replace temp view raw as select * from complete")
     return left
 

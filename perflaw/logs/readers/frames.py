@@ -11,8 +11,8 @@ import pandas as pd
 
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
-from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
-from perflaw.logs.readers.options import ROLES, Columns, Connection, Findings, ReadOptions, clip
+from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
+from perflaw.logs.readers.options import Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
 from perflaw.logs.readers.times import Resolution, resolution_of
@@ -160,8 +160,7 @@ def _read_relation(
 
 def _pick(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> dict[str, str]:
     """Return SQL of the column of each role."""
-    columns = zip(ROLES, (roles.user, roles.item, roles.time), strict=True)
-    picked = {role: _expression(k, kinds) for role, k in columns if k is not None}
+    picked = {role: _expression(k, kinds) for role, k in roles.by_role.items()}
     if roles.clock_time is not None:
         picked["time"] = _date_and_clock(roles, kinds)
     return picked
@@ -234,8 +233,10 @@ def _check_lists(
             "select min(rowid) from lists where coalesce(len(items), 0) = 0"
         ).fetchone()[0]
         raise incomplete(f"{label}, row {place + 1}", "item")
+    if empty == rows:
+        raise InputError(f"{label}: all lists are empty; fetch or write it again")
     if empty:
-        note_dropped(empty, rows, findings, label)
+        findings.note(f"lists left out as empty: {empty:,}")
     twice = connection.execute(
         'select min(rowid), max(rowid) from lists group by "user" '
         "having count(*) > 1 order by 2 limit 1"
@@ -293,11 +294,16 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
             range(1, len(frame) + 1),
             "row {}",
         )
-        titles = {"user": names[roles.user], "item": names[roles.item]}
-        titles |= {} if roles.time is None else {"time": names[roles.time]}
+        titles = {role: names[k] for role, k in roles.by_role.items()}
         return sort_rows(
             expand_lists(raw, None, label, titles, options, findings), options, findings, label
         )
+    for role, k, one in (("user", roles.user, "an id"), ("time", roles.time, "a time")):
+        if k is not None and _is_list_column(columns[k]):  # the engine may crash on such a column
+            raise InputError(
+                f"{label}: the {role} column holds lists; {one} is a whole number or text; name "
+                "another column"
+            )
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:
         connection.register("given", given)

@@ -153,6 +153,8 @@ def parse_list(cell: Any) -> list | None:
         return list(cell)
     text = str(cell).strip()
     if not BRACKETS.fullmatch(text):
+        if text.startswith("["):
+            return None  # cut off, as where a program keeps so many characters of a cell
         mark = next((mark for mark in SEPARATORS if mark in text), None)
         parts = text.split(mark) if mark else text.split()
         return [part.strip() for part in parts] if text else []

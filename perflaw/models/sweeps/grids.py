@@ -117,12 +117,6 @@ def grids_folder() -> Path:
     return study_folder() / "data" / "grids"
 
 
-def __getattr__(name: str) -> Path:
-    if name == "GRIDS_FOLDER":
-        return grids_folder()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def _load_grid(path: Path) -> dict:
     values = load_yaml(path)
     if not isinstance(values, dict):

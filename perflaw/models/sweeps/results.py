@@ -15,7 +15,7 @@ from perflaw.errors import InputError
 from perflaw.io import suggest
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.configuration import LATER_SETTINGS, Config
-from perflaw.models.sweeps.grids import RUN_DEFAULTS, check_names
+from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, check_names
 from perflaw.models.training import run_records
 from perflaw.paths import study_folder
 
@@ -209,17 +209,14 @@ def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame
     if settings.get("sample_log") in (None, 1):
         runs = select_whole_log(runs)
         settings = {name: value for name, value in settings.items() if name != "sample_log"}
-    if settings.get("sample_log") is not None and "sample_log" not in runs:
-        return runs[:0]
     check_names({name: value for name, value in settings.items() if name != "log"})
     mask = pd.Series(True, runs.index)
     for name, value in settings.items():
-        if name in LATER_SETTINGS and value == RUN_DEFAULTS[name]:
-            mask &= runs[name].isna() if name in runs else True
-        elif name in LATER_SETTINGS and name not in runs:
-            return runs[:0]
+        empty = value is None or (name in LATER_SETTINGS and value == RUN_DEFAULTS[name])
+        if name in LATER and name not in runs:  # an older table, whose runs have the default
+            mask &= empty
         else:
-            mask &= runs[name].isna() if value is None else runs[name] == value
+            mask &= runs[name].isna() if empty else runs[name] == value
     return runs[mask]
 
 

@@ -86,7 +86,7 @@ def plan_sweep(
     """
     check_device(device)
     if not isinstance(log, InteractionLog):
-        raise InputError(f"{log!r} is no log; read one with perflaw.logs.datasets.load")
+        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
     points = expand_grid(grid)
     rows, records = [], []
     for point in points:
@@ -382,8 +382,9 @@ class _Sweep:
             if run_records.load_cached_record(key, self.out) is None:
                 run_records.write_record(record, self.out / f"{key}.json")
         self.bar.ended(job, records)
-        for record in records if self.on_run else ():
-            self.on_run(record)
+        if self.on_run is not None:
+            for record in records:
+                self.on_run(record)
 
     def _fail(self, job: Job, reason: str) -> None:
         """Keep records that say why a job came to nothing."""

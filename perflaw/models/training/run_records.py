@@ -45,7 +45,7 @@ def run_key(config: Config, split: Split) -> str:
     Examples
     --------
     >>> from perflaw.logs import synthetic
-    >>> from perflaw.logs.interaction_log import leave_one_out
+    >>> from perflaw.logs.splits import leave_one_out
     >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
     >>> len(run_key(Config(), split))
     16

@@ -48,7 +48,7 @@ def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure
     """Draw the mean error of each law and baseline at the largest d, by backbone.
 
     errors: what `public_grids.mean_errors` returns. Baselines are grey, the Performance Law
-    orange, other laws blue; the line is the nearest trained cell.
+    orange, the joint law green, other laws blue; the line is the nearest trained cell.
     """
     rows = errors[errors["hidden"] == "largest d"].sort_values("all", ascending=False)
     groups = ("SASRec", "BERT4Rec", "GRU4Rec", "all")
@@ -63,6 +63,6 @@ def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure
         ax.axvline(nearest, color=GREY, lw=1)
         ax.set_yticks(places, rows["law"] if i % columns == 0 else [""] * len(rows), fontsize=8)
         ax.set_title("mean of all" if group == "all" else group)
-        ax.set_xlim(0, None)
+        ax.set_xlim(0, 1.08 * rows[group].max())
         ax.set_xlabel("mean error, %")
     return figure

@@ -8,15 +8,16 @@ record epochs. Parameters are those of the layers.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from perflaw.laws import families, fitting
 from perflaw.laws.families import Array, Law
-from perflaw.models.sweeps import results
-from perflaw.stats import student_quantile
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
+from perflaw.study.neighbours.intervals import mean_over_logs
 
 SPENT = "compute spent"
 PER_TOKEN = "compute of one token"
@@ -38,7 +39,7 @@ def load_own_cells(metric: str = "NDCG@10") -> pd.DataFrame:
     Parameters
     ----------
     metric : str
-        On test; where nothing repeats, with all of the history removed.
+        On test, by the ranking rule of record.
 
     Returns
     -------
@@ -47,12 +48,12 @@ def load_own_cells(metric: str = "NDCG@10") -> pd.DataFrame:
         n_layers, d_emb, max_seq_len, value, seeds and flops (C, the geometric mean over seeds).
     """
     runs = study_runs.select_full_data_runs(study_runs.load_survey_runs())
-    removed = runs[f"removed {metric}"]
-    keeps_history = runs.groupby("log")[f"removed {metric}"].transform(lambda x: x.isna().all())
-    runs = runs.copy().assign(value=removed.where(~keeps_history, runs[metric]))
-    runs = runs[runs["value"].notna()]
+    runs = runs[runs[metric].notna()].copy()
     parameters = runs["parameters"] - runs["parameters embedding"]
-    runs = runs.assign(ln_flops=np.log(6 * parameters * runs["positions"] * runs["done_epochs"]))
+    runs = runs.assign(
+        value=runs[metric],
+        ln_flops=np.log(6 * parameters * runs["positions"] * runs["done_epochs"]),
+    )
     groups = runs.groupby([*public_grids.SURFACE, "n_layers", "d_emb", "max_seq_len"])
     cells = groups.agg(
         value=("value", "mean"), seeds=("value", "size"), flops=("ln_flops", "mean")
@@ -102,7 +103,8 @@ def score_compute_laws(cells: pd.DataFrame) -> pd.DataFrame:
             is_hidden = public_grids.hide(surface, part)
             asked = surface[is_hidden]
             predicted = predict_from_compute(surface[~is_hidden], asked["flops"].to_numpy())
-            labels = dict(zip(public_grids.SURFACE, key)) | {"hidden": part, "law": SPENT}
+            labels: dict[str, Any] = dict(zip(public_grids.SURFACE, key))
+            labels |= {"hidden": part, "law": SPENT}
             row = asked[["n_layers", "d_emb", "value"]].assign(**labels, predicted=predicted)
             rows.append(row.assign(ape=100 * (row["predicted"] / row["value"] - 1).abs()))
     return pd.concat([predictions, *rows], ignore_index=True)
@@ -123,36 +125,7 @@ def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         wide = of_part.droplevel("hidden").unstack("law")
         for law in (rule for rule in RULES if rule in wide and wide[rule].notna().any()):
             edges = (wide["nearest trained cell"] - wide[law]).groupby(level="log").mean().dropna()
-            half = float(student_quantile(level, len(edges) - 1)) * float(edges.sem())
-            mean = float(edges.mean())
-            rows.append(
-                {"hidden": part, "law": law, "ape": wide[law].mean()}
-                | {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
-                | {"edge": mean, "low": mean - half, "high": mean + half}
-            )
+            row = {"hidden": part, "law": law, "ape": wide[law].mean()}
+            row |= {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
+            rows.append(row | mean_over_logs(edges, level, "edge"))
     return pd.DataFrame(rows)
-
-
-def relate_compute_to_data(metric: str = "removed NDCG@10") -> pd.DataFrame:
-    """Ask whether compute explains runs that differ in their share of the users as well.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a run on ML-100K with the usual settings, any N, d and share: users, flops, value
-        and, from least squares of ln value on ln flops (`by compute`) or on ln tokens
-        (`by tokens`), the residuals.
-    """
-    runs = study_runs.load_survey_runs()
-    others = [name for name in ("truncate", "duplicate_users", "shuffle_order") if name in runs]
-    plain = runs[(runs["log"] == "ml-100k") & runs[others].isna().all(axis=1)]
-    plain = results.filter_runs(plain, {"backbone": "sasrec", "split": "leave one out"})
-    plain = plain[plain[metric] > 0]
-    parameters = plain["parameters"] - plain["parameters embedding"]
-    flops = 6 * parameters * plain["positions"] * plain["done_epochs"]
-    table = pd.DataFrame({"tokens": plain["tokens"], "flops": flops, "value": plain[metric]})
-    y = np.log(table["value"])
-    for name, column in (("by compute", "flops"), ("by tokens", "tokens")):
-        slope, intercept = np.polyfit(np.log(table[column]), y, 1)
-        table[name] = y - intercept - slope * np.log(table[column])
-    return table.reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Robust fits of the public grids: which names the collapsed runs, and which predicts better?
+"""Robust fits of the public grids: how well they name collapsed runs, and predict the largest d.
 
 The visible runs of a surface (all but those of the largest d) are fitted by the log-quadratic law
 of ln metric: by least squares, by Huber's loss, by the study's consensus fit, and by
@@ -17,9 +17,9 @@ from perflaw.errors import require
 from perflaw.laws import families, fitting
 from perflaw.laws.families import Array
 from perflaw.laws.robust import SUBSETS
-from perflaw.stats import student_quantile
 from perflaw.study.collapsed_runs import COLLAPSED, mark_collapsed
 from perflaw.study.files import study_file
+from perflaw.study.neighbours.intervals import mean_over_logs
 from perflaw.study.public_grids import BASELINES, SURFACE, hide
 
 LOSSES = {"least squares": "squares", "Huber": "huber", "consensus": "consensus"}
@@ -34,7 +34,7 @@ class RobustFit(NamedTuple):
 
     fitted: Array  # of ln metric, at the visible runs
     predicted: Array  # at the hidden ones
-    is_out: Array  # whether the rule leaves a visible run out
+    is_out: np.ndarray  # whether the rule leaves a visible run out
 
 
 def fit_by_loss(visible: pd.DataFrame, hidden: pd.DataFrame, loss: str) -> RobustFit:
@@ -143,6 +143,11 @@ def load_robust_fits() -> pd.DataFrame:
     return table.astype(dict.fromkeys(COUNTS, "Int64"))
 
 
+def count_by_seed(table: pd.DataFrame, rule: str = RANSAC) -> pd.DataFrame:
+    """Sum found, missed and falsely over surfaces, one row a seed of the rule."""
+    return table[table["rule"] == rule].groupby("seed")[COUNTS].sum()
+
+
 def summarise(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Sum counts over surfaces and average errors, one row a rule.
 
@@ -166,11 +171,7 @@ def summarise(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         # a baseline names nothing: its sums stay empty
         sums = of_rule.groupby("seed")[COUNTS].sum(min_count=1).mean()
         edges = (squares - errors[rule]).groupby(level="log").mean()
-        half = float(student_quantile(level, len(edges) - 1)) * edges.sem()
-        mean = float(edges.mean())
-        rows.append(
-            {"rule": rule, **sums.to_dict()}
-            | {"ape": errors[rule].mean(), "median": errors[rule].median()}
-            | {"edge": mean, "low": mean - half, "high": mean + half}
-        )
+        row = {"rule": rule, **sums.to_dict()}
+        row |= {"ape": errors[rule].mean(), "median": errors[rule].median()}
+        rows.append(row | mean_over_logs(edges, level, "edge"))
     return pd.DataFrame(rows)

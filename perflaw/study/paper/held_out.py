@@ -1,0 +1,154 @@
+"""Held-out errors on the published surfaces: differences over logs, bounds, shrunk exponents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import families, fitting, mixed, validation
+from perflaw.laws.law import with_bounds, with_penalty
+from perflaw.stats import check_level, student_quantile
+from perflaw.study.files import study_file
+from perflaw.study.paper.published import SURFACE
+
+BOUNDS = (0.5, 1.0, 3.0)  # of every exponent
+STRENGTHS = (0.0, 0.01, 0.1, 1.0)  # of a penalty: shares of the total sum of squares
+SHRUNK = {"performance": "Performance Law, k = 2", "sum_of_powers": "sum of powers"}
+
+
+def differences_over_logs(
+    cells: pd.DataFrame, law: str, other: str, level: float = 0.9
+) -> pd.DataFrame:
+    """Compare two laws' errors on hidden cells, with logs as the independent units.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        As `validation.heldout_by_surface` returns them.
+    law, other : str
+        Names in the column law.
+    level : float
+        Of Student's interval over logs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a split: difference (mean error of `law` less that of `other`, in points, averaged
+        over cells, then surfaces, then logs), low, high, and logs (how many).
+    """
+    check_level(level)
+    surfaces = cells.groupby(["split", *SURFACE, "law"], sort=False)["ape"].mean().unstack("law")
+    by_log = (surfaces[law] - surfaces[other]).groupby(["split", "dataset"], sort=False).mean()
+    rows = []
+    for split, values in by_log.groupby(level="split", sort=False):
+        half = float(student_quantile(level, len(values) - 1)) * float(
+            values.std(ddof=1) / np.sqrt(len(values))
+        )
+        mean = float(values.mean())
+        rows.append((split, mean, mean - half, mean + half, len(values)))
+    return pd.DataFrame(rows, columns=["split", "difference", "low", "high", "logs"])
+
+
+def noise_ceilings(points: pd.DataFrame) -> pd.DataFrame:
+    """Estimate the R² that the true surface would have, given the noise of single runs.
+
+    The noise is what the joint law leaves of each log's points, as the paper has one run a cell.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a surface: those of SURFACE, and ceiling: 1 less the noise variance over the
+        variance of the metric's logarithm.
+    """
+    law = mixed.fit_mixed(points)
+    rows = []
+    for key, surface in points.groupby(SURFACE, sort=False):
+        noise = law.posterior(surface, str(surface["metric"].iloc[0]))[2].mean()
+        ceiling = 1 - noise / np.log(surface["value"]).var(ddof=1)
+        rows.append({**dict(zip(SURFACE, key)), "ceiling": ceiling})
+    return pd.DataFrame(rows)
+
+
+def errors_by_bound(points: pd.DataFrame, bounds: Sequence[float] = BOUNDS) -> pd.DataFrame:
+    """Predict hidden cells by every law that has exponents, under several bounds on all of them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `validation.heldout_by_surface` with the column bound.
+    """
+    parts = []
+    for bound in bounds:
+        laws = {name: law for name, law in families.rival_laws(bound).items() if law.exponents}
+        cells = validation.heldout_by_surface(laws, points, SURFACE)
+        parts.append(cells.assign(bound=bound))
+    return pd.concat(parts, ignore_index=True)
+
+
+def shrunk_heldout(
+    points: pd.DataFrame, family: str, bound: float = families.EQUAL_BOUND
+) -> pd.DataFrame:
+    """Predict hidden cells by a law whose exponents are shrunk towards those of the other logs.
+
+    For each log the centres are the median exponents on the other logs. The strength of the
+    penalty, one of `STRENGTHS`, is the one with the least error there, leave-one-out, each of
+    them predicted with centres from the remaining logs. So neither sees the scored log.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `validation.heldout_by_surface`, with the column strength.
+    """
+    law = with_bounds(families.get_law(family), -bound, bound)
+    fits = fitting.fit_surfaces(law, points, SURFACE)
+    exponents = pd.DataFrame(
+        [
+            {**dict(zip(SURFACE, key)), **fit.parameters[list(law.exponents)].to_dict()}
+            for key, fit in fits.items()
+        ]
+    )
+    logs = list(points["dataset"].unique())
+    parts = []
+    for log in logs:
+        others = [name for name in logs if name != log]
+        errors: dict[float, float] = {}
+        for strength in STRENGTHS:
+            inner = [
+                _predict_log(points, law, exponents, name, others, strength) for name in others
+            ]
+            errors[strength] = float(np.mean([_loo_error(cells) for cells in inner]))
+        best = min(errors, key=lambda strength: errors[strength])
+        cells = _predict_log(points, law, exponents, log, others, best)
+        parts.append(cells.assign(law=f"{SHRUNK[family]}, shrunk", strength=best))
+    return pd.concat(parts, ignore_index=True)
+
+
+def load_shrunk_heldout() -> pd.DataFrame:
+    """Load the rows of `shrunk_heldout` for both laws: data/published/shrunk_predictions.csv."""
+    cells = pd.read_csv(study_file("data", "published", "shrunk_predictions.csv"))
+    ape = 100 * (cells["predicted"] / cells["value"] - 1).abs()
+    return cells.assign(ape=ape, covered=np.nan)
+
+
+def _predict_log(
+    points: pd.DataFrame,
+    law: families.Law,
+    exponents: pd.DataFrame,
+    log: str,
+    taught_by: Sequence[str],
+    strength: float,
+) -> pd.DataFrame:
+    """Predict hidden cells of one log, exponents shrunk towards those of other logs."""
+    is_teacher = exponents["dataset"].isin(taught_by) & (exponents["dataset"] != log)
+    centres = {name: float(exponents.loc[is_teacher, name].median()) for name in law.exponents}
+    shrunk = with_penalty(law, centres, strength)
+    own = points[points["dataset"] == log]
+    return validation.heldout_by_surface({"shrunk": shrunk}, own, SURFACE)
+
+
+def _loo_error(cells: pd.DataFrame) -> float:
+    own: Any = cells[cells["split"] == validation.LEAVE_ONE_OUT]
+    return float(own.groupby(SURFACE)["ape"].mean().mean())
