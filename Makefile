@@ -5,36 +5,44 @@ PORT   ?= 8000
 PARAMS ?=
 LOG    ?=
 OUT    ?= report
+SOLUTIONS ?= yes
 
 BIN   := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help book test quick lint cover report serve clean distclean
+.PHONY: help book pdf test quick lint cover report serve clean distclean
 
 help:
 	@echo "make book                 execute the notebooks, render the book"
 	@echo "make book PARAMS=my.yaml  the same with your parameters, into a book of its own"
+	@echo "make book SOLUTIONS=no    the same without the solutions of exercises"
+	@echo "make pdf                  the whole book as one PDF, printed by Chromium"
 	@echo "make report LOG=shop.csv  a report on a log of yours, into the folder OUT (default report)"
-	@echo "make quick                the quick tests of every wing, in about a minute"
+	@echo "make quick                the unit tests of every wing, in about a minute"
 	@echo "make test                 all tests"
-	@echo "make lint                 format, style, types, imports, spelling"
+	@echo "make lint                 format, style, types, imports, spelling, unused code"
 	@echo "make cover                all tests of the library, with the branches that they reach"
 	@echo "make serve                serve the book on http://127.0.0.1:$(PORT)"
 	@echo "make clean                remove what was built"
 	@echo "make distclean            remove the virtual environment too"
 
+BOOK := $(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)") $(if $(filter no,$(SOLUTIONS)),--no-solutions)
+
 book: $(READY)
-	@$(BIN)/perflaw book $(if $(PARAMS),--params "$(PARAMS)")
+	@$(BOOK)
+
+pdf: $(READY)
+	@$(BOOK) --pdf
 
 report: $(READY)
 	@test -n "$(LOG)" || { echo "Name your log: make report LOG=shop.csv OUT=shop-report"; exit 1; }
 	@$(BIN)/perflaw report "$(LOG)" --out "$(OUT)" $(OPTIONS)
 
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 quick: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not slow and not book"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow and not book and not integration"
 
 lint: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "mend it with: $(BIN)/ruff format ."; exit 1; }
@@ -43,10 +51,10 @@ lint: $(READY)
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --verify notebooks/*.ipynb
 	@$(BIN)/mypy
-	@$(BIN)/vulture
+	@$(BIN)/python .ci/find_unused.py
 
 cover: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -q -m "not book" --cov --cov-report=term
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -q -m "not book" --cov --cov-report=term
 
 serve:
 	@test -f book/_build/default/html/index.html || { echo "There is no book yet: run 'make book' first."; exit 1; }

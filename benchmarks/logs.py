@@ -3,8 +3,9 @@
 With --full it reads up to 100 million rows, in ten minutes. Generated Parquet logs (100
 interactions a user, 100,000 items, rows in order of time), each size in a process of its own: read
 and sort, summary, hash, split. Memory is the process's peak with its libraries, in GB and as a
-multiple of the log's own arrays. Then the engines that could do the reading, as far as they are
-installed, and a text file against pandas. All in one run; on Linux, for the memory.
+multiple of the log's own arrays. Then the same rows from a table in memory, the engines that could
+do the reading, as far as they are installed, and a text file against pandas. All in one run; on
+Linux, for the memory.
 """
 
 import argparse
@@ -23,6 +24,8 @@ import numpy as np
 
 STEPS = ("read and sort", "summary", "hash", "split")
 ENGINES = ("duckdb", "polars", "pandas", "numpy")
+TABLES = {"polars": "a Polars table", "pyarrow": "an Arrow table"}
+TABLE_ROWS = 10**7
 
 
 def generate(path, rows):
@@ -102,6 +105,43 @@ def measure_engine(engine, path):
     return {"seconds": time.perf_counter() - start, "peak": peak()}
 
 
+def measure_table(library, path):
+    """Measure reading a table in memory, in turns with the file it was read from: seconds."""
+    from perflaw.logs.interaction_log import read_log
+
+    if library == "polars":
+        import polars
+
+        table = polars.read_parquet(path)
+    else:
+        import pyarrow.parquet
+
+        table = pyarrow.parquet.read_table(path)
+    seconds = {"table": [], "file": []}
+    hashes = set()
+    for _ in range(3):
+        for name, source in (("table", table), ("file", path)):
+            start = time.perf_counter()
+            log = read_log(source)
+            seconds[name].append(time.perf_counter() - start)
+            hashes.add(log.hash)
+    assert len(hashes) == 1
+    return {name: min(values) for name, values in seconds.items()}
+
+
+def print_tables(path):
+    """Print what a table in memory costs beside the Parquet file."""
+    print(f"\n| {TABLE_ROWS:,} rows from | read and sort, s | times the Parquet file |")
+    print("|---|---:|---:|")
+    for library, name in TABLES.items():
+        if not importlib.util.find_spec(library):
+            print(f"| {name} | left out: {library} is not installed | |")
+            continue
+        seconds = alone("table", library, path)
+        ratio = seconds["table"] / seconds["file"]
+        print(f"| {name} | {seconds['table']:.2f} | {ratio:.2f} |")
+
+
 def peak():
     """Return the most bytes that this process has had resident, from /proc.
 
@@ -149,6 +189,14 @@ def text_against_pandas(folder):
     return path.name, min(seconds["ours"]), min(seconds["pandas"])
 
 
+def measure(*arguments):
+    """Take the measurement that a process of its own was started for."""
+    if len(arguments) == 1:
+        return measure_ours(*arguments)
+    kind, *rest = arguments
+    return measure_table(*rest) if kind == "table" else measure_engine(*arguments)
+
+
 def main():
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -156,11 +204,7 @@ def main():
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        print(
-            json.dumps(
-                measure_ours(given.one[0]) if len(given.one) == 1 else measure_engine(*given.one)
-            )
-        )
+        print(json.dumps(measure(*given.one)))
         return
     sizes = [10**6, 10**7] + [10**8] * given.full
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores\n")
@@ -196,6 +240,7 @@ def main():
             times = " | ".join(f"{1e9 * run['seconds'] / rows:.0f}" for rows, run in runs.items())
             multiple = runs[sizes[-1]]["peak"] / fastest[sizes[-1]]["arrays"]
             print(f"| {engine} | {times} | {multiple:.1f} |")
+        print_tables(paths[TABLE_ROWS])
         name, ours, pandas = text_against_pandas(folder)
         print(
             f"\n{name}: {ours:.3f} s; pandas.read_csv and sort {pandas:.3f} s: "

@@ -22,6 +22,7 @@ from perflaw.models.sweeps import grids, results
 from perflaw.report import forecast
 from perflaw.report.measurements import measured_from_records
 from perflaw.report.prior import PRIOR_FILE
+from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
 # By eye, from the published surfaces, the external grids, and the first of these sweeps: a rise
@@ -39,10 +40,6 @@ START = {
     "k": (0.0, 0.35),
     "cell": 0.03,
 }
-START_GROWTH = (0.1, 0.1)  # of log-odds, as the users of a log double
-GROWTH_SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
-GROWTH_SHARES = 0.25  # of the users, from which on growth is learnt
-FEWEST_GROWN_LOGS = 3
 WEIGHT = 2.0
 ROUNDS = 8
 LEVEL = 0.9
@@ -131,59 +128,6 @@ def _combine(
     return float(middle), float(np.sqrt(spread / total))
 
 
-def growth_runs() -> dict[str, pd.DataFrame]:
-    """Load the runs, by log, on shares of the users that were taken before the split."""
-    paths = sorted(results.SWEEPS_FOLDER.rglob("*.csv"))
-    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
-    runs = runs.drop_duplicates("key")
-    settings = grids.read_grid("survey")["settings"] | GROWTH_SETTINGS
-    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & (runs["NDCG@10"] > 0)
-    for name, value in settings.items():
-        is_wanted &= runs[name] == value
-    if "sample_log" not in runs:
-        return {}
-    runs = runs[is_wanted].copy()
-    runs["share"] = runs["sample_log"].fillna(1.0)
-    runs = runs[runs["share"] >= GROWTH_SHARES]
-    for metric in METRICS:
-        for name in (metric, f"{metric} se"):
-            runs[name] = runs[f"removed {name}"].fillna(runs[name])
-    return {log: rows for log, rows in runs.groupby("log") if rows["sample_log"].nunique() > 1}
-
-
-def learn_growth(by_log: Mapping[str, pd.DataFrame]) -> tuple[float, float] | None:
-    """Learn what a log brings as its users double: mean and standard deviation of log-odds."""
-    if len(by_log) < FEWEST_GROWN_LOGS:
-        return None
-    moments = [_growth_of_log(runs) for runs in by_log.values()]
-    for log, (mean, variance) in zip(by_log, moments):
-        print(f"growth of {log}: {mean:.3f}, standard error {np.sqrt(variance):.3f}")
-    return _combine(START_GROWTH, np.array(moments), np.ones(len(moments)))
-
-
-def _growth_of_log(runs: pd.DataFrame) -> tuple[float, float]:
-    """Fit log-odds by doublings of users, over dimensions and metrics: slope, and its variance.
-
-    Dimensions and metrics share users, so that their variances are averaged, not reduced.
-    """
-    slopes = []
-    for metric in METRICS:
-        for _, rows in runs.groupby("d_emb"):
-            if rows["share"].nunique() < 2:
-                continue
-            rate = rows[metric].to_numpy()
-            x = np.log2(rows["share"].to_numpy())
-            errors = rows[f"{metric} se"].to_numpy() / (rate * (1 - rate))
-            weight = 1 / (errors**2 + START["cell"] ** 2)
-            x_mean = weight @ x / weight.sum()
-            spread = weight @ (x - x_mean) ** 2
-            slopes.append(
-                (weight @ ((x - x_mean) * forecast.to_log_odds(rate)) / spread, 1 / spread)
-            )
-    mean, variance = np.array(slopes).mean(axis=0)
-    return float(mean), float(variance)
-
-
 def pilots(runs: pd.DataFrame) -> Iterator[tuple[str, pd.Series, pd.Series]]:
     """Yield the name of a pilot, which runs it sees, and which are hidden."""
 
@@ -253,19 +197,20 @@ def _predict_hidden(
     return cells.assign(covered=covered.reindex(pd.MultiIndex.from_frame(cells[CELL])).to_numpy())
 
 
-def write_prior(prior: Prior) -> None:
+def write_prior(prior: Prior, grown_logs: Sequence[str]) -> None:
     """Write the prior, as far as its digits say something, beside where it is from."""
     stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))
+    stored["growth from"] = list(grown_logs)
     stored["coefficients"] = {name: _rounded(value) for name, value in prior.items()}
     text = json.dumps(stored, indent=1)
     one_line = re.sub(r"\[\s+([^\[\]]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
     PRIOR_FILE.write_text(one_line + "\n", encoding="utf-8")
 
 
-def _rounded(value: tuple[float, float] | float) -> list[float] | float:
+def _rounded(value: tuple[float, ...] | float) -> list[float] | float:
     if isinstance(value, tuple):
-        mean, sd = value
-        return [float(f"{mean:.3g}"), float(f"{sd:.2g}")]
+        *means, sd = value
+        return [*(float(f"{mean:.3g}") for mean in means), float(f"{sd:.2g}")]
     return value
 
 
@@ -273,8 +218,10 @@ def main() -> None:
     """Write the prior and the table, and print a summary of the test."""
     tables = surfaces()
     prior = learn(list(tables.values()))
-    growth = learn_growth(growth_runs())
-    write_prior(prior if growth is None else prior | {"growth": growth})
+    slopes = growth_prior.estimate_slopes(
+        growth_prior.load_growth_runs(), growth_prior.load_baseline_slopes()
+    )
+    write_prior(prior | growth_prior.learn_growth(slopes), sorted(slopes.index))
     rows = tested(tables)
     size = rows["error"].abs()
     rows["hit"] = (size <= 5) | (rows["noises"] <= 1.5)

@@ -1,25 +1,30 @@
-"""Make the tables of data/logs/ from the logs in the folder PERFLAW_DATA.
+"""Make the tables of data/logs/ from logs in the folder PERFLAW_DATA.
 
-python scripts/log_tables.py
+    python scripts/log_tables.py [LOG ...]
+
+Without names, of all logs that are there.
 """
 
 import sys
+from collections.abc import Sequence
 
 from perflaw.study.analysis import log_tables
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
     """Write each table."""
-    logs = {name: log for name, log in log_tables.load_study_logs().items() if name != "synthetic"}
+    logs = log_tables.load_study_logs(names)
+    logs = {name: log for name, log in logs.items() if name != "synthetic"}
     if not logs:
         sys.exit("PERFLAW_DATA names no folder of logs")
-    log_tables.LOG_TABLES_FOLDER.mkdir(exist_ok=True)
+    folder = log_tables.log_tables_folder()
+    folder.mkdir(exist_ok=True)
     for name, measure in log_tables.RECORDED_TABLES.items():
         table = measure(logs)
-        path = log_tables.LOG_TABLES_FOLDER / f"{name}.csv"
+        path = folder / f"{name}.csv"
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
         print(f"{path}: {len(table)} rows of {len(logs)} logs")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

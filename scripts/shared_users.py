@@ -3,7 +3,7 @@
     python scripts/shared_users.py RUNS
 
 That is the correlation between their NDCG@10 gains, user by user, for
-`selection.SHARED_USER_CORRELATION`. RUNS is a folder of folders of run records, one a log; used
+`seed_noise.SHARED_USER_CORRELATION`. RUNS is a folder of folders of run records, one a log; used
 are runs of SASRec of `survey`, seed 0, on unchanged training parts, which differ in layers and
 dimension.
 """

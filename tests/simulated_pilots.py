@@ -7,6 +7,7 @@ import pandas as pd
 
 from perflaw.models import configuration
 from perflaw.report import forecast, pilot
+from perflaw.report.sentences import summarize_advice
 
 FLOOR = {"NDCG@10": 0.02, "HR@10": 0.04}
 LOG_PRIOR = {
@@ -28,10 +29,11 @@ PILOT_CELLS = [(n, d, seed, 1.0) for n in (1, 2, 3) for d in (8, 16, 32) for see
 LARGE_CELLS = [(2, 64, 1), (2, 128, 1), (6, 32, 1), (6, 64, 1), (2, 32, 2), (2, 32, 4)]
 
 
-def simulate_metric(seed, error=0.04, cell=LOG_PRIOR["cell"], **fixed):
+def simulate_metric(seed, error=0.04, cell=LOG_PRIOR["cell"], cells=PILOT_CELLS, **fixed):
     """Draw NDCG@10 of a pilot and of larger runs.
 
-    error: relative standard error over users; fixed: coefficients that are not drawn.
+    error: relative standard error over users; cells: layers, dimension, seed and share of each run;
+    fixed: coefficients that are not drawn.
     """
     random = np.random.default_rng(seed)
     drawn = [fixed.get(name, random.normal(*LOG_PRIOR[name])) for name in forecast.COEFFICIENTS]
@@ -39,7 +41,7 @@ def simulate_metric(seed, error=0.04, cell=LOG_PRIOR["cell"], **fixed):
     p = np.clip(random.normal(*LOG_PRIOR["p"]), 0.1, 3)
     noise = np.exp(random.normal(*LOG_PRIOR["k"])) * error
     tables = []
-    for rows in (PILOT_CELLS, [(n, d, 0, times) for n, d, times in LARGE_CELLS]):
+    for rows in (cells, [(n, d, 0, times) for n, d, times in LARGE_CELLS]):
         table = pd.DataFrame(rows, columns=["n_layers", "d_emb", "seed", "tokens"])
         group = table.groupby(["n_layers", "d_emb", "tokens"]).ngroup().to_numpy()
         y = forecast.forecast_design(table, p, 1.0) @ coefficients
@@ -98,6 +100,7 @@ def report_values(runs, findings, log, **named):
     return {
         "schema": 1,
         "metrics": ["NDCG@10", "HR@10"],
+        "headline": summarize_advice(findings, "perflaw train shop -o n_layers 2"),
         "command": "perflaw train shop -o n_layers 2",
         "perflaw": "0",
         "log": named | log.summary(),

@@ -1,6 +1,7 @@
 """The group of commands, which imports a command's module when it is asked for."""
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -8,11 +9,13 @@ from perflaw import __version__
 
 COMMANDS = (
     "book",
+    "compare",
     "consolidate",
     "entropy",
     "fit",
     "log",
     "predict",
+    "recommend",
     "report",
     "sweep",
     "train",
@@ -33,6 +36,37 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = import_module(f"perflaw.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a line, and refuse an option that the line gives twice."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None:
+            refuse_repeated_options(click.Context(command, ctx, name), rest)
+        return name, command, rest
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C ends each with 130."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted", err=True)
+            raise SystemExit(130) from None
+
+
+def refuse_repeated_options(ctx: click.Context, args: list[str]) -> None:
+    """Refuse an option that is given twice, of which the last would win, unless it may be."""
+    if ctx.resilient_parsing:
+        return
+    given: set[click.Parameter] = set()
+    for parameter in ctx.command.make_parser(ctx).parse_args(list(args))[2]:
+        if not isinstance(parameter, click.Option) or parameter.multiple or parameter.count:
+            continue
+        if parameter in given:
+            names = " or ".join([*parameter.opts, *parameter.secondary_opts])
+            raise click.UsageError(f"{names} is given twice; give it once", ctx)
+        given.add(parameter)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

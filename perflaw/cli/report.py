@@ -11,6 +11,9 @@ from perflaw.cli.options import interruptible, load_log, log_options, one_line_e
 if TYPE_CHECKING:
     from perflaw.report.report import Report
 
+CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sample")
+"""Options that `perflaw.report.ReportOptions` checks."""
+
 
 @click.command()
 @log_options(click.argument("log", metavar="[LOG]", required=False))
@@ -45,6 +48,17 @@ if TYPE_CHECKING:
 @click.option(
     "--split", default="leave one out", show_default=True, help="leave one out, or global time."
 )
+@click.option("--epochs", type=click.IntRange(1), help="Epochs of a run at most; default 200.")
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Validations without a better one until a run stops; default 5.",
+)
+@click.option(
+    "--sample",
+    is_flag=True,
+    help="Accept a pilot on fewer than one in sixteen of the users.",
+)
 @one_line_errors()
 def command(
     log: str | None,
@@ -52,10 +66,6 @@ def command(
     runs: Path | None,
     budget: float,
     workers: int | None,
-    metric: str,
-    device: str,
-    backbone: str,
-    split: str,
     **options: Any,
 ) -> None:
     """Predict what a larger model or more data brings.
@@ -83,13 +93,16 @@ def command(
 
     with interruptible(describe_rest):
         if log is None:
-            report = _report_on_file(runs, out, metric)
+            report = _report_on_file(runs, out, options["metric"])
         else:
-            choices = {"metric": metric, "device": device, "backbone": backbone, "split": split}
+            choices = {name: options.pop(name) for name in CHOICES}
+            click.echo(f"reading {log}", err=True)
             data = load_log(log, options)
             report = run_report(data, out, budget, workers, start=start, source=log, **choices)
         page = write_report(report, out)
-    click.echo("\n".join(report.says))
+    for name, line in report.headline.items():
+        click.echo(f"{name + ':':<11}{line}")
+    click.echo("\n".join(["", *report.says]))
     click.echo(page)
 
 

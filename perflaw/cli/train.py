@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from perflaw.cli.options import (
+    interruptible,
     load_log,
     log_options,
     name_value_option,
@@ -36,6 +37,12 @@ def list_settings(context: click.Context, option: click.Parameter, is_wanted: bo
     show_default=True,
     help="Folder of run records.",
 )
+@click.option(
+    "--save",
+    type=click.Path(file_okay=False),
+    metavar="DIRECTORY",
+    help="Folder that gets the weights, for `perflaw recommend`.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the CPU; default all.")
 @click.option(
@@ -51,6 +58,7 @@ def command(
     log: str,
     values: tuple[tuple[str, str], ...],
     folder: str,
+    save: str | None,
     device: str,
     threads: int | None,
     **options: Any,
@@ -58,7 +66,8 @@ def command(
     """Train one configuration on a log.
 
     LOG is what it is for `perflaw log`; it is split by leave-one-out. The folder gets a
-    run record; a configuration that has one there is not trained again.
+    run record; a configuration that has one there is not trained again, unless --save asks for
+    weights that are not there yet.
     """
     import torch
 
@@ -68,11 +77,26 @@ def command(
     if threads:
         torch.set_num_threads(threads)
     config = configuration.make_config(**{name: parse_setting(text) for name, text in values})
-    record = trainer.train(config, load_log(log, options), folder, device)
-    click.echo(f"{folder}/{record['key']}.json: {record['status']}")
+    trained: list[dict] = []
+
+    def describe_rest() -> str:
+        return (
+            f"the same command goes on from the last checkpoint, if {folder} has one, and "
+            "otherwise from the start."
+        )
+
+    with interruptible(describe_rest):
+        data = load_log(log, options)
+        record = trainer.train(
+            config, data, folder, device, model_folder=save, on_run=trained.append
+        )
+    found = "" if trained else " (it was there already; nothing was trained)"
+    click.echo(f"{folder}/{record['key']}.json: {record['status']}{found}")
     if "metrics" not in record:
         raise SystemExit(1)
     _echo_metrics(record)
+    if save:
+        click.echo(f"weights in {save}; to use them: perflaw recommend {save} {log}")
 
 
 def _echo_metrics(record: dict[str, Any]) -> None:

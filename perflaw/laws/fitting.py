@@ -1,7 +1,7 @@
 """Fit a law to measured points, and say how far it can be trusted.
 
 One solver (`perflaw.laws.varpro`) does everything, in batches of problems on the same points:
-a fit is a batch of one, a bootstrap a batch of multinomial weights, leave-one-out a batch
+a fit is a batch of one, a bootstrap a batch of random weights, leave-one-out a batch
 of zero weights, a simulation a batch of values. Intervals are profile intervals
 (`perflaw.laws.profile`).
 """
@@ -249,12 +249,21 @@ class Fit:
         return profile.profile_curve(self, exponent, size)
 
     def bootstrap(self, n: int = 1000, seed: int = 0) -> pd.DataFrame:
-        """Return the parameters of `n` fits to points drawn with replacement, one row a draw."""
+        """Return the parameters of `n` fits to points weighted at random, one row a draw.
+
+        It is the Bayesian bootstrap: points have weights from a flat Dirichlet distribution. All
+        stay in, so that no draw loses a value of N or d, as draws with replacement from a small
+        grid often do.
+
+        References
+        ----------
+        Rubin, The Bayesian bootstrap, Annals of Statistics 9 (1981).
+        """
         if n < 1:
             raise InputError(f"a bootstrap of {n} draws has nothing to tell; ask for 1 or more")
         size = len(self.y)
-        counts = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), size=n)
-        drawn = varpro.solve_batch(self.law, self.points, self.y, self.weights * counts)
+        shares = size * np.random.default_rng(seed).dirichlet(np.ones(size), n)
+        drawn = varpro.solve_batch(self.law, self.points, self.y, self.weights * shares)
         return pd.DataFrame(np.hstack([drawn.beta, drawn.theta]), columns=list(self.law.parameters))
 
     def candidates(self, level: float) -> tuple[Array, Array, Array, Array]:

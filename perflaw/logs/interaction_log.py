@@ -9,7 +9,6 @@ of the file: that is the tie rule, and `InteractionLog.summary` says how often i
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError, require
+from perflaw.io import atomic_path
 from perflaw.logs import describe, fingerprint, readers
 from perflaw.logs.histories import history_starts, sorted_pairs, to_offsets
 
@@ -378,14 +378,8 @@ def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
     if log.timestamps is not None:
         columns["timestamp"] = log.timestamps
     frame = pd.DataFrame(columns)  # noqa: F841, read by its name below
-    handle, temporary = tempfile.mkstemp(dir=Path(path).parent, prefix=Path(path).name)
-    os.close(handle)
-    try:
-        duckdb.sql("select * from frame").write_parquet(temporary, compression="zstd")
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic_path(path) as temporary:
+        duckdb.sql("select * from frame").write_parquet(str(temporary), compression="zstd")
 
 
 def _count(share: float, n: int) -> int:

@@ -36,6 +36,7 @@ from perflaw.models.layers import (
     Times,
     Weights,
     attend,
+    biased_softmax_mix,
     convolve,
     gated_recurrence,
     gather_rows,
@@ -75,12 +76,19 @@ def llama(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
 
 
 def hstu(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
-    """One block of HSTU."""
+    """One block of HSTU; what `hstu_change` leaves out or puts in place is in its ablation."""
+    change = context.model.hstu_change
     y = layer_norm(x, weights["norm_1"])
-    u, v, q, k = F.silu(y @ weights["uvqk"]).chunk(4, dim=-1)
-    mixed = attend(context.at(q), k, v, context, pointwise_mix(weights, context))
-    gated = layer_norm(mixed, weights["norm_2"]) * context.at(u)
-    return context.at(x) + context.drop(gated) @ weights["output"]
+    *gate, v, q, k = F.silu(y @ weights["uvqk"]).split(context.model.d_emb, dim=-1)
+    if change == "softmax attention":
+        mix = biased_softmax_mix(weights)
+    else:
+        mix = pointwise_mix(weights, context)
+    mixed = layer_norm(attend(context.at(q), k, v, context, mix), weights["norm_2"])
+    if gate:
+        mixed = mixed * context.at(gate[0])
+    x = context.at(x) + context.drop(mixed) @ weights["output"]
+    return _relu_network(x, weights, context) if change == "feed-forward for gate" else x
 
 
 def gru(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
@@ -105,7 +113,7 @@ def mamba(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
 
 def _relu_network(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
     """Return x + ReLU(LN(x) W₁ + b₁) W₂ + b₂."""
-    y = layer_norm(x, weights["norm_2"])
+    y = layer_norm(x, weights["norm_3"] if "norm_3" in weights else weights["norm_2"])
     inner = torch.relu(y @ weights["up"] + weights["up_bias"][..., None, :])
     return x + context.drop(inner @ weights["down"] + weights["down_bias"][..., None, :])
 
@@ -253,7 +261,10 @@ def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...
     if model.backbone != "mamba":
         block["norm_2"] = norm
     outside: dict[str, tuple[int, ...]] = {"items": (n_items, d)}
-    if model.backbone not in ("llama", *RECURRENT):
+    if model.hstu_change == "feed-forward for gate":
+        block["norm_3"] = norm
+    without_places = model.backbone in ("llama", *RECURRENT)
+    if not without_places and model.hstu_change != "no positions":
         outside["positions"] = (model.max_seq_len, d)
     depth = 1 if model.shared_layers else model.n_layers
     return outside | {name: (depth, *shape) for name, shape in block.items()} | {"norm": norm}
@@ -272,7 +283,7 @@ def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
         wide = 8 * math.ceil(d / 3)
         return projections | {"gate": (d, wide), "up": (d, wide), "down": (wide, d)}
     if model.backbone == "hstu":
-        return {"uvqk": (d, 4 * d), "output": square, "distance_bias": (model.max_seq_len,)}
+        return _hstu_shapes(model, relu_network)
     if model.backbone == "gru":
         inward: dict[str, tuple[int, ...]] = {"inward": (d, 3 * d), "inward_bias": (3 * d,)}
         recurrent = {"recurrent": (d, 3 * d), "recurrent_bias": (3 * d,)}
@@ -291,6 +302,18 @@ def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
         "D": (d,),
         "output": square,
     }
+
+
+def _hstu_shapes(
+    model: Architecture, relu_network: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a block of HSTU, as `hstu_change` has it."""
+    d, change = model.d_emb, model.hstu_change
+    projections = 3 if change in ("no gate", "feed-forward for gate") else 4
+    shapes: dict[str, tuple[int, ...]] = {"uvqk": (d, projections * d), "output": (d, d)}
+    if change != "no relative bias":
+        shapes["distance_bias"] = (model.max_seq_len,)
+    return shapes | (relu_network if change == "feed-forward for gate" else {})
 
 
 def is_decayed(name: str) -> bool:
@@ -318,7 +341,7 @@ def count_parameters(model: Architecture, n_items: int) -> dict[str, int]:
     """
     groups = {"items": "embedding", "positions": "embedding"}
     groups |= dict.fromkeys(("gate", "up", "up_bias", "down", "down_bias"), "feed_forward")
-    groups |= dict.fromkeys(("norm", "norm_1", "norm_2"), "norm")
+    groups |= dict.fromkeys(("norm", "norm_1", "norm_2", "norm_3"), "norm")
     counts = dict.fromkeys(("embedding", "attention", "feed_forward", "norm"), 0)
     for name, shape in weight_shapes(model, n_items).items():
         counts[groups.get(name, "attention")] += math.prod(shape)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
 import numpy as np
+import pandas as pd
 import torch
 from scipy import sparse
+from scipy.special import logit
 from torch import Tensor
 
 from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.logs.splits import Split
-from perflaw.models.ranking import BlockScores, Scorer
+from perflaw.logs.splits import Split, leave_one_out
+from perflaw.models.protocols import SEEN_BY_PART
+from perflaw.models.ranking import BlockScores, Scorer, Seen, rank_targets, removes_seen
+from perflaw.models.ranking_metrics import hit_rate, ndcg, ndcg_gains
+from perflaw.models.sweeps.grids import TrainingData, split_of
 
 RECENT_SHARE = 0.1  # of the training part, for recent popularity
 NEIGHBOURS = 100  # of an item, in item-kNN
@@ -142,3 +150,113 @@ def last_items(split: Split) -> Scorer:
         return scores
 
     return scorer
+
+
+RANKED = {
+    "most popular": most_popular,
+    "last items": last_items,
+    "first-order Markov": markov,
+    "item-kNN": item_knn,
+}
+MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
+GROWTH_SHARES = ((0.5, 0), (0.5, 1), (0.25, 0), (0.25, 1))  # of the users, and draws of them
+GROWTH_HITS = 10  # among the first ten, that the baseline needs on each part
+
+
+@dataclass(frozen=True)
+class BaselineGrowth:
+    """What the best baseline has gained as the users of a log doubled, in log-odds of NDCG@10."""
+
+    name: str
+    slope: float
+
+
+@dataclass(frozen=True, eq=False)
+class RankedBaselines:
+    """Ranks of the test targets by each baseline."""
+
+    ranks: Mapping[str, np.ndarray]  # (users with a test target,), in the order of run records
+    part: str  # of a run record, that has ranks by the same rule
+    growth: BaselineGrowth | None = None  # where it was asked for and can be measured
+
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Give HR@10 and NDCG@10 by baseline."""
+        return {
+            name: {"HR@10": hit_rate(ranks), "NDCG@10": ndcg(ranks)}
+            for name, ranks in self.ranks.items()
+        }
+
+
+def rank_baselines(
+    log: InteractionLog, rule: str = "leave one out", *, with_growth: bool = False
+) -> RankedBaselines:
+    """Rank the test targets of a log by every baseline that it is small enough for.
+
+    Parameters
+    ----------
+    log
+        That of a pilot.
+    rule
+        By which it is split.
+    with_growth
+        Measure too what the best baseline gains as users are added; leave-one-out only.
+
+    Returns
+    -------
+    RankedBaselines
+        By the rule of record: where nothing repeats, all of the user's history is removed.
+    """
+    split = split_of(log, TrainingData(rule))
+    seen = Seen.HISTORY if removes_seen(split) else Seen.TRAINING
+    part = next(part for part, removed in SEEN_BY_PART.items() if removed == seen)
+    ranks = {
+        name: rank_targets(fit(split), split, split.test, seen=seen).ranks
+        for name, fit in RANKED.items()
+        if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
+    }
+    ranked = RankedBaselines(ranks, part)
+    return replace(ranked, growth=measure_growth(split, ranked)) if with_growth else ranked
+
+
+def measure_growth(split: Split, ranked: RankedBaselines) -> BaselineGrowth | None:
+    """Measure what the best baseline gains as the users of a log double, with their own items.
+
+    It is made anew from a half and a quarter of the users, and compared on these users with itself
+    made from all.
+
+    Parameters
+    ----------
+    split
+        By leave-one-out.
+    ranked
+        The baselines on that split.
+
+    Returns
+    -------
+    BaselineGrowth or None
+        None where it hits too rarely on a part.
+    """
+    gains = {name: ndcg_gains(ranks) for name, ranks in ranked.ranks.items()}
+    name = max(gains, key=lambda one: gains[one].mean())
+    gain_by_user = pd.Series(gains[name], _tested_users(split))
+    slopes = []
+    for share, seed in GROWTH_SHARES:
+        part = leave_one_out(split.log.sample_users(share, seed).compact())
+        if not (part.test >= 0).any():
+            return None
+        seen = SEEN_BY_PART[ranked.part]
+        ranks = rank_targets(RANKED[name](part), part, part.test, seen=seen).ranks
+        before, after = ndcg(ranks), gain_by_user[_tested_users(part)].mean()
+        if (ranks <= 10).sum() < GROWTH_HITS or not max(before, after) < 1:
+            return None
+        slopes.append((logit(after) - logit(before)) / -np.log2(share))
+    return BaselineGrowth(name, float(np.mean(slopes)))
+
+
+def _tested_users(split: Split) -> np.ndarray:
+    """Give the ids of the users with a test target, in the order of ranks."""
+    return split.log.user_ids[split.test >= 0]
+
+
+def _count_pairs(split: Split) -> float:
+    return float((split.train.lengths.astype(float) ** 2).sum())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from perflaw.errors import InputError
@@ -17,6 +17,17 @@ BACKBONE_NAMES = ("sasrec", "llama", "hstu", "gru", "mamba")
 RECURRENT = ("gru", "mamba")  # backbones without attention, hence without heads and positions
 LOSSES = ("bce", "softmax", "sampled_softmax")
 PRECISIONS = ("fp32", "bf16")
+AUGMENTATION_NAMES = ("none", "copy", "crop", "mask", "reorder", "insert", "markov")
+HSTU_CHANGES = (
+    "none",
+    "no relative bias",
+    "softmax attention",
+    "no gate",
+    "feed-forward for gate",
+    "no positions",
+)
+# settings added after the first records were written; where they are the default, no record has one
+LATER_SETTINGS = ("hstu_change", "augmentation")
 
 
 def _choice(default: str, names: tuple[str, ...]) -> Any:
@@ -62,6 +73,8 @@ class Architecture:
         One block's weights in all N layers.
     time_bias : bool
         HSTU only: attention sees times, also that of the target.
+    hstu_change : str
+        One of `HSTU_CHANGES`, to a block of HSTU; for its ablation.
 
     Raises
     ------
@@ -83,6 +96,7 @@ class Architecture:
     )
     shared_layers: bool = False
     time_bias: bool = False
+    hstu_change: str = _choice("none", HSTU_CHANGES)
 
     def __post_init__(self) -> None:
         for name, setting in self.__dataclass_fields__.items():
@@ -98,6 +112,8 @@ class Architecture:
             )
         if self.time_bias and self.backbone != "hstu":
             raise InputError(f"time_bias is a part of hstu; {self.backbone} has none")
+        if self.hstu_change != "none" and self.backbone != "hstu":
+            raise InputError(f"hstu_change is of hstu; use none for {self.backbone}")
 
 
 @dataclass(frozen=True)
@@ -136,6 +152,9 @@ class Config(Architecture):
         `bf16`: matrix products in bfloat16; on a CPU those of the output layer.
     seed : int
         Of weights, batches, dropout and negatives.
+    augmentation : str
+        One of `AUGMENTATION_NAMES`: how the training part is doubled, as in
+        `perflaw.logs.augmentation`.
 
     Raises
     ------
@@ -167,6 +186,28 @@ class Config(Architecture):
     validate_every: int = _whole(1, 1)
     precision: str = _choice("fp32", PRECISIONS)
     seed: int = _whole(0, 0)
+    augmentation: str = _choice("none", AUGMENTATION_NAMES)
+
+
+def recorded_settings(config: Config) -> dict[str, Any]:
+    """Return the settings of a configuration as records and keys have them.
+
+    A setting of `LATER_SETTINGS` is among them only where it differs from its default, so that
+    older records keep their keys.
+
+    Examples
+    --------
+    >>> "augmentation" in recorded_settings(Config())
+    False
+    >>> recorded_settings(Config(augmentation="crop"))["augmentation"]
+    'crop'
+    """
+    defaults = Config.__dataclass_fields__
+    return {
+        name: value
+        for name, value in asdict(config).items()
+        if name not in LATER_SETTINGS or value != defaults[name].default
+    }
 
 
 def make_config(**values: Any) -> Config:

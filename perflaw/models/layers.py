@@ -6,6 +6,7 @@ axis of S. In shapes, `…` is that axis or nothing, T are the positions of a ba
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -186,12 +187,25 @@ def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
     """
 
     def mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
-        bias = weights["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
-        scores = q @ k.transpose(-1, -2) + bias
+        scores = q @ k.transpose(-1, -2)
+        if "distance_bias" in weights:
+            scores = scores + weights["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
         if times is not None and context.model.time_bias:
             scores = scores + _time_bias(weights, times, distance, k.shape[-2], context)
         visible = ((distance >= 0) / context.model.max_seq_len).to(scores.dtype).unsqueeze(-3)
         return F.silu(scores) * visible @ v
+
+    return mix
+
+
+def biased_softmax_mix(weights: Weights) -> Mix:
+    """softmax(q kᵀ / √width + b) v over what is not ahead, b by distance."""
+
+    def mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
+        bias = weights["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
+        scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias
+        ahead = (distance < 0).unsqueeze(-3)
+        return scores.masked_fill(ahead, -torch.inf).softmax(-1) @ v
 
     return mix
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.splits import Split
 from perflaw.models.ranking import RankedTargets, Seen, removed_items
 from perflaw.models.ranking_metrics import CUTOFFS, hit_rate, ndcg
@@ -32,8 +33,8 @@ def sampled_metrics(
     """HR and NDCG if each target were ranked among uniformly drawn items: the exact expectation.
 
     Of C other ranked items A are above the target. The number drawn from above is hypergeometric
-    (C, A, negatives) or, with replacement, binomial (negatives, A / C). A half rank counts as the
-    mean of its neighbours.
+    (C, A, negatives) or, with replacement, binomial (negatives, A / C). Ties count by their
+    expectation; without their number a half rank counts as the mean of its neighbours.
 
     Parameters
     ----------
@@ -58,20 +59,35 @@ def sampled_metrics(
 
     if not isinstance(negatives, int) or negatives < 1:
         raise InputError(f"negatives = {negatives!r} is not usable; use a whole number, 1 or more")
-    others = np.maximum(ranked.ranked - 1, 1)  # with none, one that is not above is as good
-    drawn = np.minimum(negatives, others)
+    above, others, weight = _weighted_ranks(ranked)
     places = np.arange(max(cutoffs))[:, None]
-    probability = np.zeros((max(cutoffs), len(ranked.ranks)))
-    for above in (np.floor(ranked.ranks) - 1, np.ceil(ranked.ranks) - 1):
-        if replacement:
-            probability = probability + stats.binom.pmf(places, negatives, above / others) / 2
-        else:
-            probability = probability + stats.hypergeom.pmf(places, others, above, drawn) / 2
-    share = probability.mean(axis=1)
+    if replacement:
+        probability = stats.binom.pmf(places, negatives, above / others)
+    else:
+        probability = stats.hypergeom.pmf(places, others, above, np.minimum(negatives, others))
+    share = probability @ weight
     gain = 1 / np.log2(np.arange(2, max(cutoffs) + 2))
     protocol = f"(1 of {negatives + 1:,} sampled{', with replacement' if replacement else ''})"
     values = {f"HR@{k} {protocol}": float(share[:k].sum()) for k in cutoffs}
     return values | {f"NDCG@{k} {protocol}": float(share[:k] @ gain[:k]) for k in cutoffs}
+
+
+def _weighted_ranks(ranked: RankedTargets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return items above a target, other items, and the share of users for whom it is so.
+
+    A target that ties takes each of its ranks with the same weight; where the number of ties is
+    not known, the two whole numbers beside its mean rank.
+    """
+    ranks, ties = ranked.ranks, ranked.ties
+    first, width = np.floor(ranks).astype(int), np.where(ranks % 1 > 0, 2, 1)
+    if ties is not None:
+        first, width = (ranks - (ties - 1) / 2).astype(int), ties
+    # With no other item, one that is not above is as good.
+    others = np.repeat(np.maximum(ranked.ranked - 1, 1), width)
+    above = concatenated_ranges(first - 1, width)
+    weight = np.repeat(1 / width, width) / len(ranks)
+    pairs, place = np.unique(np.column_stack([above, others]), axis=0, return_inverse=True)
+    return pairs[:, 0], pairs[:, 1], np.bincount(place.ravel(), weight)
 
 
 def protocol_table(training_removed: RankedTargets, history_removed: RankedTargets) -> pd.DataFrame:
@@ -81,7 +97,8 @@ def protocol_table(training_removed: RankedTargets, history_removed: RankedTarge
     """
     full = {"all items": training_removed, "all items, history removed": history_removed}
     rows: list[tuple] = [
-        (name, hit_rate(ranked.ranks), ndcg(ranked.ranks)) for name, ranked in full.items()
+        (name, hit_rate(ranked.ranks, ties=ranked.ties), ndcg(ranked.ranks, ties=ranked.ties))
+        for name, ranked in full.items()
     ]
     for name, (negatives, replacement) in PROTOCOLS.items():
         sampled = sampled_metrics(history_removed, negatives, replacement, cutoffs=(10,))

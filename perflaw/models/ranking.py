@@ -2,8 +2,14 @@
 
 The rules, the same for every model: the target is ranked against all items of the vocabulary. On a
 log without repeats items of the user's history are removed, since they cannot come again; on a log
-with repeats none is. The target is never removed. Items with the target's score share its rank in
-the mean. At test time the history is training and validation together.
+with repeats none is. The target is never removed. At test time the history is training and
+validation together.
+
+Items with the target's score share ranks with it. `RankedTargets` has the mean of these ranks and
+their number; metrics take the expectation of HR, NDCG and MRR under a random order of the tied
+items. Run records keep the mean rank alone, from which that cannot be told: metrics of ranks read
+from a record are those of the mean rank, as all were before. Scores of trained models hardly tie,
+counts often do.
 
 Which part of the history is removed depends on the rule: by `Seen.HISTORY` all of it, the
 validation item included; by `Seen.TRAINING`, the older rule, the validation item stays in. The two
@@ -61,13 +67,15 @@ class RankedTargets:
     users : ndarray
         (n,) positions in the log.
     ranks : ndarray
-        (n,) from 1; a half where an odd number of items tie with the target.
+        (n,) from 1; the mean rank of the items that have the target's score.
     ranked : ndarray
         (n,) items ranked, the target among them.
     losses : ndarray
         (n,) −ln of the target's share of exp(score / temperature) among the ranked, nats.
     top : ndarray
         (n, k) items in order of score.
+    ties : ndarray, optional
+        (n,) items that have the target's score, itself included; None where that is not known.
     """
 
     users: np.ndarray
@@ -75,6 +83,7 @@ class RankedTargets:
     ranked: np.ndarray
     losses: np.ndarray
     top: np.ndarray
+    ties: np.ndarray | None = None
 
     def __repr__(self) -> str:
         return (
@@ -118,7 +127,7 @@ def rank_targets(
     Examples
     --------
     >>> from perflaw.logs import synthetic
-    >>> from perflaw.logs.interaction_log import leave_one_out
+    >>> from perflaw.logs.splits import leave_one_out
     >>> from perflaw.models.baselines import most_popular
     >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
     >>> rank_targets(most_popular(split), split, split.test).ranks.shape
@@ -147,8 +156,8 @@ def _rank_users(
     top: int,
     temperature: float,
     seen: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Ranks, numbers of items ranked, losses and best items of some users."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Ranks, numbers of items ranked, losses, best items and ties of some users."""
     import torch
 
     log = split.log
@@ -177,6 +186,7 @@ def _rank_users(
         log.n_items - np.bincount(row, minlength=len(users)),
         losses.cpu().double().numpy(),
         np.zeros((len(users), 0), np.int64) if best is None else best[1].cpu().numpy(),
+        level.cpu().numpy(),
     )
 
 

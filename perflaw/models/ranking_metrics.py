@@ -1,9 +1,13 @@
-"""Metrics read from the ranks of users' targets, and their standard errors."""
+"""Metrics read from the ranks of users' targets, and their standard errors.
+
+Where it is known how many items tie with a target, a metric is its expectation under a random
+order of these.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,37 +18,75 @@ from perflaw.models.ranking import RankedTargets
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
 
 
-def hit_rate(ranks: np.ndarray, k: int = 10) -> float:
-    """HR@k: the share of targets among the first k.
+def expected_gains(
+    gain: Callable[[np.ndarray], np.ndarray], ranks: np.ndarray, ties: np.ndarray | None = None
+) -> np.ndarray:
+    """Take the expectation of a gain under a random order of tied items.
+
+    Parameters
+    ----------
+    gain : callable
+        From ranks to gains.
+    ranks : ndarray
+        (n,) mean ranks of the items that have the target's score.
+    ties : ndarray, optional
+        (n,) how many these are, the target included; None takes the gain of the mean rank.
+
+    Returns
+    -------
+    ndarray
+        (n,) the mean of the gain over the ranks that the target may take.
+
+    Examples
+    --------
+    >>> expected_gains(lambda ranks: 1 / ranks, np.array([1.5]), np.array([2]))
+    array([0.75])
+    """
+    if ties is None or not len(ranks):
+        return gain(ranks)
+    last = (ranks + (ties - 1) / 2).astype(int)
+    sums = np.concatenate([[0.0], np.cumsum(gain(np.arange(1, last.max() + 1)))])
+    return np.where(ties > 1, (sums[last] - sums[last - ties]) / ties, gain(ranks))
+
+
+def hits(ranks: np.ndarray, k: int = 10, ties: np.ndarray | None = None) -> np.ndarray:
+    """(n,) what each user adds to HR@k, which is their mean; ties as for `expected_gains`."""
+    return expected_gains(lambda rank: (rank <= k).astype(float), ranks, ties)
+
+
+def hit_rate(ranks: np.ndarray, k: int = 10, ties: np.ndarray | None = None) -> float:
+    """HR@k: the share of targets among the first k; ties as for `expected_gains`.
 
     Examples
     --------
     >>> hit_rate(np.array([1, 3, 30]), k=10)
     0.6666666666666666
     """
-    return float(np.mean(ranks <= k))
+    return float(np.mean(hits(ranks, k, ties)))
 
 
-def ndcg(ranks: np.ndarray, k: int = 10) -> float:
+def ndcg(ranks: np.ndarray, k: int = 10, ties: np.ndarray | None = None) -> float:
     """NDCG@k with one target: the mean of 1 / log2(1 + rank) where the rank is at most k, else 0.
+
+    Ties are as for `expected_gains`.
 
     Examples
     --------
     >>> ndcg(np.array([1, 3, 30]), k=10)
     0.5
     """
-    return float(np.mean(ndcg_gains(ranks, k)))
+    return float(np.mean(ndcg_gains(ranks, k, ties)))
 
 
-def ndcg_gains(ranks: np.ndarray, k: int = 10) -> np.ndarray:
-    """(n,) what each user adds to NDCG@k, which is their mean."""
-    return np.where(ranks <= k, 1 / np.log2(1 + ranks), 0.0)
+def ndcg_gains(ranks: np.ndarray, k: int = 10, ties: np.ndarray | None = None) -> np.ndarray:
+    """(n,) what each user adds to NDCG@k, which is their mean; ties as for `expected_gains`."""
+    return expected_gains(lambda rank: np.where(rank <= k, 1 / np.log2(1 + rank), 0.0), ranks, ties)
 
 
 def metrics(
     ranked: RankedTargets, n_items: int | None = None, cutoffs: Sequence[int] = CUTOFFS
 ) -> dict[str, float]:
-    """HR and NDCG at each cutoff, MRR, log-loss and coverage.
+    """HR and NDCG at each cutoff, MRR, log-loss and coverage; of ties the expectation.
 
     Parameters
     ----------
@@ -62,9 +104,11 @@ def metrics(
         By name, such as `NDCG@10`. The log-loss, in nats, means something only where scores are
         log-probabilities up to a constant, as those of a trained model are, and counts are not.
     """
-    values = {f"HR@{k}": hit_rate(ranked.ranks, k) for k in cutoffs}
-    values |= {f"NDCG@{k}": ndcg(ranked.ranks, k) for k in cutoffs}
-    values |= {"MRR": float(np.mean(1 / ranked.ranks)), "log-loss": float(np.mean(ranked.losses))}
+    ranks, ties = ranked.ranks, ranked.ties
+    values = {f"HR@{k}": hit_rate(ranks, k, ties) for k in cutoffs}
+    values |= {f"NDCG@{k}": ndcg(ranks, k, ties) for k in cutoffs}
+    reciprocal = expected_gains(lambda rank: 1 / rank, ranks, ties)
+    values |= {"MRR": float(np.mean(reciprocal)), "log-loss": float(np.mean(ranked.losses))}
     if n_items:
         values |= {
             f"coverage@{k}": len(np.unique(ranked.top[:, :k])) / n_items
@@ -77,7 +121,7 @@ def metrics(
 def standard_error(values: np.ndarray) -> float:
     """Return the standard error of a mean over users.
 
-    For HR@k give (ranks <= k), for NDCG@k `ndcg_gains`.
+    For HR@k give `hits`, for NDCG@k `ndcg_gains`.
     """
     return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
@@ -127,12 +171,14 @@ def by_group(
     stops = np.where(split.validation >= 0, split.validation, targets)[ranked.users]
     activity = stops - log.offsets[ranked.users]
     popularity = split.train.item_counts[log.items[targets[ranked.users]]]
+    all_gains = ndcg_gains(ranked.ranks, ties=ranked.ties)
+    all_hits = hits(ranked.ranks, ties=ranked.ties)
     rows = []
     for by, values in (("activity", activity), ("target popularity", popularity)):
         edges = np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1])
         member = np.searchsorted(edges, values, side="left")
         for group in np.unique(member):
-            ranks = ranked.ranks[member == group]
-            error = standard_error(ndcg_gains(ranks)) if len(ranks) > 1 else math.nan
-            rows.append((by, int(group) + 1, len(ranks), hit_rate(ranks), ndcg(ranks), error))
+            gains, hit = all_gains[member == group], all_hits[member == group]
+            error = standard_error(gains) if len(gains) > 1 else math.nan
+            rows.append((by, int(group) + 1, len(gains), hit.mean(), gains.mean(), error))
     return pd.DataFrame(rows, columns=["by", "group", "users", "HR@10", "NDCG@10", "se"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,12 @@ from perflaw.errors import InputError
 from perflaw.io import atomic_path
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import backbones, ranking
-from perflaw.models.configuration import Architecture, Config, make_config
+from perflaw.models.configuration import (
+    Architecture,
+    Config,
+    make_config,
+    recorded_settings,
+)
 from perflaw.models.layers import Layout, Weights
 
 FORMAT = 1  # of the files that `save_model` writes
@@ -54,6 +59,8 @@ class TrainedModel:
         (n_items,) what each item code stands for.
     removes_seen : bool
         Whether items of the history cannot come again, so that they are not recommended.
+    key : str
+        Of the run's record; empty where nobody gave it one.
     """
 
     weights: Weights
@@ -67,6 +74,7 @@ class TrainedModel:
     config: Config
     item_ids: np.ndarray
     removes_seen: bool
+    key: str = ""
 
     def __repr__(self) -> str:
         return f"<TrainedModel {', '.join(f'{name} {value}' for name, value in self._facts())}>"
@@ -222,7 +230,8 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
     folder = Path(folder)
     description = {
         "format": FORMAT,
-        "configuration": asdict(model.config),
+        "key": model.key,
+        "configuration": recorded_settings(model.config),
         "removes_seen": bool(model.removes_seen),
         "status": model.status,
         "epochs": model.epochs,
@@ -244,6 +253,14 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
             f"a model cannot be written to {folder}: {reason}; name another folder"
         ) from None
     return folder
+
+
+def has_model(folder: str | os.PathLike, key: str) -> bool:
+    """Say whether a folder holds the model of a run, by the key of its record."""
+    try:
+        return load_model(folder).key == key
+    except InputError:
+        return False
 
 
 def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
@@ -288,6 +305,7 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
             config=config,
             item_ids=item_ids,
             removes_seen=description["removes_seen"],
+            key=description.get("key", ""),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -31,7 +31,10 @@ from perflaw.publish.parameters import assign_parameters, declared
 
 
 def build_book(
-    root: str | Path, parameters: Mapping[str, Any] | None = None, name: str = "default"
+    root: str | Path,
+    parameters: Mapping[str, Any] | None = None,
+    name: str = "default",
+    solutions: bool = True,
 ) -> Path:
     """Execute and render what changed of a book.
 
@@ -43,6 +46,8 @@ def build_book(
         Names and values; each notebook gets those that it declares.
     name
         Name of the book, which is built in `root`/book/_build/`name`.
+    solutions
+        Whether the solutions of exercises are part of the book.
 
     Returns
     -------
@@ -69,7 +74,7 @@ def build_book(
             scratch.mkdir()
             try:
                 execute_notebooks(root, home, given, scratch)
-                assemble_pages(root, home)
+                assemble_pages(root, home, solutions)
                 render_pages(home, scratch)
             finally:
                 shutil.rmtree(scratch, ignore_errors=True)

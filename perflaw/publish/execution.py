@@ -86,6 +86,7 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
         job
         for job in list_jobs(root, notebooks, given)
         if not is_current(root, executed / job.notebook.stem, job.key)
+        and not _copy_from_default(root, job, executed, scratch)
     ]
     quiet = not (jobs and sys.stdout.isatty())
     bar = tqdm(total=len(jobs), desc="notebooks", leave=False, disable=quiet, file=sys.stdout)
@@ -103,6 +104,17 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
             replace_dir(folder, executed / name, scratch)
             bar.update()
             tqdm.write(f"{name:<24}{seconds:7.1f} s", file=sys.stdout)
+
+
+def _copy_from_default(root: Path, job: Job, executed: Path, scratch: Path) -> bool:
+    """Take a notebook from the default book, if the same job was done there."""
+    name = job.notebook.stem
+    done = root / "book" / "_build" / "default" / "executed" / name
+    if done == executed / name or not is_current(root, done, job.key):
+        return False
+    shutil.copytree(done, scratch / name)
+    replace_dir(scratch / name, executed / name, scratch)
+    return True
 
 
 def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) -> Iterator[Job]:

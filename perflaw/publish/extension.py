@@ -5,11 +5,14 @@
 - Column headers of tables and the sidebar have names that a screen reader can read out.
 - A page loads no script that it does not use.
 - A name like NDCG@10 in a docstring is no address.
+- A word of the glossary links to it where a page uses it first.
+- A page made from a notebook has a launch button if the repository's address is configured.
 """
 
 import posixpath
 import re
 import urllib.parse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,10 @@ NARROW_SCREEN = "(max-width: 699.98px)"
 # 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
 ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
 SIDEBAR = '<div id="pst-primary-sidebar" '
+GLOSSARY = "glossary"
+# Words of the glossary that mean something else more often than not.
+EVERYDAY = {"run", "stack", "walk", "condition", "hidden", "held out", "history"}
+BINDER = "https://mybinder.org/v2/git/{repository}/HEAD?urlpath=lab/tree/notebooks/{name}.ipynb"
 NAMED_SIDEBAR = SIDEBAR + 'role="region" aria-label="Book" '
 
 
@@ -100,6 +107,63 @@ class NameColumnHeaders(SphinxPostTransform):
                 raw.children = [nodes.Text(html)]
 
 
+class LinkGlossary(SphinxPostTransform):
+    """Link the first use of each word of the glossary on a page."""
+
+    default_priority = AFTER_REFERENCES + 10
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Link the words of a page."""
+        if self.env.docname in (GLOSSARY, "CHANGELOG", "api"):
+            return
+        terms = dict(_glossary_terms(self.env))
+        if not terms:
+            return
+        words = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
+        pattern = re.compile(rf"(?<![\w-])({words})(?![\w-])", re.IGNORECASE)
+        seen: set[str] = set()
+        for paragraph in list(self.document.findall(nodes.paragraph)):
+            for text in [child for child in paragraph.children if isinstance(child, nodes.Text)]:
+                self._link(text, pattern, terms, seen)
+
+    def _link(
+        self, text: nodes.Text, pattern: re.Pattern[str], terms: dict[str, str], seen: set[str]
+    ) -> None:
+        parts: list[nodes.Node] = []
+        end = 0
+        for match in pattern.finditer(text.astext()):
+            anchor = terms[match[0].lower()]
+            if anchor in seen:
+                continue
+            seen.add(anchor)
+            address = self.app.builder.get_relative_uri(self.env.docname, GLOSSARY)
+            parts += [nodes.Text(text.astext()[end : match.start()])]
+            parts += [
+                nodes.reference(
+                    "",
+                    match[0],
+                    refuri=f"{address}#{anchor}",
+                    internal=True,
+                    classes=["glossary-word"],
+                )
+            ]
+            end = match.end()
+        if parts:
+            text.parent.replace(text, [*parts, nodes.Text(text.astext()[end:])])
+
+
+def _glossary_terms(env: Any) -> Iterator[tuple[str, str]]:
+    """Yield every name of a glossary entry, singular and plural, with its anchor."""
+    for name, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
+        if kind != "term" or page != GLOSSARY:
+            continue
+        for word in re.split(", ", re.sub(r" [A-Za-z]\W?$", "", name.lower())):
+            if word and word not in EVERYDAY:
+                yield word, anchor
+                yield f"{word}s", anchor
+
+
 def visit_picture(translator: HTML5Translator, node: picture) -> None:
     """Write both images as one HTML picture."""
     narrow, wide = node.children
@@ -139,6 +203,23 @@ def remove_unused_maths(
     ]
 
 
+def add_launch_button(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: object
+) -> None:
+    """Put links to run a notebook and to its source under the title of its page."""
+    repository = app.config.perflaw_repository.rstrip("/")
+    folder, _, name = page.rpartition("/")
+    source = Path(app.srcdir) / f"{page}.ipynb"
+    if not repository or folder != "executed" or not source.is_file():
+        return
+    launch = BINDER.format(repository=urllib.parse.quote(repository, safe=""), name=name)
+    links = (
+        f'<p class="launch"><a href="{launch}">Run this page on Binder</a> '
+        f'<a href="{repository}/blob/HEAD/notebooks/{name}.ipynb">Source of this page</a></p>'
+    )
+    context["body"] = context["body"].replace("</h1>", f"</h1>\n{links}", 1)
+
+
 def finish_pages(app: Sphinx, exception: Exception | None) -> None:
     """Change in written pages what the theme's templates offer no setting for."""
     if exception is not None or app.builder.format != "html":
@@ -158,6 +239,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(KeepMetricNames)
     app.add_post_transform(KeepFormulasUnbroken)
     app.add_post_transform(NameColumnHeaders)
+    app.add_post_transform(LinkGlossary)
+    app.add_config_value("perflaw_repository", "", "html", [str])
+    app.connect("html-page-context", add_launch_button)
     app.connect("html-page-context", remove_unused_maths, priority=900)
     app.connect("build-finished", finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,17 +1,23 @@
 """Lay prose and executed notebooks together, and render them as pages."""
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from perflaw.publish.api_reference import api_page
+from perflaw.publish.comparison import compare_books
 from perflaw.publish.execution import BuildError
+from perflaw.publish.exercises import separate_solutions
 from perflaw.publish.provenance import digest_files, files_in, read_provenance, replace_dir
+from perflaw.publish.site import describe_changes, describe_copy
 
 API_PAGE = "api.md"  # written if the table of contents has it
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
@@ -23,8 +29,17 @@ PAGES_FROM_ELSEWHERE = {
 }
 
 
-def assemble_pages(root: Path, home: Path) -> None:
+def assemble_pages(root: Path, home: Path, solutions: bool = True) -> None:
     """Lay prose and executed notebooks, with their figures and tables, into `home`/source.
+
+    Parameters
+    ----------
+    root
+        Folder of the study.
+    home
+        Folder of the book.
+    solutions
+        Whether the solutions of exercises are part of the book.
 
     Raises
     ------
@@ -35,20 +50,24 @@ def assemble_pages(root: Path, home: Path) -> None:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(root / "book", source, ignore=shutil.ignore_patterns("_build", ".*"))
     (source / "_static").rename(source / "static")  # _config.yml says why
-    mathjax = Path(
-        str(
-            importlib.metadata.distribution("sphinx-mathjax-offline").locate_file(
-                "sphinx-mathjax-offline/static/mathjax"
-            )
-        )
-    )
-    target = source / "static" / "mathjax"
-    shutil.copytree(mathjax / MATHJAX_FONTS, target / MATHJAX_FONTS)
-    shutil.copy(mathjax / MATHJAX_SCRIPT, target)
+    _copy_mathjax(source / "static" / "mathjax")
     for path, page in PAGES_FROM_ELSEWHERE.items():
         shutil.copy(root / path, source / page)
+    _copy_executed(home / "executed", source)
+    _write_made_pages(root, home, source)
+    separate_solutions(source, solutions)
+
+
+def _copy_mathjax(target: Path) -> None:
+    package = importlib.metadata.distribution("sphinx-mathjax-offline")
+    mathjax = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax")))
+    shutil.copytree(mathjax / MATHJAX_FONTS, target / MATHJAX_FONTS)
+    shutil.copy(mathjax / MATHJAX_SCRIPT, target)
+
+
+def _copy_executed(executed: Path, source: Path) -> None:
     (source / "executed").mkdir()
-    for folder in sorted((home / "executed").iterdir()):
+    for folder in sorted(executed.iterdir()):
         notebook = folder / f"{folder.name}.ipynb"
         shutil.copy(notebook, source / "executed")
         for output in read_provenance(notebook)["outputs"]:
@@ -58,19 +77,35 @@ def assemble_pages(root: Path, home: Path) -> None:
                 )
             (source / output).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / output, source / output)
-    (source / "_runtime.md").write_text(runtime_table(source / "executed"), encoding="utf-8")
+
+
+def _write_made_pages(root: Path, home: Path, source: Path) -> None:
+    """Write what pages include: the runtime, the facts of this copy, its differences; the API."""
+    runs = {path.stem: read_provenance(path) for path in source.glob("executed/*.ipynb")}
+    (source / "_runtime.md").write_text(runtime_table(runs), encoding="utf-8")
+    last = max(run["started"] for run in runs.values())
+    (source / "_site.md").write_text(describe_copy(root, last), encoding="utf-8")
+    default = home.parent / "default"
+    is_custom = home != default and (default / "executed").is_dir()
+    changes = describe_changes(compare_books(default, home) if is_custom else None)
+    (source / "_changes.md").write_text(changes, encoding="utf-8")
     if re.search(r"file: api$", (source / "_toc.yml").read_text(encoding="utf-8"), re.MULTILINE):
-        (source / API_PAGE).write_text(api_page(), encoding="utf-8")
+        texts = map(_read_markdown, sorted(source.glob("executed/*.ipynb")))
+        (source / API_PAGE).write_text(api_page(texts), encoding="utf-8")
 
 
-def runtime_table(folder: Path) -> str:
-    """Write what ran when, for how long and on what, as Markdown, from executed notebooks."""
-    runs = {path.stem: read_provenance(path) for path in sorted(folder.glob("*.ipynb"))}
+def _read_markdown(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+
+
+def runtime_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Write what ran when, for how long and on what, as Markdown, from notebooks' provenance."""
     last = max(runs.values(), key=lambda run: run["started"])
     lines = ["| notebook | seconds | started (UTC) |", "|---|---:|---|"]
     lines += [
         f"| `{name}` | {run['seconds']:.1f} | {run['started'][:16].replace('T', ' ')} |"
-        for name, run in runs.items()
+        for name, run in sorted(runs.items())
     ]
     lines += [f"| together | {sum(run['seconds'] for run in runs.values()):.1f} | |", ""]
     lines += ["| environment | version |", "|---|---|", f"| Python | {last['python']} |"]

@@ -10,8 +10,8 @@ from pathlib import Path
 class Imports:
     """The modules of a package and what each of them imports.
 
-    Imports inside functions count. A name that a package's `__init__` offers lazily, by a
-    module-level `__getattr__`, leads to the module that the dictionary beside it names.
+    Imports inside functions count. A name that a package's `__init__` offers by `offer_lazily`
+    leads to the module that the dictionary beside it names.
 
     Parameters
     ----------
@@ -42,26 +42,16 @@ class Imports:
     def front_doors(self) -> dict[str, dict[str, str]]:
         """Module behind each name that a package offers lazily, by package."""
         return {
-            name: self._lazy_names(name, tree)
+            name: {
+                door: f"{name}.{_text(module)}"
+                for doors in ast.walk(tree)
+                if isinstance(doors, ast.Dict)
+                for module, names in zip(doors.keys, doors.values, strict=True)
+                for door in ast.literal_eval(names)
+            }
             for name, tree in self.trees.items()
-            if self.paths[name].name == "__init__.py" and _has_getattr(tree)
+            if self.paths[name].name == "__init__.py" and _offers_lazily(tree)
         }
-
-    def _lazy_names(self, package: str, tree: ast.Module) -> dict[str, str]:
-        """Read the dictionary of lazy names; without one, each submodule is behind its name."""
-        doors = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Dict):
-                for key, value in zip(node.keys, node.values, strict=True):
-                    module = self._resolve(package, _text(value))
-                    if module and (name := _text(key)):
-                        doors[name] = module
-        submodules = [name for name in self.paths if name.rpartition(".")[0] == package]
-        return doors or {name.rpartition(".")[2]: name for name in submodules}
-
-    def _resolve(self, package: str, text: str | None) -> str | None:
-        candidates = (text, f"{package}.{(text or '').lstrip('.')}")
-        return next((name for name in candidates if text and name in self.paths), None)
 
     def imported_by(self, tree: ast.Module, module: str = "") -> set[str]:
         """Return the modules that a piece of code imports, their packages included."""
@@ -163,10 +153,8 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
         yield from _walk(child)
 
 
-def _has_getattr(tree: ast.Module) -> bool:
-    return any(
-        isinstance(node, ast.FunctionDef) and node.name == "__getattr__" for node in tree.body
-    )
+def _offers_lazily(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == "offer_lazily" for node in ast.walk(tree))
 
 
 def _text(node: ast.expr | None) -> str | None:

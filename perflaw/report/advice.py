@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,13 +52,17 @@ class Candidates:
         return int(self.affordable[self.draws[:, self.affordable].mean(axis=0).argmax()])
 
 
-def list_candidates(forecast: Forecast) -> Candidates:
+def list_candidates(
+    forecast: Forecast, within: Collection[tuple[int, int]] | None = None
+) -> Candidates:
     """List the trained sizes, and those up to twice as large.
 
     Parameters
     ----------
     forecast
         Of the runs of a pilot.
+    within
+        Layers and dimension of the sizes that may be trained; by default any.
 
     Returns
     -------
@@ -70,6 +74,8 @@ def list_candidates(forecast: Forecast) -> Candidates:
     trained_sizes = set(zip(full["n_layers"].astype(int), full["d_emb"].astype(int)))
     most_n, most_d = NEXT_REACH * runs["n_layers"].max(), NEXT_REACH * runs["d_emb"].max()
     near = {(n, d) for n in NEXT_LAYERS for d in NEXT_DIMENSIONS if n <= most_n and d <= most_d}
+    if within is not None:
+        near &= set(within)
     sizes = [Size(*size) for size in sorted(near | trained_sizes)]
     points = pd.DataFrame(
         [(size.n_layers, size.d_emb, forecast.full_tokens) for size in sizes],
@@ -134,6 +140,16 @@ def choose_next_runs(
     return tuple(next_runs)
 
 
+def name_step(before: Size, after: Size) -> Advice:
+    """Say what grows from one size to another."""
+    is_larger, is_deeper = after.d_emb > before.d_emb, after.n_layers > before.n_layers
+    if is_larger and is_deeper:
+        return Advice.LARGER_AND_DEEPER
+    if is_larger:
+        return Advice.LARGER_DIMENSION
+    return Advice.DEEPER if is_deeper else Advice.SMALLER
+
+
 def recommend(
     candidates: Candidates,
     growth: Sequence[Growth],
@@ -173,8 +189,7 @@ def recommend(
         return Recommendation(Advice.STAY)
     promising = _find_promising(candidates, level)
     if promising.gain.change >= 100 * WORTHWHILE:
-        deeper = promising.size.d_emb <= promising.best.d_emb
-        return Recommendation(Advice.DEEPER if deeper else Advice.LARGER_DIMENSION, promising)
+        return Recommendation(name_step(promising.best, promising.size), promising)
     if growth and growth[0].low > max(0.0, promising.gain.change):
         return Recommendation(Advice.MORE_DATA, promising)
     return Recommendation(Advice.STAY, promising)

@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
-from perflaw.logs.interaction_log import InteractionLog
-from perflaw.logs.splits import Split
-from perflaw.models import baselines, ranking, ranking_metrics
-from perflaw.models.sweeps import grids
+from perflaw.models import ranking_metrics
+from perflaw.models.baselines import RankedBaselines
 from perflaw.models.training import run_records
 from perflaw.report.findings import BaselineComparison, plain_values
 
-BASELINES = {
-    "most popular": baselines.most_popular,
-    "last items": baselines.last_items,
-    "first-order Markov": baselines.markov,
-    "item-kNN": baselines.item_knn,
-}
-RULES = {"training": "test", "history": "test, history removed"}  # what is removed: a record's part
 GAINS = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": lambda ranks: (ranks <= 10).astype(float)}
-MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
-
-
-@dataclass(frozen=True, eq=False)
-class RankedBaselines:
-    """Ranks of the test targets by each baseline."""
-
-    ranks: Mapping[str, np.ndarray]  # (users with a test target,), in the order of run records
-    part: str  # of a run record, that has ranks by the same rule
-
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """Give HR@10 and NDCG@10 by baseline."""
-        return {
-            name: {"HR@10": ranking_metrics.hit_rate(ranks), "NDCG@10": ranking_metrics.ndcg(ranks)}
-            for name, ranks in self.ranks.items()
-        }
-
-
-def rank_baselines(log: InteractionLog, rule: str = "leave one out") -> RankedBaselines:
-    """Rank the test targets of a log by every baseline that it is small enough for.
-
-    Parameters
-    ----------
-    log
-        That of a pilot.
-    rule
-        By which it is split.
-
-    Returns
-    -------
-    RankedBaselines
-        By the rule of record: where nothing repeats, all of the user's history is removed.
-    """
-    split = grids.split_of(log, grids.TrainingData(rule))
-    seen = "history" if ranking.removes_seen(split) else "training"
-    ranks = {
-        name: ranking.rank_targets(fit(split), split, split.test, seen=seen).ranks
-        for name, fit in BASELINES.items()
-        if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
-    }
-    return RankedBaselines(ranks, RULES[seen])
-
-
-def _count_pairs(split: Split) -> float:
-    return float((split.train.lengths.astype(float) ** 2).sum())
 
 
 def compare_baselines(

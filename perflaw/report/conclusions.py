@@ -49,6 +49,7 @@ def draw_conclusions(
     prior: Prior | None = None,
     baselines: Sequence[BaselineComparison] = (),
     metrics: Sequence[str] = METRICS,
+    baseline_slope: float | None = None,
 ) -> Findings:
     """Conclude from the recorded runs of one log what larger models and more data would bring.
 
@@ -66,6 +67,8 @@ def draw_conclusions(
         Compared with the best model, the best first.
     metrics
         What is forecast. Conclusions are drawn from the first.
+    baseline_slope
+        What the best baseline gains in log-odds as the users of the log double, if that is known.
 
     Returns
     -------
@@ -87,7 +90,7 @@ def draw_conclusions(
     """
     stats.check_level(level)
     measured = measured_from_records(runs, metrics)
-    return _conclude(measured, metrics, floor or {}, level, prior, baselines)
+    return _conclude(measured, metrics, floor or {}, level, prior, baselines, baseline_slope)
 
 
 def forecast_runs(
@@ -139,13 +142,14 @@ def _conclude(
     level: float,
     prior: Prior | None,
     baselines: Sequence[BaselineComparison],
+    baseline_slope: float | None = None,
 ) -> Findings:
     done = measured[measured[metrics[0]].notna()].sort_values("key", ignore_index=True)
     unfinished = len(measured) - len(done)
     if reason := _too_little(done, metrics):
         findings = Findings(level, len(done), unfinished, (reason,), {}, _unknown(reason))
     else:
-        findings = _forecast_all(done, metrics, floor, level, prior, baselines)
+        findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_slope)
         findings = replace(findings, unfinished=unfinished)
     return replace(findings, says=describe_findings(findings))
 
@@ -187,6 +191,7 @@ def _forecast_all(
     level: float,
     prior: Prior | None,
     baselines: Sequence[BaselineComparison],
+    baseline_slope: float | None,
 ) -> Findings:
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
@@ -197,7 +202,7 @@ def _forecast_all(
         *_reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
     )
     bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
-    growth = _growth(forecast, best, level)
+    growth = _growth(forecast, best, level, baseline_slope)
     candidates = advice.list_candidates(forecast)
     return Findings(
         level,
@@ -295,14 +300,16 @@ def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change
     return {axis: Change(*gain) for axis, gain in zip(AXIS_LABELS, gains.T)}
 
 
-def _growth(forecast: Forecast, best: Size, level: float) -> tuple[Growth, ...]:
+def _growth(
+    forecast: Forecast, best: Size, level: float, baseline_slope: float | None
+) -> tuple[Growth, ...]:
     """Say what the log brings once it has grown as it has; nothing where the prior does not."""
     point = _points(forecast, [(best.n_layers, best.d_emb, 1)])
     rates = from_log_odds(forecast.draws(point))
     probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
     growth = []
     for times in GROWTH_TIMES:
-        draws = forecast.growth_draws(point, times)
+        draws = forecast.growth_draws(point, times, baseline_slope)
         if draws is not None:
             gain = 100 * (np.quantile(from_log_odds(draws) / rates, probabilities) - 1)
             growth.append(Growth(times, *gain.tolist()))

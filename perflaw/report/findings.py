@@ -34,9 +34,15 @@ class Advice(StrEnum):
     STAY = "stay"
     LARGER_DIMENSION = "larger dimension"
     DEEPER = "deeper"
+    LARGER_AND_DEEPER = "larger dimension and deeper"
+    SMALLER = "smaller"
     MORE_DATA = "more data"
     NO_TRANSFORMER = "no transformer"
     UNKNOWN = "cannot tell yet"
+
+
+TRAINS = (Advice.LARGER_DIMENSION, Advice.DEEPER, Advice.LARGER_AND_DEEPER, Advice.SMALLER)
+"""Advice to train a size."""
 
 
 @dataclass(frozen=True)
@@ -150,8 +156,7 @@ class Recommendation:
     @property
     def size(self) -> Size | None:
         """The size to train, if one is to be trained."""
-        trains = self.advice in (Advice.LARGER_DIMENSION, Advice.DEEPER)
-        return self.promising.size if trains and self.promising else None
+        return self.promising.size if self.advice in TRAINS and self.promising else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -238,10 +238,12 @@ class Forecast:
         rows = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
         return np.einsum("wmi,wi->wm", rows[pairs // len(NOISE_GRID)], coefficients)
 
-    def growth_draws(self, points: pd.DataFrame, times: float) -> np.ndarray | None:
+    def growth_draws(
+        self, points: pd.DataFrame, times: float, baseline_slope: float | None = None
+    ) -> np.ndarray | None:
         """Draw what y may be once the log has grown as it has, by new users with their own items.
 
-        The runs of a pilot do not say this; other logs do.
+        The runs of a pilot do not say this; other logs do, and what a baseline has gained.
 
         Parameters
         ----------
@@ -249,6 +251,8 @@ class Forecast:
             Columns n_layers, d_emb and tokens: on the log as it is.
         times
             Users then, by those now.
+        baseline_slope
+            What the best baseline of this log has gained in log-odds as its users doubled.
 
         Returns
         -------
@@ -258,8 +262,41 @@ class Forecast:
         if "growth" not in self.prior:
             return None
         mean, sd = self.prior["growth"]
+        if baseline_slope is not None and "growth by baseline" in self.prior:
+            intercept, share, sd = self.prior["growth by baseline"]
+            mean = intercept + share * baseline_slope
         slopes = np.random.default_rng(2).normal(mean, sd, DRAWS)
         return self.draws(points) + np.log2(times) * slopes[:, None]
+
+    def growth_interval(
+        self,
+        points: pd.DataFrame,
+        times: float,
+        baseline_slope: float | None = None,
+        level: float = 0.9,
+    ) -> pd.DataFrame | None:
+        """Forecast one run on the grown log, tested on all users that it then has.
+
+        Parameters
+        ----------
+        points, times, baseline_slope
+            As for `growth_draws`.
+        level
+            Of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame or None
+            As of `interval`.
+        """
+        values = self.growth_draws(points, times, baseline_slope)
+        if values is None:
+            return None
+        users = self._error[self.runs["tokens"].argmax()]
+        seeds = self.noise / np.sqrt(times)
+        new_users = users * np.sqrt(1 - 1 / times)  # who is tested then and not now
+        sd = np.sqrt(seeds**2 + self.prior["cell"] ** 2 + new_users**2)[:, None]
+        return _quantiles(values, sd, points.index, level)
 
     @cached_property
     def noise(self) -> np.ndarray:
@@ -282,12 +319,8 @@ class Forecast:
         pandas.DataFrame
             Columns predicted (the median), low and high, rates, with the index of `points`.
         """
-        values = self.draws(points)
         sd = np.hypot(self.noise, self.prior["cell"])[:, None]
-        values = values + sd * np.random.default_rng(1).normal(size=values.shape)
-        probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
-        quantiles = from_log_odds(np.quantile(values, probabilities, axis=0))
-        return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=points.index)
+        return _quantiles(self.draws(points), sd, points.index, level)
 
     def loo_predictions(self) -> pd.DataFrame:
         """Predict each cell from the others.
@@ -326,6 +359,14 @@ class Forecast:
         """
         own_precision = np.diagonal(self._posterior.precisions, axis1=1, axis2=2)
         return self._weights @ (self._posterior.residuals / np.sqrt(own_precision))
+
+
+def _quantiles(values: np.ndarray, sd: np.ndarray, index: pd.Index, level: float) -> pd.DataFrame:
+    """Give the median and the interval of rates, from draws of log-odds and their noise."""
+    values = values + sd * np.random.default_rng(1).normal(size=values.shape)
+    probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
+    quantiles = from_log_odds(np.quantile(values, probabilities, axis=0))
+    return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=index)
 
 
 def drop_outliers(

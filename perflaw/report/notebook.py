@@ -34,6 +34,7 @@ findings = conclusions.draw_conclusions(
     report["floor"],
     baselines=[BaselineComparison(**values) for values in report["judged"]["baselines"]],
     metrics=report["metrics"],
+    baseline_slope=(report["baseline_growth"] or {}).get("slope"),
 ).to_dict()
 assert findings == report["judged"]
 columns = ["n_layers", "d_emb", "seed", "sample_users", "status", "done_epochs", "seconds"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ class ReportOptions:
     device: str = "cpu"
     backbone: str = PRIOR_BACKBONE
     split: str = PRIOR_SPLIT
+    epochs: int | None = None  # at most, of a run; None as in the prior's runs
+    patience: int | None = None  # likewise: validations without a better one, until a run stops
+    sample: bool = False  # whether fewer than one in sixteen of the users may do
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
@@ -50,7 +54,9 @@ class ReportOptions:
                 f"there is no split {self.split!r}; --split is one of "
                 f"{', '.join(grids.SPLIT_RULES)}"
             )
-        configuration.make_config(backbone=self.backbone)
+        configuration.make_config(
+            **{name: value for name, value in self.changes.items() if name != "split"}
+        )
         preparation.check_device(self.device)
 
     @property
@@ -61,8 +67,12 @@ class ReportOptions:
     @property
     def seconds_left(self) -> float:
         """Seconds until the last run has to be done."""
-        deadline = 60 * self.minutes - min(PAGE_SECONDS, 12 * self.minutes)
-        return deadline - (time.perf_counter() - self.start)
+        return self.planned_seconds - (time.perf_counter() - self.start)
+
+    @property
+    def planned_seconds(self) -> float:
+        """Seconds that runs may take by the budget alone, by whatever was done before."""
+        return 60 * self.minutes - min(PAGE_SECONDS, 12 * self.minutes)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -72,11 +82,16 @@ class ReportOptions:
     @property
     def changes(self) -> dict[str, Any]:
         """Settings that differ from those on which the prior stands."""
-        asked = {"backbone": self.backbone, "split": self.split}
+        asked = {
+            "backbone": self.backbone,
+            "split": self.split,
+            "epochs": self.epochs,
+            "patience": self.patience,
+        }
         usual = {"backbone": PRIOR_BACKBONE, "split": PRIOR_SPLIT}
-        return {name: value for name, value in asked.items() if value != usual[name]}
+        return {name: value for name, value in asked.items() if value != usual.get(name)}
 
     def say(self, line: str) -> None:
         """Show a line of progress."""
         if self.progress:
-            tqdm.write(line)
+            tqdm.write(line, file=sys.stderr)

@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models import configuration
-from perflaw.models.sweeps import cost_model, results, runner
-from perflaw.models.training import run_records, trainer
+from perflaw.models.sweeps import cost_model, runner
+from perflaw.models.training import run_records
 from perflaw.report import forecast
 from perflaw.report.prior import load_prior
 
@@ -33,7 +31,7 @@ SETTINGS: dict[str, Any] = {
     "validate_every": 2,
     "dropout": 0.2,
 }
-"""Those of data/grids/survey.yaml, on which the prior stands."""
+"""Those of the preset survey, on which the prior stands."""
 
 CORE_RUNS = [(2, 8, 0), (1, 32, 0), (2, 16, 0), (2, 16, 1), (1, 8, 0), (2, 32, 0)]
 """Layers, dimension and seed of the runs without which nothing is concluded."""
@@ -49,7 +47,8 @@ EXPECTED_NOISE = 0.05  # of ln NDCG@10 between seeds
 FEWEST_USERS = 500  # that a pilot on a part of a log has at the least
 BUDGET_SHARE = 0.5  # of the budget, that the core takes at the most where users can be left out
 ENLARGING_SHARE = 0.3  # likewise, for more users than those of the records that there are
-UNTIMED_SHARE = 1 / 40  # of the budget; a core that takes less does not need the machine's pace
+SMALLEST_SHARE = 1 / 16  # of the users, that a pilot sees unless less is accepted
+PACE = 4.0  # seconds of a core by those of `cost_model.PACES`, the median of the study's own runs
 LARGEST_OVERRUN = 3  # times the budget, for the core: costs are rough before any run is done
 
 
@@ -69,8 +68,12 @@ def plan_pilot(
     workers: int,
     out: str | os.PathLike | None = None,
     changes: Mapping[str, Any] | None = None,
+    accepts_sample: bool = False,
 ) -> Pilot:
     """Plan the runs that tell most by second, on as many users as the budget allows.
+
+    The plan follows from the log, the budget and the number of workers alone: what a run takes is
+    taken from a stored cost model, not from how fast the machine is at the moment.
 
     Parameters
     ----------
@@ -85,6 +88,8 @@ def plan_pilot(
         the budget clearly allows a larger one.
     changes
         Settings that differ from SETTINGS, on which the prior stands: of a configuration, or split.
+    accepts_sample
+        Whether a pilot may see fewer than one in sixteen of the users.
 
     Returns
     -------
@@ -94,7 +99,7 @@ def plan_pilot(
     Raises
     ------
     InputError
-        If the core does not fit even on the fewest users.
+        If the core does not fit even on the fewest users: with a budget that would do.
     """
     runs: list[dict[str, Any]] = [
         {"n_layers": n, "d_emb": d, "seed": seed}
@@ -107,11 +112,12 @@ def plan_pilot(
     settings = SETTINGS | dict(changes or {})
     with tempfile.TemporaryDirectory() as empty_folder:
         frame = runner.plan_sweep({"settings": settings, "grid": runs}, log, empty_folder).frame
-    costs = cost_model.CostModel().seconds(frame, np.full(len(frame), float(EXPECTED_EPOCHS)))
-    core_seconds = costs[: len(CORE_RUNS)].sum()
-    if core_seconds > UNTIMED_SHARE * seconds * workers:
-        core_seconds *= _time_machine(log)
-    share = _choose_share(log, core_seconds / workers, seconds, _recorded_hashes(out))
+    expected = float(min(EXPECTED_EPOCHS, settings["epochs"]))
+    costs = cost_model.CostModel().seconds(frame, np.full(len(frame), expected))
+    core_seconds = PACE * costs[: len(CORE_RUNS)].sum()
+    share = _choose_share(
+        log, core_seconds / workers, seconds, _recorded_hashes(out), accepts_sample
+    )
     order = [*range(len(CORE_RUNS)), *_by_information(frame, costs, len(CORE_RUNS))]
     return Pilot(
         log if share == 1 else log.sample_users(share),
@@ -122,7 +128,11 @@ def plan_pilot(
 
 
 def _choose_share(
-    log: InteractionLog, core_seconds: float, budget: float, recorded: set[str]
+    log: InteractionLog,
+    core_seconds: float,
+    budget: float,
+    recorded: set[str],
+    accepts_sample: bool,
 ) -> float:
     """Choose the largest share of the users that the budget allows.
 
@@ -136,14 +146,25 @@ def _choose_share(
     if known:
         enlarges = share * core_seconds <= ENLARGING_SHARE * budget
         return share if enlarges and share > known[0] else known[0]
+    if share < SMALLEST_SHARE and not accepts_sample:
+        minutes = _minutes_for(SMALLEST_SHARE * core_seconds / BUDGET_SHARE)
+        raise InputError(
+            f"in this budget a pilot sees only {round(share * log.n_users):,} of the "
+            f"{log.n_users:,} users of {log.name}, fewer than one in {1 / SMALLEST_SHARE:.0f}: "
+            f"give --budget {minutes}, in minutes, or accept that with --sample"
+        )
     needed = share * core_seconds
     if needed > LARGEST_OVERRUN * budget:
-        minutes = math.ceil(min(needed / 0.8, needed + 30) / 60)
         raise InputError(
             f"{log.name} needs more time for a pilot, even on {round(share * log.n_users):,} of "
-            f"its users: give --budget {minutes}, in minutes"
+            f"its users: give --budget {_minutes_for(needed)}, in minutes"
         )
     return share
+
+
+def _minutes_for(seconds: float) -> int:
+    """Give a budget, in minutes, that leaves so many seconds for runs."""
+    return math.ceil(min(seconds / 0.8, seconds + 30) / 60)
 
 
 def _recorded_hashes(folder: str | os.PathLike | None) -> set[str]:
@@ -181,25 +202,3 @@ def _by_information(frame: pd.DataFrame, costs: np.ndarray, n_core: int) -> list
         covariance = covariance - np.outer(step, step) / (x[chosen] @ step + noise)
         order.append(chosen)
     return order[n_core:]
-
-
-def _time_machine(log: InteractionLog) -> float:
-    """Say how many times as long as by `cost_model.PACES` a run takes on this machine.
-
-    Four epochs of a part of the log on one thread; the second time counts, as the first is slow.
-    """
-    part = log.sample_users(min(1.0, max(20_000 / log.tokens, 20 / log.n_users)))
-    settings = SETTINGS | {"n_layers": 2, "d_emb": 16, "epochs": 4, "patience": None}
-    config = configuration.make_config(**settings)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        records = [trainer.train(config, part, progress=False) for _ in range(2)]
-    except InputError:  # the part is too small to be trained on
-        return 4.0
-    finally:
-        torch.set_num_threads(threads)
-    runs = results.records_table(records).assign(test_targets=0)
-    measured = runs["seconds training"] + runs["seconds validation"]
-    predicted = cost_model.CostModel().seconds(runs, runs["done_epochs"])
-    return float((measured / predicted).min())

@@ -25,7 +25,8 @@ def load_prior() -> Prior:
         By name (`forecast.COEFFICIENTS`, the exponent "p", the logarithm "k" of the factor of
         noise) a mean and a standard deviation, and the standard deviation "cell". Where it was
         learnt, "growth" is what a log brings that has twice as many users, with items of their
-        own and tested on all of them, in log-odds.
+        own and tested on all of them, in log-odds; "growth by baseline" says it from what the best
+        baseline gains: intercept, slope and standard deviation.
     """
     stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))["coefficients"]
     return MappingProxyType(

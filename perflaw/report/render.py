@@ -20,7 +20,7 @@ from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.report import figures
 from perflaw.report.drawing import draw_figure
-from perflaw.report.findings import AXIS_LABELS, METRICS, Advice
+from perflaw.report.findings import AXIS_LABELS, METRICS, TRAINS
 from perflaw.report.notebook import execute_notebook
 from perflaw.report.report import Report
 from perflaw.report.sentences import describe_sample, format_duration, format_percent
@@ -112,7 +112,7 @@ def render_page(values: Mapping[str, Any]) -> str:
             "pilot_seconds": sum(run["seconds"] or 0 for run in pilot["runs"]),
         }
     if judged["metrics"]:
-        trains = judged["recommendation"]["advice"] in (Advice.LARGER_DIMENSION, Advice.DEEPER)
+        trains = judged["recommendation"]["advice"] in TRAINS
         shown |= {
             "doublings": _doubling_values(judged),
             "next_table": _next_table(judged, level) if trains else None,

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
+from perflaw.models.baselines import RankedBaselines, rank_baselines
 from perflaw.models.sweeps import executors, runner
 from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
@@ -28,8 +29,8 @@ from perflaw.report.findings import (
     plain_values,
     render_sentences,
 )
-from perflaw.report.options import ReportOptions
-from perflaw.report.sentences import describe_sample
+from perflaw.report.options import PRIOR_SPLIT, ReportOptions
+from perflaw.report.sentences import describe_sample, summarize_advice
 
 SCHEMA = 1  # of report.json
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
@@ -59,6 +60,7 @@ class Report:
     findings: Findings
     metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
     command: str | None = None  # that trains the size which is recommended
+    baseline_growth: Mapping[str, Any] | None = None  # name of the best baseline, and its slope
 
     @property
     def says(self) -> tuple[str, ...]:
@@ -66,6 +68,15 @@ class Report:
         if self.pilot.get("share", 1) == 1:
             return self.findings.says
         return (describe_sample(self.pilot["users"], self.log["users"]), *self.findings.says)
+
+    @property
+    def headline(self) -> dict[str, str]:
+        """Verdict, gain, certainty and next command, a line each; first of whom, if not of all."""
+        lines = summarize_advice(self.findings, self.command)
+        if self.pilot.get("share", 1) == 1:
+            return lines
+        seen = f"{self.pilot['users']:,} of the log's {self.log['users']:,} users"
+        return {"Seen": seen} | lines
 
     def to_dict(self) -> dict:
         """Give the values of report.json."""
@@ -77,13 +88,16 @@ class Report:
             "entropy": self.entropy,
             "floor": self.floor,
             "pilot": self.pilot,
+            "headline": self.headline,
             "command": self.command,
+            "baseline_growth": self.baseline_growth,
         }
         return plain_values(values) | {"judged": self.findings.to_dict()}
 
     def __repr__(self) -> str:
         """Say what was found."""
-        return "\n".join([f"Report on {self.log['name']}", *self.says])
+        lines = [f"{name}: {line}" for name, line in self.headline.items()]
+        return "\n".join([f"Report on {self.log['name']}", *lines, *self.says])
 
     def _repr_html_(self) -> str:
         return render_sentences(self.says)
@@ -97,7 +111,8 @@ def run_report(
     progress: bool = True,
     start: float | None = None,
     source: str | None = None,
-    **choices: str,
+    on_run: Callable[[dict], object] | None = None,
+    **choices: Any,
 ) -> Report:
     """Train a pilot on a log and conclude what larger models and more data would bring.
 
@@ -118,8 +133,10 @@ def run_report(
         From when the budget counts, of `time.perf_counter`; by default from now.
     source
         What the log is called on a command line; by default its name.
+    on_run
+        Called with the record of each run when it ends: for an experiment tracker, say.
     **choices
-        metric, device, backbone and split: see `ReportOptions`.
+        metric, device, backbone, split, epochs, patience and sample: see `ReportOptions`.
 
     Returns
     -------
@@ -155,7 +172,16 @@ ten; 21 are the least
     if log.timestamps is None:
         options.say(_describe_missing_times(log))
     plan = pilot.plan_pilot(
-        log, options.seconds_left, options.workers, options.records, options.changes
+        log,
+        options.planned_seconds,
+        options.workers,
+        options.records,
+        options.changes,
+        options.sample,
+    )
+    options.say(
+        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
+        f"small models are trained, {options.minutes:g} minutes in all"
     )
     if plan.share < 1:
         options.say(
@@ -163,11 +189,17 @@ ten; 21 are the least
             f"{plan.log.n_users:,} of its {log.n_users:,} users"
         )
     entropy = measures.measure_log(log, measures.available_measures())
-    ranked = baselines.rank_baselines(plan.log, options.split)
+    ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])
-    runs = _train(plan, options)
+    runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
-    findings = draw_conclusions(runs, floor, baselines=comparisons, metrics=options.metrics)
+    findings = draw_conclusions(
+        runs,
+        floor,
+        baselines=comparisons,
+        metrics=options.metrics,
+        baseline_slope=float(ranked.growth.slope) if ranked.growth else None,
+    )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
         {name: None if isinstance(value, InputError) else value for name, value in entropy.items()},
@@ -184,6 +216,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _train_command(options, plan.grid["settings"], findings.recommendation.size),
+        plain_values(ranked.growth),
     )
 
 
@@ -205,11 +238,14 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
     Raises
     ------
     InputError
-        For a column that is missing, and for a value that cannot be.
+        For a column that is missing, for a value that cannot be, and for runs of which nothing can
+        be forecast.
     """
     if isinstance(runs, pd.DataFrame):
         runs = pd.DataFrame(plain_values(runs))  # as report.json has them
     findings = forecast_runs(runs, metric)
+    if not findings.metrics:
+        raise InputError(f"{name}: nothing can be forecast: {'; '.join(findings.reasons)}")
     return Report({"name": name}, {}, {}, {"runs": runs}, findings, (metric,))
 
 
@@ -241,7 +277,7 @@ def _describe_missing_times(log: InteractionLog) -> str:
 
 
 def _compare(
-    ranked: baselines.RankedBaselines, runs: pd.DataFrame, options: ReportOptions
+    ranked: RankedBaselines, runs: pd.DataFrame, options: ReportOptions
 ) -> tuple[BaselineComparison, ...]:
     """Compare the best size by validation with the baselines, over the seeds that were run."""
     done = runs[runs[options.metric].notna()]
@@ -263,7 +299,9 @@ def _train_command(
     return f"perflaw train {shlex.quote(options.source)} {given}{device}"
 
 
-def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
+def _train(
+    plan: pilot.Pilot, options: ReportOptions, on_run: Callable[[dict], object] | None
+) -> pd.DataFrame:
     """Train the pilot, as far as the budget goes."""
     runs = runner.run(
         plan.grid,
@@ -273,6 +311,7 @@ def _train(plan: pilot.Pilot, options: ReportOptions) -> pd.DataFrame:
         device=options.device,
         seconds=options.seconds_left,
         progress=options.progress,
+        on_run=on_run,
     )
     if runs.empty:
         raise InputError(

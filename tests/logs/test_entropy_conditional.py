@@ -177,6 +177,7 @@ def markov(k, n, seed, concentration=0.3):
     return np.array(x), rate
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("k", [2, 5, 20])
 def test_estimates_near_the_entropy_rate_of_a_chain(k):
     x, rate = markov(k, 200_000, k)

@@ -1,9 +1,7 @@
 """What `perflaw.logs` and `perflaw.logs.entropy` offer, and what importing it costs."""
 
-import doctest
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
@@ -19,19 +17,6 @@ log = from_histories([["a", "b", "c"]])
 leave_one_out(log).hash, log.summary(), shannon_entropy(log)
 print([name for name in ("numba", "duckdb", "torch", "pooch") if name in sys.modules])
 """
-DOCUMENTED = [
-    "perflaw.logs.datasets",
-    "perflaw.logs.interaction_log",
-    "perflaw.logs.measures",
-    "perflaw.logs.perturbations",
-    "perflaw.logs.splits",
-    "perflaw.logs.synthetic",
-    "perflaw.logs.entropy.approximate",
-    "perflaw.logs.entropy.compression",
-    "perflaw.logs.entropy.conditional",
-    "perflaw.logs.entropy.lempel_ziv",
-    "perflaw.logs.entropy.predictability",
-]
 
 
 @pytest.mark.parametrize("package", [logs, entropy])
@@ -44,14 +29,7 @@ def test_all_front_doors_open(package):
         package.nonesuch  # noqa: B018
 
 
+@pytest.mark.integration
 def test_heavy_packages_wait_until_they_are_needed():
     run = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
-
-
-@pytest.mark.parametrize("name", DOCUMENTED)
-def test_examples(name, monkeypatch):
-    monkeypatch.delenv("PERFLAW_DATA", raising=False)
-    result = doctest.testmod(import_module(name))
-    assert result.failed == 0
-    assert result.attempted > 0

@@ -16,6 +16,7 @@ DRAWN = 500
 AT_A_TIME = 50
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("start", range(0, DRAWN, AT_A_TIME))
 def test_drawn_logs_are_read_as_they_are(start, tmp_path, monkeypatch):
     """`benchmarks/log_dialects.py` does the same with thousands."""

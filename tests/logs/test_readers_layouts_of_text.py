@@ -98,6 +98,7 @@ def test_a_printed_table_that_lacks_rows_is_refused(way):
 # ---------------------------------------------------------------- long lines
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("size", [50_000, 3_000_000])
 def test_long_lines(size, way):
     header = "user,item,time," + "x" * size
@@ -105,6 +106,7 @@ def test_long_lines(size, way):
     assert histories(read_log(written(content))) == HISTORIES
 
 
+@pytest.mark.integration
 def test_a_long_history_on_a_line(way):
     items = [str(k % 5000) for k in range(200_000)]
     log = read_log(written("1 2 3 4\n2 " + " ".join(items) + "\n3 4\n"))

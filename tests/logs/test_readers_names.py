@@ -223,3 +223,11 @@ def test_ids_are_preferred(names, chosen, way):
     log = read_log(written("\n".join(lines)))
     assert log.n_users == 4
     assert log.n_items == 4
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [("u,v,w\nx,y,z\n", "time=3"), ("1,2,3,4,5\n6,7,8,9,1\n", "time=4")],
+)
+def test_no_column_is_suggested_that_is_not_there(content, named):
+    assert named in refused(written(content), header=False)

@@ -167,3 +167,13 @@ def test_times_that_a_double_cannot_tell_apart_keep_their_order(kind, way):
     log = read_log(written(table(time=TIMES_OF_ONE_SECOND[kind])))
     assert histories(log) == HISTORIES
     assert first_time(log) == "2019-10-01T00:00:00"
+
+
+@pytest.mark.parametrize(("unit", "noted"), [("ms", True), ("s", False)])
+def test_a_unit_that_puts_times_in_1970_is_noted(unit, noted, way):
+    content = "user,item,time\n" + "".join(
+        f"{u},{i},{881250949 + i}\n" for u in range(3) for i in range(3)
+    )
+    log = read_log(written(content), unit=unit)
+    line = f"times: in {unit}, as given, they are of 1970 to 1970; by their size they are in s"
+    assert any(note.startswith(line) for note in log.notes) == noted

@@ -327,6 +327,7 @@ def test_parameters_are_those_that_exist(name, shared):
     assert counted["norm"] == told["norm"] * (1 if name == "llama" else 2)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", backbones.BACKBONES)
 def test_flops_are_those_that_are_counted(name):
     """Forward and backward of a full row, with the scores of all items.

@@ -100,6 +100,7 @@ def stopped(monkeypatch, c, split, folder, step):
     return checkpoints.path_of(folder, run_records.run_key(c, split))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stopped_run_ends_as_if_it_had_not_been(split, tmp_path, monkeypatch, often, kind):
     c = config(kind)
@@ -169,6 +170,7 @@ def test_the_time_that_was_spent_counts(split, tmp_path, monkeypatch, often):
     assert 70 < seconds["validation"] < 100
 
 
+@pytest.mark.integration
 def test_a_stack_goes_on_too(split, tmp_path, monkeypatch, often):
     configs = [
         config(seed=seed, patience=patience) for seed, patience in ((0, None), (1, 1), (2, 3))
@@ -182,6 +184,7 @@ def test_a_stack_goes_on_too(split, tmp_path, monkeypatch, often):
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]
 
 
+@pytest.mark.integration
 def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, often):
     configs = [config(seed=seed) for seed in range(3)]
     whole = [trainer.train(c, split, None, progress=False) for c in configs]
@@ -198,6 +201,7 @@ def test_runs_at_different_places_train_apart(split, tmp_path, monkeypatch, ofte
     assert [lasting(record) for record in records] == [lasting(record) for record in whole]
 
 
+@pytest.mark.integration
 def test_a_run_that_was_out_of_memory_goes_on(split, tmp_path, monkeypatch, often):
     c = config()
     whole = trainer.train(c, split, None, progress=False)
@@ -241,6 +245,7 @@ def bare(path):
     save_file(load_file(path), path)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -398,6 +403,7 @@ def test_a_stopped_run_goes_on_on_a_gpu(split, tmp_path, monkeypatch, often, kin
     assert record["curve"][-1]["loss"] == pytest.approx(whole["curve"][-1]["loss"], rel=1e-3)
 
 
+@pytest.mark.integration
 def test_histories_without_repeats_go_on(tmp_path, monkeypatch, often):
     movies = leave_one_out(
         from_histories([np.random.default_rng(u).permutation(60)[:15] for u in range(100)])

@@ -198,6 +198,23 @@ def test_a_grid_that_is_not_there(tmp_path):
         grids.read_grid("huge")
 
 
+def test_a_grid_of_the_study_goes_by_its_name():
+    assert grids.read_grid("base-large-first") == grids.read_grid(
+        grids.grids_folder() / "base-large-first.yaml"
+    )
+
+
+def test_outside_of_a_clone_there_are_the_presets(monkeypatch):
+    def nowhere():
+        raise InputError("this needs a clone")
+
+    monkeypatch.setattr(grids, "study_folder", nowhere)
+    assert grids.read_grid("tiny")["grid"]
+    with pytest.raises(InputError, match="there is no grid 'huge'") as error:
+        grids.read_grid("huge")
+    assert str(error.value).endswith(f"or one of {', '.join(grids.preset_names())}")
+
+
 def test_numbers_in_yaml(tmp_path):
     """1e-3 is text by YAML 1.1, and a number to everybody."""
     (tmp_path / "grid.yaml").write_text(

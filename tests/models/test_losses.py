@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from training_helpers import SMALL
 
+from perflaw.models import backbones
 from perflaw.models.configuration import make_config
 from perflaw.models.training import (
     loss_functions,
     sampling,
+    stacking,
 )
 from perflaw.models.training.batching import EpochBatches
 
@@ -118,3 +120,38 @@ def test_batches_are_alike_and_nearly_full(split):
     assert max(real) < 1.15 * min(real)
     assert not torch.equal(batches.shuffle(0, 1), batches.shuffle(0, 2))
     assert torch.equal(batches.shuffle(0, 1), batches.shuffle(0, 1))
+
+
+def test_items_that_a_user_had_are_known(split):
+    batches = EpochBatches(split, 20, 64)
+    train = split.train
+    users = torch.arange(batches.rows)
+    items = torch.from_numpy(np.random.default_rng(0).integers(train.n_items, size=(1, 9)))
+    items = items.expand(len(batches.layout.row), 9)
+    by_length = np.argsort(-np.minimum(train.lengths - 1, 20), kind="stable")
+    had = [set(train.history(by_length[row]).tolist()) for row in range(batches.rows)]
+    expected = [
+        [item in had[row] for item in drawn]
+        for row, drawn in zip(batches.layout.row.tolist(), items.tolist())
+    ]
+    assert batches.is_seen(users, items).tolist() == expected
+
+
+def test_negatives_that_a_user_had_are_drawn_once_more(split, monkeypatch):
+    """What is seen after the second draw is what both draws hit: its share is squared."""
+    shares = {}
+    batches = EpochBatches(split, 20, 64)
+    users = batches.shuffle(0, 1)[0]
+    for again in (True, False):
+        config = make_config(**SMALL | {"loss": "bce", "negatives": 400, "negatives_seen": again})
+        random = sampling.RandomSource(config, batches)
+        drawn = []
+        monkeypatch.setattr(
+            stacking, "bce_loss", lambda *arguments, kept=drawn: kept.append(arguments[-1])
+        )
+        weights = backbones.init_weights(config, split.log.n_items)
+        stacking.batch_loss(weights, config, batches, users, random)
+        shares[again] = batches.is_seen(users, drawn[0]).double().mean(-1)
+    first, second = shares[True], shares[False]
+    assert second.mean().item() == pytest.approx((first**2).mean().item(), rel=0.05)
+    assert second.mean() < first.mean() / 5

@@ -76,6 +76,42 @@ def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     assert all(len(set(row)) == 10 for row in found.top)
 
 
+def test_tied_targets_have_the_expectation_under_a_random_order():
+    """Scores broken at random, many times, against the expectation."""
+    split = drawn(True, users=12)
+    scores = scores_of(split, 4)
+    found = ranking.rank_targets(fixed(scores), split, split.test)
+    assert found.ties.max() > 5
+    told = ranking_metrics.metrics(found, cutoffs=(1, 5, 10))
+    random = np.random.default_rng(0)
+    broken = []
+    for _ in range(600):
+        untied = scores + 1e-6 * random.random(scores.shape)
+        once = ranking.rank_targets(fixed(untied), split, split.test)
+        assert (once.ties == 1).all()
+        broken.append(ranking_metrics.metrics(once, cutoffs=(1, 5, 10)))
+    for name in ("HR@1", "HR@5", "HR@10", "NDCG@5", "NDCG@10", "MRR"):
+        values = [metrics[name] for metrics in broken]
+        assert told[name] == pytest.approx(np.mean(values), abs=0.01)
+
+
+def test_ties_of_a_hand_made_list():
+    ranks, ties = np.array([2.5, 10.5, 1.0]), np.array([4, 2, 1])
+    assert ranking_metrics.hits(ranks, 2, ties).tolist() == [0.5, 0, 1]
+    assert ranking_metrics.hits(ranks, 10, ties).tolist() == [1, 0.5, 1]
+    first = (1 + 1 / np.log2(3) + 1 / 2 + 1 / np.log2(5)) / 4
+    gains = ranking_metrics.ndcg_gains(ranks, 10, ties)
+    assert gains == pytest.approx([first, 1 / np.log2(11) / 2, 1])
+    assert ranking_metrics.hits(ranks, 10).tolist() == [1, 0, 1]  # mean ranks of a record
+
+
+def test_without_ties_no_bit_changes():
+    ranks = np.random.default_rng(0).permutation(5000)[:300] + 1.0
+    for k in (1, 10, 200):
+        expected = ranking_metrics.ndcg_gains(ranks, k, np.ones(300, int))
+        assert np.array_equal(expected, ranking_metrics.ndcg_gains(ranks, k))
+
+
 def test_scores_for_all_agree_with_scores_for_each():
     split = drawn(False)
     for targets in (split.validation, split.test):
@@ -84,6 +120,18 @@ def test_scores_for_all_agree_with_scores_for_each():
             ranking.rank_targets(baselines.most_popular(split), split, targets).ranks.tolist()
             == one.tolist()
         )
+
+
+def test_ranked_targets_show_what_matters():
+    some = RankedTargets(*(np.array(values) for values in ([0, 1], [1, 30], [50, 50], [1, 2], [])))
+    assert repr(some) == "<RankedTargets: 2 users, HR@10 0.5000, median rank 15.5 of 50>"
+
+
+@pytest.mark.parametrize("negatives", [0, -1, 2.5])
+def test_a_number_of_negatives_that_cannot_be(negatives):
+    some = RankedTargets(*(np.array(values) for values in ([0], [1], [50], [1], [])))
+    with pytest.raises(InputError, match=f"negatives = {negatives} is not usable"):
+        protocols.sampled_metrics(some, negatives)
 
 
 def test_there_are_two_rules():
@@ -161,6 +209,7 @@ def test_coverage():
     assert "coverage@5" not in told
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("replacement", [False, True])
 def test_sampled_candidates_are_what_sampling_gives_on_average(replacement):
     rng = np.random.default_rng(0)
@@ -221,7 +270,7 @@ def test_groups_hold_every_user_once_each_way():
     assert table.groupby("by")["users"].sum().tolist() == [201, 201]
     for _, rows in table.groupby("by"):
         assert np.average(rows["NDCG@10"], weights=rows["users"]) == pytest.approx(
-            ranking_metrics.ndcg(found.ranks)
+            ranking_metrics.ndcg(found.ranks, ties=found.ties)
         )
     popular = table[table["by"] == "target popularity"]["HR@10"].to_numpy()
     assert popular[-1] > popular[0]

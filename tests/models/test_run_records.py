@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from perflaw.logs import datasets
 from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.splits import leave_one_out
 from perflaw.models import ranking_metrics, trained_model
-from perflaw.models.configuration import make_config
+from perflaw.models.configuration import make_config, recorded_settings
 from perflaw.models.training import (
     loop,
     run_records,
@@ -29,7 +29,7 @@ def test_a_record_says_all(split, tmp_path):
     path = tmp_path / f"{record['key']}.json"
     assert list(tmp_path.iterdir()) == [path]
     assert json.loads(path.read_text()) == record
-    assert record["configuration"] == asdict(c)
+    assert record["configuration"] == recorded_settings(c)
     assert record["data_hash"] == split.log.hash
     assert record["split"]["hash"] == split.hash
     assert record["tokens"] == split.train.tokens

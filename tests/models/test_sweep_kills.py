@@ -22,6 +22,8 @@ from perflaw.errors import InputError
 from perflaw.models.sweeps import executors, runner
 from perflaw.models.training import run_records
 
+pytestmark = pytest.mark.integration
+
 
 def end(child):
     """kill -9, and wait until it is gone with all that it started."""

@@ -23,6 +23,8 @@ from perflaw.logs import interaction_log
 from perflaw.models.sweeps import cost_model, executors, grids, results, runner
 from perflaw.models.training import heartbeat, loop, run_records
 
+pytestmark = pytest.mark.integration
+
 
 def test_the_costly_go_first_and_alike_ones_together(log, tmp_path):
     grid = {
@@ -79,8 +81,7 @@ EXECUTORS = {
     "stacks": {"stack": 4},
     "a thread": {"executor": functools.partial(ThreadPoolExecutor, 1)},
     "threads": {"executor": functools.partial(ThreadPoolExecutor, 3)},
-    "processes": {"executor": executors.process_pool(2)},
-    "stacks in processes": {"executor": executors.process_pool(2), "stack": 3},
+    "stacks, and runs alone, in processes": {"executor": executors.process_pool(2), "stack": 3},
 }
 
 

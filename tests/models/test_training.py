@@ -22,6 +22,7 @@ from perflaw.models.training import (
 from perflaw.models.training.batching import EpochBatches
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("loss", "negatives"), [("bce", 1), ("softmax", 1), ("sampled_softmax", 64)]
 )
@@ -94,6 +95,7 @@ def test_the_best_weights_are_kept(split):
     assert ranking_metrics.ndcg(ranks) == max(values)
 
 
+@pytest.mark.integration
 def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
     c = make_config(
         **SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"}
@@ -108,6 +110,7 @@ def test_the_weights_of_the_least_validation_loss_are_kept_too(split):
     assert found == losses[fitted.least_epoch]
 
 
+@pytest.mark.integration
 def test_a_record_has_both_checkpoints(split):
     c = make_config(
         **SMALL | {"epochs": 40, "patience": 6, "learning_rate": 0.02, "loss": "softmax"}
@@ -154,6 +157,7 @@ def test_dropout_is_a_share_and_keeps_the_mean(split):
     assert x.mean().item() == pytest.approx(1, abs=0.004)
 
 
+@pytest.mark.integration
 def test_bfloat16_learns_too(split):
     c = make_config(**SMALL | {"loss": "softmax", "epochs": 10, "learning_rate": 5e-3})
     exact, rough = (
@@ -197,10 +201,11 @@ STACK += [
 ]
 
 
+@pytest.mark.integration
 def test_a_stack_is_bit_equal_to_single_runs(split):
     """Of 8, of 7 and of 1; one of them stops early."""
     configs = [
-        make_config(**SMALL | {"loss": "softmax", "epochs": 8, "patience": 8} | values)
+        make_config(**SMALL | {"loss": "softmax", "epochs": 4, "patience": 4} | values)
         for values in STACK
     ]
     alone = [loop.fit_model(c, split, progress=False) for c in configs]
@@ -216,6 +221,7 @@ def test_a_stack_is_bit_equal_to_single_runs(split):
             )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("loss", "negatives"), [("bce", 2), ("softmax", 1), ("sampled_softmax", 32)]
 )

@@ -38,6 +38,7 @@ def consolidated(log, tmp_path_factory):
     return results.consolidate(folder, "small", folder / "tables")
 
 
+@pytest.mark.integration
 def test_a_table_is_read_as_it_was(consolidated):
     table, was = (
         results.read_runs_table(consolidated),
@@ -67,6 +68,7 @@ def test_counts_stay_exact(copied):
     assert table["parameters other"].dropna().tolist() == [123_456_789]
 
 
+@pytest.mark.integration
 def test_runs_can_be_done_again(log, consolidated):
     found = verification.verify(consolidated, 99, log, progress=False)
     assert len(found) == 17
@@ -81,6 +83,7 @@ def test_runs_can_be_done_again(log, consolidated):
     )
 
 
+@pytest.mark.integration
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     monkeypatch.setattr(datasets, "load_log", lambda name: {"synthetic": log}[name])
     assert verification.verify(consolidated, 1, progress=False)["equal"].all()
@@ -113,6 +116,22 @@ def test_a_table_from_before_samples_can_be_repeated(log, consolidated, tmp_path
         tmp_path / "old.csv", index=False
     )
     assert verification.verify(tmp_path / "old.csv", 2, log, progress=False)["equal"].all()
+
+
+def test_a_table_of_failures_cannot_be_repeated(log, consolidated, tmp_path):
+    failed = results.read_runs_table(consolidated).assign(**{"NDCG@10": None})
+    failed.to_csv(tmp_path / "failed.csv", index=False)
+    with pytest.raises(InputError, match="has no run that came to an end"):
+        verification.verify(tmp_path / "failed.csv", 1, log)
+
+
+def test_a_log_that_is_not_found_can_be_named(consolidated, monkeypatch):
+    def fails(name):
+        raise InputError(f"there is no log {name!r}")
+
+    monkeypatch.setattr(datasets, "load_log", fails)
+    with pytest.raises(InputError, match="there is no log 'synthetic'; or say which it is with"):
+        verification.verify(consolidated, 1)
 
 
 def test_another_log_is_another_run(log, consolidated):

@@ -30,6 +30,9 @@ def toy(tmp_path):
     (tmp_path / "perflaw" / "laws.py").write_text("")
     (tmp_path / "data" / "points.csv").write_text("x\n1\n")
     (tmp_path / "requirements.txt").write_text("click\n")
+    (tmp_path / "CITATION.cff").write_text(
+        "title: Toy\nversion: 1.2\nlicense: MIT\nauthors: [{name: Someone}]\n"
+    )
     (tmp_path / "CHANGELOG.md").write_text("# Changelog\n")
     (tmp_path / "data" / "README.md").write_text("# Data\n")
     (tmp_path / "_config.yml").write_text(

@@ -234,6 +234,29 @@ def test_a_custom_book_is_apart_from_the_default(toy, unrendered):
     assert made(toy, "mine")["two"] == mine["two"]
 
 
+def test_a_custom_book_takes_what_its_parameters_do_not_reach_from_the_default(
+    toy, unrendered, capsys
+):
+    builder.build_book(toy)
+    capsys.readouterr()
+    builder.build_book(toy, {"level": 0.8}, "mine")
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["one"]
+    assert made(toy, "mine")["two"] == made(toy)["two"]
+    assert printed(toy, "two", "mine") == printed(toy, "two")
+
+
+def test_a_custom_book_lists_what_moved(toy, unrendered, write_notebook):
+    table = "open('tables/t.csv', 'w').write(f'x\\n{level}\\n')"
+    write_notebook(toy, "one", table, "level: float = 0.9")
+    builder.build_book(toy)
+    build = toy / "book" / "_build"
+    default = (build / "default" / "source" / "_changes.md").read_text()
+    assert default.startswith("This copy was built with every parameter at its default.")
+    builder.build_book(toy, {"level": 0.8}, "mine")
+    rows = (build / "mine" / "source" / "_changes.md").read_text().splitlines()
+    assert rows[2:] == ["| one | `t.csv` |  |  | 1 of 1 cells differ |"]
+
+
 def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrendered):
     builder.build_book(toy)
     source = toy / "book" / "_build" / "default" / "source"

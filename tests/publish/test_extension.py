@@ -29,6 +29,21 @@ A number ($x < 1$), and $y$.
 ```
 
 [see](other.md)
+
+A surface is a grid of laws. Another surface, and a `surface` in code; surfacelike.
+"""
+GLOSSARY = """# Glossary
+
+:::{glossary}
+surface
+  One metric over a grid.
+
+law, form
+  A formula.
+
+run, run record
+  A model.
+:::
 """
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
@@ -37,7 +52,11 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 def pages(tmp_path_factory):
     """The HTML of a page with formulas and figures, and of one without."""
     source = tmp_path_factory.mktemp("source")
-    (source / "index.md").write_text(PAGE + "\n```{toctree}\nother\n```\n")
+    (source / "index.md").write_text(PAGE + "\n```{toctree}\nother\nglossary\nexecuted/one\n```\n")
+    (source / "glossary.md").write_text(GLOSSARY)
+    (source / "executed").mkdir()
+    (source / "executed" / "one.md").write_text("# One\n\nOf a run record.\n")
+    (source / "executed" / "one.ipynb").write_text("{}")
     (source / "other.rst").write_text(
         "Other\n=====\n\n.. [A] One book.\n\n.. [B] Another, [A]_, [B]_.\n"
     )
@@ -47,13 +66,15 @@ def pages(tmp_path_factory):
         "extensions": ["myst_parser", "perflaw.publish.extension"],
         "myst_enable_extensions": ["colon_fence", "dollarmath"],
         "mathjax_path": "mathjax/tex.js",
+        "perflaw_repository": "https://example.org/me/perflaw/",
     }
     app = sphinx_application.Sphinx(
         source, None, source / "out", source / "trees", "html", settings, status=None, warning=None
     )
     app.set_html_assets_policy("always")
     app.build()
-    return [(source / "out" / f"{name}.html").read_text() for name in ("index", "other")]
+    names = ("index", "other", "executed/one", "glossary")
+    return [(source / "out" / f"{name}.html").read_text() for name in names]
 
 
 def test_a_narrow_image_is_for_narrow_screens(pages):
@@ -74,10 +95,39 @@ def test_column_headers_are_named(pages):
 
 
 def test_maths_is_loaded_where_there_is_some(pages):
-    assert ["mathjax/tex.js" in page for page in pages] == [True, False]
+    assert ["mathjax/tex.js" in page for page in pages[:2]] == [True, False]
 
 
 def test_references_have_no_deprecated_role(pages):
     assert '<div class="citation-list">' in pages[1]
     assert "doc-biblioentry" not in pages[1]
     assert pages[1].count("<div") == pages[1].count("</div>")
+
+
+def test_a_word_of_the_glossary_links_to_it_once_on_a_page(pages):
+    links = re.findall(r'<a class="glossary-word[^>]*href="([^"]*)">([^<]*)</a>', pages[0])
+    assert links == [
+        ("glossary.html#term-surface", "surface"),
+        ("glossary.html#term-law-form", "laws"),
+    ]
+
+
+def test_links_to_the_glossary_hold_in_folders_and_everyday_words_have_none(pages):
+    links = re.findall(r'<a class="glossary-word[^>]*href="([^"]*)">([^<]*)</a>', pages[2])
+    assert links == [("../glossary.html#term-run-run-record", "run record")]
+
+
+def test_the_glossary_does_not_link_to_itself(pages):
+    assert "glossary-word" not in pages[3]
+
+
+def test_a_page_made_from_a_notebook_can_be_launched(pages):
+    links = re.findall(r'<p class="launch">.*?</p>', pages[2])
+    assert len(links) == 1
+    assert "/git/https%3A%2F%2Fexample.org%2Fme%2Fperflaw/HEAD?" in links[0]
+    assert "urlpath=lab/tree/notebooks/one.ipynb" in links[0]
+    assert "https://example.org/me/perflaw/blob/HEAD/notebooks/one.ipynb" in links[0]
+
+
+def test_other_pages_have_no_launch_button(pages):
+    assert ["launch" in page for page in pages] == [False, False, True, False]

@@ -27,9 +27,9 @@ Axe = pytest.importorskip(
 HTML = Path(__file__).parents[2] / "book" / "_build" / "default" / "html"
 PAGES = sorted(
     path.relative_to(HTML).as_posix()
-    for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html")]
+    for path in [*HTML.glob("*.html"), *HTML.glob("executed/*.html"), *HTML.glob("teaching/*.html")]
 )
-NOTEBOOKS = [name for name in PAGES if name.startswith("executed/")]
+NOTEBOOKS = [name for name in PAGES if re.match(r"executed/(?!solutions)", name)]
 built = pytest.mark.skipif(
     "index.html" not in PAGES, reason="there is no book: run 'make book' first"
 )
@@ -288,3 +288,23 @@ def reported(claims):
 @pytest.mark.parametrize("claims", [True, False])
 def test_all_can_read_a_report(browser, tmp_path, claims, theme):
     assert alone(browser, tmp_path, reported(claims), theme) == []
+
+
+# ---------------------------------------------------------------- slides
+
+
+@built
+def test_a_lecture_is_shown_as_slides(browser):
+    seen = opened(browser, HTML / "teaching" / "lecture_1.html", "light", WIDE)
+    shown = seen.tab.locator("article section.shown h2")
+    assert shown.count() == 0
+    seen.tab.locator(".slides-button").click()
+    first = shown.inner_text()
+    seen.tab.keyboard.press("ArrowRight")
+    assert shown.inner_text() != first
+    assert faults(seen.tab) == {}
+    seen.tab.keyboard.press("Escape")
+    assert shown.count() == 1
+    assert not seen.tab.evaluate("document.documentElement.classList.contains('slides')")
+    assert not seen.complaints
+    seen.tab.context.close()

@@ -34,5 +34,4 @@ def quick_pilot():
         patch.setattr(pilot, "SETTINGS", settings)
         patch.setattr(pilot, "FURTHER_RUNS", [])
         patch.setattr(pilot, "SHARE_RUNS", [(2, 16, 0, 0.5), (2, 16, 1, 0.5)])
-        patch.setattr(pilot, "_time_machine", lambda log: 1.0)
         yield patch

@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 
+from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.splits import leave_one_out
+from perflaw.models import baselines as model_baselines
 from perflaw.models import configuration, ranking
-from perflaw.models.baselines import last_items
+from perflaw.models.baselines import (
+    BaselineGrowth,
+    RankedBaselines,
+    last_items,
+    measure_growth,
+    rank_baselines,
+)
 from perflaw.models.training import run_records, trainer
 from perflaw.report import baselines, pilot
 
@@ -28,14 +36,14 @@ def test_the_last_items_come_first():
 
 
 def test_recency_finds_what_repeats(repeating_log):
-    metrics = baselines.rank_baselines(repeating_log).metrics()
+    metrics = rank_baselines(repeating_log).metrics()
     assert metrics["last items"]["HR@10"] == 1
     assert metrics["most popular"]["HR@10"] < 0.6
 
 
 def test_where_nothing_repeats_the_whole_history_is_removed(log):
     repeats = log.repeats.any()
-    part = baselines.rank_baselines(log).part
+    part = rank_baselines(log).part
     assert part == ("test" if repeats else "test, history removed")
 
 
@@ -51,8 +59,9 @@ def recorded(repeating_log, tmp_path_factory):
     return folder, keys
 
 
+@pytest.mark.integration
 def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, recorded):
-    ranked = baselines.rank_baselines(repeating_log)
+    ranked = rank_baselines(repeating_log)
     comparisons = baselines.compare_baselines(ranked, *recorded)
     assert [one.value for one in comparisons] == sorted(
         (one.value for one in comparisons), reverse=True
@@ -64,21 +73,39 @@ def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, reco
         assert one.low < one.difference < one.high
 
 
+@pytest.mark.integration
 def test_a_baseline_that_beats_an_untrained_model_is_within_noise(repeating_log, recorded):
-    best = baselines.compare_baselines(baselines.rank_baselines(repeating_log), *recorded)[0]
+    best = baselines.compare_baselines(rank_baselines(repeating_log), *recorded)[0]
     assert best.value > 0.5
     assert best.is_within_noise
 
 
 def test_item_knn_is_left_out_where_histories_are_too_long(repeating_log, monkeypatch):
-    monkeypatch.setattr(baselines, "MOST_PAIRS", 10)
-    assert "item-kNN" not in baselines.rank_baselines(repeating_log).ranks
+    monkeypatch.setattr(model_baselines, "MOST_PAIRS", 10)
+    assert "item-kNN" not in rank_baselines(repeating_log).ranks
 
 
 def test_one_test_user_is_compared_with_nothing(tmp_path):
     log = from_histories([list(range(30)), *([i, i + 1] for i in range(20))])
     settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
     record = trainer.train(configuration.make_config(**settings), log, tmp_path, progress=False)
-    ranked = baselines.rank_baselines(log)
+    ranked = rank_baselines(log)
     assert len(ranked.ranks["most popular"]) == 1
     assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()
+
+
+def test_a_personal_baseline_gains_nothing_from_other_users(repeating_log):
+    ranked = rank_baselines(repeating_log)
+    only = RankedBaselines({"last items": ranked.ranks["last items"]}, ranked.part)
+    split = leave_one_out(repeating_log)
+    assert measure_growth(split, only) == BaselineGrowth("last items", 0.0)
+
+
+def test_a_baseline_gains_from_other_users():
+    log = synthetic.Process(n_items=200, n_interests=4).sample(600, 12, seed=3).log
+    assert 0 < rank_baselines(log, with_growth=True).growth.slope < 1
+
+
+def test_growth_of_a_baseline_that_rarely_hits_is_unknown():
+    log = synthetic.Process(n_items=200, n_interests=4).sample(12, 8, seed=3).log
+    assert rank_baselines(log, with_growth=True).growth is None

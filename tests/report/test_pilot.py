@@ -1,32 +1,27 @@
 """The plan of a pilot: its runs, their order, and the share of the users."""
 
+import re
+
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import from_histories
 from perflaw.models import configuration
 from perflaw.models.sweeps import grids
 from perflaw.models.training import trainer
 from perflaw.report import pilot
 
 
-@pytest.fixture
-def timed(monkeypatch):
-    """A machine of the usual pace."""
-    monkeypatch.setattr(pilot, "_time_machine", lambda log: 1.0)
-
-
 def test_the_settings_are_those_on_which_the_prior_stands():
     assert grids.read_grid("survey")["settings"] == pilot.SETTINGS
 
 
-def test_a_plan_has_its_core_first(log, timed):
+def test_a_plan_has_its_core_first(log):
     points = grids.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
     core = [(p.config.n_layers, p.config.d_emb, p.config.seed) for p in points]
     assert core[: len(pilot.CORE_RUNS)] == pilot.CORE_RUNS
 
 
-def test_a_plan_has_each_run_once(log, timed):
+def test_a_plan_has_each_run_once(log):
     plan = pilot.plan_pilot(log, 600, 2)
     points = grids.expand_grid(plan.grid)
     sizes = set(pilot.CORE_RUNS + pilot.FURTHER_RUNS)
@@ -34,7 +29,7 @@ def test_a_plan_has_each_run_once(log, timed):
     assert len(points) == len(sizes) + len(pilot.SHARE_RUNS)
 
 
-def test_a_plan_soon_varies_every_axis(log, timed):
+def test_a_plan_soon_varies_every_axis(log):
     points = grids.expand_grid(pilot.plan_pilot(log, 600, 2).grid)
     later = points[len(pilot.CORE_RUNS) :]
     assert any(p.data.steps for p in later[:6])
@@ -42,14 +37,14 @@ def test_a_plan_soon_varies_every_axis(log, timed):
     assert sum(p.config.n_layers == 3 and p.config.d_emb == 32 for p in later[:3]) < 3
 
 
-def test_a_budget_that_is_large_enough_takes_the_whole_log(log, timed):
+def test_a_budget_that_is_large_enough_takes_the_whole_log(log):
     plan = pilot.plan_pilot(log, 600, 2)
     assert plan.share == 1
     assert plan.log is log
 
 
 @pytest.fixture
-def small_budget(log, monkeypatch, timed):
+def small_budget(log, monkeypatch):
     """Seconds for a quarter of the log."""
     monkeypatch.setattr(pilot, "FEWEST_USERS", 20)
     return 0.3 * pilot.plan_pilot(log, 1e6, 2).seconds
@@ -83,25 +78,45 @@ def test_a_second_call_with_a_larger_budget_enlarges_the_pilot(
     assert pilot.plan_pilot(log, 20 * small_budget, 2, records_of_a_part).share == 1
 
 
-def test_a_cheap_pilot_does_not_time_the_machine(log, monkeypatch):
-    monkeypatch.setattr(pilot, "_time_machine", None)
+def test_a_plan_does_not_depend_on_the_pace_of_the_machine(log, monkeypatch):
+    for name in ("perf_counter", "process_time", "monotonic"):
+        monkeypatch.setattr(f"time.{name}", None)
     assert pilot.plan_pilot(log, 1e6, 2).share == 1
+
+
+def test_a_plan_depends_on_budget_and_workers(log, small_budget):
+    assert pilot.plan_pilot(log, small_budget, 1).share == 0.125
+    assert pilot.plan_pilot(log, small_budget, 4).share == 0.5
 
 
 @pytest.mark.parametrize("seconds", [1, -5])
 def test_too_small_a_budget_is_refused_with_one_that_would_do(log, monkeypatch, seconds):
-    monkeypatch.setattr(pilot, "_time_machine", lambda log: 1e4)
+    monkeypatch.setattr(pilot, "PACE", 1e4)
     message = (
         r"synthetic needs more time for a pilot, even on 200 of its users: "
-        r"give --budget \d+, in minutes"
+        r"give --budget (\d+), in minutes"
     )
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as refused:
         pilot.plan_pilot(log, seconds, 2)
+    minutes = float(re.search(message, str(refused.value))[1])
+    assert pilot.plan_pilot(log, 60 * minutes - 30, 2).share == 1
 
 
-def test_a_machine_is_timed(log):
-    assert 0.1 < pilot._time_machine(log) < 1e4
+def test_fewer_than_one_user_in_sixteen_are_refused_with_a_budget_that_would_do(
+    log, monkeypatch, small_budget
+):
+    monkeypatch.setattr(pilot, "FEWEST_USERS", 2)
+    monkeypatch.setattr(pilot, "PACE", 16 * pilot.PACE)
+    message = r"only \d+ of the 200 users of synthetic, fewer than one in 16"
+    with pytest.raises(InputError, match=message) as refused:
+        pilot.plan_pilot(log, small_budget, 2)
+    minutes = float(re.search(r"--budget (\d+)", str(refused.value))[1])
+    assert pilot.plan_pilot(log, 60 * minutes - 30, 2).share >= pilot.SMALLEST_SHARE
+    assert "--sample" in str(refused.value)
 
 
-def test_a_log_too_short_to_train_on_is_taken_to_be_slow():
-    assert pilot._time_machine(from_histories([[1, 2, 3]] * 20)) == 4.0
+def test_fewer_than_one_user_in_sixteen_can_be_accepted(log, monkeypatch, small_budget):
+    monkeypatch.setattr(pilot, "FEWEST_USERS", 2)
+    monkeypatch.setattr(pilot, "PACE", 16 * pilot.PACE)
+    plan = pilot.plan_pilot(log, small_budget, 2, accepts_sample=True)
+    assert plan.share < pilot.SMALLEST_SHARE

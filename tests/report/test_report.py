@@ -47,7 +47,9 @@ def test_a_report_has_a_page_its_values_and_a_notebook(made):
 def test_the_command_prints_the_findings_and_the_page(made):
     out, printed = made
     values = json.loads((out / "report.json").read_text())
-    assert printed.splitlines() == [*values["judged"]["says"], str(out / "report.html")]
+    headline, _, rest = printed.partition("\n\n")
+    assert [line.partition(":")[0] for line in headline.splitlines()] == list(values["headline"])
+    assert rest.splitlines() == [*values["judged"]["says"], str(out / "report.html")]
 
 
 def test_the_values_have_log_pilot_floor_and_entropy(made):
@@ -163,6 +165,7 @@ def test_when_no_run_ends_there_is_no_report(
         (["--metric", "HR@10"], "One run's HR@10"),
         (["--split", "global time"], "split global time"),
         (["--backbone", "gru"], "learnt with sasrec, leave one out; for others it is untested"),
+        (["--epochs", "3", "--patience", "1"], "epochs 3, patience 1"),
     ],
 )
 def test_a_report_may_be_on_other_settings(quick_pilot, tmp_path, options, shown):
@@ -208,7 +211,7 @@ def test_own_runs_have_the_same_files_without_training(own_report):
 def test_own_runs_have_the_same_findings_as_in_python(own_runs, own_report):
     judged = json.loads((own_report[0] / "report.json").read_text())["judged"]
     assert judged == forecast_runs(pd.read_csv(own_runs)).to_dict()
-    assert own_report[1].splitlines()[:-1] == judged["says"]
+    assert own_report[1].partition("\n\n")[2].splitlines()[:-1] == judged["says"]
 
 
 def test_the_page_of_own_runs_has_no_log(own_report):
@@ -227,6 +230,10 @@ def test_the_page_of_own_runs_has_no_log(own_report):
             "no column 'NDCG@10'; they have n_layers, d_emb, users",
         ),
         ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "row 1 of the runs: NDCG@10 = 10.5"),
+        (
+            "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
+            "runs: nothing can be forecast: too little was run: 2 runs of 1 depths",
+        ),
     ],
 )
 def test_own_runs_that_cannot_be_are_refused_in_one_line(content, reason, tmp_path):
@@ -345,7 +352,7 @@ def test_a_folder_that_cannot_be(shop, tmp_path):
     result = run("report", shop, "--out", tmp_path / "file" / "out", "--budget", 4)
     assert result.exit_code == 1
     assert "records cannot be kept in" in result.output
-    assert result.output.count("\n") == 1
+    assert result.output.count("Error: ") == 1
 
 
 def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):

@@ -33,6 +33,7 @@ def make_runs(backbones=("sasrec", "llama"), sigma=0.0, seeds=2, seed=0, bend=0.
                         "max_seq_len": 50,
                         "dropout": 0.2,
                         "shared_layers": False,
+                        "repeats": True,
                         "parameters": 1000 * d + 6 * n * d * d,
                     }
                     rows.append(

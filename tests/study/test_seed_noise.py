@@ -36,6 +36,7 @@ def test_noise_is_recovered():
     ] == pytest.approx(5, rel=0.06)
 
 
+@pytest.mark.integration
 def test_steps_are_recovered_and_their_errors_are_right():
     truth = {
         ("n_layers", 2): 0,
@@ -57,6 +58,66 @@ def test_steps_are_recovered_and_their_errors_are_right():
     assert abs(np.mean(off)) < 0.2
 
 
+@pytest.mark.integration
+def test_intervals_of_few_seeds_cover_what_they_promise():
+    """Five degrees of freedom: normal intervals would hold only 84 % of the steps."""
+    inside = []
+    for seed in range(150):
+        cells = results.aggregate_seeds(drawn(0.03, 2, seed))
+        cells.loc[5:, ["sd", "seeds"]] = (np.nan, 1)
+        found = seed_noise.marginal_gains(cells, level=0.9)
+        assert (found["dof"] == 5).all()
+        step = found.query("axis == 'n_layers' and larger == 2").iloc[0]
+        inside.append(step["low"] <= 0 <= step["high"])
+    assert 0.82 <= np.mean(inside) <= 0.98
+
+
+@pytest.mark.integration
+def test_few_steps_of_nothing_are_discoveries():
+    random = np.random.default_rng(0)
+    n_found = n_sure = 0
+    for seed in range(40):
+        runs = drawn(0.0, 2, seed)
+        runs["NDCG@10"] = 0.1 * np.exp(0.05 * random.normal(size=len(runs)))
+        gains = seed_noise.marginal_gains(results.aggregate_seeds(runs))
+        counts = seed_noise.count_gains(gains).sum()
+        n_found += counts["discovered up"] + counts["discovered down"]
+        n_sure += counts["up"] + counts["down"]
+        assert counts["steps"] == len(gains) == 5
+    assert n_sure > n_found
+    assert n_found <= 12
+
+
+def test_discoveries_are_counted_by_axis_and_direction():
+    counts = seed_noise.count_gains(
+        seed_noise.marginal_gains(results.aggregate_seeds(drawn(0.001, 3)))
+    )
+    assert counts.loc["d_emb"].to_dict() == {
+        "steps": 3,
+        "up": 3,
+        "down": 0,
+        "discovered up": 3,
+        "discovered down": 0,
+    }
+    assert counts.loc["n_layers", "down"] == 1
+    assert counts.loc["n_layers", "discovered down"] == 1
+
+
+def test_the_noise_ceiling_is_the_r2_of_the_true_law():
+    random = np.random.default_rng(0)
+    truth = 0.1 + 0.01 * np.arange(12)
+    r2, ceilings = [], []
+    for _ in range(200):
+        value = truth * (1 + 0.1 * random.normal(size=12) / np.sqrt(2))
+        table = pd.DataFrame({"dataset": "a", "value": value, "seeds": 2})
+        around = ((value - value.mean()) ** 2).sum()
+        r2.append(1 - ((value - truth) ** 2).sum() / around)
+        ceilings.append(seed_noise.r2_noise_ceiling(table, pd.Series({"a": 10.0}))["a"])
+    assert np.mean(ceilings) == pytest.approx(np.mean(r2), abs=0.03)
+    flat = pd.DataFrame({"dataset": "a", "value": [0.1, 0.1001], "seeds": 1})
+    assert seed_noise.r2_noise_ceiling(flat, pd.Series({"a": 10.0}))["a"] == 0
+
+
 def test_cells_without_both_ends_are_left_out():
     runs = drawn(0.02, 2)
     runs = runs[~((runs["n_layers"] == 4) & (runs["d_emb"] > 8))]
@@ -74,18 +135,37 @@ def test_a_level_must_be_one():
         seed_noise.marginal_gains(results.aggregate_seeds(drawn(0.02, 2)), level=90)
 
 
+def logs_of_surfaces(random, n_logs=12, n_surfaces=3):
+    """Draw an error for each log, which all of its surfaces and cells share."""
+    logs = np.repeat(np.arange(n_logs), n_surfaces * 2)
+    surfaces = np.repeat(np.arange(n_logs * n_surfaces), 2)
+    errors = random.normal(5, 1, n_logs)[logs]
+    return pd.DataFrame({"law": "x", "dataset": surfaces, "log": logs, "ape": errors})
+
+
+@pytest.mark.integration
 def test_means_over_surfaces_have_intervals_that_cover():
-    random, inside = np.random.default_rng(0), []
+    random = np.random.default_rng(0)
+    inside, inside_by_surface = [], []
     for seed in range(100):
-        values = pd.DataFrame(
-            {
-                "law": "x",
-                "dataset": np.repeat(np.arange(20), 5),
-                "ape": np.repeat(random.normal(5, 1, 20), 5),
-            }
-        )
+        values = logs_of_surfaces(random)
         found = seed_noise.bootstrap_means(values, "law", "ape", seed=seed, draws=500).iloc[0]
         inside.append(found["low"] <= 5 <= found["high"])
         assert found["low"] < found["mean"] < found["high"]
         assert found["mean"] == pytest.approx(values["ape"].mean())
+        assert found["clusters"] == 12
+        alone = values.assign(log=values["dataset"])
+        naive = seed_noise.bootstrap_means(alone, "law", "ape", seed=seed, draws=500).iloc[0]
+        inside_by_surface.append(naive["low"] <= 5 <= naive["high"])
     assert 0.8 <= np.mean(inside) <= 0.97
+    assert np.mean(inside_by_surface) < 0.75
+
+
+def test_a_row_without_some_logs_takes_the_mean_of_those_it_has():
+    rows = pd.DataFrame(
+        [("x", "a", "a", 1.0), ("x", "b", "b", 3.0), ("y", "a", "a", 2.0)],
+        columns=["law", "dataset", "log", "ape"],
+    )
+    found = seed_noise.bootstrap_means(rows, "law", "ape").set_index("law")
+    assert found.loc["y", ["mean", "low", "high"]].tolist() == [2, 2, 2]
+    assert found.loc["x", "mean"] == 2

@@ -12,6 +12,7 @@ from perflaw.study.analysis import (
 )
 
 
+@pytest.mark.integration
 def test_choices_know_the_best_and_keep_to_the_budget(swept):
     table = study_runs.mean_surfaces(swept(sigma=0.0001))
     noise = seed_noise.seed_sd_by_surface(table)
@@ -57,7 +58,7 @@ def test_choices_know_the_best_and_keep_to_the_budget(swept):
     assert wide["regret"].equals(found["regret"])
     assert (wide["noises"] <= found["noises"]).all()
     assert wide["noises"].max() == pytest.approx(
-        wide["regret"].max() / (5 * np.sqrt(2 * (1 - selection.SHARED_USER_CORRELATION))), rel=1e-3
+        wide["regret"].max() / (5 * np.sqrt(2 * (1 - seed_noise.SHARED_USER_CORRELATION))), rel=1e-3
     )  # next to no noise between seeds
     lucky = table.assign(validation=table["value"]).assign(
         value=lambda rows: rows["value"].where(rows["d_emb"] != 8, 9.0)
@@ -98,16 +99,39 @@ def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is
     assert found["rough"].std() < 3
 
 
+def made_choices():
+    """Two rules on three surfaces of two logs: the second rule is two points worse on log b."""
+    surfaces = (("a", "a"), ("a, gru", "a"), ("b", "b"))
+    rows = [
+        (dataset, log, "parameters", budget, rule, regret)
+        for dataset, log in surfaces
+        for budget in (1.0, 0.5)
+        for rule, regret in (("best seen", 1.0), ("law", 3.0 if log == "b" else 1.0))
+    ]
+    table = pd.DataFrame(rows, columns=["dataset", "log", "of", "budget", "rule", "regret"])
+    return table.assign(noises=table["regret"] / 2)
+
+
 def test_rules_are_summed_up_with_and_without_a_budget():
-    told = pd.DataFrame(
-        {
-            "rule": ["a", "b"] * 3,
-            "of": "parameters",
-            "budget": [1.0, 1.0, 0.5, 0.5, 0.5, 0.5],
-            "noises": [0.0, 2.0, 1.0, 0.5, 3.0, 4.0],
-            "regret": [0.0, 4.0, 2.0, 1.0, 7.0, 7.0],
-        }
-    )
-    found = selection.summarise_by_rule(told).set_index("rule")
-    assert found.loc["a"].tolist() == pytest.approx([200 / 3, 3, 7, 100, 0])
-    assert found.loc["b"].tolist() == pytest.approx([100 / 3, 4, 7, 0, 4])
+    found = selection.summarise_by_rule(made_choices()).set_index("rule")
+    law = found.loc["law"]
+    assert law["as good"] == pytest.approx(200 / 3)
+    assert law["regret"] == pytest.approx(5 / 3)
+    assert law["worst"] == 3
+    assert law["as good, no budget"] == pytest.approx(200 / 3)
+    assert found.loc["best seen", "as good"] == 100
+
+
+def test_intervals_of_choices_draw_logs():
+    found = selection.summarise_by_rule(made_choices()).set_index("rule")
+    assert found.loc["law", "regret, low"] == 1  # a draw of log a alone
+    assert found.loc["law", "regret, high"] == 3  # and of log b alone
+    assert found.loc["best seen", "regret, high"] == 1
+
+
+def test_rules_are_compared_choice_by_choice():
+    found = selection.compare_rules(made_choices()).set_index("rule").loc["law"]
+    assert found["mean"] == pytest.approx(2 / 3)
+    assert found["low"] == 0
+    assert found["high"] == 2
+    assert found["clusters"] == 2

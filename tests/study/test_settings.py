@@ -39,6 +39,25 @@ def test_regularisation_is_chosen_by_validation_and_never_by_test():
     ) == pytest.approx(-100 * np.log(2))
 
 
+def test_a_decline_has_the_interval_of_two_single_runs():
+    by_size = pd.DataFrame(
+        {"n_layers": [1, 6], "d_emb": [16, 128], "dropout 0": [0.2, 0.1], "chosen": [0.1, 0.2]}
+    )
+    found = regularisation.decline_intervals(by_size, noise=5.0).set_index("recipe")
+    fall = found.loc["dropout 0"]
+    assert fall["change"] == pytest.approx(-100 * np.log(2))
+    assert fall["high"] - fall["change"] == pytest.approx(1.6449 * np.sqrt(2) * 5, rel=1e-4)
+    assert found.loc["chosen", "change"] == 0
+    assert np.isnan(found.loc["chosen", "low"])
+
+
+def test_tuned_runs_have_each_recipe_at_each_size():
+    runs = regularisation.load_tuned_runs()
+    recipes = runs.groupby(["n_layers", "d_emb"]).size()
+    assert recipes.nunique() == 1
+    assert set(runs["seed"]) == {0}
+
+
 def test_depth_compares_cells_that_were_run_both_ways(swept):
     runs = swept(backbones=("sasrec",)).query("log == 'a'")
     shared = runs[runs["n_layers"] > 1].assign(
@@ -51,6 +70,7 @@ def test_depth_compares_cells_that_were_run_both_ways(swept):
     assert np.allclose(told["se"], 5 * np.sqrt(1 / 2 + 1))
 
 
+@pytest.mark.integration
 def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
     rows = []
     for log, shares in (("a", (0.125, 0.25, 0.5, None)), ("b", (0.5, None))):

@@ -6,6 +6,7 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
+from perflaw.models.sweeps import grids
 from perflaw.study.analysis import (
     split_comparison,
     study_runs,
@@ -80,6 +81,63 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
         .isna()
         .all(axis=None)
     )
+
+
+def ranked_runs():
+    """Three runs: without repeats, with them, and one that failed."""
+    return pd.DataFrame(
+        {
+            "log": ["a", "b", "a"],
+            "repeats": [False, True, False],
+            "NDCG@10": [0.1, 0.2, np.nan],
+            "removed NDCG@10": [0.15, np.nan, np.nan],
+            "least-loss NDCG@10": [0.08, 0.2, np.nan],
+            "least-loss removed NDCG@10": [0.12, np.nan, np.nan],
+            "validation NDCG@10": [0.3, 0.3, np.nan],
+        }
+    )
+
+
+def test_the_rule_of_record_removes_the_history_where_nothing_repeats():
+    found = study_runs.apply_ranking_rule(ranked_runs())
+    assert found["NDCG@10"].tolist()[:2] == [0.15, 0.2]
+    assert np.isnan(found["NDCG@10"].iloc[2])
+    assert found["least-loss NDCG@10"].tolist()[:2] == [0.12, 0.2]
+    assert found["validation NDCG@10"].tolist()[:2] == [0.3, 0.3]
+    assert not found.columns.str.contains("removed").any()
+
+
+def test_the_older_rule_keeps_the_validation_item():
+    found = study_runs.apply_ranking_rule(ranked_runs(), "training")
+    assert found["NDCG@10"].tolist()[:2] == [0.1, 0.2]
+    assert not found.columns.str.contains("removed").any()
+
+
+def test_a_rule_needs_its_values():
+    runs = ranked_runs().drop(columns="removed NDCG@10")
+    with pytest.raises(InputError, match="1 runs on a have no 'removed NDCG@10'"):
+        study_runs.apply_ranking_rule(runs)
+    with pytest.raises(InputError, match="seen = 'none'"):
+        study_runs.apply_ranking_rule(runs, "none")
+
+
+def test_study_tables_follow_the_rule_of_record():
+    recorded = study_runs.load_study_runs().set_index("key")
+    older = study_runs.load_study_runs("training").set_index("key")
+    repeats = recorded["repeats"].astype(bool)
+    assert recorded.loc[repeats, "NDCG@10"].equals(older.loc[repeats, "NDCG@10"])
+    assert (recorded.loc[~repeats, "NDCG@10"] >= older.loc[~repeats, "NDCG@10"]).all()
+    assert recorded.loc[~repeats, "NDCG@10"].mean() > 1.03 * older.loc[~repeats, "NDCG@10"].mean()
+
+
+def test_base_runs_are_of_one_log_and_setting():
+    runs = study_runs.load_base_runs(grids.read_grid("survey")["settings"], "ml-100k")
+    assert set(runs["log"]) == {"ml-100k"}
+    assert set(runs["seed"]) == {0, 1, 2}
+    assert runs["key"].is_unique
+    sizes = runs.groupby(["n_layers", "d_emb"]).size()
+    base = [(n, d) for n in (1, 2, 3, 4, 6) for d in (8, 16, 32, 64)]
+    assert (sizes.loc[base] == 3).all()
 
 
 def test_means_over_surfaces_compare_laws_on_the_same_ones():

@@ -123,11 +123,10 @@ def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str
         elif odd.any():
             values = pd.Series(cells, dtype=object)[odd].value_counts()
             note_missing(role, values.index[0], int(odd.sum()), len(cells), findings)
+    if options.drop_incomplete:
+        note_dropped(int(lacking.sum()), len(lacking), findings, label)
     if not lacking.any():
-        if options.drop_incomplete:
-            findings.note("rows left out as incomplete: 0")
         return raw
-    note_dropped(int(lacking.sum()), len(lacking), findings, label)
     keep = np.flatnonzero(~lacking)
     kept = {role: [cells[k] for k in keep] for role, cells in columns.items()}
     places = np.asarray(raw.places)[keep]
@@ -156,7 +155,10 @@ def note_dropped(count: int, rows: int, findings: Findings, label: str) -> None:
         raise InputError(
             f"{label}: all of {rows:,} rows are incomplete; fill in users, items and times"
         )
-    findings.note(f"rows left out as incomplete: {count:,} of {rows:,}")
+    if count:
+        findings.note(f"rows left out as incomplete: {count:,} of {rows:,}")
+    elif not any("left out as" in note for note in findings.notes):  # of lists, of lines
+        findings.note("rows left out as incomplete: 0")
 
 
 def identify(
@@ -197,17 +199,25 @@ def _hashable(cells: list, role: str, where: Where) -> list:
                 f"{where(row)}: the {role} is {kind}; an id is a whole number or text; name "
                 "another column"
             )
-        if isinstance(cell, float) and not cell.is_integer():
-            raise InputError(
-                f"{where(row)}: the {role} {cell} is a number but not a whole one; mend it, or "
-                "write ids as text"
-            )
-        if isinstance(cell, float) and abs(cell) > 2.0**53:
-            raise InputError(
-                f"{where(row)}: the {role} {cell} is a decimal number too large to be exact; write "
-                "ids as text"
-            )
-    return [int(cell) if isinstance(cell, float) else cell for cell in cells]
+    return [
+        whole_id(cell, role, where(row)) if isinstance(cell, float) else cell
+        for row, cell in enumerate(cells)
+    ]
+
+
+def whole_id(value: float, role: str, place: str) -> int:
+    """Return an id that was read as a decimal number, or raise InputError if it is none."""
+    if not value.is_integer():
+        raise InputError(
+            f"{place}: the {role} {value} is a number but not a whole one; mend it, or write ids "
+            "as text"
+        )
+    if abs(value) > 2.0**53:
+        raise InputError(
+            f"{place}: the {role} {value} is a decimal number too large to be exact; write ids as "
+            "text"
+        )
+    return int(value)
 
 
 def _whole_numbers(distinct: Iterable[Any]) -> np.ndarray | None:

@@ -219,8 +219,7 @@ def _of_numbers(
                 refuse_doubtful_digits(values, places.label)
         said = Findings()
         if unit := range_unit(low, high, options.unit, said):
-            for guess in said.guesses:
-                findings.guess(guess)
+            findings.add(said)
             return EngineClock("raw", key, value, unit)
     return _mapped(connection, value, clock_of_numbers, places, options, findings)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,8 +115,12 @@ def create_rows(
     connection: Connection, relation: str, picked: dict[str, str], extra: str = ""
 ) -> None:
     """Make the view `raw` of a copy: user, item, time and place, the number of the row from 0."""
-    columns = select_roles(picked) + extra
-    connection.execute(f"create temp table rows as select {columns} from {relation}")
+    copy_rows(connection, f"select {select_roles(picked)}{extra} from {relation}")
+
+
+def copy_rows(connection: Connection, query: str) -> None:
+    """Make the view `raw` of a copy of what a query finds: user, item and time of each row."""
+    connection.execute(f"create temp table rows as {query}")
     connection.execute(
         'create temp view raw as select "user", item, time, rowid as place from rows'
     )
@@ -176,21 +180,7 @@ def finish(
     check_users : callable, optional
         Called with the ids of users where they are text; may raise.
     """
-    label = places.label
-    rows, *filled = connection.execute(
-        'select count(*), count("user"), count(item), count(time) from raw'
-    ).fetchone()
-    if not rows:
-        raise InputError(f"{label} has a header and no rows: fetch or write it again")
-    if timed and not filled[2]:
-        raise InputError(
-            f"{label}: the column of times is blank; fill it in, or remove it if the order of rows "
-            "is the order of each history"
-        )
-    if options.drop_incomplete:
-        rows = _drop_incomplete(connection, rows, timed, label, findings)
-    else:
-        _refuse_incomplete(connection, rows, filled, timed, places)
+    rows = _count_complete(connection, places, timed, options, findings)
     users = _identify(connection, "user", places, rows, findings)
     if check_users is not None and users.names is not None:
         check_users(users.names)
@@ -222,29 +212,38 @@ def finish(
     )
 
 
-def _refuse_incomplete(
-    connection: Connection, rows: int, filled: Sequence[int], timed: bool, places: Places
-) -> None:
-    """Raise InputError for the first row without a user, an item or a time."""
+def _count_complete(
+    connection: Connection, places: Places, timed: bool, options: ReadOptions, findings: Findings
+) -> int:
+    """Count the rows of `raw`; leave out those that lack something, or refuse the first."""
+    label = places.label
+    rows, *filled = connection.execute(
+        'select count(*), count("user"), count(item), count(time) from raw'
+    ).fetchone()
+    if not rows:
+        raise InputError(f"{label} has a header and no rows: fetch or write it again")
+    if timed and not filled[2]:
+        raise InputError(
+            f"{label}: the column of times is blank; fill it in, or remove it if the order of rows "
+            "is the order of each history"
+        )
+    if options.drop_incomplete:
+        return _drop_incomplete(connection, rows, timed, label, findings)
     for role, count in zip(ROLES, filled, strict=True):
         if count < rows and (role != "time" or timed):
-            place = connection.execute(
-                f'select min(place) from raw where "{role}" is null'
-            ).fetchone()[0]
-            raise incomplete(places.show(place), role)
+            raise incomplete(places.show(clocks.first_of(connection, f'"{role}" is null')), role)
+    return rows
 
 
 def _drop_incomplete(
     connection: Connection, rows: int, timed: bool, label: str, findings: Findings
 ) -> int:
     """Leave out of `raw` what has no user, item or time; the rows that are left."""
-    kinds = dict(
-        zip(("user", "item", "time"), connection.execute(
-            'select typeof("user"), typeof(item), typeof(time) from raw limit 1').fetchone())
-    )  # fmt: skip
+    query = 'select typeof("user"), typeof(item), typeof(time) from raw limit 1'
+    kinds = dict(zip(ROLES, connection.execute(query).fetchone(), strict=True))
     tokens = ", ".join("'" + token + "'" for token in sorted(MISSING))
     conditions = []
-    for role in ("user", "item", "time")[: 2 + timed]:
+    for role in ROLES[: 2 + timed]:
         conditions.append(f'"{role}" is not null')
         if kinds[role] == "VARCHAR":
             conditions.append(f'lower("{role}") not in ({tokens})')
@@ -252,10 +251,7 @@ def _drop_incomplete(
         f"create temp table complete as select * from raw where {' and '.join(conditions)}"
     )
     left = connection.execute("select count(*) from complete").fetchone()[0]
-    if rows - left:
-        note_dropped(rows - left, rows, findings, label)
-    else:
-        findings.note("rows left out as incomplete: 0")
+    note_dropped(rows - left, rows, findings, label)
     connection.execute("create or replace temp view raw as select * from complete")
     return left
 
@@ -278,7 +274,7 @@ def first_place(connection: Connection, condition: str) -> tuple[int, dict[str, 
     found = connection.execute(
         f'select place, "user", item, time from raw where {condition} order by place limit 1'
     ).fetchone()
-    return found[0], dict(zip(("user", "item", "time"), found[1:]))
+    return found[0], dict(zip(ROLES, found[1:], strict=True))
 
 
 def _identify(

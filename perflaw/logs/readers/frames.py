@@ -11,7 +11,7 @@ import pandas as pd
 
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
-from perflaw.logs.readers.arrays import RawRows, incomplete, note_dropped, sort_rows
+from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
 from perflaw.logs.readers.options import Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
@@ -148,10 +148,7 @@ def _read_relation(
     roles = choose_roles(label, names, options, findings, resolution)
     if kinds[roles.item].endswith("]"):
         return _read_lists(connection, relation, roles, names, kinds, label, options, findings)
-    columns = [("user", roles.user), ("item", roles.item), ("time", roles.time)]
-    picked = {role: _expression(k, kinds) for role, k in columns if k is not None}
-    if roles.clock_time is not None:
-        picked["time"] = _date_and_clock(roles, kinds)
+    picked = _pick(roles, kinds)
     if place == "rowid":
         engine.create_rows(connection, relation, picked)
     else:
@@ -159,6 +156,14 @@ def _read_relation(
     return engine.finish(
         connection, engine.Places(label), roles.time is not None, options, findings
     )
+
+
+def _pick(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> dict[str, str]:
+    """Return SQL of the column of each role."""
+    picked = {role: _expression(k, kinds) for role, k in roles.by_role.items()}
+    if roles.clock_time is not None:
+        picked["time"] = _date_and_clock(roles, kinds)
+    return picked
 
 
 def _expression(column: int, kinds: Sequence[str] | Mapping[int, str]) -> str:
@@ -192,27 +197,21 @@ def _read_lists(
         findings.guess(f"time: one in {clip(names[roles.time])!r} for all items of a list")
     clock = "null::bigint" if roles.time is None else time
     user = _expression(roles.user, kinds)
-    items = f"{item}::{_list_kind(kinds[roles.item])}"
+    kind = kinds[roles.item]
+    items = f"{item}::{kind[: kind.rindex('[')]}[]"
     connection.execute(
         f'create temp table lists as select {user} as "user", {items} as items, '
         f"{clock} as times from {relation}",
     )
     _check_lists(connection, timed, roles, names, label, options, findings)
     times = "unnest(times)" if timed else "times"
-    connection.execute(
-        f'create temp table rows as select "user", unnest(items) as item, {times} as time, place '
-        "from (select *, rowid as place from lists) where len(items) > 0 order by place"
-    )
-    connection.execute(
-        'create temp view raw as select "user", item, time, rowid as place from rows'
+    engine.copy_rows(
+        connection,
+        f'select "user", unnest(items) as item, {times} as time '
+        "from (select *, rowid as place from lists) where len(items) > 0 order by place",
     )
     places = engine.Places(label, "interaction {}")
     return engine.finish(connection, places, roles.time is not None, options, findings)
-
-
-def _list_kind(kind: str) -> str:
-    inner = kind[: kind.rindex("[")]
-    return f"{inner}[]"
 
 
 def _check_lists(
@@ -234,8 +233,10 @@ def _check_lists(
             "select min(rowid) from lists where coalesce(len(items), 0) = 0"
         ).fetchone()[0]
         raise incomplete(f"{label}, row {place + 1}", "item")
+    if empty == rows:
+        raise InputError(f"{label}: all lists are empty; fetch or write it again")
     if empty:
-        note_dropped(empty, rows, findings, label)
+        findings.note(f"lists left out as empty: {empty:,}")
     twice = connection.execute(
         'select min(rowid), max(rowid) from lists group by "user" '
         "having count(*) > 1 order by 2 limit 1"
@@ -293,11 +294,16 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
             range(1, len(frame) + 1),
             "row {}",
         )
-        titles = {"user": names[roles.user], "item": names[roles.item]}
-        titles |= {} if roles.time is None else {"time": names[roles.time]}
+        titles = {role: names[k] for role, k in roles.by_role.items()}
         return sort_rows(
             expand_lists(raw, None, label, titles, options, findings), options, findings, label
         )
+    for role, k, one in (("user", roles.user, "an id"), ("time", roles.time, "a time")):
+        if k is not None and _is_list_column(columns[k]):  # the engine may crash on such a column
+            raise InputError(
+                f"{label}: the {role} column holds lists; {one} is a whole number or text; name "
+                "another column"
+            )
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:
         connection.register("given", given)
@@ -305,11 +311,7 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
             int(row[0][1:]): row[1]
             for row in connection.execute("describe select * from given").fetchall()
         }
-        places = [("user", roles.user), ("item", roles.item), ("time", roles.time)]
-        picked = {role: _expression(k, kinds) for role, k in places if k is not None}
-        if roles.clock_time is not None:
-            picked["time"] = _date_and_clock(roles, kinds)
-        engine.create_rows(connection, "given", picked)
+        engine.create_rows(connection, "given", _pick(roles, kinds))
         return engine.finish(
             connection, engine.Places(label), roles.time is not None, options, findings
         )

@@ -46,7 +46,9 @@ def default_roles(
     if width > 4 or (width == 4 and not time) or unclear or clocks:
         raise InputError(
             f"{label} has {width} columns and no header: name them by number, as in user=1, "
-            "item=2, time=4"
+            f"item=2, time={min(width, 4)}"
+            if width > 2
+            else f"{label} has two columns, one of them times, and no header; a log needs items too"
         )
     taken = ["user, item"] + [
         {time: "time"}.get(k, "rating (not used)") for k in range(3, width + 1)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from perflaw.errors import InputError
 from perflaw.logs.readers import engine, large_text
-from perflaw.logs.readers.arrays import RawRows, sort_rows
+from perflaw.logs.readers.arrays import RawRows, sort_rows, whole_id
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, join_names
 from perflaw.logs.readers.roles import Roles, choose_roles, role_of
 from perflaw.logs.readers.sequences import expand_lists, has_lists
@@ -69,9 +70,7 @@ def read_json_lines(
     items = [record.get(names[roles.item]) for _, record in head]
     users = [record.get(names[roles.user]) for _, record in head]
     lists = has_lists(items, names[roles.item], "", label, "item", users)
-    titles = {"user": names[roles.user], "item": names[roles.item]}
-    if roles.time is not None:
-        titles["time"] = names[roles.time]
+    titles = {role: names[k] for role, k in roles.by_role.items()}
 
     def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
@@ -121,15 +120,8 @@ def _as_cell(cell: Any, role: str, number: int, label: str) -> str:
             f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name "
             "another key"
         )
-    if isinstance(cell, float):
-        if role == "time":
-            return repr(cell)
-        if not cell.is_integer():
-            raise InputError(
-                f"{label}, line {number}: the {role} {cell} is a number but not a whole one; mend "
-                "it, or write ids as text"
-            )
-        return str(int(cell))
+    if isinstance(cell, float) and role != "time":
+        return str(whole_id(cell, role, f"{label}, line {number}"))
     return str(cell)
 
 
@@ -189,7 +181,21 @@ def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
             f"{place}: {clip(record, 30)} is no record; write one a line, "
             'as {"user": 1, "item": 2}'
         )
+    _refuse_half_characters(line, record, place)
     return record
+
+
+def _refuse_half_characters(line: str, record: Any, place: str) -> None:
+    r"""Raise InputError for an escape such as \ud800 without its other half: it is no text."""
+    if "\\ud" not in line.lower():
+        return
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ascii(error.object[error.start])
+        raise InputError(
+            f"{place}: {half} is half of a character; write the text whole, in UTF-8"
+        ) from None
 
 
 def _parser(sample: Sample) -> Callable[[str], Any]:
@@ -241,6 +247,7 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
                 f"{label}, record {number}: {clip(record, 30)} is no record; "
                 'write {"user": 1, "item": 2}'
             )
+        _refuse_half_characters(text, record, f"{label}, record {number}")
         yield number, record
 
 
@@ -285,7 +292,8 @@ def _read_events(
     inner: dict[str, None] = {}
     some: list[dict] = []
     for _, record in _records(path, sample, label):
-        for event in record.get(events) or ():
+        listed = record.get(events)
+        for event in listed if isinstance(listed, list) else ():
             if isinstance(event, dict):
                 inner.update(dict.fromkeys(event))
                 some.append(event)
@@ -295,9 +303,7 @@ def _read_events(
     columns = [*outer, *inner]
     prefix = len(outer)
     roles = _event_roles(columns, prefix, some, label, options, findings)
-    titles = {"user": columns[roles.user], "item": columns[roles.item]}
-    if roles.time is not None:
-        titles["time"] = columns[roles.time]
+    titles = {role: columns[k] for role, k in roles.by_role.items()}
 
     def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
@@ -322,8 +328,7 @@ def _read_events(
                             number,
                             label,
                         )
-                        for k in (roles.user, roles.item, roles.time)
-                        if k is not None
+                        for k in roles.by_role.values()
                     ],
                 )
 
@@ -341,8 +346,6 @@ def _event_roles(
     """Return the roles: the user of the record, the item and the time of its events."""
     outer = [name if k < prefix else "" for k, name in enumerate(columns)]
     inner = [name if k >= prefix else "" for k, name in enumerate(columns)]
-    from dataclasses import replace
-
     said = Findings()
     users = options.user
     role = replace(options, item="1", time=None)

@@ -110,6 +110,10 @@ def _is_other_digits(values: np.ndarray) -> bool:
     return any(bool(parse_digits(dates)[1].all()) for dates in swapped)
 
 
+def _year(time: float, unit: str) -> int:
+    return 1970 + int(time / UNITS[unit] / (365.2425 * DAY))
+
+
 def range_unit(low: float, high: float, unit: str | None, findings: Findings) -> str | None:
     """Return the unit of times from low to high, given or by size; None if they are no times."""
     if unit == ORDER:
@@ -136,6 +140,11 @@ def range_unit(low: float, high: float, unit: str | None, findings: Findings) ->
             return None
         if high <= LAST * UNITS[unit]:
             findings.guess(f"times: in {unit}, by their size")
+    elif (size := unit_by_size(low)) is not None and size == unit_by_size(high) and size != unit:
+        findings.note(
+            f"times: in {unit}, as given, they are of {_year(low, unit)} to {_year(high, unit)}; "
+            f"by their size they are in {size}, of {_year(low, size)} to {_year(high, size)}"
+        )
     return unit if high <= LAST * UNITS[unit] else None
 
 

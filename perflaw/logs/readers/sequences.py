@@ -153,6 +153,8 @@ def parse_list(cell: Any) -> list | None:
         return list(cell)
     text = str(cell).strip()
     if not BRACKETS.fullmatch(text):
+        if text.startswith("["):
+            return None  # cut off, as where a program keeps so many characters of a cell
         mark = next((mark for mark in SEPARATORS if mark in text), None)
         parts = text.split(mark) if mark else text.split()
         return [part.strip() for part in parts] if text else []
@@ -191,51 +193,69 @@ def expand_lists(
     """
     findings.guess(f"layout: a list of items in each cell of {clip(names['item'])!r}")
     users, items, times, places = [], [], [], []
-    seen: dict[str, int] = {}
-    empty = 0
     timed = raw.time is not None and (
         is_list_name(names["time"]) or has_lists(raw.time, names["time"], "", label, "time")
     )
-    for k, user in enumerate(raw.user):
-        place = f"{label}, {raw.where.format(raw.places[k])}"
-        history = _list_of(raw.item[k], place, names["item"])
-        if last is not None:
-            history = [*history, last[k]]
-        if str(user).strip() in seen and user not in (None, ""):
-            raise InputError(
-                f"{place}: a second list of the user {clip(user, 30)!r} in "
-                f"{clip(names['item'])!r}, "
-                f"after that of {raw.where.format(seen[str(user).strip()])}; join them"
-            )
-        seen[str(user).strip()] = raw.places[k]
-        if not history:
-            empty += 1
-            if not options.drop_incomplete:
-                raise InputError(
-                    f"{place}: an empty list in {clip(names['item'])!r}; remove the row, or leave "
-                    "such rows out with drop_incomplete=True"
-                )
-            continue
+    for k, history in _histories(raw, last, label, names, options, findings):
         if timed and raw.time is not None:
-            clock = _list_of(raw.time[k], place, names["time"])
-            if len(clock) != len(history):
-                raise InputError(
-                    f"{place}: {len(clock)} times in {clip(names['time'])!r} and {len(history)} "
-                    f"items in {clip(names['item'])!r}; mend the row"
-                )
-            times += clock
+            place = f"{label}, {raw.where.format(raw.places[k])}"
+            times += _times_of(raw.time[k], len(history), place, names)
         elif raw.time is not None:
             times += [raw.time[k]] * len(history)
-        users += [user] * len(history)
+        users += [raw.user[k]] * len(history)
         items += history
         places += [raw.places[k]] * len(history)
-    if empty:
-        findings.note(f"lists left out as empty: {empty:,}")
     if raw.time is not None and not timed:
         findings.guess(f"time: one in {clip(names['time'])!r} for all items of a list")
     if not users:
         raise InputError(f"{label}: all lists are empty; fetch or write it again")
     return RawRows(users, items, times if raw.time is not None else None, places, raw.where)
+
+
+def _histories(
+    raw: RawRows,
+    last: list | None,
+    label: str,
+    names: dict[str, str],
+    options: ReadOptions,
+    findings: Findings,
+) -> Iterator[tuple[int, list]]:
+    """Yield the number of each row whose list is not empty, and its items."""
+    seen: dict[str, int] = {}
+    empty = 0
+    for k, user in enumerate(raw.user):
+        place = f"{label}, {raw.where.format(raw.places[k])}"
+        history = _list_of(raw.item[k], place, names["item"])
+        if last is not None:
+            history = [*history, last[k]]
+        name = str(user).strip()
+        if name in seen and user not in (None, ""):
+            raise InputError(
+                f"{place}: a second list of the user {clip(user, 30)!r} in "
+                f"{clip(names['item'])!r}, after that of {raw.where.format(seen[name])}; join them"
+            )
+        seen[name] = raw.places[k]
+        if history:
+            yield k, history
+            continue
+        empty += 1
+        if not options.drop_incomplete:
+            raise InputError(
+                f"{place}: an empty list in {clip(names['item'])!r}; remove the row, or leave "
+                "such rows out with drop_incomplete=True"
+            )
+    if empty:
+        findings.note(f"lists left out as empty: {empty:,}")
+
+
+def _times_of(cell: Any, count: int, place: str, names: dict[str, str]) -> list:
+    times = _list_of(cell, place, names["time"])
+    if len(times) != count:
+        raise InputError(
+            f"{place}: {len(times)} times in {clip(names['time'])!r} and {count} items in "
+            f"{clip(names['item'])!r}; mend the row"
+        )
+    return times
 
 
 def _list_of(cell: Any, place: str, name: str) -> list:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.arrays import note_dropped
 from perflaw.logs.readers.number_times import clock_of_numbers
 from perflaw.logs.readers.options import Columns, Findings, ReadOptions
 from perflaw.logs.readers.roles import Roles
@@ -49,10 +50,9 @@ def read(
     order = sorting_order(users, times)
     if order is None:
         return None
-    for guess in said.guesses:
-        findings.guess(guess)
+    findings.add(said)
     if options.drop_incomplete:
-        findings.note("rows left out as incomplete: 0")
+        note_dropped(0, len(users), findings, str(path))
     users, items = users[order], items[order]
     starts = np.flatnonzero(np.concatenate([[True], users[1:] != users[:-1]]))
     codes, item_ids = pd.factorize(items)

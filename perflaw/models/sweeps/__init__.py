@@ -3,32 +3,13 @@
 Front doors are loaded when they are first used.
 """
 
-from __future__ import annotations
+from perflaw.front_doors import offer_lazily
 
-from importlib import import_module
-from typing import Any
-
-_MODULES = {
-    "run": "perflaw.models.sweeps.runner",
-    "plan_sweep": "perflaw.models.sweeps.runner",
-    "process_pool": "perflaw.models.sweeps.executors",
-    "read_grid": "perflaw.models.sweeps.grids",
-    "expand_grid": "perflaw.models.sweeps.grids",
-    "load_runs": "perflaw.models.sweeps.results",
-    "read_runs_table": "perflaw.models.sweeps.results",
-    "consolidate": "perflaw.models.sweeps.results",
-    "filter_runs": "perflaw.models.sweeps.results",
-    "aggregate_seeds": "perflaw.models.sweeps.results",
-    "verify": "perflaw.models.sweeps.verification",
+_DOORS = {
+    "executors": ["process_pool"],
+    "grids": ["expand_grid", "read_grid"],
+    "results": ["aggregate_seeds", "consolidate", "filter_runs", "load_runs", "read_runs_table"],
+    "runner": ["plan_sweep", "run"],
+    "verification": ["verify"],
 }
-__all__ = list(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_MODULES])
+__all__, __getattr__, __dir__ = offer_lazily(__name__, _DOORS)

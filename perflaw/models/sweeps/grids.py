@@ -17,7 +17,7 @@ from perflaw.logs import perturbations
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split, global_time, leave_one_out
-from perflaw.models.configuration import Config, make_config
+from perflaw.models.configuration import LATER_SETTINGS, Config, make_config
 from perflaw.paths import study_folder
 
 SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
@@ -32,7 +32,8 @@ NEUTRAL_STRENGTHS = dict.fromkeys(PERTURBATIONS, 0) | {
 DATA_DEFAULTS = {"split": "leave one out", "data_seed": 0, "sample_log": 1}
 # all settings of a run
 RUN_DEFAULTS = asdict(Config()) | DATA_DEFAULTS | NEUTRAL_STRENGTHS
-LATER = ("sample_log",)  # settings that older tables do not have
+# settings that older tables do not have
+LATER = ("sample_log", *LATER_SETTINGS)
 
 
 class TrainingData(NamedTuple):
@@ -114,12 +115,6 @@ def _study_grids() -> dict[str, Path]:
 def grids_folder() -> Path:
     """Return the folder of the study's own grids; raises InputError outside of a clone."""
     return study_folder() / "data" / "grids"
-
-
-def __getattr__(name: str) -> Path:
-    if name == "GRIDS_FOLDER":
-        return grids_folder()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _load_grid(path: Path) -> dict:

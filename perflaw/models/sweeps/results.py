@@ -14,7 +14,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.io import suggest
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models.configuration import Config
+from perflaw.models.configuration import LATER_SETTINGS, Config
 from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, check_names
 from perflaw.models.training import run_records
 from perflaw.paths import study_folder
@@ -120,7 +120,8 @@ def record_row(record: dict) -> dict[str, Any]:
         * split; sample_log, the share of the log's users that was taken before the split (empty:
           all); by name, the strength of each perturbation; data_seed
         * tokens, users and items of the training part; targets
-        * every setting of the configuration, of which `epochs` is the most that it may take
+        * every setting of the configuration, of which `epochs` is the most that it may take; those
+          of `LATER_SETTINGS` are empty where they are the default
         * status, done_epochs, best_epoch, training_loss (at the best epoch), temperature
         * `parameters`, in all and by group; `entropy NAME`
         * seconds, in all and by phase; tokens_per_second
@@ -134,7 +135,7 @@ def record_row(record: dict) -> dict[str, Any]:
     seconds = record.get("seconds", {})
     best = max(record.get("curve") or [{}], key=lambda point: point.get("NDCG@10", 0))
     metrics = record.get("metrics", {})
-    row = _data_columns(record) | record["configuration"]
+    row = _data_columns(record) | dict.fromkeys(LATER_SETTINGS) | record["configuration"]
     row |= {"status": record["status"], "done_epochs": record.get("epochs")}
     row |= {"best_epoch": best.get("epoch"), "training_loss": best.get("loss")}
     row |= {
@@ -208,12 +209,14 @@ def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame
     if settings.get("sample_log") in (None, 1):
         runs = select_whole_log(runs)
         settings = {name: value for name, value in settings.items() if name != "sample_log"}
-    if any(name in LATER and name not in runs for name in settings):
-        return runs[:0]
     check_names({name: value for name, value in settings.items() if name != "log"})
     mask = pd.Series(True, runs.index)
     for name, value in settings.items():
-        mask &= runs[name].isna() if value is None else runs[name] == value
+        empty = value is None or (name in LATER_SETTINGS and value == RUN_DEFAULTS[name])
+        if name in LATER and name not in runs:  # an older table, whose runs have the default
+            mask &= empty
+        else:
+            mask &= runs[name].isna() if empty else runs[name] == value
     return runs[mask]
 
 

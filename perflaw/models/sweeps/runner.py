@@ -27,7 +27,7 @@ from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split
-from perflaw.models.configuration import Config
+from perflaw.models.configuration import Config, recorded_settings
 from perflaw.models.sweeps import cost_model, executors
 from perflaw.models.sweeps.grids import GridPoint, expand_grid, split_of
 from perflaw.models.sweeps.progress import SweepBar
@@ -86,7 +86,7 @@ def plan_sweep(
     """
     check_device(device)
     if not isinstance(log, InteractionLog):
-        raise InputError(f"{log!r} is no log; read one with perflaw.logs.datasets.load")
+        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
     points = expand_grid(grid)
     rows, records = [], []
     for point in points:
@@ -140,7 +140,7 @@ def _described(point: GridPoint, split: Split) -> dict[str, Any]:
     }
     targets = row.pop("targets")
     row |= {f"{part}_targets": count for part, count in targets.items()}
-    return row | asdict(point.config)
+    return row | recorded_settings(point.config)
 
 
 def run(
@@ -153,6 +153,7 @@ def run(
     threads: int = 1,
     progress: bool = True,
     seconds: float | None = None,
+    on_run: Callable[[dict], object] | None = None,
 ) -> pd.DataFrame:
     """Train what a folder does not have of a grid on a log.
 
@@ -172,6 +173,8 @@ def run(
     seconds : float, optional
         A budget. Runs then begin in the order of the grid, each only if by the cost of those done
         it ends in time; before any is done nobody knows, and the first begin. The rest is left out.
+    on_run : function, optional
+        Called in this process with the record of each run when it ends.
 
     Returns
     -------
@@ -202,7 +205,9 @@ def run(
         start = time.perf_counter()
         plan = plan_sweep(grid, log, out, device, stack)
         _set_aside(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
-        return _Sweep(plan, log, out, executor, device, threads, progress, seconds, start).run()
+        sweep = _Sweep(plan, log, out, executor, device, threads, progress, seconds, start)
+        sweep.on_run = on_run
+        return sweep.run()
 
 
 @contextmanager
@@ -254,6 +259,7 @@ class _Sweep:
         start: float,
     ) -> None:
         self.start = start
+        self.on_run: Callable[[dict], object] | None = None
         self.plan, self.log, self.out, self.device = plan, log, out, device
         self.threads, self.budget = threads, budget
         self.keys = list(plan.frame["key"])
@@ -376,6 +382,9 @@ class _Sweep:
             if run_records.load_cached_record(key, self.out) is None:
                 run_records.write_record(record, self.out / f"{key}.json")
         self.bar.ended(job, records)
+        if self.on_run is not None:
+            for record in records:
+                self.on_run(record)
 
     def _fail(self, job: Job, reason: str) -> None:
         """Keep records that say why a job came to nothing."""

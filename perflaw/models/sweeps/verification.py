@@ -14,7 +14,7 @@ import torch
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
-from perflaw.models.configuration import Config
+from perflaw.models.configuration import LATER_SETTINGS, Config
 from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, GridPoint, grid_point, split_of
 from perflaw.models.sweeps.results import read_runs_table
 from perflaw.models.training import run_records, trainer
@@ -110,8 +110,10 @@ def point_of(row: Mapping[str, Any] | pd.Series) -> GridPoint:
     values = {
         name: None if isinstance(row[name], float) and math.isnan(row[name]) else row[name]
         for name in Config.__dataclass_fields__
+        if name not in LATER_SETTINGS
     }
-    for name in (*LATER, *PERTURBATIONS):
+    values |= {name: row[name] for name in LATER_SETTINGS if not pd.isna(row.get(name))}
+    for name in ("sample_log", *PERTURBATIONS):
         if not pd.isna(row.get(name)):
             values[name] = float(row[name])
     return grid_point(values | {"split": row["split"], "data_seed": int(row["data_seed"])})

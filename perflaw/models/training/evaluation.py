@@ -84,8 +84,8 @@ def _best_temperature(score: ranking.Scorer, split: Split) -> float:
 def _standard_errors(ranked: ranking.RankedTargets) -> dict[str, float | None]:
     """Of HR@10, NDCG@10 and log-loss; None of one user."""
     by_user: dict[str, np.ndarray] = {
-        "HR@10": ranked.ranks <= 10,
-        "NDCG@10": ranking_metrics.ndcg_gains(ranked.ranks),
+        "HR@10": ranking_metrics.hits(ranked.ranks, ties=ranked.ties),
+        "NDCG@10": ranking_metrics.ndcg_gains(ranked.ranks, ties=ranked.ties),
         "log-loss": ranked.losses,
     }
     return {

@@ -10,12 +10,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from perflaw.logs import augmentation
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models.configuration import Config
@@ -131,7 +133,12 @@ class _Loop:
     ) -> None:
         first = job.configs[0]
         self.job, self.on_end, self.keeper = job, on_end, keeper
-        self.batches = EpochBatches(job.split, first.max_seq_len, first.batch_size, job.device)
+        self.batches = EpochBatches(
+            _augmented(job.split, first.augmentation),
+            first.max_seq_len,
+            first.batch_size,
+            job.device,
+        )
         self.members = [RunState(config, job.split, self.batches) for config in job.configs]
         self.on_gpu = torch.device(job.device).type == "cuda"
         in_one = self.on_gpu if batched is None else batched
@@ -230,6 +237,13 @@ class _Loop:
     def _numbered(self) -> dict[int, RunState]:
         """Return the runs that still train, each with its number."""
         return {i: member for i, member in enumerate(self.members) if not member.status}
+
+
+def _augmented(split: Split, name: str) -> Split:
+    """Return the split with its training part augmented; its record stays that of the split."""
+    if name == "none":
+        return split
+    return replace(split, train=augmentation.augment(split.train, name))
 
 
 def _label(configs: Sequence[Config], log: str) -> str:

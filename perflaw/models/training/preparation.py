@@ -67,6 +67,8 @@ def prepare(
     for config in configs:
         if config.time_bias:
             split.log.clock("time_bias")
+            if config.augmentation != "none":
+                raise InputError("an augmented history has no times; use it without time_bias")
         _check_memory(config, split.log.n_items, device)
         _check_stackable(config, configs[0])
     return TrainingJob(

@@ -10,7 +10,6 @@ import platform
 import subprocess
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models import backbones, ranking
-from perflaw.models.configuration import Config
+from perflaw.models.configuration import Config, recorded_settings
 
 SCHEMA = 1  # of the run record: another number, another key
 OUT_OF_MEMORY = "out of memory"
@@ -46,14 +45,16 @@ def run_key(config: Config, split: Split) -> str:
     Examples
     --------
     >>> from perflaw.logs import synthetic
-    >>> from perflaw.logs.interaction_log import leave_one_out
+    >>> from perflaw.logs.splits import leave_one_out
     >>> split = leave_one_out(synthetic.Process(n_items=40, n_interests=4).sample(30, 8).log)
     >>> len(run_key(Config(), split))
     16
     """
     log = split.log
     sample = [split.sample] if split.sample else []
-    return _digest(SCHEMA, asdict(config), log.hash, split.rule, split.hash, log.order, *sample)
+    return _digest(
+        SCHEMA, recorded_settings(config), log.hash, split.rule, split.hash, log.order, *sample
+    )
 
 
 def key_of_record(record: dict) -> str:
@@ -96,7 +97,7 @@ def make_record(key: str, config: Config, split: Split, outcome: dict, device: s
         "schema": SCHEMA,
         "key": key,
         "log": split.log.name,
-        "configuration": asdict(config),
+        "configuration": recorded_settings(config),
         "data_hash": split.log.hash,
         "split": described_split,
         "order": split.log.order,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ import torch
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models.configuration import Config
-from perflaw.models.trained_model import TrainedModel
+from perflaw.models.trained_model import TrainedModel, has_model
 from perflaw.models.training import checkpoints, evaluation, loop, run_records
 from perflaw.models.training.loop import Progress
 from perflaw.models.training.preparation import TrainingJob, prepare
@@ -30,6 +31,8 @@ def train(
     folder: str | os.PathLike | None = None,
     device: str = "cpu",
     progress: Progress = True,
+    model_folder: str | os.PathLike | None = None,
+    on_run: Callable[[dict], object] | None = None,
 ) -> dict:
     """Train one configuration, or find that it has been.
 
@@ -46,6 +49,11 @@ def train(
         `cpu`, `cuda` or `cuda:1`.
     progress : bool, dict or str
         See `loop.Progress`.
+    model_folder : path, optional
+        Gets the model, see `save_model`. A run that has a record is trained again if the folder
+        has not its model.
+    on_run : function, optional
+        Called with the record if the run was trained, and not if it was found.
 
     Returns
     -------
@@ -70,7 +78,27 @@ def train(
     >>> 0 <= record["metrics"]["test"]["NDCG@10"] <= 1
     True
     """
-    return train_stack([config], data, folder, device, progress)[0]
+    job = prepare([config], data, device)
+    for place in (folder, model_folder):
+        if place is not None:
+            run_records.check_folder(Path(place))
+    cached = run_records.load_cached_record(job.keys[0], folder)
+    has_weights = model_folder is None or (
+        cached is not None
+        and (cached["status"].startswith(DIVERGED) or has_model(model_folder, cached["key"]))
+    )
+    if cached is not None and has_weights:
+        checkpoints.remove(folder, cached["key"])
+        return cached
+
+    def save(trained: TrainedModel) -> None:
+        if model_folder is not None and not trained.status.startswith(DIVERGED):
+            replace(trained, key=job.keys[0]).save(model_folder)
+
+    [record] = _train_job(job, folder, progress, save, again=True)
+    if on_run:
+        on_run(record)
+    return record
 
 
 def train_stack(
@@ -93,16 +121,24 @@ def train_stack(
 
 
 def _train_job(
-    job: TrainingJob, folder: str | os.PathLike | None, progress: Progress
+    job: TrainingJob,
+    folder: str | os.PathLike | None,
+    progress: Progress,
+    save: Callable[[TrainedModel], None] | None = None,
+    again: bool = False,
 ) -> list[dict]:
-    """Return the records of a job's runs: those that the folder has, and the others trained."""
-    records = [run_records.load_cached_record(key, folder) for key in job.keys]
+    """Return the records of a job's runs: those that the folder has, and the others trained.
+
+    All are trained if they are to be trained `again`; `save` gets the model before the record is
+    written.
+    """
+    records = [None if again else run_records.load_cached_record(key, folder) for key in job.keys]
     for key, record in zip(job.keys, records):
         if record is not None:
             checkpoints.remove(folder, key)
     missing = [i for i, record in enumerate(records) if record is None]
     start = time.perf_counter()
-    reason = _train_missing(job, missing, records, folder, progress)
+    reason = _train_missing(job, missing, records, folder, progress, save)
     remaining = [i for i in missing if records[i] is None]
     if len(missing) == 1 and remaining:
         outcome = {"status": reason, "seconds": {"all": time.perf_counter() - start}}
@@ -121,6 +157,7 @@ def _train_missing(
     records: list[dict | None],
     folder: str | os.PathLike | None,
     progress: Progress,
+    save: Callable[[TrainedModel], None] | None = None,
 ) -> str:
     """Train runs, those together that are at the same batch, and fill in their records.
 
@@ -139,6 +176,8 @@ def _train_missing(
 
             def end(number: int, trained: TrainedModel, group: list[int] = group) -> None:
                 i = group[number]
+                if save is not None:
+                    save(trained)
                 records[i] = _keep(job, i, _outcome(trained, job.split), folder)
                 checkpoints.remove(folder, job.keys[i])
 

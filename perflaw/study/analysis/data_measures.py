@@ -14,7 +14,7 @@ the paper's too, whose data term is −D′^−w/k − w ln D′ in other units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from perflaw.errors import InputError
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps.results import filter_runs
 from perflaw.stats import check_level
+from perflaw.study.analysis.data_conditions import PROBE, add_probes
 from perflaw.study.files import study_file
 
 # By column of a table of runs: what it is called here. All are above 0 on any log.
@@ -55,11 +56,15 @@ MODEL_SETTINGS = (
     "shared_layers",
 )
 RATE = 4.7  # nats: entropy rate of the synthetic logs whose size varies
-TOKENS = "tokens"
+TOKENS, POSITIONS = "tokens", "trained positions"
 PAPER, OURS = "tokens / ApEn by user", "tokens / conditional entropy"
+P_LAW = "tokens / Lempel-Ziv entropy"
+"""The measure of the paper's NeurIPS 2025 version, called P-Law."""
+PRODUCT = "tokens × ApEn by user"
 CHANGE = "Δ "  # prefix of the columns that are changes of a logarithm
-PROBE = "probe"  # prefix of the columns of data/probes.csv that are measures
 LEAST_KINDS = 4
+# Measures that also multiply tokens, and that trained positions are divided and multiplied by.
+MULTIPLIERS = ("ApEn by user", "Lempel-Ziv entropy", "conditional entropy")
 # By name of a column of `comparison_table`: what is hidden from the slopes.
 SPLITS = {"in sample": "", "intervention": "intervention", "log": "log"}
 
@@ -70,7 +75,7 @@ def perturbation_runs(runs: pd.DataFrame, model: Mapping[str, Any] = MODEL) -> p
     Parameters
     ----------
     runs
-        Runs, as `load_survey_runs` returns them.
+        Runs, as `study_runs.load_study_runs` returns them.
     model
         Settings of the model.
 
@@ -138,7 +143,8 @@ def _check_one_model(runs: pd.DataFrame) -> None:
 
 def _changes(runs: pd.DataFrame, metric: str, noise: Mapping[str, float]) -> pd.DataFrame:
     """Compare means of each log, intervention and strength with those of intervention ""."""
-    names = {TOKENS: TOKENS} | {column: MEASURES[column] for column in MEASURES if column in runs}
+    names = {TOKENS: TOKENS, "positions": POSITIONS, **MEASURES}
+    names = {column: name for column, name in names.items() if column in runs}
     names |= {str(column): str(column) for column in runs if str(column).startswith(PROBE)}
     logarithms = {column: np.log(runs[column].where(runs[column] > 0)) for column in names}
     runs = runs.assign(y=np.log(runs[metric]), **logarithms)
@@ -218,28 +224,6 @@ def _middle(values: pd.Series) -> float:
     return distinct[len(distinct) // 2]
 
 
-def add_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
-    """Put the probes of its training part beside each run; nan where there are none.
-
-    Parameters
-    ----------
-    runs
-        Runs, with the columns of PERTURBATIONS.
-    probes
-        As data/probes.csv: columns "probe: …".
-    """
-    keys = ["log", *PERTURBATIONS, "data_seed"]
-    left, right = (_fill_steps(table) for table in (runs, probes))
-    merged = left[keys].merge(right, how="left", on=keys)
-    columns = [column for column in probes if str(column).startswith(PROBE)]
-    return pd.concat([runs, merged[columns].set_axis(runs.index)], axis=1)
-
-
-def _fill_steps(table: pd.DataFrame) -> pd.DataFrame:
-    """Make the strengths of interventions comparable: none is -1."""
-    return table.assign(**{name: table[name].fillna(-1.0).astype(float) for name in PERTURBATIONS})
-
-
 def candidate_measures(conditions: pd.DataFrame) -> dict[str, np.ndarray]:
     """Form the candidates for D′.
 
@@ -260,13 +244,20 @@ def candidate_measures(conditions: pd.DataFrame) -> dict[str, np.ndarray]:
         for name in MEASURES.values()
         if f"{CHANGE}{name}" in conditions
     }
+    multipliers = {name: measures[name] for name in MULTIPLIERS if name in measures}
     candidates = {TOKENS: tokens[:, None]}
     for name, change in measures.items():
-        candidates[f"tokens / {name}"] = (tokens - change)[:, None]
-    entropy = measures["conditional entropy"]
-    candidates["tokens × conditional entropy"] = (tokens + entropy)[:, None]
+        candidates[f"{TOKENS} / {name}"] = (tokens - change)[:, None]
+    for name, change in multipliers.items():
+        candidates[f"{TOKENS} × {name}"] = (tokens + change)[:, None]
+    if f"{CHANGE}{POSITIONS}" in conditions:
+        positions = conditions[f"{CHANGE}{POSITIONS}"].to_numpy()
+        candidates[POSITIONS] = positions[:, None]
+        for name, change in multipliers.items():
+            candidates[f"{POSITIONS} / {name}"] = (positions - change)[:, None]
+            candidates[f"{POSITIONS} × {name}"] = (positions + change)[:, None]
     for name, change in measures.items():
-        candidates[f"tokens and {name}"] = np.column_stack([tokens, change])
+        candidates[f"{TOKENS} and {name}"] = np.column_stack([tokens, change])
     for column in conditions.filter(like=f"{CHANGE}{PROBE}"):
         candidates[str(column).removeprefix(CHANGE)] = conditions[[column]].to_numpy()
     return candidates
@@ -360,6 +351,42 @@ def comparison_table(
             row[f"low {split}"], row[f"high {split}"] = np.quantile(drawn, tails)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def control_table(known: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+    """Explain the synthetic controls in sample: their sizes, their rates, and both at once.
+
+    Parameters
+    ----------
+    known
+        Conditions of the kinds size and rate, as `synthetic_controls` returns them.
+    names
+        Names of candidates.
+
+    Returns
+    -------
+    DataFrame
+        Columns candidate, "size varies", "rate varies" and "both at once" (shares of the squared
+        change), and "slope, rate varies" (of the candidate's last number; nan for tokens, which
+        then do not vary).
+    """
+    rows = []
+    for name in names:
+        columns, change = candidate_measures(known)[name], known["change"].to_numpy()
+        row: dict[str, Any] = {"candidate": name}
+        for kind in ("size", "rate", "both"):
+            part = (
+                np.full(len(known), True) if kind == "both" else (known["log"] == kind).to_numpy()
+            )
+            x, y = columns[part], change[part]
+            slopes = np.linalg.lstsq(x, y)[0]
+            label = "both at once" if kind == "both" else f"{kind} varies"
+            row[label] = 1 - ((y - x @ slopes) ** 2).sum() / (y**2).sum()
+            if kind == "rate":
+                row["slope, rate varies"] = np.nan if name == TOKENS else slopes[-1]
+        rows.append(row)
+    order = ["candidate", "size varies", "rate varies", "both at once", "slope, rate varies"]
+    return pd.DataFrame(rows)[order]
 
 
 def noise_ceiling(conditions: pd.DataFrame) -> float:

@@ -29,6 +29,8 @@ from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process
 
 SEEN_ONCE = Measure("seen once", "share of transitions that occur once", share_seen_once)
+# A bound, and a quantity near zero of either sign: per cents of these mean nothing.
+UNUSABLE = ("accuracy limit", "apen signed")
 STRENGTHS: dict[str, float] = {  # of perturbations, in the order in which they are shown
     "sample_users": 0.5,
     "sample_time": 0.5,
@@ -217,7 +219,7 @@ def perturbation_table(
     seeds), sd (between seeds). The measure "truth" is the exact change of the entropy of the
     next item given the last, "tokens" that of D. `size` goes to `Process.sample`.
     """
-    measures = [measure for measure in available_measures(m) if measure.name != "accuracy limit"]
+    measures = [measure for measure in available_measures(m) if measure.name not in UNUSABLE]
     rows = []
     for seed in range(seeds):
         split = leave_one_out(process.sample(seed=seed, **size).log)

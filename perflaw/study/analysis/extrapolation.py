@@ -11,9 +11,12 @@ from typing import Any, cast
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
+from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
+from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
 from perflaw.study.analysis.study_runs import surface_names
 
 SMALL_GRID = (3, 32)
@@ -27,8 +30,16 @@ EXTRAPOLATED_LAWS = (
     "Performance Law, k = 2",
 )
 JOINT_LAW = "joint law"
+CONSTANT, NEAREST, BEST = "constant", "nearest trained cell", "best trained cell"
+BASELINES = (CONSTANT, NEAREST, BEST)
 LEAST_TOLERANCE, TOLERATED_NOISES = 3.0, 1.5  # per cent, and standard deviations of noise
 CELL = ["dataset", *families.AXES]
+
+
+def rival_name(family: str) -> str:
+    """Return the name that a family of laws, with its usual options, has in the study's tables."""
+    wanted = families.get_law(family).name
+    return next(name for name, law in families.rival_laws().items() if law.name == wanted)
 
 
 def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -68,10 +79,50 @@ def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9)
     for (dataset, length), _ in seen.groupby(["dataset", "max_seq_len"], sort=False):
         points = cells.assign(dataset=dataset, max_seq_len=length)
         for metric in joint.data.metrics:
-            interval = joint.predict(points, metric, level)
+            try:
+                interval = joint.predict(points, metric, level)
+            except InputError:  # the visible cells do not determine it there
+                continue
             parts.append(_label(cells, dataset, metric, JOINT_LAW, interval))
     columns = ["dataset", "metric", "law", *families.AXES, "predicted", "low", "high"]
     return pd.concat(parts, ignore_index=True)[columns]
+
+
+def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.DataFrame:
+    """Predict cells not seen by the three baselines, which have no intervals.
+
+    Parameters
+    ----------
+    seen
+        Surfaces, as `mean_surfaces` returns them.
+    new_cells
+        Columns n_layers and d_emb, evaluated on every surface.
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, metric, law, n_layers, d_emb and predicted. Laws: the mean of the cells
+        seen; the nearest of them, on logarithmic axes; the best of them by validation, or by
+        value where there is no validation.
+    """
+    axes = list(families.AXES)
+    cells = new_cells[axes].drop_duplicates().reset_index(drop=True)
+    parts = []
+    for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
+        values = surface["value"].to_numpy()
+        known = surface["validation"].to_numpy() if "validation" in surface else values
+        choice = values if np.isnan(known).any() else known
+        steps = np.log(cells.to_numpy(float))[:, None] - np.log(surface[axes].to_numpy(float))
+        predicted = {
+            CONSTANT: np.full(len(cells), values.mean()),
+            NEAREST: values[(steps**2).sum(axis=2).argmin(axis=1)],
+            BEST: np.full(len(cells), values[choice.argmax()]),
+        }
+        parts += [
+            cells.assign(dataset=dataset, metric=metric, law=name, predicted=numbers)
+            for name, numbers in predicted.items()
+        ]
+    return pd.concat(parts, ignore_index=True)[["dataset", "metric", "law", *axes, "predicted"]]
 
 
 def is_determined(law: families.Law, points: pd.DataFrame) -> bool:
@@ -113,32 +164,46 @@ def score_predictions(
     Returns
     -------
     DataFrame
-        Columns of both, ape (per cent), covered and, given noise, unit (the standard deviation
-        of such a mean, per cent) and noises (how many of them the error is).
+        Columns of both, error and ape (signed and absolute, per cent), covered (nan where there
+        is no interval) and, given noise, unit (the standard deviation of such a mean, per cent)
+        and noises (how many of them the error is).
     """
     columns = ["dataset", "metric", *families.AXES]
-    scored = predictions.merge(measured[[*columns, "value", "sd", "seeds"]], on=columns)
-    scored["ape"] = 100 * (scored["predicted"] / scored["value"] - 1).abs()
-    scored["covered"] = (scored["low"] <= scored["value"]) & (scored["value"] <= scored["high"])
+    observed = measured[[*columns, "log", "value", "sd", "seeds"]]
+    others = predictions.drop(columns="log", errors="ignore")
+    scored = others.merge(observed, on=columns)
+    scored["error"] = 100 * (scored["predicted"] / scored["value"] - 1)
+    scored["ape"] = scored["error"].abs()
+    if "low" not in scored:
+        scored = scored.assign(low=np.nan, high=np.nan)
+    is_inside = (scored["low"] <= scored["value"]) & (scored["value"] <= scored["high"])
+    scored["covered"] = is_inside.astype(float).where(scored["low"].notna())
     if noise is not None:
         scored["unit"] = scored["dataset"].map(noise) / np.sqrt(scored["seeds"])
         scored["noises"] = scored["ape"] / scored["unit"]
     return scored
 
 
-def first_large_run(runs: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.Series:
-    """Say when the first model beyond `small` (N, d) was finished, of each surface, by name."""
+def first_large_start(runs: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.Series:
+    """Say when the first model beyond `small` (N, d) was started, of each surface, by name.
+
+    That is when it was finished, less the seconds that it took.
+    """
     large = runs[(runs["n_layers"] > small[0]) | (runs["d_emb"] > small[1])]
-    return large.groupby(surface_names(large))["finished"].min()
+    took = pd.to_timedelta(large["seconds"], unit="s")
+    started = pd.to_datetime(large["finished"]) - took
+    return started.groupby(surface_names(large)).min()
 
 
 def error_tolerance(seed_noise: pd.Series, user_noise: pd.Series) -> pd.Series:
     """Say how far a prediction may be off, in per cent.
 
-    It is 1.5 standard deviations, those of the mean between seeds and over users together, or
-    3 %, whichever is larger.
+    It is 1.5 standard deviations of the observed mean, between seeds and over users together, or
+    3 %, whichever is larger. Prediction and observation are of the same users: of the error over
+    these only what two models do not share is counted (SHARED_USER_CORRELATION).
     """
-    tolerated = TOLERATED_NOISES * np.hypot(seed_noise, user_noise)
+    unshared = np.sqrt(1 - SHARED_USER_CORRELATION) * user_noise
+    tolerated = TOLERATED_NOISES * np.hypot(seed_noise, unshared)
     return cast("pd.Series", np.maximum(LEAST_TOLERANCE, tolerated))
 
 
@@ -161,7 +226,8 @@ def summarise_by_law(
     cells, means
         The cells with allowed (`error_tolerance`), within and width (half of the interval, per
         cent); and by law: cells, error, larger N, larger d only, worst, noises, width (median),
-        within and covered, all but cells and noises in per cent.
+        within and covered, all but cells and noises in per cent; width and covered are nan of a
+        baseline.
     """
     scored = scored.assign(
         allowed=error_tolerance(scored["unit"], scored["dataset"].map(users)),
@@ -179,6 +245,55 @@ def summarise_by_law(
     means["within"] = 100 * by_law["within"].mean()
     means["covered"] = 100 * by_law["covered"].mean()
     return scored, means.reset_index()
+
+
+def compare_errors(scored: pd.DataFrame, reference: str, level: float = 0.9) -> pd.DataFrame:
+    """Compare each law's absolute error with that of a reference on the same cells.
+
+    Parameters
+    ----------
+    scored
+        As `score_predictions` returns them.
+    reference
+        Name of a law or baseline.
+    level
+        Level of the intervals, which are over logs (`seed_noise.bootstrap_means`).
+
+    Returns
+    -------
+    DataFrame
+        Columns law, mean (error of the law less that of the reference, in points of per cent),
+        low, high and clusters.
+    """
+    of_reference = scored[scored["law"] == reference].set_index(CELL)["ape"]
+    others = scored[scored["law"] != reference]
+    known = pd.MultiIndex.from_frame(others[CELL]).map(of_reference).to_numpy(float)
+    return bootstrap_means(others.assign(more=others["ape"] - known), "law", "more", level)
+
+
+def coverage_interval(covered: pd.Series, level: float = 0.9) -> tuple[int, int, float, float]:
+    """Count the cells inside their intervals, with the exact binomial interval of the share.
+
+    Cells of one fit are not independent, so the interval is rather too narrow.
+
+    Parameters
+    ----------
+    covered
+        Of each cell, 1 or 0; nan where there is no interval.
+    level
+        Level of the binomial interval.
+
+    Returns
+    -------
+    tuple
+        Cells inside, cells with an interval, and the ends of the share's interval, in per cent.
+    """
+    check_level(level)
+    known = covered.dropna()
+    if known.empty:
+        return 0, 0, float("nan"), float("nan")
+    share = binomtest(int(known.sum()), len(known)).proportion_ci(level)
+    return int(known.sum()), len(known), 100 * share.low, 100 * share.high
 
 
 def shrink_predictions(
@@ -225,3 +340,44 @@ def shrink_predictions(
         means = [100 * np.abs(np.expm1(error[of_surface])).mean() for error in errors]
         rows.append((name, share, *means))
     return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "shrunk"])
+
+
+def shrink_laws(
+    scored: pd.DataFrame, laws: Sequence[str], earlier: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Shrink several laws, on all surfaces and on those that came after an idea.
+
+    Parameters
+    ----------
+    scored
+        As `score_predictions` returns them, of one metric.
+    laws
+        Laws whose predictions are shrunk.
+    earlier
+        Surfaces that were seen before; the share for the others is learnt on these alone.
+
+    Returns
+    -------
+    means, later
+        By law, the means over surfaces of share, unshrunk, shrunk and constant, and the same of
+        the later surfaces as "later: …"; and the later surfaces one by one, with log and gain
+        (constant less shrunk).
+    """
+    every, after = (
+        pd.concat(
+            [
+                shrink_predictions(scored, law, learn)
+                .rename(columns={law: "unshrunk"})
+                .assign(law=law)
+                for law in laws
+            ]
+        )
+        for learn in (None, list(earlier))
+    )
+    logs = scored.drop_duplicates("dataset").set_index("dataset")["log"]
+    later = after[~after["dataset"].isin(earlier)]
+    later = later.assign(log=later["dataset"].map(logs), gain=later["constant"] - later["shrunk"])
+    columns = ["share", "unshrunk", "shrunk", "constant"]
+    means = every.groupby("law", sort=False)[columns].mean()
+    of_later = later.groupby("law", sort=False)[columns].mean().add_prefix("later: ")
+    return means.join(of_later).reset_index(), later

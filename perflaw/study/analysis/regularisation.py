@@ -6,8 +6,25 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
 from perflaw.laws import families
+from perflaw.models.sweeps import grids
+from perflaw.stats import check_level
+from perflaw.study.analysis import study_runs
+
+TUNED_LOG, TUNED_GRID = "ml-100k", "choose"
+
+
+def load_tuned_runs() -> pd.DataFrame:
+    """Load SASRec's runs of the grid `choose`: each size with several recipes, one seed each."""
+    grid = grids.read_grid(TUNED_GRID)
+    usual = {"log": TUNED_LOG, "backbone": "sasrec", "split": "leave one out", "seed": 0}
+    runs = study_runs.select_full_data_runs(
+        study_runs.load_study_runs(), **(usual | grid["settings"])
+    )
+    is_of_grid = runs[list(grid["grid"])].isin(grid["grid"]).all(axis=1)
+    return runs[is_of_grid].reset_index(drop=True)
 
 
 def tuned_by_size(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
@@ -44,6 +61,35 @@ def decline_from_best(by_size: pd.DataFrame, column: str) -> float:
     """
     largest = by_size.sort_values(list(families.AXES))[column].iloc[-1]
     return float(100 * np.log(largest / by_size[column].max()))
+
+
+def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -> pd.DataFrame:
+    """Compare the largest size with the best of each recipe, both single runs.
+
+    Parameters
+    ----------
+    by_size
+        As `tuned_by_size` returns it.
+    noise
+        Standard deviation of a run between seeds, in per cent.
+    level
+        Level of the intervals, which are normal, as the noise is pooled over many cells.
+
+    Returns
+    -------
+    DataFrame
+        Columns recipe, change (`decline_from_best`), low and high. Where the largest size is the
+        best, change is 0 and there is no interval.
+    """
+    check_level(level)
+    reach = norm.ppf((1 + level) / 2) * np.sqrt(2) * noise
+    recipes = [name for name in by_size if str(name).startswith("dropout ")] + ["chosen"]
+    changes = [decline_from_best(by_size, name) for name in recipes]
+    table = pd.DataFrame({"recipe": recipes, "change": changes})
+    is_compared = table["change"] < 0
+    table["low"] = (table["change"] - reach).where(is_compared)
+    table["high"] = (table["change"] + reach).where(is_compared)
+    return table
 
 
 def compare_shared_layers(

@@ -1,7 +1,7 @@
 """Noise between seeds, steps to larger models, and means over surfaces with intervals.
 
 Noise is that between seeds on the same users: how much another training run would differ, not
-how much other users would.
+how much other users would. It is estimated from few seeds, so intervals are Student's.
 """
 
 from __future__ import annotations
@@ -10,12 +10,21 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import false_discovery_control, t
 
 from perflaw.errors import InputError
 from perflaw.laws import families
-from perflaw.stats import check_level
+from perflaw.stats import check_level, student_quantile
 from perflaw.study.analysis.study_runs import surface_names
+
+FALSE_DISCOVERY_RATE = 0.1
+SHARED_USER_CORRELATION = 0.6
+"""Correlation of two models' gains of the same users, their N and d apart.
+
+On the study's six logs it is .46 to .75 in the mean (scripts/shared_users.py).
+"""
+MEAN_ABSOLUTE_NORMAL = float(np.sqrt(2 / np.pi))
+"""Mean absolute value of a normal variable of standard deviation one."""
 
 
 def seed_sd_by_log(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
@@ -86,7 +95,9 @@ def marginal_gains(
 ) -> pd.DataFrame:
     """Estimate what each step to the next larger N, or d, changes.
 
-    A step is the mean over the values of the other axis that have both its ends.
+    A step is the mean over the values of the other axis that have both its ends. Its error comes
+    from the noise between seeds, a pooled estimate with as many degrees of freedom as the log has
+    seeds beyond the first of each cell; intervals and p-values are Student's.
 
     Parameters
     ----------
@@ -95,16 +106,19 @@ def marginal_gains(
     metric
         Name of the metric.
     level
-        Level of the intervals, which are normal.
+        Level of the intervals.
 
     Returns
     -------
     DataFrame
-        Columns log, axis, smaller, larger, change (100 × the logarithm of the ratio), se (from
-        the noise between seeds), low, high and pairs.
+        Columns log, axis, smaller, larger, change (100 × the logarithm of the ratio), se, pairs,
+        dof (of the noise), low, high, p (two-sided, of no change) and discovered (whether the
+        step is told from none by Benjamini and Hochberg's procedure over all rows, at a false
+        discovery rate of FALSE_DISCOVERY_RATE).
     """
     check_level(level)
     noise = seed_sd_by_log(cells, metric)
+    dof = (cells["seeds"] - 1).groupby(cells["log"]).sum()
     rows = [
         step
         for log, of_log in cells.groupby("log", sort=False)
@@ -112,8 +126,79 @@ def marginal_gains(
         for step in _axis_steps(of_log, axis, other, metric, noise[log])
     ]
     gains = pd.DataFrame(rows, columns=_STEP_COLUMNS)
-    reach = norm.ppf((1 + level) / 2) * gains["se"]
-    return gains.assign(low=gains["change"] - reach, high=gains["change"] + reach)
+    gains["dof"] = gains["log"].map(dof)
+    reach = student_quantile(level, gains["dof"]) * gains["se"]
+    gains["low"], gains["high"] = gains["change"] - reach, gains["change"] + reach
+    gains["p"] = 2 * t.sf((gains["change"] / gains["se"]).abs(), gains["dof"])
+    gains["discovered"] = false_discovery_control(gains["p"]) <= FALSE_DISCOVERY_RATE
+    return gains
+
+
+def surface_gains(table: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
+    """Estimate the steps of `marginal_gains` on surfaces, whose names stand for logs.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric, level
+        As for `marginal_gains`.
+    """
+    cells = table[table["metric"] == metric].rename(columns={"value": metric})
+    return marginal_gains(cells.assign(log=cells["dataset"]), metric, level)
+
+
+def describe_surfaces(
+    table: pd.DataFrame, runs: pd.DataFrame, metric: str = "NDCG@10"
+) -> pd.DataFrame:
+    """Describe surfaces: their size, best cell and noise.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    runs
+        The runs that it averages.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, cells, runs, best, and the standard deviation of a run between seeds and
+        its standard error over users, in per cent.
+    """
+    cells = table[table["metric"] == metric]
+    groups = cells.groupby("dataset", sort=False)
+    described = groups.agg(cells=("seeds", "size"), runs=("seeds", "sum"), best=("value", "max"))
+    described["between seeds, %"] = seed_sd_by_surface(table, metric)
+    described["over users, %"] = user_standard_error(runs, metric)
+    return described.reset_index()
+
+
+def count_gains(gains: pd.DataFrame) -> pd.DataFrame:
+    """Count the steps that help and hurt, by axis.
+
+    Parameters
+    ----------
+    gains
+        As `marginal_gains` returns them.
+
+    Returns
+    -------
+    DataFrame
+        Index axis. Columns steps; up and down (the interval excludes zero); discovered up and
+        discovered down (the same after correction for the number of steps).
+    """
+    up, down = gains["low"] > 0, gains["high"] < 0
+    columns = {
+        "steps": gains["change"].notna(),
+        "up": up,
+        "down": down,
+        "discovered up": gains["discovered"] & (gains["change"] > 0),
+        "discovered down": gains["discovered"] & (gains["change"] < 0),
+    }
+    return pd.DataFrame(columns).groupby(gains["axis"], sort=False).sum().astype(int)
 
 
 _STEP_COLUMNS = ["log", "axis", "smaller", "larger", "change", "se", "pairs"]
@@ -138,14 +223,23 @@ def _axis_steps(
 
 
 def bootstrap_means(
-    rows: pd.DataFrame, by: str, value: str, level: float = 0.9, draws: int = 4000, seed: int = 0
+    rows: pd.DataFrame,
+    by: str,
+    value: str,
+    level: float = 0.9,
+    draws: int = 4000,
+    seed: int = 0,
+    cluster: str = "log",
 ) -> pd.DataFrame:
-    """Average a column over surfaces, with an interval from a bootstrap over these.
+    """Average a column over surfaces, with an interval from a bootstrap over their logs.
+
+    Surfaces of one log are drawn together, as they share users, items and noise. The interval is
+    that of percentiles; with six logs or fewer it is rather too narrow.
 
     Parameters
     ----------
     rows
-        Columns dataset (the surface), BY and VALUE.
+        Columns dataset (the surface), CLUSTER, BY and VALUE.
     by
         Column of what the means are of.
     value
@@ -154,17 +248,52 @@ def bootstrap_means(
         Level of the intervals.
     draws, seed
         Number of bootstrap samples, and the seed of their draw.
+    cluster
+        Column of what is drawn.
 
     Returns
     -------
     DataFrame
-        Columns BY, mean, low and high.
+        Columns BY, mean, low, high and clusters (their number).
     """
-    by_surface = rows.groupby([by, "dataset"], sort=False)[value].mean()
-    means = by_surface.unstack("dataset")
-    n_surfaces = means.shape[1]
-    drawn = np.random.default_rng(seed).integers(n_surfaces, size=(draws, n_surfaces))
-    replicates = np.nanmean(means.to_numpy()[:, drawn], axis=2)
-    low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    check_level(level)
+    means = rows.groupby([by, "dataset"], sort=False)[value].mean().unstack("dataset")
+    of_surface = rows.drop_duplicates("dataset").set_index("dataset")[cluster]
+    codes, names = pd.factorize(of_surface.reindex(means.columns))
+    n_clusters = len(names)
+    shares = np.full(n_clusters, 1 / n_clusters)
+    times = np.random.default_rng(seed).multinomial(n_clusters, shares, size=draws)[:, codes]
+    known = means.notna().to_numpy(float)
+    total = times @ means.fillna(0).to_numpy().T
+    with np.errstate(invalid="ignore"):
+        replicates = total / (times @ known.T)  # nan where a draw has none of a row's surfaces
+    low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
     mean = means.mean(axis=1).to_numpy()
-    return pd.DataFrame({by: means.index, "mean": mean, "low": low, "high": high})
+    columns = {by: means.index, "mean": mean, "low": low, "high": high, "clusters": n_clusters}
+    return pd.DataFrame(columns)
+
+
+def r2_noise_ceiling(table: pd.DataFrame, noise: pd.Series) -> pd.Series:
+    """Estimate the R² that the true law of a surface would have on what was measured.
+
+    It is 1 less the share of the squared deviations from the mean that the noise between seeds
+    makes. A law fitted to the same cells may exceed it, as it fits part of the noise.
+
+    Parameters
+    ----------
+    table
+        Surfaces of one metric, as `mean_surfaces` returns them.
+    noise
+        By surface, the standard deviation of a run between seeds, in per cent.
+
+    Returns
+    -------
+    Series
+        By surface; 0 where noise alone explains all deviations.
+    """
+    sd = table["dataset"].map(noise) / 100 * table["value"] / np.sqrt(table["seeds"])
+    of_noise = (sd**2).groupby(table["dataset"], sort=False).sum()
+    in_all = table.groupby("dataset", sort=False)["value"].agg(
+        lambda y: ((y - y.mean()) ** 2).sum()
+    )
+    return (1 - of_noise / in_all).clip(lower=0).rename("noise ceiling")

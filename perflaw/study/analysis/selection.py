@@ -14,15 +14,12 @@ import pandas as pd
 from perflaw import model_size
 from perflaw.laws import families, fitting
 from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, SMALL_GRID, is_determined
+from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
 
-SHARED_USER_CORRELATION = 0.6
-"""Correlation of two models' gains of the same users, their N and d apart.
-
-On the study's six logs it is .46 to .75 in the mean (scripts/shared_users.py).
-"""
 BUDGETS = (1.0, 0.5, 0.25)
 VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface
-COLUMNS = ["dataset", "of", "budget", "rule", *families.AXES, "value", "best", "regret", "noises"]
+CHOICE = ["dataset", "log", "of", "budget", "rule"]
+COLUMNS = [*CHOICE, *families.AXES, "value", "best", "regret", "noises"]
 
 
 def selection_regret(
@@ -63,12 +60,13 @@ def selection_regret(
     -------
     DataFrame
         One row a surface, budget and rule (the laws, "best seen", "largest model"). Columns
-        dataset, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best, regret and
-        noises.
+        dataset, log, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best, regret
+        and noises.
     """
     rows = []
     for dataset, group in table[table["metric"] == metric].groupby("dataset", sort=False):
         surface = group.reset_index(drop=True)
+        log = surface["log"].iloc[0]
         values = surface["value"].to_numpy()
         seed_sd = noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
         user_se = 0.0 if users is None else users[dataset]
@@ -81,7 +79,7 @@ def selection_regret(
                 sd = _difference_sd(seed_sd[best], seed_sd[chosen], user_se)
                 size = surface.loc[chosen, list(families.AXES)]
                 row = (rule, *size, values[chosen], values[best], regret, regret / sd)
-                rows.append((dataset, unit, budget, *row))
+                rows.append((dataset, log, unit, budget, *row))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -192,30 +190,60 @@ def _success_rate(
     return 100 * np.mean(regret <= _difference_sd(seed_sd[best], seed_sd[chosen], user_se))
 
 
-def summarise_by_rule(regrets: pd.DataFrame) -> pd.DataFrame:
+def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Summarise choices by rule.
 
     Parameters
     ----------
     regrets
         As `selection_regret` returns them.
+    level
+        Level of the intervals, which are over logs (`seed_noise.bootstrap_means`).
 
     Returns
     -------
     DataFrame
         Columns rule, as good (per cent of choices within one standard deviation of the best),
-        regret (mean), worst, and the first two without a budget.
+        regret (mean), worst, the first two without a budget, and the ends of their intervals,
+        "as good, low" … "regret, high".
     """
-    means = _rule_means(regrets)
-    free = _rule_means(regrets[regrets["budget"] == 1.0])[["as good", "regret"]]
-    return means.join(free.add_suffix(", no budget")).reset_index()
+    rated = regrets.assign(**{"as good": 100.0 * (regrets["noises"] <= 1)})
+    means = _rule_means(rated).assign(worst=rated.groupby("rule")["regret"].max())
+    free = _rule_means(rated[rated["budget"] == 1.0]).add_suffix(", no budget")
+    summary = means.join(free)
+    for column in ("as good", "regret"):
+        interval = bootstrap_means(rated, "rule", column, level).set_index("rule")
+        summary[f"{column}, low"] = interval["low"]
+        summary[f"{column}, high"] = interval["high"]
+    return summary.reset_index()
 
 
-def _rule_means(regrets: pd.DataFrame) -> pd.DataFrame:
-    by_rule = regrets.groupby("rule", sort=False)
-    columns = {
-        "as good": by_rule["noises"].agg(lambda noises: 100 * (noises <= 1).mean()),
-        "regret": by_rule["regret"].mean(),
-        "worst": by_rule["regret"].max(),
-    }
-    return pd.DataFrame(columns)
+def _rule_means(rated: pd.DataFrame) -> pd.DataFrame:
+    return rated.groupby("rule", sort=False)[["as good", "regret"]].mean()
+
+
+def compare_rules(
+    regrets: pd.DataFrame, reference: str = "best seen", level: float = 0.9
+) -> pd.DataFrame:
+    """Compare each rule's choices with those of a reference, with intervals over logs.
+
+    Parameters
+    ----------
+    regrets
+        As `selection_regret` returns them.
+    reference
+        Name of a rule.
+    level
+        Level of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Columns rule, mean (of the difference in regret, above zero where the reference is
+        better), low, high and clusters.
+    """
+    place = ["dataset", "of", "budget"]
+    of_reference = regrets[regrets["rule"] == reference].set_index(place)["regret"]
+    others = regrets[regrets["rule"] != reference]
+    known = pd.MultiIndex.from_frame(others[place]).map(of_reference).to_numpy(float)
+    return bootstrap_means(others.assign(more=others["regret"] - known), "rule", "more", level)

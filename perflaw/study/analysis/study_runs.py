@@ -2,11 +2,15 @@
 
 A surface is what one log, backbone, split and loss give over numbers of layers and dimensions.
 Its name says its log, and what of backbone, split and loss is not the usual.
+
+Metrics on test follow the ranking rule of record: on a log without repeats all of the user's
+history is removed, the validation item included. `load_study_runs` is the one door where the rule
+is chosen; `Seen.TRAINING` asks for the older rule, under which the validation item stays in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,29 +20,143 @@ from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.logs import perturbations
 from perflaw.models import configuration
+from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
+from perflaw.study.files import study_file
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 # Of these a surface's name says nothing.
 DEFAULT_KIND = ("sasrec", "leave one out", "sampled_softmax")
 HELD_OUT_SPLITS = ("leave-one-out", "largest N", "largest d")
+SURFACE_GRIDS = ("survey", "laptop")
+HISTORY_REMOVED = "removed "  # prefix of metrics under the rule of record where nothing repeats
 
 
-def load_study_runs() -> pd.DataFrame:
-    """Load all runs of data/sweeps on real logs and all of their users, each once."""
-    tables = [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))]
+def load_study_runs(seen: str = Seen.HISTORY, growing: bool = False) -> pd.DataFrame:
+    """Load all runs of data/sweeps on real logs and all of their users, each once.
+
+    Parameters
+    ----------
+    seen
+        The ranking rule of the metrics on test, see `apply_ranking_rule`.
+    growing
+        Whether runs of sweeps that are still under way (data/sweeps/growing) are loaded too.
+    """
+    folder = results.SWEEPS_FOLDER
+    paths = [*sorted(folder.glob("*.csv")), *sorted((folder / "growing").glob("*.csv"))]
+    tables = [results.read_runs_table(path) for path in paths if growing or path.parent == folder]
     runs = pd.concat(tables, ignore_index=True)
     real = runs[~runs["log"].str.startswith("synthetic")]
-    return results.select_whole_log(real).drop_duplicates("key", ignore_index=True)
+    whole = results.select_whole_log(real).drop_duplicates("key", ignore_index=True)
+    return apply_ranking_rule(whole, seen)
 
 
-def load_survey_runs() -> pd.DataFrame:
+def apply_ranking_rule(runs: pd.DataFrame, seen: str = Seen.HISTORY) -> pd.DataFrame:
+    """Give the metrics on test the values of one ranking rule.
+
+    Parameters
+    ----------
+    runs
+        As `results.read_runs_table` returns them, with `NDCG@10`, `removed NDCG@10`, ….
+    seen
+        What is removed from the ranking where nothing repeats: `Seen.HISTORY`, the rule of
+        record, all of the user's history; `Seen.TRAINING`, the older rule, items of the training
+        part only. Where items repeat nothing is removed under either.
+
+    Returns
+    -------
+    DataFrame
+        The same runs without the columns `removed …`: those without the prefix hold the values of
+        the rule.
+
+    Raises
+    ------
+    InputError
+        For another rule, and for runs without repeats that lack the values of the rule of record.
+    """
+    if seen not in list(Seen):
+        raise InputError(f"seen = {seen!r} is not usable; use 'training' or 'history'")
+    removed = {
+        prefix + HISTORY_REMOVED + name: prefix + name
+        for prefix in ("", results.LEAST)
+        for name in _names_after(runs, prefix + HISTORY_REMOVED)
+    }
+    if seen == Seen.TRAINING:
+        return runs.drop(columns=list(removed))
+    metric = HISTORY_REMOVED + "NDCG@10"
+    known = runs[metric].notna() if metric in runs else pd.Series(False, runs.index)
+    lacking = ~runs["repeats"].astype(bool) & runs["NDCG@10"].notna() & ~known
+    if lacking.any():
+        raise InputError(
+            f"{lacking.sum()} runs on {runs.loc[lacking.idxmax(), 'log']} have no {metric!r}; "
+            "consolidate their records again, or ask for the rule 'training'"
+        )
+    values = {name: runs[column].fillna(runs[name]) for column, name in removed.items()}
+    return runs.drop(columns=list(removed)).assign(**values)
+
+
+def _names_after(runs: pd.DataFrame, prefix: str) -> list[str]:
+    """List what follows a prefix in the names of the columns that have it."""
+    names = [str(name) for name in runs]
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+
+def load_survey_runs(seen: str = Seen.HISTORY) -> pd.DataFrame:
     """Load the study's runs with the settings of the grid `survey`.
 
-    Backbone, size, split and training data may be any.
+    Backbone, size, split and training data may be any; the ranking rule is as for
+    `load_study_runs`.
     """
     settings = grids.read_grid("survey")["settings"]
-    return results.filter_runs(load_study_runs(), settings).reset_index(drop=True)
+    return results.filter_runs(load_study_runs(seen), settings).reset_index(drop=True)
+
+
+def load_surface_runs(sweep: str = "", seen: str = Seen.HISTORY) -> pd.DataFrame:
+    """Load the runs of the pages on the study's surfaces, or those of one sweep.
+
+    Parameters
+    ----------
+    sweep
+        A CSV file of runs, or the name of one in data/sweeps; empty: runs with the settings of the
+        grids `survey` and `laptop`.
+    seen
+        The ranking rule, see `apply_ranking_rule`.
+    """
+    if sweep:
+        return apply_ranking_rule(results.read_runs_table(sweep), seen)
+    runs = load_study_runs(seen)
+    parts = [results.filter_runs(runs, grids.read_grid(grid)["settings"]) for grid in SURFACE_GRIDS]
+    return pd.concat(parts).drop_duplicates("key", ignore_index=True)
+
+
+def load_count_baselines(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load what count-based baselines reach by leave-one-out under the rule of record.
+
+    Returns
+    -------
+    DataFrame
+        Index log; a column for each baseline.
+    """
+    rows = pd.read_csv(study_file("data", "floors.csv"))
+    value = rows[HISTORY_REMOVED + metric].fillna(rows[metric])
+    return rows.assign(value=value).pivot(index="log", columns="recommender", values="value")
+
+
+def load_base_runs(settings: Mapping[str, Any], log: str, n_seeds: int = 3) -> pd.DataFrame:
+    """Load SASRec's runs with some settings by leave-one-out on a log, growing sweeps included.
+
+    Parameters
+    ----------
+    settings
+        Of a grid, such as `base`.
+    log
+        Name of the log.
+    n_seeds
+        Runs of seeds from this on are left out.
+    """
+    runs = load_study_runs(growing=True)
+    usual = {"backbone": "sasrec", "split": "leave one out", "log": log}
+    return select_full_data_runs(runs[runs["seed"] < n_seeds], **(dict(settings) | usual))
 
 
 def select_full_data_runs(runs: pd.DataFrame, **settings: Any) -> pd.DataFrame:

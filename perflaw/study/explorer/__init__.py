@@ -10,32 +10,19 @@ Data enter by one number a log, the slope of ln metric on ln tokens (`data_slope
 tokens / ApEn takes the place of tokens is the paper's claim, and an assumption here.
 """
 
-from importlib import import_module
+from perflaw.front_doors import offer_lazily
 
-_MODULES = {
-    "computation": ("best_place", "indistinguishable_range", "predict_cell", "turning_place"),
-    "growth": ("data_effect", "data_slopes"),
-    "page": ("embed_json", "explorer_markup", "pack_floats", "page_data", "standalone_page"),
-    "surfaces": (
+_DOORS = {
+    "computation": ["best_place", "indistinguishable_range", "predict_cell", "turning_place"],
+    "growth": ["data_effect", "data_slopes"],
+    "page": ["embed_json", "explorer_markup", "pack_floats", "page_data", "standalone_page"],
+    "surfaces": [
         "EXPLORER_LAWS",
         "SURFACE",
         "explorer_errors",
         "explorer_fits",
         "explorer_surfaces",
         "published_surfaces",
-    ),
+    ],
 }
-_FRONT_DOORS = {
-    name: f"perflaw.study.explorer.{module}" for module, names in _MODULES.items() for name in names
-}
-__all__ = sorted(_FRONT_DOORS)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _FRONT_DOORS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_FRONT_DOORS[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__, __getattr__, __dir__ = offer_lazily(__name__, _DOORS)

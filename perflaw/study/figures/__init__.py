@@ -1,54 +1,43 @@
 """Figures and tables of the book; each is loaded when it is first used."""
 
-from importlib import import_module
+from perflaw.front_doors import offer_lazily
 
-_MODULES = {
-    "data_measures": ("plot_against_changes", "plot_controls", "plot_data_measures"),
-    "digitized": ("plot_read_panel",),
-    "external": ("plot_dropout_and_size",),
-    "extrapolation": (
+_DOORS = {
+    "data_measures": ["plot_against_changes", "plot_controls", "plot_data_measures"],
+    "digitized": ["plot_read_panel"],
+    "external": ["plot_dropout_and_size"],
+    "extrapolation": [
         "plot_answer",
         "plot_chosen_sizes",
-        "plot_predictions",
+        "plot_signed_errors",
         "plot_transfer_errors",
-    ),
-    "identification": ("plot_coverage", "plot_profiles", "plot_turning_points"),
-    "logs": (
+    ],
+    "identification": ["plot_coverage", "plot_profiles", "plot_turning_points"],
+    "logs": [
         "plot_apen_by_length",
         "plot_estimator_bias",
         "plot_log_shapes",
         "plot_perturbation_table",
         "plot_process_truth",
         "plot_sensitivity",
-    ),
-    "models": (
+    ],
+    "models": [
         "plot_beside_paper",
         "plot_cost_check",
         "plot_growth",
         "plot_marginal_gains",
         "plot_published_rows",
+        "plot_r2_and_ceiling",
+        "plot_recipes",
         "plot_surfaces",
-    ),
-    "planning": ("plot_alone_or_joint", "plot_replayed_plan", "plot_seeds"),
-    "published": (
+    ],
+    "planning": ["plot_alone_or_joint", "plot_replayed_plan", "plot_seeds"],
+    "published": [
         "plot_errors_by_law",
         "plot_printed_against_recomputed",
         "plot_recipe_against_search",
         "plot_small_multiples",
-    ),
-    "saving": ("glue_values", "save_figure", "save_table"),
+    ],
+    "saving": ["glue_values", "save_figure", "save_table"],
 }
-_FRONT_DOORS = {
-    name: f"perflaw.study.figures.{module}" for module, names in _MODULES.items() for name in names
-}
-__all__ = sorted(_FRONT_DOORS)
-
-
-def __getattr__(name: str) -> object:
-    if name not in _FRONT_DOORS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_FRONT_DOORS[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__all__, __getattr__, __dir__ = offer_lazily(__name__, _DOORS)

@@ -7,49 +7,102 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from perflaw.plotting import BASELINE, BLUE, VERMILLION, legend_above, panel_grid, set_log_axis
-from perflaw.study.figures.style import category_colours
+from perflaw.plotting import (
+    BASELINE,
+    BLUE,
+    PERFORMANCE_LAW,
+    SKY,
+    VERMILLION,
+    legend_above,
+    panel_grid,
+    set_log_axis,
+)
+from perflaw.study.analysis.data_measures import P_LAW, PAPER, POSITIONS
 
-SPLITS = {"intervention": "an intervention left out", "log": "a log left out"}
-LEAST_EDGE = -60.0  # points of 100: below it a marker stands at the edge
+SPLITS = {"log": "a log left out", "intervention": "an intervention left out"}
+RANGE = (-60.0, 60.0)  # points of 100 that are shown; a triangle lies beyond
+OF_THE_PAPER = (PAPER, P_LAW)
 CONTROLS = {"size": "users, at one entropy rate", "rate": "entropy rate (nats), at one size"}
+GROUPS = {  # what an intervention does: its colour, and the interventions
+    "fewer interactions": (BLUE, ("sample_users", "sample_time", "truncate", "k_core")),
+    "order or items spoilt": (VERMILLION, ("shuffle_order", "replace_random")),
+    "copies and repeats": (SKY, ("duplicate_users", "insert_repeats", "remove_repeats")),
+}
 
 
-def plot_data_measures(table: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Plot what each candidate for D′ explains, more or less than tokens alone.
+def plot_data_measures(
+    pooled: pd.DataFrame, equal: pd.DataFrame, scores: pd.DataFrame, narrow: bool = False
+) -> Figure:
+    """Plot what candidates for D′ explain beyond tokens alone, logs pooled and weighted equally.
 
     Parameters
     ----------
-    table
-        As `comparison_table` returns it. Blue: the interval is above zero; vermillion: below;
-        grey: neither.
+    pooled
+        As `data_measures.comparison_table` returns it.
+    equal, scores
+        As `weigh_logs_equally` and `scores_by_log` return them, of the candidates to show; tokens
+        themselves are left out.
     narrow
         Whether the figure is for a phone.
     """
-    splits = {split: label for split, label in SPLITS.items() if f"edge {split}" in table}
-    last = list(splits)[-1]
-    shown = table[table["candidate"] != "tokens"].sort_values(f"edge {last}")
-    figure, axes = panel_grid(len(splits), narrow, 2, 1, 4.4, sharey=not narrow)
-    place = np.arange(len(shown))
-    for ax, (split, label) in zip(axes, splits.items()):
-        edge, low, high = (
-            100 * shown[f"{name} {split}"].to_numpy() for name in ("edge", "low", "high")
-        )
-        colours = np.where(low > 0, BLUE, np.where(high < 0, VERMILLION, BASELINE))
-        for y, x, left, right, colour in zip(place, edge, low, high, colours):
-            ends = [max(left, LEAST_EDGE), max(right, LEAST_EDGE)]
-            ax.plot(ends, [y, y], color=colour, lw=1.4)
-            ax.plot(max(x, LEAST_EDGE), y, "o" if x >= LEAST_EDGE else "<", ms=5, color=colour)
+    names = [name for name in equal["candidate"].unique() if name != "tokens"][::-1]
+    figure, axes = panel_grid(2, narrow, 2, 1, 3.6, sharey=not narrow)
+    by_name = pooled.set_index("candidate")
+    for ax, (split, title) in zip(axes, SPLITS.items()):
+        means = equal[equal["split"] == split].set_index("candidate")
+        points = scores[scores["split"] == split]
+        for place, name in enumerate(names):
+            colour = _candidate_colour(name)
+            edges = 100 * points.loc[points["candidate"] == name, "edge"].to_numpy()
+            _mark(ax, edges, place + 0.3, ".", color=BASELINE, ms=4, alpha=0.8)
+            low, mean, high = 100 * means.loc[name, ["low", "edge", "high"]].to_numpy(float)
+            _draw_interval(ax, (low, high), place + 0.08, color=colour, lw=2.4)
+            _mark(ax, [mean], place + 0.08, "o", color=colour, ms=5.5)
+            keys = [f"{part} {split}" for part in ("low", "edge", "high")]
+            low, mean, high = 100 * by_name.loc[name, keys].to_numpy(float)
+            _draw_interval(ax, (low, high), place - 0.2, color=colour, lw=0.9)
+            _mark(ax, [mean], place - 0.2, "s", color=colour, ms=4, mfc="white")
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(place, shown["candidate"], fontsize=7)
-        ax.set_ylim(-0.7, len(shown) - 0.3)
-        ax.set_xlim(LEAST_EDGE - 4, None)
-        ax.set_title(label)
-        ax.set_xlabel("more than tokens alone, points of 100", fontsize=7 if narrow else None)
+        labels = [name.removeprefix("trained ") if narrow else name for name in names]
+        ax.set_yticks(range(len(names)), labels)
+        ax.set_ylim(-0.7, len(names) - 0.3)
+        ax.set_xlim(RANGE[0] - 4, RANGE[1] + 4)
+        ax.set_title(title)
+    figure.supxlabel("more than tokens alone, points of 100", fontsize=9)
+    legend_above(figure, 1 if narrow else 3, _data_measures_legend())
     return figure
+
+
+def _candidate_colour(name: str) -> str:
+    if name in OF_THE_PAPER:
+        return PERFORMANCE_LAW
+    return BASELINE if name == POSITIONS else BLUE
+
+
+def _draw_interval(ax: Axes, ends: tuple[float, float], place: float, **style: Any) -> None:
+    ax.plot(np.clip(ends, *RANGE), [place, place], "-", **style)
+
+
+def _mark(ax: Axes, values: Any, place: float, marker: str, **style: Any) -> None:
+    """Mark values; a triangle at the edge stands for one that lies beyond it."""
+    for value in values:
+        shown = marker
+        if not RANGE[0] <= value <= RANGE[1]:
+            shown = "<" if value < RANGE[0] else ">"
+        ax.plot(np.clip(value, *RANGE), place, shown, **style)
+
+
+def _data_measures_legend() -> dict[str, Line2D]:
+    grey: dict[str, Any] = {"color": "black", "ls": "-"}
+    return {
+        "logs weighted equally": Line2D([], [], marker="o", lw=2.4, **grey),
+        "conditions pooled": Line2D([], [], marker="s", mfc="white", lw=0.9, **grey),
+        "one log": Line2D([], [], marker=".", ls="", color=BASELINE),
+    }
 
 
 def plot_against_changes(
@@ -60,35 +113,22 @@ def plot_against_changes(
     Parameters
     ----------
     conditions
-        As `paired_conditions` returns them; a colour an intervention, a mark a log.
+        As `paired_conditions` returns them; colours say what the intervention does.
     candidates
         By name, changes of the logarithm, (conditions,).
     narrow
         Whether the figure is for a phone.
     """
-    figure, axes = panel_grid(len(candidates), narrow, 2, 1, 2.7, sharey=True)
-    colours = category_colours(conditions["intervention"])
-    marks: dict[Any, str] = dict(zip(dict.fromkeys(conditions["log"]), "oD^sv*"))
-    groups = list(conditions.groupby(["intervention", "log"], sort=False))
+    figure, axes = panel_grid(len(candidates), narrow, 2, 1, 2.5, sharey=True)
     for ax, (name, x) in zip(axes, candidates.items()):
-        for (intervention, log), rows in groups:
-            style: dict[str, Any] = {
-                "ms": 4,
-                "mew": 0,
-                "alpha": 0.8,
-                "color": colours[str(intervention)],
-            }
-            ax.plot(100 * x[rows.index], 100 * rows["change"], marks[log], **style)
+        for label, (colour, interventions) in GROUPS.items():
+            rows = conditions[conditions["intervention"].isin(interventions)]
+            style: dict[str, Any] = {"ms": 4, "mew": 0, "alpha": 0.8, "color": colour}
+            ax.plot(100 * x[rows.index], 100 * rows["change"], "o", label=label, **style)
         ax.axhline(0, color="black", lw=0.6)
         ax.axvline(0, color="black", lw=0.6)
-        ax.set_title(name, fontsize=8)
-    handles = {
-        name.replace("_", " "): Line2D([], [], ls="", marker="o", color=colour)
-        for name, colour in colours.items()
-    }
-    for log, mark in marks.items():
-        handles[log] = Line2D([], [], ls="", marker=mark, color="black", mfc="none")
-    legend_above(figure, 2 if narrow else 5, handles, fontsize=7)
+        ax.set_title(name)
+    legend_above(figure, 1 if narrow else 3, axes[:1])
     figure.supxlabel("change of the candidate, 100 × ln", fontsize=9)
     figure.supylabel("change of the metric, 100 × ln", fontsize=9)
     return figure

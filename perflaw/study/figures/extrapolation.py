@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,64 +13,58 @@ from matplotlib.figure import Figure
 from perflaw.plotting import (
     BASELINE,
     BLUE,
-    JOINT_LAW,
     PERFORMANCE_LAW,
-    VERMILLION,
     legend_above,
     panel_grid,
 )
-from perflaw.study.figures.style import law_colours
+from perflaw.study.figures.style import law_colour
 
-TRANSFER_COLOURS = (BLUE, BASELINE, VERMILLION)
+TRANSFER_COLOURS = {
+    "carried law": PERFORMANCE_LAW,
+    "mean of the runs": BASELINE,
+    "log-linear, target alone": BLUE,
+}
+SIMPLE_RULES = ("best seen", "largest model")
+ONLY = "evaluated only on cells that were not trained"
+ERROR_RANGE = 60  # per cent; what is beyond stands at the edge
 
 
-def plot_predictions(
-    scored: pd.DataFrame, laws: Sequence[str], metric: str, narrow: bool = False
+def plot_signed_errors(
+    scored: pd.DataFrame, laws: Mapping[str, str], narrow: bool = False
 ) -> Figure:
-    """Plot cells that no law had seen: measured means, and predictions with intervals.
+    """Plot the signed error of every predicted cell, a row a surface and a panel a law.
 
     Parameters
     ----------
     scored
-        As `score_predictions` returns them; a panel a surface. Bars of what was measured are
-        ± one standard error of the mean between seeds.
+        As `score_predictions` returns them.
     laws
-        Laws that are shown.
-    metric
-        Name of the metric.
+        Laws that are shown, each with the title of its panel.
     narrow
         Whether the figure is for a phone.
     """
-    names = list(dict.fromkeys(scored["dataset"]))
-    figure, axes = panel_grid(len(names), narrow, 2, 1, 2.3)
-    colours = law_colours(laws)
-    for ax, name in zip(axes, names):
-        surface = scored[scored["dataset"] == name]
-        cells = sorted(set(zip(surface["n_layers"], surface["d_emb"])))
-        for i, law in enumerate(laws):
-            rows = surface[surface["law"] == law]
-            below, above = rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]
-            bars = {"yerr": np.clip([below, above], 0, None), "fmt": "o", "ms": 3, "lw": 1}
-            x = _places(rows, cells) + 0.16 * (i - (len(laws) - 1) / 2) + 0.04
-            ax.errorbar(x, rows["predicted"], color=colours[law], label=law, **bars)
-        _draw_measured(ax, surface.drop_duplicates(["n_layers", "d_emb"]), cells)
-        ax.set_xticks(range(len(cells)), [f"N {n}\nd {d}" for n, d in cells], fontsize=7)
-        ax.set_ylim(max(0, 0.5 * surface["value"].min()), 1.5 * surface["value"].max())
-        ax.set_title(name, fontsize=8)
-        ax.grid(axis="x", visible=False)
-    legend_above(figure, 2 if narrow else 5, axes)
-    figure.supylabel(metric, fontsize=9)
+    names = sorted(set(scored["dataset"]), reverse=True)
+    columns = len(laws)
+    height = 0.9 + 0.2 * len(names)
+    figure, axes = panel_grid(len(laws), narrow, columns, 1, height, sharex=True)
+    for i, (ax, (law, title)) in enumerate(zip(axes, laws.items())):
+        rows = scored[scored["law"] == law]
+        place = [names.index(name) for name in rows["dataset"]]
+        error = rows["error"].clip(-ERROR_RANGE, ERROR_RANGE)
+        style: dict[str, Any] = {"ms": 4, "alpha": 0.6, "mew": 0, "color": law_colour(law)}
+        ax.plot(error, place, "o", clip_on=False, **style)
+        means = rows.groupby("dataset")["error"].mean().clip(-ERROR_RANGE, ERROR_RANGE)
+        at = [names.index(name) for name in means.index]
+        ax.plot(means, at, "|", ms=9, mew=1.6, color="black")
+        ax.axvline(0, color="black", lw=0.8)
+        is_first = narrow or i == 0
+        ax.set_yticks(range(len(names)), names if is_first else [""] * len(names))
+        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.set_xlim(-ERROR_RANGE, ERROR_RANGE)
+        ax.set_xticks([-ERROR_RANGE, 0, ERROR_RANGE])
+        ax.set_title(title)
+    figure.supxlabel("error of the prediction, % of the observation", fontsize=9)
     return figure
-
-
-def _places(rows: pd.DataFrame, cells: Sequence[tuple[int, int]]) -> np.ndarray:
-    return np.array([cells.index(cell) for cell in zip(rows["n_layers"], rows["d_emb"])], float)
-
-
-def _draw_measured(ax: Axes, rows: pd.DataFrame, cells: Sequence[tuple[int, int]]) -> None:
-    error = (rows["sd"] / np.sqrt(rows["seeds"])).fillna(0)
-    style = {"yerr": error, "fmt": "D", "ms": 4, "lw": 1, "color": "black", "label": "measured"}
-    ax.errorbar(_places(rows, cells) - 0.36, rows["value"], **style)
 
 
 def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False) -> Figure:
@@ -79,8 +73,8 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
     Parameters
     ----------
     counts
-        Columns rule, as good and regret (per cent), and the same with ", kept": where a law is
-        evaluated only on what was not measured.
+        Columns rule; as good and regret (per cent); the ends of their intervals, with ", low" and
+        ", high"; and the same with ", kept": where a law is evaluated only on untrained cells.
     target
         The share at which the dashed line stands.
     narrow
@@ -89,23 +83,26 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
     figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
     labels = {"as good": "as good as the best, %", "regret": "mean regret, %"}
-    ring: dict[str, Any] = {"ms": 8, "mfc": "none", "color": VERMILLION}
+    colours = [BASELINE if rule in SIMPLE_RULES else law_colour(rule) for rule in counts["rule"]]
     for ax, (column, label) in zip(axes, labels.items()):
         kept = counts[f"{column}, kept"]
-        ax.plot(kept, place, "o", label="law only where nothing was measured", **ring)
-        ax.plot(counts[column], place, "o", ms=5, color=BLUE, label="law for all cells")
-        ax.set_yticks(place, counts["rule"])
+        ax.scatter(kept, place, s=80, facecolors="none", edgecolors="black", lw=0.8, label=ONLY)
+        ends = counts[f"{column}, low"], counts[f"{column}, high"]
+        ax.hlines(place, *ends, color=colours, lw=1.5)
+        ax.scatter(counts[column], place, s=28, c=colours, zorder=3)
+        ax.set_yticks(place, counts["rule"].replace({"sum of powers": "sum of power laws"}))
         ax.set_ylim(-0.6, len(counts) - 0.4)
         ax.set_xlabel(label)
         ax.set_xlim(0, 103 if column == "as good" else None)
     axes[0].axvline(100 * target, color=BASELINE, lw=1, ls="--")
-    legend_above(figure, 1 if narrow else 2, axes[:1])
+    legend_above(figure, 1, axes[:1])
     return figure
 
 
 def plot_answer(
     panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]],
     paper: set[str],
+    simple: set[str],
     narrow: bool = False,
 ) -> Figure:
     """Plot the findings in one figure, a panel a question.
@@ -117,6 +114,8 @@ def plot_answer(
         what the axis is with which way is better (left or right).
     paper
         Labels of what the paper proposes.
+    simple
+        Labels of baselines, which are grey.
     narrow
         Whether the figure is for a phone.
     """
@@ -124,7 +123,8 @@ def plot_answer(
     for ax, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
         ordered = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(ordered.itertuples()):
-            _draw_finding(ax, y, row, row.label in paper)
+            colour = BASELINE if row.label in simple else law_colour(row.label)
+            _draw_finding(ax, y, row, colour, row.label in paper)
         ax.axvline(line, color=BASELINE, lw=1, ls="--", zorder=1)
         ax.set_yticks([])
         ax.set_ylim(-0.4, len(rows) - 0.2)
@@ -135,8 +135,7 @@ def plot_answer(
     return figure
 
 
-def _draw_finding(ax: Axes, y: int, row: Any, of_paper: bool) -> None:
-    colour = JOINT_LAW if "joint law" in row.label else BLUE
+def _draw_finding(ax: Axes, y: int, row: Any, colour: str, of_paper: bool) -> None:
     marker, weight = "o", "normal"
     if of_paper:
         colour, marker, weight = PERFORMANCE_LAW, "D", "bold"
@@ -156,24 +155,26 @@ def plot_transfer_errors(
     Parameters
     ----------
     errors
-        Columns target (a panel each), runs, rule and ape (per cent).
+        As `errors_by_target` returns them; a panel a kind of target.
     floor
         By target, what noise alone gives, in per cent.
     narrow
         Whether the figure is for a phone.
     """
-    targets = list(dict.fromkeys(errors["target"]))
-    figure, axes = panel_grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
-    colours = dict(zip(dict.fromkeys(errors["rule"]), TRANSFER_COLOURS))
-    for ax, target in zip(axes, targets):
-        of_target = errors[errors["target"] == target]
-        for rule, rows in of_target.groupby("rule", sort=False):
-            style = {"ms": 3.5, "lw": 1.3, "color": colours[rule], "label": rule}
-            ax.plot(rows["runs"], rows["ape"], "-o", **style)
-        ax.axhline(floor[target], color="black", lw=1, ls=":", label="noise alone")
-        ax.set_title(target, fontsize=8)
-        ax.set_xlabel("runs of the target")
-    axes[0].set_ylim(0, 1.05 * errors["ape"].max())
+    kinds = list(dict.fromkeys(errors["kind"]))
+    figure, axes = panel_grid(len(kinds), narrow, len(kinds), 1, 2.8, sharey=True)
+    for ax, kind in zip(axes, kinds):
+        of_kind = errors[errors["kind"] == kind]
+        means = of_kind.groupby(["rule", "runs"], sort=False)["ape"].mean()
+        for rule, colour in TRANSFER_COLOURS.items():
+            line = means[rule]
+            ax.plot(line.index, line, "-o", ms=4, lw=1.4, color=colour, label=rule)
+        targets = of_kind["target"].unique()
+        noise = np.mean([floor[name] for name in targets])
+        ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
+        ax.set_title(f"{kind} ({len(targets)} targets)")
+        ax.set_xlabel("runs of the target that were used")
+    axes[0].set_ylim(0, None)
     axes[0].set_ylabel("error on the rest, %")
     legend_above(figure, 2 if narrow else 4, axes)
     return figure

@@ -13,10 +13,10 @@ from matplotlib.ticker import StrMethodFormatter
 from perflaw.plotting import (
     BASELINE,
     BLUE,
+    PERFORMANCE_LAW,
     PURPLE,
     SEQUENCE,
     SKY,
-    VERMILLION,
     legend_above,
     panel_grid,
     set_log_axis,
@@ -29,12 +29,13 @@ SHAPES = {
     "popularity": ("rank of the item", "share of interactions"),
     "repeats": ("place in the history", "share that are repeats"),
 }
+LEAST_ABOVE = 0.05  # nats above the formula: a log less above it is drawn in grey
 ESTIMATOR_DASHES = {"plug-in": "--", "corrected": "-"}
 ESTIMATOR_COLOURS = {
     "m = 1": BLUE,
     "m = 2": SKY,
     "Lempel-Ziv by user": PURPLE,
-    "ApEn by user, absolute": VERMILLION,
+    "ApEn by user, absolute": PERFORMANCE_LAW,
 }
 
 
@@ -93,7 +94,7 @@ def plot_apen_by_length(
     Parameters
     ----------
     curves
-        Columns log, length and apen (nats).
+        Columns log, length and apen (nats). Logs that are nowhere above the formula are grey.
     formula
         Columns length and apen, of histories without repeats.
     narrow
@@ -103,14 +104,18 @@ def plot_apen_by_length(
     styles = log_styles(curves["log"])
     ax.axhline(0, color=BASELINE, lw=0.8)
     for log, rows in curves.groupby("log"):
-        ax.plot(rows["length"], rows["apen"], marker="o", ms=3, **styles[str(log)])
+        style = styles[str(log)]
+        expected = np.interp(rows["length"], formula["length"], formula["apen"])
+        if (rows["apen"] - expected).max() < LEAST_ABOVE:
+            style = {"color": BASELINE, "lw": 1, "label": "other logs"}
+        ax.plot(rows["length"], rows["apen"], marker="o", ms=3, **style)
     closed: dict[str, Any] = {"color": "black", "ls": ":", "lw": 1.5, "label": "nothing repeats"}
     ax.plot(formula["length"], formula["apen"], **closed)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     ax.set_xlabel("interactions of a user")
     ax.set_ylabel("ApEn, nats")
-    legend_above(figure, 2 if narrow else 5, [ax])
+    legend_above(figure, 2 if narrow else 4, [ax])
     return figure
 
 
@@ -201,7 +206,7 @@ def plot_perturbation_table(
         table[column].loc[order, list(measures)].to_numpy(float) for column in ("change", "sd")
     )
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 4.6 if narrow else 3.9)
-    size = 6 if narrow else 8
+    size = 7 if narrow else 8
     ax.imshow(np.clip(change, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
     for (i, j), value in np.ndenumerate(change):
         text = _change_text(float(value), float(spread[i, j]))
@@ -210,7 +215,8 @@ def plot_perturbation_table(
     turned: dict[str, Any] = (
         {"rotation": 90, "ha": "center"} if narrow else {"rotation": 35, "ha": "left"}
     )
-    ax.set_xticks(range(len(measures)), measures, fontsize=size, **turned)
+    names = ["known" if name == "truth" else name for name in measures]
+    ax.set_xticks(range(len(names)), names, fontsize=size, **turned)
     labels = [name.replace("_", "\n" if narrow else " ") for name in order]
     ax.set_yticks(range(len(order)), labels, fontsize=size)
     ax.xaxis.tick_top()

@@ -11,7 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from perflaw.plotting import (
+    BASELINE,
     BLUE,
+    GREY,
     SEQUENCE,
     VERMILLION,
     legend_above,
@@ -19,7 +21,7 @@ from perflaw.plotting import (
     set_log_axis,
 )
 from perflaw.study.figures.identification import set_ratio_axis
-from perflaw.study.figures.style import category_colours
+from perflaw.study.figures.style import category_colours, law_colours
 
 if TYPE_CHECKING:
     from perflaw.laws.fitting import Fit
@@ -34,6 +36,8 @@ GROWING_SIZES = {
 BACKBONE_COLOURS = {"sasrec": BLUE, "llama": VERMILLION}
 COST_MODELS = {"by_flops": ("--", "FLOPs"), "by_sum": ("-", "sum of work")}
 ACCEPTED_RATIO = 1.3
+DROPOUT_DASHES = (":", "--", "-.", "-")
+PAPER_R2 = 0.95  # which the paper reports for the law of the loss
 
 
 def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
@@ -244,32 +248,107 @@ def plot_growth(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     return figure
 
 
-def plot_marginal_gains(gains: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Plot what each step to a larger N or d changes, in per cent, a panel a log.
+def plot_marginal_gains(gains: pd.DataFrame, older: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot what each step to a larger size changes under two ranking rules, a panel a surface.
 
     Parameters
     ----------
     gains
-        As `marginal_gains` returns them.
+        As `marginal_gains` returns them, of one axis: under the rule of record, drawn filled.
+    older
+        The same under the older rule, drawn as grey rings.
     narrow
         Whether the figure is for a phone.
     """
-    logs = list(dict.fromkeys(gains["log"]))
-    figure, axes = panel_grid(len(logs), narrow, min(3, len(logs)), 1, 2.6, sharey=True)
-    styles = {"n_layers": (BLUE, "layers N"), "d_emb": (VERMILLION, "dimension d")}
-    for ax, log in zip(axes, logs):
-        steps = gains[gains["log"] == log].reset_index(drop=True)
-        for name, rows in steps.groupby("axis", sort=False):
-            colour, label = styles[name]
-            error = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
-            bars: dict[str, Any] = {"yerr": error, "fmt": "o", "ms": 4, "capsize": 2, "lw": 1.2}
-            ax.errorbar(rows.index, rows["change"], color=colour, label=label, **bars)
+    surfaces = list(dict.fromkeys(gains["log"]))
+    figure, axes = panel_grid(len(surfaces), narrow, min(3, len(surfaces)), 1, 2.2, sharey=True)
+    rules = (
+        (older, 0.15, GREY, "white", "validation item stays in"),
+        (gains, -0.15, BLUE, BLUE, "whole history removed"),
+    )
+    for ax, surface in zip(axes, surfaces):
+        for table, shift, colour, face, label in rules:
+            steps = table[table["log"] == surface].reset_index(drop=True)
+            error = [steps["change"] - steps["low"], steps["high"] - steps["change"]]
+            style: dict[str, Any] = {"fmt": "o", "ms": 4.5, "mfc": face, "lw": 1.2}
+            ax.errorbar(
+                steps.index + shift, steps["change"], error, color=colour, label=label, **style
+            )
         ax.axhline(0, color="black", lw=0.8)
+        steps = gains[gains["log"] == surface]
         ends = zip(steps["smaller"], steps["larger"])
-        ax.set_xticks(steps.index, [f"{small}→{large}" for small, large in ends], rotation=60)
+        ax.set_xticks(range(len(steps)), [f"{small}→{large}" for small, large in ends])
         ax.set_xlim(-0.6, len(steps) - 0.4)
-        ax.set_title(log)
+        ax.set_title(surface)
         ax.grid(axis="x", visible=False)
-    legend_above(figure, 2, axes[:1])
-    figure.supylabel("change, per cent", fontsize=9)
+    legend_above(figure, 1 if narrow else 2, axes[:1])
+    name = GROWING_SIZES[gains["axis"].iloc[0]]
+    figure.supxlabel(f"step in {name}", fontsize=9)
+    figure.supylabel("change, %", fontsize=9)
+    return figure
+
+
+def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
+    """Plot R² in sample beside its noise ceiling, a row a surface and a panel a quantity.
+
+    Parameters
+    ----------
+    rows
+        Columns quantity, dataset, law, r2 and noise ceiling; two laws.
+    narrow
+        Whether the figure is for a phone.
+    """
+    quantities = list(dict.fromkeys(rows["quantity"]))
+    names = list(dict.fromkeys(rows["dataset"]))[::-1]
+    height = 0.8 + 0.24 * len(names)
+    figure, axes = panel_grid(len(quantities), narrow, len(quantities), 1, height)
+    colours = law_colours(dict.fromkeys(rows["law"]))
+    for i, (ax, quantity) in enumerate(zip(axes, quantities)):
+        of_panel = rows[rows["quantity"] == quantity]
+        ceilings = of_panel.drop_duplicates("dataset").set_index("dataset")["noise ceiling"]
+        place = [names.index(name) for name in ceilings.index]
+        tick: dict[str, Any] = {"marker": "|", "ms": 13, "mew": 2, "ls": "", "color": BASELINE}
+        ax.plot(ceilings, place, label="noise ceiling", **tick)
+        for law, points in of_panel.groupby("law", sort=False):
+            place = [names.index(name) for name in points["dataset"]]
+            ax.plot(points["r2"], place, "o", ms=5, color=colours[str(law)], label=law)
+        ax.axvline(PAPER_R2, color="black", lw=0.8, ls=":")
+        is_first = narrow or i == 0
+        ax.set_yticks(range(len(names)), names if is_first else [""] * len(names))
+        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.set_xlim(0, 1.03)
+        ax.set_title(quantity)
+        ax.set_xlabel("R² in sample")
+    legend_above(figure, 2 if narrow else 3, axes[:1])
+    return figure
+
+
+def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool = False) -> Figure:
+    """Plot a metric over model size: each dropout held, and the recipe that validation chooses.
+
+    Parameters
+    ----------
+    by_size
+        As `regularisation.tuned_by_size` returns it.
+    metric
+        Name of the metric.
+    noise
+        Standard deviation of a run between seeds, in per cent; the bars of what is chosen.
+    narrow
+        Whether the figure is for a phone.
+    """
+    figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.0)
+    place = np.arange(len(by_size))
+    held = [name for name in by_size if str(name).startswith("dropout ")]
+    for name, dash in zip(held, DROPOUT_DASHES):
+        ax.plot(place, by_size[name], marker="o", ms=4, color=GREY, lw=1.2, ls=dash, label=name)
+    chosen = by_size["chosen"]
+    style: dict[str, Any] = {"fmt": "-D", "ms": 5, "lw": 1.6, "capsize": 2, "color": BLUE}
+    label = "dropout and rate chosen by validation"
+    ax.errorbar(place, chosen, noise / 100 * chosen, label=label, **style)
+    sizes = zip(by_size["n_layers"], by_size["d_emb"])
+    ax.set_xticks(place, [f"N {n}, d {d}" for n, d in sizes])
+    ax.set_xlabel("model size: layers N and embedding dimension d")
+    ax.set_ylabel(metric)
+    legend_above(figure, 1 if narrow else 4, [ax])
     return figure

@@ -1,0 +1,163 @@
+"""Compare two built books: which glued numbers and which tables moved.
+
+A glued number has an interval where its notebook glues one too: ``gain`` has ``gain_low`` and
+``gain_high``, and so has ``best_gain`` where only ``best_low`` and ``best_high`` are there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from perflaw.errors import InputError
+
+GLUED = "application/papermill.record/text/plain"
+CLOSE = 1e-9  # relative: less is rounding between machines
+
+
+@dataclass(frozen=True)
+class Change:
+    """A number or a table that differs between two books.
+
+    Attributes
+    ----------
+    page : str
+        Name of the notebook.
+    name : str
+        Name of the glued value, or of the table's file.
+    before, after : str
+        What each book has; empty where it has nothing.
+    verdict : str
+        Whether the new value is inside the old interval, beyond it, or without one.
+    """
+
+    page: str
+    name: str
+    before: str
+    after: str
+    verdict: str
+
+
+def compare_books(before: str | Path, after: str | Path) -> list[Change]:
+    """List what differs between two built books, page by page.
+
+    Parameters
+    ----------
+    before, after
+        Folders of books, like book/_build/default, or names of books in book/_build.
+
+    Returns
+    -------
+    list of Change
+        Glued values first, then tables; empty where the books agree.
+
+    Raises
+    ------
+    InputError
+        If a folder holds no executed notebook.
+    """
+    old, new = _executed(before), _executed(after)
+    changes = [
+        Change(page, "(page)", "there" if page in old else "", "there" if page in new else "", "")
+        for page in sorted(old.keys() ^ new.keys())
+    ]
+    for page in sorted(old.keys() & new.keys()):
+        changes += _compare_values(page, glued_values(old[page]), glued_values(new[page]))
+        changes += _compare_tables(page, old[page].parent, new[page].parent)
+    return changes
+
+
+def _executed(book: str | Path) -> dict[str, Path]:
+    """Find the executed notebooks of a book, by page."""
+    for folder in (Path(book), Path("book") / "_build" / str(book)):
+        notebooks = {path.stem: path for path in (folder / "executed").glob("*/*.ipynb")}
+        if notebooks:
+            return notebooks
+    raise InputError(
+        f"{book} is no built book: name a folder like book/_build/default, "
+        "or a book in book/_build; 'perflaw book' builds one"
+    )
+
+
+def glued_values(notebook: Path) -> dict[str, Any]:
+    """Read the glued numbers and words of an executed notebook; rich outputs are left out."""
+    values = {}
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            text = output.get("data", {}).get(GLUED)
+            if name and text is not None:
+                values[name] = _number("".join(text))
+    return values
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text.strip("'\"")
+
+
+def _compare_values(page: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    for name in sorted(old.keys() | new.keys()):
+        before, after = old.get(name, ""), new.get(name, "")
+        if not _is_same(before, after):
+            verdict = _judge(name, old, after) if name in old else ""
+            yield Change(page, name, _shown(before), _shown(after), verdict)
+
+
+def _is_same(before: object, after: object) -> bool:
+    if isinstance(before, float) and isinstance(after, float):
+        both_missing = math.isnan(before) and math.isnan(after)
+        return both_missing or math.isclose(before, after, rel_tol=CLOSE)
+    return before == after
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _judge(name: str, old: dict[str, Any], after: object) -> str:
+    """Say where a new value lies with regard to the interval that the old book gave."""
+    if not isinstance(after, float) or name.endswith(("_low", "_high")):
+        return ""
+    for stem in (name, name.rpartition("_")[0]):
+        low, high = old.get(f"{stem}_low"), old.get(f"{stem}_high")
+        if isinstance(low, float) and isinstance(high, float):
+            return "inside its interval" if low <= after <= high else "BEYOND its interval"
+    return "no interval"
+
+
+def _compare_tables(page: str, old: Path, new: Path) -> Iterator[Change]:
+    names = {path.name for folder in (old, new) for path in (folder / "tables").glob("*.csv")}
+    for name in sorted(names):
+        before, after = (_read(folder / "tables" / name) for folder in (old, new))
+        if before is None or after is None:
+            yield Change(page, name, _size(before), _size(after), "")
+        elif before.shape != after.shape or list(before) != list(after):
+            yield Change(page, name, _size(before), _size(after), "another shape")
+        elif moved := _count_moved(before, after):
+            yield Change(page, name, "", "", f"{moved} of {before.size} cells differ")
+
+
+def _read(path: Path) -> pd.DataFrame | None:
+    return pd.read_csv(path) if path.is_file() else None
+
+
+def _size(table: pd.DataFrame | None) -> str:
+    return "" if table is None else f"{len(table)} rows, {table.shape[1]} columns"
+
+
+def _count_moved(before: pd.DataFrame, after: pd.DataFrame) -> int:
+    pairs = zip(before.to_numpy(object).ravel(), after.to_numpy(object).ravel(), strict=True)
+    return sum(not _is_same(_as_float(old), _as_float(new)) for old, new in pairs)
+
+
+def _as_float(value: object) -> object:
+    return float(value) if isinstance(value, (int, float)) else value

@@ -1,0 +1,105 @@
+"""The three findings of the front page: one table of labelled means with intervals a question."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from perflaw.models.ranking import Seen
+from perflaw.study.analysis import (
+    data_measures,
+    extrapolation,
+    recorded_predictions,
+    seed_noise,
+    selection,
+    study_runs,
+)
+
+LABELS = {
+    "constant": "constant (mean of small models)",
+    "sum of powers": "sum of power laws",
+    "Performance Law, k = 2": "Performance Law",
+    "best seen": "keep the best trained model",
+    "largest model": "largest within the budget",
+}
+MEASURES = {
+    data_measures.TOKENS: "tokens",
+    data_measures.PAPER: "tokens / ApEn",
+    data_measures.OURS: "tokens / conditional entropy",
+    "probe: Markov's NDCG@10": "score of a Markov chain",
+}
+OF_PAPER = {"Performance Law", "tokens / ApEn"}
+SIMPLE = {
+    LABELS["constant"],
+    extrapolation.NEAREST,
+    extrapolation.BEST,
+    "tokens",
+    LABELS["best seen"],
+    LABELS["largest model"],
+}
+LEFT_OUT = "power of parameters"
+GOAL = 80.0  # per cent of choices
+
+
+class Finding(NamedTuple):
+    """Rows (label, mean, low, high), the dashed line, and how many units were judged."""
+
+    rows: pd.DataFrame
+    line: float
+    n: int
+
+
+def errors_of_larger_models(metric: str, level: float, draws: int) -> Finding:
+    """Average the errors of the recorded predictions over surfaces, with intervals over logs."""
+    scored = recorded_predictions.score_recorded(metric)
+    means = seed_noise.bootstrap_means(scored, "law", "ape", level, draws)
+    noise = seed_noise.MEAN_ABSOLUTE_NORMAL * scored["unit"].mean()
+    n_cells = len(scored.drop_duplicates(extrapolation.CELL))
+    return Finding(_label(means.rename(columns={"law": "label"})), noise, n_cells)
+
+
+def worth_of_data(metric: str, level: float, draws: int) -> Finding:
+    """Say which share of the changes that data make each measure predicts on a log left out.
+
+    The bars are those of the difference to tokens, over interventions.
+    """
+    runs = study_runs.load_survey_runs()
+    table = study_runs.mean_surfaces(runs, (metric,))
+    conditions = data_measures.paired_conditions(
+        data_measures.perturbation_runs(runs), metric, seed_noise.seed_sd_by_surface(table, metric)
+    )
+    compared = data_measures.comparison_table(conditions, level, draws).set_index("candidate")
+    ceiling = 100 * data_measures.noise_ceiling(conditions)
+    shares = 100 * compared.loc[list(MEASURES), ["log", "edge log", "low log", "high log"]]
+    start = shares["log"] - shares["edge log"]
+    rows = pd.DataFrame(
+        {
+            "label": [MEASURES[name] for name in shares.index],
+            "mean": shares["log"].to_numpy(),
+            "low": (start + shares["low log"]).to_numpy(),
+            "high": (start + shares["high log"]).clip(upper=ceiling).to_numpy(),
+        }
+    )
+    return Finding(rows, ceiling, len(conditions))
+
+
+def quality_of_choices(metric: str, level: float, draws: int) -> Finding:
+    """Say how often each rule's choice is as good as the best, with intervals over logs."""
+    runs, table = recorded_predictions.load_predicted_surfaces(Seen.HISTORY)
+    is_large = table.groupby("dataset")["d_emb"].transform("max") > extrapolation.SMALL_GRID[1]
+    choices = selection.selection_regret(
+        table[is_large],
+        metric,
+        seed_noise.seed_sd_by_surface(table, metric),
+        seed_noise.user_standard_error(runs, metric),
+    )
+    rated = choices.assign(good=100.0 * (choices["noises"] <= 1))
+    means = seed_noise.bootstrap_means(rated, "rule", "good", level, draws)
+    n_choices = len(choices) // choices["rule"].nunique()
+    return Finding(_label(means.rename(columns={"rule": "label"})), GOAL, n_choices)
+
+
+def _label(means: pd.DataFrame) -> pd.DataFrame:
+    rows = means[means["label"] != LEFT_OUT].replace({"label": LABELS})
+    return rows[["label", "mean", "low", "high"]].reset_index(drop=True)

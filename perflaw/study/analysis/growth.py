@@ -1,0 +1,318 @@
+"""How accuracy grows with a log: nested samples of its users, with their own items and test users.
+
+A sample is taken before the split, as a smaller log. In the older runs (`sample_users`) only the
+training part is sampled: vocabulary and test users stay those of the whole log.
+
+A table of *points* has the columns log, model, share (of the log's users), draw (which sample),
+value (of the metric) and se (its standard error over test users).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.logs.perturbations import PERTURBATIONS
+from perflaw.models.sweeps import grids, results
+from perflaw.stats import check_level, student_quantile
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+
+TIMES = (2, 4, 8)  # by how much a log grows until it is whole
+NETWORK = "SASRec"
+RULES = ("no growth", "growth of other logs", "own slope")
+USUAL = {"backbone": "sasrec", "split": "leave one out", "shared_layers": False}
+
+
+def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load the runs of the grid `growth`, of logs of which samples were trained.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric; on test, under the ranking rule of record.
+
+    Returns
+    -------
+    DataFrame
+        Points; models are named "SASRec, d = …".
+    """
+    grid = grids.read_grid(str(study_file("data", "grids", "growth.yaml")))
+    sizes = {d for block in grid["grid"] for d in block["d_emb"]}
+    runs = _read_all_runs()
+    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & runs["d_emb"].isin(sizes)
+    for name, value in (grid["settings"] | USUAL).items():
+        is_wanted &= runs[name] == value
+    points = _make_points(runs[is_wanted], "sample_log", metric)
+    sampled = points.loc[points["share"] < 1, "log"].unique()
+    return points[points["log"].isin(sampled)].reset_index(drop=True)
+
+
+def load_held_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load runs on samples of the training part, vocabulary and test users being held.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric; on test, under the ranking rule of record.
+
+    Returns
+    -------
+    DataFrame
+        Points, as those of `load_growth_points`, of models with two layers.
+    """
+    others = [name for name in PERTURBATIONS if name != "sample_users"]
+    settings = grids.read_grid("survey")["settings"] | USUAL | {"n_layers": 2}
+    runs = results.filter_runs(_read_all_runs(), settings)
+    points = _make_points(runs[runs[others].isna().all(axis=1)], "sample_users", metric)
+    is_sampled = points["share"] < 1
+    sampled = points.loc[is_sampled, ["log", "model"]].drop_duplicates()
+    return points.merge(sampled, on=["log", "model"])
+
+
+def load_baseline_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load count-based baselines on the same samples, as points with a column users.
+
+    They are made by scripts/growth_baselines.py.
+    """
+    table = pd.read_csv(study_file("data", "growth_baselines.csv"))
+    table = table.rename(columns={"recommender": "model", metric: "value", f"{metric} se": "se"})
+    return table[["log", "model", "share", "draw", "value", "se", "users"]]
+
+
+def _read_all_runs() -> pd.DataFrame:
+    """Read each run on a real log once, samples of logs and unfinished sweeps included."""
+    folder = results.sweeps_folder()
+    paths = [*sorted(folder.glob("*.csv")), *sorted((folder / "growing").glob("*.csv"))]
+    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
+    runs = runs[~runs["log"].str.startswith("synthetic")].drop_duplicates("key")
+    return study_runs.apply_ranking_rule(runs)
+
+
+def _make_points(runs: pd.DataFrame, share: str, metric: str) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "log": runs["log"],
+            "model": f"{NETWORK}, d = " + runs["d_emb"].astype(str),
+            "share": runs[share].fillna(1.0),
+            "draw": runs["data_seed"],
+            "value": runs[metric],
+            "se": runs[f"{metric} se"],
+        }
+    ).reset_index(drop=True)
+
+
+def average_draws(points: pd.DataFrame) -> pd.DataFrame:
+    """Average points over draws and seeds.
+
+    Two samples of a share s have that share of their users in common, so that their errors
+    correlate by s; seeds on a whole log share all users.
+
+    Parameters
+    ----------
+    points
+        See the module.
+
+    Returns
+    -------
+    DataFrame
+        Columns log, model, share, value (mean), runs (how many) and relative_se (standard error
+        over test users, as a fraction of the mean; training seeds not included).
+    """
+    squared = points.assign(variance=points["se"] ** 2)
+    table = (
+        squared.groupby(["log", "model", "share"])
+        .agg(value=("value", "mean"), runs=("value", "size"), variance=("variance", "mean"))
+        .reset_index()
+    )
+    shared = (1 + (table["runs"] - 1) * table["share"]) / table["runs"]
+    table["relative_se"] = np.sqrt(table.pop("variance") * shared) / table["value"]
+    return table
+
+
+def growth_by_log(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd.DataFrame:
+    """Compare the whole log with its samples.
+
+    Parameters
+    ----------
+    levels
+        As `average_draws` returns them.
+    times
+        How many times as many users the whole log has.
+
+    Returns
+    -------
+    DataFrame
+        One row a log, model and times, where both values are above zero. Columns log, model,
+        times, growth (of ln metric) and se (over test users, overlaps neglected).
+    """
+    rows = []
+    for (log, model), table in levels.groupby(["log", "model"], sort=False):
+        by_share = table.set_index("share")
+        for factor in times:
+            if 1.0 not in by_share.index or 1 / factor not in by_share.index:
+                continue
+            whole, part = by_share.loc[1.0], by_share.loc[1 / factor]
+            if min(whole["value"], part["value"]) > 0:
+                growth = np.log(whole["value"] / part["value"])
+                se = np.hypot(whole["relative_se"], part["relative_se"])
+                rows.append((log, model, factor, growth, se))
+    return pd.DataFrame(rows, columns=["log", "model", "times", "growth", "se"])
+
+
+def average_sizes(growth: pd.DataFrame) -> pd.DataFrame:
+    """Average the growth of the network's sizes on each log; the model is then "SASRec"."""
+    networks = growth[growth["model"].str.startswith(NETWORK)]
+    means = networks.groupby(["log", "times"], sort=False)[["growth", "se"]].mean().reset_index()
+    return means.assign(model=NETWORK)
+
+
+def mean_growth(growth: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average growth over logs.
+
+    Parameters
+    ----------
+    growth
+        Columns log, model, times and growth (of ln metric), one row a log, model and times.
+    level
+        Level of the intervals: Student's t over logs.
+
+    Returns
+    -------
+    DataFrame
+        Columns model, times, logs, growth, low and high, in per cent of the metric.
+    """
+    rows = []
+    for (model, times), values in growth.groupby(["model", "times"], sort=False)["growth"]:
+        mean, margin = _mean_and_margin(values.to_numpy(), level)
+        ends = 100 * np.expm1([mean, mean - margin, mean + margin])
+        rows.append((model, times, len(values), *ends))
+    return pd.DataFrame(rows, columns=["model", "times", "logs", "growth", "low", "high"])
+
+
+def _mean_and_margin(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Mean and half of its interval, by Student's t; nan for fewer than two values."""
+    check_level(level)
+    if len(values) < 2:
+        return float(values.mean()), np.nan
+    margin = values.std(ddof=1) / np.sqrt(len(values)) * student_quantile(level, len(values) - 1)
+    return float(values.mean()), float(margin)
+
+
+def compare_growth(growth: pd.DataFrame, other: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Subtract one growth from another on the logs that have both.
+
+    Parameters
+    ----------
+    growth, other
+        Columns log, times and growth (of ln metric), one row a log and times.
+    level
+        Level of the intervals: Student's t over logs.
+
+    Returns
+    -------
+    DataFrame
+        Columns times, logs, growth and other (means over those logs, per cent), difference, low
+        and high (of the former to the latter, as 100 × ln of the ratio of the growth factors).
+    """
+    both = growth.merge(other, on=["log", "times"], suffixes=("", " other"))
+    rows = []
+    for times, part in both.groupby("times"):
+        difference = 100 * (part["growth"] - part["growth other"]).to_numpy()
+        mean, margin = _mean_and_margin(difference, level)
+        means = 100 * np.expm1([part["growth"].mean(), part["growth other"].mean()])
+        rows.append((times, len(part), *means, mean, mean - margin, mean + margin))
+    columns = ["times", "logs", "growth", "other", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def predict_whole_logs(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd.DataFrame:
+    """Predict the metric on each whole log from its small samples, by three rules.
+
+    *No growth* repeats the value of the largest visible sample. *Growth of other logs* multiplies
+    it by what the others grew, the log itself left out. *Own slope* extends the line of ln metric
+    over ln share through the log's visible samples, weighted by their errors.
+
+    Parameters
+    ----------
+    levels
+        As `average_draws` returns them.
+    times
+        The visible samples have at most one over that many of the users.
+
+    Returns
+    -------
+    DataFrame
+        One row a log, model, times and rule. Columns log, model, times, rule, predicted,
+        observed, error (absolute, per cent of the observed) and noise (what the test users alone
+        would make of it, in expectation).
+
+    Raises
+    ------
+    InputError
+        For fewer than two logs.
+    """
+    growth = growth_by_log(levels, times)
+    if growth["log"].nunique() < 2:
+        raise InputError("growth of other logs needs samples of two logs or more")
+    rows = []
+    for (log, model), table in levels.groupby(["log", "model"], sort=False):
+        is_mine = (growth["log"] == log) & (growth["model"] == model)
+        observed = table.loc[table["share"] == 1, "value"].sum()
+        for factor, se in growth.loc[is_mine, ["times", "se"]].to_numpy():
+            visible = table[(table["share"] <= 1 / factor) & (table["value"] > 0)]
+            is_other = (growth["model"] == model) & (growth["times"] == factor)
+            others = growth.loc[is_other & (growth["log"] != log), "growth"].mean()
+            last = visible.loc[visible["share"].idxmax(), "value"]
+            predictions = (last, last * np.exp(others), _extend_line(visible))
+            noise = 100 * np.sqrt(2 / np.pi) * se
+            for rule, predicted in zip(RULES, predictions):
+                error = 100 * abs(predicted / observed - 1)
+                rows.append((log, model, int(factor), rule, predicted, observed, error, noise))
+    columns = ["log", "model", "times", "rule", "predicted", "observed", "error", "noise"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _extend_line(visible: pd.DataFrame) -> float:
+    """Extend the line of ln value over ln share to the whole log; nan from fewer than two."""
+    if len(visible) < 2:
+        return np.nan
+    weights = 1 / visible["relative_se"]
+    x, y = np.log(visible["share"]), np.log(visible["value"])
+    return float(np.exp(np.polyfit(x, y, 1, w=weights)[1]))
+
+
+def summarise_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average errors over logs, sizes within a log first, beside those of "no growth".
+
+    Parameters
+    ----------
+    predictions
+        As `predict_whole_logs` returns them.
+    level
+        Level of the intervals: Student's t over logs.
+
+    Returns
+    -------
+    DataFrame
+        One row a times and rule. Columns times, rule, logs, error (mean, per cent), noise (of it,
+        from the test users), and gain, low and high: how much smaller the error is than that of
+        "no growth", on the logs that have both.
+    """
+    means = predictions.groupby(["times", "rule", "log"])[["error", "noise"]].mean().dropna()
+    rows = []
+    for times in predictions["times"].unique():
+        reference = means.xs((times, RULES[0]))["error"]
+        for rule in RULES:
+            of_rule = means.xs((times, rule))
+            gains = (reference - of_rule["error"]).dropna().to_numpy()
+            mean, margin = _mean_and_margin(gains, level)
+            error, noise = of_rule["error"].mean(), of_rule["noise"].mean()
+            rows.append(
+                (times, rule, len(of_rule), error, noise, mean, mean - margin, mean + margin)
+            )
+    columns = ["times", "rule", "logs", "error", "noise", "gain", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).sort_values("times", ignore_index=True)

@@ -1,0 +1,181 @@
+"""Laws on the surfaces of the study's own models, beside baselines and noise ceilings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import families, fitting, validation
+from perflaw.study.analysis import seed_noise, study_runs
+from perflaw.study.analysis.extrapolation import BEST, NEAREST, baseline_predictions
+
+LOUDEST, FEWEST_CELLS = 20.0, 12  # per cent of noise between seeds, and cells of a surface
+SHOWN_LAWS = ("Performance Law, k = 2", "sum of powers")
+SPLITS = list(study_runs.HELD_OUT_SPLITS)
+
+
+def clear_surfaces(table: pd.DataFrame, metric: str = "NDCG@10") -> list[str]:
+    """List the surfaces that can bear a law: enough cells, and seeds that differ by little.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric
+        Name of the metric whose noise counts.
+    """
+    cells = table[table["metric"] == metric].groupby("dataset", sort=False).size()
+    noise = seed_noise.seed_sd_by_surface(table, metric)
+    return [name for name in cells.index if cells[name] >= FEWEST_CELLS and noise[name] < LOUDEST]
+
+
+def r2_beside_ceiling(
+    table: pd.DataFrame, metric: str, laws: tuple[str, ...] = SHOWN_LAWS
+) -> pd.DataFrame:
+    """Fit laws to every surface of one metric, and put the noise ceiling beside R².
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric
+        Name of the metric.
+    laws
+        Names of laws in `families.rival_laws`.
+
+    Returns
+    -------
+    DataFrame
+        Columns dataset, law, r2 and noise ceiling.
+    """
+    surfaces = table[table["metric"] == metric].reset_index(drop=True)
+    ceiling = _ceilings(surfaces, metric)
+    rivals = families.rival_laws()
+    rows = [
+        (key[0], name, fit.r2, ceiling[key[0]])
+        for name in laws
+        for key, fit in fitting.fit_surfaces(rivals[name], surfaces, ["dataset"]).items()
+    ]
+    return pd.DataFrame(rows, columns=["dataset", "law", "r2", "noise ceiling"])
+
+
+def _ceilings(surfaces: pd.DataFrame, metric: str) -> pd.Series:
+    noise = seed_noise.seed_sd_by_surface(surfaces, metric)
+    return seed_noise.r2_noise_ceiling(surfaces, noise)
+
+
+def mean_noise(table: pd.DataFrame, metric: str) -> float:
+    """Average over surfaces how far seed noise alone puts a cell's mean off, in per cent."""
+    cells = table[table["metric"] == metric]
+    noise = cells["dataset"].map(seed_noise.seed_sd_by_surface(table, metric))
+    of_mean = seed_noise.MEAN_ABSOLUTE_NORMAL * noise / np.sqrt(cells["seeds"])
+    return float(of_mean.groupby(cells["dataset"]).mean().mean())
+
+
+def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare laws and baselines on every surface, in sample and on hidden cells.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    by_surface, means
+        By surface: the columns of `validation.compare_laws` with log and noise ceiling; baselines
+        have neither parameters nor R². Means over surfaces of parameters, r2, noise ceiling and
+        the errors, by law; a surface that leaves too few values for a sum of power laws takes no
+        part in a split.
+    """
+    surfaces = table[table["metric"] == metric].reset_index(drop=True)
+    laws = validation.compare_laws(families.rival_laws(), surfaces, ["dataset", "metric"])
+    by_surface = pd.concat([laws, _baseline_errors(surfaces)], ignore_index=True)
+    by_surface["noise ceiling"] = by_surface["dataset"].map(_ceilings(surfaces, metric))
+    logs = surfaces.drop_duplicates("dataset").set_index("dataset")["log"]
+    by_surface["log"] = by_surface["dataset"].map(logs)
+    means, _ = study_runs.mean_over_surfaces(by_surface)
+    means.insert(3, "noise ceiling", by_surface.groupby("dataset")["noise ceiling"].first().mean())
+    return by_surface, means
+
+
+def _baseline_errors(surfaces: pd.DataFrame) -> pd.DataFrame:
+    """Take the errors of the nearest and the best trained cell on the cells that splits hide.
+
+    Of a loss, where the best is the least, only those of the nearest.
+    """
+    rows = []
+    for (dataset, metric), group in surfaces.groupby(["dataset", "metric"], sort=False):
+        cells = group.reset_index(drop=True)
+        masks = validation.hidden_cells(cells)
+        n_layers = cells["n_layers"].to_numpy()
+        hidden = {
+            SPLITS[0]: masks[validation.LEAVE_ONE_OUT],
+            SPLITS[1]: (n_layers == n_layers.max())[None],
+            SPLITS[2]: masks[validation.LARGEST_D],
+        }
+        for law in (NEAREST, BEST) if metric != "log-loss" else (NEAREST,):
+            errors = {
+                split: np.mean([_mean_error(cells, is_hidden, law) for is_hidden in folds])
+                for split, folds in hidden.items()
+            }
+            rows.append({"law": law, "dataset": dataset, "metric": metric} | errors)
+    return pd.DataFrame(rows)
+
+
+def _mean_error(cells: pd.DataFrame, is_hidden: np.ndarray, law: str) -> float:
+    predicted = baseline_predictions(cells[~is_hidden], cells[is_hidden])
+    values = predicted.loc[predicted["law"] == law, "predicted"].to_numpy()
+    return float(100 * np.abs(values / cells.loc[is_hidden, "value"].to_numpy() - 1).mean())
+
+
+def differences(by_surface: pd.DataFrame, reference: str, level: float = 0.9) -> pd.DataFrame:
+    """Compare each law's errors on hidden cells with those of a reference.
+
+    Parameters
+    ----------
+    by_surface
+        As `compare_with_baselines` returns it.
+    reference
+        Name of a law or baseline.
+    level
+        Level of the intervals, which are over logs.
+
+    Returns
+    -------
+    DataFrame
+        Index law and split; columns mean (error of the law less that of the reference, in points
+        of per cent), low, high and clusters. Surfaces without an entry of the law take no part.
+    """
+    of_reference = by_surface[by_surface["law"] == reference].set_index("dataset")
+    parts = []
+    for split in SPLITS:
+        more = by_surface[split] - by_surface["dataset"].map(of_reference[split])
+        rows = by_surface.assign(more=more)
+        rows = rows[rows["more"].notna() & (rows["law"] != reference)]
+        means = seed_noise.bootstrap_means(rows, "law", "more", level)
+        parts.append(means.assign(split=split))
+    return pd.concat(parts).set_index(["law", "split"])
+
+
+def summarise_joint(hidden: pd.DataFrame) -> pd.DataFrame:
+    """Summarise hidden cells of jointly fitted laws.
+
+    Parameters
+    ----------
+    hidden
+        As `mixed_validation.mixed_heldout` returns it, of one metric.
+
+    Returns
+    -------
+    DataFrame
+        Columns law, mean error (per cent) by split, and the per cent of cells inside their
+        interval: "covered, left out" and "covered, beyond".
+    """
+    errors = hidden.groupby(["law", "split"], sort=False)["ape"].mean().unstack("split")
+    is_left_out = hidden["split"] == validation.LEAVE_ONE_OUT
+    for name, rows in (("left out", hidden[is_left_out]), ("beyond", hidden[~is_left_out])):
+        errors[f"covered, {name}"] = 100 * rows.groupby("law")["covered"].mean()
+    return errors.rename_axis(columns=None).reset_index()

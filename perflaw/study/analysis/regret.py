@@ -1,0 +1,180 @@
+"""What following a report's advice costs against the best step that was open, on logs left out.
+
+A pilot is the small models of a sweep. The steps that are open are to stay with the best trained
+size, to raise the dimension, to add layers, and the best baseline. The sweep says what each of them
+brings. More data is no step here: no sweep has a log that is larger than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from perflaw.report import advice, conclusions
+from perflaw.report.findings import Advice, BaselineComparison, Recommendation, Size
+from perflaw.report.forecast import drop_outliers
+from perflaw.study.files import study_file
+
+METRIC = "NDCG@10"
+PILOTS = {"d up to 16": (2, 16), "d up to 32": (3, 32)}  # the most layers and dimension
+POLICIES = ("advised", "stay", "larger d")
+STEPS = ("stay", "larger d", "deeper", "baseline")
+LEVEL = 0.9
+
+Prior = Mapping[str, Any]
+
+
+def load_best_baselines() -> pd.Series:
+    """Load NDCG@10 of the best baseline of each whole log, by the rule of record."""
+    floors = pd.read_csv(study_file("data", "floors.csv"))
+    values = floors[f"removed {METRIC}"].fillna(floors[METRIC]).groupby(floors["log"]).max()
+    measured = pd.read_csv(study_file("data", "growth_slopes.csv"))
+    whole = measured[measured["share"] == 1].set_index("log")[METRIC]
+    return values.combine(whole, np.fmax)
+
+
+def score_advice(
+    sweeps: Mapping[tuple[str, str], pd.DataFrame],
+    priors: Mapping[str, Prior],
+    baselines: Mapping[str, float],
+) -> pd.DataFrame:
+    """Compare the advised step of each pilot with the steps that were open.
+
+    Parameters
+    ----------
+    sweeps
+        Runs by log and loss.
+    priors
+        By log, learnt without it.
+    baselines
+        By log, the value of the best baseline.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a sweep and pilot: advice; the value of each of STEPS and of the advised step; by
+        policy the regret in per cent of the best value, and whether it is within noise of it.
+    """
+    rows = []
+    for (log, loss), runs in sweeps.items():
+        for pilot, (most_n, most_d) in PILOTS.items():
+            is_small = (runs["n_layers"] <= most_n) & (runs["d_emb"] <= most_d)
+            row = _score_pilot(runs, runs[is_small], priors[log], baselines[log])
+            if row:
+                rows.append({"log": log, "loss": loss, "pilot": pilot} | row)
+    return pd.DataFrame(rows)
+
+
+def _score_pilot(
+    runs: pd.DataFrame, seen: pd.DataFrame, prior: Prior, baseline: float
+) -> dict[str, Any] | None:
+    """Score the advice of one pilot; None where the sweep has no larger size to compare with."""
+    cells = runs[runs["sample_users"].isna()].groupby(["n_layers", "d_emb"])[METRIC]
+    values, seeds = cells.mean(), cells.size()
+    noise = np.sqrt((cells.var() / values**2).mean())  # of one run between seeds, relative
+    findings = conclusions.draw_conclusions(seen, prior=prior)
+    if findings.best is None:
+        return None
+    best = findings.best
+    error = float(seen[f"{METRIC} se"].median())
+    comparison = compare_unpaired(values[best.n_layers, best.d_emb], baseline, error)
+    advised = _recommend(seen, prior, values.index.tolist(), comparison, findings.reasons)
+    steps = _open_steps(best, seen, set(values.index))
+    worth = {step: float(values[size]) for step, size in steps.items()}
+    worth["baseline"] = baseline
+    counts = {step: int(seeds[size]) for step, size in steps.items()}
+    chosen = advised.size
+    if chosen is not None:
+        size = (chosen.n_layers, chosen.d_emb)
+        worth["advised"], counts["advised"] = float(values[size]), int(seeds[size])
+    else:
+        name = "baseline" if advised.advice == Advice.NO_TRANSFORMER else "stay"
+        worth["advised"] = worth[name]
+        if name in counts:
+            counts["advised"] = counts[name]
+    return {"advice": str(advised.advice), **worth} | _regrets(worth, counts, noise)
+
+
+def compare_unpaired(value: float, baseline: float, error: float) -> BaselineComparison:
+    """Compare a model with a baseline, as if their users' errors were those of the model."""
+    margin = stats.norm.ppf((1 + LEVEL) / 2) * error
+    difference = value - baseline
+    return BaselineComparison(
+        "best baseline", METRIC, baseline, difference, difference - margin, difference + margin
+    )
+
+
+def _recommend(
+    seen: pd.DataFrame,
+    prior: Prior,
+    sizes: list[tuple[int, int]],
+    comparison: BaselineComparison,
+    reasons: tuple[str, ...],
+) -> Recommendation:
+    """Give the advice of a report that can only advise sizes of the sweep."""
+    forecast, _ = drop_outliers(seen, METRIC, prior)
+    candidates = advice.list_candidates(forecast, sizes)
+    return advice.recommend(candidates, (), [comparison], reasons, LEVEL)
+
+
+def _open_steps(
+    best: Size, seen: pd.DataFrame, sizes: set[tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """Give the size of each step: the next one of the sweep along each axis."""
+    steps = {"stay": (best.n_layers, best.d_emb)}
+    wider = [d for n, d in sizes if n == best.n_layers and d > seen["d_emb"].max()]
+    deeper = [n for n, d in sizes if d == best.d_emb and n > seen["n_layers"].max()]
+    if wider:
+        steps["larger d"] = (best.n_layers, min(wider))
+    if deeper:
+        steps["deeper"] = (min(deeper), best.d_emb)
+    return steps
+
+
+def _regrets(worth: Mapping[str, float], counts: Mapping[str, int], noise: float) -> dict[str, Any]:
+    """Give regret and nearness to the best step, by policy."""
+    best = max(worth, key=lambda step: worth[step])
+    best_variance = noise**2 / counts[best] if best in counts else 0.0
+    scores: dict[str, Any] = {"best": best}
+    for policy in POLICIES:
+        chosen = policy if policy in worth else "stay"
+        regret = 1 - worth[chosen] / worth[best]
+        variance = noise**2 / counts[chosen] if chosen in counts else 0.0
+        margin = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(variance + best_variance)
+        scores[f"regret of {policy}"] = 100 * regret
+        scores[f"{policy} within noise"] = bool(regret <= margin)
+    return scores
+
+
+def summarize_regret(scored: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
+    """Give the mean regret of each policy over logs, and of the advice less the others.
+
+    Parameters
+    ----------
+    scored
+        Of `score_advice`.
+    level
+        Of the intervals, by Student's t over logs.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By policy and by difference: regret, low and high, per cent; and the share within noise of
+        the best step (not for differences).
+    """
+    names = [f"regret of {policy}" for policy in POLICIES]
+    by_log = scored.groupby("log")[names].mean()
+    columns = {policy: by_log[name] for policy, name in zip(POLICIES, names)}
+    for other in POLICIES[1:]:
+        columns[f"advised less {other}"] = columns["advised"] - columns[other]
+    rows = []
+    for name, values in columns.items():
+        margin = stats.sem(values) * stats.t.ppf((1 + level) / 2, len(values) - 1)
+        within = scored[f"{name} within noise"].mean() if name in POLICIES else np.nan
+        mean = values.mean()
+        rows.append((name, mean, mean - margin, mean + margin, within))
+    return pd.DataFrame(rows, columns=["policy", "regret", "low", "high", "within noise"])

@@ -1,0 +1,94 @@
+"""Figures of the page on neighbouring systems."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+
+from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE
+from perflaw.study.figures.style import BASELINES, law_colour, log_styles
+
+# the compute-only law, under its two names, stands out
+COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
+
+
+def plot_compute_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the mean error of each rule at the largest d, one panel for each source.
+
+    errors: `compute_law.summarise` of each source, with a column source. Baselines are grey, the
+    compute-only law vermillion, other laws blue; the line is the nearest trained cell.
+    """
+    rows = errors[errors["hidden"] == "largest d"]
+    sources = list(rows["source"].unique())
+    names = list(dict.fromkeys(rows["law"]))[::-1]
+    shape = (len(sources), 1) if narrow else (1, len(sources))
+    size = (NARROW if narrow else WIDE, 5.4 if narrow else 2.7)
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
+    for i, (ax, source) in enumerate(zip(axes.flat, sources)):
+        of_source = rows[rows["source"] == source].set_index("law")["ape"].reindex(names)
+        colours = [COMPUTE.get(name) or law_colour(name) for name in names]
+        ax.scatter(of_source, np.arange(len(names)), c=colours, s=28, zorder=3)
+        ax.axvline(of_source["nearest trained cell"], color=GREY, lw=1)
+        ax.set_yticks(np.arange(len(names)), names if narrow or not i else [""] * len(names))
+        ax.tick_params(labelsize=8)
+        ax.set_ylim(-0.6, len(names) - 0.4)
+        ax.set_xlim(0, None)
+        ax.set_title(source)
+        ax.set_xlabel("mean error at the largest d, %")
+    return figure
+
+
+def plot_robust_fits(summary: pd.DataFrame, collapsed: int, narrow: bool = False) -> plt.Figure:
+    """Draw what each rule names: collapsed runs that it finds, and others that it names falsely.
+
+    summary: what `robust_fits.summarise` returns; collapsed: how many runs collapsed.
+    """
+    rows = summary[~summary["rule"].isin(BASELINES)].iloc[::-1]
+    figure, ax = plt.subplots(figsize=(NARROW if narrow else 0.7 * WIDE, 2.7))
+    places = np.arange(len(rows))
+    found, falsely = (rows[name].to_numpy(float) for name in ("found", "falsely"))
+    ax.barh(places + 0.18, found, 0.34, color=BLUE, label="collapsed, found")
+    ax.barh(places - 0.18, falsely, 0.34, color=GREY, label="not collapsed, named")
+    ax.axvline(collapsed, color="black", lw=1, ls=":")
+    top = len(rows) - 0.55
+    ax.annotate(f"{collapsed} collapsed", (collapsed, top), (3, 0), textcoords="offset points")
+    ax.set_ylim(-0.5, len(rows) - 0.2)
+    ax.set_yticks(places, rows["rule"])
+    ax.tick_params(labelsize=8)
+    ax.set_xlabel("visible runs")
+    figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure
+
+
+def plot_forecasts(scored: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the gain of the forecast over the mean against ApEn, by day and by week.
+
+    scored: what `forecastability.score_all` returns.
+    """
+    steps = ("day", "week")
+    shape = (2, 1) if narrow else (1, 2)
+    size = (NARROW if narrow else WIDE, 5.4 if narrow else 2.9)
+    figure, axes = plt.subplots(*shape, figsize=size, sharey=True)
+    for ax, step in zip(axes.flat, steps):
+        of_step = scored[scored["step"] == step]
+        for log, style in log_styles(scored["log"]).items():
+            points = of_step[of_step["log"] == log]
+            ax.plot(points["apen"], points["over mean"], "o", ms=4, color=style["color"], label=log)
+        ax.axhline(0, color="black", lw=0.8)
+        ax.set_title(f"counts by {step}")
+        ax.set_xlabel("approximate entropy, nats")
+        ax.tick_params(labelsize=8)
+    axes.flat[0].set_ylabel("error below that\nof the mean, %")
+    if narrow:
+        axes.flat[1].set_ylabel("error below that\nof the mean, %")
+    marks, names = axes.flat[0].get_legend_handles_labels()
+    kept = [i for i, name in enumerate(names) if name in set(scored["log"])]
+    figure.legend(
+        [marks[i] for i in kept],
+        [names[i] for i in kept],
+        loc="outside upper center",
+        ncols=2 if narrow else 4,
+        fontsize=8,
+    )
+    return figure

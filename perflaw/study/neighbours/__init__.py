@@ -1,0 +1,1 @@
+"""What neighbouring work suggests, tried on this study's bench; one module a question."""

@@ -1,0 +1,111 @@
+"""Augmented histories beside real ones: what it brings to double the training part by either.
+
+Runs on ML-100K of the grid `augmentation`, in data/neighbours/augmentation.csv: the training part
+of a share of the users, alone or with one added history for each. A run with an augmentation is
+compared with the run without, of the same seed and the same users. What more real data bring is
+read from the study's sweeps: the same model on twice the share.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.models.sweeps import grids, results
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+from perflaw.study.neighbours.intervals import mean_over_logs
+
+METRIC = "NDCG@10"  # on test, by the ranking rule of record
+GRID = "augmentation"
+MORE_USERS = "twice the users"
+
+
+def load_augmented_runs() -> pd.DataFrame:
+    """Load the runs of the grid, `augmentation` being "none" where there is none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        share, augmentation, seed, value (`METRIC`) and validation (NDCG@10 there).
+    """
+    runs = results.read_runs_table(study_file("data", "neighbours", "augmentation.csv"))
+    return _select_columns(study_runs.apply_ranking_rule(runs))
+
+
+def load_real_runs() -> pd.DataFrame:
+    """Load the study's runs with the grid's settings on a share of the users, or all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `load_augmented_runs` returns them. Their seed is that of the users, if these are drawn.
+    """
+    settings = grids.read_grid(GRID)["settings"] | {"log": "ml-100k", "shared_layers": False}
+    runs = results.filter_runs(study_runs.load_study_runs(), settings | {"backbone": "sasrec"})
+    others = [name for name in grids.PERTURBATIONS if name != "sample_users"]
+    runs = runs[runs[others].isna().all(axis=1) & (runs["split"] == "leave one out")]
+    drawn = runs["sample_users"].notna()
+    return _select_columns(runs.assign(seed=runs["data_seed"].where(drawn, runs["seed"])))
+
+
+def _select_columns(runs: pd.DataFrame) -> pd.DataFrame:
+    augmentation = runs["augmentation"] if "augmentation" in runs else pd.Series(None, runs.index)
+    table = pd.DataFrame(
+        {
+            "share": runs["sample_users"].fillna(1.0),
+            "augmentation": augmentation.astype(object).where(augmentation.notna(), "none"),
+            "seed": runs["seed"].astype(int),
+            "value": runs[METRIC],
+            "validation": runs["validation NDCG@10"],
+        }
+    )
+    return table.sort_values(["share", "augmentation", "seed"], ignore_index=True)
+
+
+def compare_augmentations(
+    augmented: pd.DataFrame, real: pd.DataFrame, level: float = 0.9
+) -> pd.DataFrame:
+    """Compare each augmentation with none, and twice the users with the users, pair by pair.
+
+    Parameters
+    ----------
+    augmented, real : pandas.DataFrame
+        What `load_augmented_runs` and `load_real_runs` return.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a share and augmentation: gain, low and high, 100 × ln of the ratio of the metric
+        to that without, and seeds. Pairs are of one seed. The row `MORE_USERS` has the mean of
+        the runs on twice the share instead; its interval is that of two samples (Welch's).
+    """
+    rows: list[dict[str, Any]] = []
+    logs = augmented.assign(value=100 * np.log(augmented["value"]))
+    for share in sorted(logs["share"].unique()):
+        of_share = logs[logs["share"] == share]
+        wide = of_share.pivot(index="seed", columns="augmentation", values="value")
+        for name in wide.columns.drop("none"):
+            gains = (wide[name] - wide["none"]).dropna()
+            if len(gains) > 1:
+                row = {"share": share, "augmentation": name, "seeds": len(gains)}
+                rows.append(row | mean_over_logs(gains, level, "gain"))
+        doubled = real.loc[real["share"] == 2 * share, "value"].map(np.log) * 100
+        if len(doubled) > 1:
+            row = {"share": share, "augmentation": MORE_USERS, "seeds": len(doubled)}
+            rows.append(row | _welch_interval(doubled, wide["none"].dropna(), level))
+    return pd.DataFrame(rows)
+
+
+def _welch_interval(first: pd.Series, second: pd.Series, level: float) -> dict[str, float]:
+    """Return the difference of two means, with Welch's interval."""
+    from scipy.stats import ttest_ind
+
+    test = ttest_ind(first, second, equal_var=False)
+    interval = test.confidence_interval(level)
+    gain = float(first.mean() - second.mean())
+    return {"gain": gain, "low": float(interval.low), "high": float(interval.high)}

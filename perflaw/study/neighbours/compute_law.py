@@ -1,0 +1,131 @@
+"""The compute-only law: what remains of a prediction if training compute is all that it sees.
+
+Two forms. `compute of one token` is the study's power law in floating-point operations for each
+token: on one surface, tokens and epochs are the same for every size. `compute spent` puts
+C = 6 · parameters · tokens, times the epochs that the run took to stop, in its place; only own runs
+record epochs. Parameters are those of the layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import families, fitting
+from perflaw.laws.families import Array, Law
+from perflaw.study import public_grids
+from perflaw.study.analysis import study_runs
+from perflaw.study.neighbours.intervals import mean_over_logs
+
+SPENT = "compute spent"
+PER_TOKEN = "compute of one token"
+SMALLEST_GRID = 12  # cells of a surface that takes part
+RULES = (
+    "constant",
+    "nearest trained cell",
+    "best trained cell",
+    PER_TOKEN,
+    SPENT,
+    "log-linear",
+    "sum of power laws",
+)
+
+
+def load_own_cells(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Average the study's runs on whole logs by cell, with the compute that they took.
+
+    Parameters
+    ----------
+    metric : str
+        On test, by the ranking rule of record.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell of a surface with at least `SMALLEST_GRID` cells: log, backbone, split,
+        n_layers, d_emb, max_seq_len, value, seeds and flops (C, the geometric mean over seeds).
+    """
+    runs = study_runs.select_full_data_runs(study_runs.load_survey_runs())
+    runs = runs[runs[metric].notna()].copy()
+    parameters = runs["parameters"] - runs["parameters embedding"]
+    runs = runs.assign(
+        value=runs[metric],
+        ln_flops=np.log(6 * parameters * runs["positions"] * runs["done_epochs"]),
+    )
+    groups = runs.groupby([*public_grids.SURFACE, "n_layers", "d_emb", "max_seq_len"])
+    cells = groups.agg(
+        value=("value", "mean"), seeds=("value", "size"), flops=("ln_flops", "mean")
+    ).reset_index()
+    cells["flops"] = np.exp(cells["flops"])
+    sizes = cells.groupby(public_grids.SURFACE)["value"].transform("size")
+    return cells[sizes >= SMALLEST_GRID].reset_index(drop=True)
+
+
+def make_laws() -> dict[str, Law]:
+    """Make the laws that are compared; exponents lie within ±1, as on the page of public grids."""
+    laws = {
+        PER_TOKEN: families.compute_power(),
+        "sum of power laws": families.sum_of_powers(),
+    }
+    bounded = {name: families.with_bounds(law, -1, 1) for name, law in laws.items()}
+    return bounded | {"log-linear": families.log_linear()}
+
+
+def predict_from_compute(visible: pd.DataFrame, flops: Array) -> Array:
+    """Predict a metric by a log-linear law in C = 6 · parameters · tokens · epochs."""
+    law = families.get_law("log_linear", axes=("flops",))
+    return fitting.fit(law, visible, visible["value"]).predict(pd.DataFrame({"flops": flops}))
+
+
+def score_compute_laws(cells: pd.DataFrame) -> pd.DataFrame:
+    """Predict hidden cells by compute alone, by laws of N and d, and by the baselines.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        Of `load_own_cells`, or of `public_grids.make_surfaces`, which have no flops.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `public_grids.predict_hidden` returns it, for the largest d and the largest N. Of
+        `compute spent` the epochs of the hidden cell are known, which a plan would have to guess.
+    """
+    hidden_parts = ("largest d", "largest N")
+    predictions = public_grids.predict_hidden(cells, make_laws(), hidden_parts)
+    if "flops" not in cells:
+        return predictions
+    rows = []
+    for key, surface in cells.groupby(public_grids.SURFACE):
+        for part in hidden_parts:
+            is_hidden = public_grids.hide(surface, part)
+            asked = surface[is_hidden]
+            predicted = predict_from_compute(surface[~is_hidden], asked["flops"].to_numpy())
+            labels: dict[str, Any] = dict(zip(public_grids.SURFACE, key))
+            labels |= {"hidden": part, "law": SPENT}
+            row = asked[["n_layers", "d_emb", "value"]].assign(**labels, predicted=predicted)
+            rows.append(row.assign(ape=100 * (row["predicted"] / row["value"] - 1).abs()))
+    return pd.concat([predictions, *rows], ignore_index=True)
+
+
+def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average errors over surfaces, one row a hidden part and rule.
+
+    Returns
+    -------
+    pandas.DataFrame
+        hidden, law, ape, surfaces, logs, and edge, low and high: by how much the error is below
+        that of the nearest trained cell, with Student's interval over logs.
+    """
+    errors = predictions.groupby(["hidden", "law", *public_grids.SURFACE])["ape"].mean()
+    rows = []
+    for part, of_part in errors.groupby(level="hidden"):
+        wide = of_part.droplevel("hidden").unstack("law")
+        for law in (rule for rule in RULES if rule in wide and wide[rule].notna().any()):
+            edges = (wide["nearest trained cell"] - wide[law]).groupby(level="log").mean().dropna()
+            row = {"hidden": part, "law": law, "ape": wide[law].mean()}
+            row |= {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
+            rows.append(row | mean_over_logs(edges, level, "edge"))
+    return pd.DataFrame(rows)

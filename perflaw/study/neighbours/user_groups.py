@@ -1,0 +1,115 @@
+"""Groups of users along sizes: what the worst group gains beside what the mean gains.
+
+The first half of the question that robust optimisation over groups asks; a loss that looks at the
+worst group is not trained here. Ranks are those that sweeps under way have kept
+(data/sweeps/growing); data/neighbours/user_groups.csv says how active the user of each rank is, and
+how popular the target. Groups are quarters, ties together, as in `ranking_metrics.by_group`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.logs.splits import Split
+from perflaw.models.ranking_metrics import ndcg_gains
+from perflaw.models.sweeps import results
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+from perflaw.study.neighbours.intervals import mean_over_logs
+
+GROUPS = 4
+BY = ("activity", "target popularity")
+RULE = "test, history removed"
+# Of each log the depth of which most seeds have kept ranks at the smallest and the largest d.
+DEPTHS = {"ml-100k": 4, "lastfm-s3rec": 2}
+
+
+def describe_users(split: Split) -> pd.DataFrame:
+    """Say of each user with a test target how active the user is, and how popular the target.
+
+    Returns
+    -------
+    pandas.DataFrame
+        In the order of a record's ranks: log; activity, the interactions before the test target;
+        and target popularity, those of the target in the training part.
+    """
+    users = np.flatnonzero(split.test >= 0)
+    log, targets = split.log, split.test[users]
+    return pd.DataFrame(
+        {
+            "log": log.name,
+            "activity": targets - log.offsets[users],
+            "target popularity": split.train.item_counts[log.items[targets]],
+        }
+    )
+
+
+def load_users(log: str) -> pd.DataFrame:
+    """Load what scripts/neighbours.py made with `describe_users`."""
+    table = pd.read_csv(study_file("data", "neighbours", "user_groups.csv"))
+    return table[table["log"] == log].reset_index(drop=True)
+
+
+def quarters(values: pd.Series) -> np.ndarray:
+    """Return the quarter of each value, from 1, the least, to 4; ties stay together."""
+    edges = np.quantile(values, np.linspace(0, 1, GROUPS + 1)[1:-1])
+    return np.searchsorted(edges, values, side="left") + 1
+
+
+def load_gains(log: str) -> pd.DataFrame:
+    """Load what each user adds to NDCG@10 at the smallest and the largest d with kept ranks.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a run: d_emb, seed and gains (an array over users). Only seeds of both sizes.
+    """
+    path = results.SWEEPS_FOLDER / "growing" / f"{log}.csv"
+    runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
+    runs = results.select_whole_log(runs)
+    runs = runs[runs["n_layers"] == DEPTHS[log]]
+    at_ends = runs[runs["d_emb"].isin([runs["d_emb"].min(), runs["d_emb"].max()])]
+    is_paired = at_ends.groupby("seed")["d_emb"].transform("nunique") == 2
+    with np.load(path.with_suffix(".npz")) as kept:
+        rows = [
+            (row.d_emb, row.seed, ndcg_gains(kept[f"{row.key} {RULE}"] / 2))
+            for row in at_ends[is_paired].itertuples()
+        ]
+    return pd.DataFrame(rows, columns=["d_emb", "seed", "gains"])
+
+
+def compare_groups(gains: pd.DataFrame, users: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare what a larger d brings to each group of users.
+
+    Parameters
+    ----------
+    gains, users : pandas.DataFrame
+        What `load_gains` and `load_users` return.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a grouping and group, and a first row for all: by, group, users, small and large
+        (NDCG@10 in the mean of seeds), and change, low and high: large − small, seed by seed, in
+        points of NDCG@10 times 100.
+    """
+    members = {("all", 0): np.ones(len(users), bool)}
+    for by in BY:
+        group_of = quarters(users[by])
+        members |= {(by, group): group_of == group for group in range(1, GROUPS + 1)}
+    rows: list[dict[str, Any]] = []
+    for (by, group), is_member in members.items():
+        if not is_member.any():
+            continue
+        means = gains.assign(mean=[100 * row[is_member].mean() for row in gains["gains"]])
+        wide = means.pivot(index="seed", columns="d_emb", values="mean")
+        small, large = wide.columns.min(), wide.columns.max()
+        row = {"by": by, "group": group, "users": int(is_member.sum())}
+        row |= {"small": wide[small].mean(), "large": wide[large].mean()}
+        rows.append(row | mean_over_logs(wide[large] - wide[small], level, "change"))
+    return pd.DataFrame(rows)

@@ -1,0 +1,78 @@
+"""Test what reports say of a log that grows, and write data/growth_forecasts.csv.
+
+    python scripts/growth_prior.py             # from the tables in data/
+    python scripts/growth_prior.py --slopes    # data/growth_slopes.csv first, from the logs
+
+A forecast from the runs on a sample of a log is compared with runs on samples twice, four and
+eight times as large. Its prior has not seen the log. data/growth_slopes.csv says which baseline is
+the best of each sample, and what it gains as the users double; for that the logs have to be in the
+folder PERFLAW_DATA.
+`python scripts/forecast.py` learns the prior of the package by the same functions.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import forecast as forecasts
+import pandas as pd
+
+from perflaw.logs import datasets
+from perflaw.models.baselines import rank_baselines
+from perflaw.study.analysis import growth_prior
+from perflaw.study.files import study_file
+
+LOGS = (
+    "amazon-beauty",
+    "foursquare-5k",
+    "gowalla-1k",
+    "lastfm-s3rec",
+    "ml-100k",
+    "online-retail",
+)
+SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
+
+
+def measure_slopes(names: Sequence[str]) -> pd.DataFrame:
+    """Measure what the best baseline gains on nested samples of logs."""
+    rows = []
+    for name in names:
+        log = datasets.load_log(name)
+        for share in SHARES:
+            for draw in (0, 1) if share < 1 else (0,):
+                part = log.sample_users(share, draw).compact() if share < 1 else log
+                ranked = rank_baselines(part, with_growth=True)
+                values = {one: metrics["NDCG@10"] for one, metrics in ranked.metrics().items()}
+                best = max(values, key=lambda one: values[one])
+                row = {"log": name, "share": share, "draw": draw, "users": part.n_users}
+                row |= {"baseline": best, "NDCG@10": values[best]}
+                rows.append(row | {"slope": ranked.growth.slope if ranked.growth else None})
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    """Write the tables, and print a summary by metric, and by log."""
+    runs = growth_prior.load_growth_runs()
+    if "--slopes" in sys.argv[1:]:
+        table = measure_slopes(LOGS)
+        path = study_file("data", "growth_slopes.csv")
+        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    slopes = growth_prior.load_baseline_slopes()
+    print(growth_prior.estimate_slopes(runs, slopes).round(3))
+    sweeps = forecasts.surfaces()
+    priors = {
+        log: forecasts.learn([other for (name, _), other in sweeps.items() if name != log])
+        for log in runs["log"].unique()
+    }
+    rows = growth_prior.score_growth(runs, slopes, priors)
+    path = study_file("data", "growth_forecasts.csv")
+    rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    for metric, part in rows.groupby("metric"):
+        print(metric, growth_prior.summarize_steps(part).round(3).to_string(), sep="\n")
+    ndcg = rows[(rows["metric"] == "NDCG@10") & (rows["times"] == 4)]
+    for log, part in ndcg.groupby("log"):
+        print(log, growth_prior.summarize_steps(part).round(3).to_string(index=False, header=False))
+
+
+if __name__ == "__main__":
+    pd.set_option("display.width", 250)
+    main()

@@ -1,0 +1,93 @@
+"""Laws on own surfaces, beside baselines and noise ceilings."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
+
+
+@pytest.fixture(scope="module")
+def table(swept):
+    """Surfaces of one backbone on two logs, with little noise."""
+    return study_runs.mean_surfaces(swept(backbones=("sasrec",), sigma=0.01))
+
+
+def test_surfaces_that_can_bear_a_law_are_large_and_quiet(table, swept):
+    assert own_fits.clear_surfaces(table) == ["a", "b"]
+    few = table[(table["dataset"] == "a") | (table["d_emb"] == 8)]
+    assert own_fits.clear_surfaces(few) == ["a"]
+    loud = study_runs.mean_surfaces(swept(backbones=("sasrec",), sigma=0.4))
+    assert own_fits.clear_surfaces(loud) == []
+
+
+def test_r2_stands_beside_its_ceiling(table):
+    found = own_fits.r2_beside_ceiling(table, "NDCG@10")
+    assert len(found) == 2 * 2
+    assert found["noise ceiling"].between(0.8, 1).all()
+    assert (found["r2"] > 0.9).all()
+
+
+@pytest.mark.integration
+def test_baselines_stand_beside_laws_on_the_same_hidden_cells(table):
+    by_surface, means = own_fits.compare_with_baselines(table, "NDCG@10")
+    nearest = by_surface[by_surface["law"] == "nearest trained cell"].set_index("dataset")
+    values = table[(table["dataset"] == "a") & (table["metric"] == "NDCG@10")]
+    value = values.set_index(["n_layers", "d_emb"])["value"]
+    errors = [100 * abs(value[n, 32] / value[n, 64] - 1) for n in (1, 2, 3, 6)]
+    assert nearest.loc["a", "largest d"] == pytest.approx(np.mean(errors))
+    assert {"log-quadratic", "best trained cell"} <= set(means["law"])
+    more = own_fits.differences(by_surface, "nearest trained cell")
+    quadratic = by_surface[by_surface["law"] == "log-quadratic"].set_index("dataset")
+    expected = (quadratic["leave-one-out"] - nearest["leave-one-out"]).mean()
+    assert more.loc[("log-quadratic", "leave-one-out"), "mean"] == pytest.approx(expected)
+
+
+def test_noise_of_a_mean_is_that_of_its_seeds():
+    table = pd.DataFrame(
+        {
+            "dataset": "a",
+            "log": "a",
+            "metric": "NDCG@10",
+            "value": [1.0, 1.0],
+            "sd": [0.1, 0.1],
+            "seeds": 4,
+        }
+    )
+    expected = seed_noise.MEAN_ABSOLUTE_NORMAL * 10 / 2
+    assert own_fits.mean_noise(table, "NDCG@10") == pytest.approx(expected)
+
+
+def test_joint_laws_are_summarised_by_split():
+    hidden = pd.DataFrame(
+        {
+            "law": "joint law",
+            "split": ["leave-one-out", "leave-one-out", "larger N", "largest d"],
+            "ape": [1.0, 3.0, 5.0, 7.0],
+            "covered": [True, False, True, True],
+        }
+    )
+    row = own_fits.summarise_joint(hidden).iloc[0]
+    assert row["leave-one-out"] == 2
+    assert row["larger N"] == 5
+    assert row["covered, left out"] == 50
+    assert row["covered, beyond"] == 100
+
+
+def test_our_models_stand_beside_the_published_values():
+    table = paper_sizes.load_surface()
+    beside = paper_sizes.compare_with_paper(table)
+    assert len(beside) == 8
+    assert beside[["value", "published", "sampled"]].notna().all(axis=None)
+    assert (beside["sampled"] > beside["value"]).all()
+    assert np.allclose(beside["ratio"], beside["sampled"] / beside["published"])
+
+
+def test_logs_are_described_by_sizes_entropies_and_counts():
+    runs = study_runs.load_survey_runs()
+    logs = transfer.describe_logs(runs)
+    assert logs["log"].is_unique
+    assert logs.notna().all(axis=None)
+    candidates = transfer.candidate_columns(logs)
+    assert {column for columns in candidates.values() for column in columns} <= set(logs)
+    assert sum(name.startswith("count-based") for name in candidates) == 4
