@@ -116,7 +116,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "."], "is a folder"),
         (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
         (["fit", "CSV", "--law", "log_quadratc"], "did you mean log_quadratic?"),
-        (["fit", "CSV", "--metric", "valu"], "did you mean value?"),
+        (["fit", "CSV", "--metric", "value_"], "did you mean value?"),
         (["fit", "CSV", "-o", "k", "two"], "the option k"),
         (["fit", "CSV", "-o", "q", "2"], "no option 'q'"),
         (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; likely metrics are value"),

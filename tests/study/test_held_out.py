@@ -80,3 +80,16 @@ def test_a_surface_too_small_for_a_law_is_left_out():
     grid = pd.DataFrame([(n, 8) for n in (1, 2, 3, 6)], columns=["n_layers", "d_emb"])
     table = grid.assign(value=0.1, dataset="s", log="l")
     assert small_grids.predict_larger(table, {"a": families.log_linear()}).empty
+
+
+def test_cells_hidden_everywhere_are_not_seen():
+    points = published.load_surfaces()
+    largest = points.groupby("dataset")["d_emb"].transform("max")
+    noise = np.random.default_rng(0).uniform(0.2, 5, len(points))
+    wrecked = points.assign(value=points["value"] * np.where(points["d_emb"] == largest, noise, 1))
+    first, second = (
+        held_out.joint_hidden_everywhere(table).query("split == 'largest d'")["predicted"]
+        for table in (points, wrecked)
+    )
+    assert len(first) == 112
+    assert first.to_numpy() == pytest.approx(second.to_numpy(), rel=1e-8)

@@ -43,7 +43,7 @@ def plot_small_multiples(
     narrow
         Whether the figure is for a phone.
     """
-    figure, axes = panel_grid(len(fits), narrow, 5, 2, 1.65)
+    figure, axes = panel_grid(len(fits), narrow, 4 if len(fits) <= 9 else 5, 2, 1.65)
     for ax, ((dataset, length, metric), fit) in zip(axes, fits.items()):
         is_surface = (
             (table["dataset"] == dataset)
@@ -51,10 +51,10 @@ def plot_small_multiples(
             & (table["metric"] == metric)
         )
         _draw_surface(ax, table[is_surface], fit)
-        ax.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=7.5)
+        ax.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=8)
         ax.tick_params(length=2)
     shades = [Line2D([], [], color=_shade(i, 4), marker="o", ms=3) for i in range(4)]
-    names = ["smallest d", "second", "third", "largest d"]
+    names = ["smallest d", "second d", "third d", "largest d"]
     legend_above(figure, 2 if narrow else 4, dict(zip(names, shades)))
     figure.supxlabel("layers N", fontsize=9)
     figure.supylabel("metric, %", fontsize=9)

@@ -88,6 +88,33 @@ def errors_by_bound(points: pd.DataFrame, bounds: Sequence[float] = BOUNDS) -> p
     return pd.concat(parts, ignore_index=True)
 
 
+def joint_hidden_everywhere(points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Predict hidden cells by the joint law, those of all logs hidden at once.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `validation.heldout_by_surface` for the splits larger N and largest d.
+    """
+    cells = points[[*SURFACE[:2], "n_layers", "d_emb"]].drop_duplicates()
+    parts = []
+    for split in (validation.LARGER_N, validation.LARGEST_D):
+        hidden = pd.concat(
+            [rows[validation.hidden_cells(rows)[split][0]] for _, rows in cells.groupby("dataset")]
+        )
+        law = mixed.fit_mixed(points, hide=hidden)
+        asked = points.merge(hidden)
+        for metric, rows in asked.groupby("metric"):
+            interval = law.predict(rows, str(metric), level).set_axis(rows.index)
+            is_inside = rows["value"].between(interval["low"], interval["high"])
+            parts.append(
+                rows.assign(predicted=interval["prediction"], covered=is_inside, split=split)
+            )
+    table = pd.concat(parts, ignore_index=True)
+    ape = 100 * (table["predicted"] / table["value"] - 1).abs()
+    return table.assign(law="joint law, all logs hidden", ape=ape)
+
+
 def shrunk_heldout(
     points: pd.DataFrame, family: str, bound: float = families.EQUAL_BOUND
 ) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import curve_fit
 
-from perflaw.laws import families, fitting, identifiability, paper_form, validation
+from perflaw.laws import families, fitting, identifiability, paper_form, validation, varpro
 from perflaw.laws.fitting import Fit
 from perflaw.study.paper import published
 
@@ -140,6 +140,13 @@ def free_data_parameter(
         recipe = authors_recipe(fit.points, fit.y, {**optimum, "D": float(start)}, k)
         rows.append({"start": start, "fitted": recipe["D"], "b": recipe["b"], "r2": recipe["r2"]})
     return pd.DataFrame(rows)
+
+
+def rss_without_axis(fit: Fit, axis: str) -> float:
+    """Return the least sum of squares of a Performance Law that does not read one axis."""
+    others = tuple(name for name in fit.law.axes if name != axis)
+    law = families.performance(others, fit.law.options["k"])
+    return float(varpro.solve_batch(law, fit.points, fit.y).rss[0])
 
 
 def identification(table: pd.DataFrame, k: float = 2.0) -> pd.DataFrame:
