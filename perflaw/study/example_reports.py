@@ -67,8 +67,9 @@ def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:
     Findings
         With the growth of the best baseline, where it was measured.
     """
-    floors = pd.read_csv(study_file("data", "floors.csv")).set_index(["log", "recommender"])
-    floor = {name: float(floors.loc[(log, "most popular"), name]) for name in ("HR@10", METRIC)}
+    floors = pd.read_csv(study_file("data", "floors.csv"))
+    popular = floors[(floors["log"] == log) & (floors["recommender"] == "most popular")]
+    floor = {name: float(popular[name].iloc[0]) for name in ("HR@10", METRIC)}
     slopes = pd.read_csv(study_file("data", "growth_slopes.csv"))
     whole = slopes[slopes["share"] == 1].set_index("log")
     slope = whole["slope"].get(log)

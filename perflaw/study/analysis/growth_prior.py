@@ -172,7 +172,8 @@ def list_steps(runs: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFram
     pandas.DataFrame
         Those on the larger one.
     """
-    for (log, share, draw), seen in runs[runs["share"] < 1].groupby(["log", "share", "data_seed"]):
+    for _, seen in runs[runs["share"] < 1].groupby(["log", "share", "data_seed"]):
+        log, share, draw = seen[["log", "share", "data_seed"]].iloc[0]
         for times in TIMES:
             is_larger = (runs["log"] == log) & np.isclose(runs["share"], share * times)
             is_larger &= (runs["data_seed"] == draw) | (runs["share"] == 1)
@@ -278,7 +279,7 @@ def _predict_step(
     return {
         "value": later[metric].mean(),
         "unchanged": before[metric].mean(),
-        **grown.iloc[0].to_dict(),
+        **{name: float(grown[name].iloc[0]) for name in ("predicted", "low", "high")},
         "without_baseline": blind["predicted"].iloc[0],
         "held_vocabulary": float(from_log_odds(np.median(held))),
         "error_of_value": users,
