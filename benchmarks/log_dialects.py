@@ -3,12 +3,13 @@
 Drawn logs, written in a dialect drawn at random, are read as they are or refused; one that is read
 as something else is a silent difference. Mutated ones have been changed in a way of which the right
 result is known (a row twice, a header again, another line end …), and are compared; or damaged
-(bytes flipped, cut, put in), and are watched for a traceback or for more than 5 s of the CPU. Of
-both the seeds that failed are printed, and `--first` begins anywhere. An hour for all of it on two
-cores; `--seconds` bounds each part.
+(bytes flipped, cut, put in; a value of JSON of another kind), and are watched for a traceback or
+for more than 5 s of the CPU. Of both the seeds that failed are printed, and `--first` begins
+anywhere. An hour for all of it on two cores; `--seconds` bounds each part.
 """
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from perflaw.logs.readers import json_lines, text, whole_numbers
 AT_A_TIME = 100
 TOO_LONG = 5  # seconds
 COLUMNS = ("users", "items", "times", "seconds", "keys")
+ODD_VALUES = (None, True, 0, -1, 1.5, 1e17, 2**70, "", "NA", "\ud800", [], [1], {}, {"a": 1}, [{}])
 
 
 def choose_way(seed):
@@ -157,6 +159,22 @@ def damage(rng, content):
     return bytes(data)
 
 
+def change_value(rng, content):
+    """Put a value of another kind into a record of JSON lines."""
+    lines = content.decode().splitlines()
+    at = int(rng.integers(len(lines)))
+    node = record = json.loads(lines[at])
+    while True:
+        keys = list(node) if isinstance(node, dict) else range(len(node))
+        key = keys[rng.integers(len(keys))]
+        if not isinstance(node[key], (dict, list)) or not node[key] or rng.random() < 0.3:
+            break
+        node = node[key]
+    node[key] = ODD_VALUES[rng.integers(len(ODD_VALUES))]
+    lines[at] = json.dumps(record)
+    return ("\n".join(lines) + "\n").encode()
+
+
 def read_mutated(seed, folder):
     """Read a mutated log; return "read", "refused", or what went wrong."""
     rng = np.random.default_rng(seed)
@@ -169,10 +187,11 @@ def read_mutated(seed, folder):
     else:
         drawn = draw_log(rng, plain=seed % 5 == 0)
         if seed % 5 == 0:
-            content, _, options = write_other(rng, drawn)
+            content, layout, options = write_other(rng, drawn)
         else:
-            content, _, options = write(rng, drawn, packed=seed % 10 == 1)
-        content, kind, refuse = damage(rng, content), "damaged", None
+            content, layout, options = write(rng, drawn, packed=seed % 10 == 1)
+        change = change_value if layout in ("json", "events") and rng.random() < 0.5 else damage
+        content, kind, refuse = change(rng, content), "damaged", None
     path.write_bytes(content)
     try:
         log = read_log(path, **options)

@@ -80,6 +80,7 @@ def test_fit_names_what_a_consensus_leaves_out(tmp_path):
     assert "left out: row 8 (n_layers 8, d_emb 100), value 0.02" in told
 
 
+@pytest.mark.integration
 def test_options_of_a_law(csv):
     assert "performance (k = 4)" in run("fit", csv, "-o", "k", "4").output
     assert "performance (k = 10)" in run("fit", csv, "-o", "k", "1e1").output
@@ -291,6 +292,7 @@ def test_entropy_says_what_is_undefined(tmp_path):
     assert "D' = D / apen absolute is undefined" in told
 
 
+@pytest.mark.integration
 def test_entropy_of_a_numbering():
     told = run("entropy", "synthetic", "--r", "100", "--last", "50").output
     assert "m = 2, r = 100, last 50 on item numbers" in told
@@ -338,6 +340,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.integration
 def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(
@@ -358,6 +361,7 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
     assert again.stdout == first.stdout.replace("epochs used up", there)
 
 
+@pytest.mark.integration
 def test_train_on_a_log_with_one_user_to_test(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text(
@@ -505,6 +509,7 @@ def test_a_prediction_that_no_rate_can_be_is_told(tmp_path):
 HEAVY = ("numpy", "pandas", "scipy", "duckdb", "numba", "torch", "matplotlib", "papermill")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("arguments", [["--help"], ["log", "--help"], ["train", "--help"]])
 def test_help_imports_nothing_that_takes_long(arguments):
     code = (

@@ -48,6 +48,7 @@ def test_noise_free_surfaces_give_the_parameters_back(scenario):
         assert np.allclose(found.parameters, truth, rtol=1e-3)
 
 
+@pytest.mark.integration
 def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
     table = published.load_surfaces()
     for law in (LAW, families.performance_free_k(), families.sum_of_powers()):
@@ -60,6 +61,7 @@ def test_the_search_finds_what_a_search_ten_times_as_dense_finds(monkeypatch):
             assert found.r2 > best[key].r2 - 1e-6, (law.name, key)
 
 
+@pytest.mark.integration
 def test_never_below_the_authors_recipe():
     def theirs(x, w1, w2, w3, w4, w5, b, D):
         return paper_form.paper_surface({"n_layers": x[0], "d_emb": x[1]}, w1, w2, w3, w4, w5, b, D)
@@ -99,6 +101,7 @@ def test_r2_and_aicc_by_hand():
     assert found.aicc == pytest.approx(24 * np.log(rss[0] / 24) + 8 + 2 * 4 * 5 / 19)
 
 
+@pytest.mark.integration
 def test_huber_shrugs_off_a_tenth_of_diverged_runs():
     clean = surface()
     diverged = clean.copy()
@@ -438,6 +441,7 @@ def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
     assert wrong <= 0.15 * 10 * 20
 
 
+@pytest.mark.integration
 def test_a_consensus_of_what_agrees_leaves_nobody_out():
     y, _ = exact("clean")
     found = fitting.fit(LAW, GRID, y, loss="consensus")

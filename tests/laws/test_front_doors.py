@@ -22,6 +22,7 @@ def test_front_doors_are_listed():
     assert set(perflaw.laws.__all__) <= set(dir(perflaw.laws))
 
 
+@pytest.mark.integration
 def test_laws_reach_no_heavy_library():
     doors = [name for name in perflaw.laws.__all__ if name != "LawRegressor"]
     code = (

@@ -160,6 +160,7 @@ def test_a_hidden_cell_is_hidden_whole(table):
         assert first["beyond"].all()
 
 
+@pytest.mark.integration
 def test_held_out_errors_reach_what_was_promised(table):
     cells = mixed_validation.mixed_heldout(table, [mixed_design.JOINT])
     found = validation.mean_errors(cells, published.SURFACE).set_index("split")
@@ -174,10 +175,11 @@ def test_held_out_errors_reach_what_was_promised(table):
         .set_index("split")
     )
     assert np.allclose(kept["mape"].reindex(found.index), found["mape"], atol=0.01), (
-        "run benchmarks/held_out_errors.py"
+        "run scripts/held_out_errors.py"
     )
 
 
+@pytest.mark.integration
 def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
     cells = mixed_validation.mixed_heldout(table, [mixed_design.JOINT]).query(
         "split == 'larger N' and part == 'KuaiRand-Pure' and metric == 'HR@10'"
@@ -186,6 +188,7 @@ def test_held_out_predictions_are_those_of_a_fit_that_hides(table):
     assert np.allclose(law.predict(cells, "HR@10")["prediction"], cells["predicted"], rtol=1e-8)
 
 
+@pytest.mark.integration
 def test_the_visible_cells_choose_the_joint_law(table):
     found = mixed_validation.choose_form(
         table, [mixed_design.FORMS[0], mixed_design.FORMS[1], mixed_design.JOINT]

@@ -30,6 +30,7 @@ def test_the_turning_point_is_the_closed_form(k):
         assert turn.low < turn.estimate < turn.high
 
 
+@pytest.mark.integration
 def test_the_interval_is_the_image_of_the_exponents():
     """x* = 2^(-1/p): on every published surface the two intervals say the same."""
     fits = fitting.fit_surfaces(
@@ -97,6 +98,7 @@ def test_a_flat_surface_leaves_the_interval_open():
     assert turning.turning_point(found, "n_layers").open
 
 
+@pytest.mark.integration
 def test_intervals_agree_with_the_simulations_test():
     """The interval holds the optimum when its exponent, or a flat fit, is allowed."""
     truth, law = simulation.SCENARIOS["flat"].truth, simulation.LAW
@@ -225,6 +227,7 @@ def test_seeds_by_the_textbook():
     assert design.seeds_needed(0.5, 0.001) == 1
 
 
+@pytest.mark.integration
 def test_the_plan_replayed_on_the_published_surfaces():
     found = planning.replay_plans(published.load_surfaces(), budgets=(1.0, 0.5), n_draws=2000)
     assert len(found) == 2 * 20 * 2 * 5

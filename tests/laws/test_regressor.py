@@ -62,6 +62,7 @@ def test_a_law_of_too_many_exponents_is_refused_at_once():
         LawRegressor("performance").fit(X, np.log(X).sum(axis=1))
 
 
+@pytest.mark.integration
 def test_the_search_over_many_points_is_bounded():
     axes = {f"x{i}": np.linspace(1, 50, 3000) + i for i in range(5)}
     law = get_law("performance", axes=tuple(axes))

@@ -21,6 +21,7 @@ def test_batches_hold_the_augmented_part(split):
     assert count_positions("copy") == 2 * lengths.sum()
 
 
+@pytest.mark.integration
 def test_a_record_says_it_and_can_be_repeated(split, tmp_path):
     config = make_config(**SMALL, augmentation="crop")
     record = train(config, split, tmp_path, progress=False)

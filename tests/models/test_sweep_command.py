@@ -231,7 +231,9 @@ def test_what_cannot_be_is_told_in_one_line(shop, tmp_path, arguments, told):
     arguments = [argument.replace("GRID", str(shop / "grid.yaml")) for argument in arguments]
     if "--out" not in arguments:
         arguments += ["--out", str(tmp_path / "runs")]
-    result = run("sweep", "--log", shop / "shop.csv", *arguments)
+    if "--log" not in arguments:
+        arguments += ["--log", str(shop / "shop.csv")]
+    result = run("sweep", *arguments)
     assert result.exit_code == 1, result.output
     assert re.search(f"^Error: {told}.*\n\\Z", result.output), result.output
 

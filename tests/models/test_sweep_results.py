@@ -322,6 +322,7 @@ def test_a_folder_of_failures_is_a_table(log, tmp_path):
         verification.verify(path)
 
 
+@pytest.mark.integration
 def test_cells_are_means_over_seeds(log, tmp_path):
     grid = {
         "settings": SETTINGS,

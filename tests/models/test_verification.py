@@ -83,6 +83,7 @@ def test_runs_can_be_done_again(log, consolidated):
     )
 
 
+@pytest.mark.integration
 def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     monkeypatch.setattr(datasets, "load_log", lambda name: {"synthetic": log}[name])
     assert verification.verify(consolidated, 1, progress=False)["equal"].all()

@@ -81,6 +81,7 @@ def test_every_front_door_leads_to_the_module_that_defines_it():
         assert all(hasattr(import_module(module), name) for name, module in doors.items())
 
 
+@pytest.mark.integration
 def test_an_edit_concerns_the_notebooks_that_reach_the_module(tmp_path):
     for name in ("perflaw", "notebooks"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -59,6 +59,7 @@ def recorded(repeating_log, tmp_path_factory):
     return folder, keys
 
 
+@pytest.mark.integration
 def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, recorded):
     ranked = rank_baselines(repeating_log)
     comparisons = baselines.compare_baselines(ranked, *recorded)
@@ -72,6 +73,7 @@ def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, reco
         assert one.low < one.difference < one.high
 
 
+@pytest.mark.integration
 def test_a_baseline_that_beats_an_untrained_model_is_within_noise(repeating_log, recorded):
     best = baselines.compare_baselines(rank_baselines(repeating_log), *recorded)[0]
     assert best.value > 0.5

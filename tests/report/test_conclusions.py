@@ -75,6 +75,7 @@ BOTTLENECKS = [
 ]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("fixed", "error", "verdict"), BOTTLENECKS)
 def test_the_bottleneck_is_found_where_it_is_plain(fixed, error, verdict):
     wide = {  # other logs have little say
@@ -209,6 +210,7 @@ def test_runs_that_others_contradict_are_named():
     assert [one.key for one in findings.left_out] == [f"{9:016x}"]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "path", sorted(results.SWEEPS_FOLDER.glob("*.csv")), ids=lambda path: path.stem
 )

@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 CELL = ["n_layers", "d_emb", "tokens"]
 
 
+@pytest.mark.integration
 def test_intervals_cover_what_is_drawn():
     covered = []
     for seed in range(30):
@@ -145,6 +146,7 @@ def hidden(benchmark):
     return benchmark.tested(benchmark.surfaces())
 
 
+@pytest.mark.integration
 def test_hidden_configurations_are_predicted(hidden):
     for pilot, rows in hidden[hidden["metric"] == "NDCG@10"].groupby("pilot"):
         errors = rows.assign(error=rows["error"].abs()).groupby(["log", "loss"])
@@ -161,6 +163,7 @@ def test_intervals_cover_hidden_configurations(hidden):
     assert hidden.groupby(["pilot", "metric"])["covered"].mean().min() >= 0.8
 
 
+@pytest.mark.integration
 def test_the_prior_is_that_of_the_sweeps(benchmark):
     """But for a log or two that came since; run its script again when this fails."""
     stored = load_prior()

@@ -18,6 +18,8 @@ from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
+pytestmark = pytest.mark.integration
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )

@@ -11,6 +11,7 @@ from perflaw.study.analysis import (
 )
 
 
+@pytest.mark.integration
 def test_laws_foretell_a_surface_that_they_hold_and_their_intervals_cover(swept, halves):
     covered, errors = [], []
     for seed in range(6):

@@ -6,6 +6,7 @@ from perflaw.study.analysis import false_claims
 from perflaw.study.paper import published
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("kind", false_claims.CONTROLS)
 def test_recorded_draws_are_made_again(kind):
     recorded = false_claims.load_false_claims()

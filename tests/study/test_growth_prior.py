@@ -81,6 +81,7 @@ def test_steps_lead_to_samples_that_hold_the_smaller_one(logs):
         assert (larger["data_seed"].eq(step["draw"]) | larger["share"].eq(1)).all()
 
 
+@pytest.mark.integration
 def test_growth_is_predicted_on_logs_left_out(logs):
     runs, baselines = logs
     names = ["b", "e", "k"]
@@ -94,6 +95,7 @@ def test_growth_is_predicted_on_logs_left_out(logs):
     assert scored["covered"].mean() > 0.85
 
 
+@pytest.mark.integration
 def test_no_growth_reaches_one():
     learnt = {"growth": (0.5, 0.3), "growth by baseline": (0.1, 1.0, 0.3)}
     runs = grow_log("a", 1.0)

@@ -61,6 +61,7 @@ def test_own_cells_have_the_compute_of_their_runs():
     assert cells["value"].between(0, 1).all()
 
 
+@pytest.mark.integration
 def test_no_verdict_of_the_page_is_stronger_than_its_table():
     """Compute alone is not better than the nearest trained cell on own sweeps."""
     summary = compute_law.summarise(compute_law.score_compute_laws(compute_law.load_own_cells()))

@@ -33,6 +33,7 @@ def one_failure():
     return robust_fits.compare_robust_fits(make_grid({(2, 32)}), seeds=[0, 1]).set_index("rule")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("rule", ["Huber", "consensus", "RANSAC"])
 def test_a_single_failure_is_found_and_nothing_else_named(one_failure, rule):
     counts = one_failure.loc[[rule], robust_fits.COUNTS]

@@ -28,6 +28,7 @@ def test_r2_stands_beside_its_ceiling(table):
     assert (found["r2"] > 0.9).all()
 
 
+@pytest.mark.integration
 def test_baselines_stand_beside_laws_on_the_same_hidden_cells(table):
     by_surface, means = own_fits.compare_with_baselines(table, "NDCG@10")
     nearest = by_surface[by_surface["law"] == "nearest trained cell"].set_index("dataset")

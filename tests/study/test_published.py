@@ -92,6 +92,7 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
     assert (found - expected).abs().max(axis=None) < 0.02
 
 
+@pytest.mark.integration
 def test_leave_one_out_intervals_cover(surfaces):
     rivals = {"law": families.performance(), "log-quadratic": families.log_quadratic()}
     cells = validation.heldout_by_surface(rivals, surfaces, published.SURFACE, level=0.9)

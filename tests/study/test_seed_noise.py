@@ -36,6 +36,7 @@ def test_noise_is_recovered():
     ] == pytest.approx(5, rel=0.06)
 
 
+@pytest.mark.integration
 def test_steps_are_recovered_and_their_errors_are_right():
     truth = {
         ("n_layers", 2): 0,
@@ -57,6 +58,7 @@ def test_steps_are_recovered_and_their_errors_are_right():
     assert abs(np.mean(off)) < 0.2
 
 
+@pytest.mark.integration
 def test_intervals_of_few_seeds_cover_what_they_promise():
     """Five degrees of freedom: normal intervals would hold only 84 % of the steps."""
     inside = []
@@ -70,6 +72,7 @@ def test_intervals_of_few_seeds_cover_what_they_promise():
     assert 0.82 <= np.mean(inside) <= 0.98
 
 
+@pytest.mark.integration
 def test_few_steps_of_nothing_are_discoveries():
     random = np.random.default_rng(0)
     n_found = n_sure = 0
@@ -140,6 +143,7 @@ def logs_of_surfaces(random, n_logs=12, n_surfaces=3):
     return pd.DataFrame({"law": "x", "dataset": surfaces, "log": logs, "ape": errors})
 
 
+@pytest.mark.integration
 def test_means_over_surfaces_have_intervals_that_cover():
     random = np.random.default_rng(0)
     inside, inside_by_surface = [], []

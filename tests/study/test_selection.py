@@ -12,6 +12,7 @@ from perflaw.study.analysis import (
 )
 
 
+@pytest.mark.integration
 def test_choices_know_the_best_and_keep_to_the_budget(swept):
     table = study_runs.mean_surfaces(swept(sigma=0.0001))
     noise = seed_noise.seed_sd_by_surface(table)

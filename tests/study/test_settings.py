@@ -70,6 +70,7 @@ def test_depth_compares_cells_that_were_run_both_ways(swept):
     assert np.allclose(told["se"], 5 * np.sqrt(1 / 2 + 1))
 
 
+@pytest.mark.integration
 def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
     rows = []
     for log, shares in (("a", (0.125, 0.25, 0.5, None)), ("b", (0.5, None))):

@@ -19,6 +19,7 @@ def test_scenarios_are_what_they_say():
     assert (np.diff(by_layers) > 0).all(), "near log-linear rises throughout"
 
 
+@pytest.mark.integration
 def test_intervals_cover_what_they_promise():
     """200 draws: within four binomial standard errors of 95 %; the book runs 1,000."""
     table = simulation.interval_coverage(n_draws=200, level=0.95, seed=7)

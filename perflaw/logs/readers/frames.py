@@ -12,7 +12,7 @@ import pandas as pd
 from perflaw.errors import InputError, require
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
-from perflaw.logs.readers.options import ROLES, Columns, Connection, Findings, ReadOptions, clip
+from perflaw.logs.readers.options import Columns, Connection, Findings, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
 from perflaw.logs.readers.times import Resolution, resolution_of
@@ -160,8 +160,7 @@ def _read_relation(
 
 def _pick(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> dict[str, str]:
     """Return SQL of the column of each role."""
-    columns = zip(ROLES, (roles.user, roles.item, roles.time), strict=True)
-    picked = {role: _expression(k, kinds) for role, k in columns if k is not None}
+    picked = {role: _expression(k, kinds) for role, k in roles.by_role.items()}
     if roles.clock_time is not None:
         picked["time"] = _date_and_clock(roles, kinds)
     return picked
@@ -295,16 +294,15 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
             range(1, len(frame) + 1),
             "row {}",
         )
-        titles = {"user": names[roles.user], "item": names[roles.item]}
-        titles |= {} if roles.time is None else {"time": names[roles.time]}
+        titles = {role: names[k] for role, k in roles.by_role.items()}
         return sort_rows(
             expand_lists(raw, None, label, titles, options, findings), options, findings, label
         )
-    for role, k in (("user", roles.user), ("time", roles.time)):
+    for role, k, one in (("user", roles.user, "an id"), ("time", roles.time, "a time")):
         if k is not None and _is_list_column(columns[k]):  # the engine may crash on such a column
             raise InputError(
-                f"{label}: the {role} column holds lists, and an item is in each row; name another "
-                f"column than {clip(names[k])!r}"
+                f"{label}: the {role} column holds lists; {one} is a whole number or text; name "
+                "another column"
             )
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:

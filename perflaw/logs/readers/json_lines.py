@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +70,7 @@ def read_json_lines(
     items = [record.get(names[roles.item]) for _, record in head]
     users = [record.get(names[roles.user]) for _, record in head]
     lists = has_lists(items, names[roles.item], "", label, "item", users)
-    titles = {"user": names[roles.user], "item": names[roles.item]}
-    if roles.time is not None:
-        titles["time"] = names[roles.time]
+    titles = {role: names[k] for role, k in roles.by_role.items()}
 
     def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
@@ -304,9 +303,7 @@ def _read_events(
     columns = [*outer, *inner]
     prefix = len(outer)
     roles = _event_roles(columns, prefix, some, label, options, findings)
-    titles = {"user": columns[roles.user], "item": columns[roles.item]}
-    if roles.time is not None:
-        titles["time"] = columns[roles.time]
+    titles = {role: columns[k] for role, k in roles.by_role.items()}
 
     def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
@@ -331,8 +328,7 @@ def _read_events(
                             number,
                             label,
                         )
-                        for k in (roles.user, roles.item, roles.time)
-                        if k is not None
+                        for k in roles.by_role.values()
                     ],
                 )
 
@@ -350,8 +346,6 @@ def _event_roles(
     """Return the roles: the user of the record, the item and the time of its events."""
     outer = [name if k < prefix else "" for k, name in enumerate(columns)]
     inner = [name if k >= prefix else "" for k, name in enumerate(columns)]
-    from dataclasses import replace
-
     said = Findings()
     users = options.user
     role = replace(options, item="1", time=None)

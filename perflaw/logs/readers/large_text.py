@@ -36,9 +36,7 @@ def read_table(
         if columns is not None:
             return columns
     rows = table_rows(read_lines(path, label), table, roles, label)
-    if roles.clock_time is not None:
-        rows = ((n, [*cells[:2], f"{cells[2].strip()} {cells[3].strip()}"]) for n, cells in rows)
-    columns = read_spooled(rows, min(len(roles.picked), 3), label, options, findings)
+    columns = read_spooled(rows, len(roles.by_role), label, options, findings)
     if dialect.skipped:
         note = f"lines of comment within the table left out: {dialect.skipped:,}"
         columns = columns._replace(notes=(*columns.notes, note))
@@ -136,10 +134,7 @@ def _read_plain(
             relation = scan_csv(
                 connection, path, dialect.width, dialect.delimiter, quote, table.skip
             )
-            columns = (("user", roles.user), ("item", roles.item), ("time", roles.time))
-            picked = {
-                role: text_column(f"c{k}", only_spaces) for role, k in columns if k is not None
-            }
+            picked = {role: text_column(f"c{k}", only_spaces) for role, k in roles.by_role.items()}
             if roles.clock_time is not None:
                 picked["time"] += f" || ' ' || {text_column(f'c{roles.clock_time}')}"
             create_rows(connection, relation, picked)

@@ -72,9 +72,6 @@ class ReadOptions:
     parts: bool = False
 
     def __post_init__(self) -> None:
-        for role in ROLES:
-            if (name := getattr(self, role)) is not None:
-                object.__setattr__(self, role, str(name))
         if self.unit is not None and self.unit not in ALL_UNITS:
             raise InputError(
                 f"there is no unit {self.unit!r} of times; there are {', '.join(ALL_UNITS)}"

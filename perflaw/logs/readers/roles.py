@@ -69,6 +69,12 @@ class Roles:
     last_item: int | None = None
 
     @property
+    def by_role(self) -> dict[str, int]:
+        """The positions of users, items and, where there are some, times."""
+        places = zip(ROLES, (self.user, self.item, self.time), strict=True)
+        return {role: place for role, place in places if place is not None}
+
+    @property
     def picked(self) -> list[int]:
         """The positions in use, without those that are None."""
         places = (self.user, self.item, self.time, self.clock_time, self.last_item)

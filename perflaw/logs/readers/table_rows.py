@@ -36,7 +36,7 @@ def read_lines(path: Path, label: str) -> Iterator[str]:
 def table_rows(
     lines: Iterable[str], table: Table, roles: Roles, label: str
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line and the picked fields of each row.
+    """Yield the line of each row, and its user, item, time and item after a list, if there are any.
 
     Raises
     ------
@@ -54,6 +54,8 @@ def table_rows(
         if len(fields) != width:
             _refuse_width(number, fields, table, label)
         cells = [fields[place] for place in picked]
+        if roles.clock_time is not None:
+            cells[2:] = [f"{cells[2].strip()} {cells[3].strip()}"]
         if _is_header(cells, fields, words):
             raise InputError(f"{label}, line {number}: the header again; remove the line")
         if "\ufeff" in fields[0]:

@@ -88,22 +88,15 @@ def _read_rows(
         findings.note(f"lines of comment within the table left out: {table.dialect.skipped:,}")
     if not rows:
         raise InputError(f"{label} has a header and no rows: fetch or write it again")
-    columns: dict[int | None, list[str]] = dict(zip(roles.picked, map(list, zip(*rows))))
-    raw = RawRows(columns[roles.user], columns[roles.item], columns.get(roles.time), numbers)
-    if roles.clock_time is not None and raw.time is not None:
-        raw.time = [f"{d.strip()} {t.strip()}" for d, t in zip(raw.time, columns[roles.clock_time])]
+    columns = dict(zip((*roles.by_role, "last"), map(list, zip(*rows))))
+    raw = RawRows(columns["user"], columns["item"], columns.get("time"), numbers)
     note_quotes(table, raw, findings)
-    names = {
-        role: table.names[place]
-        for role, place in (("user", roles.user), ("item", roles.item), ("time", roles.time))
-        if place is not None
-    }
+    names = {role: table.names[place] for role, place in roles.by_role.items()}
     has_lists(raw.user, names["user"], table.types[roles.user], label, "user")
     if roles.last_item is not None or has_lists(
         raw.item, names["item"], table.types[roles.item], label, "item", raw.user
     ):
-        last = columns.get(roles.last_item)
-        raw = expand_lists(raw, last, label, names, options, findings)
+        raw = expand_lists(raw, columns.get("last"), label, names, options, findings)
     return sort_rows(raw, options, findings, label)
 
 
