@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t as student
 
+from perflaw.models.configuration import AUGMENTATION_NAMES
 from perflaw.study.neighbours import augmented_data
 from perflaw.study.neighbours.augmented_data import MORE_USERS, compare_augmentations
 
@@ -57,3 +58,10 @@ def test_real_runs_are_those_of_the_grids_settings():
     assert real.groupby("share").size().tolist() == [3, 3, 3, 3]
     assert (real["augmentation"] == "none").all()
     assert real["value"].between(0.03, 0.12).all()
+
+
+def test_the_table_has_every_augmentation_of_its_share():
+    runs = augmented_data.load_augmented_runs()
+    counts = runs.groupby(["share", "augmentation"])["seed"].nunique()
+    assert set(runs["augmentation"]) == set(AUGMENTATION_NAMES)
+    assert (counts == 3).all()
