@@ -14,9 +14,7 @@ import sys
 from collections.abc import Sequence
 
 import forecast as forecasts
-import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from perflaw.logs import datasets
 from perflaw.models.baselines import rank_baselines
@@ -51,29 +49,6 @@ def measure_slopes(names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summarize(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give errors in per cent and the coverage, by times."""
-    summaries = []
-    for times, part in rows.groupby("times"):
-        errors = {
-            name: 100 * (part[name] / part["value"] - 1).abs().mean()
-            for name in ("predicted", "without_baseline", "unchanged", "held_vocabulary")
-        }
-        inside = int((part["covered"] >= 0.5).sum())
-        ends = binomtest(inside, len(part)).proportion_ci(0.95, "exact")
-        summaries.append(
-            {"times": times, "logs": part["log"].nunique(), "rows": len(part)}
-            | errors
-            | {
-                "error_of_value": 100 * part["error_of_value"].mean() * np.sqrt(2 / np.pi),
-                "inside": inside / len(part),
-                "from": ends.low,
-                "to": ends.high,
-            }
-        )
-    return pd.DataFrame(summaries)
-
-
 def main() -> None:
     """Write the tables, and print a summary by metric, and by log."""
     runs = growth_prior.load_growth_runs()
@@ -92,10 +67,10 @@ def main() -> None:
     path = study_file("data", "growth_forecasts.csv")
     rows.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     for metric, part in rows.groupby("metric"):
-        print(metric, summarize(part).round(3).to_string(), sep="\n")
+        print(metric, growth_prior.summarize_steps(part).round(3).to_string(), sep="\n")
     ndcg = rows[(rows["metric"] == "NDCG@10") & (rows["times"] == 4)]
     for log, part in ndcg.groupby("log"):
-        print(log, summarize(part).round(3).to_string(index=False, header=False))
+        print(log, growth_prior.summarize_steps(part).round(3).to_string(index=False, header=False))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pandas as pd
 
 from perflaw.models import configuration
 from perflaw.report import forecast, pilot
+from perflaw.report.sentences import summarize_advice
 
 FLOOR = {"NDCG@10": 0.02, "HR@10": 0.04}
 LOG_PRIOR = {
@@ -99,6 +100,7 @@ def report_values(runs, findings, log, **named):
     return {
         "schema": 1,
         "metrics": ["NDCG@10", "HR@10"],
+        "headline": summarize_advice(findings, "perflaw train shop -o n_layers 2"),
         "command": "perflaw train shop -o n_layers 2",
         "perflaw": "0",
         "log": named | log.summary(),

@@ -538,7 +538,7 @@
     return Array.from({ length: count }, (_, i) => (first + i) * step).map((v) => [v, v.toFixed(digits)]);
   }
 
-  // Those of the values, on a logarithmic axis, that leave room for each other; and the ends of the chart.
+  // Values with room for each other on a logarithmic axis, and the chart's ends.
   function apart(values, places, count) {
     const [low, high] = [places[0], places[places.length - 1]];
     const gap = (high / low) ** (1 / count);
@@ -574,8 +574,9 @@
     answer.innerHTML =
       `<strong>${escape(surface.metric)} ${number(told.value)}</strong> <span>${level} interval ${between(told)}</span>` +
       (outside.length ? ` <span class="explorer-warning">extrapolated in ${outside.join(" and ")}</span>` : "");
+    root.classList.toggle("own", /^Perf/.test(control("law").selectedOptions[0].text));
     words.innerHTML = lines.map((line) => `<li>${line}</li>`).join("");
-    clearTimeout(speaking); // a screen reader hears where the sliders came to rest, not each step
+    clearTimeout(speaking); // read out where sliders rest
     speaking = setTimeout(() => {
       aloud.textContent = answer.textContent;
     }, 600);

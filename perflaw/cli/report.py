@@ -100,7 +100,9 @@ def command(
             data = load_log(log, options)
             report = run_report(data, out, budget, workers, start=start, source=log, **choices)
         page = write_report(report, out)
-    click.echo("\n".join(report.says))
+    for name, line in report.headline.items():
+        click.echo(f"{name + ':':<11}{line}")
+    click.echo("\n".join(["", *report.says]))
     click.echo(page)
 
 

@@ -10,7 +10,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perflaw.errors import InputError
-from perflaw.laws.families import AXES, Array, Law, performance, sum_of_powers
+from perflaw.laws.families import (
+    AXES,
+    EQUAL_BOUND,
+    Array,
+    Law,
+    performance,
+    sum_of_powers,
+    with_bounds,
+)
 from perflaw.laws.varpro import solve_problems
 from perflaw.tables import check_numbers
 
@@ -42,16 +50,18 @@ class MixedForm:
     walk: bool = False
 
 
+_POWERS = with_bounds(sum_of_powers(), -EQUAL_BOUND, EQUAL_BOUND)
+_PERFORMANCE = with_bounds(performance(), -EQUAL_BOUND, EQUAL_BOUND)
 JOINT = MixedForm("joint law", curvature=True, walk=True)
 RATIO = MixedForm("ratio of the metrics")
 FORMS = (
     MixedForm("joint log-linear"),
     MixedForm("joint log-quadratic", curvature=True),
-    MixedForm("joint sum of powers", shape=sum_of_powers()),
-    MixedForm("joint Performance Law, k = 2", shape=performance()),
+    MixedForm("joint sum of powers", shape=_POWERS),
+    MixedForm("joint Performance Law, k = 2", shape=_PERFORMANCE),
     MixedForm("joint log-linear, walk", walk=True),
-    MixedForm("joint sum of powers, walk", shape=sum_of_powers(), walk=True),
-    MixedForm("joint Performance Law, k = 2, walk", shape=performance(), walk=True),
+    MixedForm("joint sum of powers, walk", shape=_POWERS, walk=True),
+    MixedForm("joint Performance Law, k = 2, walk", shape=_PERFORMANCE, walk=True),
     JOINT,
 )
 

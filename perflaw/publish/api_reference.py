@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
+import re
+from collections.abc import Iterable, Iterator
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 # The modules whose `__all__` are the front doors, in the order of the page.
 FRONT_DOORS = {
@@ -20,14 +25,33 @@ HEAD = """# API reference
 Functions and classes that other code may rely on. Everything else may change. Each is imported from
 the module that heads its section, e.g. `from perflaw.laws import fit`.
 """
+EXERCISES = """## Used in exercises
+
+What the exercises name beyond that. These are parts of the study, and may change with it.
+"""
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def api_page() -> str:
-    """Write the page, in MyST Markdown: a section a module, an entry a name in its `__all__`."""
+def api_page(texts: Iterable[str] = ()) -> str:
+    """Write the page, in MyST Markdown: a section a module, an entry a name in its `__all__`.
+
+    Parameters
+    ----------
+    texts
+        Markdown with exercises; what the code of these uses has a section at the end.
+    """
     sections = [HEAD]
+    shown: set[int] = set()
     for module, title in FRONT_DOORS.items():
-        entries = [_entry(module, name) for name in sorted(import_module(module).__all__)]
+        names = sorted(import_module(module).__all__)
+        shown.update(id(getattr(import_module(module), name)) for name in names)
+        entries = [_entry(module, name) for name in names]
         sections.append(f"## {title}: `{module}`\n\n```{{eval-rst}}\n{''.join(entries)}```\n")
+    used = {name for text in texts for block in BLOCK.findall(text) for name in names_used(block)}
+    others = [name for name in sorted(used) if id(_resolve(name)) not in shown]
+    if others:
+        entries = [_entry(*name.rsplit(".", 1)) for name in others]
+        sections.append(f"{EXERCISES}\n```{{eval-rst}}\n{''.join(entries)}```\n")
     return "\n".join(sections)
 
 
@@ -37,3 +61,32 @@ def _entry(module: str, name: str) -> str:
         return f".. py:data:: {module}.{name}\n\n   By name: {', '.join(map(str, value))}.\n\n"
     kind = "autoclass" if inspect.isclass(value) else "autofunction"
     return f".. {kind}:: {module}.{name}\n\n"
+
+
+def names_used(code: str) -> Iterator[str]:
+    """Yield the dotted name of each function and class of perflaw that a piece of code names."""
+    tree = ast.parse(code)
+    imported = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("perflaw")
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        name = ""
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = f"{imported.get(node.value.id, '')}.{node.attr}"
+        elif isinstance(node, ast.Name):
+            name = imported.get(node.id, "")
+        value = _resolve(name)
+        if callable(value) and not isinstance(value, ModuleType):
+            yield name
+
+
+def _resolve(name: str) -> Any:
+    """Return what a dotted name of a module's attribute stands for, or None."""
+    module, _, attribute = name.rpartition(".")
+    try:
+        return getattr(import_module(module), attribute, None)
+    except (ImportError, ValueError):
+        return None

@@ -48,7 +48,8 @@ def separate_solutions(source: Path, keep: bool) -> None:
         elif (source / f"{page}.md").is_file():
             title = _rewrite_text(source / f"{page}.md", cutter.cut)
         if cutter.sections:
-            sections.append("\n".join([f"\n## {title}\n", *cutter.sections]))
+            head = f"\n## {title}\n\nOf {{doc}}`/{page}`.\n"
+            sections.append("\n".join([head, *cutter.sections]))
     if keep:
         (source / f"{PAGE}.md").write_text(HEAD + "".join(sections), encoding="utf-8")
 
@@ -89,8 +90,6 @@ class _Cutter:
         name = self.page.rpartition("/")[2]
         label = f"solution-{name.replace('_', '-')}-{len(self.sections) + 1}"
         solution = OWN_VALUE.sub(rf"\g<1>{name}.ipynb::", match["solution"])
-        self.sections.append(
-            f"({label})=\n### {match['title']}\n\nFrom {{doc}}`/{self.page}`.\n\n{solution}"
-        )
+        self.sections.append(f"({label})=\n### {match['title']}\n\n{solution}")
         link = f"\n{{ref}}`Solution <{label}>`\n" if self.keep else ""
         return f":::{{admonition}} {match['title']}\n{match['exercise']}{link}:::"

@@ -158,7 +158,7 @@ def _glossary_terms(env: Any) -> Iterator[tuple[str, str]]:
     for name, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
         if kind != "term" or page != GLOSSARY:
             continue
-        for word in re.split(r", | and ", re.sub(r" [A-Za-z]\W?$", "", name.lower())):
+        for word in re.split(", ", re.sub(r" [A-Za-z]\W?$", "", name.lower())):
             if word and word not in EVERYDAY:
                 yield word, anchor
                 yield f"{word}s", anchor

@@ -1,6 +1,7 @@
 """Lay prose and executed notebooks together, and render them as pages."""
 
 import importlib.metadata
+import json
 import os
 import re
 import shutil
@@ -89,7 +90,13 @@ def _write_made_pages(root: Path, home: Path, source: Path) -> None:
     changes = describe_changes(compare_books(default, home) if is_custom else None)
     (source / "_changes.md").write_text(changes, encoding="utf-8")
     if re.search(r"file: api$", (source / "_toc.yml").read_text(encoding="utf-8"), re.MULTILINE):
-        (source / API_PAGE).write_text(api_page(), encoding="utf-8")
+        texts = map(_read_markdown, sorted(source.glob("executed/*.ipynb")))
+        (source / API_PAGE).write_text(api_page(texts), encoding="utf-8")
+
+
+def _read_markdown(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
 
 
 def runtime_table(runs: Mapping[str, Mapping[str, Any]]) -> str:

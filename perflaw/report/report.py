@@ -30,7 +30,7 @@ from perflaw.report.findings import (
     render_sentences,
 )
 from perflaw.report.options import PRIOR_SPLIT, ReportOptions
-from perflaw.report.sentences import describe_sample
+from perflaw.report.sentences import describe_sample, summarize_advice
 
 SCHEMA = 1  # of report.json
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
@@ -69,6 +69,15 @@ class Report:
             return self.findings.says
         return (describe_sample(self.pilot["users"], self.log["users"]), *self.findings.says)
 
+    @property
+    def headline(self) -> dict[str, str]:
+        """Verdict, gain, certainty and next command, a line each; first of whom, if not of all."""
+        lines = summarize_advice(self.findings, self.command)
+        if self.pilot.get("share", 1) == 1:
+            return lines
+        seen = f"{self.pilot['users']:,} of the log's {self.log['users']:,} users"
+        return {"Seen": seen} | lines
+
     def to_dict(self) -> dict:
         """Give the values of report.json."""
         values = {
@@ -79,6 +88,7 @@ class Report:
             "entropy": self.entropy,
             "floor": self.floor,
             "pilot": self.pilot,
+            "headline": self.headline,
             "command": self.command,
             "baseline_growth": self.baseline_growth,
         }
@@ -86,7 +96,8 @@ class Report:
 
     def __repr__(self) -> str:
         """Say what was found."""
-        return "\n".join([f"Report on {self.log['name']}", *self.says])
+        lines = [f"{name}: {line}" for name, line in self.headline.items()]
+        return "\n".join([f"Report on {self.log['name']}", *lines, *self.says])
 
     def _repr_html_(self) -> str:
         return render_sentences(self.says)

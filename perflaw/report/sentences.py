@@ -10,7 +10,9 @@ from perflaw.report.findings import (
     AXIS_LABELS,
     Advice,
     BaselineComparison,
+    Change,
     Findings,
+    Growth,
     MetricFindings,
     Size,
     Verdict,
@@ -56,6 +58,73 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
     if findings.growth:
         sentences.append(_describe_growth(findings))
     return (*sentences, _describe_bottleneck(findings))
+
+
+def summarize_advice(findings: Findings, command: str | None = None) -> dict[str, str]:
+    """Say in four lines what to do: verdict, gain, certainty and next command.
+
+    Parameters
+    ----------
+    findings
+        With or without their sentences.
+    command
+        That trains the advised size.
+
+    Returns
+    -------
+    dict
+        A line by Verdict, Gain, Certainty and Next.
+    """
+    recommendation = findings.recommendation
+    advice, baseline = recommendation.advice, recommendation.baseline
+    next_line = command or "nothing to train"
+    if baseline is not None:
+        verdict = f"no transformer: “{baseline.name}”, which is not trained, is as good or better"
+        gain = (
+            f"{baseline.metric} of the best model less that of the baseline: "
+            f"{baseline.difference:+.4f}"
+        )
+        certainty = (
+            f"{100 * findings.level:.0f} % interval over the same users: {baseline.low:+.4f} to "
+            f"{baseline.high:+.4f}"
+        )
+        return _headline(verdict, gain, certainty, next_line)
+    promising = recommendation.promising
+    if advice == Advice.UNKNOWN or findings.best is None:
+        reason = findings.reasons[0] if findings.reasons else "no run ended"
+        return _headline(f"nothing can be said: {reason}", "none is claimed", "none", next_line)
+    if promising is None:
+        verdict = "stay with the best trained size"
+        return _headline(verdict, "none", "no other size costs less than the pilot", next_line)
+    metric, gain_of_size = next(iter(findings.metrics)), promising.gain
+    gain = f"{metric} {_format_change(gain_of_size, findings.level)} for {_format(promising.size)}"
+    certainty = f"better with a probability of {format_percent(promising.chance)}"
+    if recommendation.size is not None:
+        verdict = f"train {_format(promising.size)} ({advice})"
+        gain += f", against {_format(promising.best)}"
+    elif advice == Advice.MORE_DATA:
+        growth = findings.growth[0]
+        verdict = "get more data before a larger model"
+        gain = f"{metric} {_format_change(growth, findings.level)} with twice as many users"
+        certainty = "the interval excludes zero; other logs of the study say so, not this one"
+    else:
+        verdict = f"stay with {_format(promising.best)}"
+        gain += ", the most promising other size"
+    return _headline(verdict, gain, certainty, next_line)
+
+
+def _headline(verdict: str, gain: str, certainty: str, next_line: str) -> dict[str, str]:
+    return {"Verdict": verdict, "Gain": gain, "Certainty": certainty, "Next": next_line}
+
+
+def _format(size: Size) -> str:
+    return f"N = {size.n_layers}, d = {size.d_emb}"
+
+
+def _format_change(gain: Change | Growth, level: float) -> str:
+    return (
+        f"{gain.change:+.1f} % ({100 * level:.0f} % interval {gain.low:+.1f} to {gain.high:+.1f})"
+    )
 
 
 def describe_sample(pilot_users: int, users: int) -> str:

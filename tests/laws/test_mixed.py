@@ -175,7 +175,7 @@ def test_held_out_errors_reach_what_was_promised(table):
         .set_index("split")
     )
     assert np.allclose(kept["mape"].reindex(found.index), found["mape"], atol=0.01), (
-        "run benchmarks/held_out_errors.py"
+        "run scripts/held_out_errors.py"
     )
 
 

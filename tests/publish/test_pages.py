@@ -288,3 +288,23 @@ def reported(claims):
 @pytest.mark.parametrize("claims", [True, False])
 def test_all_can_read_a_report(browser, tmp_path, claims, theme):
     assert alone(browser, tmp_path, reported(claims), theme) == []
+
+
+# ---------------------------------------------------------------- slides
+
+
+@built
+def test_a_lecture_is_shown_as_slides(browser):
+    seen = opened(browser, HTML / "teaching" / "lecture_1.html", "light", WIDE)
+    shown = seen.tab.locator("article section.shown h2")
+    assert shown.count() == 0
+    seen.tab.locator(".slides-button").click()
+    first = shown.inner_text()
+    seen.tab.keyboard.press("ArrowRight")
+    assert shown.inner_text() != first
+    assert faults(seen.tab) == {}
+    seen.tab.keyboard.press("Escape")
+    assert shown.count() == 1
+    assert not seen.tab.evaluate("document.documentElement.classList.contains('slides')")
+    assert not seen.complaints
+    seen.tab.context.close()

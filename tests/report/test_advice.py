@@ -1,5 +1,7 @@
 """One advice: what is compared with what, and when nothing is to be trained."""
 
+import re
+
 import pytest
 from simulated_pilots import FLOOR, simulate_pilot
 
@@ -7,6 +9,7 @@ from perflaw.report import conclusions
 from perflaw.report.advice import name_step
 from perflaw.report.findings import Advice, BaselineComparison, Size
 from perflaw.report.prior import load_prior
+from perflaw.report.sentences import summarize_advice
 
 WIDE = {  # other logs have little say
     **load_prior(),
@@ -113,3 +116,42 @@ def test_a_baseline_that_is_worse_does_not_change_the_advice():
 )
 def test_a_step_is_called_by_what_grows(size, expected):
     assert name_step(Size(2, 32), size) == expected
+
+
+@pytest.mark.parametrize(
+    ("fixed", "baselines", "verdict", "command"),
+    [
+        (
+            {"G": 0.3, "b_d": 0.3, "b_N": 0.0},
+            (),
+            r"train N = \d, d = \d+ \(larger dimension\)",
+            "go",
+        ),
+        ({"G": 0.0, "b_d": -0.3, "b_N": -0.3}, (), r"stay with N = \d, d = \d+", None),
+        (
+            {"G": 0.3, "b_d": 0.3, "b_N": 0.0},
+            [compare(-0.01, 0.01)],
+            "no transformer: “last items”, which is not trained, is as good or better",
+            None,
+        ),
+    ],
+)
+def test_the_headline_says_verdict_gain_certainty_and_next(fixed, baselines, verdict, command):
+    headline = summarize_advice(advise(fixed, baselines), command)
+    assert list(headline) == ["Verdict", "Gain", "Certainty", "Next"]
+    assert re.fullmatch(verdict, headline["Verdict"])
+    assert headline["Next"] == (command or "nothing to train")
+    assert "%" in headline["Gain"] + headline["Certainty"]
+
+
+def test_where_growth_helps_the_headline_says_how_much():
+    headline = summarize_advice(advise(HURTS, growth=(0.3, 0.05)))
+    assert headline["Verdict"] == "get more data before a larger model"
+    assert headline["Gain"].endswith("with twice as many users")
+
+
+def test_where_nothing_is_claimed_the_headline_says_why():
+    findings = conclusions.draw_conclusions(simulate_pilot().head(3))
+    headline = summarize_advice(findings)
+    assert headline["Verdict"].startswith("nothing can be said: too little was run")
+    assert headline["Next"] == "nothing to train"

@@ -47,7 +47,9 @@ def test_a_report_has_a_page_its_values_and_a_notebook(made):
 def test_the_command_prints_the_findings_and_the_page(made):
     out, printed = made
     values = json.loads((out / "report.json").read_text())
-    assert printed.splitlines() == [*values["judged"]["says"], str(out / "report.html")]
+    headline, _, rest = printed.partition("\n\n")
+    assert [line.partition(":")[0] for line in headline.splitlines()] == list(values["headline"])
+    assert rest.splitlines() == [*values["judged"]["says"], str(out / "report.html")]
 
 
 def test_the_values_have_log_pilot_floor_and_entropy(made):
@@ -209,7 +211,7 @@ def test_own_runs_have_the_same_files_without_training(own_report):
 def test_own_runs_have_the_same_findings_as_in_python(own_runs, own_report):
     judged = json.loads((own_report[0] / "report.json").read_text())["judged"]
     assert judged == forecast_runs(pd.read_csv(own_runs)).to_dict()
-    assert own_report[1].splitlines()[:-1] == judged["says"]
+    assert own_report[1].partition("\n\n")[2].splitlines()[:-1] == judged["says"]
 
 
 def test_the_page_of_own_runs_has_no_log(own_report):

@@ -259,19 +259,19 @@ def predict_whole_logs(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd
     if growth["log"].nunique() < 2:
         raise InputError("growth of other logs needs samples of two logs or more")
     rows = []
-    for case in growth.itertuples():
-        mine = levels[(levels["log"] == case.log) & (levels["model"] == case.model)]
-        visible = mine[(mine["share"] <= 1 / case.times) & (mine["value"] > 0)]
-        is_other = (growth["model"] == case.model) & (growth["times"] == case.times)
-        others = growth.loc[is_other & (growth["log"] != case.log), "growth"]
-        last = visible.loc[visible["share"].idxmax(), "value"]
-        observed = mine.loc[mine["share"] == 1, "value"].iloc[0]
-        predictions = (last, last * np.exp(others.mean()), _extend_line(visible))
-        for rule, predicted in zip(RULES, predictions):
-            error = 100 * abs(predicted / observed - 1)
-            noise = 100 * np.sqrt(2 / np.pi) * case.se
-            key = (case.log, case.model, case.times)
-            rows.append((*key, rule, predicted, observed, error, noise))
+    for (log, model), table in levels.groupby(["log", "model"], sort=False):
+        is_mine = (growth["log"] == log) & (growth["model"] == model)
+        observed = table.loc[table["share"] == 1, "value"].sum()
+        for factor, se in growth.loc[is_mine, ["times", "se"]].to_numpy():
+            visible = table[(table["share"] <= 1 / factor) & (table["value"] > 0)]
+            is_other = (growth["model"] == model) & (growth["times"] == factor)
+            others = growth.loc[is_other & (growth["log"] != log), "growth"].mean()
+            last = visible.loc[visible["share"].idxmax(), "value"]
+            predictions = (last, last * np.exp(others), _extend_line(visible))
+            noise = 100 * np.sqrt(2 / np.pi) * se
+            for rule, predicted in zip(RULES, predictions):
+                error = 100 * abs(predicted / observed - 1)
+                rows.append((log, model, int(factor), rule, predicted, observed, error, noise))
     columns = ["log", "model", "times", "rule", "predicted", "observed", "error", "noise"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -305,12 +305,12 @@ def summarise_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFr
     means = predictions.groupby(["times", "rule", "log"])[["error", "noise"]].mean().dropna()
     rows = []
     for times in predictions["times"].unique():
-        reference = means.loc[(times, RULES[0]), "error"]
+        reference = means.xs((times, RULES[0]))["error"]
         for rule in RULES:
-            of_rule = means.loc[(times, rule)]
+            of_rule = means.xs((times, rule))
             gains = (reference - of_rule["error"]).dropna().to_numpy()
             mean, margin = _mean_and_margin(gains, level)
-            error, noise = of_rule.mean()
+            error, noise = of_rule["error"].mean(), of_rule["noise"].mean()
             rows.append(
                 (times, rule, len(of_rule), error, noise, mean, mean - margin, mean + margin)
             )

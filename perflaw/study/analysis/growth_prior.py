@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
@@ -224,6 +225,41 @@ def score_growth(
                 row = _predict_step(forecast, before, later, step["times"], slope)
                 rows.append(step | {"metric": metric, "d_emb": d_emb} | row)
     return pd.DataFrame(rows)
+
+
+def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
+    """Summarize how growth was predicted, by times as many users.
+
+    Parameters
+    ----------
+    scored
+        Of `score_growth`, of one metric.
+
+    Returns
+    -------
+    pandas.DataFrame
+        logs, rows; mean absolute errors in per cent, by predictor, and what the users' own errors
+        would give; by_log, the error of the prediction as a mean over logs; inside, the share of
+        rows whose runs are mostly in the interval, with its exact binomial 95 % interval.
+    """
+    summaries = []
+    for times, part in scored.groupby("times"):
+        columns = ("predicted", "without_baseline", "unchanged", "held_vocabulary")
+        errors = {name: 100 * (part[name] / part["value"] - 1).abs() for name in columns}
+        inside = int((part["covered"] >= 0.5).sum())
+        ends = binomtest(inside, len(part)).proportion_ci(0.95, "exact")
+        summaries.append(
+            {"times": times, "logs": part["log"].nunique(), "rows": len(part)}
+            | {name: error.mean() for name, error in errors.items()}
+            | {
+                "by_log": errors["predicted"].groupby(part["log"]).mean().mean(),
+                "error_of_value": 100 * part["error_of_value"].mean() * np.sqrt(2 / np.pi),
+                "inside": inside / len(part),
+                "from": ends.low,
+                "to": ends.high,
+            }
+        )
+    return pd.DataFrame(summaries)
 
 
 def _predict_step(

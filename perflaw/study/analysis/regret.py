@@ -81,7 +81,7 @@ def _score_pilot(
         return None
     best = findings.best
     error = float(seen[f"{METRIC} se"].median())
-    comparison = _compare(values[best.n_layers, best.d_emb], baseline, error)
+    comparison = compare_unpaired(values[best.n_layers, best.d_emb], baseline, error)
     advised = _recommend(seen, prior, values.index.tolist(), comparison, findings.reasons)
     steps = _open_steps(best, seen, set(values.index))
     worth = {step: float(values[size]) for step, size in steps.items()}
@@ -99,7 +99,7 @@ def _score_pilot(
     return {"advice": str(advised.advice), **worth} | _regrets(worth, counts, noise)
 
 
-def _compare(value: float, baseline: float, error: float) -> BaselineComparison:
+def compare_unpaired(value: float, baseline: float, error: float) -> BaselineComparison:
     """Compare a model with a baseline, as if their users' errors were those of the model."""
     margin = stats.norm.ppf((1 + LEVEL) / 2) * error
     difference = value - baseline

@@ -9,10 +9,12 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting
-from perflaw.study.analysis import study_runs
+from perflaw.study.analysis import seed_noise, study_runs
 
 SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
 LEAST_RUNS_OF_PLANE = 4
+CARRIED, MEAN, PLANE = "carried law", "mean of the runs", "log-linear, target alone"
+SAME_LOG, OTHER_LOG = "same log", "another log"
 
 
 def transfer_errors(
@@ -76,6 +78,101 @@ def transfer_errors(
     return pd.DataFrame(rows, columns=["runs", "rule", "ape"])
 
 
+def errors_by_target(
+    table: pd.DataFrame, source: str, metric: str, law: families.Law, draws: int, seed: int
+) -> pd.DataFrame:
+    """Carry the law of one surface to every other one.
+
+    Parameters
+    ----------
+    table, source, metric, law, draws, seed
+        As for `transfer_errors`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `transfer_errors`, target, log, kind (SAME_LOG or OTHER_LOG) and noise alone (the
+        error that seed noise gives the target's means, per cent).
+    """
+    cells = table[table["metric"] == metric]
+    logs = cells.drop_duplicates("dataset").set_index("dataset")["log"]
+    noise = cells["dataset"].map(seed_noise.seed_sd_by_surface(table, metric))
+    of_mean = seed_noise.MEAN_ABSOLUTE_NORMAL * noise / np.sqrt(cells["seeds"])
+    alone = of_mean.groupby(cells["dataset"]).mean()
+    parts = [
+        transfer_errors(table, source, target, metric, law, draws=draws, seed=seed).assign(
+            target=target,
+            log=logs[target],
+            kind=SAME_LOG if logs[target] == logs[source] else OTHER_LOG,
+        )
+        for target in logs.index
+        if target != source
+    ]
+    errors = pd.concat(parts, ignore_index=True)
+    errors["noise alone"] = errors["target"].map(alone)
+    return errors
+
+
+def compare_with_mean(errors: pd.DataFrame, runs: int, level: float = 0.9) -> pd.Series:
+    """Compare the carried law with the mean of the same runs, over targets.
+
+    Parameters
+    ----------
+    errors
+        As `errors_by_target` returns them.
+    runs
+        How many runs of the target were used.
+    level
+        Level of the interval, which is over logs (`seed_noise.bootstrap_means`).
+
+    Returns
+    -------
+    Series
+        mean (error of the carried law less that of the mean, in points of per cent), low, high
+        and clusters.
+    """
+    used = errors[errors["runs"] == runs]
+    by_target = used.pivot(index=["target", "log"], columns="rule", values="ape")
+    more = (by_target[CARRIED] - by_target[MEAN]).rename("more").reset_index()
+    rows = more.rename(columns={"target": "dataset"}).assign(runs=runs)
+    return seed_noise.bootstrap_means(rows, "runs", "more", level).iloc[0]
+
+
+def ensemble_gains(
+    averaged: pd.DataFrame, metric: str = "NDCG@10"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compare averaged small models with one larger model of as many parameters.
+
+    Parameters
+    ----------
+    averaged
+        As data/ensembles.csv.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    shown, gains
+        By log, total d and members: d_emb, parameters, the metric's mean, sd and groups of seeds;
+        and the gain of two members or more over one, in per cent.
+    """
+    total = averaged.assign(**{"total d": averaged["d_emb"] * averaged["members"]})
+    groups = total.groupby(["log", "total d", "members"])
+    shown = groups.agg(
+        d_emb=("d_emb", "first"),
+        parameters=("parameters", "first"),
+        mean=(metric, "mean"),
+        sd=(metric, "std"),
+        groups=(metric, "size"),
+    ).reset_index()
+    one = shown[shown["members"] == 1].set_index(["log", "total d"])["mean"]
+    several = shown[shown["members"] > 1]
+    known = pd.MultiIndex.from_frame(several[["log", "total d"]]).map(one).to_numpy(float)
+    gains = several.assign(gain=100 * (several["mean"] / known - 1)).dropna(subset="gain")
+    columns = ["log", "total d", "members", "gain"]
+    return shown.rename(columns={"mean": metric}), gains[columns].reset_index(drop=True)
+
+
 def _select_surface(table: pd.DataFrame, name: str) -> pd.DataFrame:
     rows = table[table["dataset"] == name].reset_index(drop=True)
     if rows.empty:
@@ -93,12 +190,12 @@ def _predictions(
     shrinkage = (NOISE_SD / SLOPE_PRIOR_SD) ** 2
     slope = 1 + covariance / (((z[used] - middle) ** 2).sum() + shrinkage)
     predicted = {
-        "carried law": level + slope * (z[left] - middle),
-        "mean of the runs": np.full(len(left), level),
+        CARRIED: level + slope * (z[left] - middle),
+        MEAN: np.full(len(left), level),
     }
     is_plane = len(used) >= LEAST_RUNS_OF_PLANE and np.linalg.matrix_rank(plane[used]) == 3
     if is_plane:
-        predicted["a line of its own"] = plane[left] @ np.linalg.lstsq(plane[used], y[used])[0]
+        predicted[PLANE] = plane[left] @ np.linalg.lstsq(plane[used], y[used])[0]
     return predicted
 
 

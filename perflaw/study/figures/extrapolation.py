@@ -14,13 +14,16 @@ from perflaw.plotting import (
     BASELINE,
     BLUE,
     PERFORMANCE_LAW,
-    VERMILLION,
     legend_above,
     panel_grid,
 )
 from perflaw.study.figures.style import law_colour
 
-TRANSFER_COLOURS = (BLUE, BASELINE, VERMILLION)
+TRANSFER_COLOURS = {
+    "carried law": PERFORMANCE_LAW,
+    "mean of the runs": BASELINE,
+    "log-linear, target alone": BLUE,
+}
 SIMPLE_RULES = ("best seen", "largest model")
 ONLY = "evaluated only on cells that were not trained"
 ERROR_RANGE = 60  # per cent; what is beyond stands at the edge
@@ -152,24 +155,26 @@ def plot_transfer_errors(
     Parameters
     ----------
     errors
-        Columns target (a panel each), runs, rule and ape (per cent).
+        As `errors_by_target` returns them; a panel a kind of target.
     floor
         By target, what noise alone gives, in per cent.
     narrow
         Whether the figure is for a phone.
     """
-    targets = list(dict.fromkeys(errors["target"]))
-    figure, axes = panel_grid(len(targets), narrow, min(3, len(targets)), 1, 2.5, sharey=True)
-    colours = dict(zip(dict.fromkeys(errors["rule"]), TRANSFER_COLOURS))
-    for ax, target in zip(axes, targets):
-        of_target = errors[errors["target"] == target]
-        for rule, rows in of_target.groupby("rule", sort=False):
-            style = {"ms": 3.5, "lw": 1.3, "color": colours[rule], "label": rule}
-            ax.plot(rows["runs"], rows["ape"], "-o", **style)
-        ax.axhline(floor[target], color="black", lw=1, ls=":", label="noise alone")
-        ax.set_title(target, fontsize=8)
-        ax.set_xlabel("runs of the target")
-    axes[0].set_ylim(0, 1.05 * errors["ape"].max())
+    kinds = list(dict.fromkeys(errors["kind"]))
+    figure, axes = panel_grid(len(kinds), narrow, len(kinds), 1, 2.8, sharey=True)
+    for ax, kind in zip(axes, kinds):
+        of_kind = errors[errors["kind"] == kind]
+        means = of_kind.groupby(["rule", "runs"], sort=False)["ape"].mean()
+        for rule, colour in TRANSFER_COLOURS.items():
+            line = means[rule]
+            ax.plot(line.index, line, "-o", ms=4, lw=1.4, color=colour, label=rule)
+        targets = of_kind["target"].unique()
+        noise = np.mean([floor[name] for name in targets])
+        ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
+        ax.set_title(f"{kind} ({len(targets)} targets)")
+        ax.set_xlabel("runs of the target that were used")
+    axes[0].set_ylim(0, None)
     axes[0].set_ylabel("error on the rest, %")
     legend_above(figure, 2 if narrow else 4, axes)
     return figure

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, fitting, validation
+from perflaw.laws import families, fitting, mixed, validation
 from perflaw.laws.law import with_bounds, with_penalty
 from perflaw.stats import check_level, student_quantile
+from perflaw.study.files import study_file
 from perflaw.study.paper.published import SURFACE
 
 BOUNDS = (0.5, 1.0, 3.0)  # of every exponent
@@ -49,6 +50,26 @@ def differences_over_logs(
         mean = float(values.mean())
         rows.append((split, mean, mean - half, mean + half, len(values)))
     return pd.DataFrame(rows, columns=["split", "difference", "low", "high", "logs"])
+
+
+def noise_ceilings(points: pd.DataFrame) -> pd.DataFrame:
+    """Estimate the R² that the true surface would have, given the noise of single runs.
+
+    The noise is what the joint law leaves of each log's points, as the paper has one run a cell.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a surface: those of SURFACE, and ceiling: 1 less the noise variance over the
+        variance of the metric's logarithm.
+    """
+    law = mixed.fit_mixed(points)
+    rows = []
+    for key, surface in points.groupby(SURFACE, sort=False):
+        noise = law.posterior(surface, str(surface["metric"].iloc[0]))[2].mean()
+        ceiling = 1 - noise / np.log(surface["value"]).var(ddof=1)
+        rows.append({**dict(zip(SURFACE, key)), "ceiling": ceiling})
+    return pd.DataFrame(rows)
 
 
 def errors_by_bound(points: pd.DataFrame, bounds: Sequence[float] = BOUNDS) -> pd.DataFrame:
@@ -103,6 +124,13 @@ def shrunk_heldout(
         cells = _predict_log(points, law, exponents, log, others, best)
         parts.append(cells.assign(law=f"{SHRUNK[family]}, shrunk", strength=best))
     return pd.concat(parts, ignore_index=True)
+
+
+def load_shrunk_heldout() -> pd.DataFrame:
+    """Load the rows of `shrunk_heldout` for both laws: data/published/shrunk_predictions.csv."""
+    cells = pd.read_csv(study_file("data", "published", "shrunk_predictions.csv"))
+    ape = 100 * (cells["predicted"] / cells["value"] - 1).abs()
+    return cells.assign(ape=ape, covered=np.nan)
 
 
 def _predict_log(

@@ -1,0 +1,68 @@
+"""Larger models predicted from the small grid of each of the study's own surfaces, law by law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import fitting
+from perflaw.laws.families import Law
+from perflaw.study.analysis.extrapolation import SMALL_GRID, is_determined
+
+NEAREST, CONSTANT = "nearest trained cell", "constant"
+
+
+def predict_larger(
+    table: pd.DataFrame, laws: Mapping[str, Law], small: tuple[int, int] = SMALL_GRID
+) -> pd.DataFrame:
+    """Predict the cells beyond the small grid of each surface from those within it.
+
+    Surfaces whose small grid does not determine every law are left out.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `study_runs.mean_surfaces` returns it, of one metric.
+    laws : mapping of str to Law
+        By name; fitted to each surface alone.
+    small : (int, int)
+        The largest N and d of the small grid.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a surface and law: dataset, log, law (those given, constant and nearest trained
+        cell) and ape, the mean absolute percentage error.
+    """
+    rows = []
+    for dataset, surface in table.groupby("dataset", sort=False):
+        is_small = (surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])
+        seen, asked = surface[is_small].reset_index(drop=True), surface[~is_small]
+        if asked.empty or not all(is_determined(law, seen) for law in laws.values()):
+            continue
+        values = seen["value"].to_numpy()
+        predictions = {
+            CONSTANT: np.full(len(asked), values.mean()),
+            NEAREST: _nearest_values(seen, asked),
+        }
+        for name, law in laws.items():
+            predictions[name] = fitting.fit(law, seen, values).predict(asked)
+        for name, predicted in predictions.items():
+            ape = float(100 * np.abs(predicted / asked["value"] - 1).mean())
+            rows.append((dataset, surface["log"].iloc[0], name, ape))
+    return pd.DataFrame(rows, columns=["dataset", "log", "law", "ape"])
+
+
+def _nearest_values(seen: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+    """Return the value of the seen cell with N and d cut to the largest seen of each."""
+    cells = asked[["n_layers", "d_emb"]].clip(upper=seen[["n_layers", "d_emb"]].max(), axis=1)
+    known = seen[["n_layers", "d_emb", "value"]]
+    return cells.merge(known, how="left", on=["n_layers", "d_emb"])["value"].to_numpy()
+
+
+def mean_over_logs(errors: pd.DataFrame) -> pd.DataFrame:
+    """Average the rows of `predict_larger` over the surfaces of a log, then over logs, by law."""
+    by_log = errors.groupby(["law", "log"], sort=False)["ape"].mean()
+    return by_log.groupby("law", sort=False).mean().rename("mape").reset_index()

@@ -1,0 +1,38 @@
+"""The findings of the front page, beside what they are made of."""
+
+import pytest
+
+from perflaw.study.analysis import findings, recorded_predictions
+
+
+def test_errors_are_those_of_the_recorded_predictions():
+    found = findings.errors_of_larger_models("NDCG@10", 0.9, 200)
+    scored = recorded_predictions.score_recorded("NDCG@10")
+    error = found.rows.set_index("label")["mean"]["Performance Law"]
+    mean = scored[scored["law"] == "Performance Law, k = 2"].groupby("dataset")["ape"].mean().mean()
+    assert error == pytest.approx(mean)
+    assert found.n == 72
+    assert found.line > 0
+    assert {"nearest trained cell", "best trained cell"} <= set(found.rows["label"])
+
+
+def test_every_row_has_an_interval_around_its_mean():
+    for found in (
+        findings.errors_of_larger_models("NDCG@10", 0.9, 200),
+        findings.worth_of_data("NDCG@10", 0.9, 50),
+        findings.quality_of_choices("NDCG@10", 0.9, 200),
+    ):
+        rows = found.rows
+        assert rows["label"].is_unique
+        assert (rows["low"] <= rows["mean"]).all()
+        assert (rows["mean"] <= rows["high"]).all()
+
+
+def test_labels_with_a_fixed_colour_are_there():
+    labels = {
+        *findings.errors_of_larger_models("NDCG@10", 0.9, 50).rows["label"],
+        *findings.worth_of_data("NDCG@10", 0.9, 50).rows["label"],
+        *findings.quality_of_choices("NDCG@10", 0.9, 50).rows["label"],
+    }
+    assert labels >= findings.OF_PAPER
+    assert labels >= findings.SIMPLE

@@ -1,0 +1,82 @@
+"""Held-out errors: logs are the units, and shrinkage does not see the scored log."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw.laws import families
+from perflaw.stats import student_quantile
+from perflaw.study.analysis import small_grids
+from perflaw.study.paper import held_out, published
+
+
+def made_cells(errors):
+    """Hidden cells of two laws: errors maps a log to the errors of both on its surfaces."""
+    rows = [
+        ("larger N", log, length, "HR@10", law, ape)
+        for log, pairs in errors.items()
+        for length, pair in enumerate(pairs)
+        for law, ape in zip(("a", "b"), pair)
+    ]
+    return pd.DataFrame(rows, columns=["split", *published.SURFACE, "law", "ape"])
+
+
+def test_a_log_counts_once_however_many_surfaces_it_has():
+    cells = made_cells({"x": [(1, 2)] * 9, "y": [(4, 2)]})
+    row = held_out.differences_over_logs(cells, "a", "b", 0.9).iloc[0]
+    half = student_quantile(0.9, 1) * np.std([-1, 2], ddof=1) / np.sqrt(2)
+    assert row["logs"] == 2
+    assert row["difference"] == pytest.approx(0.5)
+    assert [row["low"], row["high"]] == pytest.approx([0.5 - half, 0.5 + half])
+
+
+def test_the_noise_ceiling_lies_between_the_fit_and_one():
+    ceilings = held_out.noise_ceilings(published.load_surfaces())["ceiling"]
+    assert len(ceilings) == 20
+    assert ceilings.between(0.5, 1).all()
+
+
+@pytest.mark.slow
+def test_recorded_shrunk_predictions_are_made_again():
+    recorded = held_out.load_shrunk_heldout()
+    points = published.load_surfaces()
+    again = held_out.shrunk_heldout(points, "sum_of_powers")
+    recorded = recorded[recorded["law"] == "sum of powers, shrunk"]
+    assert again["predicted"].to_numpy() == pytest.approx(recorded["predicted"], rel=1e-4)
+
+
+@pytest.mark.slow
+def test_shrinkage_does_not_see_the_scored_log():
+    """Wrecking a log changes what the others teach, but not how it is itself predicted."""
+    points = published.load_surfaces().query("metric == 'HR@10' and max_seq_len in (50, 25)")
+    logs = list(points["dataset"].unique())[:3]
+    points = points[points["dataset"].isin(logs)]
+    noise = np.random.default_rng(0).uniform(0.5, 1.5, len(points))
+    is_scored = (points["dataset"] == logs[0]).to_numpy()
+    wrecked = points.assign(value=points["value"] * np.where(is_scored, noise, 1))
+    strengths = []
+    for table in (points, wrecked):
+        cells = held_out.shrunk_heldout(table, "sum_of_powers")
+        strengths.append(cells.loc[cells["dataset"] == logs[0], "strength"].iloc[0])
+    assert strengths[0] == strengths[1]
+
+
+def test_larger_cells_are_predicted_from_the_small_grid_alone():
+    grid = pd.DataFrame(
+        [(n, d) for n in (1, 2, 3, 6) for d in (8, 16, 32, 64)], columns=["n_layers", "d_emb"]
+    )
+    table = grid.assign(value=0.1 + 0.02 * np.log(grid["d_emb"]), dataset="s", log="l")
+    laws = {"log-linear": families.log_linear()}
+    errors = small_grids.predict_larger(table, laws).set_index("law")["ape"]
+    assert errors["log-linear"] == pytest.approx(0, abs=1e-8)
+    beyond = table[(table["n_layers"] > 3) | (table["d_emb"] > 32)]
+    nearest = 0.1 + 0.02 * np.log(beyond["d_emb"].clip(upper=32))
+    assert errors["nearest trained cell"] == pytest.approx(
+        100 * (nearest / beyond["value"] - 1).abs().mean()
+    )
+
+
+def test_a_surface_too_small_for_a_law_is_left_out():
+    grid = pd.DataFrame([(n, 8) for n in (1, 2, 3, 6)], columns=["n_layers", "d_emb"])
+    table = grid.assign(value=0.1, dataset="s", log="l")
+    assert small_grids.predict_larger(table, {"a": families.log_linear()}).empty
