@@ -35,7 +35,7 @@ PAGES = [
 ]
 LONGEST = 30  # words
 MOST_NUMBERS = 3
-SHARE = 0.025  # of the sentences of the book may be longer or fuller; the aim is 0.02
+SHARE = 0.02  # of the sentences of the book may be longer or fuller
 
 
 def markdown(path):
