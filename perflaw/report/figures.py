@@ -16,7 +16,7 @@ from perflaw.plotting import BLUE, GREY, VERMILLION, legend_above, panel_grid, s
 OUTLOOK_AXES = {
     "d_emb": ("dimension d", "d_emb"),
     "n_layers": ("layers N", "n_layers"),
-    "tokens": ("data, times what there is", "data"),
+    "tokens": ("data, times what there is\n(same items, same test users)", "data"),
 }
 DATA_TICKS = (0.25, 0.5, 1, 2, 4)
 

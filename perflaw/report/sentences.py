@@ -104,7 +104,7 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
         gain += f", against {_format(promising.best)}"
     elif advice == Advice.MORE_DATA:
         growth = findings.growth[0]
-        verdict = "get more data before a larger model"
+        verdict = "more data before a larger model, if your log grows as other logs did"
         gain = f"{metric} {_format_change(growth, findings.level)} with twice as many users"
         certainty = "the interval excludes zero; other logs of the study say so, not this one"
     else:

@@ -32,6 +32,11 @@ HEADINGS = {
     "most": "largest rank",
     "not_identified": "surfaces short of it",
     "dataset": "log",
+    "without_baseline": "no baseline",
+    "unchanged": "no growth",
+    "held_vocabulary": "same items",
+    "by_log": "mean over logs",
+    "error_of_value": "user noise",
 }
 FORMATS = {
     "r2": "{:.3f}",
