@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -100,11 +101,26 @@ def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None 
     return (
         Styler(rows, uuid=name, cell_ids=False)
         .hide(axis="index")
-        .format({**usual_formats, **(formats or {})}, na_rep="")
+        .format(
+            {
+                column: _format_unsigned_zero(text)
+                for column, text in {**usual_formats, **(formats or {})}.items()
+            },
+            na_rep="",
+        )
         .set_table_styles(dict.fromkeys(rows.select_dtypes("number"), right))
         .relabel_index([HEADINGS.get(str(column), str(column)) for column in rows], axis=1)
         .set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
     )
+
+
+def _format_unsigned_zero(text: str) -> Callable[[Any], str]:
+    """Format by a format string, without the sign of a negative number that rounds to zero."""
+
+    def show(value: Any) -> str:
+        return re.sub(r"^-(?=0(\.0+)?%?$)", "", text.format(value))
+
+    return show
 
 
 def glue_values(**values: Any) -> None:

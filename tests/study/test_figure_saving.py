@@ -1,0 +1,24 @@
+"""Tables as a page shows them."""
+
+import pandas as pd
+import pytest
+
+from perflaw.study import figures
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "shown"),
+    [(-0.01, "{:.1f}", "0.0"), (-0.01, "{:+.1f}", "0.0"), (-0.06, "{:.1f}", "-0.1")],
+)
+def test_a_number_that_rounds_to_zero_has_no_minus(value, text, shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"change": [value]})
+    html = figures.save_table("changes", rows, {"change": text}).to_html()
+    assert f">{shown}<" in html
+
+
+def test_a_missing_number_is_blank(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"change": [float("nan"), 1.0]})
+    html = figures.save_table("changes", rows, {"change": "{:.1f}"}).to_html()
+    assert "nan" not in html
