@@ -284,7 +284,7 @@ def plot_marginal_gains(gains: pd.DataFrame, older: pd.DataFrame, narrow: bool =
     legend_above(figure, 1 if narrow else 2, axes[:1])
     name = GROWING_SIZES[gains["axis"].iloc[0]]
     figure.supxlabel(f"step in {name}", fontsize=9)
-    figure.supylabel("change, %", fontsize=9)
+    figure.supylabel("change, 100 × ln of the ratio", fontsize=9)
     return figure
 
 
@@ -316,7 +316,7 @@ def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         is_first = narrow or i == 0
         ax.set_yticks(range(len(names)), names if is_first else [""] * len(names))
         ax.set_ylim(-0.6, len(names) - 0.4)
-        ax.set_xlim(0, 1.03)
+        ax.set_xlim(-0.04, 1.03)
         ax.set_title(quantity)
         ax.set_xlabel("R² in sample")
     legend_above(figure, 2 if narrow else 3, axes[:1])
@@ -325,6 +325,8 @@ def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
 
 def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool = False) -> Figure:
     """Plot a metric over model size: each dropout held, and the recipe that validation chooses.
+
+    Sizes are in the order of their layers' weights, about 12·N·d².
 
     Parameters
     ----------
@@ -338,6 +340,8 @@ def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool 
         Whether the figure is for a phone.
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.0)
+    layer_weights = 12 * by_size["n_layers"] * by_size["d_emb"] ** 2
+    by_size = by_size.iloc[np.argsort(layer_weights.to_numpy(), kind="stable")]
     place = np.arange(len(by_size))
     held = [name for name in by_size if str(name).startswith("dropout ")]
     for name, dash in zip(held, DROPOUT_DASHES):
@@ -348,7 +352,7 @@ def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool 
     ax.errorbar(place, chosen, noise / 100 * chosen, label=label, **style)
     sizes = zip(by_size["n_layers"], by_size["d_emb"])
     ax.set_xticks(place, [f"N {n}, d {d}" for n, d in sizes])
-    ax.set_xlabel("model size: layers N and embedding dimension d")
+    ax.set_xlabel("model size, by the weights of its layers")
     ax.set_ylabel(metric)
     legend_above(figure, 1 if narrow else 4, [ax])
     return figure
