@@ -27,7 +27,7 @@ SETTINGS = {  # label of a row of `plot_mean_growth`, and its colour
     "most popular": BASELINE,
 }
 SHARE_NAMES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1.0: "1"}
-CHANGES = (-50, 0, 50, 150, 400)  # per cent: where the axis of growth has ticks
+CHANGES = (-50, -25, 0, 25, 50, 100, 200, 400)  # per cent: where the axis of growth has ticks
 
 
 def plot_learning_curves(levels: pd.DataFrame, metric: str, narrow: bool = False) -> Figure:
@@ -96,7 +96,7 @@ def plot_mean_growth(means: pd.DataFrame, narrow: bool = False) -> Figure:
         ax.set_ylim(-0.6, len(names) - 0.4)
         ax.set_title(f"{factor} times as many users")
         _label_changes(ax)
-    figure.supxlabel("growth of the metric, per cent", fontsize=9)
+    figure.supxlabel("growth of the metric, per cent (logarithmic axis)", fontsize=9)
     return figure
 
 
