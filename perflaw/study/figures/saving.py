@@ -32,6 +32,15 @@ HEADINGS = {
     "most": "largest rank",
     "not_identified": "surfaces short of it",
     "dataset": "log",
+    "held_low": "from",
+    "held_high": "to",
+    "held_q": "adjusted p",
+    "chosen_low": "from",
+    "chosen_high": "to",
+    "own_tau": "tau, own validation",
+    "own_regret": "regret, own validation",
+    "hindsight_SASRec": "SASRec, hindsight",
+    "hindsight_all": "all, hindsight",
 }
 FORMATS = {
     "r2": "{:.3f}",
