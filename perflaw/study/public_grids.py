@@ -162,7 +162,7 @@ def to_percent(changes: pd.DataFrame) -> pd.DataFrame:
     changes : pandas.DataFrame
         Columns of which every one is 100 × the logarithm of a ratio.
     """
-    return 100 * np.expm1(changes / 100)
+    return changes.map(lambda change: 100 * np.expm1(change / 100))
 
 
 def _mean_interval(name: str, values: pd.Series, level: float) -> dict[str, Any]:

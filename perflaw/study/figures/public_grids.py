@@ -17,8 +17,8 @@ def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figur
     intervals.
     """
     backbones = list(judged["backbone"].unique())
-    least = judged[["held_low", "chosen_low"]].min(axis=None)
-    most = judged[["held_high", "chosen_high"]].max(axis=None)
+    least = judged[["held_low", "chosen_low"]].to_numpy().min()
+    most = judged[["held_high", "chosen_high"]].to_numpy().max()
     columns = 1 if narrow else len(backbones)
     size = (NARROW if narrow else WIDE, 3.1 * len(backbones) if narrow else 3.3)
     figure, axes = plt.subplots(
