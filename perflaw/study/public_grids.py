@@ -108,7 +108,7 @@ def step_changes(runs: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
 
 
 def _changes_along(runs: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Pairs of neighbours along an axis, with the change between them in per cent."""
+    """Pairs of neighbours along an axis, with the change between them as 100 × ln of the ratio."""
     others = [*SURFACE, *(name for name in CELL if name != axis)]
     ordered = runs.sort_values([*others, axis])
     following = ordered.groupby(others)[[axis, "test"]].shift(-1)
@@ -134,9 +134,9 @@ def judge_regularisation(
     Returns
     -------
     pandas.DataFrame
-        One row a surface: pairs; held, chosen and gain (chosen − held), each with low and high, in
-        per cent; held_p and held_q, the two-sided p of no change with dropout held and its
-        Benjamini-Hochberg adjustment over the surfaces; and verdict: "no fall" (held does not
+        One row a surface: pairs; held, chosen and gain (chosen − held), each with low and high, as
+        100 × ln of the ratio; held_p and held_q, the two-sided p of no change with dropout held and
+        its Benjamini-Hochberg adjustment over the surfaces; and verdict: "no fall" (held does not
         fall at the level), "regularisation" (held falls, chosen does not) or "falls anyway".
     """
     largest = changes.groupby(SURFACE)["larger"].transform("max")
@@ -152,6 +152,17 @@ def judge_regularisation(
         rows.append(row | {"verdict": _verdict(row)})
     judged = pd.DataFrame(rows)
     return judged.assign(held_q=false_discovery_control(judged["held_p"]))
+
+
+def to_percent(changes: pd.DataFrame) -> pd.DataFrame:
+    """Turn changes that are 100 × ln of a ratio into per cent.
+
+    Parameters
+    ----------
+    changes : pandas.DataFrame
+        Columns of which every one is 100 × the logarithm of a ratio.
+    """
+    return changes.map(lambda change: 100 * np.expm1(change / 100))
 
 
 def _mean_interval(name: str, values: pd.Series, level: float) -> dict[str, Any]:
@@ -327,8 +338,8 @@ def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[
 def coverage_along_sizes(chosen: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
     """Relate what a size does to accuracy and to catalogue coverage, one row a surface.
 
-    Slopes are least squares of 100 × ln(value) on log2(size), other sizes held: per cent for each
-    doubling. Columns: surface, accuracy, coverage.
+    Slopes are least squares of 100 × ln(value) on log2(size), other sizes held: `to_percent` gives
+    per cent for each doubling. Columns: surface, accuracy, coverage.
     """
     others = [name for name in CELL if name != axis]
     rows = []

@@ -68,6 +68,11 @@ def test_a_step_is_to_the_next_larger_size():
     assert changes["held"].tolist() == pytest.approx([100 * np.log(2)] * 4)
 
 
+def test_a_log_ratio_becomes_per_cent():
+    changes = pd.DataFrame({"held": [100 * np.log(2), 100 * np.log(0.5), 0.0]})
+    assert public_grids.to_percent(changes)["held"].tolist() == pytest.approx([100, -50, 0])
+
+
 def test_the_nearest_cell_is_the_neighbour():
     grid = made_grid(lambda n, d, p: n + d / 1000)
     surfaces = public_grids.make_surfaces(public_grids.choose_dropout(grid))

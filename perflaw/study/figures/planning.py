@@ -91,7 +91,7 @@ def plot_replayed_plan(
     rules = list(dict.fromkeys(counts["rule"]))
     figure, axes = panel_grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
     place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
-    labels = {"within": f"within one noise unit, of {surfaces}", "regret": "mean regret, %"}
+    labels = {"within": f"surfaces within one s.d., of {surfaces}", "regret": "mean regret, %"}
     for ax, (column, label) in zip(axes, labels.items()):
         for split, marker, colour in zip(splits, "oD", (BLUE, VERMILLION)):
             rows = counts[counts["split"] == split]

@@ -13,10 +13,12 @@ from perflaw.study.figures.style import law_colour
 def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figure:
     """Draw what the last step in d changes on each surface, dropout held (ring) and chosen (dot).
 
-    judged: what `public_grids.judge_regularisation` returns. Bars are its intervals; they are cut
-    at the edge of the panel where they are wider.
+    judged: what `public_grids.judge_regularisation` returns, its changes in per cent. Bars are its
+    intervals.
     """
     backbones = list(judged["backbone"].unique())
+    least = judged[["held_low", "chosen_low"]].to_numpy().min()
+    most = judged[["held_high", "chosen_high"]].to_numpy().max()
     columns = 1 if narrow else len(backbones)
     size = (NARROW if narrow else WIDE, 3.1 * len(backbones) if narrow else 3.3)
     figure, axes = plt.subplots(
@@ -32,7 +34,7 @@ def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figur
             ax.hlines(places + offset, rows[f"{name}_low"], rows[f"{name}_high"], color=colour)
             ax.plot(rows[name], places + offset, "o", ms=5, mec=colour, mfc=face, label=name)
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_xlim(-75, 30)
+        ax.set_xlim(1.05 * least, 1.05 * most)
         ax.set_title(backbone)
         labels = [f"{row.log}, {row.split}" for row in rows.itertuples()]
         first = narrow or ax is axes.flat[0]

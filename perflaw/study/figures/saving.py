@@ -38,6 +38,15 @@ HEADINGS = {
     "held_vocabulary": "same items",
     "by_log": "mean over logs",
     "error_of_value": "user noise",
+    "held_low": "from",
+    "held_high": "to",
+    "held_q": "adjusted p",
+    "chosen_low": "from",
+    "chosen_high": "to",
+    "own_tau": "tau, own validation",
+    "own_regret": "regret, own validation",
+    "hindsight_SASRec": "SASRec, hindsight",
+    "hindsight_all": "all, hindsight",
 }
 FORMATS = {
     "r2": "{:.3f}",
