@@ -95,13 +95,18 @@ def _list_metrics(table: pd.DataFrame) -> str:
 
 
 def refuse_mixed_scales(label: str, table: pd.DataFrame, metric: str) -> None:
-    """Raise InputError for a rate in per cent in some rows and as a fraction in others.
+    """Raise InputError for a rate below 0, and for per cents beside fractions.
 
     The same goes for a rate in per cent in a table whose other rates are fractions.
     """
     if LOSS.search(metric):
         return
     values = table[metric].to_numpy(float)
+    if is_rate_name(metric) and (values < 0).any():
+        row = int(np.flatnonzero(values < 0)[0])
+        raise InputError(
+            f"{label}: {metric} is {values[row]:g} in row {row + 1}; a rate is 0 or more"
+        )
     values = np.abs(values[np.isfinite(values) & (values != 0)])
     fractions, per_cents = values[values <= 1], values[values > 1]
     if len(fractions) and len(per_cents) and per_cents.min() >= GAP * fractions.max():

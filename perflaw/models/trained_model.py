@@ -308,5 +308,18 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
             key=description.get("key", ""),
         )
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{folder} holds no model ({reason}); `save_model` writes one") from None
+        raise InputError(
+            f"{folder} holds no model ({_describe_fault(error)}); `perflaw train --save`, "
+            "or `save_model`, writes one"
+        ) from None
+
+
+def _describe_fault(error: Exception) -> str:
+    """Say in plain words why files are no model."""
+    if isinstance(error, KeyError):
+        return f"{CONFIG_FILE} lacks {error}"
+    if isinstance(error, json.JSONDecodeError):
+        return f"{CONFIG_FILE} is no JSON"
+    if isinstance(error, SafetensorError):
+        return f"{WEIGHTS_FILE} cannot be read"
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

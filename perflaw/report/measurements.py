@@ -12,6 +12,7 @@ from perflaw.models.sweeps import results
 
 RECORD_COLUMNS = ("key", "n_layers", "d_emb", "seed", "tokens", "test_targets")
 OWN_COLUMNS = ("n_layers", "d_emb")
+MOST = 1e9  # layers, or dimensions
 DATA_COLUMNS = ("tokens", "share")
 REMOVED = "removed "  # prefix of metrics by the rule of record where nothing repeats
 SECOND_MOMENT = 0.61  # mean square of a user's gain by its mean, of NDCG@10 in 652 recorded runs
@@ -84,7 +85,14 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     if table.empty:
         raise InputError("the table of runs has no rows")
     for name in OWN_COLUMNS:
-        _check_numbers(runs, name, lowest=1)
+        _check_numbers(runs, name, lowest=1, highest=MOST)
+        _check_whole(runs, name)
+    if (repeats := table.reset_index(drop=True).duplicated()).any():
+        row = int(repeats.idxmax())
+        raise InputError(
+            f"row {row + 1} of the runs is the same as an earlier one in every column; "
+            "leave it out, or tell repeated runs apart by a column 'seed'"
+        )
     _check_numbers(runs, metric, lowest=0, highest=1 - 1e-9, above=True)
     data = next((name for name in DATA_COLUMNS if name in runs), None)
     if data:
@@ -116,6 +124,17 @@ def _standard_errors(runs: pd.DataFrame, metric: str) -> pd.Series:
     return np.sqrt(np.maximum(second_moment - rate**2, 0.05 * rate) / runs["users"])
 
 
+def _check_whole(runs: pd.DataFrame, name: str) -> None:
+    """Refuse the first value of a column that is no whole number, with its row."""
+    is_part = runs[name] % 1 != 0
+    if is_part.any():
+        row = int(is_part.idxmax())
+        raise InputError(
+            f"row {row + 1} of the runs: {name} = {runs[name][row]:g} is not usable; "
+            "use a whole number"
+        )
+
+
 def _check_numbers(
     runs: pd.DataFrame,
     name: str,
@@ -124,7 +143,7 @@ def _check_numbers(
     above: bool = False,
 ) -> None:
     """Make a column numeric, and refuse the first value outside its range, with its row."""
-    values = pd.to_numeric(runs[name], errors="coerce")
+    values = pd.to_numeric(runs[name], errors="coerce").astype(float)
     fine = values.gt(lowest) if above else values.ge(lowest)
     fine &= values.le(highest) & np.isfinite(values)
     if not fine.all():

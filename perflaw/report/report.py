@@ -23,9 +23,9 @@ from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
 from perflaw.report.findings import (
     METRICS,
+    Advice,
     BaselineComparison,
     Findings,
-    Size,
     plain_values,
     render_sentences,
 )
@@ -59,7 +59,7 @@ class Report:
     pilot: Mapping[str, Any]  # runs, and of a pilot users, share, settings, planned, minutes, ...
     findings: Findings
     metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
-    command: str | None = None  # that trains the size which is recommended
+    command: str | None = None  # to call next: it trains the size recommended, or goes on
     baseline_growth: Mapping[str, Any] | None = None  # name of the best baseline, and its slope
 
     @property
@@ -191,6 +191,7 @@ ten; 21 are the least
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])
+    growth = plain_values(ranked.growth)  # as report.json has it
     runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
     findings = draw_conclusions(
@@ -198,7 +199,7 @@ ten; 21 are the least
         floor,
         baselines=comparisons,
         metrics=options.metrics,
-        baseline_slope=float(ranked.growth.slope) if ranked.growth else None,
+        baseline_slope=growth and growth["slope"],
     )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
@@ -215,8 +216,8 @@ ten; 21 are the least
         },
         findings,
         options.metrics,
-        _train_command(options, plan.grid["settings"], findings.recommendation.size),
-        plain_values(ranked.growth),
+        _next_command(options, plan, findings, len(runs)),
+        growth,
     )
 
 
@@ -287,10 +288,16 @@ def _compare(
     return baselines.compare_baselines(ranked, options.records, sorted(keys), options.metric)
 
 
-def _train_command(
-    options: ReportOptions, settings: Mapping[str, Any], size: Size | None
+def _next_command(
+    options: ReportOptions, plan: pilot.Pilot, findings: Findings, done: int
 ) -> str | None:
-    """Give the line that trains a size with the settings of the pilot."""
+    """Give the line that trains the size advised, or that goes on where too little was run."""
+    size, settings = findings.recommendation.size, plan.grid["settings"]
+    if findings.recommendation.advice == Advice.UNKNOWN and done < len(plan.grid["grid"]):
+        return (
+            f"perflaw report {shlex.quote(options.source)} --out {shlex.quote(str(options.out))} "
+            f"--budget {2 * options.minutes:g}"
+        )
     if size is None or "split" in settings:  # `perflaw train` leaves one out
         return None
     settings = {"n_layers": size.n_layers, "d_emb": size.d_emb, **settings}

@@ -68,7 +68,7 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
     findings
         With or without their sentences.
     command
-        That trains the advised size.
+        To call next, where there is one.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
     """
     recommendation = findings.recommendation
     advice, baseline = recommendation.advice, recommendation.baseline
-    next_line = command or "nothing to train"
+    next_line = command or _next_step(findings)
     if baseline is not None:
         verdict = f"no transformer: “{baseline.name}”, which is not trained, is as good or better"
         gain = (
@@ -111,6 +111,18 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
         verdict = f"stay with {_format(promising.best)}"
         gain += ", the most promising other size"
     return _headline(verdict, gain, certainty, next_line)
+
+
+def _next_step(findings: Findings) -> str:
+    """Say what to do next where no command can be given."""
+    size = findings.recommendation.size
+    if size is not None:
+        return (
+            f"train {_format(size)} by your own means, and call again with its run among the others"
+        )
+    if findings.recommendation.advice == Advice.UNKNOWN:
+        return "more runs; call again with them"
+    return "nothing to train"
 
 
 def _headline(verdict: str, gain: str, certainty: str, next_line: str) -> dict[str, str]:

@@ -253,3 +253,16 @@ def test_lists_among_other_cells_of_pandas_are_refused(role, other):
 def test_complex_numbers_of_pandas_are_no_ids():
     with pytest.raises(InputError, match="holds complex128 values, which are neither ids nor"):
         read_log(pd.DataFrame({"user": [1, 2], "item": [1 + 2j, 3]}))
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("name", ["log.csv.gz", "log.bz2", "log.xz", "log.zip", "log.tar.gz"])
+def test_a_plain_table_may_be_called_what_packed_ones_are(tmp_path, name):
+    (tmp_path / name).write_text("user,item,time\n1,2,5\n1,3,6\n")
+    assert histories(read_log(tmp_path / name)) == {"1": ["2", "3"]}
+
+
+@pytest.mark.parametrize("name", ["bought_at", "Bought At", "BOUGHT-AT", "boughtAt"])
+def test_a_column_whose_name_ends_as_those_of_times_do_has_them(name):
+    log = read_log(write(f"user,item,{name}\n1,2,1607056020\n1,3,1607056000\n"))
+    assert histories(log) == {"1": ["3", "2"]}

@@ -137,8 +137,8 @@ def damage_configuration(folder):
     ("damage", "message"),
     [
         (damage_nothing, "No such file or directory"),
-        (damage_text, "holds no model"),
-        (damage_weights, "holds no model"),
+        (damage_text, "model.json is no JSON"),
+        (damage_weights, "weights.safetensors cannot be read"),
         (damage_format, "format 99, and this version reads 1"),
         (damage_configuration, "its weights are not those of its configuration"),
     ],

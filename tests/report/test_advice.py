@@ -155,4 +155,9 @@ def test_where_nothing_is_claimed_the_headline_says_why():
     findings = conclusions.draw_conclusions(simulate_pilot().head(3))
     headline = summarize_advice(findings)
     assert headline["Verdict"].startswith("nothing can be said: too little was run")
-    assert headline["Next"] == "nothing to train"
+    assert headline["Next"] == "more runs; call again with them"
+
+
+def test_where_no_command_can_be_given_the_size_to_train_is_next():
+    headline = summarize_advice(advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0}, ()))
+    assert headline["Next"].startswith("train N = ")

@@ -93,3 +93,17 @@ def test_what_is_no_table_is_refused(table):
 def test_an_empty_table_is_refused(runs):
     with pytest.raises(InputError, match="has no rows"):
         forecast_runs(runs.head(0))
+
+
+def test_a_row_that_is_there_twice_is_refused(runs):
+    twice = pd.concat([runs, runs.head(1)])
+    with pytest.raises(InputError, match="row 23 of the runs is the same as an earlier one"):
+        forecast_runs(twice)
+
+
+@pytest.mark.parametrize(("value", "remedy"), [(2.5, "a whole number"), (10**30, "below 1e")])
+def test_a_size_that_no_model_has_is_refused(runs, value, remedy):
+    odd = runs.astype({"n_layers": object})
+    odd.loc[odd.index[3], "n_layers"] = value
+    with pytest.raises(InputError, match=f"row 4 of the runs: n_layers = .*{remedy}"):
+        forecast_runs(odd)

@@ -40,7 +40,7 @@ TIMES = [
     "timestamps",
     "times",
 ]
-ENDING = re.compile(r"[_ .-](?:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")
+ENDING = re.compile(r"[_ .-](?i:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")
 ABOUT_OTHERS = re.compile(  # dates of a thing or a person, not of what happened
     r"birth|releas|publi|expir|sign.?up|regist|join|updat|modif|launch|death", re.IGNORECASE
 )

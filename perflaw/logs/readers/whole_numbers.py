@@ -82,6 +82,7 @@ def _parse(path: Path, table: Table) -> list[np.ndarray] | None:
                 names=list(range(table.dialect.width)),
                 skiprows=table.skip,
                 skip_blank_lines=False,
+                compression=None,  # whatever the name says; what is packed is unpacked by now
             )
     except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         return None
