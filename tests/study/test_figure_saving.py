@@ -22,3 +22,12 @@ def test_a_missing_number_is_blank(tmp_path, monkeypatch):
     rows = pd.DataFrame({"change": [float("nan"), 1.0]})
     html = figures.save_table("changes", rows, {"change": "{:.1f}"}).to_html()
     assert "nan" not in html
+
+
+def test_a_cell_may_be_written_by_a_function(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"best": [float("inf"), 5.0]})
+    formats = {"best": lambda d: "open" if d == float("inf") else f"{d:.0f}"}
+    html = figures.save_table("best", rows, formats).to_html()
+    assert ">open<" in html
+    assert ">5<" in html

@@ -15,6 +15,8 @@ from pandas.io.formats.style import Styler
 
 from perflaw.plotting import style_context
 
+CellFormat = str | Callable[[Any], str]
+
 # Columns whose heading on a page is not their name.
 HEADINGS = {
     "max_seq_len": "L",
@@ -85,7 +87,9 @@ def save_figure(name: str, draw: Callable[..., Figure], *data: Any) -> Figure:
     return figure
 
 
-def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None = None) -> Styler:
+def save_table(
+    name: str, rows: pd.DataFrame, formats: Mapping[str, CellFormat] | None = None
+) -> Styler:
     """Write tables/NAME.csv, and return the table as the page shows it.
 
     Parameters
@@ -95,7 +99,7 @@ def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None 
     rows
         The table.
     formats
-        Format strings of columns where they are not those of `FORMATS`.
+        Format strings of columns, or functions of a cell, where they are not those of `FORMATS`.
 
     Returns
     -------
@@ -123,11 +127,12 @@ def save_table(name: str, rows: pd.DataFrame, formats: Mapping[str, str] | None 
     )
 
 
-def _format_unsigned_zero(text: str) -> Callable[[Any], str]:
-    """Format by a format string, without the sign of a negative number that rounds to zero."""
+def _format_unsigned_zero(cell_format: CellFormat) -> Callable[[Any], str]:
+    """Format a cell, without the sign of a negative number that rounds to zero."""
+    write = cell_format.format if isinstance(cell_format, str) else cell_format
 
     def show(value: Any) -> str:
-        return re.sub(r"^-(?=0(\.0+)?%?$)", "", text.format(value))
+        return re.sub(r"^-(?=0(\.0+)?%?$)", "", write(value))
 
     return show
 
