@@ -88,7 +88,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         _check_numbers(runs, name, lowest=1, highest=MOST)
         _check_whole(runs, name)
     if (repeats := table.reset_index(drop=True).duplicated()).any():
-        row = int(repeats.idxmax())
+        row = int(repeats.to_numpy().argmax())
         raise InputError(
             f"row {row + 1} of the runs is the same as an earlier one in every column; "
             "leave it out, or tell repeated runs apart by a column 'seed'"
@@ -128,7 +128,7 @@ def _check_whole(runs: pd.DataFrame, name: str) -> None:
     """Refuse the first value of a column that is no whole number, with its row."""
     is_part = runs[name] % 1 != 0
     if is_part.any():
-        row = int(is_part.idxmax())
+        row = int(is_part.to_numpy().argmax())
         raise InputError(
             f"row {row + 1} of the runs: {name} = {runs[name][row]:g} is not usable; "
             "use a whole number"
@@ -147,7 +147,7 @@ def _check_numbers(
     fine = values.gt(lowest) if above else values.ge(lowest)
     fine &= values.le(highest) & np.isfinite(values)
     if not fine.all():
-        row = int((~fine).idxmax())
+        row = int((~fine).to_numpy().argmax())
         ends = f"{'above' if above else 'at least'} {lowest:g}"
         ends += f" and below {highest:g}" if np.isfinite(highest) else ""
         raise InputError(
