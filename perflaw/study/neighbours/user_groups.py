@@ -60,7 +60,7 @@ def quarters(values: pd.Series) -> np.ndarray:
 
 
 def load_gains(log: str) -> pd.DataFrame:
-    """Load what each user adds to NDCG@10 at the smallest and the largest d with kept ranks.
+    """Load what each user adds to NDCG@10 at the smallest and the largest d with most seeds.
 
     Returns
     -------
@@ -71,7 +71,9 @@ def load_gains(log: str) -> pd.DataFrame:
     runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
     runs = results.select_whole_log(runs)
     runs = runs[runs["n_layers"] == DEPTHS[log]]
-    at_ends = runs[runs["d_emb"].isin([runs["d_emb"].min(), runs["d_emb"].max()])]
+    seeds = runs.groupby("d_emb")["seed"].nunique()
+    sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
+    at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
     is_paired = at_ends.groupby("seed")["d_emb"].transform("nunique") == 2
     with np.load(path.with_suffix(".npz")) as kept:
         rows = [
