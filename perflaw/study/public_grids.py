@@ -264,7 +264,7 @@ def nearest_values(visible: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     ]
     distance = ((logs[0][:, None] - logs[1][None]) ** 2).sum(axis=2)
     ordered = visible.sort_values("d_emb", ascending=False)["value"].to_numpy()
-    return ordered[distance.argmin(axis=1)]
+    return ordered[distance.round(9).argmin(axis=1)]
 
 
 def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:

@@ -102,22 +102,23 @@ def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.Data
     -------
     DataFrame
         Columns dataset, metric, law, n_layers, d_emb and predicted. Laws: the mean of the cells
-        seen; the nearest of them, on logarithmic axes; the best of them by validation, or by
-        value where there is no validation.
+        seen; the nearest of them, on logarithmic axes, the larger d on ties; the best of them by
+        validation, or by value where there is no validation.
     """
     axes = list(families.AXES)
     cells = new_cells[axes].drop_duplicates().reset_index(drop=True)
     parts = []
     dataset: Any
     metric: Any
-    for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
+    for (dataset, metric), cells_seen in seen.groupby(["dataset", "metric"], sort=False):
+        surface = cells_seen.sort_values(["d_emb", "n_layers"], ascending=False)  # for ties
         values = surface["value"].to_numpy()
         known = surface["validation"].to_numpy() if "validation" in surface else values
         choice = values if np.isnan(known).any() else known
         steps = np.log(cells.to_numpy(float))[:, None] - np.log(surface[axes].to_numpy(float))
         predicted = {
             CONSTANT: np.full(len(cells), values.mean()),
-            NEAREST: values[(steps**2).sum(axis=2).argmin(axis=1)],
+            NEAREST: values[(steps**2).sum(axis=2).round(9).argmin(axis=1)],
             BEST: np.full(len(cells), values[choice.argmax()]),
         }
         parts += [
