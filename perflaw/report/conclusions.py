@@ -25,8 +25,9 @@ from perflaw.report.findings import (
     Size,
     Verdict,
 )
-from perflaw.report.forecast import Forecast, drop_outliers, from_log_odds, is_within_noise
+from perflaw.report.forecast import Forecast, from_log_odds
 from perflaw.report.measurements import measured_from_records, measured_from_table
+from perflaw.report.outliers import drop_outliers, is_within_noise
 from perflaw.report.prior import Prior
 from perflaw.report.rivals import RIVAL_LAWS, predict_by_rival
 from perflaw.report.sentences import describe_findings, format_percent

@@ -30,7 +30,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from scipy.stats import chi2, norm
+from scipy.stats import norm
 
 from perflaw.errors import InputError
 from perflaw.report.prior import Prior, load_prior
@@ -46,8 +46,6 @@ NOISE_GRID = np.linspace(-2.5, 2.5, 7)  # ln k, in standard deviations from its 
 LEVEL_SD = 3.0  # standard deviation of a
 SEED_NOISE = 0.01  # of a run between seeds, were there users without number
 DRAWS = 4000
-OUTLIER_ZSCORE = 4.5  # at which a run is left out
-OUTLIER_SHARE = 0.25  # of the runs, that are left out at the most
 
 
 def to_log_odds(rate: np.ndarray) -> np.ndarray:
@@ -367,52 +365,3 @@ def _quantiles(values: np.ndarray, sd: np.ndarray, index: pd.Index, level: float
     probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
     quantiles = from_log_odds(np.quantile(values, probabilities, axis=0))
     return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=index)
-
-
-def drop_outliers(
-    runs: pd.DataFrame, metric: str, prior: Prior | None = None
-) -> tuple[Forecast, pd.DataFrame]:
-    """Leave out the runs that the others contradict, the furthest first.
-
-    Parameters
-    ----------
-    runs, metric, prior
-        As for `Forecast`.
-
-    Returns
-    -------
-    Forecast
-        Of the runs that agree.
-    pandas.DataFrame
-        The others, at most a quarter, with the column sigmas: standard deviations off.
-    """
-    dropped: list[dict] = []
-    most = OUTLIER_SHARE * len(runs)
-    while True:
-        forecast = Forecast(runs, metric, prior)
-        zscores = forecast.loo_zscores()
-        furthest = np.abs(zscores).argmax()
-        if abs(zscores[furthest]) < OUTLIER_ZSCORE or len(dropped) + 1 > most:
-            return forecast, pd.DataFrame(dropped)
-        runs = forecast.runs
-        dropped.append({**runs.iloc[furthest], "sigmas": zscores[furthest]})
-        runs = runs.drop(index=furthest)
-
-
-def is_within_noise(loo_predictions: pd.DataFrame, chance: float = 0.01) -> bool:
-    """Say whether cells differ from what the others predict by no more than noise.
-
-    Parameters
-    ----------
-    loo_predictions
-        Of `Forecast.loo_predictions`.
-    chance
-        That a law which holds is rejected.
-
-    Returns
-    -------
-    bool
-        Whether the sum of squared standardised errors is below the quantile of chi square.
-    """
-    statistic = (loo_predictions["error"] ** 2 / loo_predictions["sd"] ** 2).sum()
-    return bool(statistic <= chi2.ppf(1 - chance, len(loo_predictions)))

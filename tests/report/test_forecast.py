@@ -10,7 +10,7 @@ import pytest
 from simulated_pilots import LOG_PRIOR, simulate_metric
 
 from perflaw.errors import InputError
-from perflaw.report import forecast
+from perflaw.report import forecast, outliers
 from perflaw.report.prior import PRIOR_FILE, load_prior
 from perflaw.study.analysis import growth_prior
 
@@ -74,26 +74,26 @@ def test_runs_that_went_wrong_are_left_out(seed):
     wrong = [4, 20]
     runs.loc[wrong, "NDCG@10"] *= np.exp(-1.2)
     runs.loc[wrong, "NDCG@10 se"] *= np.exp(-0.6)
-    agreeing, dropped = forecast.drop_outliers(runs, "NDCG@10")
+    agreeing, dropped = outliers.drop_outliers(runs, "NDCG@10")
     assert set(dropped[CELL].itertuples(index=False, name=None)) == set(
         runs.loc[wrong, CELL].itertuples(index=False, name=None)
     )
-    assert (dropped["sigmas"] < -forecast.OUTLIER_ZSCORE).all()
+    assert (dropped["sigmas"] < -outliers.OUTLIER_ZSCORE).all()
     assert len(agreeing.runs) == len(runs) - 2
-    assert forecast.is_within_noise(agreeing.loo_predictions())
+    assert outliers.is_within_noise(agreeing.loo_predictions())
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_runs_that_went_well_stay(seed):
-    assert forecast.drop_outliers(simulate_metric(seed)[0], "NDCG@10")[1].empty
+    assert outliers.drop_outliers(simulate_metric(seed)[0], "NDCG@10")[1].empty
 
 
 def share_within_noise(**options):
     """Share of simulated logs whose cells are within noise of the law."""
     within = []
     for seed in range(12):
-        agreeing, _ = forecast.drop_outliers(simulate_metric(seed, **options)[0], "NDCG@10")
-        within.append(forecast.is_within_noise(agreeing.loo_predictions()))
+        agreeing, _ = outliers.drop_outliers(simulate_metric(seed, **options)[0], "NDCG@10")
+        within.append(outliers.is_within_noise(agreeing.loo_predictions()))
     return np.mean(within)
 
 

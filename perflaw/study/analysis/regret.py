@@ -16,7 +16,7 @@ from scipy import stats
 
 from perflaw.report import advice, conclusions
 from perflaw.report.findings import Advice, BaselineComparison, Recommendation, Size
-from perflaw.report.forecast import drop_outliers
+from perflaw.report.outliers import drop_outliers
 from perflaw.study.files import study_file
 
 METRIC = "NDCG@10"
