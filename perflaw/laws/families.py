@@ -105,7 +105,7 @@ def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
     Raises
     ------
     InputError
-        If a column is missing, a value is not a finite number, or one is below 1 or above 1e15.
+        If a column is missing, a value is not a finite number, or one is below 1 or above 1e18.
     """
     if missing := [axis for axis in law.axes if axis not in points]:
         columns = ", ".join(map(str, getattr(points, "columns", points)))
@@ -114,9 +114,9 @@ def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
         )
     axes = {axis: check_numbers(points[axis], axis) for axis in law.axes}
     for axis, values in axes.items():
-        if ((values < 1) | (values > 1e15)).any():
-            row = int(np.flatnonzero((values < 1) | (values > 1e15))[0])
-            must = "1 or more" if values[row] < 1 else "1e15 or less"
+        if ((values < 1) | (values > 1e18)).any():
+            row = int(np.flatnonzero((values < 1) | (values > 1e18))[0])
+            must = "1 or more" if values[row] < 1 else "1e18 or less"
             raise InputError(f"{axis} is {values[row]:g} in row {row + 1}; it must be {must}")
     return axes
 

@@ -365,7 +365,7 @@ BAD = {
         LAW,
         changed(d_emb=pd.Series([10**30] + [4] * 23, dtype=object)),
         Y,
-        r"d_emb is 1e\+30 in row 1; it must be 1e15 or less",
+        r"d_emb is 1e\+30 in row 1; it must be 1e18 or less",
     ),
     "negative dimension": (LAW, changed(d_emb=[-8] + [4] * 23), Y, "d_emb is -8 in row 1"),
     "too few points": (LAW, GRID[:5], Y[:5], "5 points are too few .* needs 6 or more"),
