@@ -53,6 +53,34 @@ def student_quantile(level: float, dof: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(t.ppf((1 + level) / 2, dof), float)
 
 
+def mean_interval(values: ArrayLike, level: float) -> tuple[float, float, float]:
+    """Return the mean of independent values, and its interval by Student's t.
+
+    Parameters
+    ----------
+    values : array_like
+        (n,); of fewer than two the ends of the interval are nan.
+    level : float
+        Confidence level of the interval, between 0 and 1.
+
+    Returns
+    -------
+    mean, low, high : float
+
+    Examples
+    --------
+    >>> [round(end, 2) for end in mean_interval([1.0, 3.0], 0.9)]
+    [2.0, -4.31, 8.31]
+    """
+    check_level(level)
+    sample = np.asarray(values, float)
+    mean = float(sample.mean())
+    if len(sample) < 2:
+        return mean, float("nan"), float("nan")
+    half = float(student_quantile(level, len(sample) - 1)) * standard_error(sample)
+    return mean, mean - half, mean + half
+
+
 def aicc(rss: float, n: int, n_parameters: int) -> float:
     """Return Akaike's criterion of a least-squares fit, corrected for few points.
 

@@ -23,10 +23,10 @@ from perflaw.study import public_grids
 from perflaw.study.files import study_file
 from perflaw.study.paper import published
 from perflaw.study.public_grids import SURFACE
+from perflaw.study.trained_cells import nearest_values
 
 SHARES = np.linspace(0, 1, 21)
 STRENGTHS = (0.01, 0.1, 1.0)  # of the penalty: shares of the total sum of squares
-NEAREST = "nearest trained cell"
 STEPS, TOWARDS = "step of a law", "towards a law's prediction"
 OTHER_LOGS_STEP = 0.1  # a step of 0.1 in the logarithm, of which other logs teach the share
 
@@ -87,7 +87,7 @@ def make_steps(
         hidden = public_grids.hide(cells, "largest d")
         visible, asked = cells[~hidden], cells[hidden]
         before = asked.assign(d_emb=visible["d_emb"].max())
-        nearest = np.log(public_grids.nearest_values(visible, asked))
+        nearest = np.log(nearest_values(visible, asked))
         steps = {
             "mean step of other logs": np.full(len(asked), OTHER_LOGS_STEP),
             "loss by the highest dropout": np.full(len(asked), _dropout_loss(runs, key)),

@@ -18,20 +18,20 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, kendalltau, ttest_1samp
-from scipy.stats import t as student
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability
 from perflaw.laws.families import Law
 from perflaw.logs.readers.tables import read_table
 from perflaw.paths import study_folder
+from perflaw.stats import mean_interval
+from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
 
 SURFACE = ["log", "backbone", "split"]
 CELL = ["n_layers", "d_emb", "n_heads"]
 METRICS = ("HR@1", "HR@10", "HR@50", "NDCG@10", "NDCG@50", "MRR@10", "COV@10")
 LENGTH = 128  # maximum sequence length of the runs, in items
 HIDDEN = ("largest d", "largest N", "both")
-BASELINES = ("constant", "nearest trained cell", "best trained cell")
 
 
 def load_runs(metric: str = "NDCG@10") -> pd.DataFrame:
@@ -134,10 +134,10 @@ def judge_regularisation(
     Returns
     -------
     pandas.DataFrame
-        One row a surface: pairs; held, chosen and gain (chosen − held), each with low and high, as
-        100 × ln of the ratio; held_p and held_q, the two-sided p of no change with dropout held and
-        its Benjamini-Hochberg adjustment over the surfaces; and verdict: "no fall" (held does not
-        fall at the level), "regularisation" (held falls, chosen does not) or "falls anyway".
+        One row a surface: pairs; held, chosen and gain (chosen − held), each with low and high,
+        as 100 × ln of the ratio; held_p and held_q, the two-sided p of no change with dropout held
+        and its Benjamini-Hochberg adjustment over the surfaces; and verdict: "no fall" (held does
+        not fall at the level), "regularisation" (held falls, chosen does not) or "falls anyway".
     """
     largest = changes.groupby(SURFACE)["larger"].transform("max")
     rows = []
@@ -166,9 +166,8 @@ def to_percent(changes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _mean_interval(name: str, values: pd.Series, level: float) -> dict[str, Any]:
-    half = student.ppf((1 + level) / 2, len(values) - 1) * values.sem()
-    mean = float(values.mean())
-    return {name: mean, f"{name}_low": mean - half, f"{name}_high": mean + half}
+    mean, low, high = mean_interval(values, level)
+    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
@@ -241,9 +240,9 @@ def _predictions(
 ) -> dict[str, np.ndarray]:
     values = visible["value"].to_numpy()
     predictions = {
-        "constant": np.full(len(asked), values.mean()),
-        "nearest trained cell": nearest_values(visible, asked),
-        "best trained cell": np.full(len(asked), values.max()),
+        CONSTANT: np.full(len(asked), values.mean()),
+        NEAREST: nearest_values(visible, asked),
+        BEST: np.full(len(asked), values.max()),
     }
     for name, law in laws.items():
         determined = identifiability.identifiable_rank(
@@ -254,17 +253,6 @@ def _predictions(
         else:
             predictions[name] = np.full(len(asked), np.nan)
     return predictions
-
-
-def nearest_values(visible: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
-    """Return the value of the visible cell nearest in log N and log d; the larger d on ties."""
-    logs = [
-        np.log(rows[["n_layers", "d_emb"]].to_numpy(float))
-        for rows in (asked, visible.sort_values("d_emb", ascending=False))
-    ]
-    distance = ((logs[0][:, None] - logs[1][None]) ** 2).sum(axis=2)
-    ordered = visible.sort_values("d_emb", ascending=False)["value"].to_numpy()
-    return ordered[distance.round(9).argmin(axis=1)]
 
 
 def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -278,9 +266,7 @@ def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     by_surface = predictions.groupby(["hidden", "law", *SURFACE])["ape"].mean().reset_index()
     rows = []
     for (kind, law), errors in by_surface.groupby(["hidden", "law"], sort=False):
-        nearest = by_surface[
-            (by_surface["hidden"] == kind) & (by_surface["law"] == "nearest trained cell")
-        ]
+        nearest = by_surface[(by_surface["hidden"] == kind) & (by_surface["law"] == NEAREST)]
         paired = errors.merge(nearest, on=SURFACE, suffixes=("", "_nearest")).dropna()
         edges = (paired["ape_nearest"] - paired["ape"]).groupby(paired["log"]).mean()
         interval = _mean_interval("edge", edges, level) if len(edges) > 1 else {}
@@ -312,8 +298,7 @@ def choose_law_by_other_logs(
         for log in logs.unique():
             chosen = complete.loc[logs != log, rules].mean().idxmin()
             scores = complete[logs == log].mean()
-            nearest = scores["nearest trained cell"]
-            rows.append((kind, log, chosen, scores[chosen], nearest, len(rules)))
+            rows.append((kind, log, chosen, scores[chosen], scores[NEAREST], len(rules)))
     return pd.DataFrame(rows, columns=["hidden", "log", "chosen", "ape", "nearest", "tried"])
 
 
@@ -366,19 +351,20 @@ def choose_under_other_split(runs: pd.DataFrame) -> pd.DataFrame:
         instead), and regret and own_regret: how far the chosen configuration's global-time test
         metric is below the best there, in per cent.
     """
-    run = ["log", "backbone", "grid_point"]
-    sides = {name: rows.set_index(run) for name, rows in runs.groupby("split")}
-    joined = sides["leave one out"][["validation"]].join(
-        sides["global time"][["validation", "test"]], rsuffix="_own"
-    )
+    sides = {
+        name: rows.set_index(["log", "backbone", "grid_point"])
+        for name, rows in runs.groupby("split")
+    }
+    judged = sides["global time"][["validation", "test"]].add_prefix("own_")
+    joined = sides["leave one out"][["validation"]].join(judged)
     rows = []
     for key, pairs in joined.groupby(level=["log", "backbone"]):
-        best = pairs["test"].max()
+        test = pairs["own_test"]
         row = dict(zip(["log", "backbone"], key))
-        for prefix, column in (("", "validation"), ("own_", "validation_own")):
-            row[f"{prefix}tau"] = float(kendalltau(pairs[column], pairs["test"]).statistic)
-            best_run: Any = pairs[column].idxmax()
-            reached = pairs["test"].loc[best_run]
-            row[f"{prefix}regret"] = float(100 * (1 - reached / best))
+        for prefix in ("", "own_"):
+            validation = pairs[f"{prefix}validation"]
+            row[f"{prefix}tau"] = float(kendalltau(validation, test).statistic)
+            reached = test.iloc[validation.argmax()]
+            row[f"{prefix}regret"] = float(100 * (1 - reached / test.max()))
         rows.append(row)
     return pd.DataFrame(rows)

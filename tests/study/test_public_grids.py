@@ -108,8 +108,20 @@ def test_a_collapsed_run_is_found_and_nothing_else_named():
     assert found[["collapsed", "found", "missed", "falsely"]].iloc[0].tolist() == [1, 1, 0, 0]
 
 
-def test_the_split_that_chooses_is_named(runs):
+def test_every_log_and_backbone_is_judged_under_the_other_split(runs):
     transfer = public_grids.choose_under_other_split(runs)
     assert len(transfer) == 15
-    assert (transfer[["regret", "own_regret"]] >= 0).all(axis=None)
-    assert transfer["tau"].between(-1, 1).all()
+    assert transfer.notna().all(axis=None)
+
+
+def test_a_split_that_chooses_the_worst_has_the_regret_of_it():
+    """Validation falls with d by leave-one-out; by global time it rises, as test does."""
+    grid = made_grid(lambda n, d, p: n * d)
+    grid["grid_point"] = range(len(grid))
+    reversed_grid = grid.assign(validation=-grid["validation"])
+    table = pd.concat([reversed_grid, grid.assign(split="global time")])
+    transfer = public_grids.choose_under_other_split(table).iloc[0]
+    assert transfer["tau"] == pytest.approx(-1)
+    assert transfer["own_tau"] == pytest.approx(1)
+    assert transfer["regret"] == pytest.approx(100 * (1 - 1 * 8 / (2 * 32)))
+    assert transfer["own_regret"] == pytest.approx(0)

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.study.analysis import extrapolation, recorded_predictions
+from perflaw.study import trained_cells
+from perflaw.study.analysis import recorded_predictions
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +17,7 @@ def scored():
 
 def test_baselines_stand_beside_every_prediction(scored):
     cells = scored.groupby("law").size()
-    assert set(extrapolation.BASELINES) <= set(cells.index)
+    assert set(trained_cells.BASELINES) <= set(cells.index)
     assert cells.nunique() == 1
     assert scored.groupby(["dataset", "n_layers", "d_emb", "law"]).size().max() == 1
 

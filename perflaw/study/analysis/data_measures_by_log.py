@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.stats import false_discovery_control, ttest_1samp
 
 from perflaw.errors import InputError
-from perflaw.stats import check_level, student_quantile
+from perflaw.stats import check_level, mean_interval
 from perflaw.study.analysis import data_measures
 
 HELD_OUT = ("intervention", "log")  # splits, of which each hides what it is named by
@@ -113,22 +113,15 @@ def weigh_logs_equally(scores: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
         For fewer than two logs.
     """
     check_level(level)
-    n_logs = scores["log"].nunique()
-    if n_logs < 2:
+    if scores["log"].nunique() < 2:
         raise InputError("intervals over logs need two logs or more")
-    table = (
-        scores.groupby(["split", "candidate"], sort=False)
-        .agg(logs=("log", "size"), share=("share", "mean"), edge=("edge", "mean"))
-        .reset_index()
-    )
-    edges = [
-        rows.to_numpy() for _, rows in scores.groupby(["split", "candidate"], sort=False)["edge"]
-    ]
-    margin = np.array([edge.std(ddof=1) for edge in edges]) / np.sqrt(n_logs)
-    margin *= student_quantile(level, n_logs - 1)
-    table["low"] = table["edge"] - margin
-    table["high"] = table["edge"] + margin
-    table["p"] = [ttest_1samp(edge, 0).pvalue if np.ptp(edge) > 0 else np.nan for edge in edges]
+    rows = []
+    for key, part in scores.groupby(["split", "candidate"], sort=False):
+        edges = part["edge"].to_numpy()
+        p = ttest_1samp(edges, 0).pvalue if np.ptp(edges) > 0 else np.nan
+        rows.append((*key, len(part), part["share"].mean(), *mean_interval(edges, level), p))
+    columns = ["split", "candidate", "logs", "share", "edge", "low", "high", "p"]
+    table = pd.DataFrame(rows, columns=columns)
     tested = table["p"].notna()
     table.loc[tested, "q"] = false_discovery_control(table.loc[tested, "p"])
     return table

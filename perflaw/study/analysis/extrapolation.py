@@ -18,6 +18,13 @@ from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
 from perflaw.study.analysis.study_runs import surface_names
+from perflaw.study.trained_cells import (
+    BEST,
+    CONSTANT,
+    NEAREST,
+    nearest_values,
+    order_by_size,
+)
 
 SMALL_GRID = (3, 32)
 """N and d up to which a model is small: what larger ones are predicted from."""
@@ -30,8 +37,6 @@ EXTRAPOLATED_LAWS = (
     "Performance Law, k = 2",
 )
 JOINT_LAW = "joint law"
-CONSTANT, NEAREST, BEST = "constant", "nearest trained cell", "best trained cell"
-BASELINES = (CONSTANT, NEAREST, BEST)
 LEAST_TOLERANCE, TOLERATED_NOISES = 3.0, 1.5  # per cent, and standard deviations of noise
 CELL = ["dataset", *families.AXES]
 
@@ -111,14 +116,13 @@ def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.Data
     dataset: Any
     metric: Any
     for (dataset, metric), cells_seen in seen.groupby(["dataset", "metric"], sort=False):
-        surface = cells_seen.sort_values(["d_emb", "n_layers"], ascending=False)  # for ties
+        surface = order_by_size(cells_seen)
         values = surface["value"].to_numpy()
         known = surface["validation"].to_numpy() if "validation" in surface else values
         choice = values if np.isnan(known).any() else known
-        steps = np.log(cells.to_numpy(float))[:, None] - np.log(surface[axes].to_numpy(float))
         predicted = {
             CONSTANT: np.full(len(cells), values.mean()),
-            NEAREST: values[(steps**2).sum(axis=2).round(9).argmin(axis=1)],
+            NEAREST: nearest_values(surface, cells),
             BEST: np.full(len(cells), values[choice.argmax()]),
         }
         parts += [

@@ -17,7 +17,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
-from perflaw.stats import check_level, student_quantile
+from perflaw.stats import mean_interval
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
@@ -42,7 +42,7 @@ def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
     """
     grid = grids.read_grid(str(study_file("data", "grids", "growth.yaml")))
     sizes = {d for block in grid["grid"] for d in block["d_emb"]}
-    runs = _read_all_runs()
+    runs = study_runs.apply_ranking_rule(study_runs.read_real_runs(growing=True))
     is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & runs["d_emb"].isin(sizes)
     for name, value in (grid["settings"] | USUAL).items():
         is_wanted &= runs[name] == value
@@ -66,7 +66,7 @@ def load_held_points(metric: str = "NDCG@10") -> pd.DataFrame:
     """
     others = [name for name in PERTURBATIONS if name != "sample_users"]
     settings = grids.read_grid("survey")["settings"] | USUAL | {"n_layers": 2}
-    runs = results.filter_runs(_read_all_runs(), settings)
+    runs = results.filter_runs(study_runs.load_study_runs(growing=True), settings)
     points = _make_points(runs[runs[others].isna().all(axis=1)], "sample_users", metric)
     is_sampled = points["share"] < 1
     sampled = points.loc[is_sampled, ["log", "model"]].drop_duplicates()
@@ -81,15 +81,6 @@ def load_baseline_points(metric: str = "NDCG@10") -> pd.DataFrame:
     table = pd.read_csv(study_file("data", "growth_baselines.csv"))
     table = table.rename(columns={"recommender": "model", metric: "value", f"{metric} se": "se"})
     return table[["log", "model", "share", "draw", "value", "se", "users"]]
-
-
-def _read_all_runs() -> pd.DataFrame:
-    """Read each run on a real log once, samples of logs and unfinished sweeps included."""
-    folder = results.sweeps_folder()
-    paths = [*sorted(folder.glob("*.csv")), *sorted((folder / "growing").glob("*.csv"))]
-    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
-    runs = runs[~runs["log"].str.startswith("synthetic")].drop_duplicates("key")
-    return study_runs.apply_ranking_rule(runs)
 
 
 def _make_points(runs: pd.DataFrame, share: str, metric: str) -> pd.DataFrame:
@@ -187,19 +178,9 @@ def mean_growth(growth: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """
     rows = []
     for (model, times), values in growth.groupby(["model", "times"], sort=False)["growth"]:
-        mean, margin = _mean_and_margin(values.to_numpy(), level)
-        ends = 100 * np.expm1([mean, mean - margin, mean + margin])
-        rows.append((model, times, len(values), *ends))
+        percents = 100 * np.expm1(mean_interval(values, level))
+        rows.append((model, times, len(values), *percents))
     return pd.DataFrame(rows, columns=["model", "times", "logs", "growth", "low", "high"])
-
-
-def _mean_and_margin(values: np.ndarray, level: float) -> tuple[float, float]:
-    """Mean and half of its interval, by Student's t; nan for fewer than two values."""
-    check_level(level)
-    if len(values) < 2:
-        return float(values.mean()), np.nan
-    margin = values.std(ddof=1) / np.sqrt(len(values)) * student_quantile(level, len(values) - 1)
-    return float(values.mean()), float(margin)
 
 
 def compare_growth(growth: pd.DataFrame, other: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -221,10 +202,9 @@ def compare_growth(growth: pd.DataFrame, other: pd.DataFrame, level: float = 0.9
     both = growth.merge(other, on=["log", "times"], suffixes=("", " other"))
     rows = []
     for times, part in both.groupby("times"):
-        difference = 100 * (part["growth"] - part["growth other"]).to_numpy()
-        mean, margin = _mean_and_margin(difference, level)
+        difference = mean_interval(100 * (part["growth"] - part["growth other"]), level)
         means = 100 * np.expm1([part["growth"].mean(), part["growth other"].mean()])
-        rows.append((times, len(part), *means, mean, mean - margin, mean + margin))
+        rows.append((times, len(part), *means, *difference))
     columns = ["times", "logs", "growth", "other", "difference", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -308,11 +288,8 @@ def summarise_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFr
         reference = means.xs((times, RULES[0]))["error"]
         for rule in RULES:
             of_rule = means.xs((times, rule))
-            gains = (reference - of_rule["error"]).dropna().to_numpy()
-            mean, margin = _mean_and_margin(gains, level)
+            gain = mean_interval((reference - of_rule["error"]).dropna(), level)
             error, noise = of_rule["error"].mean(), of_rule["noise"].mean()
-            rows.append(
-                (times, rule, len(of_rule), error, noise, mean, mean - margin, mean + margin)
-            )
+            rows.append((times, rule, len(of_rule), error, noise, *gain))
     columns = ["times", "rule", "logs", "error", "noise", "gain", "low", "high"]
     return pd.DataFrame(rows, columns=columns).sort_values("times", ignore_index=True)

@@ -2,8 +2,8 @@
 
 The runs are those of the grid `growth`: nested samples of the users of a log, each with its own
 items and tested on its own users. y is the log-odds of a metric, x counts doublings of the users.
-A log's y rises by θ a doubling. The prior says θ ~ N(α + β b, τ²), where b is the rise of the best
-baseline on the same log; and, where b is not known, θ ~ N(μ, τ²).
+A log's y rises by θ a doubling. The prior says θ ~ N(α + β b, τ²), where b is the rise of the
+best baseline on the same log; and, where b is not known, θ ~ N(μ, τ²).
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
 from perflaw.report.conclusions import FEWEST_HITS
 from perflaw.report.forecast import Forecast, from_log_odds, to_log_odds
+from perflaw.report.prior import Prior
+from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
 METRICS = ("NDCG@10", "HR@10")
@@ -32,8 +34,6 @@ ROUNDS = 50
 TIMES = (2, 4, 8)
 LEVEL = 0.9
 
-Prior = Mapping[str, Any]
-
 
 def load_growth_runs() -> pd.DataFrame:
     """Load the runs on nested samples of logs, and on the whole logs, by the rule of record.
@@ -43,6 +43,7 @@ def load_growth_runs() -> pd.DataFrame:
     pandas.DataFrame
         Records, with the column share (of the users).
     """
+    # of a run that was trained twice, the one in the file that is first by name
     paths = sorted(results.SWEEPS_FOLDER.rglob("*.csv"))
     runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
     runs = runs.drop_duplicates("key")
@@ -50,11 +51,8 @@ def load_growth_runs() -> pd.DataFrame:
     is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & (runs["NDCG@10"] > 0)
     for name, value in settings.items():
         is_wanted &= runs[name] == value
-    runs = runs[is_wanted].copy()
-    runs["share"] = runs["sample_log"].fillna(1.0)
-    for metric in METRICS:
-        for name in (metric, f"{metric} se"):
-            runs[name] = runs[f"removed {name}"].fillna(runs[name])
+    shares = runs["sample_log"].fillna(1.0)
+    runs = study_runs.apply_ranking_rule(runs[is_wanted].assign(share=shares))
     sampled = set(runs.loc[runs["share"] < 1, "d_emb"])
     n_shares = runs.groupby("log")["share"].transform("nunique")
     is_used = runs["d_emb"].isin(sampled) & (runs["test_targets"] >= FEWEST_USERS) & (n_shares > 1)
@@ -120,8 +118,8 @@ def learn_growth(slopes: pd.DataFrame) -> dict[str, tuple[float, ...]]:
     Returns
     -------
     dict
-        "growth": μ and the standard deviation of a new log's θ. "growth by baseline": α, β and the
-        same. Empty where there are too few logs.
+        "growth": μ and the standard deviation of a new log's θ. "growth by baseline": α, β and
+        the same. Empty where there are too few logs.
     """
     if len(slopes) < FEWEST_LOGS:
         return {}

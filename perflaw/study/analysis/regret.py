@@ -17,6 +17,9 @@ from scipy import stats
 from perflaw.report import advice, conclusions
 from perflaw.report.findings import Advice, BaselineComparison, Recommendation, Size
 from perflaw.report.outliers import drop_outliers
+from perflaw.report.prior import Prior
+from perflaw.stats import mean_interval
+from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
 METRIC = "NDCG@10"
@@ -25,13 +28,10 @@ POLICIES = ("advised", "stay", "larger d")
 STEPS = ("stay", "larger d", "deeper", "baseline")
 LEVEL = 0.9
 
-Prior = Mapping[str, Any]
-
 
 def load_best_baselines() -> pd.Series:
     """Load NDCG@10 of the best baseline of each whole log, by the rule of record."""
-    floors = pd.read_csv(study_file("data", "floors.csv"))
-    values = floors[f"removed {METRIC}"].fillna(floors[METRIC]).groupby(floors["log"]).max()
+    values = study_runs.load_count_baselines(METRIC).max(axis=1)
     measured = pd.read_csv(study_file("data", "growth_slopes.csv"))
     whole = measured[measured["share"] == 1].set_index("log")[METRIC]
     return values.combine(whole, np.fmax)
@@ -173,8 +173,6 @@ def summarize_regret(scored: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame
         columns[f"advised less {other}"] = columns["advised"] - columns[other]
     rows = []
     for name, values in columns.items():
-        margin = stats.sem(values) * stats.t.ppf((1 + level) / 2, len(values) - 1)
         within = scored[f"{name} within noise"].mean() if name in POLICIES else np.nan
-        mean = values.mean()
-        rows.append((name, mean, mean - margin, mean + margin, within))
+        rows.append((name, *mean_interval(values, level), within))
     return pd.DataFrame(rows, columns=["policy", "regret", "low", "high", "within noise"])

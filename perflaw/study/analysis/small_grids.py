@@ -10,8 +10,7 @@ import pandas as pd
 from perflaw.laws import fitting
 from perflaw.laws.families import Law
 from perflaw.study.analysis.extrapolation import SMALL_GRID, is_determined
-
-NEAREST, CONSTANT = "nearest trained cell", "constant"
+from perflaw.study.trained_cells import CONSTANT, NEAREST, nearest_values
 
 
 def predict_larger(
@@ -45,7 +44,7 @@ def predict_larger(
         values = seen["value"].to_numpy()
         predictions = {
             CONSTANT: np.full(len(asked), values.mean()),
-            NEAREST: _nearest_values(seen, asked),
+            NEAREST: nearest_values(seen, asked),
         }
         for name, law in laws.items():
             predictions[name] = fitting.fit(law, seen, values).predict(asked)
@@ -53,13 +52,6 @@ def predict_larger(
             ape = float(100 * np.abs(predicted / asked["value"] - 1).mean())
             rows.append((dataset, surface["log"].iloc[0], name, ape))
     return pd.DataFrame(rows, columns=["dataset", "log", "law", "ape"])
-
-
-def _nearest_values(seen: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
-    """Return the value of the seen cell with N and d cut to the largest seen of each."""
-    cells = asked[["n_layers", "d_emb"]].clip(upper=seen[["n_layers", "d_emb"]].max(), axis=1)
-    known = seen[["n_layers", "d_emb", "value"]]
-    return cells.merge(known, how="left", on=["n_layers", "d_emb"])["value"].to_numpy()
 
 
 def mean_over_logs(errors: pd.DataFrame) -> pd.DataFrame:

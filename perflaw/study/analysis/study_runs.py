@@ -42,13 +42,29 @@ def load_study_runs(seen: str = Seen.HISTORY, growing: bool = False) -> pd.DataF
     growing
         Whether runs of sweeps that are still under way (data/sweeps/growing) are loaded too.
     """
-    folder = results.SWEEPS_FOLDER
-    paths = [*sorted(folder.glob("*.csv")), *sorted((folder / "growing").glob("*.csv"))]
-    tables = [results.read_runs_table(path) for path in paths if growing or path.parent == folder]
-    runs = pd.concat(tables, ignore_index=True)
+    whole = results.select_whole_log(read_real_runs(growing))
+    return apply_ranking_rule(whole.reset_index(drop=True), seen)
+
+
+def read_real_runs(growing: bool = False) -> pd.DataFrame:
+    """Read the runs of data/sweeps on real logs, those on samples of users included, each once.
+
+    Parameters
+    ----------
+    growing
+        As for `load_study_runs`.
+
+    Returns
+    -------
+    DataFrame
+        As `apply_ranking_rule` takes them.
+    """
+    folder = results.sweeps_folder()
+    folders = [folder, folder / "growing"] if growing else [folder]
+    paths = [path for place in folders for path in sorted(place.glob("*.csv"))]
+    runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
     real = runs[~runs["log"].str.startswith("synthetic")]
-    whole = results.select_whole_log(real).drop_duplicates("key", ignore_index=True)
-    return apply_ranking_rule(whole, seen)
+    return real.drop_duplicates("key", ignore_index=True)
 
 
 def apply_ranking_rule(runs: pd.DataFrame, seen: str = Seen.HISTORY) -> pd.DataFrame:

@@ -15,9 +15,9 @@ from perflaw.plotting import (
     SKY,
     VERMILLION,
 )
+from perflaw.study.trained_cells import BASELINES
 
 SYNTHETIC = "synthetic"
-BASELINES = ("constant", "nearest trained cell", "best trained cell")
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1, 1, 1)))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_ind
 
 from perflaw.models.sweeps import grids, results
 from perflaw.study.analysis import study_runs
@@ -103,8 +104,6 @@ def compare_augmentations(
 
 def _welch_interval(first: pd.Series, second: pd.Series, level: float) -> dict[str, float]:
     """Return the difference of two means, with Welch's interval."""
-    from scipy.stats import ttest_ind
-
     test = ttest_ind(first, second, equal_var=False)
     interval = test.confidence_interval(level)
     gain = float(first.mean() - second.mean())

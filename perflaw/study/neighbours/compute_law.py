@@ -2,8 +2,8 @@
 
 Two forms. `compute of one token` is the study's power law in floating-point operations for each
 token: on one surface, tokens and epochs are the same for every size. `compute spent` puts
-C = 6 · parameters · tokens, times the epochs that the run took to stop, in its place; only own runs
-record epochs. Parameters are those of the layers.
+C = 6 · parameters · tokens, times the epochs that the run took to stop, in its place; only own
+runs record epochs. Parameters are those of the layers.
 """
 
 from __future__ import annotations
@@ -18,14 +18,13 @@ from perflaw.laws.families import Array, Law
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
 from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.trained_cells import BASELINES, NEAREST
 
 SPENT = "compute spent"
 PER_TOKEN = "compute of one token"
 SMALLEST_GRID = 12  # cells of a surface that takes part
 RULES = (
-    "constant",
-    "nearest trained cell",
-    "best trained cell",
+    *BASELINES,
     PER_TOKEN,
     SPENT,
     "log-linear",
@@ -124,7 +123,7 @@ def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     for part, of_part in errors.groupby(level="hidden"):
         wide = of_part.droplevel("hidden").unstack("law")
         for law in (rule for rule in RULES if rule in wide and wide[rule].notna().any()):
-            edges = (wide["nearest trained cell"] - wide[law]).groupby(level="log").mean().dropna()
+            edges = (wide[NEAREST] - wide[law]).groupby(level="log").mean().dropna()
             row = {"hidden": part, "law": law, "ape": wide[law].mean()}
             row |= {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
             rows.append(row | mean_over_logs(edges, level, "edge"))

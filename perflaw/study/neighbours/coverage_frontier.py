@@ -1,9 +1,9 @@
 """Accuracy against catalogue coverage along model sizes: one for the other, or both at once.
 
 Coverage is the share of the catalogue that appears in at least one list of ten. Cells are model
-sizes of a surface. The relation is asked for in three ways: Kendall's τ over cells; single steps in
-size that raise accuracy and lower coverage; and what the most accurate cell gives up of the largest
-coverage.
+sizes of a surface. The relation is asked for in three ways: Kendall's τ over cells; single steps
+in size that raise accuracy and lower coverage; and what the most accurate cell gives up of the
+largest coverage.
 """
 
 from __future__ import annotations

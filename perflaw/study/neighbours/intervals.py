@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
-from perflaw.stats import standard_error, student_quantile
+from perflaw.stats import mean_interval
 
 
 def mean_over_logs(by_log: pd.Series, level: float, name: str = "mean") -> dict[str, float]:
@@ -30,7 +29,5 @@ def mean_over_logs(by_log: pd.Series, level: float, name: str = "mean") -> dict[
     >>> {k: round(v, 2) for k, v in mean_over_logs(pd.Series([1.0, 3.0]), 0.9).items()}
     {'mean': 2.0, 'low': -4.31, 'high': 8.31}
     """
-    values = by_log.dropna().to_numpy(float)
-    mean = float(np.mean(values))
-    half = float(student_quantile(level, len(values) - 1)) * standard_error(values)
-    return {name: mean, "low": mean - half, "high": mean + half}
+    mean, low, high = mean_interval(by_log.dropna(), level)
+    return {name: mean, "low": low, "high": high}

@@ -20,7 +20,8 @@ from perflaw.laws.robust import SUBSETS
 from perflaw.study.collapsed_runs import COLLAPSED, mark_collapsed
 from perflaw.study.files import study_file
 from perflaw.study.neighbours.intervals import mean_over_logs
-from perflaw.study.public_grids import BASELINES, SURFACE, hide
+from perflaw.study.public_grids import SURFACE, hide
+from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
 
 LOSSES = {"least squares": "squares", "Huber": "huber", "consensus": "consensus"}
 RANSAC = "RANSAC"
@@ -122,15 +123,13 @@ def _fits(
 
 
 def _baselines(visible: pd.DataFrame, hidden: pd.DataFrame) -> dict[str, Array]:
-    """Predict hidden runs by the mean, the next smaller d and the best cell of the visible runs."""
-    cells = visible.groupby(["n_layers", "d_emb"])["test"].mean()
-    nearest = cells.xs(visible["d_emb"].max(), level="d_emb").loc[hidden["n_layers"]]
-    predictions = (
-        np.full(len(hidden), visible["test"].mean()),
-        nearest.to_numpy(),
-        np.full(len(hidden), cells.max()),
-    )
-    return dict(zip(BASELINES, predictions))
+    """Predict hidden runs by the mean, the nearest and the best cell of the visible runs."""
+    cells = visible.groupby(["n_layers", "d_emb"])["test"].mean().reset_index(name="value")
+    return {
+        CONSTANT: np.full(len(hidden), visible["test"].mean()),
+        NEAREST: nearest_values(cells, hidden),
+        BEST: np.full(len(hidden), cells["value"].max()),
+    }
 
 
 def _mean_error(predicted: Array, hidden: pd.DataFrame) -> float:

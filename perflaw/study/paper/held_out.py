@@ -10,7 +10,7 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, mixed, validation
 from perflaw.laws.law import with_bounds, with_penalty
-from perflaw.stats import check_level, student_quantile
+from perflaw.stats import mean_interval
 from perflaw.study.files import study_file
 from perflaw.study.paper.published import SURFACE
 
@@ -39,16 +39,11 @@ def differences_over_logs(
         One row a split: difference (mean error of `law` less that of `other`, in points, averaged
         over cells, then surfaces, then logs), low, high, and logs (how many).
     """
-    check_level(level)
     surfaces = cells.groupby(["split", *SURFACE, "law"], sort=False)["ape"].mean().unstack("law")
     by_log = (surfaces[law] - surfaces[other]).groupby(["split", "dataset"], sort=False).mean()
     rows = []
     for split, values in by_log.groupby(level="split", sort=False):
-        half = float(student_quantile(level, len(values) - 1)) * float(
-            values.std(ddof=1) / np.sqrt(len(values))
-        )
-        mean = float(values.mean())
-        rows.append((split, mean, mean - half, mean + half, len(values)))
+        rows.append((split, *mean_interval(values, level), len(values)))
     return pd.DataFrame(rows, columns=["split", "difference", "low", "high", "logs"])
 
 
