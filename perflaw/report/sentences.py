@@ -186,8 +186,8 @@ def _describe_advice(findings: Findings) -> str:
 def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
     what = "better than" if baseline.high < 0 else "within noise of"
     return (
-        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the best "
-        f"model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
+        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the "
+        f"best model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
         f"{baseline.difference:+.4f} ({100 * level:.0f} % interval {baseline.low:+.4f} to "
         f"{baseline.high:+.4f}, over the same users)."
     )

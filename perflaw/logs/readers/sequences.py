@@ -68,8 +68,8 @@ def sequence_rows(
                 "-1 and -2 end item sets (SPMF)" if fields[-1] == "-2" else "pairs as 3:1 (LIBSVM)"
             )
             raise InputError(
-                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or a "
-                "row for each interaction"
+                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or "
+                "a row for each interaction"
             )
         if len(fields) < 2:
             empty += 1
