@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perflaw.cli.options import interruptible, load_log, log_options, one_line_errors
+from perflaw.cli.options import (
+    DEVICE_OPTION,
+    interruptible,
+    load_log,
+    log_options,
+    one_line_errors,
+)
 
 if TYPE_CHECKING:
     from perflaw.report.report import Report
@@ -43,7 +49,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
 @click.option(
     "--metric", default="NDCG@10", show_default=True, help="Metric to conclude from, or HR@10."
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@DEVICE_OPTION
 @click.option("--backbone", default="sasrec", show_default=True, help="Backbone of the models.")
 @click.option(
     "--split", default="leave one out", show_default=True, help="leave one out, or global time."

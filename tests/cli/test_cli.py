@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
 from perflaw.cli import options
-from perflaw.cli.main import main
 from perflaw.errors import MissingPackageError, describe_missing_package, require
 from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
@@ -24,10 +23,6 @@ def csv(tmp_path):
     path = tmp_path / "runs.csv"
     published.load_surfaces().query(ONE).to_csv(path, index=False)
     return path
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_fit_then_predict(csv, tmp_path):
@@ -322,39 +317,22 @@ def test_entropy_refuses_in_one_line(options, told):
 
 # ---------------------------------------------------------------- perflaw train
 
-QUICK = [
-    "-o",
-    "d_emb",
-    "8",
-    "-o",
-    "n_layers",
-    "1",
-    "-o",
-    "max_seq_len",
-    "10",
-    "-o",
-    "epochs",
-    "1",
-    "--threads",
-    "1",
-]
-
 
 @pytest.mark.integration
-def test_train_keeps_a_record_and_finds_it_again(tmp_path):
+def test_train_keeps_a_record_and_finds_it_again(tmp_path, quick):
     path = tmp_path / "log.csv"
     path.write_text(
         "user,item\n"
         + "".join(f"u{u},i{(u * 7 + 3 * i) % 40}\n" for u in range(60) for i in range(9))
     )
-    first = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    first = run("train", path, "--out", tmp_path / "runs", *quick)
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
     assert f"{record.name}: epochs used up" in first.output
     assert "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
     assert "\n  the validation item too: HR@10 0." in first.stdout
     before = record.stat().st_mtime_ns
-    again = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    again = run("train", path, "--out", tmp_path / "runs", *quick)
     assert again.exit_code == 0
     assert record.stat().st_mtime_ns == before
     there = "epochs used up (it was there already; nothing was trained)"
@@ -362,12 +340,12 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
 
 
 @pytest.mark.integration
-def test_train_on_a_log_with_one_user_to_test(tmp_path):
+def test_train_on_a_log_with_one_user_to_test(tmp_path, quick):
     path = tmp_path / "log.csv"
     path.write_text(
         "user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n"
     )
-    result = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    result = run("train", path, "--out", tmp_path / "runs", *quick)
     assert result.exit_code == 0
     assert "(se unknown, of one user)" in result.output
 
@@ -378,13 +356,13 @@ def test_train_lists_its_settings():
     assert re.search(r"^clip +None$", told, re.MULTILINE)
 
 
-def test_a_run_that_diverges_is_told_and_kept(tmp_path):
+def test_a_run_that_diverges_is_told_and_kept(tmp_path, quick):
     result = run(
         "train",
         "synthetic",
         "--out",
         tmp_path,
-        *QUICK,
+        *quick,
         "-o",
         "learning_rate",
         "1e30",

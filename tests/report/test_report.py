@@ -10,7 +10,7 @@ import click
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from log_files import BAD, GOOD
 from simulated_pilots import simulate_pilot
 
@@ -21,10 +21,6 @@ from perflaw.models.sweeps import executors, runner
 from perflaw.report import forecast_runs, render, report
 
 FILES = ["report.html", "report.ipynb", "report.json", "runs"]
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def contents(folder):
