@@ -31,7 +31,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
 )
 @click.option(
     "--runs",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
     help="A table of your own runs in place of a log; nothing is trained.",
 )
 @click.option(
@@ -69,7 +69,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
 def command(
     log: str | None,
     out: Path,
-    runs: Path | None,
+    runs: str | None,
     budget: float,
     workers: int | None,
     **options: Any,
@@ -122,12 +122,12 @@ def _given_but_unused() -> str | None:
     return None
 
 
-def _report_on_file(path: Path | None, out: Path, metric: str) -> "Report":
+def _report_on_file(path: str | None, out: Path, metric: str) -> "Report":
     """Report on a table of runs."""
     from perflaw.logs.readers.tables import read_table
     from perflaw.report import report_on_runs
 
     assert path is not None  # a log or runs are given
-    report = report_on_runs(read_table(path), path.stem, metric)
+    report = report_on_runs(read_table(path), Path(path).stem, metric)
     out.mkdir(parents=True, exist_ok=True)
     return report

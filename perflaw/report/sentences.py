@@ -256,6 +256,17 @@ def format_percent(chance: float) -> str:
     return "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
 
 
+def format_minutes(minutes: float) -> str:
+    """Write a number of minutes, without rounding.
+
+    Examples
+    --------
+    >>> format_minutes(1), format_minutes(2.5)
+    ('1 minute', '2.5 minutes')
+    """
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
 def format_duration(seconds: float) -> str:
     """Write a duration in its natural unit.
 

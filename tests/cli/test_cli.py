@@ -108,7 +108,16 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     ("arguments", "told"),
     [
         (["fit", "nowhere.csv"], "nowhere.csv does not exist"),
-        (["fit", "."], "is a folder"),
+        (["fit", "."], "is a folder: name a file in it\n"),
+        (["fit", ""], "the name is empty"),
+        (["log", ""], "the name is empty"),
+        (["log", "", "--parts"], "the name is empty"),
+        (["fit", "HALF"], "HALF: n_layers = 2.5 is not usable; use a whole number"),
+        (["fit", "TEXT"], r"no number; mend it \(write it without a comma\), or name"),
+        (["fit", "LOG"], "no column 'value' to fit; it has time, user, item\n"),
+        (["report", "--out", "x", "--runs", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["recommend", "nowhere", "synthetic"], "nowhere holds no model"),
+        (["consolidate", "nowhere", "runs"], "nowhere has no run records"),
         (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
         (["fit", "CSV", "--law", "log_quadratc"], "did you mean log_quadratic?"),
         (["fit", "CSV", "--metric", "value_"], "did you mean value?"),
@@ -128,7 +137,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "ALL"], "rows differ in dataset .MovieLens-1M, KuaiRand-Pure"),
         (["fit", "EMPTY"], "is empty"),
         (["fit", "HEADER"], "has no rows"),
-        (["fit", "BINARY"], "neither text nor Parquet"),
+        (["fit", "BINARY"], "neither text nor Parquet: export the table as CSV or Parquet"),
         (["predict", "CSV", "n_layers=4"], "is not a law file"),
         (["predict", "nowhere.json", "n_layers=4"], "nowhere.json cannot be read: No such file"),
         (["predict", "LAW", "n_layers=4"], "needs the column d_emb"),
@@ -145,14 +154,16 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     ],
 )
 def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
-    files = {
-        name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")
-    } | {"CSV": csv}
+    names = ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS", "HALF", "TEXT", "LOG")
+    files = {name: tmp_path / name for name in names} | {"CSV": csv}
     published.load_surfaces().to_csv(files["ALL"], index=False)
     files["EMPTY"].write_text("")
     files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
     files["HEADER"].write_text("n_layers,d_emb,value\n")
     files["BINARY"].write_bytes(bytes(range(256)))
+    files["HALF"].write_text("n_layers,d_emb,value\n2.5,8,0.3\n")
+    files["TEXT"].write_text('n_layers,d_emb,value\n2,8,"2,000"\n')
+    files["LOG"].write_text("time,user,item\n5,a,b\n")
     if "LAW" in arguments:
         run("fit", csv, "--out", files["LAW"])
     result = run(*(files.get(argument, argument) for argument in arguments))

@@ -226,6 +226,7 @@ def test_the_page_of_own_runs_has_no_log(own_report):
             "no column 'NDCG@10'; they have n_layers, d_emb, users",
         ),
         ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "row 1 of the runs: NDCG@10 = 10.5"),
+        ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "row 1 of the runs: NDCG@10 = inf"),
         (
             "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
             "runs: nothing can be forecast: too little was run: 2 runs of 1 depths",
