@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -43,6 +44,36 @@ def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
     return selected
 
 
+def hint_at_comma(value: Any) -> str:
+    """Say how to write a number that is text for its commas; nothing of any other value.
+
+    Examples
+    --------
+    >>> hint_at_comma("2,000")
+    ' (write it without a comma)'
+    """
+    is_number = isinstance(value, str) and re.fullmatch(r"\s*[-+]?\d+(,\d+)+(\.\d*)?\s*", value)
+    return " (write it without a comma)" if is_number else ""
+
+
+def check_whole(table: pd.DataFrame, name: str, label: str) -> None:
+    """Refuse the first number of a column that is not whole, with its row.
+
+    Raises
+    ------
+    InputError
+        "row 3 of `label`: ..."
+    """
+    numbers = pd.to_numeric(table[name], errors="coerce")
+    is_part = (numbers % 1 > 0).to_numpy()
+    if is_part.any():
+        row = int(is_part.argmax())
+        raise InputError(
+            f"row {row + 1} of {label}: {name} = {numbers.iloc[row]:g} is not usable; "
+            "use a whole number"
+        )
+
+
 def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
     """Return the values as floats.
 
@@ -57,5 +88,6 @@ def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise InputError(
             f"{what} is '{column.iloc[row]}' in row {row + 1}; it must be a finite number"
+            + hint_at_comma(column.iloc[row])
         )
     return numbers

@@ -12,7 +12,7 @@ from perflaw.cli.options import interruptible, name_value_option, one_line_error
     "--params",
     "file",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="YAML file of the notebooks' parameters: names and values.",
 )
 @name_value_option("-p", "pairs", help="One parameter; it wins over the file.")

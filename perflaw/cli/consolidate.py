@@ -6,7 +6,7 @@ from perflaw.cli.options import one_line_errors
 
 
 @click.command()
-@click.argument("runs", metavar="RUNS", type=click.Path(exists=True, file_okay=False))
+@click.argument("runs", metavar="RUNS")
 @click.argument("name", metavar="NAME")
 @click.option("--where", metavar="FOLDER", help="Folder of the table; default data/sweeps.")
 @one_line_errors()

@@ -91,7 +91,8 @@ def _echo_fit(fitted: Any, metric: str) -> None:
 
 def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str, ...]) -> None:
     """Raise InputError for rows without a value, or not of one surface."""
-    from perflaw.laws import checks, table_checks
+    from perflaw import tables
+    from perflaw.laws import checks, families, table_checks
 
     if metric in axes:
         raise InputError(
@@ -99,6 +100,9 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
         )
     if metric not in table:
         table_checks.choose_metric(points, table, metric)
+    for name in families.AXES:
+        if name in axes and name in table:
+            tables.check_whole(table, name, points)
     for name in checks.IDENTITY_COLUMNS:
         if name not in table or name in (*axes, metric, "dropout", "learning_rate"):
             continue

@@ -89,6 +89,9 @@ def load_log(log: str, options: dict[str, Any]) -> InteractionLog:
 JSON_OPTION: Decorator = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else."
 )
+DEVICE_OPTION: Decorator = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."
+)
 QUIET_OPTION: Decorator = click.option(
     "--quiet", is_flag=True, help="Leave out how the log was read: guesses and notes."
 )

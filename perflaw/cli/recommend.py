@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, file_okay=False))
+@click.argument("model", metavar="MODEL")
 @log_options()
 @click.option(
     "--top", default=10, show_default=True, type=click.IntRange(1), help="Items for each user."

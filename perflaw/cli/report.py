@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perflaw.cli.options import interruptible, load_log, log_options, one_line_errors
+from perflaw.cli.options import (
+    DEVICE_OPTION,
+    interruptible,
+    load_log,
+    log_options,
+    one_line_errors,
+)
 
 if TYPE_CHECKING:
     from perflaw.report.report import Report
@@ -25,7 +31,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
 )
 @click.option(
     "--runs",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
     help="A table of your own runs in place of a log; nothing is trained.",
 )
 @click.option(
@@ -43,7 +49,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
 @click.option(
     "--metric", default="NDCG@10", show_default=True, help="Metric to conclude from, or HR@10."
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@DEVICE_OPTION
 @click.option("--backbone", default="sasrec", show_default=True, help="Backbone of the models.")
 @click.option(
     "--split", default="leave one out", show_default=True, help="leave one out, or global time."
@@ -63,7 +69,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
 def command(
     log: str | None,
     out: Path,
-    runs: Path | None,
+    runs: str | None,
     budget: float,
     workers: int | None,
     **options: Any,
@@ -116,12 +122,12 @@ def _given_but_unused() -> str | None:
     return None
 
 
-def _report_on_file(path: Path | None, out: Path, metric: str) -> "Report":
+def _report_on_file(path: str | None, out: Path, metric: str) -> "Report":
     """Report on a table of runs."""
     from perflaw.logs.readers.tables import read_table
     from perflaw.report import report_on_runs
 
     assert path is not None  # a log or runs are given
-    report = report_on_runs(read_table(path), path.stem, metric)
+    report = report_on_runs(read_table(path), Path(path).stem, metric)
     out.mkdir(parents=True, exist_ok=True)
     return report

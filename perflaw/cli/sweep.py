@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perflaw.cli.options import interruptible, load_log, log_options, one_line_errors
+from perflaw.cli.options import (
+    DEVICE_OPTION,
+    interruptible,
+    load_log,
+    log_options,
+    one_line_errors,
+)
 from perflaw.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -48,7 +54,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Threads of the CPU for each run.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@DEVICE_OPTION
 @click.option(
     "--stack",
     type=click.IntRange(1),

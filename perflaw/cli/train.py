@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from perflaw.cli.options import (
+    DEVICE_OPTION,
     interruptible,
     load_log,
     log_options,
@@ -43,7 +44,7 @@ def list_settings(context: click.Context, option: click.Parameter, is_wanted: bo
     metavar="DIRECTORY",
     help="Folder that gets the weights, for `perflaw recommend`.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1.")
+@DEVICE_OPTION
 @click.option("--threads", type=click.IntRange(1, 1024), help="Threads of the CPU; default all.")
 @click.option(
     "--settings",

@@ -283,17 +283,6 @@ class Fit:
     def _landscape(self) -> tuple[Array, Array, Array, Array]:
         return profile.landscape(self)
 
-    def nearby(self) -> tuple[Array, Array]:
-        """Return three standard errors along the exponents' own axes (q,), and those axes (q, q).
-
-        The axes are the columns of the second array.
-        """
-        return profile.nearby_exponents(self)
-
-    def pinned(self, exponent: str, values: Sequence[float] | Array) -> varpro.Solution:
-        """Solve the law anew with one exponent held at each of the values."""
-        return profile.pinned_solution(self, exponent, values)
-
 
 def fit(
     law: Law,

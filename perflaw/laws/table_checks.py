@@ -11,6 +11,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.io import suggest
+from perflaw.tables import hint_at_comma
 
 if TYPE_CHECKING:
     from perflaw.laws.fitting import Fit
@@ -70,7 +71,7 @@ def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
         odd = next((value for value in column if _is_no_number(value)), column.iloc[0])
         raise InputError(
             f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; "
-            "mend it, or name another column with --metric"
+            f"mend it{hint_at_comma(odd)}, or name another column with --metric"
         )
     refuse_mixed_scales(label, table, metric)
     return column.astype(float)
@@ -86,8 +87,10 @@ def _is_no_number(value: Any) -> bool:
 
 def _list_metrics(table: pd.DataFrame) -> str:
     likely = likely_metrics(table)
-    names = likely or [str(name) for name in table.select_dtypes("number").columns]
-    names = names or [str(name) for name in table.columns]
+    numeric = table.select_dtypes("number").columns
+    names = likely or [
+        str(name) for name in numeric.append(table.columns.difference(numeric, sort=False))
+    ]
     kind = "likely metrics are" if likely else "it has"
     left = len(table.columns) - len(names[:SHOWN])
     more = f" ({left} other columns)" if left else ""

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from perflaw.errors import InputError
 from perflaw.laws.families import SYMBOLS, Array, AxisValues, Law, law_axes
 from perflaw.laws.fitting import Fit
-from perflaw.laws.profile import contrast_estimates, profile_threshold
+from perflaw.laws.profile import contrast_estimates, pinned_solution, profile_threshold
 from perflaw.laws.varpro import design_columns, least_squares
 from perflaw.stats import check_level
 
@@ -179,7 +179,7 @@ def _fits_within(
     ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, interval)]
     allowed = theta[is_within, list(fit.law.exponents).index(exponent)]
     held = np.unique(np.concatenate([np.linspace(ends[0], ends[1], HELD_VALUES), allowed]))
-    theta = fit.pinned(exponent, held).theta
+    theta = pinned_solution(fit, exponent, held).theta
     columns = design_columns(fit.law, law_axes(fit.law, fit.points), theta)
     beta, rss, _, root = least_squares(columns, fit.y, fit.weights)
     slack = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6) - rss

@@ -114,7 +114,7 @@ def local_logs() -> dict[str, Path]:
 
 def available_logs() -> list[str]:
     """List what `load_log` knows without downloading: synthetic, and those of PERFLAW_DATA."""
-    return [SYNTHETIC, *local_logs()]
+    return [SYNTHETIC, *sorted(local_logs())]
 
 
 def cache_folder() -> Path:

@@ -153,7 +153,8 @@ def forward(
     drop : function
         Dropout; none by default.
     times : pair of Tensor, optional
-        For a model with `time_bias`: seconds (…, T) of each position, and of the next interaction.
+        For a model with `time_bias`: seconds (…, T) of each position, and of the next
+        interaction.
     last : Tensor, optional
         (rows,) the one place wanted of each row: the last layer is computed for those alone.
 

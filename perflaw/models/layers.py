@@ -166,8 +166,8 @@ def _by_head(x: Tensor, rows: int, heads: int) -> Tensor:
 def softmax_mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
     """softmax(q kᵀ / √width) v over what is not ahead.
 
-    q, k and v are (…, rows, heads, length, width); `distance` (rows or 1, length of q, length of k)
-    is from key to query.
+    q, k and v are (…, rows, heads, length, width); `distance` (rows or 1, length of q, length of
+    k) is from key to query.
     """
     stack = q.shape[:-3]
     q, k, v = (x.flatten(0, -4) for x in (q, k, v))
@@ -289,7 +289,8 @@ def recur(
     """Iterate (state, output) ← advance(state, parts of a place) over places, all rows at once.
 
     What a place needs fits in the cache. (A parallel scan of Mamba's recurrence by recursive
-    doubling passes over all of it 2 log₂ L times: four times as slow on a CPU, gradient included.)
+    doubling passes over all of it 2 log₂ L times: four times as slow on a CPU, gradient
+    included.)
 
     Parameters
     ----------

@@ -9,6 +9,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.models.sweeps import results
+from perflaw.tables import check_whole, hint_at_comma
 
 RECORD_COLUMNS = ("key", "n_layers", "d_emb", "seed", "tokens", "test_targets")
 OWN_COLUMNS = ("n_layers", "d_emb")
@@ -86,7 +87,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         raise InputError("the table of runs has no rows")
     for name in OWN_COLUMNS:
         _check_numbers(runs, name, lowest=1, highest=MOST)
-        _check_whole(runs, name)
+        check_whole(runs, name, "the runs")
     if (repeats := table.reset_index(drop=True).duplicated()).any():
         row = int(repeats.to_numpy().argmax())
         raise InputError(
@@ -124,17 +125,6 @@ def _standard_errors(runs: pd.DataFrame, metric: str) -> pd.Series:
     return np.sqrt(np.maximum(second_moment - rate**2, 0.05 * rate) / runs["users"])
 
 
-def _check_whole(runs: pd.DataFrame, name: str) -> None:
-    """Refuse the first value of a column that is no whole number, with its row."""
-    is_part = runs[name] % 1 != 0
-    if is_part.any():
-        row = int(is_part.to_numpy().argmax())
-        raise InputError(
-            f"row {row + 1} of the runs: {name} = {runs[name][row]:g} is not usable; "
-            "use a whole number"
-        )
-
-
 def _check_numbers(
     runs: pd.DataFrame,
     name: str,
@@ -152,6 +142,6 @@ def _check_numbers(
         ends += f" and below {highest:g}" if np.isfinite(highest) else ""
         raise InputError(
             f"row {row + 1} of the runs: {name} = {runs[name][row]} is not usable; "
-            f"use a number {ends}"
+            f"use a number {ends}" + hint_at_comma(runs[name][row])
         )
     runs[name] = values

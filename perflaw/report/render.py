@@ -23,7 +23,12 @@ from perflaw.report.drawing import draw_figure
 from perflaw.report.findings import AXIS_LABELS, METRICS, TRAINS
 from perflaw.report.notebook import execute_notebook
 from perflaw.report.report import Report
-from perflaw.report.sentences import describe_sample, format_duration, format_percent
+from perflaw.report.sentences import (
+    describe_sample,
+    format_duration,
+    format_minutes,
+    format_percent,
+)
 
 FILES = ("report.json", "report.ipynb", "report.html")
 SIZE_HEADINGS = {"n_layers": "N", "d_emb": "d"}
@@ -92,7 +97,11 @@ def render_page(values: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"cell": _format_cell, "duration": format_duration}
+    environment.filters |= {
+        "cell": _format_cell,
+        "duration": format_duration,
+        "minutes": format_minutes,
+    }
     judged, pilot = values["judged"], values["pilot"]
     level = f"{100 * judged['level']:g} %"
     has_log = "hash" in values["log"]

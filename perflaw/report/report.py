@@ -29,8 +29,9 @@ from perflaw.report.findings import (
     plain_values,
     render_sentences,
 )
+from perflaw.report.measurements import measured_from_table
 from perflaw.report.options import PRIOR_SPLIT, ReportOptions
-from perflaw.report.sentences import describe_sample, summarize_advice
+from perflaw.report.sentences import describe_sample, format_minutes, summarize_advice
 
 SCHEMA = 1  # of report.json
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
@@ -181,11 +182,11 @@ ten; 21 are the least
     )
     options.say(
         f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
-        f"small models are trained, {options.minutes:g} minutes in all"
+        f"small models are trained, {format_minutes(options.minutes)} in all"
     )
     if plan.share < 1:
         options.say(
-            f"{log.name} is long for {options.minutes:g} minutes: the pilot uses "
+            f"{log.name} is long for {format_minutes(options.minutes)}: the pilot uses "
             f"{plan.log.n_users:,} of its {log.n_users:,} users"
         )
     entropy = measures.measure_log(log, measures.available_measures())
@@ -242,8 +243,8 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
         For a column that is missing, for a value that cannot be, and for runs of which nothing can
         be forecast.
     """
-    if isinstance(runs, pd.DataFrame):
-        runs = pd.DataFrame(plain_values(runs))  # as report.json has them
+    measured_from_table(runs, metric)  # what cannot be is refused as it was given
+    runs = pd.DataFrame(plain_values(runs))  # as report.json has them
     findings = forecast_runs(runs, metric)
     if not findings.metrics:
         raise InputError(f"{name}: nothing can be forecast: {'; '.join(findings.reasons)}")

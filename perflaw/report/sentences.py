@@ -186,8 +186,8 @@ def _describe_advice(findings: Findings) -> str:
 def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
     what = "better than" if baseline.high < 0 else "within noise of"
     return (
-        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the best "
-        f"model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
+        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the "
+        f"best model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
         f"{baseline.difference:+.4f} ({100 * level:.0f} % interval {baseline.low:+.4f} to "
         f"{baseline.high:+.4f}, over the same users)."
     )
@@ -254,6 +254,17 @@ def format_percent(chance: float) -> str:
     if chance > 0.99:
         return "more than 99 %"
     return "less than 1 %" if chance < 0.01 else f"{100 * chance:.0f} %"
+
+
+def format_minutes(minutes: float) -> str:
+    """Write a number of minutes, without rounding.
+
+    Examples
+    --------
+    >>> format_minutes(1), format_minutes(2.5)
+    ('1 minute', '2.5 minutes')
+    """
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
 
 
 def format_duration(seconds: float) -> str:

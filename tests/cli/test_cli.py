@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
 from perflaw.cli import options
-from perflaw.cli.main import main
 from perflaw.errors import MissingPackageError, describe_missing_package, require
 from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
@@ -24,10 +23,6 @@ def csv(tmp_path):
     path = tmp_path / "runs.csv"
     published.load_surfaces().query(ONE).to_csv(path, index=False)
     return path
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def test_fit_then_predict(csv, tmp_path):
@@ -113,7 +108,16 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     ("arguments", "told"),
     [
         (["fit", "nowhere.csv"], "nowhere.csv does not exist"),
-        (["fit", "."], "is a folder"),
+        (["fit", "."], "is a folder: name a file in it\n"),
+        (["fit", ""], "the name is empty"),
+        (["log", ""], "the name is empty"),
+        (["log", "", "--parts"], "the name is empty"),
+        (["fit", "HALF"], "HALF: n_layers = 2.5 is not usable; use a whole number"),
+        (["fit", "TEXT"], r"no number; mend it \(write it without a comma\), or name"),
+        (["fit", "LOG"], "no column 'value' to fit; it has time, user, item\n"),
+        (["report", "--out", "x", "--runs", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["recommend", "nowhere", "synthetic"], "nowhere holds no model"),
+        (["consolidate", "nowhere", "runs"], "nowhere has no run records"),
         (["fit", "CSV", "--law", "nonesuch"], "no law is called 'nonesuch'"),
         (["fit", "CSV", "--law", "log_quadratc"], "did you mean log_quadratic?"),
         (["fit", "CSV", "--metric", "value_"], "did you mean value?"),
@@ -133,7 +137,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "ALL"], "rows differ in dataset .MovieLens-1M, KuaiRand-Pure"),
         (["fit", "EMPTY"], "is empty"),
         (["fit", "HEADER"], "has no rows"),
-        (["fit", "BINARY"], "neither text nor Parquet"),
+        (["fit", "BINARY"], "neither text nor Parquet: export the table as CSV or Parquet"),
         (["predict", "CSV", "n_layers=4"], "is not a law file"),
         (["predict", "nowhere.json", "n_layers=4"], "nowhere.json cannot be read: No such file"),
         (["predict", "LAW", "n_layers=4"], "needs the column d_emb"),
@@ -150,14 +154,16 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
     ],
 )
 def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
-    files = {
-        name: tmp_path / name for name in ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS")
-    } | {"CSV": csv}
+    names = ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS", "HALF", "TEXT", "LOG")
+    files = {name: tmp_path / name for name in names} | {"CSV": csv}
     published.load_surfaces().to_csv(files["ALL"], index=False)
     files["EMPTY"].write_text("")
     files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
     files["HEADER"].write_text("n_layers,d_emb,value\n")
     files["BINARY"].write_bytes(bytes(range(256)))
+    files["HALF"].write_text("n_layers,d_emb,value\n2.5,8,0.3\n")
+    files["TEXT"].write_text('n_layers,d_emb,value\n2,8,"2,000"\n')
+    files["LOG"].write_text("time,user,item\n5,a,b\n")
     if "LAW" in arguments:
         run("fit", csv, "--out", files["LAW"])
     result = run(*(files.get(argument, argument) for argument in arguments))
@@ -322,39 +328,22 @@ def test_entropy_refuses_in_one_line(options, told):
 
 # ---------------------------------------------------------------- perflaw train
 
-QUICK = [
-    "-o",
-    "d_emb",
-    "8",
-    "-o",
-    "n_layers",
-    "1",
-    "-o",
-    "max_seq_len",
-    "10",
-    "-o",
-    "epochs",
-    "1",
-    "--threads",
-    "1",
-]
-
 
 @pytest.mark.integration
-def test_train_keeps_a_record_and_finds_it_again(tmp_path):
+def test_train_keeps_a_record_and_finds_it_again(tmp_path, quick):
     path = tmp_path / "log.csv"
     path.write_text(
         "user,item\n"
         + "".join(f"u{u},i{(u * 7 + 3 * i) % 40}\n" for u in range(60) for i in range(9))
     )
-    first = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    first = run("train", path, "--out", tmp_path / "runs", *quick)
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
     assert f"{record.name}: epochs used up" in first.output
     assert "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
     assert "\n  the validation item too: HR@10 0." in first.stdout
     before = record.stat().st_mtime_ns
-    again = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    again = run("train", path, "--out", tmp_path / "runs", *quick)
     assert again.exit_code == 0
     assert record.stat().st_mtime_ns == before
     there = "epochs used up (it was there already; nothing was trained)"
@@ -362,12 +351,12 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path):
 
 
 @pytest.mark.integration
-def test_train_on_a_log_with_one_user_to_test(tmp_path):
+def test_train_on_a_log_with_one_user_to_test(tmp_path, quick):
     path = tmp_path / "log.csv"
     path.write_text(
         "user,item\n" + "".join(f"one,i{i % 5}\n" for i in range(9)) + "two,i1\ntwo,i2\n"
     )
-    result = run("train", path, "--out", tmp_path / "runs", *QUICK)
+    result = run("train", path, "--out", tmp_path / "runs", *quick)
     assert result.exit_code == 0
     assert "(se unknown, of one user)" in result.output
 
@@ -378,13 +367,13 @@ def test_train_lists_its_settings():
     assert re.search(r"^clip +None$", told, re.MULTILINE)
 
 
-def test_a_run_that_diverges_is_told_and_kept(tmp_path):
+def test_a_run_that_diverges_is_told_and_kept(tmp_path, quick):
     result = run(
         "train",
         "synthetic",
         "--out",
         tmp_path,
-        *QUICK,
+        *quick,
         "-o",
         "learning_rate",
         "1e30",

@@ -5,33 +5,11 @@ import random
 
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
-from perflaw.cli.main import main
 from perflaw.logs.interaction_log import from_histories, write_log
 from perflaw.models import load_model
 from perflaw.models.training import trainer
-
-SETTINGS = [
-    "-o",
-    "d_emb",
-    "8",
-    "-o",
-    "n_layers",
-    "1",
-    "-o",
-    "max_seq_len",
-    "10",
-    "-o",
-    "epochs",
-    "2",
-    "--threads",
-    "1",
-]
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def write_rows(path, users, items=40):
@@ -44,11 +22,11 @@ def write_rows(path, users, items=40):
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory):
+def shop(tmp_path_factory, quick):
     """A log, and the folder of a model that was trained on it."""
     folder = tmp_path_factory.mktemp("shop")
     log = write_rows(folder / "log.csv", [f"u{number}" for number in range(60)])
-    command = ["train", log, *SETTINGS, "--out", folder / "runs", "--save", folder / "model"]
+    command = ["train", log, *quick, "--out", folder / "runs", "--save", folder / "model"]
     result = run(*command)
     assert result.exit_code == 0, result.output
     return folder, log, command
@@ -134,9 +112,9 @@ def test_a_folder_without_a_model_is_refused_in_one_line(shop, tmp_path):
     assert result.output.startswith(f"Error: {tmp_path} holds no model")
 
 
-def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
+def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path, quick):
     log = write_rows(tmp_path / "log.csv", range(20))
-    result = run("train", log, *SETTINGS, "--out", tmp_path / "runs", "--save", log)
+    result = run("train", log, *quick, "--out", tmp_path / "runs", "--save", log)
     assert result.exit_code in (1, 2)
     assert not list(tmp_path.glob("runs/*.json"))
 

@@ -153,7 +153,7 @@ def test_held_out_predictions_do_not_depend_on_the_grid(monkeypatch):
 def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
     found = fitting.fit(LAW, GRID, surface())
     values = [-1.0, -0.3, 0.0, 0.5]
-    together = found.pinned("p_N", values)
+    together = profile.pinned_solution(found, "p_N", values)
     for value, rss in zip(values, together.rss):
         assert rss == pytest.approx(
             varpro.solve_batch(profile.hold_exponent(LAW, "p_N", value), GRID, found.y).rss[0],

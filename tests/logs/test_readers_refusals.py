@@ -8,6 +8,10 @@ import pytest
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import read_log
 
+TIMES = "user,item,time\n"
+DIGITS = "20200731120000"
+ZONED = "2020-01-01T00:00:00Z"
+
 
 def write(content):
     """Write a file into the folder of the test."""
@@ -73,10 +77,20 @@ def test_odd_files_are_read(content, expected):
         ("user,item,time\n1,2,-5\n1,3,1500000000\n", "line 2: the time -5 is negative"),
         ("user,item,time\n1,2,1500000000\n1,3,9999999999\n", "line 3: .* after the year 2100 in s"),
         ("user,item,time\n1,2,1500000000\n1,3,1500000000000\n", "line 2: .* others are like"),
+        (f"{TIMES}1,2,1600000000\n1,3,1600000001\n1,4,99999999999999\n", "line 4: .* in s; mend"),
+        (f"{TIMES}1,2,5\n1,3,7\n1,4,1600000000000\n", "line 4: .* like 7, which are no Unix times"),
+        (f"{TIMES}1,2,1600000000000\n1,3,1600000001000\n1,4,1600000000\n", "line 4: .* in ms; m"),
+        (f"{TIMES}1,2,20201331120000\n1,3,{DIGITS}\n1,4,{DIGITS}\n", "line 2: .* digits of a date"),
         ("user,item,time\n1,2,110120\n1,3,120120\n1,4,130120\n", "is it the digits of a date?"),
         ("user,item,time\n1,2,11012020\n1,3,12012020\n1,4,13012020\n", "the digits of a date?"),
         ("user,item,item\n1,2,3\n", "has the column 'item' twice: rename one"),
         ("user,item,time\n1,2,2020-01-01T00:00:00Z\n1,3,2020-01-01T00:00:00\n", "no time zone"),
+        (f"{TIMES}1,2,{ZONED}\n1,3,2020-01-01\n1,4,2020-01-02\n", "line 2: .* and others have not"),
+        (
+            f"{TIMES}1,2,2020-01-01\n1,3,{ZONED}\n1,4,2021{ZONED[4:]}\n",
+            "line 2: .* others have one",
+        ),
+        ('{"user":1,"item":2.0}\n{"user":1,"item":NaN}\n', "line 2: no item; fill it in"),
         ("user,item,time\n1,2,2020-01-01\n1,3,2020-13-01\n", "line 3: .* no day of the calendar"),
         ("user,item\n# c\n1,2\n1,3\n", "line 2: 1 column where the header has 2; mend the line"),
     ],
@@ -179,12 +193,24 @@ def test_an_arrow_stream_is_read(columns, rows, expected):
         (USER_ITEM_TIME, ["(1, [1, 2], [1])"], "row 1: as many times as items are needed"),
         (USER_ITEM_TIME, ["(1, 'a', 'inf'::double)", "(1, 'b', 1.0)"], "row 1: the time is no"),
         ('"user", other', ["(1, 2)"], "which column holds the item"),
+        (USER_ITEM, ["(1, 5.0::double)", "(1, 'nan'::double)"], "row 2: no item; fill it in"),
+        (USER_ITEM, ["(1, [5.0::double, 'nan'::double])"], "interaction 2: no item; fill it in"),
         (USER_ITEM, ["(1, 1.5::double)"], "row 1: the item 1.5 is a number but not a whole one"),
     ],
 )
 def test_a_bad_arrow_stream_is_refused(columns, rows, reason):
     with pytest.raises(InputError, match=f"the Stream.*{reason}"):
         read_log(stream_of(columns, *rows))
+
+
+@pytest.mark.parametrize(
+    ("users", "items"), [([1, 1], [5.0, np.nan]), ([1], [[5.0, np.nan]]), ([1, 1], ["5", np.nan])]
+)
+def test_not_a_number_is_no_item(users, items):
+    frame = pd.DataFrame({"user": users, "item": items})
+    with pytest.raises(InputError, match="no item; fill it in"):
+        read_log(frame)
+    assert histories(read_log(frame, drop_incomplete=True)) == {"1": ["5"]}
 
 
 @pytest.mark.parametrize("item", ["'a'", "[1]"])

@@ -6,9 +6,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import run
 
-from perflaw.cli.main import main
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, table_checks
 from perflaw.logs.readers.tables import read_table
@@ -116,10 +115,6 @@ def test_a_law_that_is_no_better_than_a_constant_says_so():
     assert "no better than a constant: R2 " in table_checks.describe_doubts(fitted)[0]
     sound = fitting.fit(families.get_law("log_linear"), GRID, TABLE["NDCG@10"] + 1e-4 * noise)
     assert table_checks.describe_doubts(sound) == []
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture

@@ -204,6 +204,13 @@ def test_a_grid_of_the_study_goes_by_its_name():
     )
 
 
+def test_the_presets_are_named_and_a_grid_of_the_study_only_where_it_is_near():
+    with pytest.raises(InputError) as error:
+        grids.read_grid("base-larg")
+    presets = ", ".join(grids.preset_names())
+    assert str(error.value).endswith(f"or one of {presets}; did you mean base-large?")
+
+
 def test_outside_of_a_clone_there_are_the_presets(monkeypatch):
     def nowhere():
         raise InputError("this needs a clone")

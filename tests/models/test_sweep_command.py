@@ -15,10 +15,9 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from sweep_helpers import LONG, SEEDS, SETTINGS, clean, records, sweep, written
 
-from perflaw.cli.main import main
 from perflaw.cli.sweep import executor_at
 from perflaw.errors import InputError
 from perflaw.logs import interaction_log
@@ -73,10 +72,6 @@ def test_a_cluster_of_which_a_worker_is_killed(log, undisturbed, cluster, tmp_pa
     assert clean(folder)
     assert len(sweep(LONG, log, folder, executor=executor)) == 10
     executor._client.close()
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

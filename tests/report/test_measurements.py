@@ -71,6 +71,7 @@ def test_a_table_without_users_is_refused(runs):
         ("NDCG@10", 8.1),
         ("NDCG@10", 0.0),
         ("NDCG@10", None),
+        ("users", "2,000"),
         ("n_layers", 0),
         ("d_emb", "wide"),
         ("users", 1),
@@ -82,6 +83,11 @@ def test_a_value_that_cannot_be_is_named_with_its_row(runs, column, value):
     runs.loc[3, column] = value
     with pytest.raises(InputError, match=rf"row 4 of the runs: {column} = .* is not usable; use"):
         forecast_runs(runs)
+
+
+def test_a_comma_in_a_number_is_pointed_at(runs):
+    with pytest.raises(InputError, match=r"users = 2,000 is .* \(write it without a comma\)"):
+        forecast_runs(runs.assign(users="2,000"))
 
 
 @pytest.mark.parametrize("table", [None, {"n_layers": [1]}, "runs.csv"])

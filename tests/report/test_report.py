@@ -10,7 +10,7 @@ import click
 import numpy as np
 import pandas as pd
 import pytest
-from click.testing import CliRunner
+from command_line import run
 from log_files import BAD, GOOD
 from simulated_pilots import simulate_pilot
 
@@ -21,10 +21,6 @@ from perflaw.models.sweeps import executors, runner
 from perflaw.report import forecast_runs, render, report
 
 FILES = ["report.html", "report.ipynb", "report.json", "runs"]
-
-
-def run(*arguments):
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
 def contents(folder):
@@ -230,6 +226,7 @@ def test_the_page_of_own_runs_has_no_log(own_report):
             "no column 'NDCG@10'; they have n_layers, d_emb, users",
         ),
         ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "row 1 of the runs: NDCG@10 = 10.5"),
+        ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "row 1 of the runs: NDCG@10 = inf"),
         (
             "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
             "runs: nothing can be forecast: too little was run: 2 runs of 1 depths",

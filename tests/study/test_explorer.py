@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from perflaw.laws import families, optimum, turning
+from perflaw.laws.profile import nearby_exponents
 from perflaw.models.sweeps import results
 from perflaw.study import explorer
 from perflaw.study.analysis import study_runs
@@ -416,7 +417,7 @@ def test_as_good_holds_the_best_and_grows_with_the_level(fits):
 def test_exponents_are_packed_to_the_last_bit(data, fits):
     for of in data["surfaces"][:3]:
         fit = fits[of["name"], "HR@10"]["sum of powers"]
-        reach, direction = fit.nearby()
+        reach, direction = nearby_exponents(fit)
         told = np.frombuffer(
             base64.b64decode(
                 of["metrics"][0]["laws"][explorer.EXPLORER_LAWS.index("sum of powers")][3]
@@ -431,7 +432,7 @@ def test_exponents_are_packed_to_the_last_bit(data, fits):
 def test_nearby_exponents_are_what_they_were(fits):
     """The lattice that the page builds from three standard errors is that of `Fit.candidates`."""
     fit = fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"]
-    reach, direction = fit.nearby()
+    reach, direction = nearby_exponents(fit)
     corner = fit.parameters[["p_N", "p_d"]].to_numpy() + reach @ direction.T
     low, high = families.PERFORMANCE_BOUNDS
     np.testing.assert_allclose(fit.candidates(0.9)[0][-1], np.clip(corner, low, high), rtol=1e-12)

@@ -54,7 +54,7 @@ def _read(source: Any, options: ReadOptions, findings: Findings) -> Columns:
         return frames.read_frame(source, options, findings)
     if options.parts:
         return _read_parts(source, options, findings)
-    path = files.existing_path(source)
+    path = files.existing_path(source, ", or read its Parquet parts with parts=True")
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
         return _read_file(path, Path(scratch), options, findings)
 
@@ -75,6 +75,7 @@ def _read_file(path: Path, scratch: Path, options: ReadOptions, findings: Findin
 
 
 def _read_parts(source: Any, options: ReadOptions, findings: Findings) -> Columns:
+    files.refuse_empty_name(source)
     try:
         folder = Path(source)
     except TypeError:

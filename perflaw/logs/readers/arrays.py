@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -106,14 +107,14 @@ def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     """Drop the rows that lack something, or raise InputError for the first that does."""
     columns = {role: getattr(raw, role) for role in ("user", "item", "time")}
     columns = {role: cells for role, cells in columns.items() if cells is not None}
-    if "time" in columns and all(cell is None or cell == "" for cell in columns["time"]):
+    if "time" in columns and all(map(_is_blank, columns["time"])):
         raise InputError(
             f"{label}: the column of times is blank; fill it in, or remove it if the order of rows "
             "is the order of each history"
         )
     lacking = np.zeros(len(raw.user), bool)
     for role, cells in columns.items():
-        blank = np.fromiter((cell is None or cell == "" for cell in cells), bool, len(cells))
+        blank = np.fromiter(map(_is_blank, cells), bool, len(cells))
         odd = np.array([isinstance(cell, str) and is_missing(cell) for cell in cells], bool)
         if options.drop_incomplete:
             lacking |= blank | odd
@@ -131,6 +132,10 @@ def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     kept = {role: [cells[k] for k in keep] for role, cells in columns.items()}
     places = np.asarray(raw.places)[keep]
     return RawRows(kept["user"], kept["item"], kept.get("time"), places, raw.where)
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
 
 
 def incomplete(place: str, role: str) -> InputError:

@@ -33,9 +33,9 @@ KINDS = (  # offset, first bytes, what it is and how to mend it
     (0, b"Obj\x01", "is an Avro file: write it as Parquet"),
     (0, b"PARE", "is an encrypted Parquet file: write it without encryption"),
     (0, b"%PDF-", f"is a PDF: {EXPORT}"),
-    (0, b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it and name the log inside"),
-    (0, b"Rar!\x1a\x07", "is a RAR archive: unpack it and name the log inside"),
-    (257, b"ustar", "is a tar archive: unpack it and name the log inside"),
+    (0, b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it and name the file inside"),
+    (0, b"Rar!\x1a\x07", "is a RAR archive: unpack it and name the file inside"),
+    (257, b"ustar", "is a tar archive: unpack it and name the file inside"),
     (0, b"\x04\x22\x4d\x18", "is packed with LZ4: unpack it, as with lz4 -d"),
     (0, b"\xff\x06\x00\x00sNaPpY", "is packed with Snappy: unpack it"),
     (0, b"\x1f\x9d", "is packed with compress: unpack it, as with gzip -d"),
@@ -49,8 +49,22 @@ KINDS = (  # offset, first bytes, what it is and how to mend it
 UNREADABLE = "fetch or pack it again"
 
 
-def existing_path(source: Any) -> Path:
-    """Return the path of a file that is there and not empty, or raise InputError."""
+def refuse_empty_name(source: Any) -> None:
+    """Raise InputError for a path of no characters, which would be the current folder."""
+    if isinstance(source, str) and not source:
+        raise InputError("the name is empty: name a file")
+
+
+def existing_path(source: Any, of_folder: str = "") -> Path:
+    """Return the path of a file that is there and not empty, or raise InputError.
+
+    Parameters
+    ----------
+    source : str or path
+    of_folder : str
+        What can be done with a folder but to name a file in it, for the message.
+    """
+    refuse_empty_name(source)
     try:
         path = Path(source)
     except TypeError:
@@ -65,9 +79,7 @@ def existing_path(source: Any) -> Path:
     if not exists:
         raise InputError(f"{path} does not exist: check the path")
     if path.is_dir():
-        raise InputError(
-            f"{path} is a folder: name a file in it, or read its Parquet parts with parts=True"
-        )
+        raise InputError(f"{path} is a folder: name a file in it{of_folder}")
     if not path.is_file():
         raise InputError(f"{path} is no regular file: write what it holds to a file, and name that")
     try:
@@ -110,14 +122,14 @@ def _describe_zip(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return "is a damaged zip archive: fetch it again, unzip it and name the log inside"
+        return "is a damaged zip archive: fetch it again, unzip it and name the file inside"
     if any(name.startswith("xl/") for name in names):
         return "is a workbook (.xlsx): save the sheet as CSV, and name that file"
     if "mimetype" in names and any(name == "content.xml" for name in names):
         return "is a workbook (OpenDocument): save the sheet as CSV, and name that file"
     if names and all(name.endswith(".npy") for name in names):
         return "is an archive of NumPy arrays: write the table as CSV"
-    return "is a zip archive: unzip it and name the log inside"
+    return "is a zip archive: unzip it and name the file inside"
 
 
 def unpack(path: Path, scratch: Path) -> Path:
@@ -172,10 +184,7 @@ def decode(path: Path, scratch: Path, label: str) -> Path:
     encoding = _other_encoding(head)
     if encoding is None:
         if b"\0" in head:
-            raise InputError(
-                f"{label} is neither text nor Parquet: give a log in one of the layouts of "
-                "`perflaw log --help`"
-            )
+            raise InputError(f"{label} is neither text nor Parquet: {EXPORT}")
         return _with_newlines(path, scratch) if b"\r" in head and b"\n" not in head else path
     decoded = scratch / "decoded"
     decoder = codecs.getincrementaldecoder(encoding)()

@@ -167,7 +167,15 @@ def _pick(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> dict[str, s
 
 
 def _expression(column: int, kinds: Sequence[str] | Mapping[int, str]) -> str:
-    return engine.text_column(f"c{column}") if kinds[column] == "VARCHAR" else f"c{column}"
+    name, kind = f"c{column}", kinds[column]
+    if kind == "VARCHAR":
+        return engine.text_column(name)
+    return _nan_as_null(name, kind)
+
+
+def _nan_as_null(value: str, kind: str) -> str:
+    """Return SQL of a value that is missing where it is NaN."""
+    return f"nullif({value}, 'nan'::{kind})" if kind in ("FLOAT", "DOUBLE") else value
 
 
 def _date_and_clock(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> str:
@@ -197,21 +205,27 @@ def _read_lists(
         findings.guess(f"time: one in {clip(names[roles.time])!r} for all items of a list")
     clock = "null::bigint" if roles.time is None else time
     user = _expression(roles.user, kinds)
-    kind = kinds[roles.item]
-    items = f"{item}::{kind[: kind.rindex('[')]}[]"
+    kind = _kind_in_list(kinds[roles.item])
+    items = f"{item}::{kind}[]"
     connection.execute(
         f'create temp table lists as select {user} as "user", {items} as items, '
         f"{clock} as times from {relation}",
     )
     _check_lists(connection, timed, roles, names, label, options, findings)
-    times = "unnest(times)" if timed else "times"
+    times = "times"
+    if timed and roles.time is not None:
+        times = _nan_as_null("unnest(times)", _kind_in_list(kinds[roles.time]))
     engine.copy_rows(
         connection,
-        f'select "user", unnest(items) as item, {times} as time '
+        f'select "user", {_nan_as_null("unnest(items)", kind)} as item, {times} as time '
         "from (select *, rowid as place from lists) where len(items) > 0 order by place",
     )
     places = engine.Places(label, "interaction {}")
     return engine.finish(connection, places, roles.time is not None, options, findings)
+
+
+def _kind_in_list(kind: str) -> str:
+    return kind[: kind.rindex("[")]
 
 
 def _check_lists(

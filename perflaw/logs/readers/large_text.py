@@ -1,4 +1,4 @@
-"""Large files of text → sorted columns, by the engine: at once where every line is a plain row."""
+"""Large files of text → sorted columns, by the engine: at once where each line is a plain row."""
 
 from __future__ import annotations
 

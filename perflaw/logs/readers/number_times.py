@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.options import EPOCHS, ORDER, UNITS, Findings, ReadOptions
@@ -190,6 +191,21 @@ def refuse_doubtful_digits(values: np.ndarray, place: str) -> None:
         )
 
 
+def _kind_of_most(values: np.ndarray) -> tuple[str, NDArray[np.bool_]]:
+    """Say what most of these times are, and which of them are."""
+    digits = len(str(int(np.median(values))))
+    is_date = (values >= 10 ** (digits - 1)) & (values < 10**digits) & (values % 1 == 0)
+    if digits in DIGITS and is_date.any():
+        is_date[is_date] = parse_digits(values[is_date])[1]
+        if 2 * is_date.sum() >= len(values):  # they may be distinct times only
+            return "the digits of a date", is_date
+    sizes = np.searchsorted([FIRST * size for size in UNITS.values()], values, side="right")
+    counts = np.bincount(sizes)
+    most = len(counts) - 1 - int(counts[::-1].argmax())  # of equally many, the larger
+    kind = f"in {list(UNITS)[most - 1]}" if most else "which are no Unix times"
+    return kind, sizes == most
+
+
 def odd_number(
     values: np.ndarray, low: float, high: float, unit: str | None, where: Where
 ) -> InputError:
@@ -209,15 +225,15 @@ def odd_number(
             "times are no clock times"
         )
     if unit is None:
+        kind, is_alike = _kind_of_most(values)
+        if not is_alike.all():
+            row = int(np.flatnonzero(~is_alike)[0])
+            return InputError(
+                f"{where(row)}: the time {values[row]}, where others are like "
+                f"{values[is_alike].max():.0f}, {kind}; mend it, or {known}"
+            )
         unit = unit_by_size(high)
         assert unit is not None  # smaller numbers are an order, none of them odd
-        if unit_by_size(low) != unit:
-            row = int(np.flatnonzero(values < FIRST * UNITS[unit])[0])
-            return InputError(
-                f"{where(row)}: the time {values[row]}, where others are like {high:.0f}, in "
-                f"{unit}; "
-                f"mend it, or {known}"
-            )
     row = int(np.flatnonzero(values > LAST * UNITS[unit])[0])
     return InputError(
         f"{where(row)}: the time {values[row]} is after the year 2100 in {unit}; mend it, or "

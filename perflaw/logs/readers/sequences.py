@@ -68,8 +68,8 @@ def sequence_rows(
                 "-1 and -2 end item sets (SPMF)" if fields[-1] == "-2" else "pairs as 3:1 (LIBSVM)"
             )
             raise InputError(
-                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or a "
-                "row for each interaction"
+                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or "
+                "a row for each interaction"
             )
         if len(fields) < 2:
             empty += 1
@@ -196,15 +196,25 @@ def expand_lists(
     timed = raw.time is not None and (
         is_list_name(names["time"]) or has_lists(raw.time, names["time"], "", label, "time")
     )
-    for k, history in _histories(raw, last, label, names, options, findings):
+    empty = 0
+    for k, place, history in _histories(raw, last, label, names["item"]):
+        if not history:
+            empty += 1
+            if not options.drop_incomplete:
+                raise InputError(
+                    f"{place}: an empty list in {clip(names['item'])!r}; remove the row, or leave "
+                    "such rows out with drop_incomplete=True"
+                )
+            continue
         if timed and raw.time is not None:
-            place = f"{label}, {raw.where.format(raw.places[k])}"
             times += _times_of(raw.time[k], len(history), place, names)
         elif raw.time is not None:
             times += [raw.time[k]] * len(history)
         users += [raw.user[k]] * len(history)
         items += history
         places += [raw.places[k]] * len(history)
+    if empty:
+        findings.note(f"lists left out as empty: {empty:,}")
     if raw.time is not None and not timed:
         findings.guess(f"time: one in {clip(names['time'])!r} for all items of a list")
     if not users:
@@ -213,39 +223,29 @@ def expand_lists(
 
 
 def _histories(
-    raw: RawRows,
-    last: list | None,
-    label: str,
-    names: dict[str, str],
-    options: ReadOptions,
-    findings: Findings,
-) -> Iterator[tuple[int, list]]:
-    """Yield the number of each row whose list is not empty, and its items."""
+    raw: RawRows, last: list | None, label: str, name: str
+) -> Iterator[tuple[int, str, list]]:
+    """Yield the number of each row, its place in words, and its items; `name` is of their column.
+
+    Raises
+    ------
+    InputError
+        For what is no list, and for a second list of a user.
+    """
     seen: dict[str, int] = {}
-    empty = 0
     for k, user in enumerate(raw.user):
         place = f"{label}, {raw.where.format(raw.places[k])}"
-        history = _list_of(raw.item[k], place, names["item"])
+        history = _list_of(raw.item[k], place, name)
         if last is not None:
             history = [*history, last[k]]
-        name = str(user).strip()
-        if name in seen and user not in (None, ""):
+        text = str(user).strip()
+        if text in seen and user not in (None, ""):
             raise InputError(
-                f"{place}: a second list of the user {clip(user, 30)!r} in "
-                f"{clip(names['item'])!r}, after that of {raw.where.format(seen[name])}; join them"
+                f"{place}: a second list of the user {clip(user, 30)!r} in {clip(name)!r}, "
+                f"after that of {raw.where.format(seen[text])}; join them"
             )
-        seen[name] = raw.places[k]
-        if history:
-            yield k, history
-            continue
-        empty += 1
-        if not options.drop_incomplete:
-            raise InputError(
-                f"{place}: an empty list in {clip(names['item'])!r}; remove the row, or leave "
-                "such rows out with drop_incomplete=True"
-            )
-    if empty:
-        findings.note(f"lists left out as empty: {empty:,}")
+        seen[text] = raw.places[k]
+        yield k, place, history
 
 
 def _times_of(cell: Any, count: int, place: str, names: dict[str, str]) -> list:

@@ -107,7 +107,7 @@ def _clock_of_distinct(
         row = int(np.flatnonzero(~most)[0])
         raise InputError(
             f"{where(row)}: the time {clip(texts[row])!r} is no number and no ISO 8601 date, as "
-            "most others are; mend it, or leave such rows out with drop_incomplete=True"
+            "most others are; mend it or remove the row"
         )
     if most is numbers:
         _refuse_rounded(texts, where)
@@ -217,12 +217,12 @@ def _clock_of_dates(
             "a day; mend it"
         )
     if zoned.any() and not zoned.all():
-        row = int(np.flatnonzero(zoned != zoned[0])[0])
+        most = 2 * zoned.sum() + zoned[0] > len(zoned)  # as the first, of equally many
+        row = int(np.flatnonzero(zoned != most)[0])
+        has, others = ("a", "not") if zoned[row] else ("no", "one")
         raise InputError(
-            f"{where(row)}: the time {clip(texts[row])!r} has {'a' if zoned[row] else 'no'} time "
-            "zone, and others have not; write all in one way".replace(
-                "others have not", "others have not" if zoned[row] else "others have one"
-            )
+            f"{where(row)}: the time {clip(texts[row])!r} has {has} time zone, and others have "
+            f"{others}; write all in one way"
         )
     return clock_of_dates(seconds, nano, bool(zoned.all()), options, findings, where)
 

@@ -97,10 +97,10 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
     study_grids = _study_grids()
     if path.name in study_grids:
         return _load_grid(study_grids[path.name])
-    names = sorted({*preset_names(), *study_grids})
+    presets = preset_names()
     raise InputError(
-        f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(names)}"
-        + suggest(str(grid), names)
+        f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(presets)}"
+        + suggest(str(grid), [*presets, *study_grids])
     )
 
 

@@ -1,7 +1,7 @@
 """Losses of a batch: full and sampled softmax, and binary cross-entropy.
 
-Shapes: hidden (…, T, d), table (…, V, d), targets and weight (…, T); `…` is the stack or nothing.
-Each loss is the weighted sum over positions, (…,).
+Shapes: hidden (…, T, d), table (…, V, d), targets and weight (…, T); `…` is the stack or
+nothing. Each loss is the weighted sum over positions, (…,).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class _Softmax(torch.autograd.Function):
     """Σ weight · (ln Σ exp(scores) − own score); gradients come with the forward pass.
 
     Positions are taken some at a time, so that their scores stay in the cache and no T × V matrix
-    exists. Without columns the scores are those of all items. With columns (…, groups, k) they are
-    those of the group's k items, less log_expected, and the own score; a column that is the target
-    is left out.
+    exists. Without columns the scores are those of all items. With columns (…, groups, k) they
+    are those of the group's k items, less log_expected, and the own score; a column that is the
+    target is left out.
     """
 
     @staticmethod

@@ -17,6 +17,7 @@ from scipy.stats import t as student
 
 from perflaw.laws import families
 from perflaw.laws.fitting import Fit
+from perflaw.laws.profile import nearby_exponents
 from perflaw.study.explorer.growth import data_effect
 from perflaw.study.explorer.surfaces import EXPLORER_LAWS, SURFACE
 from perflaw.study.files import study_file
@@ -101,7 +102,7 @@ def _law_entry(fit: Fit, errors: pd.Series, states: list[str]) -> list[Any]:
     state = "" if fit.status == "converged" else fit.status
     entry = [round(fit.r2, 3), rounded, _index_of(states, state)]
     if fit.law.exponents:
-        reach, direction = fit.nearby()
+        reach, direction = nearby_exponents(fit)
         nearby = (reach[:, None] * direction.T).ravel()
         entry.append(pack_floats([*fit.parameters[list(fit.law.exponents)], *nearby]))
     return entry
