@@ -8,9 +8,16 @@ import pandas as pd
 
 from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
+from perflaw.study.neighbours.layer_sharing import APART, PARTLY, WHOLLY
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
+# colour, marker, and where the name of the way is beside its deepest point, in points
+SHARING = {
+    APART: (BLUE, "o", (0, 10)),
+    PARTLY: (VERMILLION, "s", (10, 4)),
+    WHOLLY: (GREY, "^", (10, -10)),
+}
 
 
 def plot_compute_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -58,6 +65,32 @@ def plot_robust_fits(summary: pd.DataFrame, collapsed: int, narrow: bool = False
     ax.tick_params(labelsize=8)
     ax.set_xlabel("visible runs")
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
+    return figure
+
+
+def plot_layer_sharing(means: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the metric against the parameters of layers, a line for each way of sharing.
+
+    means: what `layer_sharing.average_seeds` returns. Numbers beside points are depths.
+    """
+    figure, ax = plt.subplots(figsize=(NARROW if narrow else 0.7 * WIDE, 3.2))
+    for way, (colour, marker, offset) in SHARING.items():
+        of_way = means[means["way"] == way].sort_values("n_layers")
+        x, y = of_way["parameters"], of_way["value"]
+        ax.vlines(x, of_way["low"], of_way["high"], color=colour, lw=0.8, alpha=0.6)
+        ax.plot(x, y, marker=marker, ms=5, color=colour)
+        for depth, *place in zip(of_way["n_layers"], x, y):
+            ax.annotate(
+                f"{depth}", place, (-9, -3), textcoords="offset points", fontsize=8, color=colour
+            )
+        end = of_way.iloc[-1]
+        ax.annotate(
+            way, (end["parameters"], end["value"]), offset, textcoords="offset points", color=colour
+        )
+    ax.set_xscale("log")
+    ax.set_xlabel("parameters of layers, without embeddings")
+    ax.set_ylabel("NDCG@10 on test")
+    ax.tick_params(labelsize=8)
     return figure
 
 
