@@ -1,7 +1,7 @@
 """Weights of layers apart, in part shared, or wholly shared: at equal depth, at equal parameters.
 
-Runs of the grid `mpo-sharing`, in data/neighbours/mpo_sharing.csv. In part shared are matrix product
-operators: all layers have one central tensor, and each has two small tensors of its own beside it.
+Runs of the grid `mpo-sharing`, in data/neighbours/mpo_sharing.csv. In part shared are matrix
+product operators: all layers have one central tensor, and each has two small tensors of its own.
 Parameters are those of layers and norms. The embeddings of items and positions, the same for all,
 are not among them.
 """

@@ -1,4 +1,4 @@
-"""A recurrent model of what an autoregression of counts leaves: does it lower the error?
+"""A recurrent model of what an autoregression of counts leaves, and whether it lowers the error.
 
 The autoregression of `forecastability` forecasts each count from those before it. A gated recurrent
 unit of 8 units reads its last errors and forecasts the next, which is added. Like the
