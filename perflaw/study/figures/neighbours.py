@@ -16,7 +16,7 @@ from perflaw.study.neighbours.layer_sharing import APART, PARTLY, WHOLLY
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
-# colour, marker, and where the name of the way is beside its deepest point, and depths beside theirs
+# colour, marker, and where the way is named beside its deepest point, and a depth beside its point
 SHARING = {
     APART: (BLUE, "o", (-32, -22), (4, 5)),
     PARTLY: (VERMILLION, "s", (8, -14), (4, 5)),
