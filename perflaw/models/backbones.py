@@ -247,7 +247,8 @@ def _initial(
     if name.endswith("bias"):
         return torch.zeros(shape)
     if name.endswith(AUXILIARY):
-        return torch.linalg.qr(torch.randn(shape, generator=random)).Q
+        # contiguous, as a checkpoint gives it back: moments of another layout would not fit
+        return torch.linalg.qr(torch.randn(shape, generator=random)).Q.contiguous()
     # the output width of one of several matrices that lie side by side
     d = model.d_emb
     width = {"uvqk": d, "inward": d, "recurrent": d, "conv": TAPS}.get(name, shape[-1])

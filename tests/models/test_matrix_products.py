@@ -6,7 +6,7 @@ import torch
 from training_helpers import SMALL
 
 from perflaw.errors import InputError
-from perflaw.models import backbones, make_config, train
+from perflaw.models import backbones, load_model, make_config, train
 from perflaw.models.configuration import MPO_BACKBONES, Architecture, recorded_settings
 from perflaw.models.layers import Layout
 from perflaw.models.matrix_products import AUXILIARY, build_matrices, build_matrix
@@ -149,6 +149,14 @@ def test_only_runs_with_the_setting_have_it_in_their_key(split):
     assert "mpo_side" not in recorded_settings(plain)
     assert recorded_settings(shared) == recorded_settings(plain) | {"mpo_side": SIDE}
     assert run_records.run_key(plain, split) != run_records.run_key(shared, split)
+
+
+def test_a_saved_model_is_read_again(split, tmp_path):
+    config = make_config(**SMALL | {"epochs": 1}, mpo_side=SIDE)
+    train(config, split, progress=False, model_folder=tmp_path / "model")
+    read = load_model(tmp_path / "model")
+    shapes = {name: tuple(weight.shape) for name, weight in read.weights.items()}
+    assert shapes == backbones.weight_shapes(config, split.log.n_items)
 
 
 @pytest.mark.integration
