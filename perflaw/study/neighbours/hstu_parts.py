@@ -6,6 +6,8 @@ Zhai et al. (2024); Guo et al. (2024) ask by ablation where the scaling of such 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -52,8 +54,8 @@ def slopes_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a seed, one column a change: roughly per cent for each doubling of the layers.
     """
-    wide = 100 * np.log(runs.pivot(index="n_layers", columns=["change", "seed"], values="value"))
-    slopes = np.polyfit(np.log2(wide.index), wide.to_numpy(), 1)[0]
+    wide = runs.pivot(index="n_layers", columns=["change", "seed"], values="value")
+    slopes = np.polyfit(np.log2(wide.index), 100 * np.log(wide.to_numpy()), 1)[0]
     return pd.Series(slopes, wide.columns).unstack("change")
 
 
@@ -78,7 +80,9 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     slopes = slopes_by_seed(runs)
     logs = 100 * np.log(runs.set_index(["change", "n_layers", "seed"])["value"])
     values = logs.groupby(["seed", "change"]).mean().unstack("change")
-    rows = [{"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")]
+    rows: list[dict[str, Any]] = [
+        {"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")
+    ]
     for name in slopes.columns.drop(PUBLISHED):
         value_less = mean_over_logs(values[PUBLISHED] - values[name], level, "value_less")
         rows.append(
