@@ -6,6 +6,8 @@ Zhai et al. (2024); Guo et al. (2024) ask by ablation where the scaling of such 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -52,8 +54,8 @@ def slopes_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a seed, one column a change: roughly per cent for each doubling of the layers.
     """
-    wide = 100 * np.log(runs.pivot(index="n_layers", columns=["change", "seed"], values="value"))
-    slopes = np.polyfit(np.log2(wide.index), wide.to_numpy(), 1)[0]
+    wide = runs.pivot(index="n_layers", columns=["change", "seed"], values="value")
+    slopes = np.polyfit(np.log2(wide.index), 100 * np.log(wide.to_numpy()), 1)[0]
     return pd.Series(slopes, wide.columns).unstack("change")
 
 
@@ -71,23 +73,25 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a change. slope is the mean of `slopes_by_seed`; slope_less is how far it is below
-        that of the published block, with low and high. value_less is how far the metric is below,
+        that of the published block, with low and high. value_more is how far the metric is above,
         100 × ln of the ratio and in the mean of depths, with value_low and value_high. The
         published block itself has its slope, and low and high are those of the slope.
     """
     slopes = slopes_by_seed(runs)
     logs = 100 * np.log(runs.set_index(["change", "n_layers", "seed"])["value"])
     values = logs.groupby(["seed", "change"]).mean().unstack("change")
-    rows = [{"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")]
+    rows: list[dict[str, Any]] = [
+        {"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")
+    ]
     for name in slopes.columns.drop(PUBLISHED):
-        value_less = mean_over_logs(values[PUBLISHED] - values[name], level, "value_less")
+        value_more = mean_over_logs(values[name] - values[PUBLISHED], level, "value_more")
         rows.append(
             {"change": name, "slope": slopes[name].mean()}
             | mean_over_logs(slopes[PUBLISHED] - slopes[name], level, "slope_less")
             | {
-                "value_less": value_less["value_less"],
-                "value_low": value_less["low"],
-                "value_high": value_less["high"],
+                "value_more": value_more["value_more"],
+                "value_low": value_more["low"],
+                "value_high": value_more["high"],
             }
         )
     return pd.DataFrame(rows)
