@@ -120,7 +120,7 @@ def plot_answer(
         Whether the figure is for a phone.
     """
     shares = {"height_ratios": [len(rows) + 1 for rows, *_ in panels.values()]} if narrow else {}
-    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.7 if narrow else 3.7, **shares)
+    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 3.1 if narrow else 3.7, **shares)
     for ax, (question, (rows, line, (label, better, line_label))) in zip(axes, panels.items()):
         ordered = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(ordered.itertuples()):
