@@ -18,7 +18,7 @@ from perflaw.logs import datasets, leave_one_out
 from perflaw.study.files import study_file
 from perflaw.study.neighbours import light_gcn, light_gcn_laws
 
-LAYERS = (0, 1, 2, 3, 4)
+LAYERS = (1, 2, 3, 4, 0)
 DIMENSIONS = (8, 16, 32, 64)
 SEEDS = (0, 1)
 KEY = [*light_gcn.CELL, "learning_rate"]
