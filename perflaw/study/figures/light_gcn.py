@@ -43,8 +43,8 @@ def plot_light_gcn(
             colour = SEQUENCE(0.1 + 0.8 * i / (len(depths) - 1)) if depth else BLACK
             dash = "-" if depth else ":"
             bars = rows["sd"].fillna(0)
-            style = {"color": colour, "ls": dash, "marker": "o", "ms": 3, "lw": 1.3, "capsize": 2}
-            ax.errorbar(rows["d_emb"], rows["value"], bars, **style)
+            style: dict[str, Any] = {"color": colour, "ls": dash, "marker": "o", "ms": 3, "lw": 1.3}
+            ax.errorbar(rows["d_emb"], rows["value"], bars, capsize=2, **style)
             ends[f"N = {depth}"] = rows["value"].iloc[-1], colour
         floors = baselines.loc[log].to_dict()
         for value in floors.values():

@@ -71,11 +71,11 @@ def normalised_graph(pairs: np.ndarray, n_users: int, n_items: int) -> Tensor:
     degree = np.bincount(ends[0], minlength=n)
     weights = 1 / np.sqrt(degree[ends[0]] * degree[ends[1]])
     graph = sparse.csr_array((weights.astype(np.float32), ends), (n, n))
-    parts = (graph.indptr.astype(np.int64), graph.indices.astype(np.int64), graph.data)
+    starts, columns = (torch.from_numpy(part).long() for part in (graph.indptr, graph.indices))
+    values = torch.from_numpy(graph.data)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
-        tensors = map(torch.from_numpy, parts)
-        return torch.sparse_csr_tensor(*tensors, (n, n), check_invariants=True)
+        return torch.sparse_csr_tensor(starts, columns, values, size=(n, n), check_invariants=True)
 
 
 class _Neighbours(torch.autograd.Function):
@@ -87,7 +87,7 @@ class _Neighbours(torch.autograd.Function):
         return torch.sparse.mm(graph, layer)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
         return None, torch.sparse.mm(ctx.graph, gradient)
 
 

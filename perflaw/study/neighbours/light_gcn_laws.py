@@ -25,7 +25,8 @@ NOISE = "seed noise alone"
 def choose_rate(rows: pd.DataFrame, log: str) -> float:
     """Return the learning rate with the best NDCG@10 on validation, at the cell `TUNED`."""
     at_cell = (rows[list(TUNED)] == pd.Series(TUNED)).all(axis=1) & (rows["log"] == log)
-    return float(rows.loc[rows[at_cell]["validation NDCG@10"].idxmax(), "learning_rate"])
+    best = rows[at_cell]["validation NDCG@10"].argmax()
+    return float(rows[at_cell]["learning_rate"].iloc[best])
 
 
 def load_rows() -> pd.DataFrame:
