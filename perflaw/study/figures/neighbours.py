@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE
+from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE, panel_grid, set_log_axis
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
+from perflaw.study.neighbours import hstu_parts
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
@@ -91,4 +92,25 @@ def plot_forecasts(scored: pd.DataFrame, narrow: bool = False) -> plt.Figure:
         ncols=2 if narrow else 4,
         fontsize=8,
     )
+    return figure
+
+
+def plot_hstu_parts(runs: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the metric against the depth: each changed part beside the published block.
+
+    runs: what `hstu_parts.load_parts_runs` returns. Dots are seeds, lines their means.
+    """
+    changes = [change for change in runs["change"].unique() if change != hstu_parts.PUBLISHED]
+    figure, axes = panel_grid(len(changes), narrow, 3, 2, 2.3, sharey=True)
+    for ax, change in zip(axes, changes):
+        for name, colour in ((hstu_parts.PUBLISHED, BLUE), (change, VERMILLION)):
+            by_depth = runs[runs["change"] == name].groupby("n_layers")["value"]
+            ax.plot(by_depth.mean(), color=colour, lw=1.4)
+            dots = runs[runs["change"] == name]
+            ax.plot(dots["n_layers"], dots["value"], "o", ms=3, color=colour)
+        ax.set_title(change, color=VERMILLION)
+        set_log_axis(ax, sorted(runs["n_layers"].unique()))
+        ax.set_xlabel("layers N")
+    for ax in axes[:: 2 if narrow else 3]:
+        ax.set_ylabel(hstu_parts.METRIC)
     return figure
