@@ -6,11 +6,22 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE
+from perflaw.plotting import (
+    BLUE,
+    GREY,
+    NARROW,
+    VERMILLION,
+    WIDE,
+    legend_above,
+    panel_grid,
+    set_log_axis,
+)
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
+from perflaw.study.neighbours.user_losses import LOSSES
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
+LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, VERMILLION)))
 
 
 def plot_compute_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -91,4 +102,30 @@ def plot_forecasts(scored: pd.DataFrame, narrow: bool = False) -> plt.Figure:
         ncols=2 if narrow else 4,
         fontsize=8,
     )
+    return figure
+
+
+def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw NDCG@10 against d under each loss, one panel for each group of users.
+
+    averages: what `user_losses.average_groups` returns. Lines are means over seeds, dots are runs;
+    the mean over positions is grey.
+    """
+    groups, sizes = list(averages["group"].unique()), sorted(averages["d_emb"].unique())
+    figure, axes = panel_grid(len(groups), narrow, 4, 2, 2.6, sharex=True)
+    for ax, group in zip(axes, groups):
+        of_group = averages[averages["group"] == group]
+        for loss, colour in LOSS_COLOURS.items():
+            runs = of_group[of_group["loss"] == loss]
+            means = runs.groupby("d_emb")["value"].mean()
+            ax.plot(means.index, means, color=colour, label=loss)
+            ax.plot(runs["d_emb"], runs["value"], "o", ms=3, color=colour, alpha=0.6)
+        set_log_axis(ax, sizes)
+        ax.set_ylim(0, None)
+        ax.set_title(group, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.set_xlabel("d")
+    for ax in axes[:: 2 if narrow else 4]:
+        ax.set_ylabel("NDCG@10 × 100")
+    legend_above(figure, 3, axes[:1], fontsize=8)
     return figure
