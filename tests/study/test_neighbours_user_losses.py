@@ -22,7 +22,14 @@ def runs():
             positions = np.array([0.1, 0.2, 0.3, 0.4]) + 0.01 * seed
             all_users = positions + 0.1 + 2 * noise
             worst = all_users + effect * (1 + 10 * noise) + noise
-            by_loss = dict(zip(user_losses.LOSSES, (positions, all_users, worst)))
+            by_loss = {
+                "positions": positions,
+                "all users": all_users,
+                "worst half": all_users + 2 * noise,
+                "worst quarter": worst,
+                "all users, patience 20": all_users,
+                "worst quarter, patience 20": all_users + 3 * noise,
+            }
             rows += [(d, seed, loss, gains) for loss, gains in by_loss.items()]
     return pd.DataFrame(rows, columns=["d_emb", "seed", "loss", "gains"])
 
@@ -65,11 +72,20 @@ def test_the_control_is_compared_with_the_ordinary_loss(compared):
     assert set(compared.loc["all users"]["against"]) == {"positions"}
 
 
+def test_what_was_added_later_is_said_to_be_post_hoc(compared):
+    marked = compared[compared["post hoc"] == "yes"].reset_index()
+    assert set(marked["loss"]) == set(user_losses.POST_HOC)
+    assert set(marked["d"]) == {user_losses.ALL_SIZES}
+
+
 def test_every_run_of_the_grid_is_there_with_the_ranks_of_its_metric():
     table = user_losses.load_losses()
     grid = grids.read_grid("user-loss")["grid"]
-    size = len(grid["d_emb"]) * len(grid["seed"])
-    assert table["loss"].value_counts().to_dict() == dict.fromkeys(user_losses.LOSSES, size)
+    first, *added = grid
+    size = len(first["d_emb"]) * len(first["seed"])
+    names = {*user_losses.CONTRASTS, *user_losses.CONTRASTS.values()}
+    assert table["loss"].value_counts().to_dict() == dict.fromkeys(names, size)
+    assert added[1]["patience"] == [user_losses.PATIENT]
     runs = results.read_runs_table(study_file("data", "neighbours", "user_loss.csv"))
     means = [gains.mean() for gains in table["gains"]]
     assert means == pytest.approx(list(runs["removed NDCG@10"]), rel=1e-3)

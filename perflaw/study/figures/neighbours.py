@@ -10,6 +10,7 @@ from perflaw.plotting import (
     BLUE,
     GREY,
     NARROW,
+    SKY,
     VERMILLION,
     WIDE,
     legend_above,
@@ -21,7 +22,7 @@ from perflaw.study.neighbours.user_losses import LOSSES
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
-LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, VERMILLION)))
+LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, SKY, VERMILLION)))
 
 
 def plot_compute_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -127,5 +128,5 @@ def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure
         ax.set_xlabel("d")
     for ax in axes[:: 2 if narrow else 4]:
         ax.set_ylabel("NDCG@10 × 100")
-    legend_above(figure, 3, axes[:1], fontsize=8)
+    legend_above(figure, 2 if narrow else 4, axes[:1], fontsize=8)
     return figure

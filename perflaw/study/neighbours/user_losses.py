@@ -3,7 +3,8 @@
 Runs on ML-100K of the grid `user-loss`, in data/neighbours/user_loss.csv, with the ranks of their
 test users in user_loss.npz. The setting `worst_users` averages the loss over a share of the users
 of a batch. The mean over positions weighs users by their length, so the mean over all users is the
-control: only the share differs from it.
+control: only the share differs from it. Added after the first runs (post hoc): half of the users,
+and validations without a better metric up to `PATIENT` before training stops.
 """
 
 from __future__ import annotations
@@ -21,10 +22,20 @@ from perflaw.study.neighbours.intervals import mean_over_logs
 from perflaw.study.neighbours.user_groups import GROUPS, RULE, quarters
 
 LOG = "ml-100k"
-POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
-LOSSES = (POSITIONS, ALL_USERS, WORST)
-SHARES = {1.0: ALL_USERS, 0.25: WORST}
-CONTRASTS = {WORST: ALL_USERS, ALL_USERS: POSITIONS}
+POSITIONS, ALL_USERS, HALF, WORST = "positions", "all users", "worst half", "worst quarter"
+LOSSES = (POSITIONS, ALL_USERS, HALF, WORST)
+SHARES = {1.0: ALL_USERS, 0.5: HALF, 0.25: WORST}
+PATIENT = 20  # against 5
+WITH_PATIENCE = f"{WORST}, patience {PATIENT}"
+CONTROL_WITH_PATIENCE = f"{ALL_USERS}, patience {PATIENT}"
+CONTRASTS = {
+    WORST: ALL_USERS,
+    ALL_USERS: POSITIONS,
+    HALF: ALL_USERS,
+    WITH_PATIENCE: CONTROL_WITH_PATIENCE,
+}
+POST_HOC = (HALF, WITH_PATIENCE)
+BY_SIZE = WORST  # the contrast that is shown at each size
 # of each grouping the group that gets least from the mean over positions (page on user groups), and
 # the one that gets most by popularity; chosen before the runs
 SHOWN = {
@@ -42,13 +53,15 @@ def load_losses() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a run: d_emb, loss (of `LOSSES`), seed and gains (an array over users).
+        One row a run: d_emb, loss (of `LOSSES`, or of the two with patience), seed and gains (an
+        array over users).
     """
     path = study_file("data", "neighbours", "user_loss.csv")
     runs = results.read_runs_table(path)
     with np.load(path.with_suffix(".npz")) as kept:
         gains = [ndcg_gains(kept[f"{key} {RULE}"] / 2) for key in runs["key"]]
     losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
+    losses = losses.where(runs["patience"] != PATIENT, losses + f", patience {PATIENT}")
     return runs[["d_emb", "seed"]].assign(loss=losses, gains=gains)
 
 
@@ -91,22 +104,25 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a contrast of `CONTRASTS`, group and size: loss, against, group, d (`ALL_SIZES`: the
-        mean of sizes, seed by seed), before and after (means of seeds under either loss), change,
-        low and high in points, seeds, and q, Benjamini and Hochberg's over all rows.
+        One row a contrast of `CONTRASTS` and group, and of `BY_SIZE` one more a size: loss,
+        against, group, d (`ALL_SIZES`: the mean of sizes, seed by seed), before and after (means of
+        seeds under either loss), change, low and high in points, seeds, post hoc (yes or nothing),
+        and q, Benjamini and Hochberg's over all rows.
     """
     rows: list[dict[str, Any]] = []
     p_values = []
-    whole = averages.assign(d=averages["d_emb"].astype(object))
-    of_all = whole.groupby(["group", "loss", "seed"], sort=False)["value"].mean().reset_index()
-    whole = pd.concat([whole, of_all.assign(d=ALL_SIZES)])
+    means = averages.groupby(["group", "loss", "seed"], sort=False)["value"].mean().reset_index()
+    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values("d_emb")
+    values = pd.concat([means.assign(d=ALL_SIZES), by_size])
     for loss, against in CONTRASTS.items():
-        for (group, d), table in whole.groupby(["group", "d"], sort=False):
+        shown = values if loss == BY_SIZE else values[values["d"] == ALL_SIZES]
+        for (group, d), table in shown.groupby(["group", "d"], sort=False):
             wide = table.pivot(index="seed", columns="loss", values="value")
             change = wide[loss] - wide[against]
             row = {"loss": loss, "against": against, "group": group, "d": d}
             row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
             row |= mean_over_logs(change, level, "change")
-            rows.append(row | {"seeds": len(change)})
+            post_hoc = "yes" if loss in POST_HOC else ""
+            rows.append(row | {"seeds": len(change), "post hoc": post_hoc})
             p_values.append(ttest_1samp(change, 0).pvalue)
     return pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
