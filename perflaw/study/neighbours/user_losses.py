@@ -59,7 +59,7 @@ def load_losses() -> pd.DataFrame:
     path = study_file("data", "neighbours", "user_loss.csv")
     runs = results.read_runs_table(path)
     with np.load(path.with_suffix(".npz")) as kept:
-        gains = [ndcg_gains(kept[f"{key} {RULE}"] / 2) for key in runs["key"]]
+        gains = runs["key"].map(lambda key: ndcg_gains(kept[f"{key} {RULE}"] / 2))
     losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
     losses = losses.where(runs["patience"] != PATIENT, losses + f", patience {PATIENT}")
     return runs[["d_emb", "seed"]].assign(loss=losses, gains=gains)
@@ -85,9 +85,9 @@ def average_groups(runs: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
         if choice is not None:
             by, number = choice
             is_member = quarters(users[by]) == number
-        values = [100 * gains[is_member].mean() for gains in runs["gains"]]
-        described = {"group": name, "users": int(is_member.sum()), "value": values}
-        tables.append(runs[["d_emb", "loss", "seed"]].assign(**described))
+        table = runs[["d_emb", "loss", "seed"]].assign(group=name, users=int(is_member.sum()))
+        table["value"] = [100 * gains[is_member].mean() for gains in runs["gains"]]
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -112,7 +112,7 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     p_values = []
     means = averages.groupby(["group", "loss", "seed"], sort=False)["value"].mean().reset_index()
-    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values("d_emb")
+    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values("d_emb", kind="stable")
     values = pd.concat([means.assign(d=ALL_SIZES), by_size])
     for loss, against in CONTRASTS.items():
         shown = values if loss == BY_SIZE else values[values["d"] == ALL_SIZES]
