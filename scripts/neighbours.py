@@ -1,7 +1,7 @@
 """Make the tables of data/neighbours that take more than a page should.
 
 python scripts/neighbours.py robust-fits
-python scripts/neighbours.py counts user-groups  # read the logs of PERFLAW_DATA
+python scripts/neighbours.py counts user-groups temperature  # read the logs of PERFLAW_DATA
 """
 
 import sys
@@ -11,7 +11,7 @@ import pandas as pd
 from perflaw.logs import datasets, leave_one_out
 from perflaw.study import public_grids
 from perflaw.study.files import study_file
-from perflaw.study.neighbours import forecastability, robust_fits, user_groups
+from perflaw.study.neighbours import forecastability, robust_fits, temperature, user_groups
 
 FOLDER = study_file("data", "neighbours")
 WITH_CLOCK = ("foursquare-5k", "gowalla-1k", "ml-100k", "online-retail")
@@ -34,10 +34,18 @@ def write_user_groups():
     return {"user_groups": pd.concat(map(user_groups.describe_users, splits))}
 
 
+def write_temperature():
+    """Train small models on ML-100K and measure lists that are drawn at temperatures."""
+    split = leave_one_out(datasets.load_log("ml-100k"))
+    settings = temperature.study_settings()
+    return {"temperature": temperature.measure_temperatures(split, settings)}
+
+
 TASKS = {
     "robust-fits": write_robust_fits,
     "counts": write_counts,
     "user-groups": write_user_groups,
+    "temperature": write_temperature,
 }
 
 

@@ -7,7 +7,11 @@ from scipy.stats import t as student
 
 from perflaw.models.configuration import AUGMENTATION_NAMES
 from perflaw.study.neighbours import augmented_data
-from perflaw.study.neighbours.augmented_data import MORE_USERS, compare_augmentations
+from perflaw.study.neighbours.augmented_data import (
+    MORE_USERS,
+    average_over_shares,
+    compare_augmentations,
+)
 
 
 def make_runs(values):
@@ -52,6 +56,21 @@ def test_a_seed_without_its_pair_is_left_out():
     assert compare_augmentations(runs, make_runs({}))["seeds"].tolist() == [2]
 
 
+def test_shares_are_averaged_seed_by_seed():
+    runs = make_runs(
+        {
+            (0.25, "none"): [0.1, 0.1],
+            (0.25, "crop"): [0.1 * np.exp(0.02), 0.1 * np.exp(0.04)],
+            (1.0, "none"): [0.3, 0.3],
+            (1.0, "crop"): [0.3, 0.3 * np.exp(0.02)],
+        }
+    )
+    row = average_over_shares(runs, level=0.9).iloc[0]
+    assert row["seeds"] == 2
+    assert row["gain"] == pytest.approx(2)  # of 1 and 3
+    assert row["high"] - row["gain"] == pytest.approx(student.ppf(0.95, 1) * 1)
+
+
 def test_real_runs_are_those_of_the_grids_settings():
     real = augmented_data.load_real_runs()
     assert set(real["share"]) == {0.125, 0.25, 0.5, 1.0}
@@ -63,5 +82,7 @@ def test_real_runs_are_those_of_the_grids_settings():
 def test_the_table_has_every_augmentation_of_its_share():
     runs = augmented_data.load_augmented_runs()
     counts = runs.groupby(["share", "augmentation"])["seed"].nunique()
-    assert set(runs["augmentation"]) == set(AUGMENTATION_NAMES)
+    assert set(counts.index.unique("share")) == {0.0625, 0.125, 0.25, 0.5, 1.0}
+    for share in (0.0625, 0.25, 1.0):
+        assert set(counts[share].index) == set(AUGMENTATION_NAMES)
     assert (counts == 3).all()

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from perflaw.models.sweeps import results
 from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
 
 
@@ -81,6 +82,20 @@ def test_our_models_stand_beside_the_published_values():
     assert beside[["value", "published", "sampled"]].notna().all(axis=None)
     assert (beside["sampled"] > beside["value"]).all()
     assert np.allclose(beside["ratio"], beside["sampled"] / beside["published"])
+
+
+def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
+    judged = paper_sizes.judge_predictions()
+    cell = judged[(judged["n_layers"] == 16) & (judged["d_emb"] == 25)]
+    of_ndcg = cell[cell["metric"] == "NDCG@10"].set_index("law")
+    run = pd.read_csv(results.SWEEPS_FOLDER / "growing" / "ml-1m.csv").set_index("n_layers").loc[16]
+    assert of_ndcg["measured"].to_numpy() == pytest.approx(run["NDCG@10"])
+    # the nearest of the trained cells has 8 layers and the same dimension
+    near = paper_sizes.load_surface().query("n_layers == 8 and d_emb == 25")["value"].iloc[0]
+    assert of_ndcg.loc["nearest trained cell", "predicted"] < near  # by the older rule
+    row = of_ndcg.loc["constant"]
+    assert row["error"] == pytest.approx(100 * np.log(row["predicted"] / row["measured"]))
+    assert row["inside"] == (row["low"] <= row["measured"] <= row["high"])
 
 
 def test_logs_are_described_by_sizes_entropies_and_counts():

@@ -6,23 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from perflaw.plotting import (
-    BLUE,
-    GREY,
-    NARROW,
-    SKY,
-    VERMILLION,
-    WIDE,
-    legend_above,
-    panel_grid,
-    set_log_axis,
-)
+from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE, panel_grid, set_log_axis
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
-from perflaw.study.neighbours.user_losses import LOSSES
+from perflaw.study.neighbours import hstu_parts
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
-LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, SKY, VERMILLION)))
 
 
 def plot_compute_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -106,27 +95,22 @@ def plot_forecasts(scored: pd.DataFrame, narrow: bool = False) -> plt.Figure:
     return figure
 
 
-def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure:
-    """Draw NDCG@10 against d under each loss, one panel for each group of users.
+def plot_hstu_parts(runs: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the metric against the depth: each changed part beside the published block.
 
-    averages: what `user_losses.average_groups` returns. Lines are means over seeds, dots are runs;
-    the mean over positions is grey.
+    runs: what `hstu_parts.load_parts_runs` returns. Dots are seeds, lines their means.
     """
-    groups, sizes = list(averages["group"].unique()), sorted(averages["d_emb"].unique())
-    figure, axes = panel_grid(len(groups), narrow, 4, 2, 2.6, sharex=True)
-    for ax, group in zip(axes, groups):
-        of_group = averages[averages["group"] == group]
-        for loss, colour in LOSS_COLOURS.items():
-            runs = of_group[of_group["loss"] == loss]
-            means = runs.groupby("d_emb")["value"].mean()
-            ax.plot(means.index, means, color=colour, label=loss)
-            ax.plot(runs["d_emb"], runs["value"], "o", ms=3, color=colour, alpha=0.6)
-        set_log_axis(ax, sizes)
-        ax.set_ylim(0, None)
-        ax.set_title(group, fontsize=9)
-        ax.tick_params(labelsize=8)
-        ax.set_xlabel("d")
-    for ax in axes[:: 2 if narrow else 4]:
-        ax.set_ylabel("NDCG@10 × 100")
-    legend_above(figure, 2 if narrow else 4, axes[:1], fontsize=8)
+    changes = [change for change in runs["change"].unique() if change != hstu_parts.PUBLISHED]
+    figure, axes = panel_grid(len(changes), narrow, 3, 2, 2.3, sharey=True)
+    for ax, change in zip(axes, changes):
+        for name, colour in ((hstu_parts.PUBLISHED, BLUE), (change, VERMILLION)):
+            by_depth = runs[runs["change"] == name].groupby("n_layers")["value"]
+            ax.plot(by_depth.mean(), color=colour, lw=1.4)
+            dots = runs[runs["change"] == name]
+            ax.plot(dots["n_layers"], dots["value"], "o", ms=3, color=colour)
+        ax.set_title(change, color=VERMILLION)
+        set_log_axis(ax, sorted(runs["n_layers"].unique()))
+        ax.set_xlabel("layers N")
+    for ax in axes[:: 2 if narrow else 3]:
+        ax.set_ylabel(hstu_parts.METRIC)
     return figure

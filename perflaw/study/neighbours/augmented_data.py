@@ -66,10 +66,29 @@ def _select_columns(runs: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values(["share", "augmentation", "seed"], ignore_index=True)
 
 
+def gains_by_seed(augmented: pd.DataFrame) -> pd.DataFrame:
+    """Compare each run with an augmentation with the run without, of the same share and seed.
+
+    Parameters
+    ----------
+    augmented : pandas.DataFrame
+        What `load_augmented_runs` returns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a share and seed, one column an augmentation: 100 × ln of the ratio of the metric
+        to that without.
+    """
+    logs = 100 * np.log(augmented.set_index(["share", "seed", "augmentation"])["value"])
+    wide = logs.unstack("augmentation")
+    return wide.drop(columns="none").sub(wide["none"], axis="index").dropna(how="all")
+
+
 def compare_augmentations(
     augmented: pd.DataFrame, real: pd.DataFrame, level: float = 0.9
 ) -> pd.DataFrame:
-    """Compare each augmentation with none, and twice the users with the users, pair by pair.
+    """Compare each augmentation with none, and twice the users with the users, at each share.
 
     Parameters
     ----------
@@ -81,24 +100,49 @@ def compare_augmentations(
     Returns
     -------
     pandas.DataFrame
-        One row a share and augmentation: gain, low and high, 100 × ln of the ratio of the metric
-        to that without, and seeds. Pairs are of one seed. The row `MORE_USERS` has the mean of
-        the runs on twice the share instead; its interval is that of two samples (Welch's).
+        One row a share and augmentation: gain, low and high of `gains_by_seed`, and seeds. The
+        row `MORE_USERS` has the mean of the runs on twice the share instead; its interval is that
+        of two samples (Welch's).
     """
     rows: list[dict[str, Any]] = []
-    logs = augmented.assign(value=100 * np.log(augmented["value"]))
-    for share in sorted(logs["share"].unique()):
-        of_share = logs[logs["share"] == share]
-        wide = of_share.pivot(index="seed", columns="augmentation", values="value")
-        for name in wide.columns.drop("none"):
-            gains = (wide[name] - wide["none"]).dropna()
-            if len(gains) > 1:
-                row = {"share": share, "augmentation": name, "seeds": len(gains)}
-                rows.append(row | mean_over_logs(gains, level, "gain"))
-        doubled = real.loc[real["share"] == 2 * share, "value"].map(np.log) * 100
+    for share, gains in gains_by_seed(augmented).groupby(level="share"):
+        for name, by_seed in gains.items():
+            if by_seed.count() > 1:
+                row = {"share": share, "augmentation": name, "seeds": by_seed.count()}
+                rows.append(row | mean_over_logs(by_seed, level, "gain"))
+        doubled, single = (
+            100 * np.log(runs.loc[is_of_share & (runs["augmentation"] == "none"), "value"])
+            for runs, is_of_share in (
+                (real, real["share"] == 2 * share),
+                (augmented, augmented["share"] == share),
+            )
+        )
         if len(doubled) > 1:
             row = {"share": share, "augmentation": MORE_USERS, "seeds": len(doubled)}
-            rows.append(row | _welch_interval(doubled, wide["none"].dropna(), level))
+            rows.append(row | _welch_interval(doubled, single, level))
+    return pd.DataFrame(rows)
+
+
+def average_over_shares(augmented: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average the gains of each augmentation over the shares, seed by seed.
+
+    Parameters
+    ----------
+    augmented : pandas.DataFrame
+        What `load_augmented_runs` returns.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an augmentation: gain, low, high and seeds.
+    """
+    means = gains_by_seed(augmented).groupby(level="seed").mean()
+    rows = [
+        {"augmentation": name, "seeds": by_seed.count()} | mean_over_logs(by_seed, level, "gain")
+        for name, by_seed in means.items()
+    ]
     return pd.DataFrame(rows)
 
 

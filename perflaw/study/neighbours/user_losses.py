@@ -112,7 +112,9 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     p_values = []
     means = averages.groupby(["group", "loss", "seed"], sort=False)["value"].mean().reset_index()
-    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values("d_emb", kind="stable")
+    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values(
+        "d_emb", kind="stable"
+    )
     values = pd.concat([means.assign(d=ALL_SIZES), by_size])
     for loss, against in CONTRASTS.items():
         shown = values if loss == BY_SIZE else values[values["d"] == ALL_SIZES]

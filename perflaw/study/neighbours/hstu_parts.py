@@ -1,0 +1,97 @@
+"""HSTU with one part of its block changed at a time, to see which part makes depth pay.
+
+Runs on ML-100K of the grid `hstu-parts`, in data/neighbours/hstu_parts.csv. The block is that of
+Zhai et al. (2024); Guo et al. (2024) ask by ablation where the scaling of such models comes from.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.models.sweeps import results
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+from perflaw.study.neighbours.intervals import mean_over_logs
+
+METRIC = "NDCG@10"  # on test, by the ranking rule of record
+PUBLISHED = "none"  # the block as it was published
+
+
+def load_parts_runs() -> pd.DataFrame:
+    """Load the runs of the grid.
+
+    Returns
+    -------
+    pandas.DataFrame
+        change (the setting `hstu_change`), n_layers, seed and value (`METRIC`).
+    """
+    runs = results.read_runs_table(study_file("data", "neighbours", "hstu_parts.csv"))
+    runs = study_runs.apply_ranking_rule(runs)
+    table = pd.DataFrame(
+        {
+            "change": runs["hstu_change"].fillna(PUBLISHED),
+            "n_layers": runs["n_layers"].astype(int),
+            "seed": runs["seed"].astype(int),
+            "value": runs[METRIC],
+        }
+    )
+    return table.sort_values(["change", "n_layers", "seed"], ignore_index=True)
+
+
+def slopes_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Fit 100 × ln metric against log2 N by least squares, for each change and seed.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_parts_runs` returns; every seed has every depth.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a seed, one column a change: roughly per cent for each doubling of the layers.
+    """
+    wide = runs.pivot(index="n_layers", columns=["change", "seed"], values="value")
+    slopes = np.polyfit(np.log2(wide.index), 100 * np.log(wide.to_numpy()), 1)[0]
+    return pd.Series(slopes, wide.columns).unstack("change")
+
+
+def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare each changed block with the published one, seed by seed.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_parts_runs` returns.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a change. slope is the mean of `slopes_by_seed`; slope_less is how far it is below
+        that of the published block, with low and high. value_less is how far the metric is below,
+        100 × ln of the ratio and in the mean of depths, with value_low and value_high. The
+        published block itself has its slope, and low and high are those of the slope.
+    """
+    slopes = slopes_by_seed(runs)
+    logs = 100 * np.log(runs.set_index(["change", "n_layers", "seed"])["value"])
+    values = logs.groupby(["seed", "change"]).mean().unstack("change")
+    rows: list[dict[str, Any]] = [
+        {"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")
+    ]
+    for name in slopes.columns.drop(PUBLISHED):
+        value_less = mean_over_logs(values[PUBLISHED] - values[name], level, "value_less")
+        rows.append(
+            {"change": name, "slope": slopes[name].mean()}
+            | mean_over_logs(slopes[PUBLISHED] - slopes[name], level, "slope_less")
+            | {
+                "value_less": value_less["value_less"],
+                "value_low": value_less["low"],
+                "value_high": value_less["high"],
+            }
+        )
+    return pd.DataFrame(rows)
