@@ -25,7 +25,6 @@ def runs():
             by_loss = {
                 "positions": positions,
                 "all users": all_users,
-                "worst half": all_users + 2 * noise,
                 "worst quarter": worst,
                 "all users, patience 20": all_users,
                 "worst quarter, patience 20": all_users + 3 * noise,
@@ -74,18 +73,16 @@ def test_the_control_is_compared_with_the_ordinary_loss(compared):
 
 def test_what_was_added_later_is_said_to_be_post_hoc(compared):
     marked = compared[compared["post hoc"] == "yes"].reset_index()
-    assert set(marked["loss"]) == set(user_losses.POST_HOC)
-    assert set(marked["d"]) == {user_losses.ALL_SIZES}
+    assert set(marked["loss"]) == {user_losses.WITH_PATIENCE}
+    assert set(marked["d"]) == {8, 16}
 
 
 def test_every_run_of_the_grid_is_there_with_the_ranks_of_its_metric():
     table = user_losses.load_losses()
-    grid = grids.read_grid("user-loss")["grid"]
-    first, *added = grid
-    size = len(first["d_emb"]) * len(first["seed"])
+    points = grids.expand_grid(grids.read_grid("user-loss"))
     names = {*user_losses.CONTRASTS, *user_losses.CONTRASTS.values()}
-    assert table["loss"].value_counts().to_dict() == dict.fromkeys(names, size)
-    assert added[1]["patience"] == [user_losses.PATIENT]
+    assert set(table["loss"]) == names
+    assert len(table) == len(points)
     runs = results.read_runs_table(study_file("data", "neighbours", "user_loss.csv"))
     means = [gains.mean() for gains in table["gains"]]
     assert means == pytest.approx(list(runs["removed NDCG@10"]), rel=1e-3)

@@ -8,7 +8,6 @@ import pandas as pd
 from perflaw.plotting import (
     BLUE,
     GREY,
-    SKY,
     VERMILLION,
     legend_above,
     panel_grid,
@@ -16,7 +15,7 @@ from perflaw.plotting import (
 )
 from perflaw.study.neighbours.user_losses import LOSSES
 
-LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, SKY, VERMILLION)))
+LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, VERMILLION)))
 
 
 def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -41,5 +40,5 @@ def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure
         ax.set_xlabel("d")
     for ax in axes[:: 2 if narrow else 4]:
         ax.set_ylabel("NDCG@10 × 100")
-    legend_above(figure, 2 if narrow else 4, axes[:1], fontsize=8)
+    legend_above(figure, 3, axes[:1], fontsize=8)
     return figure

@@ -3,8 +3,8 @@
 Runs on ML-100K of the grid `user-loss`, in data/neighbours/user_loss.csv, with the ranks of their
 test users in user_loss.npz. The setting `worst_users` averages the loss over a share of the users
 of a batch. The mean over positions weighs users by their length, so the mean over all users is the
-control: only the share differs from it. Added after the first runs (post hoc): half of the users,
-and validations without a better metric up to `PATIENT` before training stops.
+control: only the share differs from it. Added after the other runs (post hoc): at one size up to
+`PATIENT` validations without a better metric before training stops.
 """
 
 from __future__ import annotations
@@ -22,20 +22,16 @@ from perflaw.study.neighbours.intervals import mean_over_logs
 from perflaw.study.neighbours.user_groups import GROUPS, RULE, quarters
 
 LOG = "ml-100k"
-POSITIONS, ALL_USERS, HALF, WORST = "positions", "all users", "worst half", "worst quarter"
-LOSSES = (POSITIONS, ALL_USERS, HALF, WORST)
-SHARES = {1.0: ALL_USERS, 0.5: HALF, 0.25: WORST}
+POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
+LOSSES = (POSITIONS, ALL_USERS, WORST)
+SHARES = {1.0: ALL_USERS, 0.25: WORST}
 PATIENT = 20  # against 5
 WITH_PATIENCE = f"{WORST}, patience {PATIENT}"
-CONTROL_WITH_PATIENCE = f"{ALL_USERS}, patience {PATIENT}"
 CONTRASTS = {
     WORST: ALL_USERS,
     ALL_USERS: POSITIONS,
-    HALF: ALL_USERS,
-    WITH_PATIENCE: CONTROL_WITH_PATIENCE,
+    WITH_PATIENCE: f"{ALL_USERS}, patience {PATIENT}",
 }
-POST_HOC = (HALF, WITH_PATIENCE)
-BY_SIZE = WORST  # the contrast that is shown at each size
 # of each grouping the group that gets least from the mean over positions (page on user groups), and
 # the one that gets most by popularity; chosen before the runs
 SHOWN = {
@@ -104,10 +100,10 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a contrast of `CONTRASTS` and group, and of `BY_SIZE` one more a size: loss,
-        against, group, d (`ALL_SIZES`: the mean of sizes, seed by seed), before and after (means of
-        seeds under either loss), change, low and high in points, seeds, post hoc (yes or nothing),
-        and q, Benjamini and Hochberg's over all rows.
+        One row a contrast of `CONTRASTS`, group and size; of the control the mean of sizes only:
+        loss, against, group, d (`ALL_SIZES`: the mean of sizes, seed by seed), before and after
+        (means of seeds under either loss), change, low and high in points, seeds, post hoc (yes or
+        nothing), and q, Benjamini and Hochberg's over all rows.
     """
     rows: list[dict[str, Any]] = []
     p_values = []
@@ -115,16 +111,17 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values(
         "d_emb", kind="stable"
     )
-    values = pd.concat([means.assign(d=ALL_SIZES), by_size])
+    of_all = means.assign(d=ALL_SIZES)
+    shown = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all, WITH_PATIENCE: by_size}
     for loss, against in CONTRASTS.items():
-        shown = values if loss == BY_SIZE else values[values["d"] == ALL_SIZES]
-        for (group, d), table in shown.groupby(["group", "d"], sort=False):
+        values = shown[loss][shown[loss]["loss"].isin((loss, against))]
+        for (group, d), table in values.groupby(["group", "d"], sort=False):
             wide = table.pivot(index="seed", columns="loss", values="value")
             change = wide[loss] - wide[against]
             row = {"loss": loss, "against": against, "group": group, "d": d}
             row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
             row |= mean_over_logs(change, level, "change")
-            post_hoc = "yes" if loss in POST_HOC else ""
+            post_hoc = "yes" if loss == WITH_PATIENCE else ""
             rows.append(row | {"seeds": len(change), "post hoc": post_hoc})
             p_values.append(ttest_1samp(change, 0).pvalue)
     return pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
