@@ -31,7 +31,7 @@ def test_differences_are_of_pairs():
     assert row["slope"] == pytest.approx(1)
     assert row["slope_less"] == pytest.approx(3)  # of 2 and 4
     assert row["high"] - row["slope_less"] == pytest.approx(student.ppf(0.95, 1) * 1)
-    assert row["value_less"] == pytest.approx(3 * 1.5)  # log2 N is 1.5 in the mean
+    assert row["value_more"] == pytest.approx(-3 * 1.5)  # log2 N is 1.5 in the mean
 
 
 def test_the_published_block_has_its_slope_with_an_interval():

@@ -73,7 +73,7 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a change. slope is the mean of `slopes_by_seed`; slope_less is how far it is below
-        that of the published block, with low and high. value_less is how far the metric is below,
+        that of the published block, with low and high. value_more is how far the metric is above,
         100 × ln of the ratio and in the mean of depths, with value_low and value_high. The
         published block itself has its slope, and low and high are those of the slope.
     """
@@ -84,14 +84,14 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         {"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")
     ]
     for name in slopes.columns.drop(PUBLISHED):
-        value_less = mean_over_logs(values[PUBLISHED] - values[name], level, "value_less")
+        value_more = mean_over_logs(values[name] - values[PUBLISHED], level, "value_more")
         rows.append(
             {"change": name, "slope": slopes[name].mean()}
             | mean_over_logs(slopes[PUBLISHED] - slopes[name], level, "slope_less")
             | {
-                "value_less": value_less["value_less"],
-                "value_low": value_less["low"],
-                "value_high": value_less["high"],
+                "value_more": value_more["value_more"],
+                "value_low": value_more["low"],
+                "value_high": value_more["high"],
             }
         )
     return pd.DataFrame(rows)

@@ -3,8 +3,7 @@
 Runs on ML-100K of the grid `user-loss`, in data/neighbours/user_loss.csv, with the ranks of their
 test users in user_loss.npz. The setting `worst_users` averages the loss over a share of the users
 of a batch. The mean over positions weighs users by their length, so the mean over all users is the
-control: only the share differs from it. Added after the other runs (post hoc): at one size up to
-`PATIENT` validations without a better metric before training stops.
+control: only the share differs from it.
 """
 
 from __future__ import annotations
@@ -25,13 +24,7 @@ LOG = "ml-100k"
 POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
 LOSSES = (POSITIONS, ALL_USERS, WORST)
 SHARES = {1.0: ALL_USERS, 0.25: WORST}
-PATIENT = 20  # against 5
-WITH_PATIENCE = f"{WORST}, patience {PATIENT}"
-CONTRASTS = {
-    WORST: ALL_USERS,
-    ALL_USERS: POSITIONS,
-    WITH_PATIENCE: f"{ALL_USERS}, patience {PATIENT}",
-}
+CONTRASTS = {WORST: ALL_USERS, ALL_USERS: POSITIONS}
 # of each grouping the group that gets least from the mean over positions (page on user groups), and
 # the one that gets most by popularity; chosen before the runs
 SHOWN = {
@@ -49,16 +42,15 @@ def load_losses() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a run: d_emb, loss (of `LOSSES`, or of the two with patience), seed and gains (an
-        array over users).
+        One row a run: d_emb, loss (of `LOSSES`), seed, best_epoch (the one that validation chose)
+        and gains (an array over users).
     """
     path = study_file("data", "neighbours", "user_loss.csv")
     runs = results.read_runs_table(path)
     with np.load(path.with_suffix(".npz")) as kept:
         gains = runs["key"].map(lambda key: ndcg_gains(kept[f"{key} {RULE}"] / 2))
     losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
-    losses = losses.where(runs["patience"] != PATIENT, losses + f", patience {PATIENT}")
-    return runs[["d_emb", "seed"]].assign(loss=losses, gains=gains)
+    return runs[["d_emb", "seed", "best_epoch"]].assign(loss=losses, gains=gains)
 
 
 def average_groups(runs: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
@@ -100,10 +92,10 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a contrast of `CONTRASTS`, group and size; of the control the mean of sizes only:
-        loss, against, group, d (`ALL_SIZES`: the mean of sizes, seed by seed), before and after
-        (means of seeds under either loss), change, low and high in points, seeds, post hoc (yes or
-        nothing), and q, Benjamini and Hochberg's over all rows.
+        One row a contrast of `CONTRASTS`, group and size, of the control only for the mean of
+        sizes: loss, against, group, d (`ALL_SIZES`: that mean, seed by seed), before and after
+        (means of seeds under either loss), change, low and high in points, seeds, and q, Benjamini
+        and Hochberg's over all rows.
     """
     rows: list[dict[str, Any]] = []
     p_values = []
@@ -112,16 +104,14 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         "d_emb", kind="stable"
     )
     of_all = means.assign(d=ALL_SIZES)
-    shown = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all, WITH_PATIENCE: by_size}
+    shown = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all}
     for loss, against in CONTRASTS.items():
-        values = shown[loss][shown[loss]["loss"].isin((loss, against))]
-        for (group, d), table in values.groupby(["group", "d"], sort=False):
+        for (group, d), table in shown[loss].groupby(["group", "d"], sort=False):
             wide = table.pivot(index="seed", columns="loss", values="value")
             change = wide[loss] - wide[against]
             row = {"loss": loss, "against": against, "group": group, "d": d}
             row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
             row |= mean_over_logs(change, level, "change")
-            post_hoc = "yes" if loss == WITH_PATIENCE else ""
-            rows.append(row | {"seeds": len(change), "post hoc": post_hoc})
+            rows.append(row | {"seeds": len(change)})
             p_values.append(ttest_1samp(change, 0).pvalue)
     return pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
