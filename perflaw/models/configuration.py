@@ -28,7 +28,7 @@ HSTU_CHANGES = (
 )
 MPO_BACKBONES = ("sasrec", "hstu", "gru")  # the sides of their matrices are multiples of d
 # settings added after the first records were written; where they are the default, no record has one
-LATER_SETTINGS = ("hstu_change", "mpo_side", "augmentation")
+LATER_SETTINGS = ("hstu_change", "mpo_side", "augmentation", "worst_users")
 
 
 def _choice(default: str, names: tuple[str, ...]) -> Any:
@@ -175,6 +175,9 @@ class Config(Architecture):
     augmentation : str
         One of `AUGMENTATION_NAMES`: how the training part is doubled, as in
         `perflaw.logs.augmentation`.
+    worst_users : float or None
+        Share of the users of a batch, those of the largest mean loss, over whom alone the loss is
+        averaged: CVaR at that level. 1: over all users; None: over positions.
 
     Raises
     ------
@@ -207,6 +210,10 @@ class Config(Architecture):
     precision: str = _choice("fp32", PRECISIONS)
     seed: int = _whole(0, 0)
     augmentation: str = _choice("none", AUGMENTATION_NAMES)
+    worst_users: float | None = field(
+        default=None,
+        metadata={"usable": lambda value: 0 < value <= 1, "wanted": "a share above 0, at most 1"},
+    )
 
 
 def recorded_settings(config: Config) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""Figure of the page on LightGCN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from perflaw.plotting import BASELINE, BLACK, SEQUENCE, panel_grid, set_log_axis
+
+LABEL_GAP = 0.055  # of the height of a panel, between two labels
+
+
+def plot_light_gcn(
+    cells: pd.DataFrame, baselines: pd.DataFrame, metric: str, narrow: bool = False
+) -> Figure:
+    """Draw a metric against d, a line for each N, a panel for each log.
+
+    Parameters
+    ----------
+    cells
+        As `light_gcn_laws.mean_cells` returns them.
+    baselines
+        As `study_runs.load_count_baselines` returns them: grey lines.
+    metric
+        Its name.
+    narrow
+        Whether the figure is for a phone.
+    """
+    logs = list(dict.fromkeys(cells["log"]))
+    figure, axes = panel_grid(len(logs), narrow, 2, 1, 3.2)
+    for ax, log in zip(axes, logs):
+        surface = cells[cells["log"] == log]
+        depths = sorted(surface["n_layers"].unique())
+        dimensions = sorted(surface["d_emb"].unique())
+        ends: dict[str, tuple[float, Any]] = {}
+        for i, depth in enumerate(depths):
+            rows = surface[surface["n_layers"] == depth].sort_values("d_emb")
+            colour = SEQUENCE(0.1 + 0.8 * i / (len(depths) - 1)) if depth else BLACK
+            dash = "-" if depth else ":"
+            bars = rows["sd"].fillna(0)
+            style: dict[str, Any] = {"color": colour, "ls": dash, "marker": "o", "ms": 3, "lw": 1.3}
+            ax.errorbar(rows["d_emb"], rows["value"], bars, capsize=2, **style)
+            ends[f"N = {depth}"] = rows["value"].iloc[-1], colour
+        floors = baselines.loc[log].to_dict()
+        for value in floors.values():
+            ax.axhline(value, color=BASELINE, lw=0.8, zorder=0)
+        set_log_axis(ax, dimensions)
+        ax.set_xlim(dimensions[0] / 4.2, dimensions[-1] * 1.9)
+        ax.set_title(log)
+        ax.set_xlabel("dimension d")
+        ax.set_ylabel(metric)
+        _label(ax, ends, dimensions[-1] * 1.12, "center")
+        at_left = {name: (value, BASELINE) for name, value in floors.items()}
+        _label(ax, at_left, dimensions[0] / 4, "bottom")
+    return figure
+
+
+def _label(ax: Axes, ends: Mapping[str, tuple[float, Any]], x: float, side: str) -> None:
+    """Write names in their colours at x, upwards from their values, none on another."""
+    low, high = ax.get_ylim()
+    gap = LABEL_GAP * (high - low)
+    last = -np.inf
+    for name, (value, colour) in sorted(ends.items(), key=lambda end: end[1][0]):
+        last = max(value, last + gap)
+        ax.text(x, last, name, color=colour, fontsize=8, va=side)

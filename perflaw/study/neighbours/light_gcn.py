@@ -1,0 +1,209 @@
+"""LightGCN: embeddings of users and items, averaged over the graph of who had what.
+
+The model of He et al. (SIGIR 2020, arXiv 2002.02126), with the equations' numbers there. Layer 0 is
+learnt. Each of N layers is Â times the one before, where Â = D^(−1/2) A D^(−1/2) and A is the
+graph of users and items of the training part (equations 7 and 8). The final embeddings are the mean
+of layers 0 to N (4, with 1 / (N + 1) for each), a score is their product (5), and the loss is that
+of pairs (BPR) with λ times the squared norm of layer 0 (15). N = 0 is matrix factorisation.
+
+It is no model of sequences: it has an embedding of each user, and does not read the order of a
+history. At test it does not see the validation item, which sequence models read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.nn.functional import embedding, softplus
+
+from perflaw.errors import InputError
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.logs.splits import Split
+from perflaw.models import ranking, ranking_metrics
+from perflaw.models.protocols import SEEN_BY_PART
+from perflaw.study.analysis import study_runs
+
+WEIGHT_DECAY = 1e-4  # λ, as in the paper
+FIRST_SD = 0.1  # of layer 0 before training
+BATCH = 8192  # pairs
+EPOCHS = 400
+PATIENCE = 10  # epochs without a better NDCG@10 on validation
+CELL = ["log", "n_layers", "d_emb", "seed"]
+
+
+class Fitted(NamedTuple):
+    """The final embeddings of the best epoch, users first, and NDCG@10 on validation by epoch."""
+
+    embeddings: Tensor  # (n_users + n_items, d)
+    curve: list[float]
+
+
+def training_pairs(split: Split) -> np.ndarray:
+    """(pairs, 2) distinct users and items of the training part.
+
+    Raises
+    ------
+    InputError
+        If a user has no training part, or has had every item.
+    """
+    log, train = split.log, split.train
+    if train.n_users < log.n_users:
+        raise InputError(
+            f"{log.n_users - train.n_users} users of {log.name} have no training part, and so no "
+            "embedding; split by leave_one_out"
+        )
+    pairs = np.unique(np.stack([train.users, train.items], axis=1), axis=0).astype(np.int64)
+    if np.bincount(pairs[:, 0]).max() == log.n_items:
+        raise InputError(f"a user of {log.name} has had every item: there is no negative to draw")
+    return pairs
+
+
+def normalised_graph(pairs: np.ndarray, n_users: int, n_items: int) -> Tensor:
+    """Â, a sparse (n, n) matrix of the n = n_users + n_items nodes, users first."""
+    n = n_users + n_items
+    users, items = pairs[:, 0], n_users + pairs[:, 1]
+    ends = np.concatenate([users, items]), np.concatenate([items, users])
+    degree = np.bincount(ends[0], minlength=n)
+    weights = 1 / np.sqrt(degree[ends[0]] * degree[ends[1]])
+    graph = sparse.csr_array((weights.astype(np.float32), ends), (n, n))
+    starts, columns = (torch.from_numpy(part).long() for part in (graph.indptr, graph.indices))
+    values = torch.from_numpy(graph.data)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
+        return torch.sparse_csr_tensor(starts, columns, values, size=(n, n), check_invariants=True)
+
+
+class _Neighbours(torch.autograd.Function):
+    """Â times a layer; as Â is symmetric, so is its gradient, and nothing need be transposed."""
+
+    @staticmethod
+    def forward(ctx: Any, graph: Tensor, layer: Tensor) -> Tensor:
+        ctx.graph = graph
+        return torch.sparse.mm(graph, layer)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        return None, torch.sparse.mm(ctx.graph, gradient)
+
+
+def propagate(graph: Tensor, embeddings: Tensor, n_layers: int) -> Tensor:
+    """Return the mean of layers 0 to N, (n, d), from layer 0."""
+    layer = total = embeddings
+    for _ in range(n_layers):
+        layer = _Neighbours.apply(graph, layer)
+        total = total + layer
+    return total / (n_layers + 1)
+
+
+def pair_loss(first: Tensor, final: Tensor, triples: Tensor) -> Tensor:
+    """BPR of (batch, 3) nodes: users, items that they had, and items that they had not.
+
+    The mean of −ln σ(ŷ of the first − ŷ of the second) and λ/2 times the squared norms in layer 0.
+    """
+    user, positive, negative = embedding(triples, final).unbind(1)
+    margin = (user * (positive - negative)).sum(1)
+    times = torch.bincount(triples.flatten(), minlength=len(first))
+    squares = (times * first.square().sum(1)).sum() / len(triples)
+    return softplus(-margin).mean() + WEIGHT_DECAY / 2 * squares
+
+
+def make_scorer(embeddings: Tensor, n_users: int) -> ranking.Scorer:
+    """Score items by the product of the final embeddings."""
+    of_users, of_items = embeddings[:n_users], embeddings[n_users:]
+
+    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> ranking.BlockScores:
+        chosen = of_users[torch.from_numpy(users)]
+        return lambda first, until: chosen @ of_items[first:until].T
+
+    return scorer
+
+
+def fit(
+    split: Split, n_layers: int, d_emb: int, seed: int, learning_rate: float, epochs: int = EPOCHS
+) -> Fitted:
+    """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs.
+
+    Parameters
+    ----------
+    split : Split
+        By leave-one-out.
+    n_layers, d_emb : int
+        N, the number of propagations, and d.
+    seed : int
+        Of the first embeddings, the order of pairs and the negatives.
+    learning_rate : float
+        Of Adam.
+    epochs : int
+        At most.
+    """
+    n_users, n_items = split.log.n_users, split.log.n_items
+    pairs = training_pairs(split)
+    graph = normalised_graph(pairs, n_users, n_items)
+    random = torch.Generator().manual_seed(seed)
+    first = (FIRST_SD * torch.randn(n_users + n_items, d_emb, generator=random)).requires_grad_()
+    adam = torch.optim.Adam([first], lr=learning_rate)
+    is_seen = torch.zeros(n_users, n_items, dtype=torch.bool)
+    nodes = torch.from_numpy(pairs)
+    is_seen[nodes[:, 0], nodes[:, 1]] = True
+    curve: list[float] = []
+    best = first.detach()
+    while len(curve) < epochs and len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
+        shuffled = nodes[torch.randperm(len(nodes), generator=random)]
+        for batch in shuffled.split(BATCH):
+            negatives = _draw_unseen(batch[:, 0], is_seen, random)
+            triples = torch.stack([batch[:, 0], n_users + batch[:, 1], n_users + negatives], 1)
+            adam.zero_grad()
+            pair_loss(first, propagate(graph, first, n_layers), triples).backward()
+            adam.step()
+        final = propagate(graph, first.detach(), n_layers)
+        ranked = ranking.rank_targets(make_scorer(final, n_users), split, split.validation)
+        curve.append(ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties))
+        if curve[-1] > max(curve[:-1], default=-1.0):
+            best = final.clone()
+    return Fitted(best, curve)
+
+
+def _draw_unseen(users: Tensor, is_seen: Tensor, random: torch.Generator) -> Tensor:
+    """Draw an item uniformly for each user, of those that the user has not had."""
+    n_items = is_seen.shape[1]
+    items = torch.randint(n_items, (len(users),), generator=random)
+    while (again := is_seen[users, items]).any():
+        items[again] = torch.randint(n_items, (int(again.sum()),), generator=random)
+    return items
+
+
+def train_light_gcn(
+    split: Split, n_layers: int, d_emb: int, seed: int, learning_rate: float
+) -> dict[str, Any]:
+    """Train one model and measure it on test, once.
+
+    Returns
+    -------
+    dict
+        A row of data/neighbours/light_gcn.csv: the arguments, best_epoch and done_epochs,
+        validation NDCG@10, and HR@10 and NDCG@10 by the rules of ranking; "removed" is the rule of
+        record where nothing repeats.
+    """
+    fitted = fit(split, n_layers, d_emb, seed, learning_rate)
+    row: dict[str, Any] = dict(zip(CELL, (split.log.name, n_layers, d_emb, seed)))
+    row |= {
+        "learning_rate": learning_rate,
+        "best_epoch": 1 + int(np.argmax(fitted.curve)),
+        "done_epochs": len(fitted.curve),
+        "repeats": not ranking.removes_seen(split),
+        "validation NDCG@10": max(fitted.curve),
+    }
+    scorer = make_scorer(fitted.embeddings, split.log.n_users)
+    for seen in SEEN_BY_PART.values():
+        if seen == ranking.Seen.HISTORY and row["repeats"]:
+            continue
+        prefix = study_runs.HISTORY_REMOVED if seen == ranking.Seen.HISTORY else ""
+        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
+        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
+        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
+    return row

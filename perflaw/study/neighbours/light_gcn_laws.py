@@ -1,0 +1,104 @@
+"""The study's laws on LightGCN: runs of scripts/light_gcn.py, their noise, and hidden cells.
+
+N is the number of propagations, which adds no parameter. A law takes its logarithm, so matrix
+factorisation, N = 0, takes no part in fits and predictions. That was settled before any was made.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import fitting
+from perflaw.study import public_grids
+from perflaw.study.analysis import seed_noise, study_runs
+from perflaw.study.files import study_file
+
+LOGS = ("ml-100k", "lastfm-s3rec")
+RATES = (0.01, 0.03, 0.1)  # of Adam, tried on the cell TUNED of each log
+TUNED = {"n_layers": 2, "d_emb": 32, "seed": 0}
+LAWS = ("log-linear", "log-quadratic", "sum of power laws", "Performance Law, k = 2")
+HIDDEN = ("largest d", "largest N")
+NOISE = "seed noise alone"
+
+
+def choose_rate(rows: pd.DataFrame, log: str) -> float:
+    """Return the learning rate with the best NDCG@10 on validation, at the cell `TUNED`."""
+    at_cell = (rows[list(TUNED)] == pd.Series(TUNED)).all(axis=1) & (rows["log"] == log)
+    best = rows[at_cell]["validation NDCG@10"].argmax()
+    return float(rows[at_cell]["learning_rate"].iloc[best])
+
+
+def load_rows() -> pd.DataFrame:
+    """Load the rows at the learning rate chosen for each log, by the ranking rule of record."""
+    rows = pd.read_csv(study_file("data", "neighbours", "light_gcn.csv"))
+    chosen = rows["log"].map({log: choose_rate(rows, log) for log in rows["log"].unique()})
+    at_rate = rows[rows["learning_rate"] == chosen]
+    return study_runs.apply_ranking_rule(at_rate).reset_index(drop=True)
+
+
+def mean_cells(rows: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+    """Average a metric over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell: log, n_layers, d_emb, value, sd (between seeds) and seeds; and what names
+        a surface elsewhere: dataset, backbone and split.
+    """
+    groups = rows.groupby(["log", "n_layers", "d_emb"])[metric]
+    cells = groups.agg(value="mean", sd="std", seeds="size").reset_index()
+    return cells.assign(dataset=cells["log"], backbone="LightGCN", split="leave one out")
+
+
+def seed_sd(cells: pd.DataFrame) -> pd.Series:
+    """Estimate the standard deviation of one run between seeds, by log, in per cent.
+
+    cells: what `mean_cells` returns.
+    """
+    return seed_noise.seed_sd_by_log(cells.rename(columns={"value": "NDCG@10"}))
+
+
+def score_laws(cells: pd.DataFrame) -> pd.DataFrame:
+    """Predict the largest d and the largest N of each log by laws and baselines.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        What `mean_cells` returns; N = 0 is left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log, hidden part and rule: ape, the mean absolute percentage error over hidden
+        cells. The rule `NOISE` is what an exact law would err by: the mean absolute value of a
+        normal variable with the deviation of a hidden cell's mean.
+    """
+    candidates = public_grids.candidate_laws()
+    laws = {name: candidates[name] for name in LAWS}
+    propagated = cells[cells["n_layers"] > 0]
+    predictions = public_grids.predict_hidden(propagated, laws, HIDDEN)
+    errors = predictions.groupby(["log", "hidden", "law"], sort=False)["ape"].mean().reset_index()
+    sd = propagated["log"].map(seed_sd(cells)) / np.sqrt(propagated["seeds"])
+    noise = seed_noise.MEAN_ABSOLUTE_NORMAL * sd.groupby(propagated["log"]).mean()
+    rows = [(log, part, NOISE, noise[log]) for log in noise.index for part in HIDDEN]
+    return pd.concat([errors, pd.DataFrame(rows, columns=errors.columns)], ignore_index=True)
+
+
+def score_fits(cells: pd.DataFrame) -> pd.DataFrame:
+    """Fit each law to all cells of a log with N ≥ 1.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index law, a column of R² for each log; the last row is the R² that the true law would
+        have, given the noise between seeds.
+    """
+    propagated = cells[cells["n_layers"] > 0]
+    candidates = public_grids.candidate_laws()
+    by_log = {
+        log: {name: fitting.fit(candidates[name], surface, surface["value"]).r2 for name in LAWS}
+        for log, surface in propagated.groupby("log")
+    }
+    ceiling = seed_noise.r2_noise_ceiling(propagated, seed_sd(cells))
+    return pd.concat([pd.DataFrame(by_log), ceiling.to_frame("noise ceiling").T])

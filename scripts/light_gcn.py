@@ -1,0 +1,48 @@
+"""Make data/neighbours/light_gcn.csv: LightGCN over layers, dimensions and seeds on two logs.
+
+    python scripts/light_gcn.py
+
+The learning rate of a log is chosen on one cell by validation; its other rates stay in the table.
+Rows that are in the table are not trained again: after an interruption the command goes on. The
+logs are in the folder PERFLAW_DATA.
+"""
+
+import itertools
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from perflaw.io import atomic_path
+from perflaw.logs import datasets, leave_one_out
+from perflaw.study.files import study_file
+from perflaw.study.neighbours import light_gcn, light_gcn_laws
+
+LAYERS = (1, 2, 3, 4, 0)
+DIMENSIONS = (8, 16, 32, 64)
+SEEDS = (0, 1)
+KEY = [*light_gcn.CELL, "learning_rate"]
+
+
+def main() -> None:
+    """Train what the table lacks, seed by seed, and write it after each run."""
+    torch.set_num_threads(1)
+    path = study_file("data", "neighbours", "light_gcn.csv")
+    rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=KEY)
+    splits = {log: leave_one_out(datasets.load_log(log)) for log in light_gcn_laws.LOGS}
+    tuning = itertools.product(light_gcn_laws.LOGS, [light_gcn_laws.TUNED], light_gcn_laws.RATES)
+    cells = itertools.product(SEEDS, LAYERS, DIMENSIONS, light_gcn_laws.LOGS)
+    jobs = [(log, *cell.values(), rate) for log, cell, rate in tuning]
+    jobs += [(log, n_layers, d_emb, seed, None) for seed, n_layers, d_emb, log in cells]
+    for log, n_layers, d_emb, seed, given_rate in tqdm(jobs, desc="LightGCN"):
+        rate = given_rate or light_gcn_laws.choose_rate(rows, log)
+        if (log, n_layers, d_emb, seed, rate) in set(rows[KEY].itertuples(index=False, name=None)):
+            continue
+        row = light_gcn.train_light_gcn(splits[log], n_layers, d_emb, seed, rate)
+        rows = pd.DataFrame([*rows.to_dict("records"), row])
+        with atomic_path(path) as temporary:
+            rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    main()

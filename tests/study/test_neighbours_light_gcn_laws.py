@@ -1,0 +1,67 @@
+"""The study's laws on LightGCN: rates by validation, exact laws, and the noise beside them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from perflaw.study.neighbours import light_gcn_laws as laws
+from perflaw.study.trained_cells import NEAREST
+
+
+def make_rows(noise=0.0):
+    """Make runs of two logs by a log-linear law; N = 0 is far from it."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (log, n, d, seed, scale * (0.02 + 0.01 * np.log(max(n, 1)) + 0.005 * np.log(d)) + (n == 0))
+        for log, scale in (("a", 1), ("b", 2))
+        for n in range(5)
+        for d in (8, 16, 32, 64)
+        for seed in (0, 1)
+    ]
+    table = pd.DataFrame(rows, columns=["log", "n_layers", "d_emb", "seed", "NDCG@10"])
+    return table.assign(**{"NDCG@10": table["NDCG@10"] * (1 + noise * rng.normal(size=len(rows)))})
+
+
+def test_the_rate_is_chosen_on_validation_at_one_cell():
+    rows = pd.DataFrame(
+        {
+            "log": ["a", "a", "a", "b"],
+            "n_layers": [2, 2, 4, 2],
+            "d_emb": 32,
+            "seed": 0,
+            "learning_rate": [0.01, 0.03, 0.1, 0.1],
+            "validation NDCG@10": [0.2, 0.3, 0.9, 0.9],
+        }
+    )
+    assert laws.choose_rate(rows, "a") == 0.03
+
+
+def test_an_exact_law_predicts_exactly_and_factorisation_takes_no_part():
+    scores = laws.score_laws(laws.mean_cells(make_rows())).set_index(["hidden", "law", "log"])[
+        "ape"
+    ]
+    for part in laws.HIDDEN:
+        assert scores[(part, "log-linear", "a")] == pytest.approx(0, abs=1e-6)
+        assert scores[(part, NEAREST, "a")] > 1
+        assert scores[(part, laws.NOISE, "a")] == 0
+
+
+def test_the_noise_is_that_of_a_mean_of_two():
+    cells = laws.mean_cells(make_rows(0.05))
+    noise = laws.score_laws(cells).set_index(["hidden", "law", "log"])["ape"]
+    relative = cells[cells["log"] == "a"].eval("sd / value")
+    expected = 100 * np.sqrt((relative**2).mean()) / np.sqrt(2) * np.sqrt(2 / np.pi)
+    assert noise[("largest N", laws.NOISE, "a")] == pytest.approx(expected)
+
+
+def test_fits_stand_beside_the_ceiling():
+    table = laws.score_fits(laws.mean_cells(make_rows()))
+    assert table.loc["log-linear"].to_numpy() == pytest.approx(1)
+    assert table.loc["noise ceiling"].to_numpy() == pytest.approx(1)
+
+
+def test_the_table_has_every_cell():
+    cells = laws.mean_cells(laws.load_rows())
+    assert cells.groupby("log").size().to_dict() == dict.fromkeys(laws.LOGS, 20)
+    assert (cells["seeds"] == 2).all()
+    assert cells["value"].between(0.01, 0.12).all()
