@@ -1,6 +1,6 @@
 """Make the tables of data/neighbours that take more than a page should.
 
-python scripts/neighbours.py robust-fits
+python scripts/neighbours.py robust-fits recurrent-residuals
 python scripts/neighbours.py counts user-groups temperature  # read the logs of PERFLAW_DATA
 """
 
@@ -11,7 +11,13 @@ import pandas as pd
 from perflaw.logs import datasets, leave_one_out
 from perflaw.study import public_grids
 from perflaw.study.files import study_file
-from perflaw.study.neighbours import forecastability, robust_fits, temperature, user_groups
+from perflaw.study.neighbours import (
+    forecastability,
+    recurrent_residuals,
+    robust_fits,
+    temperature,
+    user_groups,
+)
 
 FOLDER = study_file("data", "neighbours")
 WITH_CLOCK = ("foursquare-5k", "gowalla-1k", "ml-100k", "online-retail")
@@ -26,6 +32,11 @@ def write_counts():
     """Count by day what happens in the four logs that have a clock."""
     logs = map(datasets.load_log, WITH_CLOCK)
     return {"counts": pd.concat(map(forecastability.count_by_day, logs))}
+
+
+def write_recurrent_residuals():
+    """Correct the forecasts of these counts by a recurrent model; three seeds."""
+    return {"recurrent_residuals": recurrent_residuals.score_all(forecastability.load_counts())}
 
 
 def write_user_groups():
@@ -44,6 +55,7 @@ def write_temperature():
 TASKS = {
     "robust-fits": write_robust_fits,
     "counts": write_counts,
+    "recurrent-residuals": write_recurrent_residuals,
     "user-groups": write_user_groups,
     "temperature": write_temperature,
 }

@@ -1,6 +1,7 @@
 """Pack the ranks of the test targets of a folder of run records: data/sweeps/growing/NAME.npz.
 
     python scripts/pack_ranks.py RUNS/LOG NAME
+    python scripts/pack_ranks.py RUNS/GRID NAME data/neighbours  # another folder
 
 One array a run and rule, called `KEY test` and `KEY test, history removed`; of the weights of the
 least validation loss, where they are of another epoch, `KEY least: test` and so on. An array holds
@@ -36,7 +37,7 @@ def ranks(folder):
 
 
 if __name__ == "__main__":
-    folder, name = sys.argv[1:]
-    path = WHERE / f"{name}.npz"
+    folder, name, *where = sys.argv[1:]
+    path = Path(*where or [WHERE]) / f"{name}.npz"
     np.savez_compressed(path, **ranks(folder))
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")

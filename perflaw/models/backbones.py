@@ -46,6 +46,7 @@ from perflaw.models.layers import (
     rotate,
     selective_scan,
 )
+from perflaw.models.matrix_products import AUXILIARY, build_matrices
 
 # the steps that Mamba's channels begin with
 SLOWEST = 0.001
@@ -184,7 +185,9 @@ def _positions(table: Tensor, layout: Layout) -> Tensor:
 
 
 def _by_layer(weights: Weights, model: Architecture) -> list[Weights]:
-    """Return the weights of each of the N layers."""
+    """Return the weights of each of the N layers, matrix product operators as matrices."""
+    if model.mpo_side is not None:
+        weights = build_matrices(weights)
     axis = weights["items"].dim() - 2
     layers = {
         name: weight.unbind(axis) for name, weight in weights.items() if name not in OUTSIDE_BLOCKS
@@ -205,8 +208,9 @@ def init_weights(
 
     Embeddings are normal with standard deviation 0.02, matrices with that of Glorot and Bengio
     (2010), those that end a sublayer divided by √(2 N), as so many are added up; gains are 1 and
-    biases 0. Mamba's A is −1 … −S in each channel, its D is 1, and its steps are from `SLOWEST` to
-    `FASTEST`, evenly in logarithms, as in its authors' code.
+    biases 0. The outer tensors of a matrix product operator are orthogonal, so that the matrices
+    are distributed like plain ones. Mamba's A is −1 … −S in each channel, its D is 1, and its steps
+    are from `SLOWEST` to `FASTEST`, evenly in logarithms, as in its authors' code.
 
     Returns
     -------
@@ -242,6 +246,9 @@ def _initial(
         return steps.expm1().log().float().repeat(*shape[:-1], 1)
     if name.endswith("bias"):
         return torch.zeros(shape)
+    if name.endswith(AUXILIARY):
+        # contiguous, as a checkpoint gives it back: moments of another layout would not fit
+        return torch.linalg.qr(torch.randn(shape, generator=random)).Q.contiguous()
     # the output width of one of several matrices that lie side by side
     d = model.d_emb
     width = {"uvqk": d, "inward": d, "recurrent": d, "conv": TAPS}.get(name, shape[-1])
@@ -268,7 +275,18 @@ def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...
     if not without_places and model.hstu_change != "no positions":
         outside["positions"] = (model.max_seq_len, d)
     depth = 1 if model.shared_layers else model.n_layers
-    return outside | {name: (depth, *shape) for name, shape in block.items()} | {"norm": norm}
+    layers = {name: (depth, *shape) for name, shape in block.items()}
+    if model.mpo_side is not None:
+        layers |= _mpo_shapes(model, model.mpo_side)
+    return outside | layers | {"norm": norm}
+
+
+def _mpo_shapes(model: Architecture, side: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a block's matrices as matrix product operators."""
+    matrices = {name: shape for name, shape in _block_shapes(model).items() if len(shape) == 2}
+    outer = (model.n_layers, side**2, side**2)
+    central: dict[str, tuple[int, ...]] = {n: (1, *shape) for n, shape in matrices.items()}
+    return central | {name + part: outer for name in matrices for part in AUXILIARY}
 
 
 def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
@@ -345,5 +363,5 @@ def count_parameters(model: Architecture, n_items: int) -> dict[str, int]:
     groups |= dict.fromkeys(("norm", "norm_1", "norm_2", "norm_3"), "norm")
     counts = dict.fromkeys(("embedding", "attention", "feed_forward", "norm"), 0)
     for name, shape in weight_shapes(model, n_items).items():
-        counts[groups.get(name, "attention")] += math.prod(shape)
+        counts[groups.get(name.partition(".")[0], "attention")] += math.prod(shape)
     return counts

@@ -26,8 +26,9 @@ HSTU_CHANGES = (
     "feed-forward for gate",
     "no positions",
 )
+MPO_BACKBONES = ("sasrec", "hstu", "gru")  # the sides of their matrices are multiples of d
 # settings added after the first records were written; where they are the default, no record has one
-LATER_SETTINGS = ("hstu_change", "augmentation")
+LATER_SETTINGS = ("hstu_change", "mpo_side", "augmentation", "worst_users")
 
 
 def _choice(default: str, names: tuple[str, ...]) -> Any:
@@ -75,6 +76,10 @@ class Architecture:
         HSTU only: attention sees times, also that of the target.
     hstu_change : str
         One of `HSTU_CHANGES`, to a block of HSTU; for its ablation.
+    mpo_side : int or None
+        Each matrix of a layer is a matrix product operator. Its central tensor is shared by all
+        layers; the two beside it, of so many rows and columns, belong to the layer. The square of
+        it divides `d_emb`. None: plain matrices.
 
     Raises
     ------
@@ -97,6 +102,7 @@ class Architecture:
     shared_layers: bool = False
     time_bias: bool = False
     hstu_change: str = _choice("none", HSTU_CHANGES)
+    mpo_side: int | None = _whole(None, 2)
 
     def __post_init__(self) -> None:
         for name, setting in self.__dataclass_fields__.items():
@@ -114,6 +120,20 @@ class Architecture:
             raise InputError(f"time_bias is a part of hstu; {self.backbone} has none")
         if self.hstu_change != "none" and self.backbone != "hstu":
             raise InputError(f"hstu_change is of hstu; use none for {self.backbone}")
+        if self.mpo_side is not None:
+            self._check_mpo(self.mpo_side)
+
+    def _check_mpo(self, side: int) -> None:
+        """Raise InputError where the matrices cannot be matrix product operators."""
+        if self.backbone not in MPO_BACKBONES:
+            raise InputError(f"mpo_side is of {', '.join(MPO_BACKBONES)}; not of {self.backbone}")
+        if self.shared_layers:
+            raise InputError("mpo_side and shared_layers are two ways of sharing; use one of them")
+        if self.d_emb % side**2:
+            raise InputError(
+                f"mpo_side = {side} needs a d_emb that {side**2} divides, not {self.d_emb}; "
+                f"use d_emb = {side**2 * math.ceil(self.d_emb / side**2)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -155,6 +175,9 @@ class Config(Architecture):
     augmentation : str
         One of `AUGMENTATION_NAMES`: how the training part is doubled, as in
         `perflaw.logs.augmentation`.
+    worst_users : float or None
+        Share of the users of a batch, those of the largest mean loss, over whom alone the loss is
+        averaged: CVaR at that level. 1: over all users; None: over positions.
 
     Raises
     ------
@@ -187,6 +210,10 @@ class Config(Architecture):
     precision: str = _choice("fp32", PRECISIONS)
     seed: int = _whole(0, 0)
     augmentation: str = _choice("none", AUGMENTATION_NAMES)
+    worst_users: float | None = field(
+        default=None,
+        metadata={"usable": lambda value: 0 < value <= 1, "wanted": "a share above 0, at most 1"},
+    )
 
 
 def recorded_settings(config: Config) -> dict[str, Any]:

@@ -39,6 +39,7 @@ KINDS = {
         "negatives": 16,
         "patience": 2,
     },
+    "matrix product operators": {"mpo_side": 2, "dropout": 0.1},
     "hstu, bfloat16": {"backbone": "hstu", "loss": "softmax", "precision": "bf16", "dropout": 0.1},
 }
 STEPS = 6 * 5  # of a run: epochs times batches

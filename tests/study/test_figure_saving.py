@@ -31,3 +31,11 @@ def test_a_cell_may_be_written_by_a_function(tmp_path, monkeypatch):
     html = figures.save_table("best", rows, formats).to_html()
     assert ">open<" in html
     assert ">5<" in html
+
+
+def test_a_law_is_shown_by_its_name_in_the_field(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"law": ["constant", "joint sum of powers, walk"], "mape": [2.0, 1.0]})
+    shown = figures.save_table("errors", rows).to_html()
+    assert "joint sum of power laws, walk" in shown
+    assert "sum of powers" not in (tmp_path / "tables" / "errors.csv").read_text()

@@ -1,8 +1,12 @@
 """The findings of the front page, beside what they are made of."""
 
+import json
+from xml.etree import ElementTree
+
 import pytest
 
 from perflaw.study.analysis import findings, recorded_predictions
+from perflaw.study.files import study_file
 
 
 def test_errors_are_those_of_the_recorded_predictions():
@@ -36,3 +40,14 @@ def test_labels_with_a_fixed_colour_are_there():
     }
     assert labels >= findings.OF_PAPER
     assert labels >= findings.SIMPLE
+
+
+def test_the_picture_of_the_readme_is_not_old():
+    panels = findings.make_panels(
+        findings.errors_of_larger_models("NDCG@10", 0.9, 50),
+        findings.worth_of_data("NDCG@10", 0.9, 50),
+        findings.quality_of_choices("NDCG@10", 0.9, 50),
+    )
+    picture = ElementTree.parse(study_file("book", "_static", "findings.svg"))
+    description = picture.find(".//{http://purl.org/dc/elements/1.1/}description")
+    assert json.loads(description.text) == findings.describe_panels(panels)

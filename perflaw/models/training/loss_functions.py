@@ -1,11 +1,13 @@
 """Losses of a batch: full and sampled softmax, and binary cross-entropy.
 
 Shapes: hidden (…, T, d), table (…, V, d), targets and weight (…, T); `…` is the stack or
-nothing. Each loss is the weighted sum over positions, (…,).
+nothing. Each loss is the weighted sum over positions, (…,). The weights make it a mean over
+positions, or over the worst users.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -42,7 +44,7 @@ class _Softmax(torch.autograd.Function):
         items = table.to(hidden.dtype)
         loss: Any = 0
         d_table = torch.zeros(table.shape, device=table.device)
-        d_hidden, d_own = torch.empty_like(hidden), torch.empty_like(own)
+        d_hidden, d_own, losses = map(torch.empty_like, (hidden, own, weight))
         step = NEGATIVES_GROUP
         if columns is None:
             step = max(1, SCORES_AT_A_TIME[hidden.device.type] // table.shape[-2])
@@ -63,7 +65,8 @@ class _Softmax(torch.autograd.Function):
                 own_share = (own_part - highest).exp()
                 total = scores.sub_(highest[..., None]).exp_().sum(-1) + own_share
                 d_own[..., part] = w * (own_share / total - 1)
-            loss = loss + (w * (highest + total.log() - own_part)).sum(-1)
+            losses[..., part] = highest + total.log() - own_part
+            loss = loss + (w * losses[..., part]).sum(-1)
             share = scores.mul_((w / total)[..., None]).to(x.dtype)
             if columns is None:
                 d_hidden[..., part, :] = share @ items
@@ -71,15 +74,16 @@ class _Softmax(torch.autograd.Function):
             else:
                 d_hidden[..., part, :] = share @ drawn
                 layers.scatter_add_rows(d_table, ids, (share.mT @ x).float())
-        ctx.save_for_backward(d_hidden, d_table, d_own)
+        ctx.save_for_backward(d_hidden, d_table, d_own, losses)
         return loss
 
     @staticmethod
     def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
-        d_hidden, d_table, d_own = ctx.saved_tensors
+        d_hidden, d_table, d_own, losses = ctx.saved_tensors
         up_matrix = up[..., None, None]
         gradients = d_hidden * up_matrix, d_table * up_matrix, d_own * up[..., None]
-        return (*gradients, None, None, None, None)
+        d_weight = losses * up[..., None] if ctx.needs_input_grad[3] else None
+        return (*gradients, d_weight, None, None, None)
 
 
 def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -125,6 +129,46 @@ def bce_loss(
     scores = (others @ hidden.to(table.dtype)[..., None])[..., 0]
     against = (F.softplus(scores) * (negatives != targets[..., None])).sum(-1)
     return (weight * (F.softplus(-own) + against)).sum(-1)
+
+
+def position_losses(loss: Callable[[Tensor], Tensor], weight: Tensor) -> Tensor:
+    """Losses of the positions (…, T): the gradient in the weights, in which a loss is linear."""
+    weight = weight.detach().requires_grad_()
+    return torch.autograd.grad(loss(weight).sum(), weight)[0]
+
+
+def worst_users_weight(losses: Tensor, real: Tensor, layout: layers.Layout, share: float) -> Tensor:
+    """Weights of positions that make the loss the mean of the worst users: CVaR at level `share`.
+
+    The loss of a user is the mean over the user's positions. Where `share` of the n users is no
+    whole number, the last of the worst counts in part, so that the weights of users add up to 1.
+
+    Parameters
+    ----------
+    losses, real : Tensor
+        (…, T) of positions; False for padding.
+    layout : Layout
+        One user a row.
+    share : float
+        Above 0, at most 1.
+
+    Returns
+    -------
+    Tensor
+        (…, T), 0 for padding.
+
+    References
+    ----------
+    Rockafellar and Uryasev (2000), Optimization of conditional value-at-risk.
+    """
+    by_user = losses.new_zeros((*losses.shape[:-1], layout.rows))
+    lengths = by_user.index_add(-1, layout.row, real.to(losses.dtype))
+    totals = by_user.index_add(-1, layout.row, losses * real)
+    means = torch.where(lengths > 0, totals / lengths, -torch.inf)
+    place = means.argsort(-1, descending=True).argsort(-1)
+    counted = share * (lengths > 0).sum(-1, keepdim=True)
+    user_weight = (counted - place).clamp(0, 1) / counted
+    return real * (user_weight / lengths.clamp(min=1))[..., layout.row]
 
 
 def _own_scores(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:

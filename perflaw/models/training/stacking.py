@@ -19,8 +19,10 @@ from perflaw.models.training.batching import EpochBatches
 from perflaw.models.training.loss_functions import (
     NEGATIVES_GROUP,
     bce_loss,
+    position_losses,
     sampled_softmax_loss,
     softmax_loss,
+    worst_users_weight,
 )
 from perflaw.models.training.sampling import RandomSource, StackedRandomSource
 
@@ -52,9 +54,11 @@ def batch_loss(
     users: Tensor,
     random: RandomSource | StackedRandomSource,
 ) -> Tensor:
-    """Return the mean loss of a batch over its real positions; of a stack, (members,)."""
+    """Return the mean loss of a batch; of a stack, (members,).
+
+    The mean is over real positions, or over the worst users of the batch.
+    """
     batch = batches.gather(users)
-    weight = batch.real / batch.real.sum(-1, keepdim=True)
     times = None
     if config.time_bias and batches.times is not None:
         times = batches.times[batch.places], batches.times[batch.places + 1]
@@ -64,17 +68,33 @@ def batch_loss(
         hidden = backbones.forward(weights, batch.items, batches.layout, config, random.drop, times)
     hidden = hidden.bfloat16() if rough else hidden
     table, targets = weights["items"], batch.targets
+    loss, drawn = _draw_negatives(config, batches, users, targets, random)
+    weight = batch.real / batch.real.sum(-1, keepdim=True)
+    if config.worst_users is not None:
+        fixed = hidden.detach(), table.detach(), targets
+        losses = position_losses(lambda weight: loss(*fixed, weight, *drawn), weight)
+        weight = worst_users_weight(losses, batch.real, batches.layout, config.worst_users)
+    return loss(hidden, table, targets, weight, *drawn)
+
+
+def _draw_negatives(
+    config: Config,
+    batches: EpochBatches,
+    users: Tensor,
+    targets: Tensor,
+    random: RandomSource | StackedRandomSource,
+) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
+    """Return the loss function, and what it needs of negatives drawn."""
     if config.loss == "softmax":
-        return softmax_loss(hidden, table, targets, weight)
+        return softmax_loss, ()
     if config.loss == "sampled_softmax":
         groups = math.ceil(targets.shape[-1] / NEGATIVES_GROUP)
-        drawn = random.shared(groups, config.negatives)
-        return sampled_softmax_loss(hidden, table, targets, weight, *drawn)
+        return sampled_softmax_loss, random.shared(groups, config.negatives)
     negatives = random.uniform((*targets.shape, config.negatives))
     if not config.negatives_seen:
         second_draw = random.uniform(negatives.shape)
         negatives = torch.where(batches.is_seen(users, negatives), second_draw, negatives)
-    return bce_loss(hidden, table, targets, weight, negatives)
+    return bce_loss, (negatives,)
 
 
 def step_in_turn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import pandas as pd
@@ -40,6 +41,8 @@ SIMPLE = {
 }
 LEFT_OUT = "power of parameters"
 GOAL = 80.0  # per cent of choices
+Panel = tuple[pd.DataFrame, float, tuple[str, str, str]]
+"""Rows of a finding; where the dashed line stands; axis, which way is better, what the line is."""
 
 
 class Finding(NamedTuple):
@@ -101,6 +104,38 @@ def quality_of_choices(metric: str, level: float, draws: int) -> Finding:
     means = seed_noise.bootstrap_means(rated, "rule", "good", level, draws)
     n_choices = len(choices) // choices["rule"].nunique()
     return Finding(_label(means.rename(columns={"rule": "label"})), GOAL, n_choices)
+
+
+def make_panels(larger: Finding, data: Finding, chosen: Finding) -> dict[str, Panel]:
+    """Lay the three findings out for `figures.plot_answer`, by question."""
+    return {
+        "What will a larger model reach?": (
+            larger.rows,
+            larger.line,
+            ("error of the prediction, %", "left", "seed noise"),
+        ),
+        "What are the data worth?": (
+            data.rows,
+            data.line,
+            ("share of the change predicted, %", "right", "most that noise leaves"),
+        ),
+        "Which model to train next?": (
+            chosen.rows,
+            chosen.line,
+            ("choices as good as the best, %", "right", "goal"),
+        ),
+    }
+
+
+def describe_panels(panels: Mapping[str, Panel]) -> dict[str, dict[str, float]]:
+    """Return the means of each panel by label, to a tenth."""
+    return {
+        question: {
+            str(label): round(float(mean), 1)
+            for label, mean in zip(rows["label"], rows["mean"], strict=True)
+        }
+        for question, (rows, *_) in panels.items()
+    }
 
 
 def _label(means: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from perflaw.plotting import (
     legend_above,
     panel_grid,
 )
-from perflaw.study.figures.style import law_colour
+from perflaw.study.figures.style import LABELS, law_colour
 
 TRANSFER_COLOURS = {
     "carried law": PERFORMANCE_LAW,
@@ -90,7 +90,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
         ends = counts[f"{column}, low"], counts[f"{column}, high"]
         ax.hlines(place, *ends, color=colours, lw=1.5)
         ax.scatter(counts[column], place, s=28, c=colours, zorder=3)
-        ax.set_yticks(place, counts["rule"].replace({"sum of powers": "sum of power laws"}))
+        ax.set_yticks(place, counts["rule"].replace(LABELS))
         ax.set_ylim(-0.6, len(counts) - 0.4)
         ax.set_xlabel(label)
         ax.set_xlim(0, 103 if column == "as good" else None)
@@ -100,7 +100,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
 
 
 def plot_answer(
-    panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str]]],
+    panels: Mapping[str, tuple[pd.DataFrame, float, tuple[str, str, str]]],
     paper: set[str],
     simple: set[str],
     narrow: bool = False,
@@ -111,7 +111,7 @@ def plot_answer(
     ----------
     panels
         By question: rows (columns label, mean, low, high), where the dashed line stands, and
-        what the axis is with which way is better (left or right).
+        what the axis is, which way is better (left or right) and what the line is.
     paper
         Labels of what the paper proposes.
     simple
@@ -119,8 +119,9 @@ def plot_answer(
     narrow
         Whether the figure is for a phone.
     """
-    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.3 if narrow else 3.1)
-    for ax, (question, (rows, line, (label, better))) in zip(axes, panels.items()):
+    shares = {"height_ratios": [len(rows) + 1 for rows, *_ in panels.values()]} if narrow else {}
+    figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 3.1 if narrow else 3.7, **shares)
+    for ax, (question, (rows, line, (label, better, line_label))) in zip(axes, panels.items()):
         ordered = rows.sort_values("mean", ascending=better == "right")
         for y, row in enumerate(ordered.itertuples()):
             colour = BASELINE if row.label in simple else law_colour(str(row.label))
@@ -130,7 +131,9 @@ def plot_answer(
         ends = places - 0.4, places + 0.15
         ax.vlines(np.full(len(rows), line), *ends, color=BASELINE, lw=1, zorder=1)
         ax.set_yticks([])
-        ax.set_ylim(-0.4, len(rows) - 0.2)
+        ax.set_ylim(-0.4, len(rows) + 0.4)
+        side = "center" if line < rows["high"].max() / 2 else "right"
+        ax.text(line, len(rows) - 0.05, line_label, ha=side, color=BASELINE, fontsize=8)
         ax.set_title(question, loc="left", fontweight="bold")
         ax.set_xlabel(f"{label}\n{better} is better", fontsize=8)
         ax.set_xlim(0, 1.08 * max(rows["high"].max(), line))

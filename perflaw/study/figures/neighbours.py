@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE, panel_grid, set_log_axis
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
 from perflaw.study.neighbours import hstu_parts
+from perflaw.study.neighbours.layer_sharing import APART, PARTLY, WHOLLY
 
 # the compute-only law, under its two names, stands out
 COMPUTE = {"compute of one token": VERMILLION, "compute spent": VERMILLION}
+# colour, marker, and where the way is named beside its deepest point, and a depth beside its point
+SHARING = {
+    APART: (BLUE, "o", (-32, -22), (4, 5)),
+    PARTLY: (VERMILLION, "s", (8, -14), (4, 5)),
+    WHOLLY: (GREY, "^", (10, -4), (-12, -3)),
+}
+SIZES = (5_000, 10_000, 20_000, 50_000)  # ticks
 
 
 def plot_compute_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure:
@@ -60,6 +71,33 @@ def plot_robust_fits(summary: pd.DataFrame, collapsed: int, narrow: bool = False
     ax.set_xlabel("visible runs")
     figure.legend(loc="outside upper center", ncols=2, fontsize=8)
     return figure
+
+
+def plot_layer_sharing(means: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw the metric against the parameters of layers, a line for each way of sharing.
+
+    means: what `layer_sharing.average_seeds` returns. Numbers beside points are depths.
+    """
+    figure, ax = plt.subplots(figsize=(NARROW if narrow else 0.7 * WIDE, 3.2))
+    for way, (colour, marker, beside_end, beside_point) in SHARING.items():
+        of_way = means[means["way"] == way].sort_values("n_layers")
+        x, y = of_way["parameters"], of_way["value"]
+        ax.vlines(x, of_way["low"], of_way["high"], color=colour, lw=0.8, alpha=0.6)
+        ax.plot(x, y, marker=marker, ms=5, color=colour)
+        for depth, *place in zip(of_way["n_layers"], x, y):
+            _label(ax, f"{depth}", place, beside_point, colour)
+        _label(ax, way, of_way[["parameters", "value"]].iloc[-1], beside_end, colour)
+    set_log_axis(ax, SIZES)
+    ax.set_xlim(SIZES[0], None)
+    ax.set_xlabel("parameters of layers, without embeddings")
+    ax.set_ylabel("NDCG@10 on test")
+    ax.tick_params(labelsize=8)
+    return figure
+
+
+def _label(ax: Axes, text: str, place: Any, offset: tuple[int, int], colour: str) -> None:
+    """Write a text so many points beside a place."""
+    ax.annotate(text, place, offset, textcoords="offset points", fontsize=9, color=colour)
 
 
 def plot_forecasts(scored: pd.DataFrame, narrow: bool = False) -> plt.Figure:

@@ -18,6 +18,7 @@ from perflaw.plotting import (
     legend_above,
     panel_grid,
 )
+from perflaw.study.figures.style import LABELS
 
 # By how a law is fitted: marker, face and edge.
 FIT_MARKS = {
@@ -61,7 +62,8 @@ def plot_alone_or_joint(
                 "zorder": 3,
             }
             ax.plot(dots["mape"], dots["shape"].map(place), marker, **style)
-        labels = shapes if number == 0 or narrow else [""] * len(shapes)
+        names = [LABELS.get(shape, shape) for shape in shapes]
+        labels = names if number == 0 or narrow else [""] * len(shapes)
         ax.set_yticks(list(place.values()), labels)
         ax.set_ylim(-0.6, len(shapes) - 0.4)
         ax.set_title(f"hidden: {split}")
@@ -93,7 +95,10 @@ def plot_replayed_plan(
     place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
     labels = {"within": f"surfaces within one s.d., of {surfaces}", "regret": "mean regret, %"}
     for ax, (column, label) in zip(axes, labels.items()):
-        for split, marker, colour in zip(splits, "oD", (BLUE, VERMILLION)):
+        # A little apart, so that one split does not hide the other.
+        for split, marker, colour, shift in zip(
+            splits, "oD", (BLUE, VERMILLION), (0.14, -0.14), strict=True
+        ):
             rows = counts[counts["split"] == split]
             style: dict[str, Any] = {
                 "color": colour,
@@ -101,7 +106,7 @@ def plot_replayed_plan(
                 "ls": "",
                 "label": f"hidden: {split}",
             }
-            ax.plot(rows[column], rows["rule"].map(place), marker, **style)
+            ax.plot(rows[column], rows["rule"].map(place) + shift, marker, **style)
         ax.set_yticks(list(place.values()), rules)
         ax.set_ylim(-0.6, len(rules) - 0.4)
         ax.set_xlabel(label)

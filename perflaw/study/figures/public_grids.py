@@ -54,8 +54,8 @@ def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure
     """
     rows = errors[errors["hidden"] == "largest d"].sort_values("all", ascending=False)
     groups = ("SASRec", "BERT4Rec", "GRU4Rec", "all")
-    columns = 2 if narrow else 4
-    size = (NARROW if narrow else WIDE, 5.6 if narrow else 2.9)
+    columns = 1 if narrow else 4
+    size = (NARROW if narrow else WIDE, 10.4 if narrow else 2.9)
     figure, axes = plt.subplots(len(groups) // columns, columns, figsize=size, squeeze=False)
     places = np.arange(len(rows))
     for i, (ax, group) in enumerate(zip(axes.flat, groups)):

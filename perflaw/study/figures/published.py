@@ -20,7 +20,7 @@ from perflaw.plotting import (
     panel_grid,
     set_log_axis,
 )
-from perflaw.study.figures.style import law_colours
+from perflaw.study.figures.style import LABELS, law_colour
 
 if TYPE_CHECKING:
     from perflaw.laws.fitting import Fit
@@ -128,7 +128,7 @@ def plot_errors_by_law(
     """
     names = list(in_sample["law"])
     place = dict(zip(names, range(len(names) - 1, -1, -1)))
-    colours = law_colours(names)
+    labels = [LABELS.get(name, name) for name in names]
     splits = list(dict.fromkeys(errors["split"]))
     figure, axes = panel_grid(1 + len(splits), narrow, 1 + len(splits), 1, 2.5 if narrow else 2.9)
     axes[0].plot(in_sample["r2"], in_sample["law"].map(place), "s", color="black", ms=4)
@@ -141,7 +141,7 @@ def plot_errors_by_law(
         least = rows["mape"].min()
         for row in rows.itertuples():
             y = place[row.law]
-            ax.plot(row.mape, y, "o", ms=5, color=colours[row.law], zorder=3)
+            ax.plot(row.mape, y, "o", ms=5, color=law_colour(row.law), zorder=3)
             if row.mape == least:
                 ax.plot(row.mape, y, "o", ms=9, mfc="none", mec="black", zorder=2)
             label: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7}
@@ -150,7 +150,7 @@ def plot_errors_by_law(
         ax.set_xlim(0, 1.35 * errors["mape"].max())
         ax.set_xlabel("mean error, %")
     for i, ax in enumerate(axes):
-        ax.set_yticks(list(place.values()), list(place) if i == 0 or narrow else [""] * len(place))
+        ax.set_yticks(list(place.values()), labels if i == 0 or narrow else [""] * len(place))
         ax.set_ylim(-0.6, len(names) - 0.4)
     return figure
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
 from perflaw.plotting import style_context
+from perflaw.study.figures.style import LABELS
 
 CellFormat = str | Callable[[Any], str]
 
@@ -108,6 +109,7 @@ def save_table(
     """
     folder = Path("tables")
     folder.mkdir(exist_ok=True)
+    rows = rows.replace(LABELS, regex=True)
     rows.to_csv(folder / f"{name}.csv", index=False)
     usual_formats = {column: text for column, text in FORMATS.items() if column in rows}
     right: list[Any] = [{"selector": "", "props": "text-align: right"}]

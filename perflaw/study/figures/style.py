@@ -18,6 +18,8 @@ from perflaw.plotting import (
 from perflaw.study.trained_cells import BASELINES
 
 SYNTHETIC = "synthetic"
+# Names of laws, which are keys, that a page and a figure show in other words.
+LABELS = {"sum of powers": "sum of power laws"}
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1, 1, 1)))
 
 

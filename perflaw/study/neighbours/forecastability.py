@@ -9,6 +9,7 @@ m = 2 and r = 0.2 standard deviations, sees the same first four fifths.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ TOLERANCE = 0.2  # r of ApEn, in standard deviations
 ITEMS = 10  # the most popular items, each with a series of its own
 DAY = 86_400
 PREDICTORS = ("apen", "lag-1 correlation")
-OUTCOMES = ("over mean", "over naive")
+OUTCOMES = ("over mean", "over naive", "over autoregression")
 
 
 class Autoregression(NamedTuple):
@@ -147,22 +148,12 @@ def score_series(y: Array, step: str) -> dict[str, float]:
     }
 
 
-def score_all(counts: pd.DataFrame) -> pd.DataFrame:
-    """Score every series by day and by week.
+def iterate_series(counts: pd.DataFrame) -> Iterator[tuple[str, str, str, Array]]:
+    """Iterate over log, step, name and values of every series.
 
-    Parameters
-    ----------
-    counts : pandas.DataFrame
-        What `load_counts` returns. A last week that is not whole is left out.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a log, step and series, with what `score_series` returns. Items are scored by day
-        only if they occur on every second day at least; a series that is 0 in half of its steps
-        is left out.
+    A last week that is not whole is left out, and so is a series whose training part is 0 in half
+    of its steps.
     """
-    rows = []
     for log, by_day in counts.groupby("log"):
         series = by_day.drop(columns=["log", "day"])
         whole_weeks = series.iloc[: len(series) // 7 * 7]
@@ -171,13 +162,40 @@ def score_all(counts: pd.DataFrame) -> pd.DataFrame:
             for name, y in table.items():
                 first = int(TRAINED * len(y))
                 if (y.iloc[:first] > 0).mean() > 0.5:
-                    scores = score_series(y.to_numpy(), step)
-                    rows.append({"log": log, "step": step, "series": name} | scores)
-    return pd.DataFrame(rows)
+                    yield str(log), step, str(name), y.to_numpy()
+
+
+def score_all(counts: pd.DataFrame) -> pd.DataFrame:
+    """Score every series by day and by week.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        What `load_counts` returns.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each that `iterate_series` has: log, step, series, and what `score_series`
+        returns.
+    """
+    return pd.DataFrame(
+        [
+            {"log": log, "step": step, "series": name} | score_series(y, step)
+            for log, step, name, y in iterate_series(counts)
+        ]
+    )
 
 
 def correlate_with_forecast(scored: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Correlate ApEn, and the lag-1 correlation beside it, with the gain of the forecast.
+
+    Parameters
+    ----------
+    scored : pandas.DataFrame
+        What `score_all` returns; of `OUTCOMES` those that it has are taken.
+    level : float
+        Of the intervals.
 
     Returns
     -------
@@ -187,7 +205,8 @@ def correlate_with_forecast(scored: pd.DataFrame, level: float = 0.9) -> pd.Data
     """
     rows: list[dict[str, Any]] = []
     for step, of_step in scored.groupby("step"):
-        for outcome, predictor in itertools.product(OUTCOMES, PREDICTORS):
+        outcomes = [outcome for outcome in OUTCOMES if outcome in of_step]
+        for outcome, predictor in itertools.product(outcomes, PREDICTORS):
             by_log = pd.Series(
                 {
                     log: float(spearmanr(series[predictor], series[outcome]).statistic)

@@ -1,7 +1,7 @@
 """Groups of users along sizes: what the worst group gains beside what the mean gains.
 
-The first half of the question that robust optimisation over groups asks; a loss that looks at the
-worst group is not trained here. Ranks are those that sweeps under way have kept
+The first half of the question that robust optimisation over groups asks; a loss of the worst users
+is the second (`user_losses`). Ranks are those that sweeps under way have kept
 (data/sweeps/growing); data/neighbours/user_groups.csv says how active the user of each rank is, and
 how popular the target. Groups are quarters, ties together, as in `ranking_metrics.by_group`.
 """

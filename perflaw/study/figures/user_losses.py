@@ -1,0 +1,44 @@
+"""The figure of losses of the worst users."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from perflaw.plotting import (
+    BLUE,
+    GREY,
+    VERMILLION,
+    legend_above,
+    panel_grid,
+    set_log_axis,
+)
+from perflaw.study.neighbours.user_losses import LOSSES
+
+LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, VERMILLION)))
+
+
+def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw NDCG@10 against d under each loss, one panel for each group of users.
+
+    averages: what `user_losses.average_groups` returns. Lines are means over seeds, dots are runs;
+    the mean over positions is grey.
+    """
+    groups, sizes = list(averages["group"].unique()), sorted(averages["d_emb"].unique())
+    figure, axes = panel_grid(len(groups), narrow, 4, 2, 2.6, sharex=True)
+    for ax, group in zip(axes, groups):
+        of_group = averages[averages["group"] == group]
+        for loss, colour in LOSS_COLOURS.items():
+            runs = of_group[of_group["loss"] == loss]
+            means = runs.groupby("d_emb")["value"].mean()
+            ax.plot(means.index, means, color=colour, label=loss)
+            ax.plot(runs["d_emb"], runs["value"], "o", ms=3, color=colour, alpha=0.6)
+        set_log_axis(ax, sizes)
+        ax.set_ylim(0, None)
+        ax.set_title(group, fontsize=9)
+        ax.tick_params(labelsize=8)
+        ax.set_xlabel("d")
+    for ax in axes[:: 2 if narrow else 4]:
+        ax.set_ylabel("NDCG@10 × 100")
+    legend_above(figure, 3, axes[:1], fontsize=8)
+    return figure

@@ -1,0 +1,109 @@
+"""Weights of layers apart, in part shared, or wholly shared: at equal depth, at equal parameters.
+
+Runs of the grid `mpo-sharing`, in data/neighbours/mpo_sharing.csv. In part shared are matrix
+product operators: all layers have one central tensor, and each has two small tensors of its own.
+Parameters are those of layers and norms. The embeddings of items and positions, the same for all,
+are not among them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from perflaw.models.sweeps import results
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+from perflaw.study.neighbours.intervals import mean_over_logs
+
+METRIC = "NDCG@10"  # on test, by the ranking rule of record
+APART, PARTLY, WHOLLY = "apart", "partly shared", "wholly shared"
+PAIRS = ((PARTLY, APART), (WHOLLY, APART), (PARTLY, WHOLLY))  # that are compared at equal depth
+DEPTH, PARAMETERS = "depth", "parameters"  # what is equal in a comparison
+
+
+def load_runs() -> pd.DataFrame:
+    """Load the runs of the grid.
+
+    Returns
+    -------
+    pandas.DataFrame
+        way, n_layers, seed, value (`METRIC`), parameters (of layers) and all parameters.
+    """
+    table = results.read_runs_table(study_file("data", "neighbours", "mpo_sharing.csv"))
+    runs = study_runs.apply_ranking_rule(table)
+    ways = np.select([runs["mpo_side"].notna(), runs["shared_layers"]], [PARTLY, WHOLLY], APART)
+    selected = pd.DataFrame(
+        {
+            "way": ways,
+            "n_layers": runs["n_layers"].astype(int),
+            "seed": runs["seed"].astype(int),
+            "value": runs[METRIC],
+            "parameters": runs["parameters"] - runs["parameters embedding"],
+            "all parameters": runs["parameters"],
+        }
+    )
+    return selected.sort_values(["way", "n_layers", "seed"], ignore_index=True)
+
+
+def average_seeds(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Average the metric of each size over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        way, n_layers, parameters, all parameters, value with its interval (low, high), and seeds.
+    """
+    size = ["way", "n_layers", "parameters", "all parameters"]
+    rows: list[dict[str, Any]] = []
+    for labels, of_size in runs.groupby(size):
+        interval = mean_over_logs(of_size["value"], level, "value")
+        rows.append(dict(zip(size, labels)) | interval | {"seeds": len(of_size)})
+    return pd.DataFrame(rows)
+
+
+def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare ways of sharing, seed by seed, at equal depth and at equal parameters.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_runs` returns.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a comparison: equal, way, against, n_layers (of `way`), gain, low and high, 100 × ln
+        of the ratio of the metric, and seeds. At equal parameters the other value is that of
+        layers apart, ln metric being interpolated in ln parameters between their depths.
+    """
+    logs = runs.assign(value=100 * np.log(runs["value"]), size=np.log(runs["parameters"]))
+    wide = logs.pivot(index="seed", columns=["way", "n_layers"], values="value")
+    sizes = logs.groupby(["way", "n_layers"])["size"].first()
+    apart = wide[APART].dropna()
+    rows = []
+    for way, against in PAIRS:
+        for depth in wide[way].columns.intersection(wide[against].columns):
+            labels = {"equal": DEPTH, "way": way, "against": against, "n_layers": depth}
+            rows.append(labels | _paired(wide[way, depth] - wide[against, depth], level))
+    for way in (PARTLY, WHOLLY):
+        for depth in wide[way].columns:
+            labels = {"equal": PARAMETERS, "way": way, "against": APART, "n_layers": depth}
+            at_size = apart.apply(
+                lambda values, size=sizes[way, depth]: np.interp(
+                    size, sizes[APART][apart.columns], values
+                ),
+                axis=1,
+            )
+            rows.append(labels | _paired(wide[way, depth] - at_size, level))
+    return pd.DataFrame(rows)
+
+
+def _paired(differences: pd.Series, level: float) -> dict[str, float]:
+    """Return the mean of differences by seed, with its interval."""
+    differences = differences.dropna()
+    return mean_over_logs(differences, level, "gain") | {"seeds": len(differences)}

@@ -1,0 +1,117 @@
+"""A loss of the worst users of a batch beside the mean: what each brings to groups of users.
+
+Runs on ML-100K of the grid `user-loss`, in data/neighbours/user_loss.csv, with the ranks of their
+test users in user_loss.npz. The setting `worst_users` averages the loss over a share of the users
+of a batch. The mean over positions weighs users by their length, so the mean over all users is the
+control: only the share differs from it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control, ttest_1samp
+
+from perflaw.models.ranking_metrics import ndcg_gains
+from perflaw.models.sweeps import results
+from perflaw.study.files import study_file
+from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.neighbours.user_groups import GROUPS, RULE, quarters
+
+LOG = "ml-100k"
+POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
+LOSSES = (POSITIONS, ALL_USERS, WORST)
+SHARES = {1.0: ALL_USERS, 0.25: WORST}
+CONTRASTS = {WORST: ALL_USERS, ALL_USERS: POSITIONS}
+# of each grouping the group that gets least from the mean over positions (page on user groups), and
+# the one that gets most by popularity; chosen before the runs
+SHOWN = {
+    "all": None,
+    "least popular targets": ("target popularity", 1),
+    "most popular targets": ("target popularity", GROUPS),
+    "most active": ("activity", GROUPS),
+}
+ALL_SIZES = "all"
+
+
+def load_losses() -> pd.DataFrame:
+    """Load what each user adds to NDCG@10 in each run of the grid.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a run: d_emb, loss (of `LOSSES`), seed, best_epoch (the one that validation chose)
+        and gains (an array over users).
+    """
+    path = study_file("data", "neighbours", "user_loss.csv")
+    runs = results.read_runs_table(path)
+    with np.load(path.with_suffix(".npz")) as kept:
+        gains = runs["key"].map(lambda key: ndcg_gains(kept[f"{key} {RULE}"] / 2))
+    losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
+    return runs[["d_emb", "seed", "best_epoch"]].assign(loss=losses, gains=gains)
+
+
+def average_groups(runs: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
+    """Average NDCG@10 of each run by group of users.
+
+    Parameters
+    ----------
+    runs, users : pandas.DataFrame
+        What `load_losses` and `user_groups.load_users` return.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a run and group of `SHOWN`: group, users, d_emb, loss, seed and value, 100 times
+        NDCG@10.
+    """
+    tables = []
+    for name, choice in SHOWN.items():
+        is_member = np.ones(len(users), bool)
+        if choice is not None:
+            by, number = choice
+            is_member = quarters(users[by]) == number
+        table = runs[["d_emb", "loss", "seed"]].assign(group=name, users=int(is_member.sum()))
+        table["value"] = [100 * gains[is_member].mean() for gains in runs["gains"]]
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare losses group by group, pairs being runs of one size and seed.
+
+    Parameters
+    ----------
+    averages : pandas.DataFrame
+        What `average_groups` returns.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a contrast of `CONTRASTS`, group and size, of the control only for the mean of
+        sizes: loss, against, group, d (`ALL_SIZES`: that mean, seed by seed), before and after
+        (means of seeds under either loss), change, low and high in points, seeds, and q, Benjamini
+        and Hochberg's over all rows.
+    """
+    rows: list[dict[str, Any]] = []
+    p_values = []
+    means = averages.groupby(["group", "loss", "seed"], sort=False)["value"].mean().reset_index()
+    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values(
+        "d_emb", kind="stable"
+    )
+    of_all = means.assign(d=ALL_SIZES)
+    shown = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all}
+    for loss, against in CONTRASTS.items():
+        for (group, d), table in shown[loss].groupby(["group", "d"], sort=False):
+            wide = table.pivot(index="seed", columns="loss", values="value")
+            change = wide[loss] - wide[against]
+            row = {"loss": loss, "against": against, "group": group, "d": d}
+            row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
+            row |= mean_over_logs(change, level, "change")
+            rows.append(row | {"seeds": len(change)})
+            p_values.append(ttest_1samp(change, 0).pvalue)
+    return pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
