@@ -49,7 +49,7 @@ def test_an_exact_law_predicts_exactly_and_factorisation_takes_no_part():
 def test_the_noise_is_that_of_a_mean_of_two():
     cells = laws.mean_cells(make_rows(0.05))
     noise = laws.score_laws(cells).set_index(["hidden", "law", "log"])["ape"]
-    relative = cells[cells["log"] == "a"].eval("sd / value")
+    relative = cells[(cells["log"] == "a") & (cells["n_layers"] > 0)].eval("sd / value")
     expected = 100 * np.sqrt((relative**2).mean()) / np.sqrt(2) * np.sqrt(2 / np.pi)
     assert noise[("largest N", laws.NOISE, "a")] == pytest.approx(expected)
 
@@ -58,6 +58,17 @@ def test_fits_stand_beside_the_ceiling():
     table = laws.score_fits(laws.mean_cells(make_rows()))
     assert table.loc["log-linear"].to_numpy() == pytest.approx(1)
     assert table.loc["noise ceiling"].to_numpy() == pytest.approx(1)
+
+
+def test_a_layer_gains_what_the_metric_does():
+    rows = make_rows(0.01)
+    rows = rows.assign(**{"NDCG@10": rows["NDCG@10"].where(rows["n_layers"] > 0, 0.01)})
+    gains = laws.layer_gains(laws.mean_cells(rows)).set_index(["log", "smaller"])
+    cells = laws.mean_cells(rows).set_index(["log", "n_layers", "d_emb"])["value"]
+    ratios = cells["a", 1] / cells["a", 0]
+    assert gains.loc[("a", 0), "change"] == pytest.approx(100 * np.log(ratios).mean())
+    assert gains.loc[("a", 0), "low"] > 0
+    assert len(gains) == 8
 
 
 def test_the_table_has_every_cell():

@@ -59,6 +59,25 @@ def seed_sd(cells: pd.DataFrame) -> pd.Series:
     return seed_noise.seed_sd_by_log(cells.rename(columns={"value": "NDCG@10"}))
 
 
+def layer_gains(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Estimate what each further layer changes, in the mean over d, from N = 0 on.
+
+    Parameters
+    ----------
+    cells : pandas.DataFrame
+        What `mean_cells` returns.
+    level : float
+        Of Student's intervals, from the noise between seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log and step, as `seed_noise.marginal_gains` gives them.
+    """
+    gains = seed_noise.marginal_gains(cells.rename(columns={"value": "NDCG@10"}), level=level)
+    return gains[gains["axis"] == "n_layers"].reset_index(drop=True)
+
+
 def score_laws(cells: pd.DataFrame) -> pd.DataFrame:
     """Predict the largest d and the largest N of each log by laws and baselines.
 
@@ -79,7 +98,7 @@ def score_laws(cells: pd.DataFrame) -> pd.DataFrame:
     propagated = cells[cells["n_layers"] > 0]
     predictions = public_grids.predict_hidden(propagated, laws, HIDDEN)
     errors = predictions.groupby(["log", "hidden", "law"], sort=False)["ape"].mean().reset_index()
-    sd = propagated["log"].map(seed_sd(cells)) / np.sqrt(propagated["seeds"])
+    sd = propagated["log"].map(seed_sd(propagated)) / np.sqrt(propagated["seeds"])
     noise = seed_noise.MEAN_ABSOLUTE_NORMAL * sd.groupby(propagated["log"]).mean()
     rows = [(log, part, NOISE, noise[log]) for log in noise.index for part in HIDDEN]
     return pd.concat([errors, pd.DataFrame(rows, columns=errors.columns)], ignore_index=True)
@@ -100,5 +119,5 @@ def score_fits(cells: pd.DataFrame) -> pd.DataFrame:
         log: {name: fitting.fit(candidates[name], surface, surface["value"]).r2 for name in LAWS}
         for log, surface in propagated.groupby("log")
     }
-    ceiling = seed_noise.r2_noise_ceiling(propagated, seed_sd(cells))
+    ceiling = seed_noise.r2_noise_ceiling(propagated, seed_sd(propagated))
     return pd.concat([pd.DataFrame(by_log), ceiling.to_frame("noise ceiling").T])
