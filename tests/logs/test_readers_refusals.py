@@ -10,6 +10,7 @@ from perflaw.logs.interaction_log import read_log
 
 TIMES = "user,item,time\n"
 DIGITS = "20200731120000"
+HUGE = f"1{'0' * 400}"  # no float is as large
 ZONED = "2020-01-01T00:00:00Z"
 
 
@@ -58,6 +59,13 @@ def test_odd_files_are_read(content, expected):
         ('{"user":1,"item":1.5}\n', "line 1: the item 1.5 is a number but not a whole one"),
         ('{"user":1,"item":1e17}\n', "line 1: the item 1e\\+17 is a decimal number too large"),
         ('{"user":1,"item":2,"time":true}\n', "line 1: the time"),
+        (
+            f'{{"user":1,"item":2,"time":5}}\n{{"user":1,"item":3,"time":{HUGE}}}\n',
+            "line 2: .* inf",
+        ),
+        (f'{{"user":1,"item":2,"time":-{HUGE}}}\n', "line 1: the time -inf"),
+        (f'{{"user":1,"items":[2,3],"times":[5,{HUGE}]}}\n', "line 1: the time inf"),
+        (f'user,items,times\n1,"[2, 3]","[5, {HUGE}]"\n', "line 2: the time inf"),
         ('{"user":1,"events":[{"item":2}]}\n{"user":2,"events":5}\n', "line 2: no list of inter"),
         ('{"user":1,"events":[{"item":2}, 3]}\n', "line 1: 3 in 'events' is no record"),
         ('{"user":"\\ud800","item":2}\n', r"line 1: '\\ud800' is half of a character"),

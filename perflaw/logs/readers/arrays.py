@@ -239,6 +239,14 @@ def _whole_numbers(distinct: Iterable[Any]) -> np.ndarray | None:
     return np.array(values, np.int64)
 
 
+def _as_float(value: float) -> float:
+    """Return a number as float64, infinite where it is too large for that."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
@@ -249,7 +257,7 @@ def _clock(cells: list, options: ReadOptions, findings: Findings, where: Where) 
         try:
             values = np.array(cells, dtype=np.int64 if kinds == {int} else np.float64)
         except OverflowError:
-            values = np.array(cells, dtype=np.float64)
+            values = np.array([_as_float(cell) for cell in cells])
         return clock_of_numbers(values, options, findings, where)
     for row, cell in enumerate(cells):
         if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
