@@ -71,6 +71,7 @@ def base_rows():
     return pd.DataFrame(
         [
             {
+                "log": "shop",
                 "law": law,
                 "n_layers": n_layers,
                 "d_emb": d_emb,
@@ -95,6 +96,27 @@ def test_base_predictions_are_summarised_over_cells_that_have_runs():
     assert found["inside"].tolist() == ["", "1 of 1"]
 
 
+def test_base_predictions_are_summarised_log_by_log():
+    both = pd.concat([base_rows(), base_rows().assign(log="other", ape=8.0)])
+    found = recorded_predictions.summarise_base(both)
+    assert found["log"].tolist() == ["shop", "shop", "other", "other"]
+    assert found["error"].tolist() == [4, 2, 8, 8]
+
+
+def test_a_law_is_chosen_on_the_other_logs():
+    names = ["nearest trained cell", "bent", "straight"]
+    errors = {"a": [5.0, 1.0, 9.0], "b": [6.0, 8.0, 2.0], "c": [7.0, 6.0, 3.0]}
+    rows = [
+        {"log": log, "law": law, "error": error}
+        for log, of_log in errors.items()
+        for law, error in zip(names, of_log, strict=True)
+    ]
+    chosen = recorded_predictions.choose_on_other_logs(pd.DataFrame(rows)).set_index("log")
+    assert chosen["law"].tolist() == ["straight", "bent", "bent"]
+    assert chosen["error"].tolist() == [9, 8, 6]
+    assert chosen["nearest"].tolist() == [5, 6, 7]
+
+
 def test_base_predictions_without_runs_have_no_error():
     rows = base_rows().assign(seeds=0, ape=np.nan, covered=np.nan)
     found = recorded_predictions.summarise_base(rows)
@@ -104,7 +126,7 @@ def test_base_predictions_without_runs_have_no_error():
 
 def test_every_base_prediction_is_scored_or_waits():
     found = recorded_predictions.score_base()
-    assert found.groupby("law").size().unique().tolist() == [9]
+    assert found.groupby(["log", "law"]).size().unique().tolist() == [9]
     has_run = found["seeds"] > 0
     assert found.loc[has_run, "value"].notna().all()
     assert found.loc[~has_run, "value"].isna().all()

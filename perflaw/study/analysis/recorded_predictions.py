@@ -13,6 +13,7 @@ from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids
+from perflaw.study import trained_cells
 from perflaw.study.analysis import extrapolation, seed_noise, study_runs
 from perflaw.study.analysis.extrapolation import CELL, CONSTANT, SMALL_GRID
 from perflaw.study.files import study_file
@@ -161,15 +162,13 @@ def coverage_by_log(scored: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def score_base(metric: str = "NDCG@10", log: str = "ml-100k") -> pd.DataFrame:
+def score_base(metric: str = "NDCG@10") -> pd.DataFrame:
     """Score data/predictions-base.csv on the runs of the grid `base-large` that there are.
 
     Parameters
     ----------
     metric
         HR@10 or NDCG@10.
-    log
-        Name of the log.
 
     Returns
     -------
@@ -179,10 +178,13 @@ def score_base(metric: str = "NDCG@10", log: str = "ml-100k") -> pd.DataFrame:
     """
     recorded = pd.read_csv(study_file("data", "predictions-base.csv"))
     plain = recorded["metric"].str.removeprefix(study_runs.HISTORY_REMOVED)
-    recorded = recorded.assign(metric=plain, dataset=log)
-    recorded = recorded[(recorded["log"] == log) & (recorded["metric"] == metric)]
+    recorded = recorded.assign(metric=plain, dataset=recorded["log"])
+    recorded = recorded[recorded["metric"] == metric]
     settings = grids.read_grid(study_file("data", "grids", "base.yaml"))["settings"]
-    table = study_runs.mean_surfaces(study_runs.load_base_runs(settings, log, BASE_SEEDS))
+    runs = [
+        study_runs.load_base_runs(settings, log, BASE_SEEDS) for log in recorded["log"].unique()
+    ]
+    table = study_runs.mean_surfaces(pd.concat(runs))
     scored = extrapolation.score_predictions(recorded, table)
     missing = recorded.merge(scored[[*CELL, "law"]], how="left", indicator=True)
     missing = missing[missing["_merge"] == "left_only"].drop(columns="_merge")
@@ -190,7 +192,7 @@ def score_base(metric: str = "NDCG@10", log: str = "ml-100k") -> pd.DataFrame:
 
 
 def summarise_base(scored: pd.DataFrame) -> pd.DataFrame:
-    """Summarise the scored predictions of `base-large` by law.
+    """Summarise the scored predictions of `base-large` by log and law.
 
     Parameters
     ----------
@@ -200,11 +202,50 @@ def summarise_base(scored: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns law, cells (with a run, and of which none was known before), error (mean, per
+        Columns log, law, cells (with a run, and of which none was known before), error (mean, per
         cent), d = 128 and N = 12 (the same of these cells), known before (error on the cells of
         which a run was), inside (cells in their interval), low and high (the binomial interval
         of the share of cells inside, per cent).
     """
+    by_log = [
+        _summarise_log(of_log).assign(log=log) for log, of_log in scored.groupby("log", sort=False)
+    ]
+    summary = pd.concat(by_log, ignore_index=True)
+    return summary[["log", *summary.columns.drop("log")]]
+
+
+def choose_on_other_logs(summary: pd.DataFrame) -> pd.DataFrame:
+    """Choose on the other logs the law that errs least, and see how it does on each.
+
+    Parameters
+    ----------
+    summary
+        As `summarise_base` returns it.
+
+    Returns
+    -------
+    DataFrame
+        One row a log: log, law (chosen by the mean of its errors on the other logs), error, and
+        nearest, the error of the nearest trained cell.
+    """
+    errors = summary.pivot(index="law", columns="log", values="error")
+    laws = errors.drop(index=list(trained_cells.BASELINES), errors="ignore")
+    rows = []
+    for log in map(str, errors.columns):
+        law = laws.drop(columns=log).mean(axis=1).idxmin()
+        rows.append(
+            {
+                "log": log,
+                "law": law,
+                "error": errors.loc[law, log],
+                "nearest": errors.loc[trained_cells.NEAREST, log],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _summarise_log(scored: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the scored predictions of one log by law."""
     is_known = scored["known before"].astype(bool)
     strict = scored[~is_known & (scored["seeds"] > 0)]
     summary = scored.drop_duplicates("law")[["law"]].set_index("law")
