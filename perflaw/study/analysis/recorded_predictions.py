@@ -232,7 +232,7 @@ def choose_on_other_logs(summary: pd.DataFrame) -> pd.DataFrame:
     laws = errors.drop(index=list(trained_cells.BASELINES), errors="ignore")
     rows = []
     for log in map(str, errors.columns):
-        law = laws.drop(columns=log).mean(axis=1).idxmin()
+        law = str(laws.drop(columns=log).mean(axis=1).idxmin())
         rows.append(
             {
                 "log": log,
