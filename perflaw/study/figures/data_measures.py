@@ -72,7 +72,7 @@ def plot_data_measures(
         ax.set_ylim(-0.7, len(names) - 0.3)
         ax.set_xlim(RANGE[0] - 4, RANGE[1] + 4)
         ax.set_title(title)
-    figure.supxlabel("score less that of tokens alone, hundredths", fontsize=9)
+    figure.supxlabel("score less that of tokens alone, points", fontsize=9)
     legend_above(figure, 1 if narrow else 3, _data_measures_legend())
     return figure
 
