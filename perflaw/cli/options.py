@@ -123,6 +123,12 @@ def describe_reading(log: InteractionLog) -> dict[str, list[str]]:
     }
 
 
+def echo_guesses(log: InteractionLog) -> None:
+    """Say on stderr what was guessed when a log was read, for commands that print other things."""
+    for guess in log.guesses:
+        click.echo(f"{log.name} read as: {as_options(guess)}", err=True)
+
+
 def name_value_option(*declarations: str, help: str) -> Decorator:
     """Make an option that takes a name and a value, once for each name."""
     return click.option(

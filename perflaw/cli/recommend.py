@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perflaw.cli.options import load_log, log_options, one_line_errors
+from perflaw.cli.options import echo_guesses, load_log, log_options, one_line_errors
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ def command(model: str, log: str, top: int, users: str | None, **options: Any) -
 
     trained, histories = load_model(model), load_log(log, options)
     if users is not None:
-        histories = select_users(histories, users.split(","))
+        is_one = users in histories.user_ids.astype(str)  # an id may have a comma
+        histories = select_users(histories, [users] if is_one else users.split(","))
+    echo_guesses(histories)
     _note_unknown_items(trained, histories)
     table = trained.recommend(histories, top)
     without = histories.n_users - table["user"].nunique()

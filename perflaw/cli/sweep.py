@@ -10,6 +10,7 @@ import click
 
 from perflaw.cli.options import (
     DEVICE_OPTION,
+    echo_guesses,
     interruptible,
     load_log,
     log_options,
@@ -86,6 +87,7 @@ def command(
     interactions = load_log(log, options)
     if dry_run:
         plan = runner.plan_sweep(grid, interactions, out, device, stack)
+        echo_guesses(interactions)
         _echo_plan(plan, workers or os.cpu_count() or 1, interactions, out)
         return
     count_before = _count_records(out)
@@ -97,6 +99,7 @@ def command(
     with interruptible(describe_rest):
         executor = executor_at(executor_name, workers, threads, device)
         table = runner.run(grid, interactions, out, executor, device, stack, threads)
+    echo_guesses(interactions)
     _echo_results(table, out)
 
 

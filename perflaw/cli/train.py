@@ -6,6 +6,7 @@ import click
 
 from perflaw.cli.options import (
     DEVICE_OPTION,
+    echo_guesses,
     interruptible,
     load_log,
     log_options,
@@ -77,7 +78,12 @@ def command(
 
     if threads:
         torch.set_num_threads(threads)
-    config = configuration.make_config(**{name: parse_setting(text) for name, text in values})
+    config = configuration.make_config(
+        **{
+            name: text if text in configuration.setting_names(name) else parse_setting(text)
+            for name, text in values
+        }
+    )
     trained: list[dict] = []
 
     def describe_rest() -> str:
@@ -91,6 +97,7 @@ def command(
         record = trainer.train(
             config, data, folder, device, model_folder=save, on_run=trained.append
         )
+    echo_guesses(data)
     found = "" if trained else " (it was there already; nothing was trained)"
     click.echo(f"{folder}/{record['key']}.json: {record['status']}{found}")
     if "metrics" not in record:

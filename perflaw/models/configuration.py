@@ -216,6 +216,12 @@ class Config(Architecture):
     )
 
 
+def setting_names(name: str) -> tuple[str, ...]:
+    """Return the names that a setting can have; none of one that takes other values."""
+    field = Config.__dataclass_fields__.get(name)
+    return field.metadata.get("names", ()) if field else ()
+
+
 def recorded_settings(config: Config) -> dict[str, Any]:
     """Return the settings of a configuration as records and keys have them.
 

@@ -45,12 +45,34 @@ def test_recommendations_are_in_the_ids_of_the_log(shop):
     assert table["item"].str.fullmatch(r"m\d+").all()
 
 
+def test_an_id_with_a_comma_is_one_user(shop, tmp_path):
+    folder, _, _ = shop
+    log = tmp_path / "commas.csv"
+    log.write_text('user,item\n"Weiss, Ana",m1\n"Weiss, Ana",m2\nu1,m3\nu1,m4\n')
+    table = read_table(run("recommend", folder / "model", log, "--top", 1, "--users", "Weiss, Ana"))
+    assert table["user"].tolist() == ["Weiss, Ana"]
+
+
+def test_guesses_are_said_beside_the_table(shop):
+    folder, log, _ = shop
+    result = run("recommend", folder / "model", log, "--top", 1)
+    assert "read as: time: none" in result.stderr
+    assert "read as" not in result.stdout
+
+
 def test_the_history_is_not_recommended_where_nothing_repeats(shop):
     folder, log, _ = shop
     table = read_table(run("recommend", folder / "model", log, "--top", 40))
     seen = pd.read_csv(log)
     assert not table.merge(seen, on=["user", "item"]).shape[0]
     assert (table.groupby("user").size() == 31).all()
+
+
+def test_a_default_that_is_called_none_can_be_given(shop):
+    _, _, command = shop
+    again = run(*command, "-o", "augmentation", "none")
+    assert again.exit_code == 0, again.output
+    assert "nothing was trained" in again.stdout
 
 
 def test_a_second_identical_command_trains_nothing(shop):
@@ -82,7 +104,8 @@ def test_unknown_items_are_passed_over_and_said(shop, tmp_path):
     log = tmp_path / "new.csv"
     log.write_text("user,item\na,m1\na,m2\na,new\nb,new\nb,newer\n")
     result = run("recommend", folder / "model", log, "--top", 1)
-    assert result.stderr.splitlines() == [
+    said = [line for line in result.stderr.splitlines() if "new read as: " not in line]
+    assert said == [
         "2 of 4 items are unknown to the model and are passed over, 'new' among them",
         "1 users get nothing: the model knows none of their items",
     ]

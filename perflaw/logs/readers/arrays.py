@@ -149,8 +149,8 @@ def incomplete(place: str, role: str) -> InputError:
 def note_missing(role: str, token: str, count: int, rows: int, findings: Findings) -> None:
     """Say that some ids look like the mark of a missing one."""
     findings.note(
-        f"{role}: {count:,} of {rows:,} rows have the {role} {token!r}; if that stands for none, "
-        "leave them out with drop_incomplete=True"
+        f"{role}: {count:,} of {rows:,} rows have the {role} {token!r} or another word for "
+        "none; if it stands for none, leave them out with drop_incomplete=True"
     )
 
 
