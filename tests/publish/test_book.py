@@ -414,7 +414,7 @@ def test_command_takes_a_file_pairs_and_a_name(command, toy):
         (["-p", "levle", "1"], "Error: no notebook declares a parameter 'levle'"),
         (["-p", "level", "high"], "Error: the parameter level must be of type float, not 'high'"),
         (["--name", "a/b"], "Error: a book cannot be called 'a/b'"),
-        (["--params", "none.yaml"], "does not exist"),
+        (["--params", "none.yaml"], "none.yaml cannot be read (No such file or directory)"),
     ],
 )
 def test_command_refuses_in_one_line(command, arguments, complaint):
