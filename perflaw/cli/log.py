@@ -42,7 +42,7 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
     --json prints one object with the keys
       log, hash     the name, and the hash of the histories
       summary       users, items, interactions, first_time and last_time (ISO
-                    8601 in UTC, null without a clock), and what else is printed
+                    8601 in UTC, null without a clock), lengths, repeats and ties
       guesses       a sentence for each guess that was made
       notes         a sentence for what was left out or looks odd
     """  # noqa: D301 (click reads the escape)
