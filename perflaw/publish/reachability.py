@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -147,8 +147,9 @@ def parse_cells(notebook: Path) -> Iterator[ast.Module]:
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
     """Walk over all nodes but those under `if TYPE_CHECKING`, which never run."""
     yield node
-    is_for_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-    children = node.orelse if is_for_types else ast.iter_child_nodes(node)  # type: ignore[attr-defined]
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        children = node.orelse
     for child in children:
         yield from _walk(child)
 

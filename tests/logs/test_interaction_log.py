@@ -207,7 +207,10 @@ def test_filters_keep_codes_and_compact_renews_them():
 
 def test_samples_are_seeded_and_nested():
     log = random_log(1)
-    rows = lambda sample: set(zip(sample.user_ids[sample.users], sample.items, sample.timestamps))  # noqa: E731
+
+    def rows(sample):
+        return set(zip(sample.user_ids[sample.users], sample.items, sample.timestamps))
+
     small, large = log.sample_users(0.3, 5), log.sample_users(0.6, 5)
     assert rows(small) < rows(large) < rows(log)
     assert log.sample_users(0.3, 5).hash == small.hash != log.sample_users(0.3, 6).hash

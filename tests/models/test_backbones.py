@@ -357,7 +357,7 @@ def test_flops_are_those_that_are_counted(name):
 
 
 def test_how_mamba_begins():
-    """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; none of them is decayed."""
+    """A of −1 to −8, D of 1, steps from 0.001 to 0.1 in equal ratios; none is decayed."""
     w = backbones.init_weights(Architecture("mamba", 2, 16), ITEMS)
     assert torch.allclose(w["log_A"].exp(), torch.arange(1.0, 9).expand(2, 16, 8))
     assert (w["D"] == 1).all()

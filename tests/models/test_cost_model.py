@@ -83,7 +83,10 @@ def test_what_is_slow_on_a_machine_is_learnt_from_small_runs(planned, kind, off)
     paces = 1e-9 * np.array(
         [pace * (5 if name == kind else 1) for name, pace in cost_model.PACES.items()]
     )
-    takes = lambda runs: cost_model.work_units(runs, np.full(len(runs), 7.0)).to_numpy() @ paces  # noqa: E731
+
+    def takes(runs):
+        return cost_model.work_units(runs, np.full(len(runs), 7.0)).to_numpy() @ paces
+
     model = cost_model.CostModel(frame.assign(done_epochs=7.0, seconds=takes(frame)))
     np.testing.assert_allclose(model.seconds(large, 7.0), takes(large), rtol=0.1)
     assert (off * cost_model.CostModel().seconds(large, 7.0) < takes(large)).all()

@@ -3,9 +3,9 @@
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from toy_cells import DRAW
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-WRITE = "with open('figures/{0}.svg', 'w') as f:\n    f.write('<svg xmlns=\"http://www.w3.org/2000/svg\"/>')"
 
 
 def save_notebook(root, name, code, parameters=""):
@@ -49,7 +49,7 @@ def toy(tmp_path):
     save_notebook(
         tmp_path,
         "one",
-        WRITE.format("one") + "\nprint(level, label)",
+        DRAW.format("one") + "\nprint(level, label)",
         "level: float = 0.9  # coverage of the intervals\n"
         "label: str = 'x'\nsizes: list[int] = [1, 2]",
     )

@@ -9,6 +9,7 @@ import time
 import nbformat
 import pytest
 from click.testing import CliRunner
+from toy_cells import DRAW
 
 from perflaw.cli.main import main
 from perflaw.errors import InputError
@@ -24,7 +25,6 @@ from perflaw.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 main()
 """
-WRITE = "with open('figures/{0}.svg', 'w') as f:\n    f.write('<svg xmlns=\"http://www.w3.org/2000/svg\"/>')"
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(toy, unrender
     builder.build_book(toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
-    write_notebook(toy, "one", WRITE.format("other"))
+    write_notebook(toy, "one", DRAW.format("other"))
     builder.build_book(toy)
     assert [path.name for path in (home / "source" / "figures").iterdir()] == ["other.svg"]
 
@@ -214,7 +214,7 @@ def test_a_half_written_notebook_is_not_trusted(toy, unrendered):
 
 
 def test_two_notebooks_cannot_write_the_same_figure(toy, unrendered, write_notebook):
-    write_notebook(toy, "two", WRITE.format("one"))
+    write_notebook(toy, "two", DRAW.format("one"))
     with pytest.raises(execution.BuildError, match=r"two.ipynb wrote figures/one.svg"):
         builder.build_book(toy)
 
@@ -291,7 +291,7 @@ def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered, w
     source = toy / "notebooks" / "one.ipynb"
     good = source.read_text()
     write_notebook(
-        toy, "one", WRITE.format("bad") + "\nraise ValueError('too\\nbad')", "level: float = 0.9"
+        toy, "one", DRAW.format("bad") + "\nraise ValueError('too\\nbad')", "level: float = 0.9"
     )
     with pytest.raises(
         execution.BuildError,

@@ -82,9 +82,10 @@ def symbol_codes(sequence: Iterable) -> np.ndarray:
         names = " and ".join(sorted(kinds.values()))
         raise InputError(f"the sequence mixes {names}; convert its elements to one type")
     try:
-        ranks = {symbol: rank for rank, symbol in enumerate(sorted(codes))}  # type: ignore[type-var]
+        ordered = sorted(codes)  # type: ignore[type-var]
     except TypeError:  # symbols without an order keep that of appearance
         return coded
+    ranks = {symbol: rank for rank, symbol in enumerate(ordered)}
     return np.array([ranks[symbol] for symbol in codes], np.int32)[coded]
 
 
