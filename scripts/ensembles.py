@@ -19,9 +19,10 @@ from tqdm import tqdm
 
 from perflaw.logs import datasets
 from perflaw.logs.splits import Split, leave_one_out
-from perflaw.models import backbones, configuration, ranking, ranking_metrics, trained_model
+from perflaw.models import backbones, configuration, trained_model
 from perflaw.models.sweeps import grids
 from perflaw.models.training import loop
+from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
 SEEDS_BY_DIMENSION = {16: 8, 32: 4, 64: 2, 128: 1}
@@ -79,20 +80,7 @@ def measure(name: str, split: Split, trained: dict) -> Iterator[dict[str, Any]]:
                     "d_emb": d_emb,
                     "group": group,
                     "parameters": n_members * sum(counts.values()),
-                } | test_metrics(scorer, split)
-
-
-def test_metrics(scorer: Callable, split: Split) -> dict[str, float]:
-    """Measure a scorer on test, by both rules of ranking where they differ."""
-    row = {}
-    for seen in ranking.Seen:
-        if seen == ranking.Seen.HISTORY and not ranking.removes_seen(split):
-            continue
-        prefix = "removed " if seen == ranking.Seen.HISTORY else ""
-        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
-        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
-        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
-    return row
+                } | study_runs.measure_on_test(scorer, split)
 
 
 def main(names: Sequence[str]) -> None:

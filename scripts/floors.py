@@ -7,28 +7,14 @@ order.
 """
 
 import sys
-from typing import Any
 
 import pandas as pd
 
 from perflaw.logs import datasets
-from perflaw.logs.splits import Split, leave_one_out
-from perflaw.models import baselines, protocols, ranking, ranking_metrics
+from perflaw.logs.splits import leave_one_out
+from perflaw.models import baselines
+from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
-
-
-def measure(split: Split, recommender: str) -> dict[str, float]:
-    """Measure one baseline; the columns of the rule that removes the history say "removed"."""
-    scorer = baselines.BASELINES[recommender](split)
-    row: dict[str, Any] = {}
-    for seen in protocols.SEEN_BY_PART.values():
-        if seen != "training" and not ranking.removes_seen(split):
-            continue
-        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
-        prefix = "removed " if seen == "history" else ""
-        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
-        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
-    return row
 
 
 def main() -> None:
@@ -40,7 +26,9 @@ def main() -> None:
     for name in names:
         split = leave_one_out(datasets.load_log(name))
         for recommender in baselines.BASELINES:
-            row = {"log": name, "recommender": recommender} | measure(split, recommender)
+            scorer = baselines.BASELINES[recommender](split)
+            row = {"log": name, "recommender": recommender}
+            row |= study_runs.measure_on_test(scorer, split)
             rows.append(row)
             print(*row.values(), flush=True)
     path = study_file("data", "floors.csv")

@@ -24,7 +24,7 @@ from perflaw.laws import families, fitting, identifiability
 from perflaw.laws.families import Law
 from perflaw.logs.readers.tables import read_table
 from perflaw.paths import study_folder
-from perflaw.stats import mean_interval
+from perflaw.study.intervals import interval_columns
 from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
 
 SURFACE = ["log", "backbone", "split"]
@@ -147,7 +147,7 @@ def judge_regularisation(
         row: dict[str, Any] = dict(zip(SURFACE, key)) | {"pairs": len(pairs)}
         gains = pairs["chosen"] - pairs["held"]
         for name, values in (("held", pairs["held"]), ("chosen", pairs["chosen"]), ("gain", gains)):
-            row |= _mean_interval(name, values, level)
+            row |= interval_columns(values, level, name, f"{name}_")
         row["held_p"] = float(ttest_1samp(pairs["held"], 0).pvalue)
         rows.append(row | {"verdict": _verdict(row)})
     judged = pd.DataFrame(rows)
@@ -163,11 +163,6 @@ def to_percent(changes: pd.DataFrame) -> pd.DataFrame:
         Columns of which every one is 100 × the logarithm of a ratio.
     """
     return changes.map(lambda change: 100 * np.expm1(change / 100))
-
-
-def _mean_interval(name: str, values: pd.Series, level: float) -> dict[str, Any]:
-    mean, low, high = mean_interval(values, level)
-    return {name: mean, f"{name}_low": low, f"{name}_high": high}
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
@@ -269,11 +264,11 @@ def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         nearest = by_surface[(by_surface["hidden"] == kind) & (by_surface["law"] == NEAREST)]
         paired = errors.merge(nearest, on=SURFACE, suffixes=("", "_nearest")).dropna()
         edges = (paired["ape_nearest"] - paired["ape"]).groupby(paired["log"]).mean()
-        interval = _mean_interval("edge", edges, level) if len(edges) > 1 else {}
+        interval = interval_columns(edges, level, "edge") if len(edges) > 1 else {}
         means = errors.groupby("backbone")["ape"].mean()
         row = {"hidden": kind, "law": law, **means, "all": errors["ape"].mean()}
         rows.append(row | {"surfaces": int(errors["ape"].notna().sum())} | interval)
-    return pd.DataFrame(rows).rename(columns={"edge_low": "low", "edge_high": "high"})
+    return pd.DataFrame(rows)
 
 
 def choose_law_by_other_logs(
@@ -314,7 +309,7 @@ def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[
     level : float
         Of the interval.
     """
-    return _mean_interval(name, chosen["nearest"] - chosen["ape"], level)
+    return interval_columns(chosen["nearest"] - chosen["ape"], level, name, f"{name}_")
 
 
 # ---------------------------------------------------------------- coverage, and two splits

@@ -6,6 +6,9 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import perturbations
+from perflaw.logs.interaction_log import from_histories
+from perflaw.logs.splits import leave_one_out
+from perflaw.models import baselines
 from perflaw.models.sweeps import grids
 from perflaw.study.analysis import (
     split_comparison,
@@ -156,3 +159,14 @@ def test_means_over_surfaces_compare_laws_on_the_same_ones():
     assert by_law.loc["free", "leave-one-out"] == 2.0
     assert by_law.loc["free", "r2"] == pytest.approx(0.8)
     assert list(mean["law"]) == ["sum of powers", "free"]
+
+
+def test_test_metrics_are_of_both_rules_where_nothing_repeats():
+    without = leave_one_out(from_histories([[0, 1, 2, 3], [3, 2, 1, 0], [0, 2, 1, 3]]))
+    row = study_runs.measure_on_test(baselines.most_popular(without), without)
+    assert list(row) == ["HR@10", "NDCG@10", "removed HR@10", "removed NDCG@10"]
+    # all but the target was in the history, so it comes first once that is removed
+    assert row["removed NDCG@10"] == 1
+    repeated = leave_one_out(from_histories([[0, 1, 0, 1], [1, 1, 0, 0]]))
+    row = study_runs.measure_on_test(baselines.most_popular(repeated), repeated)
+    assert list(row) == ["HR@10", "NDCG@10"]

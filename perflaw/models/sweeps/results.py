@@ -336,4 +336,4 @@ def read_runs_table(name: str | os.PathLike) -> pd.DataFrame:
         raise InputError(f"{path} is no table of runs: {str(error).splitlines()[0]}") from None
     if missing := [column for column in REQUIRED if column not in frame]:
         raise InputError(f"{path} is no table of runs: it has no column {missing[0]}")
-    return frame
+    return frame.copy()  # in one piece: pandas reads so many columns as many

@@ -19,7 +19,8 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.logs import perturbations
-from perflaw.models import configuration
+from perflaw.logs.splits import Split
+from perflaw.models import configuration, ranking, ranking_metrics
 from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
 from perflaw.study.files import study_file
@@ -173,6 +174,22 @@ def load_base_runs(settings: Mapping[str, Any], log: str, n_seeds: int = 3) -> p
     runs = load_study_runs(growing=True)
     usual = {"backbone": "sasrec", "split": "leave one out", "log": log}
     return select_full_data_runs(runs[runs["seed"] < n_seeds], **(dict(settings) | usual))
+
+
+def measure_on_test(scorer: ranking.Scorer, split: Split) -> dict[str, float]:
+    """Measure HR@10 and NDCG@10 on test, by both rules of ranking where they differ.
+
+    Names that begin with `HISTORY_REMOVED` are of the rule of record where nothing repeats.
+    """
+    row: dict[str, float] = {}
+    for seen in ranking.Seen:
+        if seen == ranking.Seen.HISTORY and not ranking.removes_seen(split):
+            continue
+        prefix = HISTORY_REMOVED if seen == ranking.Seen.HISTORY else ""
+        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
+        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
+        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
+    return row
 
 
 def select_full_data_runs(runs: pd.DataFrame, **settings: Any) -> pd.DataFrame:

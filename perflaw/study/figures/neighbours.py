@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE, panel_grid, set_log_axis
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
-from perflaw.study.neighbours import hstu_parts
+from perflaw.study.neighbours import grid_runs, hstu_parts
 from perflaw.study.neighbours.layer_sharing import APART, PARTLY, WHOLLY
 
 # the compute-only law, under its two names, stands out
@@ -150,5 +150,5 @@ def plot_hstu_parts(runs: pd.DataFrame, narrow: bool = False) -> plt.Figure:
         set_log_axis(ax, sorted(runs["n_layers"].unique()))
         ax.set_xlabel("layers N")
     for ax in axes[:: 2 if narrow else 3]:
-        ax.set_ylabel(hstu_parts.METRIC)
+        ax.set_ylabel(grid_runs.METRIC)
     return figure

@@ -16,10 +16,9 @@ from scipy.stats import ttest_ind
 
 from perflaw.models.sweeps import grids, results
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import METRIC, load_grid_runs
 
-METRIC = "NDCG@10"  # on test, by the ranking rule of record
 GRID = "augmentation"
 MORE_USERS = "twice the users"
 
@@ -32,8 +31,7 @@ def load_augmented_runs() -> pd.DataFrame:
     pandas.DataFrame
         share, augmentation, seed, value (`METRIC`) and validation (NDCG@10 there).
     """
-    runs = results.read_runs_table(study_file("data", "neighbours", "augmentation.csv"))
-    return _select_columns(study_runs.apply_ranking_rule(runs))
+    return _select_columns(load_grid_runs("augmentation"))
 
 
 def load_real_runs() -> pd.DataFrame:
@@ -109,7 +107,7 @@ def compare_augmentations(
         for name, by_seed in gains.items():
             if by_seed.count() > 1:
                 row = {"share": share, "augmentation": name, "seeds": by_seed.count()}
-                rows.append(row | mean_over_logs(by_seed, level, "gain"))
+                rows.append(row | interval_columns(by_seed, level, "gain"))
         doubled, single = (
             100 * np.log(runs.loc[is_of_share & (runs["augmentation"] == "none"), "value"])
             for runs, is_of_share in (
@@ -140,7 +138,7 @@ def average_over_shares(augmented: pd.DataFrame, level: float = 0.9) -> pd.DataF
     """
     means = gains_by_seed(augmented).groupby(level="seed").mean()
     rows = [
-        {"augmentation": name, "seeds": by_seed.count()} | mean_over_logs(by_seed, level, "gain")
+        {"augmentation": name, "seeds": by_seed.count()} | interval_columns(by_seed, level, "gain")
         for name, by_seed in means.items()
     ]
     return pd.DataFrame(rows)

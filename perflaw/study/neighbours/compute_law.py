@@ -17,7 +17,7 @@ from perflaw.laws import families, fitting
 from perflaw.laws.families import Array, Law
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
 from perflaw.study.trained_cells import BASELINES, NEAREST
 
 SPENT = "compute spent"
@@ -126,5 +126,5 @@ def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
             edges = (wide[NEAREST] - wide[law]).groupby(level="log").mean().dropna()
             row = {"hidden": part, "law": law, "ape": wide[law].mean()}
             row |= {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
-            rows.append(row | mean_over_logs(edges, level, "edge"))
+            rows.append(row | interval_columns(edges, level, "edge"))
     return pd.DataFrame(rows)

@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
 from perflaw.study.public_grids import SURFACE
 
 SOURCES = ("public grids", "own sweeps")
@@ -113,5 +113,5 @@ def summarise(tables: dict[str, pd.DataFrame], level: float = 0.9) -> pd.DataFra
         for column in COLUMNS:
             by_log = table.groupby("log")[column].mean().dropna()
             labels = {"source": source, "measure": column, "logs": len(by_log)}
-            rows.append(labels | mean_over_logs(by_log, level))
+            rows.append(labels | interval_columns(by_log, level))
     return pd.DataFrame(rows)

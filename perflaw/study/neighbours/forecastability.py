@@ -21,7 +21,7 @@ from perflaw.logs.entropy import apen
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.stats import aicc
 from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
 
 TRAINED = 0.8  # of a series
 MOST_LAGS = {"day": 14, "week": 4}
@@ -215,7 +215,7 @@ def correlate_with_forecast(scored: pd.DataFrame, level: float = 0.9) -> pd.Data
             )
             labels = {"step": step, "outcome": outcome, "predictor": predictor}
             labels |= {"series": len(of_step), "logs": len(by_log)}
-            interval = mean_over_logs(by_log, level, "correlation")
+            interval = interval_columns(by_log, level, "correlation")
             interval["low"] = max(interval["low"], -1.0)
             interval["high"] = min(interval["high"], 1.0)
             rows.append(labels | interval)

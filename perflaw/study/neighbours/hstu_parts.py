@@ -11,12 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.models.sweeps import results
-from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import load_grid_runs
 
-METRIC = "NDCG@10"  # on test, by the ranking rule of record
 PUBLISHED = "none"  # the block as it was published
 
 
@@ -26,19 +23,12 @@ def load_parts_runs() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        change (the setting `hstu_change`), n_layers, seed and value (`METRIC`).
+        change (the setting `hstu_change`), n_layers, seed and value (`grid_runs.METRIC`).
     """
-    runs = results.read_runs_table(study_file("data", "neighbours", "hstu_parts.csv"))
-    runs = study_runs.apply_ranking_rule(runs)
-    table = pd.DataFrame(
-        {
-            "change": runs["hstu_change"].fillna(PUBLISHED),
-            "n_layers": runs["n_layers"].astype(int),
-            "seed": runs["seed"].astype(int),
-            "value": runs[METRIC],
-        }
-    )
-    return table.sort_values(["change", "n_layers", "seed"], ignore_index=True)
+    runs = load_grid_runs("hstu_parts")
+    table = runs.assign(change=runs["hstu_change"].fillna(PUBLISHED))
+    keys = ["change", "n_layers", "seed"]
+    return table[[*keys, "value"]].sort_values(keys, ignore_index=True)
 
 
 def slopes_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
@@ -81,17 +71,13 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     logs = 100 * np.log(runs.set_index(["change", "n_layers", "seed"])["value"])
     values = logs.groupby(["seed", "change"]).mean().unstack("change")
     rows: list[dict[str, Any]] = [
-        {"change": PUBLISHED} | mean_over_logs(slopes[PUBLISHED], level, "slope")
+        {"change": PUBLISHED} | interval_columns(slopes[PUBLISHED], level, "slope")
     ]
     for name in slopes.columns.drop(PUBLISHED):
-        value_more = mean_over_logs(values[name] - values[PUBLISHED], level, "value_more")
+        values_more = values[name] - values[PUBLISHED]
         rows.append(
             {"change": name, "slope": slopes[name].mean()}
-            | mean_over_logs(slopes[PUBLISHED] - slopes[name], level, "slope_less")
-            | {
-                "value_more": value_more["value_more"],
-                "value_low": value_more["low"],
-                "value_high": value_more["high"],
-            }
+            | interval_columns(slopes[PUBLISHED] - slopes[name], level, "slope_less")
+            | interval_columns(values_more, level, "value_more", "value_")
         )
     return pd.DataFrame(rows)

@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.models.sweeps import results
-from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import load_grid_runs
 
-METRIC = "NDCG@10"  # on test, by the ranking rule of record
 APART, PARTLY, WHOLLY = "apart", "partly shared", "wholly shared"
 PAIRS = ((PARTLY, APART), (WHOLLY, APART), (PARTLY, WHOLLY))  # that are compared at equal depth
 DEPTH, PARAMETERS = "depth", "parameters"  # what is equal in a comparison
@@ -30,22 +27,17 @@ def load_runs() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        way, n_layers, seed, value (`METRIC`), parameters (of layers) and all parameters.
+        way, n_layers, seed, value (`grid_runs.METRIC`), parameters (of layers) and all parameters.
     """
-    table = results.read_runs_table(study_file("data", "neighbours", "mpo_sharing.csv"))
-    runs = study_runs.apply_ranking_rule(table)
-    ways = np.select([runs["mpo_side"].notna(), runs["shared_layers"]], [PARTLY, WHOLLY], APART)
-    selected = pd.DataFrame(
-        {
-            "way": ways,
-            "n_layers": runs["n_layers"].astype(int),
-            "seed": runs["seed"].astype(int),
-            "value": runs[METRIC],
-            "parameters": runs["parameters"] - runs["parameters embedding"],
-            "all parameters": runs["parameters"],
-        }
+    runs = load_grid_runs("mpo_sharing")
+    table = runs.assign(
+        way=np.select([runs["mpo_side"].notna(), runs["shared_layers"]], [PARTLY, WHOLLY], APART),
+        parameters=runs["parameters"] - runs["parameters embedding"],
+        **{"all parameters": runs["parameters"]},
     )
-    return selected.sort_values(["way", "n_layers", "seed"], ignore_index=True)
+    keys = ["way", "n_layers", "seed"]
+    columns = [*keys, "value", "parameters", "all parameters"]
+    return table[columns].sort_values(keys, ignore_index=True)
 
 
 def average_seeds(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -59,7 +51,7 @@ def average_seeds(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     size = ["way", "n_layers", "parameters", "all parameters"]
     rows: list[dict[str, Any]] = []
     for labels, of_size in runs.groupby(size):
-        interval = mean_over_logs(of_size["value"], level, "value")
+        interval = interval_columns(of_size["value"], level, "value")
         rows.append(dict(zip(size, labels)) | interval | {"seeds": len(of_size)})
     return pd.DataFrame(rows)
 
@@ -106,4 +98,4 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
 def _paired(differences: pd.Series, level: float) -> dict[str, float]:
     """Return the mean of differences by seed, with its interval."""
     differences = differences.dropna()
-    return mean_over_logs(differences, level, "gain") | {"seeds": len(differences)}
+    return interval_columns(differences, level, "gain") | {"seeds": len(differences)}

@@ -25,7 +25,6 @@ from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models import ranking, ranking_metrics
-from perflaw.models.protocols import SEEN_BY_PART
 from perflaw.study.analysis import study_runs
 
 WEIGHT_DECAY = 1e-4  # λ, as in the paper
@@ -199,11 +198,4 @@ def train_light_gcn(
         "validation NDCG@10": max(fitted.curve),
     }
     scorer = make_scorer(fitted.embeddings, split.log.n_users)
-    for seen in SEEN_BY_PART.values():
-        if seen == ranking.Seen.HISTORY and row["repeats"]:
-            continue
-        prefix = study_runs.HISTORY_REMOVED if seen == ranking.Seen.HISTORY else ""
-        ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
-        row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
-        row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
-    return row
+    return row | study_runs.measure_on_test(scorer, split)

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from perflaw.laws.families import Array
 from perflaw.study.files import study_file
+from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours import forecastability
 from perflaw.study.neighbours.forecastability import MOST_LAGS, TRAINED
-from perflaw.study.neighbours.intervals import mean_over_logs
 
 UNITS = 8
 WINDOW = {"day": 14, "week": 8}  # errors before that it reads
@@ -155,5 +155,5 @@ def summarise_gains(gains: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for step, of_step in gains.groupby("step"):
         row = {"step": step, "lowered": int((of_step[GAIN] > 0).sum()), "series": len(of_step)}
-        rows.append(row | mean_over_logs(of_step.groupby("log")[GAIN].mean(), level, "gain"))
+        rows.append(row | interval_columns(of_step.groupby("log")[GAIN].mean(), level, "gain"))
     return pd.DataFrame(rows)

@@ -19,7 +19,7 @@ from perflaw.laws.families import Array
 from perflaw.laws.robust import SUBSETS
 from perflaw.study.collapsed_runs import COLLAPSED, mark_collapsed
 from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
 from perflaw.study.public_grids import SURFACE, hide
 from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
 
@@ -172,5 +172,5 @@ def summarise(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         edges = (squares - errors[rule]).groupby(level="log").mean()
         row = {"rule": rule, **sums.to_dict()}
         row |= {"ape": errors[rule].mean(), "median": errors[rule].median()}
-        rows.append(row | mean_over_logs(edges, level, "edge"))
+        rows.append(row | interval_columns(edges, level, "edge"))
     return pd.DataFrame(rows)

@@ -19,10 +19,11 @@ from perflaw.models import configuration, ranking, ranking_metrics, trained_mode
 from perflaw.models.sweeps import grids
 from perflaw.models.training import loop
 from perflaw.study.files import study_file
+from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours.augmented_data import GRID
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.neighbours.grid_runs import METRIC
 
-METRIC, COVERAGE = "NDCG@10", "coverage@10"
+COVERAGE = "coverage@10"
 D_EMBS = (8, 16, 32, 64)
 SEEDS = (0, 1, 2)
 TEMPERATURES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
@@ -129,7 +130,7 @@ def compare_at_equal_accuracy(table: pd.DataFrame, level: float = 0.9) -> pd.Dat
         pairs = pd.DataFrame(found, columns=["temperature", "narrow", "widest"])
         if len(pairs) > 1:
             row = {"d_emb": d_emb, **pairs.mean(), "seeds": len(pairs)}
-            rows.append(row | mean_over_logs(pairs["widest"] - pairs["narrow"], level, "more"))
+            rows.append(row | interval_columns(pairs["widest"] - pairs["narrow"], level, "more"))
     return pd.DataFrame(rows)
 
 
@@ -154,11 +155,11 @@ def compare_temperatures(table: pd.DataFrame, level: float = 0.9) -> pd.DataFram
     rows: list[dict[str, Any]] = []
     for temperature in means.index.unique("temperature")[1:]:
         drawn = means.loc[temperature]
-        loss = mean_over_logs(100 * (1 - drawn[METRIC] / best[METRIC]), level, "loss")
+        losses = 100 * (1 - drawn[METRIC] / best[METRIC])
         rows.append(
-            {"temperature": temperature, METRIC: drawn[METRIC].mean(), "loss": loss["loss"]}
-            | {"loss_low": loss["low"], "loss_high": loss["high"]}
+            {"temperature": temperature, METRIC: drawn[METRIC].mean()}
+            | interval_columns(losses, level, "loss", "loss_")
             | {COVERAGE: drawn[COVERAGE].mean()}
-            | mean_over_logs(drawn[COVERAGE] - best[COVERAGE], level, "more")
+            | interval_columns(drawn[COVERAGE] - best[COVERAGE], level, "more")
         )
     return pd.DataFrame(rows)

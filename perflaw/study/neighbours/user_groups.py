@@ -18,7 +18,7 @@ from perflaw.models.ranking_metrics import ndcg_gains
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
 
 GROUPS = 4
 BY = ("activity", "target popularity")
@@ -113,5 +113,5 @@ def compare_groups(gains: pd.DataFrame, users: pd.DataFrame, level: float = 0.9)
         small, large = wide.columns.min(), wide.columns.max()
         row = {"by": by, "group": group, "users": int(is_member.sum())}
         row |= {"small": wide[small].mean(), "large": wide[large].mean()}
-        rows.append(row | mean_over_logs(wide[large] - wide[small], level, "change"))
+        rows.append(row | interval_columns(wide[large] - wide[small], level, "change"))
     return pd.DataFrame(rows)

@@ -17,7 +17,7 @@ from scipy.stats import false_discovery_control, ttest_1samp
 from perflaw.models.ranking_metrics import ndcg_gains
 from perflaw.models.sweeps import results
 from perflaw.study.files import study_file
-from perflaw.study.neighbours.intervals import mean_over_logs
+from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours.user_groups import GROUPS, RULE, quarters
 
 LOG = "ml-100k"
@@ -111,7 +111,7 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
             change = wide[loss] - wide[against]
             row = {"loss": loss, "against": against, "group": group, "d": d}
             row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
-            row |= mean_over_logs(change, level, "change")
+            row |= interval_columns(change, level, "change")
             rows.append(row | {"seeds": len(change)})
             p_values.append(ttest_1samp(change, 0).pvalue)
     return pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
