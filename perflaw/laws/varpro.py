@@ -128,7 +128,8 @@ def solve_pinned(
 ) -> Solution:
     """Solve one problem, y and weights (n,), with exponent `index` held at each of the values."""
     free_lattice = np.unique(np.delete(exponent_lattice(law, x, GRID), index, axis=1), axis=0)
-    theta = np.concatenate([np.insert(free_lattice, index, value, axis=1) for value in values])
+    held = np.repeat(values, len(free_lattice))
+    theta = np.insert(np.tile(free_lattice, (len(values), 1)), index, held, axis=1)
     rss = _rss_on_lattice(design_columns(law, x, theta), y[None], weights)[0]
     shape = (len(values), len(free_lattice))
     starts = np.argsort(rss.reshape(shape), axis=1, kind="stable")[:, :VALLEYS]
