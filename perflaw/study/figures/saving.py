@@ -155,8 +155,8 @@ def count_in_words(count: int, total: int) -> str:
     >>> count_in_words(6, 6), count_in_words(0, 6), count_in_words(2, 6)
     ('all six', 'none of the six', 'two of the six')
     """
-    words = "no one two three four five six seven eight nine ten eleven twelve".split()
-    names = dict(enumerate(words))
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    names = dict(enumerate(words, start=1))
     whole = names.get(total, f"{total:,}")
     if count == total:
         return f"all {whole}"
