@@ -153,7 +153,7 @@ def test_other_pages_have_no_launch_button(pages):
 
 def test_works_are_cited_and_listed_by_the_same_labels(pages):
     labels = ["Kang and Mc, 2018", "Zhang et al., 2024a", "Zhang et al., 2024b"]
-    cited = re.findall(r'references.html#[^>]*>([^<]*\d{4}\w?)</a>', pages[0])
+    cited = re.findall(r"references.html#[^>]*>([^<]*\d{4}\w?)</a>", pages[0])
     listed = re.findall(r'<span class="label">.*?([A-Z][^<]*\d{4}\w?)<', pages[4])
     assert (sorted(cited), listed) == (labels, labels)
 
