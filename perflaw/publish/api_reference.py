@@ -27,7 +27,7 @@ HEAD = """# API reference
 **Question.** Which functions and classes may other code rely on, and how are they called?
 
 **Answer.** Those on this page, one section a module. Each is imported from the module that heads
-its section, as in the example: it fits the law to a published surface and predicts two of its cells.
+its section, as in the example: it fits the law to a published surface and predicts two cells.
 
 **Limits.** Everything else may change between versions.
 :::
