@@ -107,8 +107,8 @@ def runtime_answer(runs: Mapping[str, Mapping[str, Any]]) -> str:
     minutes = sum(run["seconds"] for run in runs.values()) / 60
     named = ", ".join(f"*{name}* ({runs[name]['seconds']:.0f} s)" for name in longest)
     return (
-        f"Python {last['python']} on {last['platform']} with {last['cores']} cores made it. Its "
-        f"{len(runs)} notebooks ran for {minutes:.0f} minutes, summed over notebooks. Two run at a "
+        f"**Answer.** Python {last['python']} on {last['platform']} with {last['cores']} cores made "
+        f"it. Its {len(runs)} notebooks ran for {minutes:.0f} minutes, summed over notebooks. Two run at a "
         f"time, so a first build takes about half of that. The longest: {named}.\n"
     )
 
