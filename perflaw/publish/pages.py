@@ -107,9 +107,9 @@ def runtime_answer(runs: Mapping[str, Mapping[str, Any]]) -> str:
     minutes = sum(run["seconds"] for run in runs.values()) / 60
     named = ", ".join(f"*{name}* ({runs[name]['seconds']:.0f} s)" for name in longest)
     return (
-        f"**Answer.** Python {last['python']} on {last['platform']} with {last['cores']} cores made "
-        f"it. Its {len(runs)} notebooks ran for {minutes:.0f} minutes, summed over notebooks. Two run at a "
-        f"time, so a first build takes about half of that. The longest: {named}.\n"
+        f"**Answer.** Python {last['python']} on {last['platform']} with {last['cores']} cores "
+        f"made it. Its {len(runs)} notebooks ran for {minutes:.0f} minutes, summed over notebooks. "
+        f"Two run at a time, so a first build takes about half of that. The longest: {named}.\n"
     )
 
 
