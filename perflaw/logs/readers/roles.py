@@ -228,10 +228,10 @@ def _guess_time(
             place = candidates[0]
             findings.guess(f"time: column {clip(names[place])!r}, by the end of its name")
             return place, None
-        place = None if candidates else _only_dates(names, taken, resolution)
-        if place is not None:
-            findings.guess(f"time: column {clip(names[place])!r}, the only one of dates")
-            return place, None
+        dates = None if candidates else _only_dates(names, taken, resolution)
+        if dates is not None:
+            findings.guess(f"time: column {clip(names[dates])!r}, the only one of dates")
+            return dates, None
         _say_no_time(names, taken, findings)
         return None, None
     same = [p for p in known if plain_name(names[p]) == plain_name(names[known[0]])]
