@@ -74,17 +74,17 @@ def compare_implementations(
     return pd.DataFrame([_compare(name, part, level) for name, part in sets.items()])
 
 
-def _compare(name: str, groups: pd.DataFrame, level: float) -> dict[str, str | float]:
+def _compare(cell: str, groups: pd.DataFrame, level: float) -> dict[str, str | float]:
     dof = (groups["size"] - 1).to_numpy().sum()
     variance = (groups["var"] * (groups["size"] - 1)).to_numpy().sum() / dof
     error = np.sqrt(variance * (1 / groups["size"]).to_numpy().sum()) / len(groups)
-    means = groups["mean"].mean()
-    difference = means[OURS] - means[THEIRS]
+    ours, theirs = (float(groups[("mean", name)].mean()) for name in (OURS, THEIRS))
+    difference = ours - theirs
     half = float(student_quantile(level, dof)) * error
     return {
-        "cell": name,
-        OURS: means[OURS],
-        THEIRS: means[THEIRS],
+        "cell": cell,
+        OURS: ours,
+        THEIRS: theirs,
         "sd": np.sqrt(variance),
         "difference": difference,
         "low": difference - half,
