@@ -67,7 +67,7 @@ def compare_implementations(
     check_level(level)
     cell = "N = " + rows["n_layers"].astype(str) + ", d = " + rows["d_emb"].astype(str)
     groups = rows.groupby([cell.rename("cell"), "implementation"])[metric]
-    by_cell = groups.agg(["mean", "var", "size"]).unstack("implementation")
+    by_cell = pd.DataFrame(groups.agg(["mean", "var", "size"]).unstack("implementation"))
     sets = {name: by_cell.loc[[name]] for name in by_cell.index}
     if len(by_cell) > 1:
         sets[ALL] = by_cell
