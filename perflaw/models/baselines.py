@@ -161,7 +161,7 @@ RANKED = {
 MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
 GROWS = "first-order Markov"  # the baseline whose growth says most of a transformer's
 GROWTH_SHARES = (0.5, 0.25)  # of the users
-GROWTH_DRAWS = 4  # of each share
+GROWTH_DRAWS = 3  # of each share
 
 
 @dataclass(frozen=True)
@@ -274,9 +274,7 @@ def _estimate_slope(
         return None
     doublings = -np.log2(share)
     apart = min(len(parts), 1 / share)
-    influences = [
-        new / (after * (1 - after)) - old / (before * (1 - before)) for old, new in parts
-    ]
+    influences = [new / (after * (1 - after)) - old / (before * (1 - before)) for old, new in parts]
     variance = np.mean([influence.var() / len(influence) for influence in influences]) / apart
     hits = apart * np.mean([(new > 0).sum() for _, new in parts])
     return (logit(after) - logit(before)) / doublings, max(variance, hits**-2) / doublings**2

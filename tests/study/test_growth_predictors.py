@@ -19,7 +19,7 @@ def make_steps(error, noise, logs=LOGS):
         for log in logs
         for _ in range(200)
     ]
-    return pd.DataFrame(rows).assign(error_of_value=noise / 2, noise=noise)
+    return pd.DataFrame(rows).assign(unchanged=0.08, error_of_value=noise / 2, noise=noise)
 
 
 def test_errors_that_are_noise_have_no_excess():
@@ -34,6 +34,7 @@ def test_the_excess_is_what_noise_does_not_explain():
     assert table.loc["all", "excess"] == pytest.approx(12, rel=0.1)
     assert table.loc["all", "users"] == pytest.approx(table.loc["all", "noise"] / 2)
     assert table.loc["all", "rows"] == 200 * len(LOGS)
+    assert table.loc["all", "no_growth"] == pytest.approx(20)
 
 
 def simulate_covariates():

@@ -62,10 +62,11 @@ def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a log, and one of all steps. In per cent: error (mean absolute), bias (mean),
-        users and noise (mean absolute errors expected of the users drawn, and of seeds too),
-        excess (root of the mean square error less that of the noise, 0 where it is less); within,
-        the share of values that are nearer to the forecast than their own 90 % noise.
+        One row a log, and one of all steps. In per cent: error and no_growth (mean absolute ones
+        of the forecast and of no growth), bias (mean), users and noise (mean absolute errors
+        expected of the users drawn, and of seeds too), excess (root of the mean square error less
+        that of the noise, 0 where it is less). within: share of values that are nearer to the
+        forecast than their own 90 % noise.
     """
     part = steps[steps["times"] == times]
     error = np.log(part["predicted"] / part["value"])
@@ -73,6 +74,7 @@ def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
         {
             "log": part["log"],
             "error": 100 * (part["predicted"] / part["value"] - 1).abs(),
+            "no_growth": 100 * (part["unchanged"] / part["value"] - 1).abs(),
             "bias": 100 * (part["predicted"] / part["value"] - 1),
             "users": 100 * np.sqrt(2 / np.pi) * part["error_of_value"],
             "noise": 100 * np.sqrt(2 / np.pi) * part["noise"],

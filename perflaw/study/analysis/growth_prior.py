@@ -271,9 +271,10 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        logs, rows; mean absolute errors in per cent, by predictor, and what the users' own errors
-        would give; by_log, the error of the prediction as a mean over logs; inside, the share of
-        rows whose runs are mostly in the interval, with its exact binomial 95 % interval.
+        logs, rows; mean absolute errors in per cent, by predictor, and what the users' own errors,
+        and the noise of seeds too, would give; by_log, the error of the prediction as a mean over
+        logs; inside, the share of rows whose runs are mostly in the interval, with its exact
+        binomial 95 % interval.
     """
     summaries = []
     for times, part in scored.groupby("times"):
@@ -287,6 +288,7 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
             | {
                 "by_log": errors["predicted"].groupby(part["log"]).mean().mean(),
                 "error_of_value": 100 * part["error_of_value"].mean() * np.sqrt(2 / np.pi),
+                "noise": 100 * part["noise"].mean() * np.sqrt(2 / np.pi),
                 "inside": inside / len(part),
                 "from": ends.low,
                 "to": ends.high,
