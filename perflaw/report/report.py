@@ -217,7 +217,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _next_command(options, plan, findings, len(runs)),
-        ranked.growth and plain_values(ranked.growth),
+        None if ranked.growth is None else plain_values(ranked.growth),
     )
 
 

@@ -71,7 +71,7 @@ def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:
     popular = floors[(floors["log"] == log) & (floors["recommender"] == "most popular")]
     floor = {name: float(popular[name].iloc[0]) for name in ("HR@10", METRIC)}
     slopes = growth_prior.load_baseline_slopes()
-    whole = slopes[slopes["share"] == 1].set_index("log").loc[log]
+    whole = slopes[(slopes["share"] == 1) & (slopes["log"] == log)].iloc[0]
     growth = growth_prior.make_baseline_growth(whole)
     findings = conclusions.draw_conclusions(seen, floor, baseline_growth=growth)
     if findings.best is None:
@@ -82,7 +82,10 @@ def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:
     value, error = full.loc[is_best, [METRIC, f"{METRIC} se"]].mean()
     baseline = regret.compare_unpaired(value, regret.load_best_baselines()[log], error)
     return conclusions.draw_conclusions(
-        seen, floor, baselines=[replace(baseline, name=whole["baseline"])], baseline_growth=growth
+        seen,
+        floor,
+        baselines=[replace(baseline, name=str(whole["baseline"]))],
+        baseline_growth=growth,
     )
 
 

@@ -69,7 +69,7 @@ def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
         forecast than their own 90 % noise.
     """
     part = steps[steps["times"] == times]
-    error = np.log(part["predicted"] / part["value"])
+    error = pd.Series(np.log(part["predicted"] / part["value"]), part.index)
     table = pd.DataFrame(
         {
             "log": part["log"],
@@ -108,9 +108,8 @@ def compare_draws(runs: pd.DataFrame, seed_factor: float, metric: str = "NDCG@10
     """
     samples = runs[runs["share"] < 1]
     rate = samples[metric]
-    y = pd.DataFrame(
-        {"y": to_log_odds(rate), "variance": (samples[f"{metric} se"] / (rate * (1 - rate))) ** 2}
-    )
+    errors = samples[f"{metric} se"] / (rate * (1 - rate))
+    y = pd.DataFrame({"y": to_log_odds(rate.to_numpy()), "variance": errors**2}, samples.index)
     cells = y.groupby([samples[name] for name in ("log", "share", "d_emb")])
     differences = cells["y"].var()
     apart = 1 - differences.index.get_level_values("share")
@@ -136,12 +135,12 @@ def tabulate_covariates(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataF
         own smaller samples (own, own se).
     """
     samples = runs[runs["share"] < 1].rename(columns={"data_seed": "draw"})
+    samples = samples.assign(y=to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1))
     by_sample = samples.groupby(SAMPLE)
     counts = by_sample[["users", "items", "tokens"]].first()
     table = pd.DataFrame(
         {
-            "level": by_sample[list(METRICS)].apply(lambda part: to_log_odds(part).mean(axis=None))
-            - LEVEL_ORIGIN,
+            "level": by_sample["y"].mean() - LEVEL_ORIGIN,
             "users": np.log2(counts["users"]),
             "interactions per user": np.log2(counts["tokens"] / counts["users"]),
             "interactions per item": np.log2(counts["tokens"] / counts["items"]),
@@ -224,7 +223,7 @@ def _prepare_covariate(
     mean = means.mean()
     squares = START_WEIGHT * START_SD**2 + ((means - mean) ** 2).sum()
     spread = squares / (START_WEIGHT + len(means))
-    trust = spread / (spread + covariates.loc[log, f"{name} se"] ** 2)
+    trust = spread / (spread + covariates[f"{name} se"].xs(log) ** 2)
     shrunk = mean + trust * (values.loc[log] - mean)
     return means.to_numpy(), shrunk.fillna(mean).to_numpy()
 
@@ -281,8 +280,8 @@ def _score_log(
             both = predicted + trust * (own["own"].fillna(0) - predicted)
             rises[OWN_SAMPLES] = both.reindex(key).to_numpy()
     if log in slopes.index:
-        rises[ORACLE] = float(slopes.loc[log, "θ"])
-    start, doublings = to_log_odds(part["unchanged"]), np.log2(part["times"])
+        rises[ORACLE] = slopes["θ"].to_dict()[log]
+    start, doublings = to_log_odds(part["unchanged"].to_numpy()), np.log2(part["times"])
     errors = {
         name: 100 * (from_log_odds(start + doublings * rise) / part["value"] - 1)
         for name, rise in rises.items()

@@ -99,7 +99,8 @@ def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame
     weight = 1 / (measured["Markov slope se"] ** 2 + SAMPLE_SD**2)
     total = (weight * measured["Markov slope"]).groupby(measured["log"]).sum()
     chains = total / weight.groupby(measured["log"]).sum()
-    levels = to_log_odds(samples[list(METRICS)]).mean(axis=1).groupby(samples["log"]).mean()
+    y = pd.Series(to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1), samples.index)
+    levels = y.groupby(samples["log"]).mean()
     rows = {}
     for log, of_log in runs.groupby("log"):
         parts = [
@@ -240,15 +241,17 @@ def score_growth(
         of their runs; covered, share of the runs in the interval.
     """
     slopes = estimate_slopes(runs, baselines)
-    by_sample = baselines.set_index(["log", "share", "draw"])
+    growths = {
+        (row["log"], row["share"], row["draw"]): make_baseline_growth(row)
+        for _, row in baselines.iterrows()
+    }
     rows = []
     for step, seen, larger in list_steps(runs):
         log = step["log"]
         if log not in priors:
             continue
         prior = dict(priors[log]) | learn_growth(slopes.drop(index=log, errors="ignore"))
-        key = (log, step["share"], step["draw"])
-        known = make_baseline_growth(by_sample.loc[key]) if key in by_sample.index else None
+        known = growths.get((log, step["share"], step["draw"]))
         for metric in METRICS:
             forecast = Forecast(seen, metric, prior)
             for d_emb, later in larger.groupby("d_emb"):
