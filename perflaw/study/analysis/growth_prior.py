@@ -55,7 +55,8 @@ def load_growth_runs() -> pd.DataFrame:
     for name, value in settings.items():
         is_wanted &= runs[name] == value
     shares = runs["sample_log"].fillna(1.0)
-    runs = study_runs.apply_ranking_rule(runs[is_wanted].assign(share=shares))
+    wanted = runs[is_wanted].copy()  # in one piece: pandas reads so many columns as many
+    runs = study_runs.apply_ranking_rule(wanted.assign(share=shares))
     sampled = set(runs.loc[runs["share"] < 1, "d_emb"])
     n_shares = runs.groupby("log")["share"].transform("nunique")
     is_used = runs["d_emb"].isin(sampled) & (runs["test_targets"] >= FEWEST_USERS) & (n_shares > 1)
