@@ -89,9 +89,9 @@ def position_loss(logs: Tensor, strength: float, teacher: Tensor | None = None) 
         collaboration: distillation.
     """
     own = -logs[..., 0].sum(0)
-    if teacher is None:
-        return own + strength * collaboration_loss(logs)
-    return own + strength * (teacher.exp() * (teacher - logs)).sum((0, -1))
+    if teacher is not None:
+        return own + strength * (teacher.exp() * (teacher - logs)).sum((0, -1))
+    return own + strength * collaboration_loss(logs) if strength else own
 
 
 def candidate_logs(
@@ -102,8 +102,8 @@ def candidate_logs(
     hidden (T, d), table (V, d), targets (T,); columns (k,) are the negatives and log_expected (k,)
     what is taken off their scores, as in `loss_functions.sampled_softmax_loss`.
     """
-    own = (hidden * table[targets]).sum(-1, keepdim=True)
-    scores = hidden @ table[columns].T - log_expected
+    own = (hidden * layers.gather_rows(table, targets)).sum(-1, keepdim=True)
+    scores = hidden @ layers.gather_rows(table, columns).T - log_expected
     scores = scores.masked_fill(columns == targets[:, None], EXCLUDED)
     return torch.cat([own, scores], 1).log_softmax(-1)
 

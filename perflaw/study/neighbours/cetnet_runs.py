@@ -28,7 +28,7 @@ LOGS = ("ml-100k", "lastfm-s3rec")
 SETTINGS: dict[str, Any] = {
     "loss": "sampled_softmax",
     "negatives": 256,
-    "max_seq_len": 50,
+    "max_seq_len": 20,
     "batch_size": 64,
     "learning_rate": 0.003,
     "epochs": 200,
@@ -81,17 +81,16 @@ KEY = ["log", "training", "members", "seed", "dropout", "weight_decay", "strengt
 
 
 def plan_jobs(logs: Sequence[str] = LOGS) -> Iterator[Job]:
-    """Yield all jobs: first what validation chooses from, then seed by seed."""
-    first = SEEDS[0]
+    """Yield all jobs of each log: first what validation chooses from, then seed by seed."""
     for log in logs:
         for members, recipe in itertools.product((1, *MEMBERS), RECIPES):
-            yield Job(log, WIDER, members, first, recipe)
+            yield Job(log, WIDER, members, SEEDS[0], recipe)
         for strength in STRENGTHS:
-            yield Job(log, TOGETHER, MEMBERS[0], first, None, strength)
-    for seed, log in itertools.product(SEEDS, logs):
-        yield Job(log, ALONE, max(MEMBERS), seed)
-        for training, members in itertools.product((TOGETHER, WIDER), MEMBERS):
-            yield Job(log, training, members, seed)
+            yield Job(log, TOGETHER, MEMBERS[0], SEEDS[0], None, strength)
+        for seed in SEEDS:
+            yield Job(log, ALONE, max(MEMBERS), seed)
+            for training, members in itertools.product((TOGETHER, WIDER), MEMBERS):
+                yield Job(log, training, members, seed)
 
 
 def choose(rows: pd.DataFrame, columns: Sequence[str], **where: Any) -> tuple[float, ...]:
