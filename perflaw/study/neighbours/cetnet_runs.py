@@ -98,7 +98,7 @@ def choose(rows: pd.DataFrame, columns: Sequence[str], **where: Any) -> tuple[fl
     tried = rows[rows["seed"] == SEEDS[0]]
     for name, value in where.items():
         tried = tried[tried[name] == value]
-    best = tried.loc[tried[VALIDATION].idxmax()]
+    best = tried.iloc[tried[VALIDATION].argmax()]
     return tuple(float(best[name]) for name in columns)
 
 

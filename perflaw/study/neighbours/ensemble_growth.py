@@ -58,7 +58,7 @@ def keep_chosen(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _keep_best(group: pd.DataFrame) -> pd.DataFrame:
     tried = group[(group["seed"] == group["seed"].min()) & (group["fusion"] == CONFIDENCE)]
-    best = tried.loc[tried[VALIDATION].idxmax(), VARIANT]
+    best = tried.iloc[tried[VALIDATION].argmax()][VARIANT]
     return group[(group[VARIANT] == best).all(axis=1)]
 
 
