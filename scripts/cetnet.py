@@ -1,4 +1,4 @@
-"""Make data/neighbours/cetnet.csv: members that learn from each other, and what they are compared with.
+"""Make data/neighbours/cetnet.csv: members that learn from each other, and their rivals.
 
     python scripts/cetnet.py
 

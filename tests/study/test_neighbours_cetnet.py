@@ -110,7 +110,6 @@ def test_one_member_is_the_plain_model(split):
     assert max(ours.curve) == pytest.approx(max(point["NDCG@10"] for point in plain.curve))
 
 
-
 def test_without_collaboration_a_member_does_not_depend_on_the_others(split):
     alone = cetnet.fit(split, [config_of(epochs=1, validate_every=1)]).weights[0]
     pair = [config_of(seed, epochs=1, validate_every=1) for seed in (0, 1)]
@@ -171,7 +170,9 @@ def test_the_scorer_ranks_by_the_fused_probability(split):
         for part in weights
     ]
     fused = cetnet.fuse_by_confidence(torch.stack(scores).log_softmax(-1))
-    own = fused[torch.arange(len(users)), torch.from_numpy(split.log.items[split.test[users]]).long()]
+    own = fused[
+        torch.arange(len(users)), torch.from_numpy(split.log.items[split.test[users]]).long()
+    ]
     assert ranking.removes_seen(split) is False
     assert ranked.ranks == pytest.approx(1 + (fused > own[:, None]).sum(1).numpy(), abs=1)
 

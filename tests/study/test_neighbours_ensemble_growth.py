@@ -31,7 +31,9 @@ def make_rows(noise=(0.0, 0.0)):
             continue
         value = limit - (limit - SINGLE) / m + noise[seed]
         fusions = [CONFIDENCE] if training == WIDER or m == 1 else [CONFIDENCE, EQUAL, MEAN_MEMBER]
-        rows += [("log", training, m, seed, fusion, 0.2, 0.0, 1.0, 0.5, value) for fusion in fusions]
+        rows += [
+            ("log", training, m, seed, fusion, 0.2, 0.0, 1.0, 0.5, value) for fusion in fusions
+        ]
     rows += [("log", STUDENT, 4, seed, CONFIDENCE, 0.2, 0.0, 1.0, 0.5, 0.22) for seed in (0, 1)]
     columns = ["log", "training", "members", "seed", "fusion", *growth.VARIANT, VALIDATION, "value"]
     return pd.DataFrame(rows, columns=columns)

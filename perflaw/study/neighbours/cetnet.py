@@ -192,7 +192,9 @@ def _take_step(
     for group, part in enumerate(torch.arange(len(weight)).split(NEGATIVES_GROUP)):
         targets, drawn = batch.targets[part], (negatives[0][group], negatives[1][group])
         logs = [candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in learning]
-        taught = [candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in teaching]
+        taught = [
+            candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in teaching
+        ]
         fused = fuse_by_confidence(torch.stack(taught)) if taught else None
         losses = position_loss(torch.stack(logs), strength, fused)
         loss = loss + (weight[part] * losses).sum()

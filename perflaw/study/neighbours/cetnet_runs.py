@@ -155,7 +155,9 @@ def run_job(job: Job, split: Split, settings: Mapping[str, Any] = SETTINGS) -> l
         on test by the rules of ranking; "removed" is the rule of record where nothing repeats.
     """
     dropout, weight_decay = job.recipe or RECIPES[0]
-    width = equal_width(job.members, split.log.n_items, settings) if job.training == WIDER else D_EMB
+    width = (
+        equal_width(job.members, split.log.n_items, settings) if job.training == WIDER else D_EMB
+    )
     config = make_config(**settings, d_emb=width, dropout=dropout, weight_decay=weight_decay)
     seeds = range(SEEDS_APART * job.seed, SEEDS_APART * job.seed + job.members)
     configs = [replace(config, seed=seed) for seed in seeds]
