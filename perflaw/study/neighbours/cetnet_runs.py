@@ -207,7 +207,9 @@ def _measure_all(
 
     measured = {name: measure(weights, fusion) for name, fusion in FUSIONS.items()}
     alone = [measure([of_member], cetnet.average_equally) for of_member in weights]
-    measured[MEAN_MEMBER] = pd.DataFrame(alone).mean().to_dict()
+    measured[MEAN_MEMBER] = {
+        name: float(np.mean([metrics[name] for metrics in alone])) for name in alone[0]
+    }
     if len(weights) == 1:
         measured = {CONFIDENCE: measured[CONFIDENCE]}
     return [shared | {"fusion": name} | metrics for name, metrics in measured.items()]

@@ -97,18 +97,19 @@ def compare_ways(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         One row a log, pair of `PAIRS` and m: way, fusion, against, against_fusion, members, gain,
         low and high (100 × ln of the ratio of the metric), and seeds. Two seeds are the least.
     """
-    wide = 100 * np.log(value_by_seed(rows))
+    wide = value_by_seed(rows.assign(value=100 * np.log(rows["value"])))
     table: list[dict[str, Any]] = []
     for way, fusion, against, other in PAIRS:
         if not {(way, fusion), (against, other)} <= set(wide.columns):
             continue
-        differences = (wide[way, fusion] - wide[against, other]).dropna()
-        for (log, members), values in differences.groupby(level=["log", "members"], sort=False):
-            if len(values) < 2:
+        pair = {"way": way, "fusion": fusion, "against": against, "against_fusion": other}
+        differences = (wide[way, fusion] - wide[against, other]).rename("gain").dropna()
+        for place, group in differences.reset_index().groupby(["log", "members"], sort=False):
+            if len(group) < 2:
                 continue
-            labels = {"log": log, "way": way, "fusion": fusion, "against": against}
-            labels |= {"against_fusion": other, "members": members}
-            table.append(labels | interval_columns(values, level, "gain") | {"seeds": len(values)})
+            interval = interval_columns(group["gain"], level, "gain")
+            labels = dict(zip(("log", "members"), place))
+            table.append(labels | pair | interval | {"seeds": len(group)})
     return pd.DataFrame(table)
 
 
