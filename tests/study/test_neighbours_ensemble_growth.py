@@ -111,3 +111,15 @@ def test_the_figure_names_every_way(narrow):
     figure = draw.plot_growth(curves, limits, rows[rows["training"] == STUDENT], narrow)
     texts = {text.get_text() for text in figure.legends[0].get_texts()}
     assert texts == {name for _, _, name, _ in draw.WAYS.values()} | {STUDENT}
+
+
+def test_the_table_has_equal_parameters_and_no_row_twice():
+    rows = growth.load_rows()
+    labels = ["log", "training", "members", "seed", "fusion", *growth.VARIANT]
+    assert not rows.duplicated(labels).any()
+    single = rows[rows["members"] == 1].groupby("log")["parameters"].first()
+    share = rows["parameters"] / (rows["members"] * rows["log"].map(single))
+    of_members = rows["training"].isin([TOGETHER, ALONE])
+    assert share[of_members].to_numpy() == pytest.approx(1)
+    assert share[rows["training"] == WIDER].to_numpy() == pytest.approx(1, abs=0.02)
+    assert rows["value"].between(0.01, 0.15).all()
