@@ -36,7 +36,7 @@ def plot_growth(
         Whether the figure is for a phone.
     """
     logs = list(dict.fromkeys(growth["log"]))
-    figure, axes = panel_grid(len(logs), narrow, 2, 1, 3.0)
+    figure, axes = panel_grid(len(logs), narrow, min(2, len(logs)), 1, 3.0)
     for ax, log in zip(axes, logs):
         of_log = growth[growth["log"] == log]
         members = sorted(of_log["members"].unique())
