@@ -87,6 +87,17 @@ def test_asymptotes_are_those_of_an_exact_law():
         assert of_way["rise"].to_numpy() == pytest.approx(limit - SINGLE)
 
 
+def test_a_log_without_a_whole_seed_has_no_asymptote():
+    begun = make_rows().assign(log="begun")
+    begun = begun[(begun["training"] == WIDER) | (begun["seed"] == 1) & (begun["members"] == 1)]
+    begun = begun[(begun["seed"] == 0) | (begun["members"] < 4)]
+    rows = pd.concat([make_rows(), begun])
+    fitted = growth.fit_asymptotes(growth.growth_by_way(rows))
+    table = growth.compare_asymptotes(fitted)
+    assert set(table["log"]) == {"log"}
+    assert list(table["way"]) == list(growth.GROWING)
+
+
 def test_noise_of_a_seed_leaves_the_difference_of_asymptotes():
     fitted = growth.fit_asymptotes(growth.growth_by_way(make_rows((0.0, 0.05))))
     table = growth.compare_asymptotes(fitted).set_index("way")

@@ -35,7 +35,7 @@ def plot_growth(
     narrow
         Whether the figure is for a phone.
     """
-    logs = list(dict.fromkeys(growth["log"]))
+    logs = list(dict.fromkeys(asymptotes["log"]))
     figure, axes = panel_grid(len(logs), narrow, min(2, len(logs)), 1, 3.0)
     for ax, log in zip(axes, logs):
         of_log = growth[growth["log"] == log]

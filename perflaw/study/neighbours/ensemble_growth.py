@@ -135,7 +135,8 @@ def fit_asymptotes(growth: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     growth : pandas.DataFrame
-        What `growth_by_way` returns; seeds that lack an m of their log are left out.
+        What `growth_by_way` returns; seeds that lack an m of their log are left out, and so are logs
+        without a whole seed.
 
     Returns
     -------
@@ -146,6 +147,8 @@ def fit_asymptotes(growth: pd.DataFrame) -> pd.DataFrame:
     for log, of_log in growth.groupby("log", sort=False):
         wide = of_log.pivot(index="members", columns=["way", "seed"], values="value")
         wide = wide.dropna(axis=1)
+        if wide.empty:
+            continue
         rise, asymptote = np.polyfit(-1 / wide.index.to_numpy(float), wide.to_numpy(), 1)
         columns = {"asymptote": asymptote, "rise": rise}
         table.append(pd.DataFrame(columns, wide.columns).reset_index().assign(log=log))
@@ -171,6 +174,7 @@ def compare_asymptotes(fitted: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
     table: list[dict[str, Any]] = []
     for log, of_log in fitted.groupby("log", sort=False):
         wide = of_log.pivot(index="seed", columns="way", values="asymptote")
+        wide = wide.reindex(columns=GROWING)
         for way in GROWING:
             row: dict[str, Any] = {"log": log, "way": way, "seeds": int(wide[way].count())}
             row |= interval_columns(wide[way], level, "asymptote")
