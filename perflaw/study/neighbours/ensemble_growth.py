@@ -135,7 +135,7 @@ def fit_asymptotes(growth: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     growth : pandas.DataFrame
-        What `growth_by_way` returns; seeds that lack an m of their log are left out, and so are logs
+        What `growth_by_way` returns; seeds that lack an m of their log are left out, and logs
         without a whole seed.
 
     Returns
