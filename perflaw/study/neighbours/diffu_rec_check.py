@@ -69,7 +69,7 @@ def load_steps() -> pd.DataFrame:
 
 
 def _tuned_rows() -> pd.DataFrame:
-    """The rows of ML-100K at the tuned cell, all seeds, rates and numbers of steps."""
+    """Select the rows of ML-100K at the tuned cell, of all seeds, rates and numbers of steps."""
     rows = pd.read_csv(study_file("data", "neighbours", "diffu_rec.csv"))
     size = {name: model_laws.TUNED[name] for name in ("n_layers", "d_emb")}
     is_size = (rows[list(size)] == pd.Series(size)).all(axis=1)
