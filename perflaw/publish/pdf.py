@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from urllib.parse import urldefrag
 
@@ -63,6 +64,7 @@ def print_book(home: Path) -> Path:
     whole = home / "html" / "whole.html"
     target = home / "book.pdf"
     command = [chromium, "--headless", "--disable-gpu", "--no-pdf-header-footer"]
+    command += ["--generate-pdf-document-outline"]
     command += ["--no-sandbox"] if os.geteuid() == 0 else []
     command += [f"--virtual-time-budget={PATIENCE}", f"--print-to-pdf={target}", whole.as_uri()]
     target.unlink(missing_ok=True)
@@ -108,12 +110,22 @@ def join_pages(html: Path, names: list[str]) -> str:
     scripts = next(filter(None, (_formula_scripts(page, name) for name, page in pages.items())), "")
     styles = "".join(map(str, whole.select("head link[rel=stylesheet], head style")))
     title = whole.title.get_text() if whole.title else ""
-    body = "\n".join(articles)
+    body = "\n".join([articles[0], _list_contents(pages), *articles[1:]])
     return (
         '<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head>'
         f'<meta charset="utf-8"><title>{title}</title>{styles}{scripts}</head>'
         f'<body><main class="bd-article whole-book">{body}</main></body></html>'
     )
+
+
+def _list_contents(pages: dict[str, BeautifulSoup]) -> str:
+    """List the titles of pages, each a link into the joined page."""
+    titles = {name: title for name, page in pages.items() if (title := page.select_one("h1"))}
+    links = "".join(
+        f'<li><a href="#{_slug(name)}">{escape(title.get_text(strip=True))}</a></li>'
+        for name, title in titles.items()
+    )
+    return f'<article class="whole-contents"><h2>Contents</h2><ul>{links}</ul></article>'
 
 
 def _parse(path: Path) -> BeautifulSoup:

@@ -62,7 +62,8 @@ def test_names_are_unique_and_every_link_within_leads_somewhere(home):
     names = [element["id"] for element in whole.select("[id]")]
     assert len(set(names)) == len(names)
     within = [link["href"] for link in whole.select('a[href^="#"]')]
-    assert within == ["#executed-one--top", "#two", "#two--top"]
+    contents = ["#index", "#executed-one", "#two"]
+    assert within == ["#executed-one--top", *contents, "#two", "#two--top"]
     assert {link[1:] for link in within} <= set(names)
 
 

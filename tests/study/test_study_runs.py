@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
+from perflaw.laws import families
 from perflaw.logs import perturbations
 from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.splits import leave_one_out
 from perflaw.models import baselines
-from perflaw.models.sweeps import grids
+from perflaw.models.sweeps import grids, results
 from perflaw.study.analysis import (
     split_comparison,
     study_runs,
@@ -71,7 +72,7 @@ def test_surfaces_have_names_and_leave_out_what_is_no_surface(swept):
 
 
 def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
-    kept, study = study_runs.load_study_runs(), study_runs.load_survey_runs()
+    kept, study = study_runs.load_study_runs(growing=True), study_runs.load_survey_runs()
     assert kept["key"].is_unique
     assert not kept["log"].str.startswith("synthetic").any()
     assert study["key"].isin(kept["key"]).all()
@@ -84,6 +85,16 @@ def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
         .isna()
         .all(axis=None)
     )
+
+
+def test_sweeps_under_way_add_seeds_and_no_cells():
+    settings = grids.read_grid("survey")["settings"]
+    cell = [*study_runs.SURFACE, *families.AXES]
+    whole = results.filter_runs(study_runs.load_study_runs(), settings)
+    study = study_runs.load_survey_runs()
+    cells = set(whole[cell].itertuples(index=False, name=None))
+    assert set(study[cell].itertuples(index=False, name=None)) == cells
+    assert set(study["key"]) > set(whole["key"])
 
 
 def ranked_runs():

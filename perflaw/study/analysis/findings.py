@@ -9,7 +9,9 @@ import pandas as pd
 
 from perflaw.models.ranking import Seen
 from perflaw.study.analysis import (
+    data_conditions,
     data_measures,
+    data_measures_by_log,
     extrapolation,
     recorded_predictions,
     seed_noise,
@@ -63,28 +65,25 @@ def errors_of_larger_models(metric: str, level: float, draws: int) -> Finding:
 
 
 def worth_of_data(metric: str, level: float, draws: int) -> Finding:
-    """Say which share of the changes that data make each measure predicts on a log left out.
+    """Score measures of data on a log left out, logs weighted equally, with intervals over logs.
 
-    The bars are those of the difference to tokens, over interventions.
+    The bars are those of the difference to tokens, so that tokens have none, up to the ceiling.
     """
-    runs = study_runs.load_survey_runs()
-    table = study_runs.mean_surfaces(runs, (metric,))
+    runs = data_measures.perturbation_runs(data_conditions.load_perturbed_runs())
+    table = study_runs.mean_surfaces(study_runs.load_survey_runs(), (metric,))
     noise = seed_noise.seed_sd_by_surface(table, metric)
-    conditions = data_measures.paired_conditions(
-        data_measures.perturbation_runs(runs),
-        metric,
-        {str(name): noise[name] for name in noise.index},
-    )
-    compared = data_measures.comparison_table(conditions, level, draws).set_index("candidate")
-    ceiling = 100 * data_measures.noise_ceiling(conditions)
-    shares = 100 * compared.loc[list(MEASURES), ["log", "edge log", "low log", "high log"]]
-    start = shares["log"] - shares["edge log"]
+    conditions = data_measures.paired_conditions(runs, metric, noise)
+    scores = data_measures_by_log.scores_by_log(conditions, list(MEASURES), draws=draws)
+    equal = data_measures_by_log.weigh_logs_equally(scores, level)
+    shares = equal[equal["split"] == "log"].set_index("candidate").loc[list(MEASURES)]
+    start = shares["share"] - shares["edge"]
+    ceiling = 100 * data_conditions.count_conditions(runs, conditions)["ceiling"].mean()
     rows = pd.DataFrame(
         {
-            "label": [MEASURES[name] for name in shares.index],
-            "mean": shares["log"].to_numpy(),
-            "low": (start + shares["low log"]).to_numpy(),
-            "high": (start + shares["high log"]).clip(upper=ceiling).to_numpy(),
+            "label": list(MEASURES.values()),
+            "mean": 100 * shares["share"].to_numpy(),
+            "low": 100 * (start + shares["low"]).to_numpy(),
+            "high": (100 * (start + shares["high"])).clip(upper=ceiling).to_numpy(),
         }
     )
     return Finding(rows, ceiling, len(conditions))

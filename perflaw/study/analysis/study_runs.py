@@ -122,10 +122,9 @@ def load_survey_runs(seen: str = Seen.HISTORY) -> pd.DataFrame:
     """Load the study's runs with the settings of the grid `survey`.
 
     Backbone, size, split and training data may be any; the ranking rule is as for
-    `load_study_runs`.
+    `load_study_runs`. Sweeps that are under way add seeds to cells, and no cells.
     """
-    settings = grids.read_grid("survey")["settings"]
-    return results.filter_runs(load_study_runs(seen), settings).reset_index(drop=True)
+    return _load_with_seeds(grids.read_grid("survey")["settings"], seen)
 
 
 def load_surface_runs(sweep: str = "", seen: str = Seen.HISTORY) -> pd.DataFrame:
@@ -141,9 +140,15 @@ def load_surface_runs(sweep: str = "", seen: str = Seen.HISTORY) -> pd.DataFrame
     """
     if sweep:
         return apply_ranking_rule(results.read_runs_table(sweep), seen)
-    runs = load_study_runs(seen)
-    parts = [results.filter_runs(runs, grids.read_grid(grid)["settings"]) for grid in SURFACE_GRIDS]
+    parts = [_load_with_seeds(grids.read_grid(grid)["settings"], seen) for grid in SURFACE_GRIDS]
     return pd.concat(parts).drop_duplicates("key", ignore_index=True)
+
+
+def _load_with_seeds(settings: Mapping[str, Any], seen: str) -> pd.DataFrame:
+    """Load runs with some settings; of sweeps under way those of cells that are there already."""
+    cells = results.filter_runs(load_study_runs(seen), settings)[[*SURFACE, *families.AXES]]
+    runs = results.filter_runs(load_study_runs(seen, growing=True), settings)
+    return runs.merge(cells.drop_duplicates())
 
 
 def load_count_baselines(metric: str = "NDCG@10") -> pd.DataFrame:

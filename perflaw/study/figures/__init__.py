@@ -38,6 +38,6 @@ _DOORS = {
         "plot_recipe_against_search",
         "plot_small_multiples",
     ],
-    "saving": ["glue_values", "save_figure", "save_table"],
+    "saving": ["count_in_words", "glue_values", "save_figure", "save_table"],
 }
 __all__, __getattr__, __dir__ = offer_lazily(__name__, _DOORS)

@@ -129,14 +129,14 @@ def plot_answer(
         # One dash a row, below its label, so that none strikes a label through.
         places = np.arange(len(rows))
         ends = places - 0.4, places + 0.15
-        ax.vlines(np.full(len(rows), line), *ends, color=BASELINE, lw=1, zorder=1)
+        ax.vlines(np.full(len(rows), line), *ends, color=BASELINE, lw=1, ls=(0, (2, 1)), zorder=1)
         ax.set_yticks([])
         ax.set_ylim(-0.4, len(rows) + 0.4)
         side = "center" if line < rows["high"].max() / 2 else "right"
         ax.text(line, len(rows) - 0.05, line_label, ha=side, color=BASELINE, fontsize=8)
         ax.set_title(question, loc="left", fontweight="bold")
         ax.set_xlabel(f"{label}\n{better} is better", fontsize=8)
-        ax.set_xlim(0, 1.08 * max(rows["high"].max(), line))
+        ax.set_xlim(min(0, rows["low"].min()), 1.08 * max(rows["high"].max(), line))
         ax.spines["left"].set_visible(False)
     return figure
 

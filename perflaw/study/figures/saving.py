@@ -145,3 +145,19 @@ def glue_values(**values: Any) -> None:
 
     for name, value in values.items():
         glue(name, value.item() if isinstance(value, np.generic) else value, display=False)
+
+
+def count_in_words(count: int, total: int) -> str:
+    """Say how many of a few it is, for a sentence.
+
+    Examples
+    --------
+    >>> count_in_words(6, 6), count_in_words(0, 6), count_in_words(2, 6)
+    ('all six', 'none of the six', 'two of the six')
+    """
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    names = dict(enumerate(words, start=1))
+    whole = names.get(total, f"{total:,}")
+    if count == total:
+        return f"all {whole}"
+    return f"{'none' if count == 0 else names.get(count, f'{count:,}')} of the {whole}"
