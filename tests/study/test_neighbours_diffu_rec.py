@@ -216,6 +216,13 @@ def test_the_best_epoch_is_kept_and_ranks_the_same_again():
     assert ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties) == max(fitted.curve)
 
 
+def test_the_first_epochs_do_not_stop_training():
+    curve = [0.3] + [0.1] * (g.LEAST_EPOCHS - 2)
+    assert not g._has_levelled(curve)
+    assert g._has_levelled([*curve, 0.2])
+    assert not g._has_levelled([*curve, 0.4])
+
+
 def test_a_log_without_targets_is_refused():
     split = leave_one_out(from_histories([list("abc"), list("bca")]))
     with pytest.raises(InputError, match="two interactions to train on"):

@@ -37,6 +37,7 @@ WINDOW = 10  # L, the last items of a history that are read
 BATCH = 512  # targets
 STEPS = 32  # T
 EPOCHS = 50
+LEAST_EPOCHS = 8
 PATIENCE = 2  # epochs without a better NDCG@10 on validation
 CELL = ["log", "n_layers", "d_emb", "seed"]
 
@@ -69,7 +70,7 @@ def embed_steps(steps: Tensor, width: int) -> Tensor:
 
 
 class Block(nn.Module):
-    """A transformer block, normalised before each part."""
+    """A transformer block, normalised before each part; weights begin as in the authors' code."""
 
     def __init__(self, d_emb: int) -> None:
         super().__init__()
@@ -83,6 +84,8 @@ class Block(nn.Module):
             nn.Linear(4 * d_emb, d_emb),
         )
         self.drop = nn.Dropout(DROPOUT)
+        for matrix in (self.attention.out_proj, self.feed_forward[0], self.feed_forward[3]):
+            nn.init.xavier_normal_(matrix.weight)
 
     def forward(self, x: Tensor, is_padding: Tensor, last: bool) -> Tensor:
         """(batch, L, d), or (batch, 1, d) where the last place alone is wanted."""
@@ -193,7 +196,7 @@ def fit(
     n_steps: int = STEPS,
     epochs: int = EPOCHS,
 ) -> Fitted:
-    """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs.
+    """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs, the first few apart.
 
     Parameters
     ----------
@@ -226,7 +229,7 @@ def fit(
         adam = torch.optim.Adam(model.parameters(), lr=learning_rate)
         curve: list[float] = []
         best = model.state_dict()
-        while len(curve) < epochs and len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
+        while len(curve) < epochs and not _has_levelled(curve):
             model.train()
             for batch in torch.randperm(len(targets)).split(BATCH):
                 adam.zero_grad()
@@ -238,6 +241,11 @@ def fit(
                 best = {name: weight.clone() for name, weight in model.state_dict().items()}
     model.load_state_dict(best)
     return Fitted(model, curve)
+
+
+def _has_levelled(curve: list[float]) -> bool:
+    """Say whether the last `PATIENCE` epochs have been no better, after `LEAST_EPOCHS`."""
+    return len(curve) >= LEAST_EPOCHS and len(curve) - int(np.argmax(curve)) > PATIENCE
 
 
 def target_loss(model: DiffuRec, histories: Tensor, wanted: Tensor) -> Tensor:
