@@ -17,6 +17,8 @@ ELSEWHERE = [
     name.positive_only,  # scikit-learn reads the tag
     name.default_priority,  # Sphinx orders transforms by it
     name.setup,  # Sphinx calls it
+    name.format_labels,  # pybtex calls it
+    name.default_label_style,  # pybtex reads it
     name.filters,  # Jinja2's, extended
     name.broad,  # the template of the report draws it
     name.left_out,  # the template of the report lists it

@@ -137,8 +137,12 @@ def _relative(x: AxisValues, axis: str) -> Array:
 
 def _columns(x: AxisValues, *columns: Array) -> Array:
     """Stack an intercept and the given columns (each broadcasting to (..., n)) as (..., n, p)."""
-    one = np.ones_like(next(iter(x.values())), dtype=float)
-    return np.stack(np.broadcast_arrays(one, *columns), axis=-1)
+    n_points = np.shape(next(iter(x.values())))
+    shape = np.broadcast_shapes(n_points, *(column.shape for column in columns))
+    stacked = np.ones((*shape, 1 + len(columns)))
+    for i, column in enumerate(columns, 1):
+        stacked[..., i] = column
+    return stacked
 
 
 def _names(prefix: str, axes: Sequence[str]) -> tuple[str, ...]:

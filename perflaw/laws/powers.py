@@ -16,15 +16,16 @@ def boxcox(x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:
     >>> round(float(boxcox(8.0, -1.0)), 9)
     7.0
     """
-    log_x, power = np.broadcast_arrays(np.log(x), np.asarray(p))
-    divisor = np.where(power == 0, 1.0, power)
-    return np.where(power == 0, log_x, -np.expm1(-power * log_x) / divisor)
+    log_x, power = np.log(x), np.asarray(p)
+    is_zero = power == 0
+    divisor = np.where(is_zero, 1.0, power)
+    return np.where(is_zero, log_x, -np.expm1(-power * log_x) / divisor)
 
 
 def bend(x: ArrayLike, p: ArrayLike) -> NDArray[np.float64]:
     """Return 2 (ln x - boxcox(x; p)) / p, and ln(x)² where p is 0: what a power adds to ln x."""
-    log_x, power = np.broadcast_arrays(np.log(x), np.asarray(p))
-    z = power * log_x
+    log_x = np.log(x)
+    z = np.asarray(p) * log_x
     is_small = np.abs(z) < SERIES_BELOW
     divisor = np.where(is_small, 1.0, z)
     exact = (np.expm1(-divisor) + divisor) / divisor**2

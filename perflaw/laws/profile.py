@@ -193,21 +193,20 @@ def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, fl
     column = theta[:, list(fit.law.exponents).index(exponent)]
     # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
     allowed = np.append(column[slack >= 0], fit.parameters[exponent])
-    low_bound, high_bound = fit.law.exponents[exponent]
-
-    def walk(inner: float, bound: float, open_end: float) -> float:
-        """Go from an allowed value towards the bound, as far as values are allowed."""
-        if pinned_solution(fit, exponent, [bound]).rss[0] <= limit:
-            return open_end
-        outer = bound
-        for _ in range(ROUNDS):
-            values = np.linspace(inner, outer, SPLITS + 1)
-            is_within = pinned_solution(fit, exponent, values).rss <= limit
-            last = np.flatnonzero(is_within).max(initial=0)
-            inner, outer = values[last], values[min(last + 1, SPLITS)]
-        return float(inner)
-
-    return walk(allowed.min(), low_bound, -np.inf), walk(allowed.max(), high_bound, np.inf)
+    inner = np.array([allowed.min(), allowed.max()])
+    outer = np.array(fit.law.exponents[exponent], float)
+    is_open = pinned_solution(fit, exponent, outer).rss <= limit
+    closed = np.flatnonzero(~is_open)
+    # Go from the allowed values towards the bounds, as far as values are allowed.
+    for _ in range(ROUNDS if len(closed) else 0):
+        values = np.array([np.linspace(inner[i], outer[i], SPLITS + 1) for i in closed])
+        rss = pinned_solution(fit, exponent, values.ravel()).rss.reshape(values.shape)
+        last = np.where(rss <= limit, np.arange(SPLITS + 1), 0).max(axis=1)
+        rows = np.arange(len(closed))
+        inner[closed] = values[rows, last]
+        outer[closed] = values[rows, np.minimum(last + 1, SPLITS)]
+    low, high = np.where(is_open, [-np.inf, np.inf], inner)
+    return float(low), float(high)
 
 
 def _linear_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:

@@ -128,7 +128,8 @@ def solve_pinned(
 ) -> Solution:
     """Solve one problem, y and weights (n,), with exponent `index` held at each of the values."""
     free_lattice = np.unique(np.delete(exponent_lattice(law, x, GRID), index, axis=1), axis=0)
-    theta = np.concatenate([np.insert(free_lattice, index, value, axis=1) for value in values])
+    held = np.repeat(values, len(free_lattice))
+    theta = np.insert(np.tile(free_lattice, (len(values), 1)), index, held, axis=1)
     rss = _rss_on_lattice(design_columns(law, x, theta), y[None], weights)[0]
     shape = (len(values), len(free_lattice))
     starts = np.argsort(rss.reshape(shape), axis=1, kind="stable")[:, :VALLEYS]
@@ -240,11 +241,13 @@ def exponent_lattice(law: Law, x: AxisValues, size: int) -> Array:
 
 def exponent_slopes(law: Law, x: AxisValues, theta: Array, beta: Array) -> Array:
     """Differentiate basis @ beta by each exponent, (B, n, q), by central differences."""
-    slopes = []
-    for shift in STEP * np.eye(theta.shape[1]):
-        change = design_columns(law, x, theta + shift) - design_columns(law, x, theta - shift)
-        slopes.append(np.einsum("bnp,bp->bn", change, beta) / (2 * STEP))
-    return np.stack(slopes, axis=-1)
+    q = theta.shape[1]
+    shifts = STEP * np.concatenate([np.eye(q), -np.eye(q)])
+    shifted = (theta + shifts[:, None]).reshape(-1, q)
+    columns = design_columns(law, x, shifted)
+    columns = columns.reshape(2, q, len(theta), *columns.shape[1:])
+    slopes = [np.einsum("bnp,bp->bn", up - down, beta) for up, down in zip(*columns)]
+    return np.stack(slopes, axis=-1) / (2 * STEP)
 
 
 def residual_slopes(
@@ -325,7 +328,9 @@ def _refine(
     """
     low, high = np.broadcast_to(low, theta.shape), np.broadcast_to(high, theta.shape)
     centre = np.broadcast_to(centre, theta.shape)
-    beta, rss, q, _ = least_squares(design_columns(law, x, theta), y, weights)
+    columns = design_columns(law, x, theta)
+    beta, rss, q, _ = least_squares(columns, y, weights)
+    fitted = np.einsum("bnp,bp->bn", columns, beta)
     rss = rss + np.sum(ridge * (theta - centre) ** 2, axis=1)
     theta = theta.copy()
     damping = np.full(len(theta), 1e-3)
@@ -337,8 +342,7 @@ def _refine(
         values = y[busy]
         own_weights = weights[busy] if weights.ndim == 2 else weights
         slope = residual_slopes(law, x, current, beta[busy], own_weights, q[busy])
-        fitted = np.einsum("bnp,bp->bn", design_columns(law, x, current), beta[busy])
-        residual = (values - fitted) * np.sqrt(own_weights)
+        residual = (values - fitted[busy]) * np.sqrt(own_weights)
         gradient = np.einsum("bnq,bn->bq", slope, residual)
         gradient = gradient + ridge[busy] * (current - centre[busy])
         is_low = (current <= low[busy]) & (gradient >= 0)
@@ -368,6 +372,7 @@ def _refine(
         beta[improved] = trial_beta[is_better]
         rss[improved] = trial_rss[is_better]
         q[improved] = trial_q[is_better]
+        fitted[improved] = np.einsum("bnp,bp->bn", columns[is_better], beta[improved])
         busy = busy[~is_done]
     converged = np.ones(len(theta), bool)
     converged[busy] = False

@@ -43,7 +43,7 @@ class InteractionLog:
         The vocabulary: what each code stands for, whether it still occurs or not.
     name : str
     notes : tuple of str
-        All there is to know about its reading, guesses among them.
+        How it was read, a line each; `guesses` are among them.
     guesses : tuple of str
         What was guessed when it was read.
     """

@@ -22,8 +22,25 @@ FRONT_DOORS = {
 }
 HEAD = """# API reference
 
-Functions and classes that other code may rely on. Everything else may change. Each is imported from
-the module that heads its section, e.g. `from perflaw.laws import fit`.
+:::{admonition} In short
+:class: note
+**Question.** Which functions and classes may other code rely on, and how are they called?
+
+**Answer.** Those on this page, one section a module. Each is imported from the module that heads
+its section, as in the example: it fits the law to a published surface and predicts two cells.
+
+**Limits.** Everything else may change between versions.
+:::
+
+```python
+from perflaw.laws import fit, get_law, predict
+from perflaw.study.paper import load_surfaces
+
+surface = "dataset == 'Industrial' and max_seq_len == 25 and metric == 'HR@10'"
+points = load_surfaces().query(surface)
+law = fit(get_law("performance"), points, points["value"])
+predict(law, points.head(2))  # a prediction and its interval for each row
+```
 """
 EXERCISES = """## Used in exercises
 

@@ -17,8 +17,15 @@ SOLVED = re.compile(
 OWN_VALUE = re.compile(r"(\{glue:\w+\}`)(?![^`]*::)")
 HEAD = """# Solutions
 
-One way to solve each exercise, and the answers to the quizzes. Every piece of code here is run by
-the tests. `make book SOLUTIONS=no` builds the book without this page.
+:::{{admonition}} In short
+:class: note
+**Question.** How are the exercises and quizzes of this book solved?
+
+**Answer.** Each task is repeated above one way to solve it, in the order of the chapters. Every
+piece of code is run by the tests.{quizzes}
+
+**Limits.** Other ways may be as good. `make book SOLUTIONS=no` builds the book without this page.
+:::
 """
 
 
@@ -40,7 +47,7 @@ def separate_solutions(source: Path, keep: bool) -> None:
         return
     if not keep:
         contents.write_text(ENTRY.sub("", text), encoding="utf-8")
-    sections = []
+    sections, quizzes = [], []
     for page in re.findall(r"file: ((?:executed|teaching)/\w+)", text):
         cutter = _Cutter(page, keep)
         if (source / f"{page}.ipynb").is_file():
@@ -48,10 +55,14 @@ def separate_solutions(source: Path, keep: bool) -> None:
         elif (source / f"{page}.md").is_file():
             title = _rewrite_text(source / f"{page}.md", cutter.cut)
         if cutter.sections:
-            head = f"\n## {title}\n\nOf {{doc}}`/{page}`.\n"
+            head = f"\n## {title}\n\nTasks of {{doc}}`/{page}`.\n"
             sections.append("\n".join([head, *cutter.sections]))
+        if page.startswith("teaching/"):
+            quizzes += cutter.links
     if keep:
-        (source / f"{PAGE}.md").write_text(HEAD + "".join(sections), encoding="utf-8")
+        linked = f" Answers to the quizzes: {', '.join(quizzes)}." if quizzes else ""
+        text = HEAD.format(quizzes=linked) + "".join(sections)
+        (source / f"{PAGE}.md").write_text(text, encoding="utf-8")
 
 
 def _rewrite_notebook(path: Path, rewrite: Callable[[str], str]) -> str:
@@ -71,6 +82,11 @@ def _rewrite_text(path: Path, rewrite: Callable[[str], str]) -> str:
     return _title(text)
 
 
+def _body(admonition: str) -> str:
+    """Return the text of an admonition without its options."""
+    return re.sub(r"^(:\w+:.*\n)+", "", admonition)
+
+
 def _title(text: str) -> str:
     return re.sub(r"^# ", "", text.partition("\n")[0])
 
@@ -81,6 +97,7 @@ class _Cutter:
     def __init__(self, page: str, keep: bool) -> None:
         self.page, self.keep = page, keep
         self.sections: list[str] = []
+        self.links: list[str] = []
 
     def cut(self, text: str) -> str:
         """Return the text without solutions; exercises link to them where they are kept."""
@@ -89,7 +106,11 @@ class _Cutter:
     def _cut_one(self, match: re.Match[str]) -> str:
         name = self.page.rpartition("/")[2]
         label = f"solution-{name.replace('_', '-')}-{len(self.sections) + 1}"
-        solution = OWN_VALUE.sub(rf"\g<1>{name}.ipynb::", match["solution"])
-        self.sections.append(f"({label})=\n### {match['title']}\n\n{solution}")
+        task, solution = (
+            OWN_VALUE.sub(rf"\g<1>{name}.ipynb::", match[part]) for part in ("exercise", "solution")
+        )
+        quoted = "\n".join(f"> {line}".rstrip() for line in _body(task).splitlines())
+        self.sections.append(f"({label})=\n### {match['title']}\n\n{quoted}\n\n{solution}")
+        self.links.append(f"{{ref}}`{match['title']} <{label}>`")
         link = f"\n{{ref}}`Solution <{label}>`\n" if self.keep else ""
         return f":::{{admonition}} {match['title']}\n{match['exercise']}{link}:::"

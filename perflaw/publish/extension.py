@@ -6,6 +6,7 @@
 - A page loads no script that it does not use.
 - A name like NDCG@10 in a docstring is no address.
 - A word of the glossary links to it where a page uses it first.
+- Each reference names the pages that cite it; its label is that of the text.
 - A page made from a notebook has a launch button if the repository's address is configured.
 """
 
@@ -20,6 +21,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
+
+from perflaw.publish.citations import LinkCitingPages
 
 AFTER_REFERENCES = 900  # when links and outputs of cells are resolved
 NARROW_SCREEN = "(max-width: 699.98px)"
@@ -124,6 +127,8 @@ class LinkGlossary(SphinxPostTransform):
         pattern = re.compile(rf"(?<![\w-])({words})(?![\w-])", re.IGNORECASE)
         seen: set[str] = set()
         for paragraph in list(self.document.findall(nodes.paragraph)):
+            if isinstance(paragraph.parent, nodes.citation):
+                continue  # titles of works
             for text in [child for child in paragraph.children if isinstance(child, nodes.Text)]:
                 self._link(text, pattern, terms, seen)
 
@@ -233,6 +238,7 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register all of this with Sphinx."""
+    app.setup_extension("sphinxcontrib.bibtex")
     app.add_node(picture, html=(visit_picture, None))
     app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
     app.add_post_transform(PairPictures)
@@ -240,6 +246,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(KeepFormulasUnbroken)
     app.add_post_transform(NameColumnHeaders)
     app.add_post_transform(LinkGlossary)
+    app.add_post_transform(LinkCitingPages)
     app.add_config_value("perflaw_repository", "", "html", [str])
     app.connect("html-page-context", add_launch_button)
     app.connect("html-page-context", remove_unused_maths, priority=900)

@@ -18,11 +18,28 @@ from perflaw.study.paper import published, simulation
 ONE = "dataset == 'MovieLens-1M' and max_seq_len == 200 and metric == 'HR@10'"
 
 
-@pytest.fixture
-def csv(tmp_path):
-    path = tmp_path / "runs.csv"
+@pytest.fixture(scope="module")
+def csv(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "runs.csv"
     published.load_surfaces().query(ONE).to_csv(path, index=False)
     return path
+
+
+@pytest.fixture(scope="module")
+def files(csv):
+    """Return files by name: of runs, of a law fitted to them, and of what cannot be fitted."""
+    names = ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS", "HALF", "TEXT", "LOG")
+    paths = {name: csv.with_name(name) for name in names}
+    published.load_surfaces().to_csv(paths["ALL"], index=False)
+    paths["EMPTY"].write_text("")
+    paths["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
+    paths["HEADER"].write_text("n_layers,d_emb,value\n")
+    paths["BINARY"].write_bytes(bytes(range(256)))
+    paths["HALF"].write_text("n_layers,d_emb,value\n2.5,8,0.3\n")
+    paths["TEXT"].write_text('n_layers,d_emb,value\n2,8,"2,000"\n')
+    paths["LOG"].write_text("time,user,item\n5,a,b\n")
+    assert run("fit", csv, "--out", paths["LAW"]).exit_code == 0
+    return paths | {"CSV": csv}
 
 
 def test_fit_then_predict(csv, tmp_path):
@@ -153,19 +170,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "SEMICOLONS"], "1 points are too few"),
     ],
 )
-def test_mistakes_get_one_line(csv, tmp_path, arguments, told):
-    names = ("ALL", "EMPTY", "HEADER", "BINARY", "LAW", "SEMICOLONS", "HALF", "TEXT", "LOG")
-    files = {name: tmp_path / name for name in names} | {"CSV": csv}
-    published.load_surfaces().to_csv(files["ALL"], index=False)
-    files["EMPTY"].write_text("")
-    files["SEMICOLONS"].write_text("n_layers;d_emb;value\n1;2;0.3\n")
-    files["HEADER"].write_text("n_layers,d_emb,value\n")
-    files["BINARY"].write_bytes(bytes(range(256)))
-    files["HALF"].write_text("n_layers,d_emb,value\n2.5,8,0.3\n")
-    files["TEXT"].write_text('n_layers,d_emb,value\n2,8,"2,000"\n')
-    files["LOG"].write_text("time,user,item\n5,a,b\n")
-    if "LAW" in arguments:
-        run("fit", csv, "--out", files["LAW"])
+def test_mistakes_get_one_line(files, arguments, told):
     result = run(*(files.get(argument, argument) for argument in arguments))
     assert result.exit_code != 0
     assert re.search(told, result.output)

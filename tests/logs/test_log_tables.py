@@ -29,6 +29,7 @@ def test_recorded_rows_give_way_to_measured_ones(log):
     assert list(table.columns) == list(measured.columns)
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(
     not os.environ.get("PERFLAW_DATA"), reason="PERFLAW_DATA names no folder of logs"
 )

@@ -1,5 +1,6 @@
 """Consolidated sweeps, read again and done again."""
 
+import functools
 import json
 
 import pandas as pd
@@ -89,24 +90,25 @@ def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
     assert verification.verify(consolidated, 1, progress=False)["equal"].all()
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(
-        {
-            name
-            for path in results.SWEEPS_FOLDER.glob("*.csv")
-            for name in results.read_runs_table(path)["log"]
-            if name in datasets.local_logs()
-        }
-    )
-    or [None],
-)
+@functools.cache
+def recorded_tables():
+    return [results.read_runs_table(path) for path in results.SWEEPS_FOLDER.glob("*.csv")]
+
+
+def recorded_logs():
+    """Return the names of local logs that have recorded runs."""
+    names = {name for table in recorded_tables() for name in table["log"].unique()}
+    return sorted(names & set(datasets.local_logs()))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", recorded_logs() or [None])
 def test_the_keys_of_all_recorded_runs_are_what_they_were(name):
     if name is None:
         pytest.skip("PERFLAW_DATA names no folder with a log of data/sweeps")
     log = datasets.load_log(name)
-    for path in results.SWEEPS_FOLDER.glob("*.csv"):
-        for _, was in results.read_runs_table(path).query("log == @name").iterrows():
+    for table in recorded_tables():
+        for _, was in table.query("log == @name").iterrows():
             point = verification.point_of(was)
             assert run_records.run_key(point.config, grids.split_of(log, point.data)) == was["key"]
 

@@ -280,6 +280,7 @@ def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrend
     assert "| `one` |" in table
     assert "| numpy |" in table
     assert "| cores |" in table
+    assert "Its 2 notebooks ran for" in (source / "_runtime_answer.md").read_text()
 
 
 # What a failure leaves

@@ -30,6 +30,8 @@ A number ($x < 1$), and $y$.
 
 [see](other.md)
 
+Said {cite}`zhang2024one` and {cite}`zhang2024two`, after {cite}`kang2018self`.
+
 A surface is a grid of laws. Another surface, and a `surface` in code; surfacelike.
 """
 GLOSSARY = """# Glossary
@@ -45,6 +47,15 @@ run, run record
   A model.
 :::
 """
+WORKS = """
+@article{zhang2024one,
+  title = {A surface}, author = {Zhang, A. and Li, B. and Wu, C.}, journal = {J}, year = {2024}
+}
+@article{zhang2024two,
+  title = {More}, author = {Zhang, D. and Li, B. and others}, journal = {J}, year = {2024}
+}
+@article{kang2018self, title = {Self}, author = {Kang, W. and Mc, J.}, journal = {J}, year = {2018}}
+"""
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 
 
@@ -52,7 +63,11 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 def pages(tmp_path_factory):
     """The HTML of a page with formulas and figures, and of one without."""
     source = tmp_path_factory.mktemp("source")
-    (source / "index.md").write_text(PAGE + "\n```{toctree}\nother\nglossary\nexecuted/one\n```\n")
+    (source / "index.md").write_text(
+        PAGE + "\n```{toctree}\nother\nglossary\nexecuted/one\nreferences\n```\n"
+    )
+    (source / "works.bib").write_text(WORKS)
+    (source / "references.md").write_text("# Works\n\n```{bibliography}\n:all:\n```\n")
     (source / "glossary.md").write_text(GLOSSARY)
     (source / "executed").mkdir()
     (source / "executed" / "one.md").write_text("# One\n\nOf a run record.\n")
@@ -65,6 +80,9 @@ def pages(tmp_path_factory):
     settings = {
         "extensions": ["myst_parser", "perflaw.publish.extension"],
         "myst_enable_extensions": ["colon_fence", "dollarmath"],
+        "bibtex_bibfiles": ["works.bib"],
+        "bibtex_default_style": "author_year",
+        "bibtex_reference_style": "label",
         "mathjax_path": "mathjax/tex.js",
         "perflaw_repository": "https://example.org/me/perflaw/",
     }
@@ -73,7 +91,7 @@ def pages(tmp_path_factory):
     )
     app.set_html_assets_policy("always")
     app.build()
-    names = ("index", "other", "executed/one", "glossary")
+    names = ("index", "other", "executed/one", "glossary", "references")
     return [(source / "out" / f"{name}.html").read_text() for name in names]
 
 
@@ -130,4 +148,21 @@ def test_a_page_made_from_a_notebook_can_be_launched(pages):
 
 
 def test_other_pages_have_no_launch_button(pages):
-    assert ["launch" in page for page in pages] == [False, False, True, False]
+    assert ["launch" in page for page in pages] == [False, False, True, False, False]
+
+
+def test_works_are_cited_and_listed_by_the_same_labels(pages):
+    labels = ["Kang and Mc, 2018", "Zhang et al., 2024a", "Zhang et al., 2024b"]
+    cited = re.findall(r"references.html#[^>]*>([^<]*\d{4}\w?)</a>", pages[0])
+    listed = re.findall(r'<span class="label">.*?([A-Z][^<]*\d{4}\w?)<', pages[4])
+    assert (sorted(cited), listed) == (labels, labels)
+
+
+def test_a_work_leads_back_to_where_it_is_cited(pages):
+    links = re.findall(r'Cited in <a class="[^"]*" href="index.html#(\w+)">A page</a>\.', pages[4])
+    assert len(links) == 3
+    assert all(f'id="{anchor}"' in pages[0] for anchor in links)
+
+
+def test_titles_of_works_have_no_links_to_the_glossary(pages):
+    assert "glossary-word" not in pages[4]

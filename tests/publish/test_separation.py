@@ -88,6 +88,19 @@ def test_solutions_are_gathered_under_their_pages(source):
     assert "1. Because." in text
 
 
+def test_each_task_is_repeated_above_its_solution(source):
+    separate_solutions(source, keep=True)
+    text = (source / "executed" / "solutions.md").read_text()
+    assert re.search(r"half\n\n> What is half of {glue:text}`laws.ipynb::n:d`\?\n\nHalf of", text)
+    assert "> 1. Why?\n\n1. Because." in text
+
+
+def test_the_answers_to_the_quizzes_are_linked_at_the_top(source):
+    separate_solutions(source, keep=True)
+    top = (source / "executed" / "solutions.md").read_text().partition("## Laws")[0]
+    assert "{ref}`Quiz 1 <solution-quizzes-1>`." in top
+
+
 def test_an_exercise_links_to_its_solution(source):
     separate_solutions(source, keep=True)
     assert "{ref}`Solution <solution-laws-1>`" in page(source)

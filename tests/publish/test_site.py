@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from perflaw.publish import api_reference
 from perflaw.publish.api_reference import api_page, names_used
 from perflaw.publish.comparison import Change
 from perflaw.publish.site import describe_changes, describe_copy, read_commit
@@ -74,6 +75,12 @@ def test_a_copy_lists_what_moved(changes, text):
 
 def test_functions_and_classes_of_the_package_that_code_names_are_found():
     assert set(names_used(CODE)) == {"perflaw.laws.families.log_linear", "perflaw.laws.get_law"}
+
+
+def test_the_example_at_the_top_of_the_api_page_runs():
+    names = {}
+    exec(api_reference.BLOCK.search(api_reference.HEAD)[1], names)
+    assert len(names["predict"](names["law"], names["points"])) == len(names["points"])
 
 
 def test_what_exercises_name_is_on_the_api_page_once():

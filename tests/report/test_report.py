@@ -164,7 +164,8 @@ def test_when_no_run_ends_there_is_no_report(
         (["--epochs", "3", "--patience", "1"], "epochs 3, patience 1"),
     ],
 )
-def test_a_report_may_be_on_other_settings(quick_pilot, tmp_path, options, shown):
+def test_a_report_may_be_on_other_settings(quick_pilot, tmp_path, monkeypatch, options, shown):
+    monkeypatch.setattr(executors, "process_pool", lambda workers: None)  # train in this process
     path = tmp_path / "timed.csv"
     random = np.random.default_rng(0)
     rows = (

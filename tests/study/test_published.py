@@ -130,6 +130,12 @@ def test_recorded_rows_say_what_they_are():
     assert (fewer["1 of 101"].to_numpy() > fewer["1 of 2,500"].to_numpy()).all()
 
 
+def test_rows_are_labelled_in_words():
+    labels = published.load_published_rows().set_index("name")["label"]
+    assert labels["beauty-sampled"] == "SASRec, sampled loss, Amazon Beauty"
+    assert labels.is_unique
+
+
 @pytest.mark.parametrize("name", ["sasrec-bce", "sasrec-softmax", "beauty-sampled", "hstu"])
 def test_published_rows_are_met(name):
     row = published.load_published_rows().set_index("name").loc[name]

@@ -46,7 +46,7 @@ def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     Parameters
     ----------
     rows
-        Columns name, published_ndcg, measured_ndcg and se_ndcg.
+        Columns label, published_ndcg, measured_ndcg and se_ndcg.
     narrow
         Whether the figure is for a phone.
     """
@@ -68,7 +68,7 @@ def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         "label": "published",
     }
     ax.plot(rows["published_ndcg"], place, "D", **diamond)
-    ax.set_yticks(place, rows["name"])
+    ax.set_yticks(place, rows["label"].str.replace(", ", ",\n", n=1) if narrow else rows["label"])
     ax.set_ylim(-0.7, len(rows) - 0.3)
     ax.set_xlim(0, None)
     ax.set_xlabel("NDCG@10")

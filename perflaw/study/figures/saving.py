@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from IPython.display import SVG
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
@@ -60,7 +61,7 @@ FORMATS = {
 }
 
 
-def save_figure(name: str, draw: Callable[..., Figure], *data: Any) -> Figure:
+def save_figure(name: str, draw: Callable[..., Figure], *data: Any) -> SVG:
     """Draw figures/NAME.svg and, for phones, figures/NAME-narrow.svg.
 
     Parameters
@@ -74,9 +75,9 @@ def save_figure(name: str, draw: Callable[..., Figure], *data: Any) -> Figure:
 
     Returns
     -------
-    Figure
-        The wide figure. Files are written below the working folder, where the book's builder
-        looks for them.
+    IPython.display.SVG
+        The wide figure as it was written, for the notebook to show. Files are below the working
+        folder, where the book's builder looks for them.
     """
     folder = Path("figures")
     folder.mkdir(exist_ok=True)
@@ -85,7 +86,7 @@ def save_figure(name: str, draw: Callable[..., Figure], *data: Any) -> Figure:
             figure = draw(*data, narrow=narrow)
             figure.savefig(folder / file_name, metadata={"Date": None})
             plt.close(figure)
-    return figure
+    return SVG(filename=str(folder / file_name))
 
 
 def save_table(

@@ -16,6 +16,18 @@ from perflaw.study.files import study_file
 SURFACE = ["dataset", "max_seq_len", "metric"]
 """The columns that name a surface."""
 POINT = (*SURFACE, "n_layers", "d_emb", "value")
+ROW_WORDS = {
+    "sasrec": "SASRec",
+    "hstu": "HSTU",
+    "llama": "LLaMA-style",
+    "bce": "binary loss",
+    "softmax": "full loss",
+    "sampled_softmax": "sampled loss",
+    "ml-1m": "MovieLens-1M, all ratings",
+    "ml-1m-sasrec": "MovieLens-1M",
+    "amazon-beauty": "Amazon Beauty",
+}
+"""How the names of backbones, losses and logs of the published rows are shown."""
 PRINTED_COLUMNS = {
     "printed_R2": "printed_r2",
     "printed_Dprime": "printed_d_prime",
@@ -130,8 +142,21 @@ def _drawn_form(text: str) -> tuple[str, dict[str, float]]:
 
 
 def load_published_rows() -> pd.DataFrame:
-    """Load rows published for single models, and ours: data/published_rows.csv."""
-    return pd.read_csv(study_file("data", "published_rows.csv"))
+    """Load rows published for single models, and ours: data/published_rows.csv.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its columns, and label: backbone, loss and log in words.
+    """
+    rows = pd.read_csv(study_file("data", "published_rows.csv"))
+    losses = load_protocols().drop_duplicates("name").set_index("name")["loss"]
+    parts = (rows["model"], rows["name"].map(losses), rows["log"])
+    return rows.assign(label=[", ".join(map(_in_words, part)) for part in zip(*parts)])
+
+
+def _in_words(name: str) -> str:
+    return ROW_WORDS.get(name, name)
 
 
 def load_protocols() -> pd.DataFrame:
