@@ -20,11 +20,12 @@ from perflaw.logs import datasets, leave_one_out
 from perflaw.study.files import study_file
 from perflaw.study.neighbours import diffu_rec, model_laws
 
-SEEDS = {1: 2, 2: 2, 4: 1}  # how many for each number of blocks, as more of them take longer
+LAYERS = (1, 2)
 DIMENSIONS = (4, 8, 16, 32)
+SEEDS = (0, 1)
 RATES = (0.003, 0.01)  # of Adam
 CHECKED_SEEDS = (1, 2)  # beside that of the tuned cell, at the first rate
-STEPS = (1, 8)  # beside diffu_rec.STEPS
+STEPS = (8,)  # beside diffu_rec.STEPS
 KEY = [*diffu_rec.CELL, "learning_rate", "n_steps"]
 
 
@@ -36,14 +37,10 @@ def main() -> None:
     splits = {log: leave_one_out(datasets.load_log(log)) for log in model_laws.LOGS}
     first, tuned = model_laws.LOGS[0], tuple(model_laws.TUNED.values())
     tuning = itertools.product(model_laws.LOGS, RATES)
-    cells = itertools.product(range(2), DIMENSIONS, SEEDS, model_laws.LOGS)
+    cells = itertools.product(SEEDS, DIMENSIONS, LAYERS, model_laws.LOGS)
     jobs = [(log, *tuned, rate, diffu_rec.STEPS) for log, rate in tuning]
     jobs += [(first, *tuned[:2], seed, RATES[0], diffu_rec.STEPS) for seed in CHECKED_SEEDS]
-    jobs += [
-        (log, n_layers, d_emb, seed, None, diffu_rec.STEPS)
-        for seed, d_emb, n_layers, log in cells
-        if seed < SEEDS[n_layers]
-    ]
+    jobs += [(log, n, d_emb, seed, None, diffu_rec.STEPS) for seed, d_emb, n, log in cells]
     jobs += [(first, *tuned, None, n_steps) for n_steps in STEPS]
     for log, n_layers, d_emb, seed, given_rate, n_steps in tqdm(jobs, desc="DiffuRec"):
         rate = given_rate or model_laws.choose_rate(rows, log)

@@ -32,4 +32,4 @@ def test_both_have_three_seeds_of_one_setting():
 
 
 def test_each_number_of_steps_has_one_run():
-    assert check.load_steps()["n_steps"].tolist() == [1, 8, 32]
+    assert check.load_steps()["n_steps"].tolist() == [8, 32]
