@@ -10,6 +10,9 @@ SOLUTIONS ?= yes
 BIN   := .venv/bin
 READY := .venv/.ready
 
+# Compiled modules are kept: every worker of the tests and every kernel of the book imports them.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help book pdf test quick lint cover report serve clean distclean
 
 help:
@@ -61,7 +64,8 @@ serve:
 	@$(PYTHON) -m http.server $(PORT) --bind 127.0.0.1 --directory book/_build/default/html
 
 clean:
-	@rm -rf book/_build .pytest_cache perflaw/__pycache__ tests/__pycache__
+	@rm -rf book/_build .pytest_cache
+	@find perflaw tests -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean
 	@rm -rf .venv *.egg-info

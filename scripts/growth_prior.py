@@ -1,12 +1,12 @@
 """Test what reports say of a log that grows, and write data/growth_forecasts.csv.
 
-    python scripts/growth_prior.py             # from the tables in data/
-    python scripts/growth_prior.py --slopes    # data/growth_slopes.csv first, from the logs
+    python scripts/growth_prior.py                   # from the tables in data/
+    python scripts/growth_prior.py --slopes LOG ...  # rows of data/growth_slopes.csv, from the logs
 
 A forecast from the runs on a sample of a log is compared with runs on samples twice, four and
 eight times as large. Its prior has not seen the log. data/growth_slopes.csv says which baseline is
-the best of each sample, and what it gains as the users double; for that the logs have to be in the
-folder PERFLAW_DATA.
+the best of each sample, and what baselines gain as the users double; for that the logs have to be
+in the folder PERFLAW_DATA.
 `python scripts/forecast.py` learns the prior of the package by the same functions.
 """
 
@@ -17,45 +17,51 @@ import forecast as forecasts
 import pandas as pd
 
 from perflaw.logs import datasets
-from perflaw.models.baselines import rank_baselines
+from perflaw.logs.splits import leave_one_out
+from perflaw.models.baselines import measure_growth, rank_baselines
 from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
-LOGS = (
-    "amazon-beauty",
-    "foursquare-5k",
-    "gowalla-1k",
-    "lastfm-s3rec",
-    "ml-100k",
-    "online-retail",
-)
 SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
+SLOPES = {"Markov": "first-order Markov", "item-kNN": "item-kNN", "popular": "most popular"}
 
 
-def measure_slopes(names: Sequence[str]) -> pd.DataFrame:
-    """Measure what the best baseline gains on nested samples of logs."""
+def measure_slopes(name: str) -> pd.DataFrame:
+    """Measure what baselines gain on nested samples of a log."""
+    log = datasets.load_log(name)
     rows = []
-    for name in names:
-        log = datasets.load_log(name)
-        for share in SHARES:
-            for draw in (0, 1) if share < 1 else (0,):
-                part = log.sample_users(share, draw).compact() if share < 1 else log
-                ranked = rank_baselines(part, with_growth=True)
-                values = {one: metrics["NDCG@10"] for one, metrics in ranked.metrics().items()}
-                best = max(values, key=lambda one: values[one])
-                row = {"log": name, "share": share, "draw": draw, "users": part.n_users}
-                row |= {"baseline": best, "NDCG@10": values[best]}
-                rows.append(row | {"slope": ranked.growth.slope if ranked.growth else None})
+    for share in SHARES:
+        for draw in (0, 1) if share < 1 else (0,):
+            part = log.sample_users(share, draw).compact() if share < 1 else log
+            ranked = rank_baselines(part)
+            values = {one: metrics["NDCG@10"] for one, metrics in ranked.metrics().items()}
+            best = max(values, key=lambda one: values[one])
+            row = {"log": name, "share": share, "draw": draw, "users": part.n_users}
+            row |= {"baseline": best, "NDCG@10": values[best]}
+            split = leave_one_out(part)
+            for label, baseline in SLOPES.items():
+                growth = measure_growth(split, ranked, baseline)
+                row[f"{label} slope"] = growth and growth.slope
+                row[f"{label} slope se"] = growth and growth.se
+            rows.append(row)
     return pd.DataFrame(rows)
+
+
+def replace_slopes(names: Sequence[str]) -> None:
+    """Measure the slopes of logs, and write them over what the table has of these logs."""
+    path = study_file("data", "growth_slopes.csv")
+    known = growth_prior.load_baseline_slopes()
+    tables = [known[~known["log"].isin(names)], *map(measure_slopes, names)]
+    table = pd.concat(tables, ignore_index=True).sort_values(["log", "share", "draw"])
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def main() -> None:
     """Write the tables, and print a summary by metric, and by log."""
+    if sys.argv[1:2] == ["--slopes"]:
+        replace_slopes(sys.argv[2:])
+        return
     runs = growth_prior.load_growth_runs()
-    if "--slopes" in sys.argv[1:]:
-        table = measure_slopes(LOGS)
-        path = study_file("data", "growth_slopes.csv")
-        table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
     slopes = growth_prior.load_baseline_slopes()
     print(growth_prior.estimate_slopes(runs, slopes).round(3))
     sweeps = forecasts.surfaces()

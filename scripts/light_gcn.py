@@ -39,7 +39,8 @@ def main() -> None:
         rate = given_rate or model_laws.choose_rate(rows, log)
         if (log, n_layers, d_emb, seed, rate) in set(rows[KEY].itertuples(index=False, name=None)):
             continue
-        row = light_gcn.train_light_gcn(splits[log], n_layers, d_emb, seed, rate)
+        options = light_gcn.Options(n_layers, d_emb, seed, rate)
+        row = light_gcn.train_light_gcn(splits[log], options)
         rows = pd.DataFrame([*rows.to_dict("records"), row])
         with atomic_path(path) as temporary:
             rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")

@@ -159,16 +159,18 @@ RANKED = {
     "item-kNN": item_knn,
 }
 MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
-GROWTH_SHARES = ((0.5, 0), (0.5, 1), (0.25, 0), (0.25, 1))  # of the users, and draws of them
-GROWTH_HITS = 10  # among the first ten, that the baseline needs on each part
+GROWS = "first-order Markov"  # the baseline whose growth says most of a transformer's
+GROWTH_SHARES = (0.5, 0.25)  # of the users
+GROWTH_DRAWS = 3  # of each share
 
 
 @dataclass(frozen=True)
 class BaselineGrowth:
-    """What the best baseline has gained as the users of a log doubled, in log-odds of NDCG@10."""
+    """What a baseline has gained as the users of a log doubled, in log-odds of NDCG@10."""
 
     name: str
     slope: float
+    se: float  # standard error of the slope over test users
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +201,7 @@ def rank_baselines(
     rule
         By which it is split.
     with_growth
-        Measure too what the best baseline gains as users are added; leave-one-out only.
+        Measure too what a Markov chain gains as users are added; leave-one-out only.
 
     Returns
     -------
@@ -218,11 +220,13 @@ def rank_baselines(
     return replace(ranked, growth=measure_growth(split, ranked)) if with_growth else ranked
 
 
-def measure_growth(split: Split, ranked: RankedBaselines) -> BaselineGrowth | None:
-    """Measure what the best baseline gains as the users of a log double, with their own items.
+def measure_growth(
+    split: Split, ranked: RankedBaselines, name: str = GROWS
+) -> BaselineGrowth | None:
+    """Measure what a baseline gains as the users of a log double, with their own items.
 
-    It is made anew from a half and a quarter of the users, and compared on these users with itself
-    made from all.
+    It is made anew from halves and quarters of the users, and compared on these users with itself
+    made from all. The slopes of the two shares are weighted by their precision.
 
     Parameters
     ----------
@@ -230,27 +234,50 @@ def measure_growth(split: Split, ranked: RankedBaselines) -> BaselineGrowth | No
         By leave-one-out.
     ranked
         The baselines on that split.
+    name
+        Which of them.
 
     Returns
     -------
     BaselineGrowth or None
-        None where it hits too rarely on a part.
+        None where it hits nothing, or everything, on the parts of a share.
     """
-    gains = {name: ndcg_gains(ranks) for name, ranks in ranked.ranks.items()}
-    name = max(gains, key=lambda one: gains[one].mean())
-    gain_by_user = pd.Series(gains[name], _tested_users(split))
+    gain_by_user = pd.Series(ndcg_gains(ranked.ranks[name]), _tested_users(split))
+    seen = SEEN_BY_PART[ranked.part]
     slopes = []
-    for share, seed in GROWTH_SHARES:
-        part = leave_one_out(split.log.sample_users(share, seed).compact())
-        if not (part.test >= 0).any():
+    for share in GROWTH_SHARES:
+        parts = []
+        for draw in range(GROWTH_DRAWS):
+            part = leave_one_out(split.log.sample_users(share, draw).compact())
+            if (part.test >= 0).any():
+                ranks = rank_targets(RANKED[name](part), part, part.test, seen=seen).ranks
+                parts.append((ndcg_gains(ranks), gain_by_user[_tested_users(part)].to_numpy()))
+        slope = _estimate_slope(parts, share)
+        if slope is None:
             return None
-        seen = SEEN_BY_PART[ranked.part]
-        ranks = rank_targets(RANKED[name](part), part, part.test, seen=seen).ranks
-        before, after = ndcg(ranks), gain_by_user[_tested_users(part)].mean()
-        if (ranks <= 10).sum() < GROWTH_HITS or not max(before, after) < 1:
-            return None
-        slopes.append((logit(after) - logit(before)) / -np.log2(share))
-    return BaselineGrowth(name, float(np.mean(slopes)))
+        slopes.append(slope)
+    values, variances = np.array(slopes).T
+    weight = 1 / variances
+    return BaselineGrowth(name, float(weight @ values / weight.sum()), float(weight.sum() ** -0.5))
+
+
+def _estimate_slope(
+    parts: list[tuple[np.ndarray, np.ndarray]], share: float
+) -> tuple[float, float] | None:
+    """Estimate the gain a doubling, in log-odds, and its variance over users.
+
+    Parts of a share s overlap: together they hold at most 1 / s of them that are apart. No slope is
+    surer than one hit more or less would make it.
+    """
+    before, after = (np.mean([pair[place].mean() for pair in parts]) for place in (0, 1))
+    if not 0 < min(before, after) <= max(before, after) < 1:
+        return None
+    doublings = -np.log2(share)
+    apart = min(len(parts), 1 / share)
+    influences = [new / (after * (1 - after)) - old / (before * (1 - before)) for old, new in parts]
+    variance = np.mean([influence.var() / len(influence) for influence in influences]) / apart
+    hits = apart * np.mean([(new > 0).sum() for _, new in parts])
+    return (logit(after) - logit(before)) / doublings, max(variance, hits**-2) / doublings**2
 
 
 def _tested_users(split: Split) -> np.ndarray:

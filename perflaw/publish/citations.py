@@ -53,7 +53,7 @@ class LinkCitingPages(SphinxPostTransform):
 
     def run(self, **_: Any) -> None:
         """Add a line to each reference of a page."""
-        domain = self.env.get_domain("cite")
+        domain: Any = self.env.get_domain("cite")
         keys = {each.citation_id: each.key for each in domain.citations}
         order = list(get_docnames(self.env))
         for citation in self.document.findall(nodes.citation):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,9 @@ from perflaw.report.prior import Prior
 from perflaw.report.rivals import RIVAL_LAWS, predict_by_rival
 from perflaw.report.sentences import describe_findings, format_percent
 
+if TYPE_CHECKING:
+    from perflaw.models.baselines import BaselineGrowth
+
 FEWEST_RUNS = 5
 FEWEST_HITS = 30  # of a run, below which nothing is claimed
 WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above which nothing is
@@ -50,7 +54,7 @@ def draw_conclusions(
     prior: Prior | None = None,
     baselines: Sequence[BaselineComparison] = (),
     metrics: Sequence[str] = METRICS,
-    baseline_slope: float | None = None,
+    baseline_growth: BaselineGrowth | None = None,
 ) -> Findings:
     """Conclude from the recorded runs of one log what larger models and more data would bring.
 
@@ -68,8 +72,8 @@ def draw_conclusions(
         Compared with the best model, the best first.
     metrics
         What is forecast. Conclusions are drawn from the first.
-    baseline_slope
-        What the best baseline gains in log-odds as the users of the log double, if that is known.
+    baseline_growth
+        What a Markov chain gains in log-odds as the users of the log double, if that is known.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def draw_conclusions(
     """
     stats.check_level(level)
     measured = measured_from_records(runs, metrics)
-    return _conclude(measured, metrics, floor or {}, level, prior, baselines, baseline_slope)
+    return _conclude(measured, metrics, floor or {}, level, prior, baselines, baseline_growth)
 
 
 def forecast_runs(
@@ -143,14 +147,14 @@ def _conclude(
     level: float,
     prior: Prior | None,
     baselines: Sequence[BaselineComparison],
-    baseline_slope: float | None = None,
+    baseline_growth: BaselineGrowth | None = None,
 ) -> Findings:
     done = measured[measured[metrics[0]].notna()].sort_values("key", ignore_index=True)
     unfinished = len(measured) - len(done)
     if reason := _too_little(done, metrics):
         findings = Findings(level, len(done), unfinished, (reason,), {}, _unknown(reason))
     else:
-        findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_slope)
+        findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_growth)
         findings = replace(findings, unfinished=unfinished)
     return replace(findings, says=describe_findings(findings))
 
@@ -192,7 +196,7 @@ def _forecast_all(
     level: float,
     prior: Prior | None,
     baselines: Sequence[BaselineComparison],
-    baseline_slope: float | None,
+    baseline_growth: BaselineGrowth | None,
 ) -> Findings:
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
@@ -203,7 +207,7 @@ def _forecast_all(
         *_reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
     )
     bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
-    growth = _growth(forecast, best, level, baseline_slope)
+    growth = _growth(forecast, best, level, baseline_growth)
     candidates = advice.list_candidates(forecast)
     return Findings(
         level,
@@ -302,7 +306,7 @@ def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change
 
 
 def _growth(
-    forecast: Forecast, best: Size, level: float, baseline_slope: float | None
+    forecast: Forecast, best: Size, level: float, baseline_growth: BaselineGrowth | None
 ) -> tuple[Growth, ...]:
     """Say what the log brings once it has grown as it has; nothing where the prior does not."""
     point = _points(forecast, [(best.n_layers, best.d_emb, 1)])
@@ -310,7 +314,7 @@ def _growth(
     probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
     growth = []
     for times in GROWTH_TIMES:
-        draws = forecast.growth_draws(point, times, baseline_slope)
+        draws = forecast.growth_draws(point, times, baseline_growth)
         if draws is not None:
             gain = 100 * (np.quantile(from_log_odds(draws) / rates, probabilities) - 1)
             growth.append(Growth(times, *gain.tolist()))

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +34,9 @@ from scipy.stats import norm
 
 from perflaw.errors import InputError
 from perflaw.report.prior import Prior, load_prior
+
+if TYPE_CHECKING:
+    from perflaw.models.baselines import BaselineGrowth
 
 DOUBLINGS_FROM = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}
 """By column, the value that doublings are counted from; None: the largest of the runs."""
@@ -46,6 +49,7 @@ NOISE_GRID = np.linspace(-2.5, 2.5, 7)  # ln k, in standard deviations from its 
 LEVEL_SD = 3.0  # standard deviation of a
 SEED_NOISE = 0.01  # of a run between seeds, were there users without number
 DRAWS = 4000
+LEVEL_ORIGIN = -np.log(9)  # log-odds of a rate of 0.1, from which levels count for growth
 
 
 def to_log_odds(rate: np.ndarray) -> np.ndarray:
@@ -237,11 +241,12 @@ class Forecast:
         return np.einsum("wmi,wi->wm", rows[pairs // len(NOISE_GRID)], coefficients)
 
     def growth_draws(
-        self, points: pd.DataFrame, times: float, baseline_slope: float | None = None
+        self, points: pd.DataFrame, times: float, baseline: BaselineGrowth | None = None
     ) -> np.ndarray | None:
         """Draw what y may be once the log has grown as it has, by new users with their own items.
 
-        The runs of a pilot do not say this; other logs do, and what a baseline has gained.
+        The runs of a pilot do not say this. Other logs do: y rises by less where it is high
+        already, and by more where a baseline's has risen.
 
         Parameters
         ----------
@@ -249,8 +254,8 @@ class Forecast:
             Columns n_layers, d_emb and tokens: on the log as it is.
         times
             Users then, by those now.
-        baseline_slope
-            What the best baseline of this log has gained in log-odds as its users doubled.
+        baseline
+            What a baseline of this log has gained in log-odds as its users doubled.
 
         Returns
         -------
@@ -259,25 +264,33 @@ class Forecast:
         """
         if "growth" not in self.prior:
             return None
-        mean, sd = self.prior["growth"]
-        if baseline_slope is not None and "growth by baseline" in self.prior:
-            intercept, share, sd = self.prior["growth by baseline"]
-            mean = intercept + share * baseline_slope
-        slopes = np.random.default_rng(2).normal(mean, sd, DRAWS)
-        return self.draws(points) + np.log2(times) * slopes[:, None]
+        intercept, by_baseline, by_level, sd = self.prior["growth"]
+        slope, slope_sd = self._shrink_baseline(baseline)
+        level = self.draws(points)
+        means = intercept + by_baseline * slope + by_level * (level - LEVEL_ORIGIN)
+        deviations = np.random.default_rng(2).normal(0, np.hypot(sd, by_baseline * slope_sd), DRAWS)
+        return level + np.log2(times) * (means + deviations[:, None])
+
+    def _shrink_baseline(self, baseline: BaselineGrowth | None) -> tuple[float, float]:
+        """Give the slope of a baseline and its standard deviation, shrunk to that of other logs."""
+        mean, spread = self.prior["baseline growth"]
+        if baseline is None:
+            return mean, spread
+        trust = spread**2 / (spread**2 + baseline.se**2)
+        return mean + trust * (baseline.slope - mean), spread * np.sqrt(1 - trust)
 
     def growth_interval(
         self,
         points: pd.DataFrame,
         times: float,
-        baseline_slope: float | None = None,
+        baseline: BaselineGrowth | None = None,
         level: float = 0.9,
     ) -> pd.DataFrame | None:
         """Forecast one run on the grown log, tested on all users that it then has.
 
         Parameters
         ----------
-        points, times, baseline_slope
+        points, times, baseline
             As for `growth_draws`.
         level
             Of the interval.
@@ -287,7 +300,7 @@ class Forecast:
         pandas.DataFrame or None
             As of `interval`.
         """
-        values = self.growth_draws(points, times, baseline_slope)
+        values = self.growth_draws(points, times, baseline)
         if values is None:
             return None
         users = self._error[self.runs["tokens"].argmax()]

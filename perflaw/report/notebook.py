@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from perflaw.models.baselines import BaselineGrowth
 from perflaw.models.sweeps import load_runs
 from perflaw.report import conclusions, figures
 from perflaw.report.findings import BaselineComparison
@@ -29,12 +30,13 @@ for sentence in report["judged"]["says"]:
 DRAW_CONCLUSIONS = """
 runs = load_runs("runs")
 runs = runs[runs["key"].isin([run["key"] for run in report["pilot"]["runs"]])]
+growth = report["baseline_growth"]
 findings = conclusions.draw_conclusions(
     runs,
     report["floor"],
     baselines=[BaselineComparison(**values) for values in report["judged"]["baselines"]],
     metrics=report["metrics"],
-    baseline_slope=(report["baseline_growth"] or {}).get("slope"),
+    baseline_growth=growth and BaselineGrowth(**growth),
 ).to_dict()
 assert findings == report["judged"]
 columns = ["n_layers", "d_emb", "seed", "sample_users", "status", "done_epochs", "seconds"]

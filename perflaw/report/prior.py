@@ -25,8 +25,9 @@ def load_prior() -> Prior:
         By name (`forecast.COEFFICIENTS`, the exponent "p", the logarithm "k" of the factor of
         noise) a mean and a standard deviation, and the standard deviation "cell". Where it was
         learnt, "growth" is what a log brings that has twice as many users, with items of their
-        own and tested on all of them, in log-odds; "growth by baseline" says it from what the best
-        baseline gains: intercept, slope and standard deviation.
+        own and tested on all of them, in log-odds: intercept, what it adds by a unit of a Markov
+        chain's growth and by a unit of the level, and standard deviation; "baseline growth" is
+        mean and standard deviation of the Markov chain's growth between logs.
     """
     stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))["coefficients"]
     return MappingProxyType(

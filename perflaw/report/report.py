@@ -61,7 +61,7 @@ class Report:
     findings: Findings
     metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
     command: str | None = None  # to call next: it trains the size recommended, or goes on
-    baseline_growth: Mapping[str, Any] | None = None  # name of the best baseline, and its slope
+    baseline_growth: Mapping[str, Any] | None = None  # of a Markov chain: name, slope, se
 
     @property
     def says(self) -> tuple[str, ...]:
@@ -192,7 +192,6 @@ ten; 21 are the least
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])
-    growth = plain_values(ranked.growth)  # as report.json has it
     runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
     findings = draw_conclusions(
@@ -200,7 +199,7 @@ ten; 21 are the least
         floor,
         baselines=comparisons,
         metrics=options.metrics,
-        baseline_slope=growth and growth["slope"],
+        baseline_growth=ranked.growth,
     )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
@@ -218,7 +217,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _next_command(options, plan, findings, len(runs)),
-        growth,
+        None if ranked.growth is None else plain_values(ranked.growth),
     )
 
 

@@ -17,7 +17,7 @@ from perflaw.report import conclusions, pilot
 from perflaw.report.findings import Findings
 from perflaw.report.measurements import measured_from_records
 from perflaw.report.sentences import summarize_advice
-from perflaw.study.analysis import extrapolation, regret, study_runs
+from perflaw.study.analysis import extrapolation, growth_prior, regret, study_runs
 from perflaw.study.files import study_file
 
 DATA_HELP, BASELINE_WINS = "amazon-beauty", "online-retail"
@@ -65,15 +65,15 @@ def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:
     Returns
     -------
     Findings
-        With the growth of the best baseline, where it was measured.
+        With the growth of a Markov chain.
     """
     floors = pd.read_csv(study_file("data", "floors.csv"))
     popular = floors[(floors["log"] == log) & (floors["recommender"] == "most popular")]
     floor = {name: float(popular[name].iloc[0]) for name in ("HR@10", METRIC)}
-    slopes = pd.read_csv(study_file("data", "growth_slopes.csv"))
-    whole = slopes[slopes["share"] == 1].set_index("log")
-    slope = whole["slope"].get(log)
-    findings = conclusions.draw_conclusions(seen, floor, baseline_slope=slope)
+    slopes = growth_prior.load_baseline_slopes()
+    whole = slopes[(slopes["share"] == 1) & (slopes["log"] == log)].iloc[0]
+    growth = growth_prior.make_baseline_growth(whole)
+    findings = conclusions.draw_conclusions(seen, floor, baseline_growth=growth)
     if findings.best is None:
         return findings
     full = measured_from_records(seen, [METRIC])
@@ -81,9 +81,11 @@ def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:
     is_best = (full["n_layers"] == findings.best.n_layers) & (full["d_emb"] == findings.best.d_emb)
     value, error = full.loc[is_best, [METRIC, f"{METRIC} se"]].mean()
     baseline = regret.compare_unpaired(value, regret.load_best_baselines()[log], error)
-    name = whole["baseline"].get(log, "best baseline")
     return conclusions.draw_conclusions(
-        seen, floor, baselines=[replace(baseline, name=name)], baseline_slope=slope
+        seen,
+        floor,
+        baselines=[replace(baseline, name=str(whole["baseline"]))],
+        baseline_growth=growth,
     )
 
 

@@ -177,3 +177,61 @@ def test_a_unit_that_puts_times_in_1970_is_noted(unit, noted, way):
     log = read_log(written(content), unit=unit)
     line = f"times: in {unit}, as given, they are of 1970 to 1970; by their size they are in s"
     assert any(note.startswith(line) for note in log.notes) == noted
+
+
+# ---------------------------------------------------------------- dates under any name
+
+
+def with_dates(**others):
+    """Return the log with a column of dates called d in the place of its times."""
+    days = pd.Timestamp("2020-01-01") + pd.to_timedelta(FRAME["time"] - START, unit="D")
+    return FRAME.drop(columns="time").assign(d=days.dt.date, **others)
+
+
+READERS = {
+    "CSV": lambda frame: read_log(written(frame.to_csv(index=False))),
+    "JSON lines": lambda frame: read_log(
+        written(frame.astype(str).to_json(orient="records", lines=True), "log.jsonl")
+    ),
+    "Parquet": lambda frame: read_log(parquet(frame, "log.parquet")),
+    "DataFrame": read_log,
+}
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_the_only_column_of_dates_is_the_time_whatever_its_name(kind):
+    log = READERS[kind](with_dates(price=7, city="x"))
+    assert histories(log) == HISTORIES
+    assert first_time(log)[:10] == "2020-01-02"
+    assert "time: column 'd', the only one of dates" in log.guesses
+
+
+@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"released": pd.Timestamp("2020-01-01").date()},  # two columns of dates
+        {"sent_at": 1, "paid_at": 2},  # two that may be the time by their names
+    ],
+)
+def test_dates_are_no_time_where_another_column_may_be_it(kind, others):
+    log = READERS[kind](with_dates(**others))
+    assert log.timestamps is None
+    assert any(guess.startswith("time: none") for guess in log.guesses)
+
+
+@pytest.mark.parametrize("name", ["released", "birth", "joined"])
+def test_dates_of_a_thing_or_a_person_are_no_times(name):
+    assert read_log(with_dates().rename(columns={"d": name})).timestamps is None
+
+
+@pytest.mark.parametrize("value", ["2020.1.1", "20200101", "5", "10:30", "x"])
+def test_what_only_may_be_read_as_a_date_is_no_time(value):
+    assert read_log(with_dates().assign(d=value)).timestamps is None
+
+
+def test_dates_that_some_rows_lack_are_no_times():
+    frame = with_dates()
+    frame.loc[1, "d"] = None
+    assert read_log(written(frame.to_csv(index=False))).timestamps is None
+    assert read_log(parquet(frame, "log.parquet")).timestamps is None

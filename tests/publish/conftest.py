@@ -1,9 +1,14 @@
 """A toy project for the tests of books."""
 
+import shutil
+from pathlib import Path
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from toy_cells import DRAW
+
+from perflaw.publish import builder
 
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 
@@ -22,36 +27,71 @@ def write_notebook():
     return save_notebook
 
 
-@pytest.fixture
-def toy(tmp_path):
-    """A project of two notebooks and one page."""
+def make_toy(root):
+    """Make a project of two notebooks and one page in a folder."""
     for folder in ("notebooks", "perflaw", "data", "book/_static"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "perflaw" / "laws.py").write_text("")
-    (tmp_path / "data" / "points.csv").write_text("x\n1\n")
-    (tmp_path / "requirements.txt").write_text("click\n")
-    (tmp_path / "CITATION.cff").write_text(
+        (root / folder).mkdir(parents=True)
+    (root / "perflaw" / "laws.py").write_text("")
+    (root / "data" / "points.csv").write_text("x\n1\n")
+    (root / "requirements.txt").write_text("click\n")
+    (root / "CITATION.cff").write_text(
         "title: Toy\nversion: 1.2\nlicense: MIT\nauthors: [{name: Someone}]\n"
     )
-    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n")
-    (tmp_path / "data" / "README.md").write_text("# Data\n")
-    (tmp_path / "_config.yml").write_text(
+    (root / "CHANGELOG.md").write_text("# Changelog\n")
+    (root / "data" / "README.md").write_text("# Data\n")
+    (root / "_config.yml").write_text(
         "title: Toy\nonly_build_toc_files: true\nexecute: {execute_notebooks: 'off'}\n"
         "sphinx: {config: {mathjax_path: none.js, html_static_path: [static]}}\n"
     )
-    (tmp_path / "book" / "_static" / "extra.js").write_text("")
-    (tmp_path / "book" / "_toc.yml").write_text(
+    (root / "book" / "_static" / "extra.js").write_text("")
+    (root / "book" / "_toc.yml").write_text(
         "format: jb-book\nroot: index\nchapters:\n- file: executed/one\n"
     )
-    (tmp_path / "book" / "index.md").write_text(
+    (root / "book" / "index.md").write_text(
         "# Toy\n\n:::{figure} figures/one.svg\nOne.\n:::\n\n```{include} _runtime.md\n```\n"
     )
     save_notebook(
-        tmp_path,
+        root,
         "one",
         DRAW.format("one") + "\nprint(level, label)",
         "level: float = 0.9  # coverage of the intervals\n"
         "label: str = 'x'\nsizes: list[int] = [1, 2]",
     )
-    save_notebook(tmp_path, "two", "print(n)", "n: int = 3  # draws\nfast: bool = True")
+    save_notebook(root, "two", "print(n)", "n: int = 3  # draws\nfast: bool = True")
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A project of two notebooks and one page."""
+    make_toy(tmp_path)
     return tmp_path
+
+
+def render_nothing(home, scratch):
+    """Leave Sphinx out: an empty index page stands for the pages."""
+    (home / "html").mkdir(exist_ok=True)
+    (home / "html" / "index.html").touch()
+
+
+@pytest.fixture(scope="session")
+def built_once(tmp_path_factory):
+    """The toy project with its book, which stays as it is."""
+    root = tmp_path_factory.mktemp("toy")
+    make_toy(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "render_pages", render_nothing)
+        patch.delenv("PERFLAW_DATA", raising=False)
+        patch.delenv("PERFLAW_FIGURES", raising=False)
+        builder.build_book(root)
+    return root
+
+
+@pytest.fixture
+def built_toy(built_once, tmp_path, unrendered):
+    """A copy of the toy project whose book is up to date."""
+    return Path(shutil.copytree(built_once, tmp_path, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def unrendered(monkeypatch):
+    monkeypatch.setattr(builder, "render_pages", render_nothing)

@@ -27,17 +27,6 @@ main()
 """
 
 
-@pytest.fixture
-def unrendered(monkeypatch):
-    """Leave Sphinx out: an empty index page stands for the pages."""
-
-    def render(home, scratch):
-        (home / "html").mkdir(exist_ok=True)
-        (home / "html" / "index.html").touch()
-
-    monkeypatch.setattr(builder, "render_pages", render)
-
-
 def made(root, name="default"):
     """When each notebook of a book was written."""
     folder = root / "book" / "_build" / name / "executed"
@@ -108,38 +97,42 @@ def rebuilt(root):
     return {name for name, moment in made(root).items() if moment != before[name]}
 
 
-def test_a_data_file_counts_for_the_notebook_that_reads_it(toy, unrendered, write_notebook):
-    write_notebook(toy, "two", READ_DATA + "print((data / 'points.csv').read_text())")
-    builder.build_book(toy)
-    (toy / "data" / "points.csv").write_text("x\n2\n")
-    assert rebuilt(toy) == {"two"}
-    assert printed(toy, "two") == "x\n2"
-    (toy / "data" / "README.md").write_text("# Other data\n")
-    assert rebuilt(toy) == set()
+def test_a_project_may_be_moved(built_toy):
+    assert rebuilt(built_toy) == set()
 
 
-def test_a_data_file_that_was_missing_counts(toy, unrendered, write_notebook):
+def test_a_data_file_counts_for_the_notebook_that_reads_it(built_toy, write_notebook):
+    write_notebook(built_toy, "two", READ_DATA + "print((data / 'points.csv').read_text())")
+    builder.build_book(built_toy)
+    (built_toy / "data" / "points.csv").write_text("x\n2\n")
+    assert rebuilt(built_toy) == {"two"}
+    assert printed(built_toy, "two") == "x\n2"
+    (built_toy / "data" / "README.md").write_text("# Other data\n")
+    assert rebuilt(built_toy) == set()
+
+
+def test_a_data_file_that_was_missing_counts(built_toy, write_notebook):
     code = "try:\n    print((data / 'new.csv').read_text())\nexcept OSError:\n    print('none')"
-    write_notebook(toy, "two", READ_DATA + code)
-    builder.build_book(toy)
-    (toy / "data" / "new.csv").write_text("y\n")
-    assert rebuilt(toy) == {"two"}
-    assert printed(toy, "two") == "y"
+    write_notebook(built_toy, "two", READ_DATA + code)
+    builder.build_book(built_toy)
+    (built_toy / "data" / "new.csv").write_text("y\n")
+    assert rebuilt(built_toy) == {"two"}
+    assert printed(built_toy, "two") == "y"
 
 
-def test_a_folder_counts_for_the_notebook_that_lists_it(toy, unrendered, write_notebook):
-    write_notebook(toy, "two", READ_DATA + "print(len(list(data.glob('*.csv'))))")
-    builder.build_book(toy)
-    (toy / "data" / "more.csv").write_text("x\n")
-    assert rebuilt(toy) == {"two"}
-    assert printed(toy, "two") == "2"
+def test_a_folder_counts_for_the_notebook_that_lists_it(built_toy, write_notebook):
+    write_notebook(built_toy, "two", READ_DATA + "print(len(list(data.glob('*.csv'))))")
+    builder.build_book(built_toy)
+    (built_toy / "data" / "more.csv").write_text("x\n")
+    assert rebuilt(built_toy) == {"two"}
+    assert printed(built_toy, "two") == "2"
 
 
-def test_what_a_notebook_writes_does_not_count(toy, unrendered, write_notebook):
-    write_notebook(toy, "two", READ_DATA + "(data / 'out.csv').write_text('x')")
-    builder.build_book(toy)
-    (toy / "data" / "out.csv").unlink()
-    assert rebuilt(toy) == set()
+def test_what_a_notebook_writes_does_not_count(built_toy, write_notebook):
+    write_notebook(built_toy, "two", READ_DATA + "(data / 'out.csv').write_text('x')")
+    builder.build_book(built_toy)
+    (built_toy / "data" / "out.csv").unlink()
+    assert rebuilt(built_toy) == set()
 
 
 def test_a_module_counts_for_the_notebook_that_reaches_it(toy, unrendered, write_notebook):
@@ -154,105 +147,103 @@ def test_a_module_counts_for_the_notebook_that_reaches_it(toy, unrendered, write
     assert rebuilt(toy) == {"two"}
 
 
-def test_requirements_count(toy, unrendered):
-    builder.build_book(toy)
-    (toy / "requirements.txt").write_text("click\nnumpy\n")
-    assert rebuilt(toy) == {"one", "two"}
+def test_requirements_count(built_toy):
+    builder.build_book(built_toy)
+    (built_toy / "requirements.txt").write_text("click\nnumpy\n")
+    assert rebuilt(built_toy) == {"one", "two"}
 
 
 def test_logs_that_are_here_count_for_the_notebook_that_uses_them(
-    toy, unrendered, monkeypatch, write_notebook
+    built_toy, monkeypatch, write_notebook
 ):
-    (toy / "perflaw" / "logs").mkdir()
-    (toy / "perflaw" / "logs" / "datasets.py").write_text("")
-    write_notebook(toy, "two", "from perflaw.logs import datasets")
+    (built_toy / "perflaw" / "logs").mkdir()
+    (built_toy / "perflaw" / "logs" / "datasets.py").write_text("")
+    write_notebook(built_toy, "two", "from perflaw.logs import datasets")
     monkeypatch.delenv("PERFLAW_DATA", raising=False)
-    builder.build_book(toy)
-    (toy / "logs").mkdir()
-    monkeypatch.setenv("PERFLAW_DATA", str(toy / "logs"))
-    assert rebuilt(toy) == set()
-    (toy / "logs" / "shop.csv").write_text("user,item\nu,a\n")
-    assert rebuilt(toy) == {"two"}
-    assert rebuilt(toy) == set()
+    builder.build_book(built_toy)
+    (built_toy / "logs").mkdir()
+    monkeypatch.setenv("PERFLAW_DATA", str(built_toy / "logs"))
+    assert rebuilt(built_toy) == set()
+    (built_toy / "logs" / "shop.csv").write_text("user,item\nu,a\n")
+    assert rebuilt(built_toy) == {"two"}
+    assert rebuilt(built_toy) == set()
 
 
-def test_figures_that_are_named_count(toy, unrendered, monkeypatch):
+def test_figures_that_are_named_count(built_toy, monkeypatch):
     monkeypatch.delenv("PERFLAW_FIGURES", raising=False)
-    builder.build_book(toy)
-    first = made(toy)
+    builder.build_book(built_toy)
+    first = made(built_toy)
     monkeypatch.setenv("PERFLAW_FIGURES", "figures")
-    builder.build_book(toy)
-    assert all(first[name] < moment for name, moment in made(toy).items())
+    builder.build_book(built_toy)
+    assert all(first[name] < moment for name, moment in made(built_toy).items())
 
 
-def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(toy, unrendered, write_notebook):
-    home = toy / "book" / "_build" / "default"
-    builder.build_book(toy)
+def test_outputs_that_are_missing_are_made_again_and_stale_ones_go(built_toy, write_notebook):
+    home = built_toy / "book" / "_build" / "default"
+    builder.build_book(built_toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
     (home / "executed" / "one" / "figures" / "one.svg").unlink()
-    builder.build_book(toy)
+    builder.build_book(built_toy)
     assert (home / "source" / "figures" / "one.svg").is_file()
 
-    write_notebook(toy, "one", DRAW.format("other"))
-    builder.build_book(toy)
+    write_notebook(built_toy, "one", DRAW.format("other"))
+    builder.build_book(built_toy)
     assert [path.name for path in (home / "source" / "figures").iterdir()] == ["other.svg"]
 
-    (toy / "notebooks" / "one.ipynb").unlink()
-    builder.build_book(toy)
+    (built_toy / "notebooks" / "one.ipynb").unlink()
+    builder.build_book(built_toy)
     assert [path.name for path in (home / "source" / "executed").iterdir()] == ["two.ipynb"]
     assert not (home / "source" / "figures").exists()
 
 
-def test_a_half_written_notebook_is_not_trusted(toy, unrendered):
-    builder.build_book(toy)
-    path = toy / "book" / "_build" / "default" / "executed" / "one" / "one.ipynb"
+def test_a_half_written_notebook_is_not_trusted(built_toy):
+    builder.build_book(built_toy)
+    path = built_toy / "book" / "_build" / "default" / "executed" / "one" / "one.ipynb"
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])
-    builder.build_book(toy)
-    assert printed(toy, "one") == "0.9 x"
+    builder.build_book(built_toy)
+    assert printed(built_toy, "one") == "0.9 x"
 
 
-def test_two_notebooks_cannot_write_the_same_figure(toy, unrendered, write_notebook):
-    write_notebook(toy, "two", DRAW.format("one"))
+def test_two_notebooks_cannot_write_the_same_figure(built_toy, write_notebook):
+    write_notebook(built_toy, "two", DRAW.format("one"))
     with pytest.raises(execution.BuildError, match=r"two.ipynb wrote figures/one.svg"):
-        builder.build_book(toy)
+        builder.build_book(built_toy)
 
 
-def test_a_custom_book_is_apart_from_the_default(toy, unrendered):
-    builder.build_book(toy)
-    before = made(toy)
-    builder.build_book(toy, {"level": 0.8, "n": "4"}, "mine")
-    assert printed(toy, "one", "mine") == "0.8 x"
-    assert printed(toy, "two", "mine") == "4"
-    assert made(toy) == before
-    assert printed(toy, "one") == "0.9 x"
+def test_a_custom_book_is_apart_from_the_default(built_toy):
+    builder.build_book(built_toy)
+    before = made(built_toy)
+    builder.build_book(built_toy, {"level": 0.8, "n": "4"}, "mine")
+    assert printed(built_toy, "one", "mine") == "0.8 x"
+    assert printed(built_toy, "two", "mine") == "4"
+    assert made(built_toy) == before
+    assert printed(built_toy, "one") == "0.9 x"
 
-    mine = made(toy, "mine")
-    builder.build_book(toy, {"level": 0.7, "n": "4"}, "mine")
-    assert printed(toy, "one", "mine") == "0.7 x"
-    assert made(toy, "mine")["two"] == mine["two"]
+    mine = made(built_toy, "mine")
+    builder.build_book(built_toy, {"level": 0.7, "n": "4"}, "mine")
+    assert printed(built_toy, "one", "mine") == "0.7 x"
+    assert made(built_toy, "mine")["two"] == mine["two"]
 
 
-def test_a_custom_book_takes_what_its_parameters_do_not_reach_from_the_default(
-    toy, unrendered, capsys
-):
-    builder.build_book(toy)
+def test_a_custom_book_takes_what_its_parameters_do_not_reach_from_the_default(built_toy, capsys):
+    builder.build_book(built_toy)
     capsys.readouterr()
-    builder.build_book(toy, {"level": 0.8}, "mine")
+    builder.build_book(built_toy, {"level": 0.8}, "mine")
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["one"]
-    assert made(toy, "mine")["two"] == made(toy)["two"]
-    assert printed(toy, "two", "mine") == printed(toy, "two")
+    assert made(built_toy, "mine")["two"] == made(built_toy)["two"]
+    assert printed(built_toy, "two", "mine") == printed(built_toy, "two")
 
 
-def test_a_custom_book_lists_what_moved(toy, unrendered, write_notebook):
+def test_a_custom_book_lists_what_moved(built_toy, write_notebook):
     table = "open('tables/t.csv', 'w').write(f'x\\n{level}\\n')"
-    write_notebook(toy, "one", table, "level: float = 0.9")
-    builder.build_book(toy)
-    build = toy / "book" / "_build"
+    write_notebook(built_toy, "one", table, "level: float = 0.9")
+    builder.build_book(built_toy)
+    build = built_toy / "book" / "_build"
     default = (build / "default" / "source" / "_changes.md").read_text()
     assert default.startswith("This copy was built with every parameter at its default.")
-    builder.build_book(toy, {"level": 0.8}, "mine")
+    builder.build_book(built_toy, {"level": 0.8}, "mine")
     rows = (build / "mine" / "source" / "_changes.md").read_text().splitlines()
     assert rows[2:] == ["| one | `t.csv` |  |  | 1 of 1 cells differ |"]
 
@@ -286,36 +277,39 @@ def test_executed_notebooks_say_how_they_were_made_and_hold_no_error(toy, unrend
 # What a failure leaves
 
 
-def test_a_failing_cell_is_named_and_the_last_good_book_stays(toy, unrendered, write_notebook):
-    builder.build_book(toy)
-    before = made(toy)
-    source = toy / "notebooks" / "one.ipynb"
+def test_a_failing_cell_is_named_and_the_last_good_book_stays(built_toy, write_notebook):
+    builder.build_book(built_toy)
+    before = made(built_toy)
+    source = built_toy / "notebooks" / "one.ipynb"
     good = source.read_text()
     write_notebook(
-        toy, "one", DRAW.format("bad") + "\nraise ValueError('too\\nbad')", "level: float = 0.9"
+        built_toy,
+        "one",
+        DRAW.format("bad") + "\nraise ValueError('too\\nbad')",
+        "level: float = 0.9",
     )
     with pytest.raises(
         execution.BuildError,
         match=r"^one.ipynb, code cell 2: ValueError: too bad \(.*failed/one.ipynb\)$",
     ):
-        builder.build_book(toy)
-    home = toy / "book" / "_build" / "default"
-    assert made(toy) == before
+        builder.build_book(built_toy)
+    home = built_toy / "book" / "_build" / "default"
+    assert made(built_toy) == before
     assert (home / "html" / "index.html").is_file()
     assert (home / "source" / "figures" / "one.svg").is_file()
     assert (home / "failed" / "one.ipynb").is_file()
     assert not (home / "scratch").exists()
 
     source.write_text(good)
-    builder.build_book(toy)
-    assert made(toy) == before
+    builder.build_book(built_toy)
+    assert made(built_toy) == before
     assert not (home / "failed").exists()
 
 
-def test_a_dead_kernel_is_one_line(toy, unrendered, write_notebook):
-    write_notebook(toy, "one", "import os\nos._exit(1)")
+def test_a_dead_kernel_is_one_line(built_toy, write_notebook):
+    write_notebook(built_toy, "one", "import os\nos._exit(1)")
     with pytest.raises(execution.BuildError, match=r"^one\.ipynb could not be run: .*died"):
-        builder.build_book(toy)
+        builder.build_book(built_toy)
 
 
 def test_an_interrupt_leaves_nothing_running_and_exits_130(toy, write_notebook):
@@ -383,30 +377,30 @@ def test_pages_are_rendered_once_and_a_bad_page_leaves_them(toy, capsys):
 
 
 @pytest.fixture
-def command(toy, unrendered, monkeypatch):
+def command(built_toy, monkeypatch):
     """``perflaw`` run in the toy project."""
-    monkeypatch.chdir(toy)
+    monkeypatch.chdir(built_toy)
     return lambda *arguments: CliRunner().invoke(main, arguments)
 
 
-def test_command_builds_the_book_and_prints_its_index(command, toy):
+def test_command_builds_the_book_and_prints_its_index(command, built_toy):
     result = command("book")
     assert result.exit_code == 0
     assert result.output.splitlines()[-1] == str(
-        toy / "book" / "_build" / "default" / "html" / "index.html"
+        built_toy / "book" / "_build" / "default" / "html" / "index.html"
     )
 
 
-def test_command_takes_a_file_pairs_and_a_name(command, toy):
-    (toy / "my.yaml").write_text("level: 0.8\nlabel: y\n")
+def test_command_takes_a_file_pairs_and_a_name(command, built_toy):
+    (built_toy / "my.yaml").write_text("level: 0.8\nlabel: y\n")
     assert command("book", "--params", "my.yaml").exit_code == 0
-    assert printed(toy, "one", "my") == "0.8 y"
+    assert printed(built_toy, "one", "my") == "0.8 y"
     assert (
         command("book", "--params", "my.yaml", "-p", "label", "5", "--name", "other").exit_code == 0
     )
-    assert printed(toy, "one", "other") == "0.8 5"
+    assert printed(built_toy, "one", "other") == "0.8 5"
     assert command("book", "-p", "n", "-1").exit_code == 0
-    assert printed(toy, "two", "n--1") == "-1"
+    assert printed(built_toy, "two", "n--1") == "-1"
 
 
 @pytest.mark.parametrize(
@@ -425,8 +419,8 @@ def test_command_refuses_in_one_line(command, arguments, complaint):
     assert "Traceback" not in result.output
 
 
-def test_command_reports_a_failing_cell(command, toy, write_notebook):
-    write_notebook(toy, "two", "1 / 0")
+def test_command_reports_a_failing_cell(command, built_toy, write_notebook):
+    write_notebook(built_toy, "two", "1 / 0")
     result = command("book")
     assert result.exit_code == 1
     assert "Error: two.ipynb, code cell 1: ZeroDivisionError: division by zero" in result.output

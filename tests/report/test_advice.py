@@ -21,6 +21,11 @@ WIDE = {  # other logs have little say
 FLAT = dict.fromkeys(("c_T", "f_dT", "e_dN", "c_N", "b_T"), 0.0)
 
 
+def grow(slope, sd):
+    """A prior by which every log rises alike."""
+    return {"growth": (slope, 0.0, 0.0, sd), "baseline growth": (0.0, 0.1)}
+
+
 def compare(low, high, name="last items"):
     return BaselineComparison(name, "NDCG@10", 0.1, (low + high) / 2, low, high)
 
@@ -54,12 +59,12 @@ HURTS = {"G": 0.0, "b_d": -0.3, "b_N": -0.3}
 
 
 def test_where_growth_is_what_helps_it_says_so():
-    findings = advise(HURTS, growth=(0.3, 0.05))
+    findings = advise(HURTS, **grow(0.3, 0.05))
     assert findings.recommendation.advice == Advice.MORE_DATA
     assert "2 times as many users" in " ".join(findings.says)
 
 
-@pytest.mark.parametrize("prior", [{}, {"growth": (0.1, 0.2)}])
+@pytest.mark.parametrize("prior", [{}, grow(0.1, 0.2)])
 def test_more_interactions_of_the_same_users_are_no_reason_to_get_data(prior):
     findings = advise(HURTS | {"b_T": 0.4}, **prior)
     assert findings.recommendation.advice == Advice.STAY
@@ -68,13 +73,13 @@ def test_more_interactions_of_the_same_users_are_no_reason_to_get_data(prior):
 def test_growth_stays_below_one():
     runs = simulate_pilot()
     high = runs.assign(**{"NDCG@10": 0.9 + 0.05 * runs["NDCG@10"], "HR@10": 0.95})
-    prior = WIDE | {"growth": (2.0, 0.1)}
+    prior = WIDE | grow(2.0, 0.1)
     findings = conclusions.draw_conclusions(high, FLOOR, prior=prior)
     assert findings.growth[1].high < 100 * (1 / 0.88 - 1)
 
 
 def test_growth_doubles_in_log_odds():
-    prior = WIDE | {"growth": (0.1, 1e-6)}
+    prior = WIDE | grow(0.1, 1e-6)
     growth = conclusions.draw_conclusions(simulate_pilot(), FLOOR, prior=prior).growth
     assert [one.times for one in growth] == [2, 4]
     assert 5 < growth[0].change < 10.6  # e^0.1 where rates are small, less where they are not
@@ -145,7 +150,7 @@ def test_the_headline_says_verdict_gain_certainty_and_next(fixed, baselines, ver
 
 
 def test_where_growth_helps_the_headline_says_how_much():
-    headline = summarize_advice(advise(HURTS, growth=(0.3, 0.05)))
+    headline = summarize_advice(advise(HURTS, **grow(0.3, 0.05)))
     verdict = "more data before a larger model, if your log grows as other logs did"
     assert headline["Verdict"] == verdict
     assert headline["Gain"].endswith("with twice as many users")

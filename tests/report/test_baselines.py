@@ -9,7 +9,6 @@ from perflaw.logs.splits import leave_one_out
 from perflaw.models import baselines as model_baselines
 from perflaw.models import configuration, ranking
 from perflaw.models.baselines import (
-    BaselineGrowth,
     RankedBaselines,
     last_items,
     measure_growth,
@@ -98,14 +97,37 @@ def test_a_personal_baseline_gains_nothing_from_other_users(repeating_log):
     ranked = rank_baselines(repeating_log)
     only = RankedBaselines({"last items": ranked.ranks["last items"]}, ranked.part)
     split = leave_one_out(repeating_log)
-    assert measure_growth(split, only) == BaselineGrowth("last items", 0.0)
+    growth = measure_growth(split, only, "last items")
+    assert growth.slope == 0
+    assert growth.se < 0.01
 
 
 def test_a_baseline_gains_from_other_users():
     log = synthetic.Process(n_items=200, n_interests=4).sample(600, 12, seed=3).log
-    assert 0 < rank_baselines(log, with_growth=True).growth.slope < 1
+    growth = rank_baselines(log, with_growth=True).growth
+    assert growth.name == "first-order Markov"
+    assert 0 < growth.slope < 1
 
 
-def test_growth_of_a_baseline_that_rarely_hits_is_unknown():
-    log = synthetic.Process(n_items=200, n_interests=4).sample(12, 8, seed=3).log
+def test_the_growth_of_a_baseline_is_surer_with_more_users():
+    process = synthetic.Process(n_items=200, n_interests=4)
+    few, many = (
+        rank_baselines(process.sample(users, 12, seed=3).log, with_growth=True).growth
+        for users in (300, 2400)
+    )
+    assert 0 < many.se < 0.6 * few.se
+
+
+def test_the_growth_of_logs_differs_by_about_its_standard_error():
+    process = synthetic.Process(n_items=200, n_interests=4)
+    growths = [
+        rank_baselines(process.sample(400, 12, seed=seed).log, with_growth=True).growth
+        for seed in range(12)
+    ]
+    spread = np.std([growth.slope for growth in growths], ddof=1)
+    assert 0.5 < spread / np.mean([growth.se for growth in growths]) < 2
+
+
+def test_growth_of_a_baseline_that_never_hits_is_unknown():
+    log = synthetic.Process(n_items=4000, n_interests=4).sample(6, 8, seed=3).log
     assert rank_baselines(log, with_growth=True).growth is None

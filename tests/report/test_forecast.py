@@ -10,6 +10,7 @@ import pytest
 from simulated_pilots import LOG_PRIOR, simulate_metric
 
 from perflaw.errors import InputError
+from perflaw.models.baselines import BaselineGrowth
 from perflaw.report import forecast, outliers
 from perflaw.report.prior import PRIOR_FILE, load_prior
 from perflaw.study.analysis import growth_prior
@@ -66,6 +67,47 @@ def test_a_cell_left_out_is_predicted_as_by_a_forecast_without_it():
     expected = without.draws(runs[hidden].head(1)).mean()
     assert row["value"] - row["error"] == pytest.approx(expected, abs=0.004)
     assert row["runs"] == 2
+
+
+def growth_of(runs, growth, baseline=None, times=2):
+    """Mean rise of y at the largest size, by a prior of growth."""
+    prior = {**load_prior(), "growth": growth, "baseline growth": (0.1, 0.1)}
+    model = forecast.Forecast(runs, "NDCG@10", prior)
+    point = runs.tail(1)[CELL].assign(tokens=model.full_tokens)
+    return (model.growth_draws(point, times, baseline) - model.draws(point)).mean()
+
+
+def test_growth_counts_doublings():
+    runs, _ = simulate_metric(0)
+    assert growth_of(runs, (0.2, 0.0, 0.0, 1e-9), times=4) == pytest.approx(0.4)
+
+
+def test_the_slope_of_a_baseline_is_shrunk_by_its_error():
+    runs, _ = simulate_metric(0)
+    by_baseline = (0.0, 1.0, 0.0, 1e-9)
+    sure, unsure = (BaselineGrowth("first-order Markov", 0.5, se) for se in (1e-9, 0.1))
+    assert growth_of(runs, by_baseline, sure) == pytest.approx(0.5)
+    assert growth_of(runs, by_baseline, unsure) == pytest.approx(0.3, abs=0.01)
+    assert growth_of(runs, by_baseline) == pytest.approx(0.1, abs=0.01)
+
+
+def test_the_growth_of_an_unknown_baseline_is_less_sure():
+    runs, _ = simulate_metric(0)
+    prior = {**load_prior(), "growth": (0.0, 1.0, 0.0, 0.01), "baseline growth": (0.1, 0.1)}
+    model = forecast.Forecast(runs, "NDCG@10", prior)
+    point = runs.tail(1)[CELL].assign(tokens=model.full_tokens)
+    known = BaselineGrowth("first-order Markov", 0.1, 0.01)
+    sure, unsure = (model.growth_interval(point, 4, one) for one in (known, None))
+    width = sure["high"] / sure["low"]
+    assert (unsure["high"] / unsure["low"] > 1.3 * width).all()
+
+
+def test_a_high_level_rises_less():
+    runs, _ = simulate_metric(0)
+    low = runs.assign(**{"NDCG@10": runs["NDCG@10"] / 4, "NDCG@10 se": runs["NDCG@10 se"] / 4})
+    by_level = (0.2, 0.0, -0.1, 1e-9)
+    gain = growth_of(low, by_level) - growth_of(runs, by_level)
+    assert gain == pytest.approx(0.1 * np.log(4), rel=0.3)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -186,5 +228,5 @@ def test_the_prior_is_that_of_the_sweeps(benchmark):
 def test_the_prior_says_where_it_is_from():
     stored = json.loads(PRIOR_FILE.read_text())
     assert (REPOSITORY / stored["made by"]).is_file()
-    learnt = set(stored["coefficients"]) - {"growth", "growth by baseline"}
+    learnt = set(stored["coefficients"]) - {"growth", "baseline growth"}
     assert learnt == {*forecast.COEFFICIENTS, "p", "k", "cell"}

@@ -11,7 +11,7 @@ from perflaw.study.analysis import growth_prior
 SHARES = (0.125, 0.25, 0.5, 1.0)
 
 
-def grow_log(name, slope, seed=0, users=4000):
+def grow_log(name, slope, seed=0, users=4000, level=0.0):
     """Runs on nested samples of a log whose log-odds rise by so much as its users double."""
     random = np.random.default_rng(seed)
     draws = [(share, draw) for share in SHARES for draw in ((0, 1) if share < 1 else (0,))]
@@ -21,18 +21,18 @@ def grow_log(name, slope, seed=0, users=4000):
     )
     runs = runs.assign(log=name, n_layers=2, tokens=100_000 * runs["share"], seed=0)
     runs["test_targets"] = users * runs["share"]
-    for metric, level in (("NDCG@10", -2.0), ("HR@10", -1.0)):
+    for metric, start in (("NDCG@10", -2.0), ("HR@10", -1.0)):
         error = 0.02 / np.sqrt(runs["share"])
-        y = level + slope * np.log2(runs["share"]) + error * random.normal(size=len(runs))
+        y = start + level + slope * np.log2(runs["share"]) + error * random.normal(size=len(runs))
         runs[metric] = from_log_odds(y)
         runs[f"{metric} se"] = error * runs[metric] * (1 - runs[metric])
     return runs
 
 
-def slope_table(slopes):
-    """Slopes of the best baseline, the same on each sample of a log."""
+def slope_table(slopes, se=0.01):
+    """Slopes of a Markov chain, the same on each sample of a log."""
     rows = [
-        {"log": log, "share": share, "draw": draw, "slope": slope}
+        {"log": log, "share": share, "draw": draw, "Markov slope": slope, "Markov slope se": se}
         for log, slope in slopes.items()
         for share in SHARES
         for draw in ((0, 1) if share < 1 else (0,))
@@ -58,15 +58,29 @@ def test_slopes_are_those_of_the_runs(logs):
 
 def test_the_prior_learns_what_a_baseline_says(logs):
     learnt = growth_prior.learn_growth(growth_prior.estimate_slopes(*logs))
-    intercept, share, sd = learnt["growth by baseline"]
-    assert abs(intercept - 0.04) < 0.03
-    assert abs(share - 0.5) < 0.12
-    assert sd < learnt["growth"][1]
+    _, by_baseline, by_level, sd = learnt["growth"]
+    assert abs(by_baseline - 0.5) < 0.12
+    assert abs(by_level) < 0.05
+    mean, spread = learnt["baseline growth"]
+    assert abs(mean - 0.2) < 1e-6
+    assert sd < spread
 
 
-def test_without_baselines_only_the_mean_is_learnt(logs):
-    slopes = growth_prior.estimate_slopes(*logs).assign(b=np.nan)
-    assert set(growth_prior.learn_growth(slopes)) == {"growth"}
+def test_the_prior_learns_that_high_levels_rise_less():
+    levels = dict(zip("abcdefghijkl", np.linspace(-1.5, 1.5, 12)))
+    runs = [
+        grow_log(name, 0.2 - 0.08 * level, seed, level=level)
+        for seed, (name, level) in enumerate(levels.items())
+    ]
+    slopes = growth_prior.estimate_slopes(pd.concat(runs), slope_table(dict.fromkeys(levels, 0.1)))
+    *_, by_level, _ = growth_prior.learn_growth(slopes)["growth"]
+    assert abs(by_level + 0.08) < 0.02
+
+
+def test_a_log_without_a_baseline_teaches_nothing(logs):
+    slopes = growth_prior.estimate_slopes(*logs)
+    lacking = slopes.assign(b=slopes["b"].where(slopes.index != "l"))
+    assert growth_prior.learn_growth(lacking) == growth_prior.learn_growth(slopes.drop(index="l"))
 
 
 def test_growth_of_few_logs_is_not_learnt(logs):
@@ -97,7 +111,7 @@ def test_growth_is_predicted_on_logs_left_out(logs):
 
 @pytest.mark.integration
 def test_no_growth_reaches_one():
-    learnt = {"growth": (0.5, 0.3), "growth by baseline": (0.1, 1.0, 0.3)}
+    learnt = {"growth": (0.5, 1.0, 0.0, 0.3), "baseline growth": (0.1, 1.0)}
     runs = grow_log("a", 1.0)
     scored = growth_prior.score_growth(
         pd.concat([runs, grow_log("b", 0.9, 1), grow_log("c", 1.1, 2), grow_log("d", 1.0, 3)]),

@@ -96,21 +96,23 @@ def test_it_learns_tastes_that_popularity_does_not_know(n_layers):
     popular = ranking.rank_targets(
         baselines.most_popular(split), split, split.test, seen=ranking.Seen.HISTORY
     )
-    row = g.train_light_gcn(split, n_layers, 8, 0, 0.03)
+    row = g.train_light_gcn(split, g.Options(n_layers, 8, 0, 0.03))
     assert row["removed HR@10"] > 1.3 * ranking_metrics.hit_rate(popular.ranks, ties=popular.ties)
     assert row["done_epochs"] - row["best_epoch"] == g.PATIENCE
 
 
 def test_a_seed_decides_everything():
     split = make_two_tastes()
-    first, again, other = (g.fit(split, 1, 4, seed, 0.03, epochs=3) for seed in (0, 0, 1))
+    first, again, other = (
+        g.fit(split, g.Options(1, 4, seed, 0.03), epochs=3) for seed in (0, 0, 1)
+    )
     assert torch.equal(first.embeddings, again.embeddings)
     assert not torch.equal(first.embeddings, other.embeddings)
 
 
 def test_the_best_epoch_is_kept():
     split = make_two_tastes()
-    fitted = g.fit(split, 1, 4, 0, 0.03)
+    fitted = g.fit(split, g.Options(1, 4, 0, 0.03))
     ranked = ranking.rank_targets(
         g.make_scorer(fitted.embeddings, split.log.n_users), split, split.validation
     )
@@ -119,7 +121,7 @@ def test_the_best_epoch_is_kept():
 
 def test_only_the_old_rule_where_items_repeat():
     histories = [list("abcabd"), list("bcdbca"), list("cdacde")]
-    row = g.train_light_gcn(leave_one_out(from_histories(histories)), 1, 2, 0, 0.03)
+    row = g.train_light_gcn(leave_one_out(from_histories(histories)), g.Options(1, 2, 0, 0.03))
     assert row["repeats"]
     assert "removed NDCG@10" not in row
 

@@ -130,7 +130,7 @@ def choose_roles(
         Of all columns, "" for one without a name.
     resolution : callable
         position → the step of a column's times in seconds, "clock" for times of day, None if
-        it holds no times; asked only where two columns may be the time.
+        it holds no times; asked where names do not say which column is the time.
 
     Raises
     ------
@@ -228,6 +228,10 @@ def _guess_time(
             place = candidates[0]
             findings.guess(f"time: column {clip(names[place])!r}, by the end of its name")
             return place, None
+        dates = None if candidates else _only_dates(names, taken, resolution)
+        if dates is not None:
+            findings.guess(f"time: column {clip(names[dates])!r}, the only one of dates")
+            return dates, None
         _say_no_time(names, taken, findings)
         return None, None
     same = [p for p in known if plain_name(names[p]) == plain_name(names[known[0]])]
@@ -238,6 +242,20 @@ def _guess_time(
         raise InputError(f"{label}: {both} may both hold the time; name one with time=")
     found = {place: resolution(place) for place in candidates}
     return _finest(label, names, known, found, findings)
+
+
+def _only_dates(
+    names: Sequence[str],
+    taken: Collection[int],
+    resolution: Callable[[int], Resolution | str | None],
+) -> int | None:
+    """Position of the only column of dates, if it may be of what happened."""
+    free = [place for place, name in enumerate(names) if name and place not in taken]
+    found = {place: resolution(place) for place in free}
+    dates = [p for p, each in found.items() if isinstance(each, Resolution) and each.all_dates]
+    if len(dates) == 1 and not ABOUT_OTHERS.search(names[dates[0]]):
+        return dates[0]
+    return None
 
 
 def _is_known_time(name: str) -> bool:

@@ -32,6 +32,7 @@ ISO = re.compile(
     r"(?:(?:T| +)(\d{1,2}):?(\d{2})(?::?(\d{2})(?:[.,](\d{1,9}))?)?"
     r" *(Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+DATED = re.compile(r"\d{4}-\d\d-\d\d(?:[T ]|$)")
 TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?")
 WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,18})")
 DECIMAL = re.compile(r"-?(\d{1,15})\.(\d{1,9})")
@@ -59,10 +60,21 @@ OTHER_FORMATS = ["%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y", "%a, %d %b %
 
 
 class Resolution(NamedTuple):
-    """How fine a few times are: the step in seconds, and the times in seconds."""
+    """How fine a few times are.
+
+    Attributes
+    ----------
+    step : float
+        Seconds.
+    seconds : ndarray
+        The times.
+    all_dates : bool
+        Is every value a date, as 2026-01-31, with or without a time of day?
+    """
 
     step: float
     seconds: np.ndarray
+    all_dates: bool = False
 
 
 # ---------------------------------------------------------------- text
@@ -357,4 +369,5 @@ def resolution_of(values: Sequence) -> Resolution | str | None:
     nano = np.round(found.seconds * 1e9).astype(np.int64)
     steps = (DAY * NANO, 60 * NANO, NANO, 1_000_000, 1_000)
     step = next((step for step in steps if not (nano // 1000 * 1000 % step).any()), 1)
-    return Resolution(step / NANO, found.seconds)
+    is_date = len(texts) == len(values) and all(DATED.match(text) for text in texts)
+    return Resolution(step / NANO, found.seconds, is_date)

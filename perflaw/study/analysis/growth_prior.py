@@ -2,13 +2,14 @@
 
 The runs are those of the grid `growth`: nested samples of the users of a log, each with its own
 items and tested on its own users. y is the log-odds of a metric, x counts doublings of the users.
-A log's y rises by θ a doubling. The prior says θ ~ N(α + β b, τ²), where b is the rise of the
-best baseline on the same log; and, where b is not known, θ ~ N(μ, τ²).
+A log's y rises by θ a doubling. The prior says θ ~ N(α + β b + γ (y - y₀), τ²), where b is the rise
+of a first-order Markov chain on the same log, and y₀ the log-odds of a rate of 0.1. b is measured
+with an error, and is shrunk to its mean over logs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from perflaw.logs.perturbations import PERTURBATIONS
+from perflaw.models.baselines import GROWS, BaselineGrowth
 from perflaw.models.sweeps import grids, results
 from perflaw.report.conclusions import FEWEST_HITS
-from perflaw.report.forecast import Forecast, from_log_odds, to_log_odds
+from perflaw.report.forecast import LEVEL_ORIGIN, Forecast, from_log_odds, to_log_odds
 from perflaw.report.prior import Prior
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
@@ -28,8 +30,9 @@ SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
 FEWEST_USERS = 200  # tested on a sample, below which its metric says next to nothing
 FEWEST_LOGS = 3
 CELL_NOISE = 0.03  # of y between samples, were there users without number
-START = {"α": (0.0, 0.1), "β": (0.5, 0.5), "μ": (0.1, 0.1)}  # before any log is seen
-START_SD, START_WEIGHT = 0.1, 2.0  # τ, and the logs that it counts for
+SAMPLE_SD = 0.05  # of b between samples of a log, were there users without number
+START = {"α": (0.0, 0.1), "β": (0.5, 0.5), "γ": (0.0, 0.1)}  # before any log is seen
+START_SD, START_WEIGHT = 0.1, 2.0  # of θ and of b between logs; how many logs it counts for
 ROUNDS = 50
 TIMES = (2, 4, 8)
 LEVEL = 0.9
@@ -60,12 +63,19 @@ def load_growth_runs() -> pd.DataFrame:
 
 
 def load_baseline_slopes() -> pd.DataFrame:
-    """Load what the best baseline gains on each sample as its users double: `slope`."""
+    """Load what baselines gain on each sample as its users double: `Markov slope` and so on."""
     return pd.read_csv(study_file("data", "growth_slopes.csv"))
 
 
+def make_baseline_growth(sample: pd.Series) -> BaselineGrowth | None:
+    """Make the growth of the Markov chain from a row of `load_baseline_slopes`."""
+    if np.isnan(sample["Markov slope"]):
+        return None
+    return BaselineGrowth(GROWS, float(sample["Markov slope"]), float(sample["Markov slope se"]))
+
+
 def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
-    """Estimate the rise of each log.
+    """Estimate the rise of each log, and what it may be known by.
 
     Sizes and metrics share users, so that their variances are averaged, not reduced.
 
@@ -79,25 +89,35 @@ def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        By log: θ, its variance, and b on the whole log.
+        By log: θ, its variance, b and level (y - y₀), the latter two means over its samples.
     """
-    whole = baselines[baselines["share"] == 1].set_index("log")["slope"]
+    samples = runs[runs["share"] < 1]
+    keys = samples[["log", "share", "data_seed"]].drop_duplicates()
+    measured = keys.merge(
+        baselines.rename(columns={"draw": "data_seed"}), on=list(keys), how="left"
+    ).dropna(subset="Markov slope")
+    weight = 1 / (measured["Markov slope se"] ** 2 + SAMPLE_SD**2)
+    total = (weight * measured["Markov slope"]).groupby(measured["log"]).sum()
+    chains = total / weight.groupby(measured["log"]).sum()
+    y = pd.Series(to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1), samples.index)
+    levels = y.groupby(samples["log"]).mean()
     rows = {}
     for log, of_log in runs.groupby("log"):
         parts = [
-            _fit_slope(rows_of_size, metric)
+            fit_slope(rows_of_size, metric)
             for metric in METRICS
             for _, rows_of_size in of_log.groupby("d_emb")
             if rows_of_size["share"].nunique() > 1
         ]
         if parts:
             slope, variance = np.mean(parts, axis=0)
-            rows[log] = {"θ": slope, "variance": variance, "b": whole.get(log, np.nan)}
-    return pd.DataFrame.from_dict(rows, orient="index")
+            rows[log] = {"θ": slope, "variance": variance, "b": chains.get(log, np.nan)}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.assign(level=levels.reindex(table.index) - LEVEL_ORIGIN)
 
 
-def _fit_slope(runs: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """Fit y by doublings of users: the slope and its variance."""
+def fit_slope(runs: pd.DataFrame, metric: str) -> tuple[float, float]:
+    """Fit y, the log-odds of a metric, by doublings of users: the slope and its variance."""
     rate = runs[metric].to_numpy()
     x = np.log2(runs["share"].to_numpy())
     errors = runs[f"{metric} se"].to_numpy() / (rate * (1 - rate))
@@ -118,30 +138,43 @@ def learn_growth(slopes: pd.DataFrame) -> dict[str, tuple[float, ...]]:
     Returns
     -------
     dict
-        "growth": μ and the standard deviation of a new log's θ. "growth by baseline": α, β and
-        the same. Empty where there are too few logs.
+        "growth": α, β, γ and the standard deviation of a new log's θ. "baseline growth": mean and
+        standard deviation of b between logs. Empty where there are too few logs.
     """
-    if len(slopes) < FEWEST_LOGS:
+    known = slopes.dropna()
+    if len(known) < FEWEST_LOGS:
         return {}
-    mean, sd = _fit_hierarchy(slopes, np.ones((len(slopes), 1)), ["μ"])
-    learnt = {"growth": (*mean, sd)}
-    known = slopes.dropna(subset="b")
-    if len(known) >= FEWEST_LOGS:
-        design = np.column_stack([np.ones(len(known)), known["b"]])
-        mean, sd = _fit_hierarchy(known, design, ["α", "β"])
-        learnt["growth by baseline"] = (*mean, sd)
-    return learnt
+    design = np.column_stack([np.ones(len(known)), known["b"], known["level"]])
+    coefficients, sd = fit_hierarchy(known, design, list(START.values()))
+    mean = float(known["b"].mean())
+    squares = START_WEIGHT * START_SD**2 + ((known["b"] - mean) ** 2).sum()
+    spread = float(np.sqrt(squares / (START_WEIGHT + len(known))))
+    return {"growth": (*coefficients, sd), "baseline growth": (mean, spread)}
 
 
-def _fit_hierarchy(
-    slopes: pd.DataFrame, design: np.ndarray, names: list[str]
+def fit_hierarchy(
+    slopes: pd.DataFrame, design: np.ndarray, starts: Sequence[tuple[float, float]]
 ) -> tuple[tuple[float, ...], float]:
-    """Fit θ ~ N(design · coefficients, τ²) by expectation-maximisation, from START.
+    """Fit θ ~ N(design · coefficients, τ²) by expectation-maximisation.
 
-    Returns the coefficients, and the standard deviation of a new log in the middle of those seen.
+    Parameters
+    ----------
+    slopes
+        Columns θ and variance.
+    design
+        (logs, coefficients).
+    starts
+        Mean and standard deviation of each coefficient, before any log is seen.
+
+    Returns
+    -------
+    tuple of float
+        The coefficients.
+    float
+        The standard deviation of a new log in the middle of those seen.
     """
     theta, variance = slopes["θ"].to_numpy(), slopes["variance"].to_numpy()
-    start, start_sd = np.array([START[name] for name in names]).T
+    start, start_sd = np.array(starts).T
     tau = START_SD
     for _ in range(ROUNDS):
         weight = 1 / (variance + tau**2)
@@ -204,24 +237,28 @@ def score_growth(
         A row a step, size and metric: value (mean of the larger sample's runs), unchanged (mean of
         the smaller one's), predicted, low, high; held_vocabulary, by the effect of more data of
         the same items on the same users; error_of_value, of one standard deviation and relative,
-        that the two samples have of their users; covered, share of the runs in the interval.
+        that the two samples have of their users; noise, the same of their users and of the seeds
+        of their runs; covered, share of the runs in the interval.
     """
     slopes = estimate_slopes(runs, baselines)
-    by_sample = baselines.set_index(["log", "share", "draw"])["slope"]
+    growths = {
+        (row["log"], row["share"], row["draw"]): make_baseline_growth(row)
+        for _, row in baselines.iterrows()
+    }
     rows = []
     for step, seen, larger in list_steps(runs):
         log = step["log"]
         if log not in priors:
             continue
         prior = dict(priors[log]) | learn_growth(slopes.drop(index=log, errors="ignore"))
-        slope = by_sample.get((log, step["share"], step["draw"]), np.nan)
+        known = growths.get((log, step["share"], step["draw"]))
         for metric in METRICS:
             forecast = Forecast(seen, metric, prior)
             for d_emb, later in larger.groupby("d_emb"):
                 before = seen[seen["d_emb"] == d_emb]
                 if before.empty:
                     continue
-                row = _predict_step(forecast, before, later, step["times"], slope)
+                row = _predict_step(forecast, before, later, step["times"], known)
                 rows.append(step | {"metric": metric, "d_emb": d_emb} | row)
     return pd.DataFrame(rows)
 
@@ -237,9 +274,10 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        logs, rows; mean absolute errors in per cent, by predictor, and what the users' own errors
-        would give; by_log, the error of the prediction as a mean over logs; inside, the share of
-        rows whose runs are mostly in the interval, with its exact binomial 95 % interval.
+        logs, rows; mean absolute errors in per cent, by predictor, and what the users' own errors,
+        and the noise of seeds too, would give; by_log, the error of the prediction as a mean over
+        logs; inside, the share of rows whose runs are mostly in the interval, with its exact
+        binomial 95 % interval.
     """
     summaries = []
     for times, part in scored.groupby("times"):
@@ -253,6 +291,7 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
             | {
                 "by_log": errors["predicted"].groupby(part["log"]).mean().mean(),
                 "error_of_value": 100 * part["error_of_value"].mean() * np.sqrt(2 / np.pi),
+                "noise": 100 * part["noise"].mean() * np.sqrt(2 / np.pi),
                 "inside": inside / len(part),
                 "from": ends.low,
                 "to": ends.high,
@@ -262,24 +301,31 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 def _predict_step(
-    forecast: Forecast, before: pd.DataFrame, later: pd.DataFrame, times: float, slope: float
+    forecast: Forecast,
+    before: pd.DataFrame,
+    later: pd.DataFrame,
+    times: float,
+    known: BaselineGrowth | None,
 ) -> dict[str, float]:
     metric = forecast.metric
     point = before[["n_layers", "d_emb", "tokens"]].head(1)
-    known = None if np.isnan(slope) else float(slope)
     grown = forecast.growth_interval(point, times, known, LEVEL)
     assert grown is not None  # the prior has learnt it
     blind = forecast.growth_interval(point, times, None, LEVEL)
     assert blind is not None
     held = forecast.draws(point.assign(tokens=point["tokens"] * times))
-    users = before[f"{metric} se"].mean() / before[metric].mean() * np.sqrt(1 - 1 / times)
+    rate = before[metric].mean()
+    users = before[f"{metric} se"].mean() / rate * np.sqrt(1 - 1 / times)
+    seed = np.sqrt((forecast.noise**2).mean()) * (1 - rate)  # of one run, relative
+    seeds = seed * np.sqrt(1 / len(before) + 1 / (times * len(later)))
     is_inside = later[metric].between(grown["low"].iloc[0], grown["high"].iloc[0])
     return {
         "value": later[metric].mean(),
-        "unchanged": before[metric].mean(),
+        "unchanged": rate,
         **{name: float(grown[name].iloc[0]) for name in ("predicted", "low", "high")},
         "without_baseline": blind["predicted"].iloc[0],
         "held_vocabulary": float(from_log_odds(np.median(held))),
         "error_of_value": users,
+        "noise": np.hypot(users, seeds),
         "covered": is_inside.mean(),
     }

@@ -39,6 +39,7 @@ HEADINGS = {
     "dataset": "log",
     "without_baseline": "no baseline",
     "unchanged": "no growth",
+    "no_growth": "no growth",
     "held_vocabulary": "same items",
     "by_log": "mean over logs",
     "error_of_value": "user noise",

@@ -12,7 +12,9 @@ history. At test it does not see the validation item, which sequence models read
 
 from __future__ import annotations
 
+import itertools
 import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +35,19 @@ BATCH = 8192  # pairs
 EPOCHS = 400
 PATIENCE = 10  # epochs without a better NDCG@10 on validation
 CELL = ["log", "n_layers", "d_emb", "seed"]
+
+
+class Options(NamedTuple):
+    """What is varied of a model, and its seed.
+
+    n_layers and d_emb are N, the number of propagations, and d; the seed is of the first
+    embeddings, the order of pairs and the negatives; the rate is Adam's.
+    """
+
+    n_layers: int
+    d_emb: int
+    seed: int
+    learning_rate: float
 
 
 class Fitted(NamedTuple):
@@ -122,48 +137,63 @@ def make_scorer(embeddings: Tensor, n_users: int) -> ranking.Scorer:
     return scorer
 
 
-def fit(
-    split: Split, n_layers: int, d_emb: int, seed: int, learning_rate: float, epochs: int = EPOCHS
-) -> Fitted:
+def train_epochs(
+    pairs: np.ndarray, sizes: tuple[int, int], options: Options, batch: int = BATCH
+) -> Iterator[Tensor]:
+    """Train without end, and yield the final embeddings after each epoch.
+
+    Parameters
+    ----------
+    pairs : ndarray
+        (pairs, 2) distinct users and items.
+    sizes : (int, int)
+        Numbers of users and of items.
+    options : Options
+    batch : int
+        Pairs in a step.
+    """
+    n_users, n_items = sizes
+    graph = normalised_graph(pairs, n_users, n_items)
+    random = torch.Generator().manual_seed(options.seed)
+    shape = n_users + n_items, options.d_emb
+    first = (FIRST_SD * torch.randn(shape, generator=random)).requires_grad_()
+    adam = torch.optim.Adam([first], lr=options.learning_rate)
+    is_seen = torch.zeros(n_users, n_items, dtype=torch.bool)
+    nodes = torch.from_numpy(pairs)
+    is_seen[nodes[:, 0], nodes[:, 1]] = True
+    while True:
+        shuffled = nodes[torch.randperm(len(nodes), generator=random)]
+        for part in shuffled.split(batch):
+            negatives = _draw_unseen(part[:, 0], is_seen, random)
+            triples = torch.stack([part[:, 0], n_users + part[:, 1], n_users + negatives], 1)
+            adam.zero_grad()
+            pair_loss(first, propagate(graph, first, options.n_layers), triples).backward()
+            adam.step()
+        yield propagate(graph, first.detach(), options.n_layers)
+
+
+def fit(split: Split, options: Options, epochs: int = EPOCHS) -> Fitted:
     """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs.
 
     Parameters
     ----------
     split : Split
         By leave-one-out.
-    n_layers, d_emb : int
-        N, the number of propagations, and d.
-    seed : int
-        Of the first embeddings, the order of pairs and the negatives.
-    learning_rate : float
-        Of Adam.
+    options : Options
     epochs : int
         At most.
     """
-    n_users, n_items = split.log.n_users, split.log.n_items
-    pairs = training_pairs(split)
-    graph = normalised_graph(pairs, n_users, n_items)
-    random = torch.Generator().manual_seed(seed)
-    first = (FIRST_SD * torch.randn(n_users + n_items, d_emb, generator=random)).requires_grad_()
-    adam = torch.optim.Adam([first], lr=learning_rate)
-    is_seen = torch.zeros(n_users, n_items, dtype=torch.bool)
-    nodes = torch.from_numpy(pairs)
-    is_seen[nodes[:, 0], nodes[:, 1]] = True
+    sizes = split.log.n_users, split.log.n_items
+    training = train_epochs(training_pairs(split), sizes, options)
     curve: list[float] = []
-    best = first.detach()
-    while len(curve) < epochs and len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
-        shuffled = nodes[torch.randperm(len(nodes), generator=random)]
-        for batch in shuffled.split(BATCH):
-            negatives = _draw_unseen(batch[:, 0], is_seen, random)
-            triples = torch.stack([batch[:, 0], n_users + batch[:, 1], n_users + negatives], 1)
-            adam.zero_grad()
-            pair_loss(first, propagate(graph, first, n_layers), triples).backward()
-            adam.step()
-        final = propagate(graph, first.detach(), n_layers)
-        ranked = ranking.rank_targets(make_scorer(final, n_users), split, split.validation)
+    for final in itertools.islice(training, epochs):
+        ranked = ranking.rank_targets(make_scorer(final, sizes[0]), split, split.validation)
         curve.append(ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties))
-        if curve[-1] > max(curve[:-1], default=-1.0):
-            best = final.clone()
+        best_epoch = 1 + int(np.argmax(curve))
+        if best_epoch == len(curve):
+            best = final
+        elif len(curve) - best_epoch >= PATIENCE:
+            break
     return Fitted(best, curve)
 
 
@@ -176,22 +206,19 @@ def _draw_unseen(users: Tensor, is_seen: Tensor, random: torch.Generator) -> Ten
     return items
 
 
-def train_light_gcn(
-    split: Split, n_layers: int, d_emb: int, seed: int, learning_rate: float
-) -> dict[str, Any]:
+def train_light_gcn(split: Split, options: Options) -> dict[str, Any]:
     """Train one model and measure it on test, once.
 
     Returns
     -------
     dict
-        A row of data/neighbours/light_gcn.csv: the arguments, best_epoch and done_epochs,
+        A row of data/neighbours/light_gcn.csv: the options, best_epoch and done_epochs,
         validation NDCG@10, and HR@10 and NDCG@10 by the rules of ranking; "removed" is the rule of
         record where nothing repeats.
     """
-    fitted = fit(split, n_layers, d_emb, seed, learning_rate)
-    row: dict[str, Any] = dict(zip(CELL, (split.log.name, n_layers, d_emb, seed)))
+    fitted = fit(split, options)
+    row: dict[str, Any] = {"log": split.log.name, **options._asdict()}
     row |= {
-        "learning_rate": learning_rate,
         "best_epoch": 1 + int(np.argmax(fitted.curve)),
         "done_epochs": len(fitted.curve),
         "repeats": not ranking.removes_seen(split),

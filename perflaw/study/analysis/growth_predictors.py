@@ -1,0 +1,312 @@
+"""How much of the error of growth forecasts is noise, and which predictors of growth were tried.
+
+A predictor says by how much the log-odds of a metric rise a doubling of a log's users. It is linear
+in covariates of the sample that is seen, its coefficients are learnt from the other logs, and the
+slopes of baselines are shrunk by their errors, as in `perflaw.study.analysis.growth_prior`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import norm
+
+from perflaw.report.forecast import LEVEL_ORIGIN, from_log_odds, to_log_odds
+from perflaw.study.analysis import growth_prior
+from perflaw.study.analysis.growth_prior import METRICS, SAMPLE_SD, START_SD, START_WEIGHT
+from perflaw.study.files import study_file
+
+SAMPLE = ["log", "share", "draw"]
+BASELINES = ("Markov", "item-kNN", "popular")
+COUNTS = ("users", "interactions per user", "interactions per item", "items per user")
+PREDICTORS: dict[str, tuple[str, ...]] = {
+    "mean of other logs": (),
+    "Markov": ("Markov",),
+    "item-kNN": ("item-kNN",),
+    "popular": ("popular",),
+    "level": ("level",),
+    **{name: (name,) for name in COUNTS},
+    "repeats": ("repeats",),
+    "Markov and level": ("Markov", "level"),
+    "item-kNN and level": ("item-kNN", "level"),
+    "popular and level": ("popular", "level"),
+    "Markov and users": ("Markov", "users"),
+    "Markov and repeats": ("Markov", "repeats"),
+}
+REPORTED = "Markov and level"  # that of reports
+OWN_SAMPLES = "Markov and level, own smaller samples"
+NO_GROWTH, NESTED, ORACLE = "no growth", "chosen on the other logs", "the log's own rise, known"
+BASELINE_START, OTHER_START = (0.5, 0.5), (0.0, 0.1)  # of a coefficient, before any log is seen
+MEAN_START, REST_START = (0.1, 0.1), (0.0, 0.1)  # of the intercept, without a baseline and with
+LEVEL = 0.9
+
+
+def load_steps(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load the steps from a sample to a larger one, with the forecasts of reports."""
+    steps = pd.read_csv(study_file("data", "growth_forecasts.csv"))
+    return steps[steps["metric"] == metric].reset_index(drop=True)
+
+
+def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
+    """Compare the errors of growth forecasts with what users and seeds alone would give.
+
+    Parameters
+    ----------
+    steps
+        Of `load_steps`.
+    times
+        By how much the log grows.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log, and one of all steps. In per cent: error and no_growth (mean absolute ones
+        of the forecast and of no growth), bias (mean), users and noise (mean absolute errors
+        expected of the users drawn, and of seeds too), excess (root of the mean square error less
+        that of the noise, 0 where it is less). within: share of values that are nearer to the
+        forecast than their own 90 % noise.
+    """
+    part = steps[steps["times"] == times]
+    error = pd.Series(np.log(part["predicted"] / part["value"]), part.index)
+    table = pd.DataFrame(
+        {
+            "log": part["log"],
+            "error": 100 * (part["predicted"] / part["value"] - 1).abs(),
+            "no_growth": 100 * (part["unchanged"] / part["value"] - 1).abs(),
+            "bias": 100 * (part["predicted"] / part["value"] - 1),
+            "users": 100 * np.sqrt(2 / np.pi) * part["error_of_value"],
+            "noise": 100 * np.sqrt(2 / np.pi) * part["noise"],
+            "square": error**2 - part["noise"] ** 2,
+            "within": error.abs() <= norm.ppf((1 + LEVEL) / 2) * part["noise"],
+        }
+    )
+    both = pd.concat([table, table.assign(log="all")])
+    grouped = both.groupby("log", sort=False)
+    means = grouped.mean().assign(rows=grouped.size())
+    means["excess"] = 100 * np.sqrt(means.pop("square").clip(lower=0))
+    return means.reset_index()
+
+
+def compare_draws(runs: pd.DataFrame, seed_factor: float, metric: str = "NDCG@10") -> float:
+    """Compare how two draws of a sample differ with the noise that the forecasts assume.
+
+    Parameters
+    ----------
+    runs
+        Of `growth_prior.load_growth_runs`.
+    seed_factor
+        Standard deviation of a run between seeds, by its standard error over users.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    float
+        Root mean square difference over what users and seeds would give; 1 where these are all.
+    """
+    samples = runs[runs["share"] < 1]
+    rate = samples[metric]
+    errors = samples[f"{metric} se"] / (rate * (1 - rate))
+    y = pd.DataFrame({"y": to_log_odds(rate.to_numpy()), "variance": errors**2}, samples.index)
+    cells = y.groupby([samples[name] for name in ("log", "share", "d_emb")])
+    differences = cells["y"].var()
+    apart = 1 - differences.index.get_level_values("share")
+    expected = cells["variance"].mean() * (apart + seed_factor**2)
+    return float(np.sqrt((differences / expected).mean()))
+
+
+def tabulate_covariates(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate what may say how a log grows.
+
+    Parameters
+    ----------
+    runs
+        Of `growth_prior.load_growth_runs`.
+    baselines
+        Of `growth_prior.load_baseline_slopes`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By log, share and draw of a sample: level (log-odds from a rate of 0.1), doublings of
+        COUNTS, repeats, slope and standard error of BASELINES, and of the rise over the sample's
+        own smaller samples (own, own se).
+    """
+    samples = runs[runs["share"] < 1].rename(columns={"data_seed": "draw"})
+    samples = samples.assign(y=to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1))
+    by_sample = samples.groupby(SAMPLE)
+    counts = by_sample[["users", "items", "tokens"]].first()
+    table = pd.DataFrame(
+        {
+            "level": by_sample["y"].mean() - LEVEL_ORIGIN,
+            "users": np.log2(counts["users"]),
+            "interactions per user": np.log2(counts["tokens"] / counts["users"]),
+            "interactions per item": np.log2(counts["tokens"] / counts["items"]),
+            "items per user": np.log2(counts["items"] / counts["users"]),
+            "repeats": by_sample["repeats"].first().astype(float),
+        }
+    )
+    columns = {f"{name} slope": name for name in BASELINES}
+    columns |= {f"{name} slope se": f"{name} se" for name in BASELINES}
+    table = table.join(baselines.set_index(SAMPLE)[list(columns)].rename(columns=columns))
+    own = [_own_slope(samples, *sample) for sample in table.index]
+    table[["own", "own se"]] = own
+    return table
+
+
+def _own_slope(samples: pd.DataFrame, log: str, share: float, draw: int) -> tuple[float, float]:
+    """Fit the rise over a sample and the smaller ones in it; nan where there are none."""
+    is_visible = (samples["log"] == log) & (samples["draw"] == draw) & (samples["share"] <= share)
+    visible = samples[is_visible]
+    if visible["share"].nunique() < 2:
+        return np.nan, np.nan
+    fits = [
+        growth_prior.fit_slope(rows, metric)
+        for metric in METRICS
+        for _, rows in visible.groupby("d_emb")
+    ]
+    slope, variance = np.mean(fits, axis=0)
+    return slope, np.sqrt(variance)
+
+
+def predict_slopes(
+    covariates: pd.DataFrame, slopes: pd.DataFrame, names: Sequence[str], log: str
+) -> tuple[pd.Series, float]:
+    """Predict the rise of a log from each of its samples, as other logs rose.
+
+    Parameters
+    ----------
+    covariates
+        Of `tabulate_covariates`.
+    slopes
+        Of `growth_prior.estimate_slopes`, of the logs to learn from.
+    names
+        Of the covariates.
+    log
+        That is predicted, and not learnt from.
+
+    Returns
+    -------
+    pandas.Series
+        Rise a doubling, by share and draw.
+    float
+        Its standard deviation.
+    """
+    train = slopes.drop(index=log, errors="ignore")
+    has_baseline = bool(set(names) & set(BASELINES))
+    starts = [REST_START if has_baseline else MEAN_START]
+    design, seen = [np.ones(len(train))], [np.ones(len(covariates.loc[log]))]
+    for name in names:
+        means, values = _prepare_covariate(covariates, name, list(train.index), log)
+        starts.append(BASELINE_START if name in BASELINES else OTHER_START)
+        design.append(means)
+        seen.append(values)
+    coefficients, sd = growth_prior.fit_hierarchy(train, np.column_stack(design), starts)
+    predicted = np.column_stack(seen) @ np.array(coefficients)
+    return pd.Series(predicted, covariates.loc[log].index), sd
+
+
+def _prepare_covariate(
+    covariates: pd.DataFrame, name: str, train: list[str], log: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give a covariate's mean over the samples of each log to learn from, and those of the log."""
+    values = covariates[name]
+    if name not in BASELINES:
+        means = values.groupby("log").mean().loc[train]
+        origin = means.mean() if name in COUNTS else 0.0
+        return (means - origin).to_numpy(), (values.loc[log] - origin).to_numpy()
+    weight = 1 / (covariates[f"{name} se"] ** 2 + SAMPLE_SD**2)
+    means = (weight * values).groupby("log").sum() / weight.groupby("log").sum()
+    means = means.loc[train]
+    mean = means.mean()
+    squares = START_WEIGHT * START_SD**2 + ((means - mean) ** 2).sum()
+    spread = squares / (START_WEIGHT + len(means))
+    trust = spread / (spread + covariates[f"{name} se"].xs(log) ** 2)
+    shrunk = mean + trust * (values.loc[log] - mean)
+    return means.to_numpy(), shrunk.fillna(mean).to_numpy()
+
+
+def score_predictors(
+    steps: pd.DataFrame, covariates: pd.DataFrame, slopes: pd.DataFrame
+) -> pd.DataFrame:
+    """Score each predictor on each log, which it has not learnt from.
+
+    Parameters
+    ----------
+    steps
+        Of `load_steps`.
+    covariates
+        Of `tabulate_covariates`.
+    slopes
+        Of `growth_prior.estimate_slopes`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The steps' log and times, and by predictor the error in per cent of the value. NESTED is,
+        for each log, the predictor of the least error at four times as many users, mean over the
+        other logs, each predicted without itself and without that log.
+    """
+    errors = steps[["log", "times"]].copy()
+    parts = [_score_log(steps, covariates, slopes, log) for log in slopes.index]
+    table = errors.join(pd.concat(parts))
+    for log in slopes.index:
+        others = slopes.drop(index=log)
+        scores = pd.concat([_score_log(steps, covariates, others, one) for one in others.index])
+        at_four = scores[steps.loc[scores.index, "times"] == 4].abs()
+        by_log = at_four.groupby(steps["log"]).mean().mean()
+        is_mine = table["log"] == log
+        chosen = by_log[list(PREDICTORS)].idxmin()
+        table.loc[is_mine, NESTED] = table.loc[is_mine, chosen]
+        table.loc[is_mine, "chosen"] = chosen
+    return table
+
+
+def _score_log(
+    steps: pd.DataFrame, covariates: pd.DataFrame, slopes: pd.DataFrame, log: str
+) -> pd.DataFrame:
+    """Score each predictor on the steps of one log: errors in per cent, signed."""
+    part = steps[steps["log"] == log]
+    key = pd.MultiIndex.from_frame(part[["share", "draw"]])
+    rises: dict[str, np.ndarray | float] = {NO_GROWTH: 0.0}
+    for predictor, names in PREDICTORS.items():
+        predicted, sd = predict_slopes(covariates, slopes, names, log)
+        rises[predictor] = predicted.reindex(key).to_numpy()
+        if predictor == REPORTED:
+            own = covariates.loc[log, ["own", "own se"]]
+            trust = (sd**2 / (sd**2 + own["own se"] ** 2)).fillna(0)
+            both = predicted + trust * (own["own"].fillna(0) - predicted)
+            rises[OWN_SAMPLES] = both.reindex(key).to_numpy()
+    if log in slopes.index:
+        rises[ORACLE] = slopes["θ"].to_dict()[log]
+    start, doublings = to_log_odds(part["unchanged"].to_numpy()), np.log2(part["times"])
+    errors = {
+        name: 100 * (from_log_odds(start + doublings * rise) / part["value"] - 1)
+        for name, rise in rises.items()
+    }
+    return pd.DataFrame(errors, index=part.index)
+
+
+def summarize_predictors(scores: pd.DataFrame) -> pd.DataFrame:
+    """Summarize the errors of predictors: mean absolute ones by times, in per cent.
+
+    Parameters
+    ----------
+    scores
+        Of `score_predictors`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        By predictor: ×2, ×4 and ×8, over all steps; and ×4 as a mean over logs.
+    """
+    names = [NO_GROWTH, *PREDICTORS, OWN_SAMPLES, NESTED, ORACLE]
+    sizes = scores[names].abs()
+    by_times = sizes.groupby(scores["times"]).mean().T
+    at_four = scores["times"] == 4
+    by_log = sizes[at_four].groupby(scores["log"]).mean().mean()
+    table = by_times.rename(columns={times: f"×{times}" for times in by_times})
+    table["×4, by log"] = by_log
+    return table.rename_axis("predictor").reset_index()

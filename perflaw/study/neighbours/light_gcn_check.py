@@ -1,0 +1,179 @@
+"""LightGCN beside RecBole's on one split, and beside a published row on another.
+
+RecBole trains by its own code on the same training part; its final embeddings are ranked by the
+study's rule. The published row is of a random quarter of each user's interactions.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import torch
+
+from perflaw.logs.interaction_log import InteractionLog
+from perflaw.stats import check_level, student_quantile
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+from perflaw.study.neighbours import light_gcn
+
+LOG = "ml-100k"
+CELLS = ((2, 32),)  # N and d
+SEEDS = (0, 1, 2)
+RATE = 0.03  # of Adam, as chosen for this log
+OURS, THEIRS = "ours", "RecBole"
+ALL = "all cells"
+# Of Recommenders' notebook on LightGCN, 50 epochs.
+PUBLISHED = {"NDCG@10": 0.453004, "precision@10": 0.399258, "recall@10": 0.213203}
+PUBLISHED_OPTIONS = light_gcn.Options(n_layers=3, d_emb=64, seed=0, learning_rate=0.005)
+PUBLISHED_BATCH = 1024
+PUBLISHED_EPOCHS = 50
+TRAIN_SHARE = 0.75  # of each user's interactions
+
+
+def load_check() -> pd.DataFrame:
+    """Load one row an implementation, cell and seed, by the ranking rule of record."""
+    rows = pd.read_csv(study_file("data", "neighbours", "light_gcn_check.csv"))
+    return study_runs.apply_ranking_rule(rows)
+
+
+def load_published_split() -> pd.DataFrame:
+    """Load one row a seed of our LightGCN on the split of the published row."""
+    return pd.read_csv(study_file("data", "neighbours", "light_gcn_published.csv"))
+
+
+def compare_implementations(
+    rows: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9
+) -> pd.DataFrame:
+    """Estimate how far the two implementations differ, by cell and over the cells.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        What `load_check` returns.
+    metric : str
+    level : float
+        Of Student's intervals. The variance between seeds is pooled over the implementations and
+        cells of a row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a cell, and last one for the mean of several: cell, ours and RecBole (means), sd
+        (between seeds), difference (ours less RecBole's), low and high.
+    """
+    check_level(level)
+    cell = "N = " + rows["n_layers"].astype(str) + ", d = " + rows["d_emb"].astype(str)
+    groups = rows.groupby([cell.rename("cell"), "implementation"])[metric]
+    by_cell = pd.DataFrame(groups.agg(["mean", "var", "size"]).unstack("implementation"))
+    sets = {name: by_cell.loc[[name]] for name in by_cell.index}
+    if len(by_cell) > 1:
+        sets[ALL] = by_cell
+    return pd.DataFrame([_compare(name, part, level) for name, part in sets.items()])
+
+
+def _compare(cell: str, groups: pd.DataFrame, level: float) -> dict[str, str | float]:
+    dof = (groups["size"] - 1).to_numpy().sum()
+    variance = (groups["var"] * (groups["size"] - 1)).to_numpy().sum() / dof
+    error = np.sqrt(variance * (1 / groups["size"]).to_numpy().sum()) / len(groups)
+    ours, theirs = (float(groups[("mean", name)].mean()) for name in (OURS, THEIRS))
+    difference = ours - theirs
+    half = float(student_quantile(level, dof)) * error
+    return {
+        "cell": cell,
+        OURS: ours,
+        THEIRS: theirs,
+        "sd": np.sqrt(variance),
+        "difference": difference,
+        "low": difference - half,
+        "high": difference + half,
+    }
+
+
+def compare_published(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Lay the published row beside ours on splits of its kind.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        What `load_published_split` returns.
+    level : float
+        Of the interval of one further run of ours, on one further split.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a metric: metric, published, ours (the mean), low and high.
+    """
+    check_level(level)
+    ours = rows[list(PUBLISHED)]
+    spread = float(student_quantile(level, len(ours) - 1)) * np.sqrt(1 + 1 / len(ours))
+    half = spread * ours.std()
+    table = pd.DataFrame({"published": pd.Series(PUBLISHED), OURS: ours.mean()})
+    table = table.assign(low=ours.mean() - half, high=ours.mean() + half)
+    return table.rename_axis("metric").reset_index()
+
+
+def split_each_user(
+    log: InteractionLog, train_share: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split each user's interactions at random.
+
+    Returns
+    -------
+    train, test : ndarray
+        (pairs, 2) users and items; of n interactions round(train_share · n) train.
+    """
+    random = np.random.default_rng(seed)
+    order = np.lexsort([random.random(log.tokens), log.users])  # users stay in their places
+    place = np.arange(log.tokens) - np.repeat(log.offsets[:-1], log.lengths)
+    is_train = place < np.repeat(np.round(train_share * log.lengths), log.lengths)
+    pairs = np.stack([log.users, log.items], axis=1).astype(np.int64)[order]
+    return pairs[is_train], pairs[~is_train]
+
+
+def measure_lists(scores: torch.Tensor, test: np.ndarray, k: int = 10) -> Mapping[str, float]:
+    """Measure lists of the k best items against several test items a user.
+
+    Parameters
+    ----------
+    scores : Tensor
+        (users, items); −inf for what is not to be listed.
+    test : ndarray
+        (pairs, 2) users and items; only users who have some count.
+    k : int
+
+    Returns
+    -------
+    dict
+        Means over users of NDCG@k, precision@k and recall@k.
+    """
+    is_test = torch.zeros(scores.shape, dtype=torch.bool)
+    is_test[test[:, 0], test[:, 1]] = True
+    is_hit = is_test.gather(1, scores.topk(k).indices).double()
+    n_test = is_test.sum(1)
+    discounts = 1 / torch.log2(torch.arange(2, k + 2, dtype=torch.float64))
+    ideal = torch.cumsum(discounts, 0)[n_test.clamp(1, k) - 1]
+    values = {
+        f"NDCG@{k}": is_hit @ discounts / ideal,
+        f"precision@{k}": is_hit.mean(1),
+        f"recall@{k}": is_hit.sum(1) / n_test,
+    }
+    return {name: float(value[n_test > 0].mean()) for name, value in values.items()}
+
+
+def train_published(log: InteractionLog, seed: int) -> dict[str, float]:
+    """Train with the options of the published row on a split of its kind.
+
+    The seed is of both. Returns a row of data/neighbours/light_gcn_published.csv.
+    """
+    train, test = split_each_user(log, TRAIN_SHARE, seed)
+    options = PUBLISHED_OPTIONS._replace(seed=seed)
+    sizes = log.n_users, log.n_items
+    training = light_gcn.train_epochs(train, sizes, options, PUBLISHED_BATCH)
+    final = next(itertools.islice(training, PUBLISHED_EPOCHS - 1, None))
+    scores = final[: log.n_users] @ final[log.n_users :].T
+    scores[train[:, 0], train[:, 1]] = -torch.inf
+    return {"seed": seed, **measure_lists(scores, test)}
