@@ -33,7 +33,7 @@ def test_every_backbone_learns_under_every_loss(split, backbone, loss, negatives
         | {
             "loss": loss,
             "negatives": negatives,
-            "epochs": 25,
+            "epochs": 15,
             "learning_rate": 5e-3,
             "patience": None,
             "validate_every": 5,
