@@ -77,15 +77,11 @@ class Block(nn.Module):
         self.norm_1 = nn.LayerNorm(d_emb)
         self.attention = nn.MultiheadAttention(d_emb, HEADS, DROPOUT, batch_first=True)
         self.norm_2 = nn.LayerNorm(d_emb)
-        self.feed_forward = nn.Sequential(
-            nn.Linear(d_emb, 4 * d_emb),
-            nn.GELU("tanh"),
-            nn.Dropout(DROPOUT),
-            nn.Linear(4 * d_emb, d_emb),
-        )
+        inward, outward = nn.Linear(d_emb, 4 * d_emb), nn.Linear(4 * d_emb, d_emb)
+        self.feed_forward = nn.Sequential(inward, nn.GELU("tanh"), nn.Dropout(DROPOUT), outward)
         self.drop = nn.Dropout(DROPOUT)
-        for matrix in (self.attention.out_proj, self.feed_forward[0], self.feed_forward[3]):
-            nn.init.xavier_normal_(matrix.weight)
+        for matrix in (self.attention.out_proj.weight, inward.weight, outward.weight):
+            nn.init.xavier_normal_(matrix)
 
     def forward(self, x: Tensor, is_padding: Tensor, last: bool) -> Tensor:
         """(batch, L, d), or (batch, 1, d) where the last place alone is wanted."""
