@@ -10,7 +10,7 @@ from scipy import stats
 
 from perflaw.logs import from_histories
 from perflaw.study.neighbours import light_gcn_check as check
-from perflaw.study.neighbours import light_gcn_laws
+from perflaw.study.neighbours import model_laws
 
 COLUMNS = ["n_layers", "d_emb", "implementation", "seed", "NDCG@10"]
 
@@ -119,7 +119,7 @@ def test_our_runs_are_those_of_the_chapter():
     key = ["log", "n_layers", "d_emb", "seed"]
     rows = check.load_check()
     ours = rows[rows["implementation"] == check.OURS].set_index(key)["NDCG@10"]
-    chapter = light_gcn_laws.load_rows().set_index(key)["NDCG@10"]
+    chapter = model_laws.load_rows("LightGCN").set_index(key)["NDCG@10"]
     shared = ours.index.intersection(chapter.index)
     assert len(shared) == 2 * len(check.CELLS)
     assert ours[shared].tolist() == chapter[shared].tolist()

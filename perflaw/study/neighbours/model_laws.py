@@ -1,7 +1,8 @@
-"""The study's laws on LightGCN: runs of scripts/light_gcn.py, their noise, and hidden cells.
+"""The study's laws on other kinds of model: surfaces of LightGCN and DiffuRec, and hidden cells.
 
-N is the number of propagations, which adds no parameter. A law takes its logarithm, so matrix
-factorisation, N = 0, takes no part in fits and predictions. That was settled before any was made.
+N is the number of LightGCN's propagations, which adds no parameter, and of DiffuRec's blocks. A law
+takes its logarithm, so matrix factorisation, LightGCN with N = 0, takes no part in fits and
+predictions. That was settled before any was made.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from perflaw.laws import fitting
 from perflaw.study import public_grids
 from perflaw.study.analysis import seed_noise, study_runs
 from perflaw.study.files import study_file
+from perflaw.study.neighbours import diffu_rec
 
 LOGS = ("ml-100k", "lastfm-s3rec")
-RATES = (0.01, 0.03, 0.1)  # of Adam, tried on the cell TUNED of each log
-TUNED = {"n_layers": 2, "d_emb": 32, "seed": 0}
+TABLES = {"LightGCN": "light_gcn", "DiffuRec": "diffu_rec"}  # in data/neighbours
+TUNED = {"n_layers": 2, "d_emb": 32, "seed": 0}  # the cell where rates of Adam are tried
 LAWS = ("log-linear", "log-quadratic", "sum of power laws", "Performance Law, k = 2")
 HIDDEN = ("largest d", "largest N")
 NOISE = "seed noise alone"
@@ -29,9 +31,17 @@ def choose_rate(rows: pd.DataFrame, log: str) -> float:
     return float(rows[at_cell]["learning_rate"].iloc[best])
 
 
-def load_rows() -> pd.DataFrame:
-    """Load the rows at the learning rate chosen for each log, by the ranking rule of record."""
-    rows = pd.read_csv(study_file("data", "neighbours", "light_gcn.csv"))
+def load_rows(model: str) -> pd.DataFrame:
+    """Load the rows at the learning rate chosen for each log, by the ranking rule of record.
+
+    Parameters
+    ----------
+    model : str
+        One of `TABLES`. Of DiffuRec's rows those of `diffu_rec.STEPS` steps are taken.
+    """
+    rows = pd.read_csv(study_file("data", "neighbours", f"{TABLES[model]}.csv")).assign(model=model)
+    if "n_steps" in rows:
+        rows = rows[rows["n_steps"] == diffu_rec.STEPS]
     chosen = rows["log"].map({log: choose_rate(rows, log) for log in rows["log"].unique()})
     at_rate = rows[rows["learning_rate"] == chosen]
     return study_runs.apply_ranking_rule(at_rate).reset_index(drop=True)
@@ -44,11 +54,12 @@ def mean_cells(rows: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a cell: log, n_layers, d_emb, value, sd (between seeds) and seeds; and what names
-        a surface elsewhere: dataset, backbone and split.
+        a surface elsewhere: dataset, backbone (the model) and split.
     """
-    groups = rows.groupby(["log", "n_layers", "d_emb"])[metric]
+    groups = rows.groupby(["log", "model", "n_layers", "d_emb"])[metric]
     cells = groups.agg(value="mean", sd="std", seeds="size").reset_index()
-    return cells.assign(dataset=cells["log"], backbone="LightGCN", split="leave one out")
+    cells = cells.rename(columns={"model": "backbone"})
+    return cells.assign(dataset=cells["log"], split="leave one out")
 
 
 def seed_sd(cells: pd.DataFrame) -> pd.Series:

@@ -1,10 +1,10 @@
-"""The study's laws on LightGCN: rates by validation, exact laws, and the noise beside them."""
+"""The study's laws on other models: rates by validation, exact laws, and the noise beside them."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.study.neighbours import light_gcn_laws as laws
+from perflaw.study.neighbours import model_laws as laws
 from perflaw.study.trained_cells import NEAREST
 
 
@@ -19,7 +19,8 @@ def make_rows(noise=0.0):
         for seed in (0, 1)
     ]
     table = pd.DataFrame(rows, columns=["log", "n_layers", "d_emb", "seed", "NDCG@10"])
-    return table.assign(**{"NDCG@10": table["NDCG@10"] * (1 + noise * rng.normal(size=len(rows)))})
+    noisy = table["NDCG@10"] * (1 + noise * rng.normal(size=len(rows)))
+    return table.assign(model="LightGCN", **{"NDCG@10": noisy})
 
 
 def test_the_rate_is_chosen_on_validation_at_one_cell():
@@ -71,8 +72,12 @@ def test_a_layer_gains_what_the_metric_does():
     assert len(gains) == 8
 
 
-def test_the_table_has_every_cell():
-    cells = laws.mean_cells(laws.load_rows())
-    assert cells.groupby("log").size().to_dict() == dict.fromkeys(laws.LOGS, 20)
-    assert (cells["seeds"] == 2).all()
+@pytest.mark.parametrize(("model", "n_cells"), [("LightGCN", 20), ("DiffuRec", 8)])
+def test_the_table_has_every_cell(model, n_cells):
+    cells = laws.mean_cells(laws.load_rows(model))
+    assert cells.groupby("log").size().to_dict() == dict.fromkeys(laws.LOGS, n_cells)
     assert cells["value"].between(0.01, 0.12).all()
+
+
+def test_two_seeds_are_of_each_cell_of_lightgcn():
+    assert (laws.mean_cells(laws.load_rows("LightGCN"))["seeds"] == 2).all()

@@ -1,4 +1,4 @@
-"""Figure of the page on LightGCN."""
+"""Figure of the pages on other kinds of model: LightGCN and DiffuRec."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from perflaw.plotting import BASELINE, BLACK, SEQUENCE, panel_grid, set_log_axis
 LABEL_GAP = 0.055  # of the height of a panel, between two labels
 
 
-def plot_light_gcn(
+def plot_model_surfaces(
     cells: pd.DataFrame, baselines: pd.DataFrame, metric: str, narrow: bool = False
 ) -> Figure:
     """Draw a metric against d, a line for each N, a panel for each log.
@@ -23,7 +23,7 @@ def plot_light_gcn(
     Parameters
     ----------
     cells
-        As `light_gcn_laws.mean_cells` returns them.
+        As `model_laws.mean_cells` returns them.
     baselines
         As `study_runs.load_count_baselines` returns them: grey lines.
     metric
