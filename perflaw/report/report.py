@@ -17,7 +17,7 @@ from perflaw import __version__
 from perflaw.errors import InputError
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models.baselines import RankedBaselines, rank_baselines
+from perflaw.models.baselines import BaselineGrowth, RankedBaselines, rank_baselines
 from perflaw.models.sweeps import executors, runner
 from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
@@ -192,6 +192,7 @@ ten; 21 are the least
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])
+    growth = plain_values(ranked.growth)  # as report.json has it
     runs = _train(plan, options, on_run)
     comparisons = _compare(ranked, runs, options)
     findings = draw_conclusions(
@@ -199,7 +200,7 @@ ten; 21 are the least
         floor,
         baselines=comparisons,
         metrics=options.metrics,
-        baseline_growth=ranked.growth,
+        baseline_growth=growth and BaselineGrowth(**growth),
     )
     return Report(
         {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
@@ -217,7 +218,7 @@ ten; 21 are the least
         findings,
         options.metrics,
         _next_command(options, plan, findings, len(runs)),
-        None if ranked.growth is None else plain_values(ranked.growth),
+        growth,
     )
 
 

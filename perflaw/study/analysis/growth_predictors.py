@@ -134,7 +134,7 @@ def tabulate_covariates(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataF
         COUNTS, repeats, slope and standard error of BASELINES, and of the rise over the sample's
         own smaller samples (own, own se).
     """
-    samples = runs[runs["share"] < 1].rename(columns={"data_seed": "draw"})
+    samples = runs[runs["share"] < 1].copy().rename(columns={"data_seed": "draw"})
     samples = samples.assign(y=to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1))
     by_sample = samples.groupby(SAMPLE)
     counts = by_sample[["users", "items", "tokens"]].first()

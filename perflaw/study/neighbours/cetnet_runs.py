@@ -123,7 +123,7 @@ def equal_width(members: int, n_items: int, settings: Mapping[str, Any] = SETTIN
     Examples
     --------
     >>> equal_width(1, 1682), equal_width(4, 1682)
-    (32, 107)
+    (32, 94)
     """
 
     def size(d_emb: int) -> int:
