@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models.sweeps import executors
@@ -56,8 +57,12 @@ def count_calls(function):
 
 
 @pytest.fixture(scope="module")
-def calls(log, quick_pilot, tmp_path_factory):
-    """Calls of a small report, all in this process; the machine, timed on a part, is not."""
+def calls(quick_pilot, tmp_path_factory):
+    """Calls of a small report, all in this process; the machine, timed on a part, is not.
+
+    The log is of this file alone, as a process keeps the splits of logs that it has trained on.
+    """
+    log = synthetic.Process(n_items=80, n_interests=4).sample(200, 14, seed=2).log
     folder = tmp_path_factory.mktemp("flow")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executors, "process_pool", lambda workers: None)
