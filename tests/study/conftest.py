@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.logs import perturbations
+from perflaw.logs import from_histories, leave_one_out, perturbations
 
 CELLS = [(n, d) for n in (1, 2, 3, 6) for d in (8, 16, 32, 64) if not (n == 6 and d == 8)]
 
@@ -66,3 +66,12 @@ def swept():
 def halves():
     """A function that splits a table into small cells and larger ones."""
     return split_by_size
+
+
+@pytest.fixture
+def two_tastes():
+    """A split of 60 users who have ten items of one half of 40."""
+    random = np.random.default_rng(0)
+    return leave_one_out(
+        from_histories([random.choice(20, 10, replace=False) + 20 * (u % 2) for u in range(60)])
+    )

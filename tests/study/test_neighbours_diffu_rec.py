@@ -16,17 +16,6 @@ from perflaw.study.neighbours import diffu_rec as g
 SCRIPT = Path(__file__).parents[2] / "scripts" / "diffu_rec.py"
 
 
-def make_two_tastes(n_users=60, n_items=40):
-    """Split a log of users who have ten items of one half of the catalogue."""
-    rng = np.random.default_rng(0)
-    half = n_items // 2
-    return leave_one_out(
-        from_histories(
-            [rng.choice(half, 10, replace=False) + half * (u % 2) for u in range(n_users)]
-        )
-    )
-
-
 def make_model(n_layers=2, n_steps=8):
     """Make a model of which no weight is 0 or 1."""
     with torch.random.fork_rng(devices=[]):
@@ -51,7 +40,7 @@ def test_the_schedule_is_linear_and_truncated(n_steps, first, last):
 
 
 def test_noise_is_added_step_by_step():
-    """By the chain x_s = √(1 − β) x_{s−1} + √β ε, whose mean and variance are followed."""
+    """By the chain x_s = √(1 − β) x_{s−1} + √β ε: its mean and variance are followed."""
     model = make_model()
     mean, variance = 1.0, 0.0
     for share in g.noise_shares(8)[:4].tolist():
@@ -176,31 +165,28 @@ def test_windows_are_the_last_items_of_the_user():
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])
-def test_training_reads_no_target(part):
-    split = make_two_tastes()
-    first = g.fit(split, 1, 8, 0, 0.01, n_steps=2, epochs=1)
-    split.log.items[getattr(split, part)] = 0
-    again = g.fit(split, 1, 8, 0, 0.01, n_steps=2, epochs=1)
+def test_training_reads_no_target(part, two_tastes):
+    first = g.fit(two_tastes, 1, 8, 0, 0.01, n_steps=2, epochs=1)
+    two_tastes.log.items[getattr(two_tastes, part)] = 0
+    again = g.fit(two_tastes, 1, 8, 0, 0.01, n_steps=2, epochs=1)
     pairs = zip(first.model.parameters(), again.model.parameters())
     assert all(torch.equal(a, b) for a, b in pairs)
     assert (first.curve == again.curve) == (part == "test")
 
 
-def test_it_learns_tastes_that_popularity_does_not_know():
-    split = make_two_tastes()
+def test_it_learns_tastes_that_popularity_does_not_know(two_tastes):
     popular = ranking.rank_targets(
-        baselines.most_popular(split), split, split.test, seen=ranking.Seen.HISTORY
+        baselines.most_popular(two_tastes), two_tastes, two_tastes.test, seen=ranking.Seen.HISTORY
     )
-    row = g.train_diffu_rec(split, 1, 8, 0, 0.01, n_steps=4)
+    row = g.train_diffu_rec(two_tastes, 1, 8, 0, 0.01, n_steps=4)
     assert row["removed HR@10"] > 1.3 * ranking_metrics.hit_rate(popular.ranks, ties=popular.ties)
     assert row["done_epochs"] - row["best_epoch"] == g.PATIENCE
 
 
-def test_a_seed_decides_everything_and_draws_no_other_number():
-    split = make_two_tastes()
+def test_a_seed_decides_everything_and_draws_no_other_number(two_tastes):
     torch.manual_seed(5)
     first, again, other = (
-        g.fit(split, 1, 8, seed, 0.01, n_steps=2, epochs=1) for seed in (0, 0, 1)
+        g.fit(two_tastes, 1, 8, seed, 0.01, n_steps=2, epochs=1) for seed in (0, 0, 1)
     )
     number = torch.rand(1)
     torch.manual_seed(5)
@@ -209,10 +195,9 @@ def test_a_seed_decides_everything_and_draws_no_other_number():
     assert not torch.equal(first.model.items.weight, other.model.items.weight)
 
 
-def test_the_best_epoch_is_kept_and_ranks_the_same_again():
-    split = make_two_tastes()
-    fitted = g.fit(split, 1, 8, 0, 0.03, n_steps=2)
-    ranked = ranking.rank_targets(g.make_scorer(fitted.model), split, split.validation)
+def test_the_best_epoch_is_kept_and_ranks_the_same_again(two_tastes):
+    fitted = g.fit(two_tastes, 1, 8, 0, 0.03, n_steps=2)
+    ranked = ranking.rank_targets(g.make_scorer(fitted.model), two_tastes, two_tastes.validation)
     assert ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties) == max(fitted.curve)
 
 
@@ -229,9 +214,9 @@ def test_a_log_without_targets_is_refused():
         g.fit(split, 1, 8, 0, 0.01)
 
 
-def test_a_dimension_that_heads_do_not_divide_is_refused():
+def test_a_dimension_that_heads_do_not_divide_is_refused(two_tastes):
     with pytest.raises(InputError, match="no multiple of 4"):
-        g.fit(make_two_tastes(), 1, 6, 0, 0.01)
+        g.fit(two_tastes, 1, 6, 0, 0.01)
 
 
 # ---------------------------------------------------------------- the script

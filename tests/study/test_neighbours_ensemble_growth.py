@@ -24,7 +24,7 @@ SINGLE = 0.20
 
 
 def make_rows(noise=(0.0, 0.0)):
-    """Runs of one log and two seeds, by value(m) = A − (A − 0.20) / m, and noise of each seed."""
+    """Runs of one log and two seeds: value(m) = A − (A − 0.20) / m, and noise of a seed."""
     rows = []
     for (training, limit), m, seed in itertools.product(LIMITS.items(), (1, 2, 4), (0, 1)):
         if m == 1 and training != ALONE:

@@ -16,17 +16,6 @@ def make_split():
     return leave_one_out(from_histories(HISTORIES))
 
 
-def make_two_tastes(n_users=60, n_items=40):
-    """Split a log of users who have ten items of one half of the catalogue."""
-    rng = np.random.default_rng(0)
-    half = n_items // 2
-    return leave_one_out(
-        from_histories(
-            [rng.choice(half, 10, replace=False) + half * (u % 2) for u in range(n_users)]
-        )
-    )
-
-
 def propagate_by_sums(pairs, users, items, n_layers):
     """Equations 3 and 4 of the paper, node by node."""
     degree_of_user = np.bincount(pairs[:, 0], minlength=len(users))
@@ -91,30 +80,27 @@ def test_negatives_are_items_that_the_user_has_not_had():
 
 
 @pytest.mark.parametrize("n_layers", [0, 2])
-def test_it_learns_tastes_that_popularity_does_not_know(n_layers):
-    split = make_two_tastes()
+def test_it_learns_tastes_that_popularity_does_not_know(n_layers, two_tastes):
     popular = ranking.rank_targets(
-        baselines.most_popular(split), split, split.test, seen=ranking.Seen.HISTORY
+        baselines.most_popular(two_tastes), two_tastes, two_tastes.test, seen=ranking.Seen.HISTORY
     )
-    row = g.train_light_gcn(split, g.Options(n_layers, 8, 0, 0.03))
+    row = g.train_light_gcn(two_tastes, g.Options(n_layers, 8, 0, 0.03))
     assert row["removed HR@10"] > 1.3 * ranking_metrics.hit_rate(popular.ranks, ties=popular.ties)
     assert row["done_epochs"] - row["best_epoch"] == g.PATIENCE
 
 
-def test_a_seed_decides_everything():
-    split = make_two_tastes()
+def test_a_seed_decides_everything(two_tastes):
     first, again, other = (
-        g.fit(split, g.Options(1, 4, seed, 0.03), epochs=3) for seed in (0, 0, 1)
+        g.fit(two_tastes, g.Options(1, 4, seed, 0.03), epochs=3) for seed in (0, 0, 1)
     )
     assert torch.equal(first.embeddings, again.embeddings)
     assert not torch.equal(first.embeddings, other.embeddings)
 
 
-def test_the_best_epoch_is_kept():
-    split = make_two_tastes()
-    fitted = g.fit(split, g.Options(1, 4, 0, 0.03))
+def test_the_best_epoch_is_kept(two_tastes):
+    fitted = g.fit(two_tastes, g.Options(1, 4, 0, 0.03))
     ranked = ranking.rank_targets(
-        g.make_scorer(fitted.embeddings, split.log.n_users), split, split.validation
+        g.make_scorer(fitted.embeddings, two_tastes.log.n_users), two_tastes, two_tastes.validation
     )
     assert ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties) == max(fitted.curve)
 

@@ -197,6 +197,30 @@ def measure_on_test(scorer: ranking.Scorer, split: Split) -> dict[str, float]:
     return row
 
 
+def measure_trained(scorer: ranking.Scorer, split: Split, curve: Sequence[float]) -> dict[str, Any]:
+    """Measure a model on test, beside how it was trained.
+
+    Parameters
+    ----------
+    scorer, split
+        As for `measure_on_test`.
+    curve
+        NDCG@10 on validation by epoch; the model is that of the best.
+
+    Returns
+    -------
+    dict
+        best_epoch, done_epochs, repeats (whether the log has them), validation NDCG@10, and what
+        `measure_on_test` returns.
+    """
+    return {
+        "best_epoch": 1 + int(np.argmax(curve)),
+        "done_epochs": len(curve),
+        "repeats": not ranking.removes_seen(split),
+        "validation NDCG@10": max(curve),
+    } | measure_on_test(scorer, split)
+
+
 def select_full_data_runs(runs: pd.DataFrame, **settings: Any) -> pd.DataFrame:
     """Select runs on unchanged training parts.
 

@@ -7,10 +7,11 @@ is their mean, weighted by confidence: a softmax over members of the negative en
 Here a probability is of the next item and not of a click. A member j has the probabilities p_j. The
 loss of a position with target t is the sum over members j of
 
-    −ln p_j(t) + λ / (m − 1) · Σ_{k ≠ j} D(p_j, p_k),    D(p, q) = (KL(p ‖ q) + KL(q ‖ p)) / 2,
+    −ln p_j(t) + λ / (m − 1) · Σ_{k ≠ j} D(p_j, p_k),
+    D(p, q) = (KL(p ‖ q) + KL(q ‖ p)) / 2,
 
-so that λ = 0 trains members apart, and m = 1 is the plain model. As in the study's sampled softmax,
-the probabilities of training are over the target and negatives, here the same for all members.
+so that λ = 0 trains members apart, and m = 1 is the plain model. As in the sampled softmax of the
+study, the probabilities of training are over the target and negatives, the same for all members.
 """
 
 from __future__ import annotations

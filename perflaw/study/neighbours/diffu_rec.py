@@ -266,12 +266,5 @@ def train_diffu_rec(
     """
     fitted = fit(split, n_layers, d_emb, seed, learning_rate, n_steps)
     row: dict[str, Any] = dict(zip(CELL, (split.log.name, n_layers, d_emb, seed)))
-    row |= {
-        "learning_rate": learning_rate,
-        "n_steps": n_steps,
-        "best_epoch": 1 + int(np.argmax(fitted.curve)),
-        "done_epochs": len(fitted.curve),
-        "repeats": not ranking.removes_seen(split),
-        "validation NDCG@10": max(fitted.curve),
-    }
-    return row | study_runs.measure_on_test(make_scorer(fitted.model), split)
+    row |= {"learning_rate": learning_rate, "n_steps": n_steps}
+    return row | study_runs.measure_trained(make_scorer(fitted.model), split, fitted.curve)

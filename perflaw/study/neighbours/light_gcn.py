@@ -117,7 +117,8 @@ def propagate(graph: Tensor, embeddings: Tensor, n_layers: int) -> Tensor:
 def pair_loss(first: Tensor, final: Tensor, triples: Tensor) -> Tensor:
     """BPR of (batch, 3) nodes: users, items that they had, and items that they had not.
 
-    The mean of −ln σ(ŷ of the first − ŷ of the second) and λ/2 times the squared norms in layer 0.
+    The mean of −ln σ(ŷ of the first − ŷ of the second), and λ/2 times the squared norms of
+    layer 0.
     """
     user, positive, negative = embedding(triples, final).unbind(1)
     margin = (user * (positive - negative)).sum(1)
@@ -218,11 +219,5 @@ def train_light_gcn(split: Split, options: Options) -> dict[str, Any]:
     """
     fitted = fit(split, options)
     row: dict[str, Any] = {"log": split.log.name, **options._asdict()}
-    row |= {
-        "best_epoch": 1 + int(np.argmax(fitted.curve)),
-        "done_epochs": len(fitted.curve),
-        "repeats": not ranking.removes_seen(split),
-        "validation NDCG@10": max(fitted.curve),
-    }
     scorer = make_scorer(fitted.embeddings, split.log.n_users)
-    return row | study_runs.measure_on_test(scorer, split)
+    return row | study_runs.measure_trained(scorer, split, fitted.curve)
