@@ -1,10 +1,11 @@
-"""A mean with its interval, as columns of a table."""
+"""Means and differences with their intervals, as columns of a table."""
 
 from __future__ import annotations
 
 import pandas as pd
+from scipy.stats import ttest_ind
 
-from perflaw.stats import mean_interval
+from perflaw.stats import check_level, mean_interval
 
 
 def interval_columns(
@@ -32,3 +33,30 @@ def interval_columns(
     """
     mean, low, high = mean_interval(values.dropna(), level)
     return {name: mean, f"{prefix}low": low, f"{prefix}high": high}
+
+
+def difference_columns(values: pd.Series, others: pd.Series, level: float) -> dict[str, float]:
+    """Compare the means of two samples, with Student's interval of one variance for both.
+
+    Parameters
+    ----------
+    values, others : pandas.Series
+        One value a seed.
+    level : float
+        Of the interval.
+
+    Returns
+    -------
+    dict of float
+        difference (the mean of the values less that of the others), low and high.
+
+    Examples
+    --------
+    >>> found = difference_columns(pd.Series([2.0, 4.0]), pd.Series([1.0, 3.0]), 0.9)
+    >>> {name: round(value, 2) for name, value in found.items()}
+    {'difference': 1.0, 'low': -3.13, 'high': 5.13}
+    """
+    check_level(level)
+    low, high = ttest_ind(values, others).confidence_interval(level)
+    difference = float(values.mean() - others.mean())
+    return {"difference": difference, "low": float(low), "high": float(high)}

@@ -19,7 +19,7 @@ def test_the_interval_is_students_with_a_pooled_variance():
     error = np.sqrt((ours.var(ddof=1) + theirs.var(ddof=1)) / 2 * 2 / 3)
     found = check.compare_implementations(rows, level=0.9)
     change = ours.mean() - theirs.mean()
-    assert found["change"] == pytest.approx(100 * change / theirs.mean())
+    assert found["difference"] == pytest.approx(100 * change / theirs.mean())
     high = change + t.ppf(0.95, 4) * error
     assert found["high"] == pytest.approx(100 * high / theirs.mean())
 

@@ -7,11 +7,10 @@ ranked by the study's rule; data/README.md says how.
 from __future__ import annotations
 
 import pandas as pd
-from scipy.stats import ttest_ind
 
-from perflaw.stats import check_level
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
+from perflaw.study.intervals import difference_columns
 from perflaw.study.neighbours import diffu_rec, model_laws
 
 OURS, AUTHORS = "this study", "authors' code"
@@ -50,14 +49,11 @@ def compare_implementations(
     Returns
     -------
     dict
-        change, low and high, in per cent of the authors' mean.
+        difference, low and high, in per cent of the authors' mean.
     """
-    check_level(level)
     ours, theirs = (rows.loc[rows["implementation"] == name, metric] for name in (OURS, AUTHORS))
-    test = ttest_ind(ours, theirs)
-    low, high = test.confidence_interval(level)
-    ends = {"change": ours.mean() - theirs.mean(), "low": low, "high": high}
-    return {name: 100 * float(value) / theirs.mean() for name, value in ends.items()}
+    found = difference_columns(ours, theirs, level)
+    return {name: 100 * value / theirs.mean() for name, value in found.items()}
 
 
 def load_steps() -> pd.DataFrame:

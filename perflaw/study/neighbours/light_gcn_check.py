@@ -17,6 +17,7 @@ from perflaw.logs.interaction_log import InteractionLog
 from perflaw.stats import check_level, student_quantile
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
+from perflaw.study.intervals import difference_columns
 from perflaw.study.neighbours import light_gcn
 
 LOG = "ml-100k"
@@ -24,7 +25,6 @@ CELLS = ((2, 32),)  # N and d
 SEEDS = (0, 1, 2)
 RATE = 0.03  # of Adam, as chosen for this log
 OURS, THEIRS = "ours", "RecBole"
-ALL = "all cells"
 # Of Recommenders' notebook on LightGCN, 50 epochs.
 PUBLISHED = {"NDCG@10": 0.453004, "precision@10": 0.399258, "recall@10": 0.213203}
 PUBLISHED_OPTIONS = light_gcn.Options(n_layers=3, d_emb=64, seed=0, learning_rate=0.005)
@@ -47,7 +47,7 @@ def load_published_split() -> pd.DataFrame:
 def compare_implementations(
     rows: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9
 ) -> pd.DataFrame:
-    """Estimate how far the two implementations differ, by cell and over the cells.
+    """Estimate how far the two implementations differ, by cell.
 
     Parameters
     ----------
@@ -55,41 +55,25 @@ def compare_implementations(
         What `load_check` returns.
     metric : str
     level : float
-        Of Student's intervals. The variance between seeds is pooled over the implementations and
-        cells of a row.
+        Of Student's intervals, the variance between seeds being that of both implementations.
 
     Returns
     -------
     pandas.DataFrame
-        One row a cell, and last one for the mean of several: cell, ours and RecBole (means), sd
-        (between seeds), difference (ours less RecBole's), low and high.
+        One row a cell: cell, ours and RecBole (means), sd (between seeds), difference (ours less
+        RecBole's), low and high.
     """
-    check_level(level)
-    cell = "N = " + rows["n_layers"].astype(str) + ", d = " + rows["d_emb"].astype(str)
-    groups = rows.groupby([cell.rename("cell"), "implementation"])[metric]
-    by_cell = pd.DataFrame(groups.agg(["mean", "var", "size"]).unstack("implementation"))
-    sets = {name: by_cell.loc[[name]] for name in by_cell.index}
-    if len(by_cell) > 1:
-        sets[ALL] = by_cell
-    return pd.DataFrame([_compare(name, part, level) for name, part in sets.items()])
-
-
-def _compare(cell: str, groups: pd.DataFrame, level: float) -> dict[str, str | float]:
-    dof = (groups["size"] - 1).to_numpy().sum()
-    variance = (groups["var"] * (groups["size"] - 1)).to_numpy().sum() / dof
-    error = np.sqrt(variance * (1 / groups["size"]).to_numpy().sum()) / len(groups)
-    ours, theirs = (float(groups[("mean", name)].mean()) for name in (OURS, THEIRS))
-    difference = ours - theirs
-    half = float(student_quantile(level, dof)) * error
-    return {
-        "cell": cell,
-        OURS: ours,
-        THEIRS: theirs,
-        "sd": np.sqrt(variance),
-        "difference": difference,
-        "low": difference - half,
-        "high": difference + half,
-    }
+    table = []
+    for (n_layers, d_emb), of_cell in rows.groupby(["n_layers", "d_emb"]):
+        ours, theirs = (
+            of_cell.loc[of_cell["implementation"] == name, metric] for name in (OURS, THEIRS)
+        )
+        row = {"cell": f"N = {n_layers}, d = {d_emb}", OURS: ours.mean(), THEIRS: theirs.mean()}
+        row["sd"] = np.sqrt(
+            np.average([ours.var(), theirs.var()], weights=[len(ours) - 1, len(theirs) - 1])
+        )
+        table.append(row | difference_columns(ours, theirs, level))
+    return pd.DataFrame(table)
 
 
 def compare_published(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
