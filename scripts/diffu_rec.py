@@ -15,9 +15,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from perflaw.io import atomic_path
 from perflaw.logs import datasets, leave_one_out
-from perflaw.study.files import study_file
+from perflaw.study.files import append_rows, study_file
 from perflaw.study.neighbours import diffu_rec, model_laws
 
 LAYERS = (1, 2)
@@ -48,9 +47,7 @@ def main() -> None:
         if job in set(rows[KEY].itertuples(index=False, name=None)):
             continue
         row = diffu_rec.train_diffu_rec(splits[log], *job[1:])
-        rows = pd.DataFrame([*rows.to_dict("records"), row])
-        with atomic_path(path) as temporary:
-            rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        rows = append_rows(path, rows, [row])
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from perflaw.io import atomic_path
 from perflaw.logs import datasets, leave_one_out
-from perflaw.study.files import study_file
+from perflaw.study.files import append_rows, study_file
 from perflaw.study.neighbours import light_gcn, model_laws
 
 LAYERS = (1, 2, 3, 4, 0)
@@ -41,9 +40,7 @@ def main() -> None:
             continue
         options = light_gcn.Options(n_layers, d_emb, seed, rate)
         row = light_gcn.train_light_gcn(splits[log], options)
-        rows = pd.DataFrame([*rows.to_dict("records"), row])
-        with atomic_path(path) as temporary:
-            rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        rows = append_rows(path, rows, [row])
 
 
 if __name__ == "__main__":

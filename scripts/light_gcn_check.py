@@ -20,11 +20,10 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from perflaw.io import atomic_path
 from perflaw.logs import datasets, leave_one_out
 from perflaw.models import ranking, ranking_metrics
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
+from perflaw.study.files import append_rows, study_file
 from perflaw.study.neighbours import light_gcn, light_gcn_check
 
 FOLDER = study_file("data", "neighbours")
@@ -48,11 +47,11 @@ def main() -> None:
             row = light_gcn.train_light_gcn(split, options)
         else:
             row = train_recbole(split, options, sys.argv[1])
-        rows = append(rows, {"implementation": code} | row, path)
+        rows = append_rows(path, rows, [{"implementation": code} | row], KEY)
     path = FOLDER / "light_gcn_published.csv"
     rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["seed"])
     for seed in tqdm(set(light_gcn_check.SEEDS) - set(rows["seed"]), desc="published split"):
-        rows = append(rows, light_gcn_check.train_published(log, seed), path)
+        rows = append_rows(path, rows, [light_gcn_check.train_published(log, seed)], ["seed"])
 
 
 def find_runs() -> pd.DataFrame:
@@ -63,15 +62,6 @@ def find_runs() -> pd.DataFrame:
     found = rows[is_run].merge(cells)
     found.insert(0, "implementation", light_gcn_check.OURS)
     return found
-
-
-def append(rows: pd.DataFrame, row: dict, path: Path) -> pd.DataFrame:
-    """Add a row to a table, write and return it."""
-    table = pd.DataFrame([*rows.to_dict("records"), row])
-    table = table.sort_values([name for name in KEY if name in table], ignore_index=True)
-    with atomic_path(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    return table
 
 
 def train_recbole(split, options: light_gcn.Options, python: str) -> dict:

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.io import atomic_path
 from perflaw.logs.splits import Split
 from perflaw.models import backbones, ranking
 from perflaw.models.configuration import Config, make_config
 from perflaw.models.layers import Weights
 from perflaw.study.analysis import study_runs
+from perflaw.study.files import append_rows
 from perflaw.study.neighbours import cetnet
 
 LOGS = ("ml-100k", "lastfm-s3rec")
@@ -243,7 +243,5 @@ def complete_table(
         if key in set(rows[KEY].itertuples(index=False, name=None)):
             continue
         new = run_job(job, splits[job.log], settings)
-        rows = pd.DataFrame([*rows.to_dict("records"), *new])
-        with atomic_path(path) as temporary:
-            rows.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+        rows = append_rows(path, rows, new)
         yield job
