@@ -3,8 +3,8 @@
     python scripts/held_out_errors.py        # about five minutes of a core
 
 held_out_errors.csv has the columns law, split, log, mape (mean absolute percentage error over the
-cells of a surface, then over the surfaces of the log; the log 'all' is the mean over all surfaces)
-and bound (every exponent of every law lies within plus or minus this). Laws called joint see every
+cells of a surface, then over the surfaces of the log; the log 'all' is the mean over logs) and
+bound (every exponent of every law lies within plus or minus this). Laws called joint see every
 surface at once, the others one at a time. shrunk_predictions.csv has one row a hidden cell of the
 laws whose exponents are shrunk towards those of the other logs.
 """
@@ -19,7 +19,7 @@ COLUMNS = ["law", "strength", *published.SURFACE, "split", "row", "value", "pred
 
 
 def main() -> None:
-    """Write both tables, and print the means over all surfaces."""
+    """Write both tables, and print the means over logs."""
     points = published.load_surfaces()
     shrunk = pd.concat([held_out.shrunk_heldout(points, family) for family in held_out.SHRUNK])
     path = study_file("data", "published", "shrunk_predictions.csv")

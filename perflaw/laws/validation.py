@@ -114,8 +114,12 @@ def heldout_by_surface(
     return cells.assign(ape=100 * (cells["predicted"] / cells["value"] - 1).abs())
 
 
-def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()) -> pd.DataFrame:
-    """Average the absolute percentage error over the cells of a surface, then over surfaces.
+def mean_errors(
+    cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = (), log: str = "dataset"
+) -> pd.DataFrame:
+    """Average the absolute percentage error over cells, then over surfaces, then over logs.
+
+    Each log counts once, however many surfaces it has, as logs are the independent units.
 
     Parameters
     ----------
@@ -125,15 +129,28 @@ def mean_errors(cells: pd.DataFrame, by: Sequence[str], keep: Sequence[str] = ()
         The columns of a surface.
     keep : sequence of str
         Those of them to report apart, e.g. ["dataset"].
+    log : str
+        The one of them that names the log.
 
     Returns
     -------
     pandas.DataFrame
-        Columns law, split, `keep`, mape, coverage.
+        Columns law, split, `keep`, mape, and coverage (the share of all cells, of any log).
+
+    Raises
+    ------
+    InputError
+        If `log` is not among the columns of a surface.
     """
-    surfaces = cells.groupby(["law", "split", *by], sort=False)["ape"].mean().reset_index()
+    if log not in by:
+        raise InputError(
+            f"no column {log!r} among those of a surface: {', '.join(by)}; "
+            "log= names the one that says which log a surface is of"
+        )
     groups = ["law", "split", *keep]
-    mape = surfaces.groupby(groups, sort=False)["ape"].mean()
+    surfaces = cells.groupby(["law", "split", *by], sort=False)["ape"].mean().reset_index()
+    of_log = surfaces.groupby(list(dict.fromkeys([*groups, log])), sort=False)["ape"].mean()
+    mape = of_log.groupby(level=groups, sort=False).mean()
     coverage = cells.groupby(groups, sort=False)["covered"].mean()
     return pd.concat([mape.rename("mape"), coverage.rename("coverage")], axis=1).reset_index()
 

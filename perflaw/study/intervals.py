@@ -1,11 +1,44 @@
-"""Means and differences with their intervals, as columns of a table."""
+"""Means over logs, and means and differences with their intervals, as columns of a table."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 from scipy.stats import ttest_ind
 
 from perflaw.stats import check_level, mean_interval
+
+
+def mean_over_logs(
+    rows: pd.DataFrame, columns: Sequence[str], by: Sequence[str], log: str = "log"
+) -> pd.DataFrame:
+    """Average columns over the rows of a log, then over logs: each log counts once.
+
+    Parameters
+    ----------
+    rows : pandas.DataFrame
+        One row a surface, with BY, LOG and COLUMNS. Entries that are missing are left out.
+    columns : sequence of str
+        What to average.
+    by : sequence of str
+        Columns of what the means are of, e.g. ["law"].
+    log : str
+        The column that names the log.
+
+    Returns
+    -------
+    pandas.DataFrame
+        COLUMNS, indexed by BY, in the order of the rows.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"law": "x", "log": ["a", "a", "b"], "ape": [1.0, 3.0, 4.0]})
+    >>> mean_over_logs(rows, ["ape"], ["law"])["ape"].to_dict()
+    {'x': 3.0}
+    """
+    of_log = rows.groupby([*by, log], sort=False)[list(columns)].mean()
+    return of_log.groupby(level=list(by), sort=False).mean()
 
 
 def interval_columns(

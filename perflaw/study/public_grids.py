@@ -24,7 +24,7 @@ from perflaw.laws import families, fitting, identifiability
 from perflaw.laws.families import Law
 from perflaw.logs.readers.tables import read_table
 from perflaw.paths import study_folder
-from perflaw.study.intervals import interval_columns
+from perflaw.study.intervals import interval_columns, mean_over_logs
 from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
 
 SURFACE = ["log", "backbone", "split"]
@@ -251,12 +251,12 @@ def _predictions(
 
 
 def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Average errors over cells, then surfaces: one row each for hidden and law.
+    """Average errors over cells, then surfaces, then logs: one row each for hidden and law.
 
-    Columns: SASRec, BERT4Rec and GRU4Rec (means over the ten surfaces of a backbone), all,
-    surfaces (how many have a prediction), and edge, low and high: by how much the law's error is
-    below that of the nearest trained cell, over logs, with Student's interval of `level` (logs are
-    the clusters). A law that lacks a prediction on some surfaces is compared on the others.
+    Columns: SASRec, BERT4Rec and GRU4Rec (means over the logs of a backbone), all, surfaces (how
+    many have a prediction), and edge, low and high: by how much the law's error is below that of
+    the nearest trained cell, over logs, with Student's interval of `level` (logs are the clusters).
+    A law that lacks a prediction on some surfaces is averaged and compared on the others.
     """
     by_surface = predictions.groupby(["hidden", "law", *SURFACE])["ape"].mean().reset_index()
     rows = []
@@ -265,8 +265,9 @@ def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         paired = errors.merge(nearest, on=SURFACE, suffixes=("", "_nearest")).dropna()
         edges = (paired["ape_nearest"] - paired["ape"]).groupby(paired["log"]).mean()
         interval = interval_columns(edges, level, "edge") if len(edges) > 1 else {}
-        means = errors.groupby("backbone")["ape"].mean()
-        row = {"hidden": kind, "law": law, **means, "all": errors["ape"].mean()}
+        means = mean_over_logs(errors, ["ape"], ["backbone"])["ape"]
+        in_all = mean_over_logs(errors, ["ape"], ["law"])["ape"].item()
+        row = {"hidden": kind, "law": law, **means, "all": in_all}
         rows.append(row | {"surfaces": int(errors["ape"].notna().sum())} | interval)
     return pd.DataFrame(rows)
 

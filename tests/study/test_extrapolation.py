@@ -49,6 +49,7 @@ def test_a_law_that_the_values_do_not_determine_says_nothing(swept, halves):
 def test_predictions_are_judged_in_noise_units_and_by_law():
     told = {
         "dataset": "a",
+        "log": "a",
         "n_layers": [1, 6, 1, 6],
         "law": ["x", "x", "y", "y"],
         "predicted": 1.0,

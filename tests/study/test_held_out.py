@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.laws import families
+from perflaw.errors import InputError
+from perflaw.laws import families, validation
 from perflaw.stats import student_quantile
 from perflaw.study.analysis import small_grids
 from perflaw.study.paper import held_out, published
@@ -28,6 +29,22 @@ def test_a_log_counts_once_however_many_surfaces_it_has():
     assert row["logs"] == 2
     assert row["difference"] == pytest.approx(0.5)
     assert [row["low"], row["high"]] == pytest.approx([0.5 - half, 0.5 + half])
+
+
+def test_a_difference_is_that_of_the_two_means():
+    cells = made_cells({"x": [(1, 2)] * 9, "y": [(4, 2)]}).assign(covered=True)
+    means = validation.mean_errors(cells, published.SURFACE).set_index("law")["mape"]
+    assert means.to_dict() == {"a": 2.5, "b": 2.0}
+    by_log = validation.mean_errors(cells, published.SURFACE, keep=["dataset"])
+    assert by_log.set_index(["law", "dataset"])["mape"]["a", "x"] == 1
+    row = held_out.differences_over_logs(cells, "a", "b", 0.9).iloc[0]
+    assert row["difference"] == means["a"] - means["b"]
+
+
+def test_a_mean_over_logs_asks_which_column_is_the_log():
+    cells = made_cells({"x": [(1, 2)]}).assign(covered=True)
+    with pytest.raises(InputError, match="no column 'log' among those of a surface: dataset"):
+        validation.mean_errors(cells, published.SURFACE, log="log")
 
 
 def test_the_noise_ceiling_lies_between_the_fit_and_one():

@@ -63,15 +63,17 @@ def test_joint_laws_are_summarised_by_split():
     hidden = pd.DataFrame(
         {
             "law": "joint law",
-            "split": ["leave-one-out", "leave-one-out", "larger N", "largest d"],
-            "ape": [1.0, 3.0, 5.0, 7.0],
-            "covered": [True, False, True, True],
+            "log": ["a", "a", "b", "a", "a"],
+            "dataset": ["a", "a, gru", "b", "a", "a"],
+            "split": ["leave-one-out", "leave-one-out", "leave-one-out", "larger N", "largest d"],
+            "ape": [1.0, 3.0, 4.0, 5.0, 7.0],
+            "covered": [True, False, True, True, True],
         }
     )
     row = own_fits.summarise_joint(hidden).iloc[0]
-    assert row["leave-one-out"] == 2
+    assert row["leave-one-out"] == 3  # each log counts once
     assert row["larger N"] == 5
-    assert row["covered, left out"] == 50
+    assert row["covered, left out"] == pytest.approx(200 / 3)  # each cell counts once
     assert row["covered, beyond"] == 100
 
 

@@ -76,6 +76,7 @@ def test_missing_data_folder_is_a_plain_error(monkeypatch, tmp_path):
 
 
 def test_parameter_free_rows_of_the_table_of_errors(surfaces):
+    """Means in which every surface counts once, as they were first recorded; then over logs."""
     expected = pd.DataFrame(
         {
             "constant": (6.26, 5.63, 7.37),
@@ -86,10 +87,12 @@ def test_parameter_free_rows_of_the_table_of_errors(surfaces):
     )
     rivals = {name: law for name, law in families.rival_laws().items() if name in expected}
     cells = validation.heldout_by_surface(rivals, surfaces, published.SURFACE)
-    found = validation.mean_errors(cells, published.SURFACE).pivot_table(
-        index="split", columns="law", values="mape"
-    )
+    of_surfaces = validation.mean_errors(cells, published.SURFACE, keep=published.SURFACE)
+    found = of_surfaces.pivot_table(index="split", columns="law", values="mape")
     assert (found - expected).abs().max(axis=None) < 0.02
+    of_logs = of_surfaces.pivot_table(index="dataset", columns=["split", "law"], values="mape")
+    means = validation.mean_errors(cells, published.SURFACE).set_index(["split", "law"])["mape"]
+    assert means.to_numpy() == pytest.approx(of_logs.mean()[means.index].to_numpy())
 
 
 @pytest.mark.integration

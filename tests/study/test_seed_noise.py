@@ -144,7 +144,7 @@ def logs_of_surfaces(random, n_logs=12, n_surfaces=3):
 
 
 @pytest.mark.integration
-def test_means_over_surfaces_have_intervals_that_cover():
+def test_means_over_logs_have_intervals_that_cover():
     random = np.random.default_rng(0)
     inside, inside_by_surface = [], []
     for seed in range(100):
@@ -159,6 +159,15 @@ def test_means_over_surfaces_have_intervals_that_cover():
         inside_by_surface.append(naive["low"] <= 5 <= naive["high"])
     assert 0.8 <= np.mean(inside) <= 0.97
     assert np.mean(inside_by_surface) < 0.75
+
+
+def test_a_log_counts_once_in_a_mean_however_many_surfaces_it_has():
+    rows = pd.DataFrame(
+        [("x", "a", "a", 1.0), ("x", "a, gru", "a", 3.0), ("x", "b", "b", 4.0)],
+        columns=["law", "dataset", "log", "ape"],
+    )
+    found = seed_noise.bootstrap_means(rows, "law", "ape").iloc[0]
+    assert found[["mean", "low", "high"]].tolist() == [3, 2, 4]
 
 
 def test_a_row_without_some_logs_takes_the_mean_of_those_it_has():

@@ -154,7 +154,7 @@ def test_base_runs_are_of_one_log_and_setting():
     assert (sizes.loc[base] == 3).all()
 
 
-def test_means_over_surfaces_compare_laws_on_the_same_ones():
+def test_means_over_logs_compare_laws_on_the_same_surfaces():
     judged = pd.DataFrame(
         [
             ("sum of powers", "a", 5, 0.9, 1.0, 2.0, 3.0),
@@ -164,12 +164,12 @@ def test_means_over_surfaces_compare_laws_on_the_same_ones():
         ],
         columns=["law", "dataset", "parameters", "r2", "leave-one-out", "largest N", "largest d"],
     )
-    mean, by_law = study_runs.mean_over_surfaces(judged)
+    by_law = study_runs.average_comparison(judged.assign(log=judged["dataset"]))
     assert by_law.loc["sum of powers", "largest N"] == 2.0
     assert np.isnan(by_law.loc["free", "largest N"])
     assert by_law.loc["free", "leave-one-out"] == 2.0
     assert by_law.loc["free", "r2"] == pytest.approx(0.8)
-    assert list(mean["law"]) == ["sum of powers", "free"]
+    assert list(by_law.index) == ["sum of powers", "free"]
 
 
 def test_test_metrics_are_of_both_rules_where_nothing_repeats():

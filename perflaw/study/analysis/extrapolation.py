@@ -18,6 +18,7 @@ from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
 from perflaw.study.analysis.study_runs import surface_names
+from perflaw.study.intervals import mean_over_logs
 from perflaw.study.trained_cells import (
     BEST,
     CONSTANT,
@@ -232,9 +233,9 @@ def summarise_by_law(
     -------
     cells, means
         The cells with allowed (`error_tolerance`), within and width (half of the interval, per
-        cent); and by law: cells, error, larger N, larger d only, worst, noises, width (median),
-        within and covered, all but cells and noises in per cent; width and covered are nan of a
-        baseline.
+        cent); and by law: cells, error, larger N and larger d only (means over logs), worst,
+        noises, width (median), within and covered (shares of all cells), all but cells and noises
+        in per cent; width and covered are nan of a baseline.
     """
     scored = scored.assign(
         allowed=error_tolerance(scored["unit"], scored["dataset"].map(users)),
@@ -243,15 +244,22 @@ def summarise_by_law(
     scored.insert(list(scored.columns).index("width"), "within", scored["ape"] <= scored["allowed"])
     is_deep = scored["n_layers"] > small[0]
     by_law = scored.groupby("law", sort=False)
-    means = by_law.agg(cells=("ape", "size"), error=("ape", "mean"))
-    means["larger N"] = scored[is_deep].groupby("law")["ape"].mean()
-    means["larger d only"] = scored[~is_deep].groupby("law")["ape"].mean()
+    means = by_law.agg(cells=("ape", "size"))
+    means["error"] = mean_by_law(scored)
+    means["larger N"] = mean_by_law(scored[is_deep])
+    means["larger d only"] = mean_by_law(scored[~is_deep])
     means["worst"] = by_law["ape"].max()
     means["noises"] = by_law["noises"].mean()
     means["width"] = by_law["width"].median()
     means["within"] = 100 * by_law["within"].mean()
     means["covered"] = 100 * by_law["covered"].mean()
     return scored, means.reset_index()
+
+
+def mean_by_law(scored: pd.DataFrame) -> pd.Series:
+    """Average the absolute error over cells, then over surfaces, then over logs, by law."""
+    surfaces = scored.groupby(["law", "log", "dataset"], sort=False)["ape"].mean().reset_index()
+    return mean_over_logs(surfaces, ["ape"], ["law"])["ape"]
 
 
 def compare_errors(scored: pd.DataFrame, reference: str, level: float = 0.9) -> pd.DataFrame:
@@ -366,8 +374,8 @@ def shrink_laws(
     Returns
     -------
     means, later
-        By law, the means over surfaces of share, unshrunk, shrunk and constant, and the same of
-        the later surfaces as "later: …"; and the later surfaces one by one, with log and gain
+        By law, the means over logs of share, unshrunk, shrunk and constant, and the same of the
+        later surfaces as "later: …"; and the later surfaces one by one, with log and gain
         (constant less shrunk).
     """
     every, after = (
@@ -382,9 +390,10 @@ def shrink_laws(
         for learn in (None, list(earlier))
     )
     logs = scored.drop_duplicates("dataset").set_index("dataset")["log"]
+    every, after = (table.assign(log=table["dataset"].map(logs)) for table in (every, after))
     later = after[~after["dataset"].isin(earlier)]
-    later = later.assign(log=later["dataset"].map(logs), gain=later["constant"] - later["shrunk"])
+    later = later.assign(gain=later["constant"] - later["shrunk"])
     columns = ["share", "unshrunk", "shrunk", "constant"]
-    means = every.groupby("law", sort=False)[columns].mean()
-    of_later = later.groupby("law", sort=False)[columns].mean().add_prefix("later: ")
+    means = mean_over_logs(every, columns, ["law"])
+    of_later = mean_over_logs(later, columns, ["law"]).add_prefix("later: ")
     return means.join(of_later).reset_index(), later

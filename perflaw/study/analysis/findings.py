@@ -56,10 +56,11 @@ class Finding(NamedTuple):
 
 
 def errors_of_larger_models(metric: str, level: float, draws: int) -> Finding:
-    """Average the errors of the recorded predictions over surfaces, with intervals over logs."""
+    """Average the errors of the recorded predictions over logs, with their intervals."""
     scored = recorded_predictions.score_recorded(metric)
     means = seed_noise.bootstrap_means(scored, "law", "ape", level, draws)
-    noise = seed_noise.MEAN_ABSOLUTE_NORMAL * scored["unit"].mean()
+    by_surface = scored.groupby(["log", "dataset"])["unit"].mean()
+    noise = seed_noise.MEAN_ABSOLUTE_NORMAL * by_surface.groupby(level="log").mean().mean()
     n_cells = len(scored.drop_duplicates(extrapolation.CELL))
     return Finding(_label(means.rename(columns={"law": "label"})), noise, n_cells)
 

@@ -17,6 +17,7 @@ from perflaw.report.forecast import LEVEL_ORIGIN, from_log_odds, to_log_odds
 from perflaw.study.analysis import growth_prior
 from perflaw.study.analysis.growth_prior import METRICS, SAMPLE_SD, START_SD, START_WEIGHT
 from perflaw.study.files import study_file
+from perflaw.study.intervals import mean_over_logs
 
 SAMPLE = ["log", "share", "draw"]
 BASELINES = ("Markov", "item-kNN", "popular")
@@ -62,11 +63,11 @@ def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a log, and one of all steps. In per cent: error and no_growth (mean absolute ones
-        of the forecast and of no growth), bias (mean), users and noise (mean absolute errors
-        expected of the users drawn, and of seeds too), excess (root of the mean square error less
-        that of the noise, 0 where it is less). within: share of values that are nearer to the
-        forecast than their own 90 % noise.
+        One row a log, and "all", the mean over logs. In per cent: error and no_growth (mean
+        absolute ones of the forecast and of no growth), bias (mean), users and noise (mean absolute
+        errors expected of the users drawn, and of seeds too), excess (root of the mean square error
+        less that of the noise, 0 where it is less). within: share of values that are nearer to the
+        forecast than their own 90 % noise. rows: steps.
     """
     part = steps[steps["times"] == times]
     error = pd.Series(np.log(part["predicted"] / part["value"]), part.index)
@@ -82,9 +83,10 @@ def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
             "within": error.abs() <= norm.ppf((1 + LEVEL) / 2) * part["noise"],
         }
     )
-    both = pd.concat([table, table.assign(log="all")])
-    grouped = both.groupby("log", sort=False)
-    means = grouped.mean().assign(rows=grouped.size())
+    by_log = table.groupby("log", sort=False)
+    means = by_log.mean()
+    means.loc["all"] = means.mean()
+    means["rows"] = by_log.size().reindex(means.index, fill_value=len(table))
     means["excess"] = 100 * np.sqrt(means.pop("square").clip(lower=0))
     return means.reset_index()
 
@@ -290,7 +292,7 @@ def _score_log(
 
 
 def summarize_predictors(scores: pd.DataFrame) -> pd.DataFrame:
-    """Summarize the errors of predictors: mean absolute ones by times, in per cent.
+    """Summarize the errors of predictors: mean absolute ones by times, over logs, in per cent.
 
     Parameters
     ----------
@@ -300,13 +302,10 @@ def summarize_predictors(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        By predictor: ×2, ×4 and ×8, over all steps; and ×4 as a mean over logs.
+        By predictor: ×2, ×4 and ×8, means over the steps of a log, then over logs.
     """
     names = [NO_GROWTH, *PREDICTORS, OWN_SAMPLES, NESTED, ORACLE]
-    sizes = scores[names].abs()
-    by_times = sizes.groupby(scores["times"]).mean().T
-    at_four = scores["times"] == 4
-    by_log = sizes[at_four].groupby(scores["log"]).mean().mean()
+    sizes = scores[["log", "times"]].join(scores[names].abs())
+    by_times = mean_over_logs(sizes, names, ["times"]).sort_index().T
     table = by_times.rename(columns={times: f"×{times}" for times in by_times})
-    table["×4, by log"] = by_log
-    return table.rename_axis("predictor").reset_index()
+    return table.rename_axis("predictor").rename_axis(columns=None).reset_index()

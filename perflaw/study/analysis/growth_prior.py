@@ -24,6 +24,7 @@ from perflaw.report.forecast import LEVEL_ORIGIN, Forecast, from_log_odds, to_lo
 from perflaw.report.prior import Prior
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
+from perflaw.study.intervals import mean_over_logs
 
 METRICS = ("NDCG@10", "HR@10")
 SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
@@ -276,27 +277,25 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         logs, rows; mean absolute errors in per cent, by predictor, and what the users' own errors,
-        and the noise of seeds too, would give; by_log, the error of the prediction as a mean over
-        logs; inside, the share of rows whose runs are mostly in the interval, with its exact
+        and the noise of seeds too, would give, as means over the rows of a log, then over logs;
+        inside, the share of all rows whose runs are mostly in the interval, with its exact
         binomial 95 % interval.
     """
+    predictors = ["predicted", "without_baseline", "unchanged", "held_vocabulary"]
+    noises = ["error_of_value", "noise"]
+    errors = scored[predictors].div(scored["value"], axis=0).sub(1).abs()
+    errors = errors.join(np.sqrt(2 / np.pi) * scored[noises])
+    means = mean_over_logs(
+        scored[["log", "times"]].join(100 * errors), [*predictors, *noises], ["times"]
+    )
     summaries = []
     for times, part in scored.groupby("times"):
-        columns = ("predicted", "without_baseline", "unchanged", "held_vocabulary")
-        errors = {name: 100 * (part[name] / part["value"] - 1).abs() for name in columns}
         inside = int((part["covered"] >= 0.5).sum())
         ends = binomtest(inside, len(part)).proportion_ci(0.95, "exact")
         summaries.append(
             {"times": times, "logs": part["log"].nunique(), "rows": len(part)}
-            | {name: error.mean() for name, error in errors.items()}
-            | {
-                "by_log": errors["predicted"].groupby(part["log"]).mean().mean(),
-                "error_of_value": 100 * part["error_of_value"].mean() * np.sqrt(2 / np.pi),
-                "noise": 100 * part["noise"].mean() * np.sqrt(2 / np.pi),
-                "inside": inside / len(part),
-                "from": ends.low,
-                "to": ends.high,
-            }
+            | means.loc[times].to_dict()
+            | {"inside": inside / len(part), "from": ends.low, "to": ends.high}
         )
     return pd.DataFrame(summaries)
 

@@ -8,6 +8,7 @@ import pandas as pd
 from perflaw.laws import families, fitting, validation
 from perflaw.study.analysis import seed_noise, study_runs
 from perflaw.study.analysis.extrapolation import BEST, NEAREST, baseline_predictions
+from perflaw.study.intervals import mean_over_logs
 
 LOUDEST, FEWEST_CELLS = 20.0, 12  # per cent of noise between seeds, and cells of a surface
 SHOWN_LAWS = ("Performance Law, k = 2", "sum of powers")
@@ -65,11 +66,12 @@ def _ceilings(surfaces: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def mean_noise(table: pd.DataFrame, metric: str) -> float:
-    """Average over surfaces how far seed noise alone puts a cell's mean off, in per cent."""
+    """Average over logs how far seed noise alone puts a cell's mean off, in per cent."""
     cells = table[table["metric"] == metric]
     noise = cells["dataset"].map(seed_noise.seed_sd_by_surface(table, metric))
     of_mean = seed_noise.MEAN_ABSOLUTE_NORMAL * noise / np.sqrt(cells["seeds"])
-    return float(of_mean.groupby(cells["dataset"]).mean().mean())
+    by_surface = of_mean.groupby([cells["log"], cells["dataset"]]).mean()
+    return float(by_surface.groupby(level="log").mean().mean())
 
 
 def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -86,9 +88,9 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     -------
     by_surface, means
         By surface: the columns of `validation.compare_laws` with log and noise ceiling; baselines
-        have neither parameters nor R². Means over surfaces of parameters, r2, noise ceiling and
-        the errors, by law; a surface that leaves too few values for a sum of power laws takes no
-        part in a split.
+        have neither parameters nor R². Means over logs of parameters, r2, noise ceiling and the
+        errors, by law; a surface that leaves too few values for a sum of power laws takes no part
+        in a split.
     """
     surfaces = table[table["metric"] == metric].reset_index(drop=True)
     laws = validation.compare_laws(families.rival_laws(), surfaces, ["dataset", "metric"])
@@ -96,9 +98,9 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     by_surface["noise ceiling"] = by_surface["dataset"].map(_ceilings(surfaces, metric))
     logs = surfaces.drop_duplicates("dataset").set_index("dataset")["log"]
     by_surface["log"] = by_surface["dataset"].map(logs)
-    means, _ = study_runs.mean_over_surfaces(by_surface)
-    means.insert(3, "noise ceiling", by_surface.groupby("dataset")["noise ceiling"].first().mean())
-    return by_surface, means
+    means = study_runs.average_comparison(by_surface)
+    means.insert(2, "noise ceiling", mean_over_logs(by_surface, ["noise ceiling"], ["law"]))
+    return by_surface, means.reset_index()
 
 
 def _baseline_errors(surfaces: pd.DataFrame) -> pd.DataFrame:
@@ -166,15 +168,17 @@ def summarise_joint(hidden: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     hidden
-        As `mixed_validation.mixed_heldout` returns it, of one metric.
+        As `mixed_validation.mixed_heldout` returns it, of one metric, with the column log.
 
     Returns
     -------
     DataFrame
-        Columns law, mean error (per cent) by split, and the per cent of cells inside their
-        interval: "covered, left out" and "covered, beyond".
+        Columns law, mean error over logs (per cent) by split, and the per cent of cells inside
+        their interval: "covered, left out" and "covered, beyond".
     """
-    errors = hidden.groupby(["law", "split"], sort=False)["ape"].mean().unstack("split")
+    means = validation.mean_errors(hidden, ["log", "dataset"], log="log")
+    errors = means.pivot(index="law", columns="split", values="mape")
+    errors = errors.loc[hidden["law"].unique(), hidden["split"].unique()]
     is_left_out = hidden["split"] == validation.LEAVE_ONE_OUT
     for name, rows in (("left out", hidden[is_left_out]), ("beyond", hidden[~is_left_out])):
         errors[f"covered, {name}"] = 100 * rows.groupby("law")["covered"].mean()

@@ -1,4 +1,4 @@
-"""Noise between seeds, steps to larger models, and means over surfaces with intervals.
+"""Noise between seeds, steps to larger models, and means over logs with intervals.
 
 Noise is that between seeds on the same users: how much another training run would differ, not
 how much other users would. It is estimated from few seeds, so intervals are Student's.
@@ -231,10 +231,10 @@ def bootstrap_means(
     seed: int = 0,
     cluster: str = "log",
 ) -> pd.DataFrame:
-    """Average a column over surfaces, with an interval from a bootstrap over their logs.
+    """Average a column over surfaces, then over logs, with an interval from a bootstrap of logs.
 
-    Surfaces of one log are drawn together, as they share users, items and noise. The interval is
-    that of percentiles; with six logs or fewer it is rather too narrow.
+    Each log counts once, and its surfaces are drawn together, as they share users, items and
+    noise. The interval is that of percentiles; with six logs or fewer it is rather too narrow.
 
     Parameters
     ----------
@@ -257,16 +257,15 @@ def bootstrap_means(
         Columns BY, mean, low, high and clusters (their number).
     """
     check_level(level)
-    means = rows.groupby([by, "dataset"], sort=False)[value].mean().unstack("dataset")
-    of_surface = rows.drop_duplicates("dataset").set_index("dataset")[cluster]
-    codes, names = pd.factorize(of_surface.reindex(means.columns))
-    n_clusters = len(names)
+    surfaces = rows.groupby([by, cluster, "dataset"], sort=False)[value].mean()
+    means = surfaces.groupby(level=[by, cluster], sort=False).mean().unstack(cluster)
+    n_clusters = means.shape[1]
     shares = np.full(n_clusters, 1 / n_clusters)
-    times = np.random.default_rng(seed).multinomial(n_clusters, shares, size=draws)[:, codes]
+    times = np.random.default_rng(seed).multinomial(n_clusters, shares, size=draws)
     known = means.notna().to_numpy(float)
     total = times @ means.fillna(0).to_numpy().T
     with np.errstate(invalid="ignore"):
-        replicates = total / (times @ known.T)  # nan where a draw has none of a row's surfaces
+        replicates = total / (times @ known.T)  # nan where a draw has none of a row's logs
     low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
     mean = means.mean(axis=1).to_numpy()
     columns = {by: means.index, "mean": mean, "low": low, "high": high, "clusters": n_clusters}

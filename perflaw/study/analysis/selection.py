@@ -15,6 +15,7 @@ from perflaw import model_size
 from perflaw.laws import families, fitting
 from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, SMALL_GRID, is_determined
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
+from perflaw.study.intervals import mean_over_logs
 
 BUDGETS = (1.0, 0.5, 0.25)
 VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface
@@ -154,8 +155,8 @@ def oracle_success_rate(
     Returns
     -------
     DataFrame
-        One row a surface and budget. Columns dataset, of, budget, smooth and rough: per cent of
-        draws within one standard deviation of the best.
+        One row a surface and budget. Columns dataset, log, of, budget, smooth and rough: per cent
+        of draws within one standard deviation of the best.
     """
     law = families.rival_laws()["log-quadratic"]
     random = np.random.default_rng(seed)
@@ -167,7 +168,7 @@ def oracle_success_rate(
         user_se = 0.0 if users is None else users[dataset] / 100
         smooth = fitting.fit(law, surface, values).predict(surface)
         for unit, budget, is_allowed in _budgets(surface, budgets):
-            row = {"dataset": dataset, "of": unit, "budget": budget}
+            row = {"dataset": dataset, "log": surface["log"].iloc[0], "of": unit, "budget": budget}
             for name, expected in (("smooth", smooth), ("rough", values)):
                 log_values = np.where(is_allowed, np.log(expected), -np.inf)
                 row[name] = _success_rate(log_values, seed_sd, user_se, draws, random)
@@ -204,8 +205,9 @@ def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
     -------
     DataFrame
         Columns rule, as good (per cent of choices within one standard deviation of the best),
-        regret (mean), worst, the first two without a budget, and the ends of their intervals,
-        "as good, low" … "regret, high".
+        regret, worst, the first two without a budget, and the ends of their intervals, "as good,
+        low" … "regret, high". As good and regret are means over the choices of a surface, over
+        surfaces, then over logs.
     """
     rated = regrets.assign(**{"as good": 100.0 * (regrets["noises"] <= 1)})
     means = _rule_means(rated).assign(worst=rated.groupby("rule")["regret"].max())
@@ -219,7 +221,9 @@ def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
 
 
 def _rule_means(rated: pd.DataFrame) -> pd.DataFrame:
-    return rated.groupby("rule", sort=False)[["as good", "regret"]].mean()
+    columns = ["as good", "regret"]
+    by_surface = rated.groupby(["rule", "log", "dataset"], sort=False)[columns].mean()
+    return mean_over_logs(by_surface.reset_index(), columns, ["rule"])
 
 
 def compare_rules(

@@ -52,9 +52,3 @@ def predict_larger(
             ape = float(100 * np.abs(predicted / asked["value"] - 1).mean())
             rows.append((dataset, surface["log"].iloc[0], name, ape))
     return pd.DataFrame(rows, columns=["dataset", "log", "law", "ape"])
-
-
-def mean_over_logs(errors: pd.DataFrame) -> pd.DataFrame:
-    """Average the rows of `predict_larger` over the surfaces of a log, then over logs, by law."""
-    by_log = errors.groupby(["law", "log"], sort=False)["ape"].mean()
-    return by_log.groupby("law", sort=False).mean().rename("mape").reset_index()

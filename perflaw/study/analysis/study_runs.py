@@ -24,6 +24,7 @@ from perflaw.models import configuration, ranking, ranking_metrics
 from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
 from perflaw.study.files import study_file
+from perflaw.study.intervals import mean_over_logs
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
 # Of these a surface's name says nothing.
@@ -303,8 +304,8 @@ def surface_names(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(names, index=rows.index, name="dataset", dtype=object)
 
 
-def mean_over_surfaces(comparison: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Average a comparison of laws over surfaces.
+def average_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Average a comparison of laws over the surfaces of a log, then over logs.
 
     A surface on which a split leaves too few values for a sum of power laws takes no part in the
     mean of that split; a law that then still lacks an entry has none.
@@ -312,17 +313,19 @@ def mean_over_surfaces(comparison: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataF
     Parameters
     ----------
     comparison
-        As `validation.compare_laws` returns it.
+        As `validation.compare_laws` returns it, with the column log.
 
     Returns
     -------
-    rows, by_law
-        The same means twice, the second with the law as index.
+    DataFrame
+        parameters, r2 and the error of each split, by law.
     """
-    means = comparison.groupby("law", sort=False)[["parameters", "r2"]].mean()
+    means = mean_over_logs(comparison, ["parameters", "r2"], ["law"])
     means["r2"] = means["r2"].round(9) + 0.0  # a mean has no -0.000
     reference = comparison[comparison["law"] == "sum of powers"].set_index("dataset")
     for split in HELD_OUT_SPLITS:
         rows = comparison[comparison["dataset"].map(reference[split].notna())]
-        means[split] = rows.groupby("law")[split].agg(lambda column: column.mean(skipna=False))
-    return means.reset_index(), means
+        means[split] = mean_over_logs(rows, [split], ["law"])[split]
+        lacking = rows.loc[rows[split].isna(), "law"].unique()
+        means.loc[means.index.isin(lacking), split] = np.nan
+    return means

@@ -18,6 +18,7 @@ from perflaw.plotting import (
     panel_grid,
 )
 from perflaw.study.figures.style import LABELS, law_colour
+from perflaw.study.intervals import mean_over_logs
 
 TRANSFER_COLOURS = {
     "carried law": PERFORMANCE_LAW,
@@ -153,17 +154,15 @@ def _draw_finding(ax: Axes, y: int, row: Any, colour: str, of_paper: bool) -> No
     ax.annotate(row.label, (0, y), (2, 5), **place, **style)
 
 
-def plot_transfer_errors(
-    errors: pd.DataFrame, floor: Mapping[str, float], narrow: bool = False
-) -> Figure:
+def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
     """Plot the error on the cells left against the runs of the target that were used.
+
+    Dots are means over logs; the dotted line is what noise alone gives.
 
     Parameters
     ----------
     errors
         As `errors_by_target` returns them; a panel a kind of target.
-    floor
-        By target, what noise alone gives, in per cent.
     narrow
         Whether the figure is for a phone.
     """
@@ -171,12 +170,12 @@ def plot_transfer_errors(
     figure, axes = panel_grid(len(kinds), narrow, len(kinds), 1, 2.8, sharey=True)
     for ax, kind in zip(axes, kinds):
         of_kind = errors[errors["kind"] == kind]
-        means = of_kind.groupby(["rule", "runs"], sort=False)["ape"].mean()
+        means = mean_over_logs(of_kind, ["ape"], ["rule", "runs"])["ape"]
         for rule, colour in TRANSFER_COLOURS.items():
             line = means[rule]
             ax.plot(line.index, line, "-o", ms=4, lw=1.4, color=colour, label=rule)
         targets = of_kind["target"].unique()
-        noise = float(np.mean([floor[name] for name in targets]))
+        noise = mean_over_logs(of_kind, ["noise alone"], ["kind"])["noise alone"].item()
         ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
         ax.set_title(f"{kind} ({len(targets)} targets)")
         ax.set_xlabel("runs of the target that were used")

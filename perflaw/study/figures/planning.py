@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -28,25 +27,21 @@ FIT_MARKS = {
 }
 
 
-def plot_alone_or_joint(
-    errors: pd.DataFrame, targets: Mapping[str, float], narrow: bool = False
-) -> Figure:
+def plot_alone_or_joint(errors: pd.DataFrame, narrow: bool = False) -> Figure:
     """Plot held-out errors of each shape of law: each surface alone, jointly, with a walk.
 
     Parameters
     ----------
     errors
         Columns shape, how (alone, joint, joint with a walk), split and mape (per cent).
-    targets
-        By split, where the dashed line stands.
     narrow
         Whether the figure is for a phone.
     """
     shapes = list(dict.fromkeys(errors["shape"]))
     place = dict(zip(shapes, range(len(shapes) - 1, -1, -1)))
-    figure, axes = panel_grid(len(targets), narrow, len(targets), 1, 2.1 if narrow else 2.6)
-    for number, (ax, (split, target)) in enumerate(zip(axes, targets.items())):
-        ax.axvline(target, color=BASELINE, lw=1, ls="--", zorder=1)
+    splits = list(dict.fromkeys(errors["split"]))
+    figure, axes = panel_grid(len(splits), narrow, len(splits), 1, 2.1 if narrow else 2.6)
+    for number, (ax, split) in enumerate(zip(axes, splits)):
         rows = errors[errors["split"] == split]
         for shape, line in rows.groupby("shape"):
             ends = line["mape"].min(), line["mape"].max()

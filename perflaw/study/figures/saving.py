@@ -41,7 +41,6 @@ HEADINGS = {
     "unchanged": "no growth",
     "no_growth": "no growth",
     "held_vocabulary": "same items",
-    "by_log": "mean over logs",
     "error_of_value": "user noise",
     "held_low": "from",
     "held_high": "to",
