@@ -204,6 +204,7 @@ def _find_promising(candidates: Candidates, level: float) -> Promising:
     return Promising(
         candidates.sizes[place],
         candidates.sizes[best],
+        *np.median(rates, axis=0)[::-1].tolist(),
         Change(*gain.tolist()),
         float((ratio > 1).mean()),
         float(candidates.seconds[place]),
