@@ -209,12 +209,12 @@ def _describe_metric(name: str, metric: MetricFindings, best: Size, level: float
     end, runs, forecasts = metric.curves["d_emb"].iloc[-1], metric.measured, metric.predictions
     value = runs.loc[_is_size(runs, best), "value"].mean()
     forecast = forecasts.loc[_is_size(forecasts, best), "predicted"].iloc[0]
+    change = 100 * (end["predicted"] / forecast - 1)
     return (
         f"{name}: on validation {_format(best)} is the best trained size. It has {value:.4f}, and "
         f"{forecast:.4f} by the forecast. With d = {end['x']:.0f}, four times the largest trained, "
-        f"{end['predicted']:.4f} is expected, {100 * (end['predicted'] / forecast - 1):+.1f} % against "
-        f"that forecast ({100 * level:.0f} % interval for one run: {end['low']:.4f} to "
-        f"{end['high']:.4f})."
+        f"{end['predicted']:.4f} is expected, {change:+.1f} % against that forecast "
+        f"({100 * level:.0f} % interval for one run: {end['low']:.4f} to {end['high']:.4f})."
     )
 
 
