@@ -283,7 +283,7 @@ SMALL = {
           - {log: tiny, n_layers: 1, d_emb: 4, seed: 0, n_steps: 1, learning_rate: 0.02}""",
     "temperature": """
         settings: {max_seq_len: 8, epochs: 1, n_layers: 1}
-        grid: {temperature: [0, 1], d_emb: [4, 8], seed: 0}""",
+        grid: {seed: 0, d_emb: [4, 8], temperature: [0, 1]}""",
     "light_gcn_published": """
         settings: {n_layers: 1, d_emb: 4, learning_rate: 0.01, batch_size: 64, epochs: 2,
           train_share: 0.75}

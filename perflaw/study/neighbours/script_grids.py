@@ -67,7 +67,7 @@ def read_grid(grid: str | Path, script: str, parts: Sequence[str]) -> dict[str, 
 def check_values(
     values: Any, allowed: Allowed, where: str, optional: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return plain values by name, numbers in the type of their limit.
+    """Return plain values by name, in the order and with the numbers' types of the limits.
 
     Parameters
     ----------
@@ -93,7 +93,11 @@ def check_values(
         )
     if missing := [name for name in allowed if name not in {*values, *optional}]:
         raise InputError(f"{where} needs {missing[0]}")
-    return {name: _check_value(name, values[name], allowed[name], where) for name in values}
+    return {
+        name: _check_value(name, values[name], limit, where)
+        for name, limit in allowed.items()
+        if name in values
+    }
 
 
 def _check_value(name: str, value: Any, limit: int | float | Sequence[str], where: str) -> Any:
