@@ -7,7 +7,7 @@ not trained again: after an interruption the command goes on. The logs are in th
 PERFLAW_DATA.
 """
 
-from perflaw.study.neighbours import cetnet_runs, script_grids
+from perflaw.study.neighbours import cetnet_runs, grid_command
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "cetnet", cetnet_runs.complete_table)
+    grid_command.run_script(__doc__, "cetnet", cetnet_runs.complete_table)

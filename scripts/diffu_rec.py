@@ -10,17 +10,19 @@ PERFLAW_DATA.
 from collections.abc import Iterator
 from pathlib import Path
 
-from perflaw.study.neighbours import diffu_rec, model_grids, script_grids
+from perflaw.study.neighbours import diffu_rec, grid_command, model_grids
+from perflaw.study.neighbours.script_grids import LoadSplits
 
 
-def complete(table: Path, grid: str) -> Iterator[dict]:
+def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[dict]:
     """Train what the table lacks, run by run."""
     return model_grids.complete_table(
         table,
         model_grids.read_grid("DiffuRec", grid),
+        load_splits,
         lambda split, run: diffu_rec.train_diffu_rec(split, **run),
     )
 
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "diffu-rec", complete)
+    grid_command.run_script(__doc__, "diffu-rec", complete)

@@ -10,17 +10,19 @@ PERFLAW_DATA.
 from collections.abc import Iterator
 from pathlib import Path
 
-from perflaw.study.neighbours import light_gcn, model_grids, script_grids
+from perflaw.study.neighbours import grid_command, light_gcn, model_grids
+from perflaw.study.neighbours.script_grids import LoadSplits
 
 
-def complete(table: Path, grid: str) -> Iterator[dict]:
+def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[dict]:
     """Train what the table lacks, run by run."""
     return model_grids.complete_table(
         table,
         model_grids.read_grid("LightGCN", grid),
+        load_splits,
         lambda split, run: light_gcn.train_light_gcn(split, light_gcn.Options(**run)),
     )
 
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "light-gcn", complete)
+    grid_command.run_script(__doc__, "light-gcn", complete)

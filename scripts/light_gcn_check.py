@@ -25,19 +25,20 @@ from perflaw.errors import InputError
 from perflaw.models import ranking, ranking_metrics
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import append_rows, study_file
-from perflaw.study.neighbours import light_gcn, light_gcn_check, script_grids
+from perflaw.study.neighbours import grid_command, light_gcn, light_gcn_check, script_grids
+from perflaw.study.neighbours.script_grids import LoadSplits
 
 KEY = ["implementation", "n_layers", "d_emb", "seed", "learning_rate", "log"]
 PYTHON = "RECBOLE_PYTHON"  # names the interpreter
 
 
-def complete(table: Path, grid: str) -> Iterator[tuple]:
+def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[tuple]:
     """Train what the table lacks, run by run."""
     logs, runs = light_gcn_check.read_grid(grid)
     rows = script_grids.load_table(table, KEY)
     if rows.empty:
         rows = find_runs(logs, runs)
-    splits = script_grids.load_splits(logs)
+    splits = load_splits(logs)
     done = script_grids.known_runs(rows, KEY)
     codes = light_gcn_check.OURS, light_gcn_check.THEIRS
     for code, log, options in itertools.product(codes, logs, runs):
@@ -109,4 +110,4 @@ def write_parts(split, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "light-gcn-check", complete)
+    grid_command.run_script(__doc__, "light-gcn-check", complete)

@@ -6,7 +6,7 @@ What is trained says data/grids/light-gcn-published.yaml, or a GRID in its form.
 the table are not trained again. The log is in the folder PERFLAW_DATA.
 """
 
-from perflaw.study.neighbours import light_gcn_check, script_grids
+from perflaw.study.neighbours import grid_command, light_gcn_check
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "light-gcn-published", light_gcn_check.complete_published)
+    grid_command.run_script(__doc__, "light-gcn-published", light_gcn_check.complete_published)

@@ -6,7 +6,17 @@ What is trained says data/grids/recurrent-residuals.yaml, or a GRID in its form.
 those of data/neighbours/counts.csv. Rows that are in the table are not made again.
 """
 
-from perflaw.study.neighbours import recurrent_residuals, script_grids
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from perflaw.study.neighbours import grid_command, recurrent_residuals
+
+
+def complete(table: Path, grid: str, _load_splits: Any) -> Iterator[dict]:
+    """Make the rows that the table lacks, from counts and no log."""
+    return recurrent_residuals.complete_table(table, grid)
+
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "recurrent-residuals", recurrent_residuals.complete_table)
+    grid_command.run_script(__doc__, "recurrent-residuals", complete)

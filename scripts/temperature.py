@@ -6,7 +6,7 @@ What is trained says data/grids/temperature.yaml, or a GRID in its form. Rows th
 are not made again. The log is in the folder PERFLAW_DATA.
 """
 
-from perflaw.study.neighbours import script_grids, temperature
+from perflaw.study.neighbours import grid_command, temperature
 
 if __name__ == "__main__":
-    script_grids.run_script(__doc__, "temperature", temperature.complete_table)
+    grid_command.run_script(__doc__, "temperature", temperature.complete_table)

@@ -3,6 +3,7 @@
 import runpy
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -15,11 +16,11 @@ from perflaw.study.neighbours import (
     cetnet_runs,
     diffu_rec,
     forecastability,
+    grid_command,
     light_gcn,
     light_gcn_check,
     model_grids,
     recurrent_residuals,
-    script_grids,
     temperature,
 )
 
@@ -49,31 +50,30 @@ def refuse(*arguments):
 # ---------------------------------------------------------------- the committed tables
 
 
-@pytest.fixture
-def no_logs(monkeypatch):
-    """Logs need not be there: no row is made from them."""
-    monkeypatch.setattr(script_grids, "load_splits", lambda logs: dict(zip(logs, logs)))
+def load_nothing(logs):
+    """Stand for the splits of logs, which need not be there."""
+    return {log: SimpleNamespace(log=log) for log in logs}
 
 
 @pytest.mark.parametrize(
     ("name", "module", "train"),
     [("light_gcn", light_gcn, "train_light_gcn"), ("diffu_rec", diffu_rec, "train_diffu_rec")],
 )
-def test_a_grid_makes_its_whole_table(name, module, train, no_logs, tmp_path, monkeypatch):
+def test_a_grid_makes_its_whole_table(name, module, train, tmp_path, monkeypatch):
     committed = load_committed(name)
 
-    def look_up(log, options=None, **run):
-        values = {"log": log} | (run or options._asdict())
+    def look_up(split, options=None, **run):
+        values = {"log": split.log} | (run or options._asdict())
         [row] = committed.merge(pd.DataFrame([values])).to_dict("records")
         return row
 
     monkeypatch.setattr(module, train, look_up)
     table = tmp_path / "table.csv"
-    assert list(load_complete(name)(table, name.replace("_", "-")))
+    assert list(load_complete(name)(table, name.replace("_", "-"), load_nothing))
     assert read_lines(table) == read_lines(study_file("data", "neighbours", f"{name}.csv"))
 
 
-def test_the_grid_of_ensembles_makes_its_whole_table(no_logs, tmp_path, monkeypatch):
+def test_the_grid_of_ensembles_makes_its_whole_table(tmp_path, monkeypatch):
     committed = load_committed("cetnet")
 
     def look_up(job, split, plan):
@@ -89,7 +89,7 @@ def test_the_grid_of_ensembles_makes_its_whole_table(no_logs, tmp_path, monkeypa
 
     monkeypatch.setattr(cetnet_runs, "run_job", look_up)
     table = tmp_path / "table.csv"
-    assert list(cetnet_runs.complete_table(table, "cetnet"))
+    assert list(cetnet_runs.complete_table(table, "cetnet", load_nothing))
     assert read_lines(table) == read_lines(study_file("data", "neighbours", "cetnet.csv"))
 
 
@@ -131,13 +131,12 @@ def test_the_grid_of_the_check_is_that_of_its_table():
         assert of_code["log"].unique().tolist() == logs
 
 
-def test_the_grid_of_the_published_row_is_that_of_its_table(no_logs, monkeypatch):
+def test_the_grid_of_the_published_row_is_that_of_its_table(monkeypatch):
     monkeypatch.setattr(light_gcn_check, "train_published", refuse)
-    monkeypatch.setattr(script_grids, "load_one_split", lambda logs: light_gcn_check)
-    monkeypatch.setattr(light_gcn_check, "log", None, raising=False)
     table = study_file("data", "neighbours", "light_gcn_published.csv")
-    assert list(light_gcn_check.complete_published(table, "light-gcn-published")) == []
-    seeds = grids.read_grid("light-gcn-published")["grid"]["seed"]
+    grid = "light-gcn-published"
+    assert list(light_gcn_check.complete_published(table, grid, load_nothing)) == []
+    seeds = grids.read_grid(grid)["grid"]["seed"]
     assert pd.read_csv(table)["seed"].tolist() == seeds
 
 
@@ -149,7 +148,7 @@ READERS = {
     "diffu-rec": lambda grid: model_grids.read_grid("DiffuRec", grid),
     "light-gcn-check": light_gcn_check.read_grid,
     "light-gcn-published": lambda grid: next(
-        light_gcn_check.complete_published(Path("table.csv"), grid)
+        light_gcn_check.complete_published(Path("table.csv"), grid, load_nothing)
     ),
     "temperature": temperature.read_grid,
     "recurrent-residuals": lambda grid: next(
@@ -359,13 +358,13 @@ def test_bad_arguments_are_one_line(arguments, message, run_script, tmp_path, mo
 def test_a_script_without_arguments_has_the_committed_grid(monkeypatch, capsys):
     seen = []
 
-    def complete(table, grid):
+    def complete(table, grid, load_splits):
         seen.append((table, grid))
         return iter(())
 
-    script_grids.run_script("A line.", "light-gcn", complete, [])
+    grid_command.run_script("A line.", "light-gcn", complete, [])
     path = grids.grids_folder() / "light-gcn.yaml"
-    script_grids.run_script("A line.", "light-gcn", complete, [str(path)])
+    grid_command.run_script("A line.", "light-gcn", complete, [str(path)])
     table = study_file("data", "neighbours", "light_gcn.csv")
     assert seen == [(table, "light-gcn"), (table, str(path))]
 

@@ -279,7 +279,9 @@ def _measure_all(
     return [shared | {"fusion": name} | metrics for name, metrics in measured.items()]
 
 
-def complete_table(table: Path, grid: str | Path) -> Iterator[Job]:
+def complete_table(
+    table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
+) -> Iterator[Job]:
     """Run the jobs whose rows a table lacks, and write it after each.
 
     Parameters
@@ -288,6 +290,8 @@ def complete_table(table: Path, grid: str | Path) -> Iterator[Job]:
         CSV file, made if need be.
     grid : str or path
         What `read_grid` takes.
+    load_splits : callable
+        From its logs to their splits.
 
     Yields
     ------
@@ -296,7 +300,7 @@ def complete_table(table: Path, grid: str | Path) -> Iterator[Job]:
     """
     plan = read_grid(grid)
     rows = script_grids.load_table(table, KEY)
-    splits = script_grids.load_splits(plan.logs)
+    splits = load_splits(plan.logs)
     for planned in plan_jobs(plan):
         job = resolve(planned, rows, plan)
         key = (job.log, job.training, job.members, job.seed, *(job.recipe or ()), job.strength)

@@ -153,7 +153,9 @@ def measure_lists(scores: torch.Tensor, test: np.ndarray, k: int = 10) -> Mappin
     return {name: float(value[n_test > 0].mean()) for name, value in values.items()}
 
 
-def complete_published(table: Path, grid: str | Path) -> Iterator[int]:
+def complete_published(
+    table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
+) -> Iterator[int]:
     """Train with the options of the published row on splits of its kind, and write each row.
 
     Yields
@@ -167,8 +169,9 @@ def complete_published(table: Path, grid: str | Path) -> Iterator[int]:
     if not 0 < settings["train_share"] < 1:
         raise InputError("settings: train_share needs a share above 0 and below 1")
     seeds = [run["seed"] for run in script_grids.list_runs(values["grid"], {"seed": 0})]
+    name = script_grids.name_one_log(values["logs"])
     rows = script_grids.load_table(table, ["seed"])
-    log = script_grids.load_one_split(values["logs"]).log
+    log = load_splits(values["logs"])[name].log
     for seed in seeds:
         if seed not in set(rows["seed"]):
             rows = append_rows(table, rows, [train_published(log, seed, settings)], ["seed"])

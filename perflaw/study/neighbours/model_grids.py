@@ -91,7 +91,10 @@ def choose_rate(rows: pd.DataFrame, log: str, cell: Mapping[str, Any]) -> float:
 
 
 def complete_table(
-    table: Path, grid: ModelGrid, train: Callable[[Split, dict[str, Any]], dict[str, Any]]
+    table: Path,
+    grid: ModelGrid,
+    load_splits: script_grids.LoadSplits,
+    train: Callable[[Split, dict[str, Any]], dict[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """Train the runs whose rows a table lacks, and write it after each.
 
@@ -100,6 +103,8 @@ def complete_table(
     table : path
         CSV file, made if need be.
     grid : ModelGrid
+    load_splits : callable
+        From its logs to their splits.
     train : callable
         From a split and the other values of a run to its row.
 
@@ -109,7 +114,7 @@ def complete_table(
         The run.
     """
     rows = script_grids.load_table(table, grid.key)
-    splits = script_grids.load_splits(grid.logs)
+    splits = load_splits(grid.logs)
     done = script_grids.known_runs(rows, grid.key)
     for run in grid.plan_runs():
         log = run[LOG]

@@ -6,26 +6,22 @@ are there is not trained again.
 
 from __future__ import annotations
 
-import argparse
 import math
-import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from tqdm import tqdm
 
 from perflaw.errors import InputError
 from perflaw.io import suggest
-from perflaw.logs import datasets
-from perflaw.logs.splits import Split, leave_one_out
+from perflaw.logs.splits import Split
 from perflaw.models.sweeps import grids
-from perflaw.study.files import study_file
 
 Allowed = Mapping[str, int | float | Sequence[str]]
 """By name of a value: the least whole number (an int), the least number (a float), or names."""
+LoadSplits = Callable[[Sequence[str]], Mapping[str, Split]]
+"""From names of logs to their splits, by name."""
 LEAST_RATE = 1e-6  # of learning rates: above 0, as tables have it
 
 
@@ -127,23 +123,11 @@ def list_runs(
     return [check_values(values, allowed, where, optional) for values in combinations]
 
 
-def load_splits(logs: Sequence[str]) -> dict[str, Split]:
-    """Split logs by leave-one-out, by name."""
-    splits = {name: leave_one_out(datasets.load_log(name)) for name in logs}
-    for name, split in splits.items():
-        if split.log.name != name:
-            raise InputError(
-                f"logs: {name} is called {split.log.name}; use that name, of a file in the folder "
-                f"{datasets.DATA_VARIABLE}"
-            )
-    return splits
-
-
-def load_one_split(logs: Sequence[str]) -> Split:
-    """Split the log of a grid whose table has no column for it; raises InputError for several."""
+def name_one_log(logs: Sequence[str]) -> str:
+    """Return the log of a grid whose table has no column for it; raises InputError for several."""
     if len(logs) > 1:
         raise InputError("logs needs one log here, as the table has no column for it")
-    return load_splits(logs)[logs[0]]
+    return logs[0]
 
 
 def load_table(table: Path, key: Sequence[str]) -> pd.DataFrame:
@@ -170,54 +154,3 @@ def load_table(table: Path, key: Sequence[str]) -> pd.DataFrame:
 def known_runs(rows: pd.DataFrame, key: Sequence[str]) -> set[tuple[Any, ...]]:
     """Return the values of `key` in each row."""
     return set(rows[list(key)].itertuples(index=False, name=None))
-
-
-def run_script(
-    description: str | None,
-    name: str,
-    complete: Callable[[Path, str], Iterator[Any]],
-    arguments: Sequence[str] | None = None,
-) -> None:
-    """Complete the table of a grid that the command line names; exit with one line on bad input.
-
-    Parameters
-    ----------
-    description : str
-        Of the script; its first line is shown by --help.
-    name : str
-        Of the grid in data/grids, and with _ for - of its table in data/neighbours.
-    complete : callable
-        From the table's path and the grid to an iterator over runs, each trained when it is asked
-        for.
-    arguments : sequence of str, optional
-        In the place of those of the command line.
-    """
-    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
-    parser.add_argument(
-        "grid",
-        nargs="?",
-        default=name,
-        help=f"a YAML file like data/grids/{name}.yaml, the default",
-    )
-    parser.add_argument("--out", type=Path, metavar="TABLE", help="CSV file; needed with GRID")
-    options = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    try:
-        table = options.out or _committed_table(options.grid, name)
-        count = 0
-        for run in tqdm(complete(table, options.grid), desc=name):
-            tqdm.write(str(run))
-            count += 1
-    except InputError as error:
-        sys.exit(str(error))
-    print(
-        f"{table} has all runs of {options.grid}; {count} are new. Rows that were there keep the "
-        "settings that they had: for other settings name another table with --out."
-    )
-
-
-def _committed_table(grid: str, name: str) -> Path:
-    """Return the table of the committed grid; raises InputError for another grid."""
-    if grid != name and Path(grid).resolve() != (grids.grids_folder() / f"{name}.yaml").resolve():
-        raise InputError(f"{grid} needs a table of its own: add --out TABLE.csv")
-    return study_file("data", "neighbours", f"{name.replace('-', '_')}.csv")

@@ -77,7 +77,9 @@ def add_gumbel_noise(scorer: ranking.Scorer, temperature: float, seed: int) -> r
     return score
 
 
-def complete_table(table: Path, grid: str | Path) -> Iterator[dict[str, Any]]:
+def complete_table(
+    table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
+) -> Iterator[dict[str, Any]]:
     """Train each model whose rows a table lacks, and measure its lists at each temperature.
 
     Parameters
@@ -87,6 +89,8 @@ def complete_table(table: Path, grid: str | Path) -> Iterator[dict[str, Any]]:
         targets by the ranking rule of record.
     grid : str or path
         What `read_grid` takes.
+    load_splits : callable
+        From its logs to their splits.
 
     Yields
     ------
@@ -94,8 +98,9 @@ def complete_table(table: Path, grid: str | Path) -> Iterator[dict[str, Any]]:
         The run, written.
     """
     logs, settings, runs = read_grid(grid)
+    name = script_grids.name_one_log(logs)
     rows = script_grids.load_table(table, KEY)
-    split = script_grids.load_one_split(logs)
+    split = load_splits(logs)[name]
     done = script_grids.known_runs(rows, KEY)
     runs_by_model: dict[configuration.Config, list[dict[str, Any]]] = {}
     for run in runs:
