@@ -52,7 +52,7 @@ def run_script(
     try:
         table = options.out or _committed_table(options.grid, name)
         count = 0
-        for run in tqdm(complete(table, options.grid, load_splits), desc=name):
+        for run in tqdm(complete(table, options.grid, load_splits), desc=name, delay=2):
             tqdm.write(str(run))
             count += 1
     except InputError as error:
