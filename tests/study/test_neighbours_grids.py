@@ -15,7 +15,6 @@ from perflaw.study.files import study_file
 from perflaw.study.neighbours import (
     cetnet_runs,
     diffu_rec,
-    forecastability,
     grid_command,
     light_gcn,
     light_gcn_check,
@@ -399,8 +398,3 @@ def test_the_rate_is_chosen_on_validation_at_one_cell():
     )
     cell = {"n_layers": 2, "d_emb": 32, "seed": 0}
     assert model_grids.choose_rate(rows, "a", cell) == 0.03
-
-
-def test_counts_hold_every_log_of_the_recurrent_grid():
-    logs = grids.read_grid("recurrent-residuals")["logs"]
-    assert logs == sorted(forecastability.load_counts()["log"].unique())
