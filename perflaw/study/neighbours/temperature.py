@@ -25,12 +25,12 @@ from perflaw.study.neighbours import script_grids
 from perflaw.study.neighbours.grid_runs import METRIC
 
 COVERAGE = "coverage@10"
-KEY = ["d_emb", "seed", "temperature"]
+KEY = ["log", "d_emb", "seed", "temperature"]
 _AXES = {"d_emb": 2, "seed": 0, "temperature": 0.0}
 
 
 class Grid(NamedTuple):
-    """Logs, settings of all models, and runs: d_emb, seed and temperature of each."""
+    """Logs, settings of all models, and runs: log, d_emb, seed and temperature of each."""
 
     logs: list[str]
     settings: dict[str, Any]
@@ -47,9 +47,10 @@ def read_grid(grid: str | Path = "temperature") -> Grid:
     """
     values = script_grids.read_grid(grid, "scripts/temperature.py", ["settings", "grid"])
     settings = grids.check_mapping(values["settings"], "settings")
-    runs = script_grids.list_runs(values["grid"], _AXES)
-    for run in runs:
+    sizes = script_grids.list_runs(values["grid"], _AXES)
+    for run in sizes:
         _configure(settings, run)
+    runs = [{"log": log} | run for log in values["logs"] for run in sizes]
     return Grid(values["logs"], settings, runs)
 
 
@@ -85,8 +86,8 @@ def complete_table(
     Parameters
     ----------
     table : path
-        CSV file, made if need be: d_emb, seed, temperature, `METRIC` and `COVERAGE`, of the test
-        targets by the ranking rule of record.
+        CSV file, made if need be: log, d_emb, seed, temperature, `METRIC` and `COVERAGE`, of the
+        test targets by the ranking rule of record.
     grid : str or path
         What `read_grid` takes.
     load_splits : callable
@@ -98,15 +99,16 @@ def complete_table(
         The run, written.
     """
     logs, settings, runs = read_grid(grid)
-    name = script_grids.name_one_log(logs)
     rows = script_grids.load_table(table, KEY)
-    split = load_splits(logs)[name]
+    splits = load_splits(logs)
     done = script_grids.known_runs(rows, KEY)
-    runs_by_model: dict[configuration.Config, list[dict[str, Any]]] = {}
+    runs_by_model: dict[tuple[str, configuration.Config], list[dict[str, Any]]] = {}
     for run in runs:
         if tuple(run[name] for name in KEY) not in done:
-            runs_by_model.setdefault(_configure(settings, run), []).append(run)
-    for config, of_model in runs_by_model.items():
+            model = (run["log"], _configure(settings, run))
+            runs_by_model.setdefault(model, []).append(run)
+    for (log, config), of_model in runs_by_model.items():
+        split = splits[log]
         fitted = loop.fit_model(config, split, progress=False)
         scorer = trained_model.scorer(fitted.weights, config)
         for run in of_model:
@@ -124,7 +126,7 @@ def measure_lists(scorer: ranking.Scorer, split: Split, run: Mapping[str, Any]) 
 
 
 def load_temperatures() -> pd.DataFrame:
-    """Load the rows of the committed grid, on ML-100K."""
+    """Load the rows of the committed grid."""
     return pd.read_csv(study_file("data", "neighbours", "temperature.csv"))
 
 
@@ -134,7 +136,7 @@ def compare_at_equal_accuracy(table: pd.DataFrame, level: float = 0.9) -> pd.Dat
     Parameters
     ----------
     table : pandas.DataFrame
-        What `load_temperatures` returns.
+        What `load_temperatures` returns of one log.
     level : float
         Of Student's intervals, over seeds.
 
@@ -171,7 +173,7 @@ def compare_temperatures(table: pd.DataFrame, level: float = 0.9) -> pd.DataFram
     Parameters
     ----------
     table : pandas.DataFrame
-        What `load_temperatures` returns.
+        What `load_temperatures` returns of one log.
     level : float
         Of Student's intervals, over seeds.
 
