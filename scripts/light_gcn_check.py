@@ -1,71 +1,71 @@
-"""Make data/neighbours/light_gcn_check.csv and light_gcn_published.csv.
+"""Make data/neighbours/light_gcn_check.csv: LightGCN and RecBole's on one training part.
 
-    python scripts/light_gcn_check.py RECBOLE_PYTHON
+    RECBOLE_PYTHON=INTERPRETER python scripts/light_gcn_check.py [GRID --out TABLE]
 
-The first has LightGCN and RecBole's on the same part of ML-100K; the second LightGCN on a random
-split, as in a published row. The log is in the folder PERFLAW_DATA. RecBole needs old libraries,
-hence an environment of its own, made as benchmarks/training.py says; the argument is its
-interpreter. Rows that are in the tables are not made again.
+What is trained says data/grids/light-gcn-check.yaml, or a GRID in its form. The log is in the
+folder PERFLAW_DATA. RecBole needs old libraries, hence an environment of its own, made as
+benchmarks/training.py says; RECBOLE_PYTHON names its interpreter. Rows that are in the table are
+not made again.
 """
 
 import itertools
 import json
+import os
+import shutil
 import subprocess
-import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
-from perflaw.logs import datasets, leave_one_out
+from perflaw.errors import InputError
 from perflaw.models import ranking, ranking_metrics
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import append_rows, study_file
-from perflaw.study.neighbours import light_gcn, light_gcn_check
+from perflaw.study.neighbours import grid_command, light_gcn, light_gcn_check, script_grids
+from perflaw.study.neighbours.script_grids import LoadSplits
 
-FOLDER = study_file("data", "neighbours")
-KEY = ["implementation", "n_layers", "d_emb", "seed"]
+KEY = ["implementation", "n_layers", "d_emb", "seed", "learning_rate", "log"]
+PYTHON = "RECBOLE_PYTHON"  # names the interpreter
 
 
-def main() -> None:
-    """Train what the tables lack, and write them after each run."""
-    torch.set_num_threads(1)
-    log = datasets.load_log(light_gcn_check.LOG)
-    split = leave_one_out(log)
-    path = FOLDER / "light_gcn_check.csv"
-    rows = pd.read_csv(path) if path.exists() else find_runs()
+def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[tuple]:
+    """Train what the table lacks, run by run."""
+    logs, runs = light_gcn_check.read_grid(grid)
+    rows = script_grids.load_table(table, KEY)
+    if rows.empty:
+        rows = find_runs(logs, runs)
+    splits = load_splits(logs)
+    done = script_grids.known_runs(rows, KEY)
     codes = light_gcn_check.OURS, light_gcn_check.THEIRS
-    jobs = list(itertools.product(codes, light_gcn_check.CELLS, light_gcn_check.SEEDS))
-    for code, cell, seed in tqdm(jobs, desc="same split"):
-        if (code, *cell, seed) in set(rows[KEY].itertuples(index=False, name=None)):
+    for code, log, options in itertools.product(codes, logs, runs):
+        key = (code, *options, log)
+        if key in done:
             continue
-        options = light_gcn.Options(*cell, seed, light_gcn_check.RATE)
-        if code == light_gcn_check.OURS:
-            row = light_gcn.train_light_gcn(split, options)
-        else:
-            row = train_recbole(split, options, sys.argv[1])
-        rows = append_rows(path, rows, [{"implementation": code} | row], KEY)
-    path = FOLDER / "light_gcn_published.csv"
-    rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["seed"])
-    for seed in tqdm(set(light_gcn_check.SEEDS) - set(rows["seed"]), desc="published split"):
-        rows = append_rows(path, rows, [light_gcn_check.train_published(log, seed)], ["seed"])
+        train = light_gcn.train_light_gcn if code == light_gcn_check.OURS else train_recbole
+        row = {"implementation": code} | train(splits[log], options)
+        rows = append_rows(table, rows, [row], KEY)
+        yield key
 
 
-def find_runs() -> pd.DataFrame:
-    """Find our runs of these cells in the table of the chapter."""
-    rows = pd.read_csv(FOLDER / "light_gcn.csv")
-    is_run = (rows["log"] == light_gcn_check.LOG) & (rows["learning_rate"] == light_gcn_check.RATE)
-    cells = pd.DataFrame(light_gcn_check.CELLS, columns=["n_layers", "d_emb"])
-    found = rows[is_run].merge(cells)
+def find_runs(logs: Sequence[str], runs: Sequence[light_gcn.Options]) -> pd.DataFrame:
+    """Find our runs among those of the chapter."""
+    rows = pd.read_csv(study_file("data", "neighbours", "light_gcn.csv"))
+    found = rows[rows["log"].isin(logs)].merge(pd.DataFrame(runs))
     found.insert(0, "implementation", light_gcn_check.OURS)
     return found
 
 
-def train_recbole(split, options: light_gcn.Options, python: str) -> dict:
+def train_recbole(split, options: light_gcn.Options) -> dict:
     """Train RecBole's LightGCN with the same options; return a row as `train_light_gcn` does."""
+    python = os.environ.get(PYTHON)
+    if not python or not shutil.which(python):
+        raise InputError(
+            f"{PYTHON} must name the Python that has RecBole, as scripts/{Path(__file__).name} says"
+        )
     settings = {
         "n_layers": options.n_layers,
         "embedding_size": options.d_emb,
@@ -110,4 +110,4 @@ def write_parts(split, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    grid_command.run_script(__doc__, "light-gcn-check", complete)

@@ -1,7 +1,7 @@
 """Make the tables of data/neighbours that take more than a page should.
 
-python scripts/neighbours.py robust-fits recurrent-residuals
-python scripts/neighbours.py counts user-groups temperature  # read the logs of PERFLAW_DATA
+python scripts/neighbours.py robust-fits
+python scripts/neighbours.py counts user-groups  # read the logs of PERFLAW_DATA
 """
 
 import sys
@@ -11,13 +11,7 @@ import pandas as pd
 from perflaw.logs import datasets, leave_one_out
 from perflaw.study import public_grids
 from perflaw.study.files import study_file
-from perflaw.study.neighbours import (
-    forecastability,
-    recurrent_residuals,
-    robust_fits,
-    temperature,
-    user_groups,
-)
+from perflaw.study.neighbours import forecastability, robust_fits, user_groups
 
 FOLDER = study_file("data", "neighbours")
 WITH_CLOCK = ("foursquare-5k", "gowalla-1k", "ml-100k", "online-retail")
@@ -34,30 +28,16 @@ def write_counts():
     return {"counts": pd.concat(map(forecastability.count_by_day, logs))}
 
 
-def write_recurrent_residuals():
-    """Correct the forecasts of these counts by a recurrent model; three seeds."""
-    return {"recurrent_residuals": recurrent_residuals.score_all(forecastability.load_counts())}
-
-
 def write_user_groups():
     """Say of the users of two logs how active they are, and how popular their targets."""
     splits = (leave_one_out(datasets.load_log(name)) for name in user_groups.DEPTHS)
     return {"user_groups": pd.concat(map(user_groups.describe_users, splits))}
 
 
-def write_temperature():
-    """Train small models on ML-100K and measure lists that are drawn at temperatures."""
-    split = leave_one_out(datasets.load_log("ml-100k"))
-    settings = temperature.study_settings()
-    return {"temperature": temperature.measure_temperatures(split, settings)}
-
-
 TASKS = {
     "robust-fits": write_robust_fits,
     "counts": write_counts,
-    "recurrent-residuals": write_recurrent_residuals,
     "user-groups": write_user_groups,
-    "temperature": write_temperature,
 }
 
 

@@ -21,8 +21,8 @@ HEAD = """# Solutions
 :class: note
 **Question.** How are the exercises and quizzes of this book solved?
 
-**Answer.** Each task is repeated above one way to solve it, in the order of the chapters. Every
-piece of code is run by the tests.{quizzes}
+**Answer.** Each task is repeated, and one way to solve it follows, in the order of the chapters.
+Every piece of code is run by the tests.{quizzes}
 
 **Limits.** Other ways may be as good. `make book SOLUTIONS=no` builds the book without this page.
 :::

@@ -204,6 +204,8 @@ def _find_promising(candidates: Candidates, level: float) -> Promising:
     return Promising(
         candidates.sizes[place],
         candidates.sizes[best],
+        float(np.median(rates[:, 1])),
+        float(np.median(rates[:, 0])),
         Change(*gain.tolist()),
         float((ratio > 1).mean()),
         float(candidates.seconds[place]),

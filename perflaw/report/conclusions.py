@@ -389,5 +389,9 @@ def _bottleneck(forecast: Forecast, best: Size) -> Bottleneck:
     data_chance = float((more_data > model).mean())
     chance = max(data_chance, 1 - data_chance)
     favoured = Verdict.DATA if data_chance >= 0.5 else Verdict.MODEL
-    why = f"doubling the {favoured} brings more with a probability of {format_percent(chance)}"
+    other = Verdict.MODEL if favoured == Verdict.DATA else Verdict.DATA
+    why = (
+        f"doubling the {favoured} brings more than doubling the {other}, with a probability of "
+        f"{format_percent(chance)}"
+    )
     return Bottleneck(favoured if chance >= CONFIDENCE else Verdict.UNKNOWN, chance, why)

@@ -139,7 +139,9 @@ class Promising:
     """
 
     size: Size
-    best: Size  # the trained size that is expected to be best
+    best: Size  # the trained size with the highest forecast
+    value: float  # expected of the first
+    best_value: float  # and of the second
     gain: Change
     chance: float  # that the first is better
     seconds: float  # that it takes, of one core; not a number where nobody knows

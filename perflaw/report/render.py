@@ -208,7 +208,7 @@ def _baseline_table(baselines: list[Mapping[str, Any]], level: str) -> pd.DataFr
         {
             "baseline": baseline["name"],
             baseline["metric"]: f"{baseline['value']:.4f}",
-            "best model less it": f"{baseline['difference']:+.4f}",
+            "best model minus baseline": f"{baseline['difference']:+.4f}",
             f"{level} from": f"{baseline['low']:+.4f}",
             "to": f"{baseline['high']:+.4f}",
         }

@@ -19,11 +19,13 @@ from perflaw.report.findings import (
 )
 
 VERDICTS = {
-    Verdict.DATA: "The data is the bottleneck",
-    Verdict.MODEL: "The model is the bottleneck",
-    Verdict.NEITHER: "Neither the model nor the data holds the metric back by much",
-    Verdict.UNKNOWN: "Whether the model or the data is the bottleneck cannot be told yet",
+    Verdict.DATA: "More data would bring more than a larger model",
+    Verdict.MODEL: "A larger model would bring more than more data",
+    Verdict.NEITHER: "Neither a larger model nor more data would bring much",
+    Verdict.UNKNOWN: "Whether a larger model or more data would bring more cannot be told yet",
 }
+
+DOUBLED = AXIS_LABELS | {"tokens": "data (more interactions of the same users and items)"}
 
 
 def describe_findings(findings: Findings) -> tuple[str, ...]:
@@ -100,15 +102,15 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
     gain = f"{metric} {_format_change(gain_of_size, findings.level)} for {_format(promising.size)}"
     certainty = f"better with a probability of {format_percent(promising.chance)}"
     if recommendation.size is not None:
-        verdict = f"train {_format(promising.size)} ({advice})"
-        gain += f", against {_format(promising.best)}"
+        verdict = f"train {_name(promising.size)}: {advice}"
+        gain += f", against {_format(promising.best)}, both by the forecast"
     elif advice == Advice.MORE_DATA:
         growth = findings.growth[0]
         verdict = "more data before a larger model, if your log grows as other logs did"
         gain = f"{metric} {_format_change(growth, findings.level)} with twice as many users"
         certainty = "the interval excludes zero; other logs of the study say so, not this one"
     else:
-        verdict = f"stay with {_format(promising.best)}"
+        verdict = f"stay with {_name(promising.best)}"
         gain += ", the most promising other size"
     return _headline(verdict, gain, certainty, next_line)
 
@@ -133,6 +135,12 @@ def _format(size: Size) -> str:
     return f"N = {size.n_layers}, d = {size.d_emb}"
 
 
+def _name(size: Size) -> str:
+    """Say what N and d are, where a size is named first."""
+    layers = "layer" if size.n_layers == 1 else "layers"
+    return f"{size.n_layers} {layers} (N) of dimension {size.d_emb} (d)"
+
+
 def _format_change(gain: Change | Growth, level: float) -> str:
     return (
         f"{gain.change:+.1f} % ({100 * level:.0f} % interval {gain.low:+.1f} to {gain.high:+.1f})"
@@ -143,8 +151,8 @@ def describe_sample(pilot_users: int, users: int) -> str:
     """Say of how much of a log a pilot is, before anything else is said."""
     return (
         f"All that follows is of {pilot_users:,} of the log's {users:,} users, one in "
-        f"{users / pilot_users:.0f}, as the budget is short; a larger --budget takes more "
-        "of them."
+        f"{users / pilot_users:.0f}, as the budget is short. The same command with a larger "
+        "--budget takes more of them."
     )
 
 
@@ -159,17 +167,15 @@ def _describe_advice(findings: Findings) -> str:
             "than the pilot did."
         )
     metric = next(iter(findings.metrics))
-    size = f"N = {promising.size.n_layers}, d = {promising.size.d_emb}"
-    best = f"N = {promising.best.n_layers}, d = {promising.best.d_emb}"
-    gain = promising.gain
+    size, best = _format(promising.size), _format(promising.best)
     compared = (
-        f"its {metric} is expected to be {gain.change:+.1f} % against that of the best trained "
-        f"size, {best} ({100 * level:.0f} % interval {gain.low:+.1f} to {gain.high:+.1f}; both "
-        "values by the forecast)"
+        f"By the forecast its {metric} is {promising.value:.4f}, against "
+        f"{promising.best_value:.4f} of {best}, the trained size with the highest forecast. "
+        f"For means over seeds that is {_format_change(promising.gain, level)}"
     )
     if recommendation.size is not None:
         return (
-            f"Train {size} next ({recommendation.advice}): {compared}; it is better with a "
+            f"Train {size} next ({recommendation.advice}). {compared}; it is better with a "
             f"probability of {format_percent(promising.chance)}{_describe_cost(promising.seconds)}."
         )
     lead = (
@@ -178,7 +184,7 @@ def _describe_advice(findings: Findings) -> str:
         else f"Stay with {best}"
     )
     return (
-        f"{lead}; there is nothing to train. Of other sizes {size} is the most promising: "
+        f"{lead}; there is nothing to train. Of other sizes {size} is the most promising. "
         f"{compared}."
     )
 
@@ -196,18 +202,19 @@ def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
 def _describe_cost(seconds: float) -> str:
     if not math.isfinite(seconds):
         return ""
-    return f", and takes about {format_duration(seconds)} of one core here"
+    return f", and takes about {format_duration(seconds)} of one core on these users"
 
 
 def _describe_metric(name: str, metric: MetricFindings, best: Size, level: float) -> str:
     end, runs, forecasts = metric.curves["d_emb"].iloc[-1], metric.measured, metric.predictions
     value = runs.loc[_is_size(runs, best), "value"].mean()
     forecast = forecasts.loc[_is_size(forecasts, best), "predicted"].iloc[0]
+    change = 100 * (end["predicted"] / forecast - 1)
     return (
-        f"{name}: the best configuration, N = {best.n_layers} and d = {best.d_emb}, has "
-        f"{value:.4f}, and {forecast:.4f} by the forecast; with d = {end['x']:.0f}, four times the "
-        f"largest, {end['predicted']:.4f} is expected ({100 * level:.0f} % interval for one run: "
-        f"{end['low']:.4f} to {end['high']:.4f})."
+        f"{name}: on validation {_format(best)} is the best trained size. It has {value:.4f}, and "
+        f"{forecast:.4f} by the forecast. With d = {end['x']:.0f}, four times the largest trained, "
+        f"{end['predicted']:.4f} is expected, {change:+.1f} % against that forecast "
+        f"({100 * level:.0f} % interval for one run: {end['low']:.4f} to {end['high']:.4f})."
     )
 
 
@@ -219,14 +226,14 @@ def _is_size(rows: pd.DataFrame, size: Size) -> pd.Series:
 def _describe_bottleneck(findings: Findings) -> str:
     metric = next(iter(findings.metrics))
     changes = ", ".join(
-        f"the {AXIS_LABELS[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
+        f"the {DOUBLED[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
         for axis, gain in findings.metrics[metric].doublings.items()
     )
     bottleneck = findings.bottleneck
+    start = f" from {_format(findings.best)}" if findings.best else ""
     return (
-        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled, each brings in {metric}: "
-        f"{changes}. Doubled data here means more interactions of the same users and items; a log "
-        "that grows by new users and items gains less."
+        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled{start}, each changes {metric}: "
+        f"{changes}. A log that grows by new users and items gains less."
     )
 
 
@@ -239,7 +246,7 @@ def _describe_growth(findings: Findings) -> str:
     )
     return (
         "If the log grows as it has, by new users with their own items and tested on all of them, "
-        f"{metric} changes by what other logs of this study say: {changes}."
+        f"{metric} changes as it did on the public logs of the perflaw study: {changes}."
     )
 
 

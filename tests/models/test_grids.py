@@ -204,6 +204,20 @@ def test_a_grid_of_the_study_goes_by_its_name():
     )
 
 
+@pytest.mark.parametrize("path", sorted(grids.grids_folder().glob("*.yaml")), ids=lambda p: p.stem)
+def test_a_grid_of_the_study_has_runs_or_a_script(path):
+    grid = grids.read_grid(path)
+    assert grid["about"].endswith((".", "?"))
+    if script := grid.get(grids.RUN_BY):
+        with pytest.raises(
+            InputError, match=f"{path.name} is run by {script}, not by perflaw sweep"
+        ):
+            grids.expand_grid(path)
+        assert (grids.study_folder() / script).is_file()
+    else:
+        assert grids.expand_grid(path)
+
+
 def test_the_presets_are_named_and_a_grid_of_the_study_only_where_it_is_near():
     with pytest.raises(InputError) as error:
         grids.read_grid("base-larg")

@@ -220,6 +220,7 @@ def test_failures_are_counted_and_told(shop, tmp_path):
         (["GRID", "--device", "cuda:99"], "device cuda:99: this machine has"),
         (["GRID", "--out", "GRID/runs"], "records cannot be kept in .*: Not a directory"),
         (["GRID", "--log", "nothing"], "there is no log 'nothing'"),
+        (["cetnet"], "cetnet is run by scripts/cetnet.py, not by perflaw sweep"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(shop, tmp_path, arguments, told):

@@ -39,6 +39,9 @@ def test_a_dimension_that_helps_is_raised():
     findings = advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0})
     assert findings.recommendation.advice == Advice.LARGER_DIMENSION
     assert findings.recommendation.size.d_emb == 64
+    promising = findings.recommendation.promising
+    ratio = promising.value / promising.best_value
+    assert 100 * (ratio - 1) == pytest.approx(promising.gain.change, abs=0.2)
     assert findings.says[0].startswith("Train N = ")
 
 
@@ -129,10 +132,15 @@ def test_a_step_is_called_by_what_grows(size, expected):
         (
             {"G": 0.3, "b_d": 0.3, "b_N": 0.0},
             (),
-            r"train N = \d, d = \d+ \(larger dimension\)",
+            r"train \d layers? \(N\) of dimension \d+ \(d\): larger dimension",
             "go",
         ),
-        ({"G": 0.0, "b_d": -0.3, "b_N": -0.3}, (), r"stay with N = \d, d = \d+", None),
+        (
+            {"G": 0.0, "b_d": -0.3, "b_N": -0.3},
+            (),
+            r"stay with \d layers? \(N\) of dimension \d+ \(d\)",
+            None,
+        ),
         (
             {"G": 0.3, "b_d": 0.3, "b_N": 0.0},
             [compare(-0.01, 0.01)],

@@ -45,7 +45,7 @@ def test_each_metric_is_forecast(findings, metric):
 
 
 def test_the_forecast_of_the_best_size_stands_beside_its_measurement(findings):
-    size = f"N = {findings.best.n_layers} and d = {findings.best.d_emb}"
+    size = f"N = {findings.best.n_layers}, d = {findings.best.d_emb}"
     assert size in findings.says[1]
     assert "by the forecast" in findings.says[1]
     assert "four times the largest" in findings.says[1]

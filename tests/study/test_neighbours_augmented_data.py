@@ -1,5 +1,7 @@
 """Augmented data: gains are pair by pair, and more users stand beside them."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,11 @@ from perflaw.models.configuration import AUGMENTATION_NAMES
 from perflaw.study.neighbours import augmented_data
 from perflaw.study.neighbours.augmented_data import (
     MORE_USERS,
+    NONE,
     average_over_shares,
     compare_augmentations,
 )
+from perflaw.study.neighbours.grid_runs import LOGS
 
 
 def make_runs(values):
@@ -25,7 +29,7 @@ def make_runs(values):
 
 def test_gains_are_of_pairs():
     runs = make_runs({(0.25, "none"): [0.1, 0.2, 0.4], (0.25, "crop"): [0.11, 0.22, 0.44]})
-    row = compare_augmentations(runs, make_runs({})).iloc[0]
+    row = compare_augmentations(runs).iloc[0]
     assert row["augmentation"] == "crop"
     assert row["seeds"] == 3
     assert row["gain"] == pytest.approx(100 * np.log(1.1))
@@ -34,26 +38,29 @@ def test_gains_are_of_pairs():
 
 def test_the_interval_is_students():
     runs = make_runs({(1.0, "none"): [0.1, 0.1], (1.0, "copy"): [0.1, 0.1 * np.exp(0.02)]})
-    row = compare_augmentations(runs, make_runs({}), level=0.9).iloc[0]
+    row = compare_augmentations(runs, level=0.9).iloc[0]
     assert row["gain"] == pytest.approx(1)
     assert row["high"] - row["gain"] == pytest.approx(student.ppf(0.95, 1) * 1)
 
 
 def test_more_users_are_twice_the_share():
-    runs = make_runs({(0.25, "none"): [0.1, 0.12], (0.25, "copy"): [0.1, 0.12]})
-    real = make_runs({(0.5, "none"): [0.2, 0.24], (1.0, "none"): [0.9, 0.9]})
-    table = compare_augmentations(runs, real).set_index("augmentation")
+    runs = make_runs(
+        {
+            (0.25, "none"): [0.1, 0.1],
+            (0.25, "copy"): [0.1, 0.1],
+            (0.5, "none"): [0.2, 0.2 * np.exp(0.02)],
+        }
+    )
+    table = compare_augmentations(runs).set_index("augmentation")
     assert table.loc["copy", "gain"] == pytest.approx(0)
-    assert table.loc[MORE_USERS, "gain"] == pytest.approx(100 * np.log(2))
-    # Welch's interval of two pairs of equal spread has two degrees of freedom
-    spread = 100 * np.log(1.2) / np.sqrt(2)
-    half = student.ppf(0.95, 2) * np.sqrt(2 * spread**2 / 2)
-    assert table.loc[MORE_USERS, "high"] == pytest.approx(100 * np.log(2) + half)
+    assert table.loc[MORE_USERS, "gain"] == pytest.approx(100 * np.log(2) + 1)
+    half = table.loc[MORE_USERS, "high"] - table.loc[MORE_USERS, "gain"]
+    assert half == pytest.approx(student.ppf(0.95, 1) * 1)
 
 
 def test_a_seed_without_its_pair_is_left_out():
     runs = make_runs({(0.25, "none"): [0.1, 0.2], (0.25, "crop"): [0.1, 0.2, 0.3]})
-    assert compare_augmentations(runs, make_runs({}))["seeds"].tolist() == [2]
+    assert compare_augmentations(runs)["seeds"].tolist() == [2]
 
 
 def test_shares_are_averaged_seed_by_seed():
@@ -71,18 +78,11 @@ def test_shares_are_averaged_seed_by_seed():
     assert row["high"] - row["gain"] == pytest.approx(student.ppf(0.95, 1) * 1)
 
 
-def test_real_runs_are_those_of_the_grids_settings():
-    real = augmented_data.load_real_runs()
-    assert set(real["share"]) == {0.125, 0.25, 0.5, 1.0}
-    assert real.groupby("share").size().tolist() == [3, 3, 3, 3]
-    assert (real["augmentation"] == "none").all()
-    assert real["value"].between(0.03, 0.12).all()
-
-
 def test_the_table_has_every_augmentation_of_its_share():
     runs = augmented_data.load_augmented_runs()
-    counts = runs.groupby(["share", "augmentation"])["seed"].nunique()
-    assert set(counts.index.unique("share")) == {0.0625, 0.125, 0.25, 0.5, 1.0}
-    for share in (0.0625, 0.25, 1.0):
-        assert set(counts[share].index) == set(AUGMENTATION_NAMES)
+    counts = runs.groupby(["log", "share", "augmentation"])["seed"].nunique()
+    shares, augmented = (0.0625, 0.125, 0.25, 0.5, 1.0), (0.0625, 0.25, 1.0)
+    cells = {(share, NONE) for share in shares}
+    cells |= set(itertools.product(augmented, AUGMENTATION_NAMES))
+    assert set(counts.index) == {(log, *cell) for log in LOGS for cell in cells}
     assert (counts == 3).all()

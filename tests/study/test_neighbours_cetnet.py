@@ -15,13 +15,16 @@ from perflaw.models.training.loss_functions import sampled_softmax_loss
 from perflaw.study.neighbours import cetnet
 from perflaw.study.neighbours import cetnet_runs as runs
 
-SETTINGS = runs.SETTINGS | {
+GRID = runs.read_grid()
+SETTINGS = GRID.settings | {
     "epochs": 2,
     "max_seq_len": 8,
     "negatives": 8,
     "n_layers": 1,
     "batch_size": 16,
+    "d_emb": 8,
 }
+SMALL = replace(GRID, settings=SETTINGS | {"epochs": 1})
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +40,7 @@ def logs():
 
 
 def config_of(seed=0, **settings):
-    return make_config(**(SETTINGS | {"d_emb": 8, "dropout": 0.2, "seed": seed} | settings))
+    return make_config(**(SETTINGS | {"dropout": 0.2, "seed": seed} | settings))
 
 
 def kl(p, q):
@@ -180,11 +183,11 @@ def test_the_scorer_ranks_by_the_fused_probability(split):
 @pytest.mark.parametrize("members", [1, 2, 4, 8])
 def test_one_wider_model_has_the_parameters_of_all_members(members):
     def size(d_emb):
-        config = make_config(**runs.SETTINGS, d_emb=d_emb)
+        config = make_config(**(GRID.settings | {"d_emb": d_emb}))
         return sum(runs.backbones.count_parameters(config, 1682).values())
 
-    width = runs.equal_width(members, 1682)
-    assert size(width) == pytest.approx(members * size(runs.D_EMB), rel=0.02)
+    width = runs.equal_width(members, 1682, GRID)
+    assert size(width) == pytest.approx(members * size(GRID.settings["d_emb"]), rel=0.02)
 
 
 def make_tried(log="a"):
@@ -202,47 +205,27 @@ def make_tried(log="a"):
 
 def test_validation_of_the_first_seed_chooses():
     rows = pd.concat([make_tried(), make_tried("b").assign(**{runs.VALIDATION: 0.0})])
-    together = runs.resolve(runs.Job("a", runs.TOGETHER, 4, 1), rows)
+    together = runs.resolve(runs.Job("a", runs.TOGETHER, 4, 1), rows, GRID)
     assert (together.recipe, together.strength) == ((0.5, 0.5), 1.0)
-    wider = runs.resolve(runs.Job("a", runs.WIDER, 2, 1), rows)
+    wider = runs.resolve(runs.Job("a", runs.WIDER, 2, 1), rows, GRID)
     assert (wider.recipe, wider.strength) == ((0.2, 0.0), 0.0)
 
 
 def test_what_is_to_be_chosen_from_is_planned_first():
-    jobs = list(runs.plan_jobs(["a"]))
+    jobs = list(runs.plan_jobs(replace(GRID, logs=["a"])))
     chosen = [job.recipe is None and job.training == runs.WIDER for job in jobs]
     assert chosen.index(True) > max(i for i, job in enumerate(jobs) if job.recipe)
-    assert {job.strength for job in jobs} == {None, *runs.STRENGTHS}
+    assert {job.strength for job in jobs} == {None, *GRID.strengths}
 
 
 @pytest.mark.integration
-def test_rows_that_are_there_are_not_trained_again(split, tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "SEEDS", (0,))
-    monkeypatch.setattr(runs, "D_EMB", 8)
-    path, splits = tmp_path / "table.csv", {split.log.name: split}
-    settings = SETTINGS | {"epochs": 1}
-    jobs = runs.complete_table(path, splits, settings)
-    begun = [next(jobs) for _ in range(4)]
-    jobs.close()
-    interrupted = path.read_text()
-    rest = list(runs.complete_table(path, splits, settings))
-    table = path.read_text()
-    assert table.startswith(interrupted)
-    assert not set(begun) & set(rest)
-    assert list(runs.complete_table(path, splits, settings)) == []
-    assert path.read_text() == table
-
-
-@pytest.mark.integration
-def test_a_job_has_every_row(split, monkeypatch):
-    monkeypatch.setattr(runs, "D_EMB", 8)
-    settings = SETTINGS | {"epochs": 1}
-    alone = runs.run_job(runs.Job("a", runs.ALONE, 4, 0, (0.2, 0.0), 0.0), split, settings)
+def test_a_job_has_every_row(split):
+    alone = runs.run_job(runs.Job("a", runs.ALONE, 4, 0, (0.2, 0.0), 0.0), split, SMALL)
     assert [(row["members"], row["fusion"]) for row in alone] == [
         (1, runs.CONFIDENCE),
         *[(m, fusion) for m in (2, 4) for fusion in (*runs.FUSIONS, runs.MEAN_MEMBER)],
     ]
-    together = runs.run_job(runs.Job("a", runs.TOGETHER, 4, 0, (0.2, 0.0), 1.0), split, settings)
+    together = runs.run_job(runs.Job("a", runs.TOGETHER, 4, 0, (0.2, 0.0), 1.0), split, SMALL)
     student = together[-1]
     assert student["training"] == runs.STUDENT
     assert 4 * student["parameters"] == together[0]["parameters"]

@@ -1,10 +1,6 @@
 """DiffuRec: its equations in plain numpy, what it sees, and what it learns."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
@@ -12,8 +8,6 @@ from perflaw.errors import InputError
 from perflaw.logs import from_histories, leave_one_out
 from perflaw.models import baselines, ranking, ranking_metrics
 from perflaw.study.neighbours import diffu_rec as g
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "diffu_rec.py"
 
 
 def make_model(n_layers=2, n_steps=8):
@@ -211,40 +205,9 @@ def test_the_first_epochs_do_not_stop_training():
 def test_a_log_without_targets_is_refused():
     split = leave_one_out(from_histories([list("abc"), list("bca")]))
     with pytest.raises(InputError, match="two interactions to train on"):
-        g.fit(split, 1, 8, 0, 0.01)
+        g.fit(split, 1, 8, 0, 0.01, 2)
 
 
 def test_a_dimension_that_heads_do_not_divide_is_refused(two_tastes):
     with pytest.raises(InputError, match="no multiple of 4"):
-        g.fit(two_tastes, 1, 6, 0, 0.01)
-
-
-# ---------------------------------------------------------------- the script
-
-
-def test_after_an_interruption_the_script_goes_on(tmp_path, monkeypatch):
-    spec = importlib.util.spec_from_file_location("script_of_diffu_rec", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    done = []
-
-    def train(log, *job):
-        if len(done) == 5 and None not in done:
-            done.append(None)
-            raise KeyboardInterrupt
-        done.append((log, *job))
-        return dict(zip(script.KEY, (log, *job))) | {"validation NDCG@10": job[3]}
-
-    monkeypatch.setattr(script, "study_file", lambda *parts: tmp_path / "table.csv")
-    monkeypatch.setattr(script.datasets, "load_log", lambda name: name)
-    monkeypatch.setattr(script, "leave_one_out", lambda log: log)
-    monkeypatch.setattr(script.diffu_rec, "train_diffu_rec", train)
-    with pytest.raises(KeyboardInterrupt):
-        script.main()
-    script.main()
-    script.main()
-    done.remove(None)
-    table = pd.read_csv(tmp_path / "table.csv")
-    assert len(done) == len(set(done)) == len(table)
-    assert list(table[script.KEY].itertuples(index=False, name=None)) == done
-    assert {job[4] for job in done[6:]} == {script.RATES[-1]}  # the best on the tuned cell
+        g.fit(two_tastes, 1, 6, 0, 0.01, 2)

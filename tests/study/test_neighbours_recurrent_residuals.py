@@ -63,10 +63,8 @@ def test_noise_is_hardly_corrected():
 
 def test_the_error_without_correction_is_that_of_the_autoregression():
     y = np.exp(3 + bent(120))
-    rows = r.score_series(y, "week", seeds=2)
     expected = forecastability.score_series(y, "week")["error"]
-    assert [row["seed"] for row in rows] == [0, 1]
-    assert rows[0]["error"] == pytest.approx(expected)
+    assert r.score_series(y, "week", seed=1)["error"] == pytest.approx(expected)
 
 
 def test_gains_are_of_every_series_that_is_scored():

@@ -1,5 +1,7 @@
 """Losses of the worst users: groups, pairs of one size and seed, and ranks that are recorded."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ import pytest
 from perflaw.models.sweeps import grids, results
 from perflaw.study.files import study_file
 from perflaw.study.neighbours import user_groups, user_losses
+from perflaw.study.neighbours.grid_runs import LOGS
 
-USERS = pd.DataFrame({"activity": [1, 2, 3, 4], "target popularity": [4, 3, 2, 1]})
+USERS = {"ml-100k": pd.DataFrame({"activity": [1, 2, 3, 4], "target popularity": [4, 3, 2, 1]})}
 # what the worst quarter brings to each of the four users at d = 8; nothing at d = 16
 BROUGHT = np.array([0.0, 0.0, 0.0, 0.4])
 
@@ -23,8 +26,8 @@ def runs():
             all_users = positions + 0.1 + 2 * noise
             worst = all_users + effect * (1 + 10 * noise) + noise
             by_loss = dict(zip(user_losses.LOSSES, (positions, all_users, worst)))
-            rows += [(d, seed, loss, gains) for loss, gains in by_loss.items()]
-    return pd.DataFrame(rows, columns=["d_emb", "seed", "loss", "gains"])
+            rows += [("ml-100k", d, seed, loss, gains) for loss, gains in by_loss.items()]
+    return pd.DataFrame(rows, columns=["log", "d_emb", "seed", "loss", "gains"])
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +72,11 @@ def test_every_run_of_the_grid_is_there_with_the_ranks_of_its_metric():
     table = user_losses.load_losses()
     grid = grids.read_grid("user-loss")["grid"]
     size = len(grid["d_emb"]) * len(grid["seed"])
-    assert table["loss"].value_counts().to_dict() == dict.fromkeys(user_losses.LOSSES, size)
+    counts = table.groupby(["log", "loss"]).size()
+    assert set(counts.index) == set(itertools.product(LOGS, user_losses.LOSSES))
+    assert (counts == size).all()
     runs = results.read_runs_table(study_file("data", "neighbours", "user_loss.csv"))
     means = [gains.mean() for gains in table["gains"]]
     assert means == pytest.approx(list(runs["removed NDCG@10"]), rel=1e-3)
-    n_users = len(user_groups.load_users(user_losses.LOG))
-    assert {len(gains) for gains in table["gains"]} == {n_users}
+    n_users = {log: len(user_groups.load_users(log)) for log in LOGS}
+    assert [len(gains) for gains in table["gains"]] == [n_users[log] for log in table["log"]]

@@ -22,6 +22,7 @@ from perflaw.paths import study_folder
 
 SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
 PARTS = ("settings", "grid", "overrides", "about")  # of a grid
+RUN_BY = "run by"  # a grid that has it belongs to the script that it names
 # strengths of perturbations that change nothing
 NEUTRAL_STRENGTHS = dict.fromkeys(PERTURBATIONS, 0) | {
     "sample_users": 1,
@@ -147,14 +148,18 @@ def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
     Raises
     ------
     InputError
-        For a name or a value that cannot be, before anything is trained.
+        For a name or a value that cannot be, before anything is trained; for a grid that a script
+        runs.
 
     Examples
     --------
     >>> len(expand_grid({"grid": {"n_layers": [1, 2], "seed": [0, 1, 2]}}))
     6
     """
+    title = "this grid" if isinstance(grid, Mapping) else str(grid)
     grid = read_grid(grid)
+    if RUN_BY in grid:
+        raise InputError(f"{title} is run by {grid[RUN_BY]}, not by perflaw sweep")
     if unknown := [name for name in grid if name not in PARTS]:
         raise InputError(
             f"a grid has no {unknown[0]!r}; it has settings, grid, overrides and about"
@@ -167,14 +172,11 @@ def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
     overrides = grid.get("overrides", [])
     if not isinstance(overrides, list):
         raise InputError("overrides needs a list of {where: …, set: …}")
-    products = grid.get("grid", {})
-    points: list[GridPoint] = []
     used: set[int] = set()
-    for product in products if isinstance(products, list) else [products]:
-        points += [
-            grid_point(_overridden(settings | values, overrides, used))
-            for values in _combinations(product)
-        ]
+    points = [
+        grid_point(_overridden(settings | values, overrides, used))
+        for values in combine_values(grid.get("grid", {}), "grid")
+    ]
     if not points:
         raise InputError("grid has no runs; leave it out for one")
     if idle := [override for i, override in enumerate(overrides) if i not in used]:
@@ -200,15 +202,36 @@ def check_names(values: Mapping[str, Any]) -> dict[str, Any]:
     return dict(values)
 
 
-def _combinations(product: Any) -> list[dict[str, Any]]:
-    """Every combination of the values of a product."""
-    axes = {
-        name: value if isinstance(value, list) else [value]
-        for name, value in check_mapping(product, "grid").items()
-    }
-    if empty := [name for name, values in axes.items() if not values]:
-        raise InputError(f"grid: {empty[0]} has no values")
-    return [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+def combine_values(products: Any, where: str) -> list[dict[str, Any]]:
+    """List every combination of the values of a product, or of several in turn.
+
+    Parameters
+    ----------
+    products : mapping or list of mapping
+        Names with a value or a list of values.
+    where : str
+        The part of a grid that messages name.
+
+    Raises
+    ------
+    InputError
+        For what is no product, and for a name without values.
+
+    Examples
+    --------
+    >>> combine_values([{"n_layers": [1, 2]}, {"seed": 3}], "grid")
+    [{'n_layers': 1}, {'n_layers': 2}, {'seed': 3}]
+    """
+    combinations: list[dict[str, Any]] = []
+    for product in products if isinstance(products, list) else [products]:
+        axes = {
+            name: value if isinstance(value, list) else [value]
+            for name, value in check_mapping(product, where).items()
+        }
+        if empty := [name for name, values in axes.items() if not values]:
+            raise InputError(f"{where}: {empty[0]} has no values")
+        combinations += [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
+    return combinations
 
 
 def _overridden(values: dict[str, Any], overrides: list, used: set[int]) -> dict[str, Any]:

@@ -99,7 +99,8 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     logs = surfaces.drop_duplicates("dataset").set_index("dataset")["log"]
     by_surface["log"] = by_surface["dataset"].map(logs)
     means = study_runs.average_comparison(by_surface)
-    means.insert(2, "noise ceiling", mean_over_logs(by_surface, ["noise ceiling"], ["law"]))
+    ceilings = mean_over_logs(by_surface, ["noise ceiling"], ["law"])
+    means.insert(2, "noise ceiling", ceilings["noise ceiling"])
     return by_surface, means.reset_index()
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from perflaw.plotting import BLUE, GREY, NARROW, VERMILLION, WIDE, panel_grid, set_log_axis
 from perflaw.study.figures.style import BASELINES, law_colour, log_styles
 from perflaw.study.neighbours import grid_runs, hstu_parts
+from perflaw.study.neighbours.augmented_data import MORE_USERS
 from perflaw.study.neighbours.layer_sharing import APART, PARTLY, WHOLLY
 
 # the compute-only law, under its two names, stands out
@@ -74,24 +75,28 @@ def plot_robust_fits(summary: pd.DataFrame, collapsed: int, narrow: bool = False
 
 
 def plot_layer_sharing(means: pd.DataFrame, narrow: bool = False) -> plt.Figure:
-    """Draw the metric against the parameters of layers, a line for each way of sharing.
+    """Draw the metric against the parameters of layers, a line for each way, a panel for each log.
 
-    means: what `layer_sharing.average_seeds` returns. Numbers beside points are depths.
+    means: what `layer_sharing.average_seeds` returns, log by log. Numbers beside points are depths.
     """
-    figure, ax = plt.subplots(figsize=(NARROW if narrow else 0.7 * WIDE, 3.2))
-    for way, (colour, marker, beside_end, beside_point) in SHARING.items():
-        of_way = means[means["way"] == way].sort_values("n_layers")
-        x, y = of_way["parameters"], of_way["value"]
-        ax.vlines(x, of_way["low"], of_way["high"], color=colour, lw=0.8, alpha=0.6)
-        ax.plot(x, y, marker=marker, ms=5, color=colour)
-        for depth, *place in zip(of_way["n_layers"], x, y):
-            _label(ax, f"{depth}", place, beside_point, colour)
-        _label(ax, way, of_way[["parameters", "value"]].iloc[-1], beside_end, colour)
-    set_log_axis(ax, SIZES)
-    ax.set_xlim(SIZES[0], None)
-    ax.set_xlabel("parameters of layers, without embeddings")
-    ax.set_ylabel("NDCG@10 on test")
-    ax.tick_params(labelsize=8)
+    logs = list(means["log"].unique())
+    figure, axes = panel_grid(len(logs), narrow, 2, 1, 3.1)
+    for ax, log in zip(axes, logs):
+        for way, (colour, marker, beside_end, beside_point) in SHARING.items():
+            of_way = means[(means["way"] == way) & (means["log"] == log)].sort_values("n_layers")
+            x, y = of_way["parameters"], of_way["value"]
+            ax.vlines(x, of_way["low"], of_way["high"], color=colour, lw=0.8, alpha=0.6)
+            ax.plot(x, y, marker=marker, ms=5, color=colour)
+            for depth, *place in zip(of_way["n_layers"], x, y):
+                _label(ax, f"{depth}", place, beside_point, colour)
+            _label(ax, way, of_way[["parameters", "value"]].iloc[-1], beside_end, colour)
+        set_log_axis(ax, SIZES)
+        ax.set_xlim(SIZES[0], None)
+        ax.set_title(log)
+        ax.set_xlabel("parameters of layers, without embeddings")
+        ax.tick_params(labelsize=8)
+    for ax in axes[:: 1 if narrow else 2]:
+        ax.set_ylabel("NDCG@10 on test")
     return figure
 
 
@@ -133,21 +138,47 @@ def plot_forecasts(scored: pd.DataFrame, narrow: bool = False) -> plt.Figure:
     return figure
 
 
+def plot_augmented_gains(means: pd.DataFrame, narrow: bool = False) -> plt.Figure:
+    """Draw what each augmentation brings, and what twice the users bring, a panel for each log.
+
+    means: what `augmented_data.average_over_shares` returns, log by log.
+    """
+    logs = list(means["log"].unique())
+    figure, axes = panel_grid(len(logs), narrow, 2, 1, 2.6, sharex=True)
+    for ax, log in zip(axes, logs):
+        rows = means[means["log"] == log].iloc[::-1]
+        places = np.arange(len(rows))
+        is_real = rows["augmentation"] == MORE_USERS
+        colours = np.where(is_real, VERMILLION, BLUE)
+        ax.hlines(places, rows["low"], rows["high"], color=colours, lw=1.5)
+        ax.scatter(rows["gain"], places, s=24, color=colours, zorder=3)
+        ax.axvline(0, color="black", lw=0.8)
+        ax.set_yticks(places, rows["augmentation"])
+        ax.set_title(log)
+        ax.set_xlabel(f"change of {grid_runs.METRIC}, %")
+        ax.tick_params(labelsize=8)
+    return figure
+
+
 def plot_hstu_parts(runs: pd.DataFrame, narrow: bool = False) -> plt.Figure:
     """Draw the metric against the depth: each changed part beside the published block.
 
-    runs: what `hstu_parts.load_parts_runs` returns. Dots are seeds, lines their means.
+    runs: what `hstu_parts.load_parts_runs` returns. Dots are seeds, lines their means; each log is
+    named at its lines.
     """
     changes = [change for change in runs["change"].unique() if change != hstu_parts.PUBLISHED]
-    figure, axes = panel_grid(len(changes), narrow, 3, 2, 2.3, sharey=True)
+    figure, axes = panel_grid(len(changes), narrow, 3, 2, 2.5, sharey=True)
+    depths = sorted(runs["n_layers"].unique())
     for ax, change in zip(axes, changes):
-        for name, colour in ((hstu_parts.PUBLISHED, BLUE), (change, VERMILLION)):
-            by_depth = runs[runs["change"] == name].groupby("n_layers")["value"]
-            ax.plot(by_depth.mean(), color=colour, lw=1.4)
-            dots = runs[runs["change"] == name]
-            ax.plot(dots["n_layers"], dots["value"], "o", ms=3, color=colour)
+        for log, of_log in runs.groupby("log"):
+            for name, colour in ((hstu_parts.PUBLISHED, BLUE), (change, VERMILLION)):
+                dots = of_log[of_log["change"] == name]
+                ax.plot(dots.groupby("n_layers")["value"].mean(), color=colour, lw=1.4)
+                ax.plot(dots["n_layers"], dots["value"], "o", ms=3, color=colour)
+            _label(ax, str(log), (depths[0], of_log["value"].max()), (0, 6), "black")
         ax.set_title(change, color=VERMILLION)
-        set_log_axis(ax, sorted(runs["n_layers"].unique()))
+        set_log_axis(ax, depths)
+        ax.set_ylim(0, 1.2 * runs["value"].max())
         ax.set_xlabel("layers N")
     for ax in axes[:: 2 if narrow else 3]:
         ax.set_ylabel(grid_runs.METRIC)

@@ -19,15 +19,15 @@ LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, VERMILLION)))
 
 
 def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure:
-    """Draw NDCG@10 against d under each loss, one panel for each group of users.
+    """Draw NDCG@10 against d under each loss, a panel for each log and group of users.
 
     averages: what `user_losses.average_groups` returns. Lines are means over seeds, dots are runs;
     the mean over positions is grey.
     """
-    groups, sizes = list(averages["group"].unique()), sorted(averages["d_emb"].unique())
-    figure, axes = panel_grid(len(groups), narrow, 4, 2, 2.6, sharex=True)
-    for ax, group in zip(axes, groups):
-        of_group = averages[averages["group"] == group]
+    sizes = sorted(averages["d_emb"].unique())
+    panels = list(averages.groupby(["log", "group"], sort=False))
+    figure, axes = panel_grid(len(panels), narrow, 4, 2, 2.5, sharex=True)
+    for ax, ((log, group), of_group) in zip(axes, panels):
         for loss, colour in LOSS_COLOURS.items():
             runs = of_group[of_group["loss"] == loss]
             means = runs.groupby("d_emb")["value"].mean()
@@ -35,7 +35,7 @@ def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure
             ax.plot(runs["d_emb"], runs["value"], "o", ms=3, color=colour, alpha=0.6)
         set_log_axis(ax, sizes)
         ax.set_ylim(0, None)
-        ax.set_title(group, fontsize=9)
+        ax.set_title(f"{log}\n{group}", fontsize=9)
         ax.tick_params(labelsize=8)
         ax.set_xlabel("d")
     for ax in axes[:: 2 if narrow else 4]:

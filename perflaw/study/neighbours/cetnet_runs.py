@@ -1,14 +1,14 @@
 """Runs of data/neighbours/cetnet.csv: members together, members alone, one wider model, a student.
 
-All have two layers. A member has the dimension `D_EMB`; one wider model has as many parameters as m
-members. The recipe (dropout and weight decay) is chosen by validation for each width, and λ for
-each log at m = 2, both on the first seed.
+Settings are those of a member; one wider model has as many parameters as m members. The recipe
+(dropout and weight decay) is chosen by validation for each width, and λ for each log at the least
+m, both on the first seed.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,38 +16,101 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.logs.splits import Split
 from perflaw.models import backbones, ranking
 from perflaw.models.configuration import Config, make_config
 from perflaw.models.layers import Weights
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import append_rows
-from perflaw.study.neighbours import cetnet
+from perflaw.study.neighbours import cetnet, script_grids
 
-LOGS = ("ml-100k", "lastfm-s3rec")
-SETTINGS: dict[str, Any] = {
-    "loss": "sampled_softmax",
-    "negatives": 256,
-    "max_seq_len": 20,
-    "batch_size": 64,
-    "learning_rate": 0.003,
-    "epochs": 200,
-    "patience": 5,
-    "validate_every": 2,
-    "n_layers": 2,
-}
-D_EMB = 32
-MEMBERS = (2, 4)
-SEEDS = (0, 1, 2)
-SEEDS_APART = 8  # between the first members of two ensembles, more than any has members
+SEEDS_APART = 8  # between the first members of two ensembles, the most that one can have
 STUDENT_SEED = 1000
-RECIPES = ((0.2, 0.0), (0.5, 0.5))  # dropout and weight decay: as elsewhere in the study; strong
-STRENGTHS = (0.3, 1.0, 3.0)  # λ
 VALIDATION = "validation NDCG@10"
 
 ALONE, TOGETHER, WIDER, STUDENT = "alone", "together", "one wider", "student"
 CONFIDENCE, EQUAL, MEAN_MEMBER = "confidence", "equal", "mean member"
 FUSIONS = {CONFIDENCE: cetnet.fuse_by_confidence, EQUAL: cetnet.average_equally}
+
+
+_SETTINGS: script_grids.Allowed = {
+    "negatives": 1,
+    "max_seq_len": 1,
+    "batch_size": 1,
+    "learning_rate": script_grids.LEAST_RATE,
+    "epochs": 1,
+    "patience": 1,
+    "validate_every": 1,
+    "n_layers": 1,
+    "d_emb": 2,
+}
+_PARTS = ("settings", "recipes", "tuning", "grid")
+_RECIPE: script_grids.Allowed = {"dropout": 0.0, "weight_decay": 0.0}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is trained.
+
+    Parameters
+    ----------
+    logs : list of str
+    settings : dict
+        Of a member's `Config`, all but the recipe and the seed.
+    recipes : list of tuple
+        Dropout and weight decay that are tried.
+    strengths : list of float
+        λ that are tried.
+    members, seeds : list of int
+        m, from the least on, and seeds.
+    """
+
+    logs: list[str]
+    settings: dict[str, Any]
+    recipes: list[tuple[float, float]]
+    strengths: list[float]
+    members: list[int]
+    seeds: list[int]
+
+
+def read_grid(grid: str | Path = "cetnet") -> Grid:
+    """Read the grid of data/neighbours/cetnet.csv, or another of its form.
+
+    Raises
+    ------
+    InputError
+        For a part, a name or a value that cannot be.
+    """
+    values = script_grids.read_grid(grid, "scripts/cetnet.py", _PARTS)
+    settings = script_grids.check_values(values["settings"], _SETTINGS, "settings")
+    settings["loss"] = "sampled_softmax"  # the only one that cetnet.fit has
+    recipes = script_grids.list_runs(values["recipes"], _RECIPE, "recipes")
+    tried = script_grids.list_runs(values["tuning"], {"strength": 0.0}, "tuning")
+    runs = script_grids.list_runs(values["grid"], {"members": 2, "seed": 0})
+    members = sorted({run["members"] for run in runs})
+    seeds = list(dict.fromkeys(run["seed"] for run in runs))
+    if len(runs) != len(members) * len(seeds):
+        raise InputError("grid needs each number of members with each seed, once")
+    if members[-1] > SEEDS_APART:
+        raise InputError(f"grid: members = {members[-1]} is not usable; use at most {SEEDS_APART}")
+    plan = Grid(
+        values["logs"],
+        settings,
+        [(recipe["dropout"], recipe["weight_decay"]) for recipe in recipes],
+        [run["strength"] for run in tried],
+        members,
+        seeds,
+    )
+    for recipe in plan.recipes:
+        _configure(plan, recipe)
+    return plan
+
+
+def _configure(grid: Grid, recipe: tuple[float, float] | None, **others: Any) -> Config:
+    """Make the configuration of a member, or of a model like it."""
+    dropout, weight_decay = recipe or (0.0, 0.0)
+    return make_config(**(grid.settings | others), dropout=dropout, weight_decay=weight_decay)
 
 
 @dataclass(frozen=True)
@@ -80,61 +143,65 @@ class Job:
 KEY = ["log", "training", "members", "seed", "dropout", "weight_decay", "strength"]
 
 
-def plan_jobs(logs: Sequence[str] = LOGS) -> Iterator[Job]:
+def plan_jobs(grid: Grid) -> Iterator[Job]:
     """Yield all jobs of each log: first what validation chooses from, then seed by seed."""
-    for log in logs:
-        for members, recipe in itertools.product((1, *MEMBERS), RECIPES):
-            yield Job(log, WIDER, members, SEEDS[0], recipe)
-        for strength in STRENGTHS:
-            yield Job(log, TOGETHER, MEMBERS[0], SEEDS[0], None, strength)
-        for seed in SEEDS:
-            yield Job(log, ALONE, max(MEMBERS), seed)
-            for training, members in itertools.product((TOGETHER, WIDER), MEMBERS):
+    least, most, first = grid.members[0], grid.members[-1], grid.seeds[0]
+    for log in grid.logs:
+        for members, recipe in itertools.product((1, *grid.members), grid.recipes):
+            yield Job(log, WIDER, members, first, recipe)
+        for strength in grid.strengths:
+            yield Job(log, TOGETHER, least, first, None, strength)
+        for seed in grid.seeds:
+            yield Job(log, ALONE, most, seed)
+            for training, members in itertools.product((TOGETHER, WIDER), grid.members):
                 yield Job(log, training, members, seed)
 
 
 def choose(rows: pd.DataFrame, columns: Sequence[str], **where: Any) -> tuple[float, ...]:
-    """Return the values of columns in the row of the best validation, of the first seed's rows."""
-    tried = rows[rows["seed"] == SEEDS[0]]
+    """Return the values of columns in the row of the best validation, of rows with these values."""
+    tried = rows
     for name, value in where.items():
         tried = tried[tried[name] == value]
     best = tried.iloc[tried[VALIDATION].argmax()]
     return tuple(float(best[name]) for name in columns)
 
 
-def resolve(job: Job, rows: pd.DataFrame) -> Job:
+def resolve(job: Job, rows: pd.DataFrame, grid: Grid) -> Job:
     """Fill in what validation chooses, from the rows that are there."""
     recipe, strength = job.recipe, job.strength
+    of_log = {"log": job.log, "seed": grid.seeds[0]}
     if recipe is None:
         width = job.members if job.training == WIDER else 1
-        where = {"log": job.log, "training": WIDER, "members": width}
+        where = of_log | {"training": WIDER, "members": width}
         recipe = choose(rows, ("dropout", "weight_decay"), **where)  # type: ignore[assignment]
     if job.training != TOGETHER:
         strength = 0.0
     elif strength is None:
-        where = {"log": job.log, "training": TOGETHER, "members": MEMBERS[0], "fusion": CONFIDENCE}
+        where = of_log | {"training": TOGETHER, "members": grid.members[0], "fusion": CONFIDENCE}
         strength = choose(rows, ("strength",), **where)[0]
     return replace(job, recipe=recipe, strength=strength)
 
 
-def equal_width(members: int, n_items: int, settings: Mapping[str, Any] = SETTINGS) -> int:
+def equal_width(members: int, n_items: int, grid: Grid) -> int:
     """Return the dimension of one model with the parameters of so many members, as near as can be.
 
     Examples
     --------
-    >>> equal_width(1, 1682), equal_width(4, 1682)
+    >>> equal_width(1, 1682, read_grid()), equal_width(4, 1682, read_grid())
     (32, 94)
     """
 
     def size(d_emb: int) -> int:
-        config = make_config(**(dict(settings) | {"d_emb": d_emb}))
+        config = _configure(grid, None, d_emb=d_emb)
         return sum(backbones.count_parameters(config, n_items).values())
 
-    wanted = members * size(D_EMB)
-    return min(range(D_EMB, members * D_EMB + 1), key=lambda d_emb: abs(size(d_emb) - wanted))
+    of_member = grid.settings["d_emb"]
+    wanted = members * size(of_member)
+    widths = range(of_member, members * of_member + 1)
+    return min(widths, key=lambda d_emb: abs(size(d_emb) - wanted))
 
 
-def run_job(job: Job, split: Split, settings: Mapping[str, Any] = SETTINGS) -> list[dict[str, Any]]:
+def run_job(job: Job, split: Split, grid: Grid) -> list[dict[str, Any]]:
     """Train what a job is of and measure it on test, once.
 
     Parameters
@@ -143,8 +210,7 @@ def run_job(job: Job, split: Split, settings: Mapping[str, Any] = SETTINGS) -> l
         With nothing left to choose.
     split : Split
         Of the log.
-    settings : mapping
-        Of all members.
+    grid : Grid
 
     Returns
     -------
@@ -154,11 +220,9 @@ def run_job(job: Job, split: Split, settings: Mapping[str, Any] = SETTINGS) -> l
         (sums over members trained alone), repeats, NDCG@10 on validation, and HR@10 and NDCG@10
         on test by the rules of ranking; "removed" is the rule of record where nothing repeats.
     """
-    dropout, weight_decay = job.recipe or RECIPES[0]
-    width = (
-        equal_width(job.members, split.log.n_items, settings) if job.training == WIDER else D_EMB
-    )
-    config = make_config(**settings, d_emb=width, dropout=dropout, weight_decay=weight_decay)
+    wider = job.members if job.training == WIDER else 1
+    width = equal_width(wider, split.log.n_items, grid)
+    config = _configure(grid, job.recipe, d_emb=width)
     seeds = range(SEEDS_APART * job.seed, SEEDS_APART * job.seed + job.members)
     configs = [replace(config, seed=seed) for seed in seeds]
     if job.training == WIDER:
@@ -166,7 +230,7 @@ def run_job(job: Job, split: Split, settings: Mapping[str, Any] = SETTINGS) -> l
     if job.training != ALONE:
         together = cetnet.fit(split, configs, job.strength or 0.0)
         rows = _measure_all(job, config, split, together.weights, [together])
-        if job.training == TOGETHER and job.members == max(MEMBERS):
+        if job.training == TOGETHER and job.members == grid.members[-1]:
             pupil = replace(config, seed=STUDENT_SEED + job.seed)
             student = cetnet.fit(split, [pupil], 1.0, together.weights)
             rows += _measure_all(
@@ -175,7 +239,7 @@ def run_job(job: Job, split: Split, settings: Mapping[str, Any] = SETTINGS) -> l
         return rows
     fitted = [cetnet.fit(split, [of_member]) for of_member in configs]
     rows = []
-    for members in (1, *MEMBERS):
+    for members in (1, *grid.members):
         of_ensemble = fitted[:members]
         weights = [of_member.weights[0] for of_member in of_ensemble]
         rows += _measure_all(replace(job, members=members), config, split, weights, of_ensemble)
@@ -216,32 +280,30 @@ def _measure_all(
 
 
 def complete_table(
-    path: Path,
-    splits: Mapping[str, Split],
-    settings: Mapping[str, Any] = SETTINGS,
+    table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
 ) -> Iterator[Job]:
     """Run the jobs whose rows a table lacks, and write it after each.
 
     Parameters
     ----------
-    path : Path
-        Of the table, which is made if need be.
-    splits : mapping
-        From a log's name to its split.
-    settings : mapping
-        Of all members.
+    table : path
+        CSV file, made if need be.
+    grid : str or path
+        What `read_grid` takes.
+    load_splits : callable
+        From its logs to their splits.
 
     Yields
     ------
     Job
         That was run.
     """
-    rows = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=KEY)
-    for planned in plan_jobs(list(splits)):
-        job = resolve(planned, rows)
+    plan = read_grid(grid)
+    rows = script_grids.load_table(table, KEY)
+    splits = load_splits(plan.logs)
+    for planned in plan_jobs(plan):
+        job = resolve(planned, rows, plan)
         key = (job.log, job.training, job.members, job.seed, *(job.recipe or ()), job.strength)
-        if key in set(rows[KEY].itertuples(index=False, name=None)):
-            continue
-        new = run_job(job, splits[job.log], settings)
-        rows = append_rows(path, rows, new)
-        yield job
+        if key not in script_grids.known_runs(rows, KEY):
+            rows = append_rows(table, rows, run_job(job, splits[job.log], plan))
+            yield job

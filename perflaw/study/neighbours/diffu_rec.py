@@ -35,11 +35,9 @@ ITEM_DROPOUT = 0.3  # of the embeddings of a history
 FIRST_SD = 0.1  # of items' embeddings before training
 WINDOW = 10  # L, the last items of a history that are read
 BATCH = 512  # targets
-STEPS = 32  # T
 EPOCHS = 50
 LEAST_EPOCHS = 8
 PATIENCE = 2  # epochs without a better NDCG@10 on validation
-CELL = ["log", "n_layers", "d_emb", "seed"]
 
 
 class Fitted(NamedTuple):
@@ -189,7 +187,7 @@ def fit(
     d_emb: int,
     seed: int,
     learning_rate: float,
-    n_steps: int = STEPS,
+    n_steps: int,
     epochs: int = EPOCHS,
 ) -> Fitted:
     """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs, the first few apart.
@@ -253,7 +251,7 @@ def target_loss(model: DiffuRec, histories: Tensor, wanted: Tensor) -> Tensor:
 
 
 def train_diffu_rec(
-    split: Split, n_layers: int, d_emb: int, seed: int, learning_rate: float, n_steps: int = STEPS
+    split: Split, n_layers: int, d_emb: int, seed: int, learning_rate: float, n_steps: int
 ) -> dict[str, Any]:
     """Train one model and measure it on test, once.
 
@@ -265,6 +263,6 @@ def train_diffu_rec(
         record where nothing repeats.
     """
     fitted = fit(split, n_layers, d_emb, seed, learning_rate, n_steps)
-    row: dict[str, Any] = dict(zip(CELL, (split.log.name, n_layers, d_emb, seed)))
-    row |= {"learning_rate": learning_rate, "n_steps": n_steps}
+    row: dict[str, Any] = {"log": split.log.name, "n_layers": n_layers, "d_emb": d_emb}
+    row |= {"seed": seed, "learning_rate": learning_rate, "n_steps": n_steps}
     return row | study_runs.measure_trained(make_scorer(fitted.model), split, fitted.curve)

@@ -11,11 +11,10 @@ import pandas as pd
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 from perflaw.study.intervals import difference_columns
-from perflaw.study.neighbours import diffu_rec, model_laws
+from perflaw.study.neighbours import model_grids
 
 OURS, AUTHORS = "this study", "authors' code"
-LOG = "ml-100k"
-RATE = 0.003
+SETTINGS = ["log", "n_layers", "d_emb", "learning_rate", "n_steps"]  # that both have
 
 
 def load_check() -> pd.DataFrame:
@@ -26,9 +25,8 @@ def load_check() -> pd.DataFrame:
     pandas.DataFrame
         Columns of data/neighbours/diffu_rec.csv, and implementation: `OURS` or `AUTHORS`.
     """
-    theirs = pd.read_csv(study_file("data", "neighbours", "diffu_rec_check.csv"))
-    ours = _tuned_rows()
-    ours = ours[(ours["learning_rate"] == RATE) & (ours["n_steps"] == diffu_rec.STEPS)]
+    theirs = _load("diffu_rec_check")
+    ours = _load("diffu_rec").merge(theirs[SETTINGS].drop_duplicates())
     both = pd.concat([ours.assign(implementation=OURS), theirs.assign(implementation=AUTHORS)])
     return study_runs.apply_ranking_rule(both.reset_index(drop=True))
 
@@ -57,16 +55,13 @@ def compare_implementations(
 
 
 def load_steps() -> pd.DataFrame:
-    """Load the run of each number of diffusion steps, at the cell and rate that they share."""
-    rows = _tuned_rows()
-    rate = model_laws.choose_rate(rows, LOG)
-    at_seed = rows["seed"] == model_laws.TUNED["seed"]
-    return rows[at_seed & (rows["learning_rate"] == rate)].sort_values("n_steps")
+    """Load the run of each number of diffusion steps, where all else is as in the tuning."""
+    rows, cell = _load("diffu_rec"), model_grids.read_grid("DiffuRec").cell
+    log = _load("diffu_rec_check")["log"].iloc[0]
+    same = {name: value for name, value in cell.items() if name != "n_steps"}
+    same |= {"log": log, "learning_rate": model_grids.choose_rate(rows, log, cell)}
+    return rows.merge(pd.DataFrame([same])).sort_values("n_steps")
 
 
-def _tuned_rows() -> pd.DataFrame:
-    """Select the rows of ML-100K at the tuned cell, of all seeds, rates and numbers of steps."""
-    rows = pd.read_csv(study_file("data", "neighbours", "diffu_rec.csv"))
-    size = {name: model_laws.TUNED[name] for name in ("n_layers", "d_emb")}
-    is_size = (rows[list(size)] == pd.Series(size)).all(axis=1)
-    return rows[is_size & (rows["log"] == LOG)]
+def _load(table: str) -> pd.DataFrame:
+    return pd.read_csv(study_file("data", "neighbours", f"{table}.csv"))

@@ -1,6 +1,6 @@
 """HSTU with one part of its block changed at a time, to see which part makes depth pay.
 
-Runs on ML-100K of the grid `hstu-parts`, in data/neighbours/hstu_parts.csv. The block is that of
+Runs of the grid `hstu-parts` on two logs, in data/neighbours/hstu_parts.csv. The block is that of
 Zhai et al. (2024); Guo et al. (2024) ask by ablation where the scaling of such models comes from.
 """
 
@@ -23,11 +23,11 @@ def load_parts_runs() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        change (the setting `hstu_change`), n_layers, seed and value (`grid_runs.METRIC`).
+        log, change (the setting `hstu_change`), n_layers, seed and value (`grid_runs.METRIC`).
     """
     runs = load_grid_runs("hstu_parts")
     table = runs.assign(change=runs["hstu_change"].fillna(PUBLISHED))
-    keys = ["change", "n_layers", "seed"]
+    keys = ["log", "change", "n_layers", "seed"]
     return table[[*keys, "value"]].sort_values(keys, ignore_index=True)
 
 
@@ -37,7 +37,7 @@ def slopes_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     runs : pandas.DataFrame
-        What `load_parts_runs` returns; every seed has every depth.
+        What `load_parts_runs` returns of one log; every seed has every depth.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Parameters
     ----------
     runs : pandas.DataFrame
-        What `load_parts_runs` returns.
+        What `load_parts_runs` returns of one log.
     level : float
         Of Student's intervals, over seeds.
 

@@ -1,7 +1,8 @@
 """Weights of layers apart, in part shared, or wholly shared: at equal depth, at equal parameters.
 
-Runs of the grid `mpo-sharing`, in data/neighbours/mpo_sharing.csv. In part shared are matrix
-product operators: all layers have one central tensor, and each has two small tensors of its own.
+Runs of the grid `mpo-sharing` on two logs, in data/neighbours/mpo_sharing.csv. In part shared are
+matrix product operators: all layers have one central tensor, and each has two small tensors of its
+own.
 Parameters are those of layers and norms. The embeddings of items and positions, the same for all,
 are not among them.
 """
@@ -27,7 +28,8 @@ def load_runs() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        way, n_layers, seed, value (`grid_runs.METRIC`), parameters (of layers) and all parameters.
+        log, way, n_layers, seed, value (`grid_runs.METRIC`), parameters (of layers) and all
+        parameters.
     """
     runs = load_grid_runs("mpo_sharing")
     table = runs.assign(
@@ -35,13 +37,20 @@ def load_runs() -> pd.DataFrame:
         parameters=runs["parameters"] - runs["parameters embedding"],
         **{"all parameters": runs["parameters"]},
     )
-    keys = ["way", "n_layers", "seed"]
+    keys = ["log", "way", "n_layers", "seed"]
     columns = [*keys, "value", "parameters", "all parameters"]
     return table[columns].sort_values(keys, ignore_index=True)
 
 
 def average_seeds(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Average the metric of each size over seeds.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_runs` returns of one log.
+    level : float
+        Of Student's intervals, over seeds.
 
     Returns
     -------
@@ -62,7 +71,7 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Parameters
     ----------
     runs : pandas.DataFrame
-        What `load_runs` returns.
+        What `load_runs` returns of one log.
     level : float
         Of Student's intervals, over seeds.
 

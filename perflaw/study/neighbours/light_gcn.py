@@ -34,7 +34,6 @@ FIRST_SD = 0.1  # of layer 0 before training
 BATCH = 8192  # pairs
 EPOCHS = 400
 PATIENCE = 10  # epochs without a better NDCG@10 on validation
-CELL = ["log", "n_layers", "d_emb", "seed"]
 
 
 class Options(NamedTuple):

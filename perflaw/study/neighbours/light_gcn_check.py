@@ -7,30 +7,35 @@ study's rule. The published row is of a random quarter of each user's interactio
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.stats import check_level, student_quantile
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
+from perflaw.study.files import append_rows, study_file
 from perflaw.study.intervals import difference_columns
-from perflaw.study.neighbours import light_gcn
+from perflaw.study.neighbours import light_gcn, script_grids
 
-LOG = "ml-100k"
-CELLS = ((2, 32),)  # N and d
-SEEDS = (0, 1, 2)
-RATE = 0.03  # of Adam, as chosen for this log
 OURS, THEIRS = "ours", "RecBole"
 # Of Recommenders' notebook on LightGCN, 50 epochs.
 PUBLISHED = {"NDCG@10": 0.453004, "precision@10": 0.399258, "recall@10": 0.213203}
-PUBLISHED_OPTIONS = light_gcn.Options(n_layers=3, d_emb=64, seed=0, learning_rate=0.005)
-PUBLISHED_BATCH = 1024
-PUBLISHED_EPOCHS = 50
-TRAIN_SHARE = 0.75  # of each user's interactions
+_RATE = script_grids.LEAST_RATE
+_OPTIONS = {"n_layers": 0, "d_emb": 1, "seed": 0, "learning_rate": _RATE}
+_SETTINGS = {"n_layers": 0, "d_emb": 1, "learning_rate": _RATE, "batch_size": 1, "epochs": 1}
+
+
+def read_grid(grid: str | Path = "light-gcn-check") -> tuple[list[str], list[light_gcn.Options]]:
+    """Read the logs and runs that both implementations train."""
+    values = script_grids.read_grid(grid, "scripts/light_gcn_check.py", ["grid"])
+    runs = script_grids.list_runs(values["grid"], _OPTIONS)
+    return values["logs"], [light_gcn.Options(**run) for run in runs]
 
 
 def load_check() -> pd.DataFrame:
@@ -148,16 +153,40 @@ def measure_lists(scores: torch.Tensor, test: np.ndarray, k: int = 10) -> Mappin
     return {name: float(value[n_test > 0].mean()) for name, value in values.items()}
 
 
-def train_published(log: InteractionLog, seed: int) -> dict[str, float]:
-    """Train with the options of the published row on a split of its kind.
+def complete_published(
+    table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
+) -> Iterator[int]:
+    """Train with the options of the published row on splits of its kind, and write each row.
 
-    The seed is of both. Returns a row of data/neighbours/light_gcn_published.csv.
+    Yields
+    ------
+    int
+        A seed that the table lacked, of the split and of training.
     """
-    train, test = split_each_user(log, TRAIN_SHARE, seed)
-    options = PUBLISHED_OPTIONS._replace(seed=seed)
+    values = script_grids.read_grid(grid, "scripts/light_gcn_published.py", ["settings", "grid"])
+    limits = _SETTINGS | {"train_share": 0.0}
+    settings = script_grids.check_values(values["settings"], limits, "settings")
+    if not 0 < settings["train_share"] < 1:
+        raise InputError("settings: train_share needs a share above 0 and below 1")
+    seeds = [run["seed"] for run in script_grids.list_runs(values["grid"], {"seed": 0})]
+    name = script_grids.name_one_log(values["logs"])
+    rows = script_grids.load_table(table, ["seed"])
+    log = load_splits(values["logs"])[name].log
+    for seed in seeds:
+        if seed not in set(rows["seed"]):
+            rows = append_rows(table, rows, [train_published(log, seed, settings)], ["seed"])
+            yield seed
+
+
+def train_published(log: InteractionLog, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train on a random split; return a row of data/neighbours/light_gcn_published.csv."""
+    train, test = split_each_user(log, settings["train_share"], seed)
+    options = light_gcn.Options(
+        settings["n_layers"], settings["d_emb"], seed, settings["learning_rate"]
+    )
     sizes = log.n_users, log.n_items
-    training = light_gcn.train_epochs(train, sizes, options, PUBLISHED_BATCH)
-    final = next(itertools.islice(training, PUBLISHED_EPOCHS - 1, None))
+    training = light_gcn.train_epochs(train, sizes, options, settings["batch_size"])
+    final = next(itertools.islice(training, settings["epochs"] - 1, None))
     scores = final[: log.n_users] @ final[log.n_users :].T
     scores[train[:, 0], train[:, 1]] = -torch.inf
     return {"seed": seed, **measure_lists(scores, test)}

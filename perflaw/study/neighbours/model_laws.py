@@ -14,21 +14,12 @@ from perflaw.laws import fitting
 from perflaw.study import public_grids
 from perflaw.study.analysis import seed_noise, study_runs
 from perflaw.study.files import study_file
-from perflaw.study.neighbours import diffu_rec
+from perflaw.study.neighbours import model_grids
 
-LOGS = ("ml-100k", "lastfm-s3rec")
 TABLES = {"LightGCN": "light_gcn", "DiffuRec": "diffu_rec"}  # in data/neighbours
-TUNED = {"n_layers": 2, "d_emb": 32, "seed": 0}  # the cell where rates of Adam are tried
 LAWS = ("log-linear", "log-quadratic", "sum of power laws", "Performance Law, k = 2")
 HIDDEN = ("largest d", "largest N")
 NOISE = "seed noise alone"
-
-
-def choose_rate(rows: pd.DataFrame, log: str) -> float:
-    """Return the learning rate with the best NDCG@10 on validation, at the cell `TUNED`."""
-    at_cell = (rows[list(TUNED)] == pd.Series(TUNED)).all(axis=1) & (rows["log"] == log)
-    best = rows[at_cell]["validation NDCG@10"].argmax()
-    return float(rows[at_cell]["learning_rate"].iloc[best])
 
 
 def load_rows(model: str) -> pd.DataFrame:
@@ -37,12 +28,14 @@ def load_rows(model: str) -> pd.DataFrame:
     Parameters
     ----------
     model : str
-        One of `TABLES`. Of DiffuRec's rows those of `diffu_rec.STEPS` steps are taken.
+        One of `TABLES`. Of DiffuRec's rows those with the diffusion steps of the tuning are taken.
     """
     rows = pd.read_csv(study_file("data", "neighbours", f"{TABLES[model]}.csv")).assign(model=model)
-    if "n_steps" in rows:
-        rows = rows[rows["n_steps"] == diffu_rec.STEPS]
-    chosen = rows["log"].map({log: choose_rate(rows, log) for log in rows["log"].unique()})
+    cell = model_grids.read_grid(model).cell
+    if "n_steps" in cell:
+        rows = rows[rows["n_steps"] == cell["n_steps"]]
+    rates = {log: model_grids.choose_rate(rows, log, cell) for log in rows["log"].unique()}
+    chosen = rows["log"].map(rates)
     at_rate = rows[rows["learning_rate"] == chosen]
     return study_runs.apply_ranking_rule(at_rate).reset_index(drop=True)
 

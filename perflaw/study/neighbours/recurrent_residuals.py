@@ -8,6 +8,8 @@ training stops, and 0 steps, which is no correction, can be the best.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,10 +17,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from perflaw.errors import InputError
 from perflaw.laws.families import Array
-from perflaw.study.files import study_file
+from perflaw.study.files import append_rows, study_file
 from perflaw.study.intervals import interval_columns
-from perflaw.study.neighbours import forecastability
+from perflaw.study.neighbours import forecastability, script_grids
 from perflaw.study.neighbours.forecastability import MOST_LAGS, TRAINED
 
 UNITS = 8
@@ -26,8 +29,8 @@ WINDOW = {"day": 14, "week": 8}  # errors before that it reads
 STEPS = 200  # of Adam, each over all windows, at most
 PATIENCE = 40  # steps without a lower error on what is held out
 LEARNING_RATE = 0.01
-SEEDS = 3
 GAIN = "over autoregression"
+KEY = ["log", "step", "series", "seed"]
 
 
 class Recurrent(NamedTuple):
@@ -91,13 +94,13 @@ def forecast_errors(errors: Array, trained: int, window: int, seed: int) -> Arra
     return scale * best.double().numpy()
 
 
-def score_series(y: Array, step: str, seeds: int = SEEDS) -> list[dict[str, float]]:
-    """Score the autoregression of one series without and with the correction, seed by seed.
+def score_series(y: Array, step: str, seed: int) -> dict[str, float]:
+    """Score the autoregression of one series without and with the correction.
 
     Returns
     -------
-    list of dict
-        seed; error and corrected, the mean absolute errors on the last fifth.
+    dict
+        error and corrected, the mean absolute errors on the last fifth.
     """
     y = np.log1p(np.asarray(y, float))
     first = int(TRAINED * len(y))
@@ -105,32 +108,47 @@ def score_series(y: Array, step: str, seeds: int = SEEDS) -> list[dict[str, floa
     begin = model.n_lags + model.difference
     errors = y[begin:] - forecastability.forecast(model, y, begin)
     trained = first - begin
-    rows = []
-    for seed in range(seeds):
-        corrections = forecast_errors(errors, trained, WINDOW[step], seed)
-        rows.append(
-            {
-                "seed": seed,
-                "error": float(np.abs(errors[trained:]).mean()),
-                "corrected": float(np.abs(errors[trained:] - corrections).mean()),
-            }
-        )
-    return rows
+    corrections = forecast_errors(errors, trained, WINDOW[step], seed)
+    return {
+        "error": float(np.abs(errors[trained:]).mean()),
+        "corrected": float(np.abs(errors[trained:] - corrections).mean()),
+    }
 
 
-def score_all(counts: pd.DataFrame) -> pd.DataFrame:
-    """Score the series that `forecastability.score_all` scores; one row a series and seed."""
-    return pd.DataFrame(
-        [
-            {"log": log, "step": step, "series": name} | row
-            for log, step, name, y in forecastability.iterate_series(counts)
-            for row in score_series(y, step)
-        ]
-    )
+def complete_table(table: Path, grid: str | Path) -> Iterator[dict[str, Any]]:
+    """Score each series that `forecastability.score_all` scores and a table lacks, by seed.
+
+    Parameters
+    ----------
+    table : path
+        CSV file, made if need be: log, step, series, seed, and what `score_series` returns.
+    grid : str or path
+        data/grids/recurrent-residuals.yaml, or another of its form.
+
+    Yields
+    ------
+    dict
+        The row, written.
+    """
+    values = script_grids.read_grid(grid, "scripts/recurrent_residuals.py", ["grid"])
+    runs = script_grids.list_runs(values["grid"], {"step": list(WINDOW), "seed": 0})
+    counts = forecastability.load_counts()
+    if unknown := set(values["logs"]) - set(counts["log"]):
+        known = ", ".join(counts["log"].unique())
+        raise InputError(f"logs: data/neighbours/counts.csv has no {min(unknown)}; it has {known}")
+    rows = script_grids.load_table(table, KEY)
+    done = script_grids.known_runs(rows, KEY)
+    counts = counts[counts["log"].isin(values["logs"])]
+    for log, step, series, y in forecastability.iterate_series(counts):
+        for seed in [run["seed"] for run in runs if run["step"] == step]:
+            if (log, step, series, seed) not in done:
+                row = dict(zip(KEY, (log, step, series, seed))) | score_series(y, step, seed)
+                rows = append_rows(table, rows, [row])
+                yield row
 
 
 def load_gains() -> pd.DataFrame:
-    """Load what scripts/neighbours.py made of `score_all`, in the mean of seeds.
+    """Load what scripts/recurrent_residuals.py made, in the mean of seeds.
 
     Returns
     -------

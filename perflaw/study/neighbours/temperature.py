@@ -7,8 +7,9 @@ the study's own ranking, with its rules, measures the drawn lists. T = 0 is the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,15 +19,43 @@ from perflaw.logs.splits import Split
 from perflaw.models import configuration, ranking, ranking_metrics, trained_model
 from perflaw.models.sweeps import grids
 from perflaw.models.training import loop
-from perflaw.study.files import study_file
+from perflaw.study.files import append_rows, study_file
 from perflaw.study.intervals import interval_columns
-from perflaw.study.neighbours.augmented_data import GRID
+from perflaw.study.neighbours import script_grids
 from perflaw.study.neighbours.grid_runs import METRIC
 
 COVERAGE = "coverage@10"
-D_EMBS = (8, 16, 32, 64)
-SEEDS = (0, 1, 2)
-TEMPERATURES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)
+KEY = ["log", "d_emb", "seed", "temperature"]
+_AXES = {"d_emb": 2, "seed": 0, "temperature": 0.0}
+
+
+class Grid(NamedTuple):
+    """Logs, settings of all models, and runs: log, d_emb, seed and temperature of each."""
+
+    logs: list[str]
+    settings: dict[str, Any]
+    runs: list[dict[str, Any]]
+
+
+def read_grid(grid: str | Path = "temperature") -> Grid:
+    """Read the grid of data/neighbours/temperature.csv, or another of its form.
+
+    Raises
+    ------
+    InputError
+        For a part, a name or a value that cannot be.
+    """
+    values = script_grids.read_grid(grid, "scripts/temperature.py", ["settings", "grid"])
+    settings = grids.check_mapping(values["settings"], "settings")
+    sizes = script_grids.list_runs(values["grid"], _AXES)
+    for run in sizes:
+        _configure(settings, run)
+    runs = [{"log": log} | run for log in values["logs"] for run in sizes]
+    return Grid(values["logs"], settings, runs)
+
+
+def _configure(settings: dict[str, Any], run: dict[str, Any]) -> configuration.Config:
+    return configuration.make_config(**(settings | {name: run[name] for name in ("d_emb", "seed")}))
 
 
 def add_gumbel_noise(scorer: ranking.Scorer, temperature: float, seed: int) -> ranking.Scorer:
@@ -49,51 +78,55 @@ def add_gumbel_noise(scorer: ranking.Scorer, temperature: float, seed: int) -> r
     return score
 
 
-def measure_temperatures(
-    split: Split,
-    settings: Mapping[str, Any],
-    d_embs: Sequence[int] = D_EMBS,
-    seeds: Sequence[int] = SEEDS,
-    temperatures: Sequence[float] = TEMPERATURES,
-) -> pd.DataFrame:
-    """Train a model of each width and seed, and measure its lists at each temperature.
+def complete_table(
+    table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
+) -> Iterator[dict[str, Any]]:
+    """Train each model whose rows a table lacks, and measure its lists at each temperature.
 
     Parameters
     ----------
-    split : Split
-        The log, of which test targets are ranked by the rule of record.
-    settings : mapping
-        Of every configuration.
+    table : path
+        CSV file, made if need be: log, d_emb, seed, temperature, `METRIC` and `COVERAGE`, of the
+        test targets by the ranking rule of record.
+    grid : str or path
+        What `read_grid` takes.
+    load_splits : callable
+        From its logs to their splits.
 
-    Returns
-    -------
-    pandas.DataFrame
-        d_emb, seed, temperature, `METRIC` and `COVERAGE`.
+    Yields
+    ------
+    dict
+        The run, written.
     """
-    rows = []
-    for d_emb in d_embs:
-        for seed in seeds:
-            config = configuration.make_config(**{**settings, "d_emb": d_emb, "seed": seed})
-            fitted = loop.fit_model(config, split, progress=False)
-            best = trained_model.scorer(fitted.weights, config)
-            for temperature in temperatures:
-                drawn = add_gumbel_noise(best, temperature, seed) if temperature else best
-                ranked = ranking.rank_targets(
-                    drawn, split, split.test, top=10, seen=ranking.Seen.HISTORY
-                )
-                measured = ranking_metrics.metrics(ranked, split.log.n_items, cutoffs=(10,))
-                row = {"d_emb": d_emb, "seed": seed, "temperature": temperature}
-                rows.append(row | {name: measured[name] for name in (METRIC, COVERAGE)})
-    return pd.DataFrame(rows)
+    logs, settings, runs = read_grid(grid)
+    rows = script_grids.load_table(table, KEY)
+    splits = load_splits(logs)
+    done = script_grids.known_runs(rows, KEY)
+    runs_by_model: dict[tuple[str, configuration.Config], list[dict[str, Any]]] = {}
+    for run in runs:
+        if tuple(run[name] for name in KEY) not in done:
+            model = (run["log"], _configure(settings, run))
+            runs_by_model.setdefault(model, []).append(run)
+    for (log, config), of_model in runs_by_model.items():
+        split = splits[log]
+        fitted = loop.fit_model(config, split, progress=False)
+        scorer = trained_model.scorer(fitted.weights, config)
+        for run in of_model:
+            rows = append_rows(table, rows, [run | measure_lists(scorer, split, run)])
+            yield run
 
 
-def study_settings() -> dict[str, Any]:
-    """Return the settings of the models of data/neighbours/temperature.csv."""
-    return grids.read_grid(GRID)["settings"] | {"backbone": "sasrec"}
+def measure_lists(scorer: ranking.Scorer, split: Split, run: Mapping[str, Any]) -> dict[str, float]:
+    """Return `METRIC` and `COVERAGE` of the lists that a model draws at a temperature and seed."""
+    if run["temperature"]:
+        scorer = add_gumbel_noise(scorer, run["temperature"], run["seed"])
+    ranked = ranking.rank_targets(scorer, split, split.test, top=10, seen=ranking.Seen.HISTORY)
+    measured = ranking_metrics.metrics(ranked, split.log.n_items, cutoffs=(10,))
+    return {name: measured[name] for name in (METRIC, COVERAGE)}
 
 
 def load_temperatures() -> pd.DataFrame:
-    """Load what `measure_temperatures` found on ML-100K."""
+    """Load the rows of the committed grid."""
     return pd.read_csv(study_file("data", "neighbours", "temperature.csv"))
 
 
@@ -103,7 +136,7 @@ def compare_at_equal_accuracy(table: pd.DataFrame, level: float = 0.9) -> pd.Dat
     Parameters
     ----------
     table : pandas.DataFrame
-        What `measure_temperatures` returns.
+        What `load_temperatures` returns of one log.
     level : float
         Of Student's intervals, over seeds.
 
@@ -140,7 +173,7 @@ def compare_temperatures(table: pd.DataFrame, level: float = 0.9) -> pd.DataFram
     Parameters
     ----------
     table : pandas.DataFrame
-        What `measure_temperatures` returns.
+        What `load_temperatures` returns of one log.
     level : float
         Of Student's intervals, over seeds.
 

@@ -1,6 +1,6 @@
 """A loss of the worst users of a batch beside the mean: what each brings to groups of users.
 
-Runs on ML-100K of the grid `user-loss`, in data/neighbours/user_loss.csv, with the ranks of their
+Runs of the grid `user-loss` on two logs, in data/neighbours/user_loss.csv, with the ranks of their
 test users in user_loss.npz. The setting `worst_users` averages the loss over a share of the users
 of a batch. The mean over positions weighs users by their length, so the mean over all users is the
 control: only the share differs from it.
@@ -8,6 +8,8 @@ control: only the share differs from it.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -18,15 +20,15 @@ from perflaw.models.ranking_metrics import ndcg_gains
 from perflaw.models.sweeps import results
 from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import LOGS
 from perflaw.study.neighbours.user_groups import GROUPS, RULE, quarters
 
-LOG = "ml-100k"
 POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
 LOSSES = (POSITIONS, ALL_USERS, WORST)
 SHARES = {1.0: ALL_USERS, 0.25: WORST}
 CONTRASTS = {WORST: ALL_USERS, ALL_USERS: POSITIONS}
-# of each grouping the group that gets least from the mean over positions (page on user groups), and
-# the one that gets most by popularity; chosen before the runs
+# of each grouping the group that gets least from the mean over positions on ML-100K (page on user
+# groups), and the one that gets most by popularity; chosen before the runs
 SHOWN = {
     "all": None,
     "least popular targets": ("target popularity", 1),
@@ -42,39 +44,42 @@ def load_losses() -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a run: d_emb, loss (of `LOSSES`), seed, best_epoch (the one that validation chose)
-        and gains (an array over users).
+        One row a run: log, d_emb, loss (of `LOSSES`), seed, best_epoch (the one that validation
+        chose) and gains (an array over the users of the log).
     """
     path = study_file("data", "neighbours", "user_loss.csv")
     runs = results.read_runs_table(path)
     with np.load(path.with_suffix(".npz")) as kept:
         gains = runs["key"].map(lambda key: ndcg_gains(kept[f"{key} {RULE}"] / 2))
     losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
-    return runs[["d_emb", "seed", "best_epoch"]].assign(loss=losses, gains=gains)
+    return runs[["log", "d_emb", "seed", "best_epoch"]].assign(loss=losses, gains=gains)
 
 
-def average_groups(runs: pd.DataFrame, users: pd.DataFrame) -> pd.DataFrame:
+def average_groups(runs: pd.DataFrame, users: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Average NDCG@10 of each run by group of users.
 
     Parameters
     ----------
-    runs, users : pandas.DataFrame
-        What `load_losses` and `user_groups.load_users` return.
+    runs : pandas.DataFrame
+        What `load_losses` returns.
+    users : mapping
+        What `user_groups.load_users` returns of each log.
 
     Returns
     -------
     pandas.DataFrame
-        One row a run and group of `SHOWN`: group, users, d_emb, loss, seed and value, 100 times
-        NDCG@10.
+        One row a run and group of `SHOWN`: log, group, users, d_emb, loss, seed and value, 100
+        times NDCG@10.
     """
     tables = []
-    for name, choice in SHOWN.items():
-        is_member = np.ones(len(users), bool)
+    for (log, of_log), (name, choice) in itertools.product(users.items(), SHOWN.items()):
+        is_member = np.ones(len(of_log), bool)
         if choice is not None:
             by, number = choice
-            is_member = quarters(users[by]) == number
-        table = runs[["d_emb", "loss", "seed"]].assign(group=name, users=int(is_member.sum()))
-        table["value"] = [100 * gains[is_member].mean() for gains in runs["gains"]]
+            is_member = quarters(of_log[by]) == number
+        shown = runs[runs["log"] == log]
+        table = shown[["log", "d_emb", "loss", "seed"]].assign(group=name, users=is_member.sum())
+        table["value"] = [100 * gains[is_member].mean() for gains in shown["gains"]]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -92,26 +97,29 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a contrast of `CONTRASTS`, group and size, of the control only for the mean of
-        sizes: loss, against, group, d (`ALL_SIZES`: that mean, seed by seed), before and after
+        One row a log, contrast of `CONTRASTS`, group and size, of the control only for the mean of
+        sizes: log, loss, against, group, d (`ALL_SIZES`: that mean, seed by seed), before and after
         (means of seeds under either loss), change, low and high in points, seeds, and q, Benjamini
         and Hochberg's over all rows.
     """
     rows: list[dict[str, Any]] = []
     p_values = []
-    means = averages.groupby(["group", "loss", "seed"], sort=False)["value"].mean().reset_index()
+    unsized = ["log", "group", "loss", "seed"]
+    means = averages.groupby(unsized, sort=False)["value"].mean().reset_index()
     by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values(
         "d_emb", kind="stable"
     )
     of_all = means.assign(d=ALL_SIZES)
     shown = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all}
     for loss, against in CONTRASTS.items():
-        for (group, d), table in shown[loss].groupby(["group", "d"], sort=False):
+        for (log, group, d), table in shown[loss].groupby(["log", "group", "d"], sort=False):
             wide = table.pivot(index="seed", columns="loss", values="value")
             change = wide[loss] - wide[against]
-            row = {"loss": loss, "against": against, "group": group, "d": d}
+            row = {"log": log, "loss": loss, "against": against, "group": group, "d": d}
             row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
             row |= interval_columns(change, level, "change")
             rows.append(row | {"seeds": len(change)})
             p_values.append(ttest_1samp(change, 0).pvalue)
-    return pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
+    table = pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
+    by_log = table.sort_values("log", key=lambda logs: logs.map(LOGS.index), kind="stable")
+    return by_log.reset_index(drop=True)
