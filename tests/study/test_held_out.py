@@ -41,6 +41,37 @@ def test_a_difference_is_that_of_the_two_means():
     assert row["difference"] == means["a"] - means["b"]
 
 
+def test_a_ratio_of_errors_is_a_geometric_mean_over_logs():
+    """Of three logs one has errors a hundred times as large; the ratio is the same on all."""
+    pairs = {"x": [(1, 2)] * 9, "y": [(100, 200)], "z": [(1, 1), (3, 7)]}
+    row = held_out.ratios_over_logs(made_cells(pairs), "a", "b", 0.9).iloc[0]
+    assert row["split"] == "larger N"
+    assert row[["ratio", "ratio_low", "ratio_high"]].to_list() == pytest.approx([0.5] * 3)
+
+
+def test_the_interval_of_a_ratio_is_student_s_of_its_logarithm():
+    cells = made_cells({"x": [(1, 1)], "y": [(4, 1)]})
+    row = held_out.ratios_over_logs(cells, "a", "b", 0.9).iloc[0]
+    half = student_quantile(0.9, 1) * np.log(4) / 2
+    assert row["ratio"] == pytest.approx(2)
+    assert np.log(row["ratio_high"] / 2) == pytest.approx(half)
+    assert np.log(2 / row["ratio_low"]) == pytest.approx(half)
+
+
+def test_the_nearest_cell_is_never_a_hidden_one():
+    points = published.load_surfaces().query("dataset == 'MovieLens-1M' and metric == 'HR@10'")
+    cells = held_out.nearest_heldout(points)
+    asked = cells.groupby("split", sort=False)
+    keys = [*published.SURFACE, "n_layers", "d_emb"]
+    value = points.set_index(keys)["value"]
+    of_length = ("MovieLens-1M", 100, "HR@10")
+    largest_d = asked.get_group("largest d").query("max_seq_len == 100")
+    assert largest_d["predicted"].to_list() == value[of_length].xs(75, level="d_emb").to_list()
+    deep = asked.get_group("larger N").query("max_seq_len == 100")
+    assert sorted(deep["predicted"]) == sorted([*value[(*of_length, 16)]] * 2)
+    assert not (asked.get_group("leave-one-out")["ape"] == 0).any()
+
+
 def test_a_mean_over_logs_asks_which_column_is_the_log():
     cells = made_cells({"x": [(1, 2)]}).assign(covered=True)
     with pytest.raises(InputError, match="no column 'log' among those of a surface: dataset"):

@@ -13,6 +13,7 @@ from perflaw.laws.law import with_bounds, with_penalty
 from perflaw.stats import mean_interval
 from perflaw.study.files import study_file
 from perflaw.study.paper.published import SURFACE
+from perflaw.study.trained_cells import NEAREST, nearest_values
 
 BOUNDS = (0.5, 1.0, 3.0)  # of every exponent
 STRENGTHS = (0.0, 0.01, 0.1, 1.0)  # of a penalty: shares of the total sum of squares
@@ -39,12 +40,62 @@ def differences_over_logs(
         One row a split: difference (mean error of `law` less that of `other`, in points, averaged
         over cells, then surfaces, then logs), low, high, and logs (how many).
     """
-    surfaces = cells.groupby(["split", *SURFACE, "law"], sort=False)["ape"].mean().unstack("law")
-    by_log = (surfaces[law] - surfaces[other]).groupby(["split", "dataset"], sort=False).mean()
+    by_log = _errors_by_log(cells)
     rows = []
-    for split, values in by_log.groupby(level="split", sort=False):
+    for split, values in (by_log[law] - by_log[other]).groupby(level="split", sort=False):
         rows.append((split, *mean_interval(values, level), len(values)))
     return pd.DataFrame(rows, columns=["split", "difference", "low", "high", "logs"])
+
+
+def ratios_over_logs(cells: pd.DataFrame, law: str, other: str, level: float = 0.9) -> pd.DataFrame:
+    """Divide a law's error on hidden cells by another's on each log, with logs as the units.
+
+    A log with large errors sets the variance of a difference, but not that of a ratio.
+
+    Parameters
+    ----------
+    cells, law, other, level
+        As of `differences_over_logs`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a split: ratio (geometric mean over logs), ratio_low and ratio_high (Student's
+        interval of the logarithm).
+    """
+    by_log = _errors_by_log(cells)
+    rows = []
+    for split, values in np.log(by_log[law] / by_log[other]).groupby(level="split", sort=False):
+        rows.append((split, *np.exp(mean_interval(values, level))))
+    return pd.DataFrame(rows, columns=["split", "ratio", "ratio_low", "ratio_high"])
+
+
+def nearest_heldout(points: pd.DataFrame) -> pd.DataFrame:
+    """Predict hidden cells by the nearest visible cell of their surface.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Surfaces, as `published.load_surfaces` returns them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Rows of `validation.heldout_by_surface`, without intervals: covered is nan.
+    """
+    parts = []
+    for key, rows in points.groupby(SURFACE, sort=False):
+        surface = rows.reset_index(drop=True)
+        labels: dict[str, Any] = {"law": NEAREST, **dict(zip(SURFACE, key)), "covered": np.nan}
+        for split, folds in validation.hidden_cells(surface).items():
+            for is_hidden in folds:
+                hidden = surface.loc[is_hidden, ["value"]]
+                predicted = nearest_values(surface[~is_hidden], surface[is_hidden])
+                parts.append(
+                    hidden.assign(split=split, row=hidden.index, predicted=predicted, **labels)
+                )
+    cells = pd.concat(parts, ignore_index=True)
+    return cells.assign(ape=100 * (cells["predicted"] / cells["value"] - 1).abs())
 
 
 def noise_ceilings(points: pd.DataFrame) -> pd.DataFrame:
@@ -153,6 +204,12 @@ def load_shrunk_heldout() -> pd.DataFrame:
     cells = pd.read_csv(study_file("data", "published", "shrunk_predictions.csv"))
     ape = 100 * (cells["predicted"] / cells["value"] - 1).abs()
     return cells.assign(ape=ape, covered=np.nan)
+
+
+def _errors_by_log(cells: pd.DataFrame) -> pd.DataFrame:
+    """Average over cells, then surfaces: a row a split and log, a column a law."""
+    surfaces = cells.groupby(["split", *SURFACE, "law"], sort=False)["ape"].mean().unstack("law")
+    return surfaces.groupby(["split", "dataset"], sort=False).mean()
 
 
 def _predict_log(
