@@ -65,7 +65,8 @@ def ratios_over_logs(cells: pd.DataFrame, law: str, other: str, level: float = 0
     """
     by_log = _errors_by_log(cells)
     rows = []
-    for split, values in np.log(by_log[law] / by_log[other]).groupby(level="split", sort=False):
+    logarithms = by_log[law].map(np.log) - by_log[other].map(np.log)
+    for split, values in logarithms.groupby(level="split", sort=False):
         rows.append((split, *np.exp(mean_interval(values, level))))
     return pd.DataFrame(rows, columns=["split", "ratio", "ratio_low", "ratio_high"])
 
