@@ -190,6 +190,14 @@ def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
     assert list(runner.run(GRID, log, tmp_path, progress=False, seconds=5e3)["key"]) == planned
 
 
+def test_a_run_that_the_budget_does_not_hold_is_stopped(log, tmp_path):
+    grid = {"settings": SETTINGS, "grid": {"epochs": [1, 10**6]}}
+    pool = functools.partial(ProcessPoolExecutor, 2, mp_context=FORK)
+    runs = runner.run(grid, log, tmp_path, executor=pool, progress=False, seconds=3)
+    assert runs["epochs"].tolist() == [1]
+    assert [path.name for path in tmp_path.glob(".*.part")] == []
+
+
 def test_sweeps_are_joined_by_copying(log, done, tmp_path, monkeypatch):
     parts = [tmp_path / "a", tmp_path / "b"]
     for folder, half in zip(parts, (GRID["grid"][:1], GRID["grid"][1:])):

@@ -11,8 +11,7 @@ import concurrent.futures
 import os
 import sys
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -173,6 +172,8 @@ def run(
     seconds : float, optional
         A budget. Runs then begin in the order of the grid, each only if by the cost of those done
         it ends in time; before any is done nobody knows, and the first begin. The rest is left out.
+        Once a run has ended, those that a pool of processes still trains when the budget is spent
+        are stopped and left out too.
     on_run : function, optional
         Called in this process with the record of each run when it ends.
 
@@ -204,7 +205,7 @@ def run(
     with _locked(out):
         start = time.perf_counter()
         plan = plan_sweep(grid, log, out, device, stack)
-        _set_aside(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
+        run_records.set_aside_broken(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
         sweep = _Sweep(plan, log, out, executor, device, threads, progress, seconds, start)
         sweep.on_run = on_run
         return sweep.run()
@@ -226,21 +227,6 @@ def _locked(out: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _set_aside(out: Path, keys: Sequence[str]) -> None:
-    """Rename what is no record where one belongs, and say so."""
-    for path in (out / f"{key}.json" for key in keys):
-        if path.exists():
-            try:
-                run_records.read_record(path)
-            except InputError as error:
-                os.replace(path, path.with_suffix(".broken"))
-                warnings.warn(
-                    f"{str(error).split(';')[0]}; it is now {path.stem}.broken, "
-                    "and the run is done again",
-                    stacklevel=3,
-                )
 
 
 class _Sweep:
@@ -280,8 +266,11 @@ class _Sweep:
         try:
             while self._submit_next():
                 waiting = concurrent.futures.wait(
-                    self.running, return_when=concurrent.futures.FIRST_COMPLETED
+                    self.running, self._patience(), concurrent.futures.FIRST_COMPLETED
                 )
+                if not waiting.done:
+                    executors.stop_pool(self.pool)
+                    break
                 for future in waiting.done:
                     self._collect(future)
                     if not self.running:  # the pool broke, or all have ended
@@ -328,6 +317,15 @@ class _Sweep:
         spent = time.perf_counter() - self.start
         cost = self.bar.seconds[job].sum() if self.bar.records else 0
         return spent + cost <= self.budget
+
+    def _patience(self) -> float | None:
+        """Seconds to wait for the runs at work before they are stopped; None: as long as it takes.
+
+        Only processes of our own can be stopped, and one run at the least is waited for.
+        """
+        if self.budget is None or self.make_pool is None or not self.bar.records:
+            return None
+        return max(0.0, self.budget - (time.perf_counter() - self.start))
 
     def _submit(self, job: Job) -> None:
         arguments = (

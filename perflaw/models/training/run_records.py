@@ -10,6 +10,8 @@ import platform
 import subprocess
 import tempfile
 import time
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +260,21 @@ def read_record(path: str | os.PathLike) -> dict:
             "remove it, and the run is done again"
         )
     return record
+
+
+def set_aside_broken(folder: Path, keys: Iterable[str]) -> None:
+    """Rename what is no record where that of a key belongs, with a warning."""
+    for path in (folder / f"{key}.json" for key in keys):
+        if path.exists():
+            try:
+                read_record(path)
+            except InputError as error:
+                os.replace(path, path.with_suffix(".broken"))
+                warnings.warn(
+                    f"{str(error).split(';')[0]}; it is now {path.stem}.broken, "
+                    "and the run is done again",
+                    stacklevel=3,
+                )
 
 
 def load_cached_record(key: str, folder: str | os.PathLike | None) -> dict | None:
