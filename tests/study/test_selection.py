@@ -105,9 +105,7 @@ def test_luck_of_a_seed_that_chose_does_not_judge(swept):
     runs = runs[runs["seed"] < 2]
     is_lucky = (runs["n_layers"] == 1) & (runs["d_emb"] == 8) & (runs["seed"] == 0)
     luck = np.where(is_lucky, 100.0, 1.0)
-    runs = runs.assign(
-        **dict.fromkeys(("NDCG@10", "validation NDCG@10"), luck * runs["NDCG@10"])
-    )
+    runs = runs.assign(**dict.fromkeys(("NDCG@10", "validation NDCG@10"), luck * runs["NDCG@10"]))
     noise = pd.Series(1.0, study_runs.mean_surfaces(runs)["dataset"].unique())
     found = selection.regret_by_seed(runs, "NDCG@10", noise)
     kept = found[(found["rule"] == "best seen") & (found["budget"] == 1.0)]

@@ -102,3 +102,22 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
     assert row["r2"] > 0.9999
     assert row["p_D"] == pytest.approx(0.4, abs=0.02)
     assert row["leave-one-out"] < 0.01 < row["floor"]
+    assert np.isnan(row["noise ceiling"])  # one run a point: no noise is known
+
+
+def test_ceiling_of_points_over_data_is_what_the_noise_of_their_runs_leaves():
+    value = np.array([90.0, 110.0])  # means of two points
+    sd = 5.0
+    apart = sd / np.sqrt(2)
+    runs = pd.DataFrame(
+        {
+            "n_layers": 1,
+            "d_emb": 8,
+            "tokens": [1.0, 1.0, 2.0, 2.0],
+            "loss": [value[0] - apart, value[0] + apart, value[1] - apart, value[1] + apart],
+        }
+    )
+    relative = np.sqrt(((sd / value) ** 2).mean())
+    of_noise = (relative**2 * value**2 / 2).sum()
+    found = data_size._noise_ceiling(runs, "loss")
+    assert found == pytest.approx(1 - of_noise / 200)
