@@ -49,6 +49,17 @@ def test_a_decline_has_the_interval_of_two_single_runs():
     assert fall["high"] - fall["change"] == pytest.approx(1.6449 * np.sqrt(2) * 5, rel=1e-4)
     assert found.loc["chosen", "change"] == 0
     assert np.isnan(found.loc["chosen", "low"])
+    assert np.isnan(found.loc["chosen", "by luck"])
+
+
+def test_luck_alone_makes_one_of_equal_sizes_fall():
+    below = np.random.default_rng(0).normal(size=(200_000, 4))
+    below = below.max(axis=1) - below[:, 0]
+    assert regularisation.expected_luck(4) == pytest.approx(below.mean(), abs=0.01)
+    assert regularisation.chance_of_decline(1.5, 4) == pytest.approx(
+        (below > 1.5).mean(), abs=0.005
+    )
+    assert regularisation.expected_luck(2) == pytest.approx(1 / np.sqrt(np.pi))
 
 
 def test_tuned_runs_have_each_recipe_at_each_size():
