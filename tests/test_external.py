@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
@@ -184,6 +185,19 @@ def test_laws_on_the_surfaces(treated):
     assert set(predicts[predicts].index) == determined
     assert found.loc["Performance Law, k = 2", "largest d"].notna().all()
     assert found.loc["Performance Law, free k", "status"].str.contains("not identified").all()
+
+
+def test_trained_cells_predict_what_they_have():
+    axes = pd.MultiIndex.from_product([(1, 2), (32, 64)], names=["n_layers", "d_emb"])
+    names = {"log": "a log", "metric": "HR@10", "regularisation": FIXED}
+    surface = pd.DataFrame({"value": [1.0, 2.0, 4.0, 5.0]}, axes).reset_index().assign(**names)
+    errors = external.trained_cell_errors(surface).set_index("law")
+    # at d = 64 the nearest are 1 (for 2) and 4 (for 5), the best is 4 for both
+    assert errors.loc["nearest trained cell", "largest d"] == pytest.approx((50 + 20) / 2)
+    assert errors.loc["best trained cell", "largest d"] == pytest.approx((100 + 20) / 2)
+    # at N = 2 they are 1 (for 4) and 2 (for 5); the best is 2 for both
+    assert errors.loc["nearest trained cell", "largest N"] == pytest.approx((75 + 60) / 2)
+    assert errors.loc["best trained cell", "largest N"] == pytest.approx((50 + 60) / 2)
 
 
 @pytest.mark.parametrize("metric", METRICS)

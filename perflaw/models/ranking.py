@@ -244,7 +244,9 @@ def removes_seen(split: Split) -> bool:
     return not split.log.repeats.any()
 
 
-def rank_by_item_scores(scores: np.ndarray, split: Split, targets: np.ndarray) -> np.ndarray:
+def rank_by_item_scores(
+    scores: np.ndarray, split: Split, targets: np.ndarray, seen: str = Seen.TRAINING
+) -> np.ndarray:
     """Rank each user's target by scores that are the same for all users.
 
     Parameters
@@ -253,6 +255,8 @@ def rank_by_item_scores(scores: np.ndarray, split: Split, targets: np.ndarray) -
         (n_items,).
     targets : ndarray
         `split.validation` or `split.test`; users without one are left out.
+    seen : str
+        What is removed where nothing repeats, see `Seen`.
 
     Returns
     -------
@@ -264,7 +268,7 @@ def rank_by_item_scores(scores: np.ndarray, split: Split, targets: np.ndarray) -
     own = scores[log.items[targets[users]]]
     above = log.n_items - np.searchsorted(ordered, own, side="right")
     level = log.n_items - above - np.searchsorted(ordered, own, side="left") - 1
-    row, removed = removed_items(split, users, targets[users])
+    row, removed = removed_items(split, users, targets[users], seen)
     above = above - np.bincount(row, scores[removed] > own[row], len(users))
     level = level - np.bincount(row, scores[removed] == own[row], len(users))
     return 1 + above + level / 2

@@ -32,6 +32,8 @@ CELL = ["n_layers", "d_emb", "n_heads"]
 METRICS = ("HR@1", "HR@10", "HR@50", "NDCG@10", "NDCG@50", "MRR@10", "COV@10")
 LENGTH = 128  # maximum sequence length of the runs, in items
 HIDDEN = ("largest d", "largest N", "both")
+NO_FALL, FALLS_BOTH_WAYS = "no clear fall", "clear both ways"
+HELD_ONLY, CHOSEN_ONLY = "clear when held only", "clear when chosen only"
 
 
 def load_runs(metric: str = "NDCG@10") -> pd.DataFrame:
@@ -136,8 +138,9 @@ def judge_regularisation(
     pandas.DataFrame
         One row a surface: pairs; held, chosen and gain (chosen − held), each with low and high,
         as 100 × ln of the ratio; held_p and held_q, the two-sided p of no change with dropout held
-        and its Benjamini-Hochberg adjustment over the surfaces; and verdict: "no fall" (held does
-        not fall at the level), "regularisation" (held falls, chosen does not) or "falls anyway".
+        and its Benjamini-Hochberg adjustment over the surfaces; and verdict: whether the metric
+        falls at the level with dropout held, chosen, both or neither. That one falls so and the
+        other does not is no test of their difference: that is what gain_low and gain_high are for.
     """
     largest = changes.groupby(SURFACE)["larger"].transform("max")
     rows = []
@@ -166,9 +169,10 @@ def to_percent(changes: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict(row: Mapping[str, Any]) -> str:
-    if row["held_high"] >= 0:
-        return "no fall"
-    return "falls anyway" if row["chosen_high"] < 0 else "regularisation"
+    falls_chosen = row["chosen_high"] < 0
+    if row["held_high"] < 0:
+        return FALLS_BOTH_WAYS if falls_chosen else HELD_ONLY
+    return CHOSEN_ONLY if falls_chosen else NO_FALL
 
 
 # ---------------------------------------------------------------- hidden cells
@@ -296,6 +300,25 @@ def choose_law_by_other_logs(
             scores = complete[logs == log].mean()
             rows.append((kind, log, chosen, scores[chosen], scores[NEAREST], len(rules)))
     return pd.DataFrame(rows, columns=["hidden", "log", "chosen", "ape", "nearest", "tried"])
+
+
+def extra_regret(transfer: pd.DataFrame, level: float = 0.9) -> dict[str, float]:
+    """Average how much more regret the other split's choice has than the own split's, over logs.
+
+    Parameters
+    ----------
+    transfer : pandas.DataFrame
+        What `choose_under_other_split` returns.
+    level : float
+        Of Student's interval; logs are the clusters.
+
+    Returns
+    -------
+    dict of float
+        extra, extra_low and extra_high, in points.
+    """
+    more = (transfer["regret"] - transfer["own_regret"]).groupby(transfer["log"]).mean()
+    return interval_columns(more, level, "extra", "extra_")
 
 
 def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[str, float]:

@@ -57,6 +57,23 @@ def test_splits_of_a_log_with_ties():
     assert list(without_clock["rule"]) == ["leave one out"]
 
 
+def test_the_rule_of_record_removes_the_validation_item():
+    """The validation item is the more popular: left in, it is ahead of the target."""
+    distinct = from_histories([list("abc"), list("bac"), list("dab"), list("eab")])
+    table = log_tables.split_table({"distinct": distinct})
+    assert table["removed NDCG@10"].item() > table["NDCG@10"].item()
+    of_record = log_tables.with_rule_of_record(table)
+    assert of_record["NDCG@10"].item() == table["removed NDCG@10"].item()
+    assert not of_record.columns.str.startswith("removed").any()
+
+
+def test_where_items_repeat_the_rules_are_one(log):
+    table = log_tables.split_table({"repeats": log})
+    assert table["removed HR@10"].isna().all()
+    of_record = log_tables.with_rule_of_record(table)
+    assert of_record["HR@10"].tolist() == table["HR@10"].tolist()
+
+
 def test_curves(log):
     curves = log_tables.shape_curves({"one": log})
     length, popularity, repeats = (

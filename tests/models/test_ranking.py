@@ -112,14 +112,14 @@ def test_without_ties_no_bit_changes():
         assert np.array_equal(expected, ranking_metrics.ndcg_gains(ranks, k))
 
 
-def test_scores_for_all_agree_with_scores_for_each():
+@pytest.mark.parametrize("seen", ranking.Seen)
+def test_scores_for_all_agree_with_scores_for_each(seen):
     split = drawn(False)
+    popular = baselines.most_popular(split)
     for targets in (split.validation, split.test):
-        one = ranking.rank_by_item_scores(ranking.item_popularity(split), split, targets)
-        assert (
-            ranking.rank_targets(baselines.most_popular(split), split, targets).ranks.tolist()
-            == one.tolist()
-        )
+        one = ranking.rank_by_item_scores(ranking.item_popularity(split), split, targets, seen)
+        each = ranking.rank_targets(popular, split, targets, seen=seen).ranks
+        assert each.tolist() == one.tolist()
 
 
 def test_ranked_targets_show_what_matters():

@@ -50,7 +50,7 @@ def made_grid(value, layers=(1, 2), dimensions=(8, 16, 32), dropouts=(0.1, 0.3))
     return grid.assign(log="a log", backbone="SASRec", split="leave one out", coverage=grid["test"])
 
 
-def test_a_fall_that_dropout_removes_is_a_matter_of_regularisation():
+def test_a_fall_that_chosen_dropout_removes():
     def metric(n, d, dropout):
         penalty = 0.02 * n * (d == 32) * (dropout == 0.1)
         return 0.1 * d**0.1 - penalty
@@ -60,6 +60,23 @@ def test_a_fall_that_dropout_removes_is_a_matter_of_regularisation():
     assert judged["pairs"].tolist() == [2]
     assert judged["held"].iloc[0] < 0
     assert judged["chosen"].iloc[0] == pytest.approx(100 * 0.1 * np.log(2))
+
+
+@pytest.mark.parametrize(
+    ("held", "chosen", "verdict"),
+    [
+        (-3, -3, public_grids.FALLS_BOTH_WAYS),
+        (-3, 3, public_grids.HELD_ONLY),
+        (3, -3, public_grids.CHOSEN_ONLY),
+        (3, 3, public_grids.NO_FALL),
+    ],
+)
+def test_the_verdict_says_with_which_dropout_the_fall_is_clear(held, chosen, verdict):
+    pairs = pd.DataFrame({"larger": 32, "held": [held, held + 0.1], "chosen": [chosen, chosen - 1]})
+    surface = {"log": "a log", "backbone": "SASRec", "split": "leave one out"}
+    judged = public_grids.judge_regularisation(pairs.assign(**surface), level=0.5).iloc[0]
+    assert judged["verdict"] == verdict
+    assert judged["gain"] == pytest.approx(chosen - held - 0.55)
 
 
 def test_a_step_is_to_the_next_larger_size():
@@ -125,3 +142,12 @@ def test_a_split_that_chooses_the_worst_has_the_regret_of_it():
     assert transfer["own_tau"] == pytest.approx(1)
     assert transfer["regret"] == pytest.approx(100 * (1 - 1 * 8 / (2 * 32)))
     assert transfer["own_regret"] == pytest.approx(0)
+
+
+def test_the_extra_regret_counts_each_log_once():
+    regrets = pd.DataFrame(
+        {"log": ["a", "a", "b"], "regret": [2.0, 4.0, 6.0], "own_regret": [1.0, 1.0, 1.0]}
+    )
+    extra = public_grids.extra_regret(regrets)
+    assert extra["extra"] == pytest.approx(3.5)
+    assert extra["extra_low"] < 0 < extra["extra_high"]

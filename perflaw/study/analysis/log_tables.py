@@ -68,8 +68,10 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
     Rules: leave one out; the same with ties reversed (where there are any at a target); global
     time. Columns: log, rule, train_tokens, targets, tied, repeated, untrained (shares of test
     targets, as in `Split.summary`), moved (share of users whose test target is not that of
-    leave-one-out in the file's order), HR@10 and NDCG@10 of most popular. Logs without a user of
-    three interactions are left out.
+    leave-one-out in the file's order), HR@10 and NDCG@10 of most popular (where nothing repeats,
+    items of the training part are removed from the ranking, the older rule), and "removed HR@10"
+    and "removed NDCG@10" (all of the history is; missing where items repeat). Logs without a user
+    of three interactions are left out.
     """
     rows: list[dict[str, Any]] = []
     for name, log in logs.items():
@@ -78,8 +80,6 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
         splits = _supported_splits(log)
         for rule, split in splits.items():
             summary = split.summary()
-            scores = ranking.item_popularity(split)
-            ranks = ranking.rank_by_item_scores(scores, split, split.test)
             moved = None
             if rule == TIES_REVERSED:
                 moved = float(np.mean(_test_items(splits["leave one out"]) != _test_items(split)))
@@ -93,11 +93,34 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
                     "repeated": summary["repeated"],
                     "untrained": summary["untrained"],
                     "moved": moved,
-                    "HR@10": ranking_metrics.hit_rate(ranks),
-                    "NDCG@10": ranking_metrics.ndcg(ranks),
+                    **_popularity_metrics(split),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _popularity_metrics(split: Split) -> dict[str, float]:
+    """Metrics of most popular by both rules of ranking; nan where items repeat and none counts."""
+    scores = ranking.item_popularity(split)
+    metrics = {}
+    for prefix, seen in (("", ranking.Seen.TRAINING), ("removed ", ranking.Seen.HISTORY)):
+        ranks = ranking.rank_by_item_scores(scores, split, split.test, seen)
+        is_meant = not prefix or ranking.removes_seen(split)
+        metrics[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranks) if is_meant else np.nan
+        metrics[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranks) if is_meant else np.nan
+    return metrics
+
+
+def with_rule_of_record(splits: pd.DataFrame) -> pd.DataFrame:
+    """Replace HR@10 and NDCG@10 of `split_table` by those of the rule of record.
+
+    Where nothing repeats, all of the history is removed; where items repeat, none is.
+    """
+    names = ["HR@10", "NDCG@10"]
+    removed = splits[[f"removed {name}" for name in names]].set_axis(names, axis=1)
+    return splits.drop(columns=[f"removed {name}" for name in names]).assign(
+        **removed.fillna(splits[names])
+    )
 
 
 def _supported_splits(log: InteractionLog) -> dict[str, Split]:

@@ -47,6 +47,8 @@ HEADINGS = {
     "held_q": "adjusted p",
     "chosen_low": "from",
     "chosen_high": "to",
+    "gain_low": "from",
+    "gain_high": "to",
     "own_tau": "tau, own validation",
     "own_regret": "regret, own validation",
     "hindsight_SASRec": "SASRec, hindsight",
