@@ -99,6 +99,27 @@ def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is
     assert found["rough"].std() < 3
 
 
+@pytest.mark.integration
+def test_luck_of_a_seed_that_chose_does_not_judge(swept):
+    runs = swept(sigma=0.0001)
+    runs = runs[runs["seed"] < 2]
+    is_lucky = (runs["n_layers"] == 1) & (runs["d_emb"] == 8) & (runs["seed"] == 0)
+    luck = np.where(is_lucky, 100.0, 1.0)
+    runs = runs.assign(**dict.fromkeys(("NDCG@10", "validation NDCG@10"), luck * runs["NDCG@10"]))
+    noise = pd.Series(1.0, study_runs.mean_surfaces(runs)["dataset"].unique())
+    found = selection.regret_by_seed(runs, "NDCG@10", noise)
+    kept = found[(found["rule"] == "best seen") & (found["budget"] == 1.0)]
+    by_seeds = kept.groupby("seeds")["regret"]
+    assert by_seeds.max()["0, 0"] == 0  # its own luck judges it
+    assert by_seeds.max()["1, 0"] > 100  # of what seed 0 alone has, nothing was seen
+    assert by_seeds.min()["0, 1"] > by_seeds.max()["1, 1"]  # a choice by luck, none left
+    assert set(found.loc[found["judge"] == selection.OTHER_SEED, "seeds"]) == {"0, 1", "1, 0"}
+    one_seed = runs[(runs["seed"] == 0) | (runs["d_emb"] > 8)]
+    assert selection.regret_by_seed(
+        pd.concat([runs[runs["log"] == "a"], one_seed[one_seed["log"] != "a"]]), "NDCG@10", noise
+    )["log"].unique().tolist() == ["a"]
+
+
 def made_choices():
     """Two rules on three surfaces of two logs: the second rule is two points worse on log b."""
     surfaces = (("a", "a"), ("a, gru", "a"), ("b", "b"))

@@ -49,6 +49,17 @@ def test_a_decline_has_the_interval_of_two_single_runs():
     assert fall["high"] - fall["change"] == pytest.approx(1.6449 * np.sqrt(2) * 5, rel=1e-4)
     assert found.loc["chosen", "change"] == 0
     assert np.isnan(found.loc["chosen", "low"])
+    assert np.isnan(found.loc["chosen", "by luck"])
+
+
+def test_luck_alone_makes_one_of_equal_sizes_fall():
+    below = np.random.default_rng(0).normal(size=(200_000, 4))
+    below = below.max(axis=1) - below[:, 0]
+    assert regularisation.expected_luck(4) == pytest.approx(below.mean(), abs=0.01)
+    assert regularisation.chance_of_decline(1.5, 4) == pytest.approx(
+        (below > 1.5).mean(), abs=0.005
+    )
+    assert regularisation.expected_luck(2) == pytest.approx(1 / np.sqrt(np.pi))
 
 
 def test_tuned_runs_have_each_recipe_at_each_size():
@@ -102,3 +113,22 @@ def test_a_law_with_data_is_recovered_and_logs_of_few_scales_are_left_out():
     assert row["r2"] > 0.9999
     assert row["p_D"] == pytest.approx(0.4, abs=0.02)
     assert row["leave-one-out"] < 0.01 < row["floor"]
+    assert np.isnan(row["noise ceiling"])  # one run a point: no noise is known
+
+
+def test_ceiling_of_points_over_data_is_what_the_noise_of_their_runs_leaves():
+    value = np.array([90.0, 110.0])  # means of two points
+    sd = 5.0
+    apart = sd / np.sqrt(2)
+    runs = pd.DataFrame(
+        {
+            "n_layers": 1,
+            "d_emb": 8,
+            "tokens": [1.0, 1.0, 2.0, 2.0],
+            "loss": [value[0] - apart, value[0] + apart, value[1] - apart, value[1] + apart],
+        }
+    )
+    relative = np.sqrt(((sd / value) ** 2).mean())
+    of_noise = (relative**2 * value**2 / 2).sum()
+    found = data_size._noise_ceiling(runs, "loss")
+    assert found == pytest.approx(1 - of_noise / 200)

@@ -9,9 +9,12 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, identifiability, validation
 from perflaw.logs import perturbations
+from perflaw.study.analysis import seed_noise
 
 LEAST_SCALES = 4
-COLUMNS = ["log", "metric", "points", "scales", "r2", "leave-one-out", "floor", "p_D"]
+POINT = ["n_layers", "d_emb", "tokens"]
+COLUMNS = ["log", "metric", "points", "scales", "r2", "noise ceiling", "leave-one-out", "floor"]
+COLUMNS += ["p_D"]
 
 
 def fit_with_data(
@@ -33,15 +36,17 @@ def fit_with_data(
     Returns
     -------
     DataFrame
-        Columns log, metric, points, scales (of data), r2, leave-one-out (mean error of left-out
-        points, per cent), floor (the same of the mean of the others) and p_D (nan where the law
-        has no such exponent).
+        Columns log, metric, points, scales (of data), r2, noise ceiling (of R², from the noise
+        between the runs of a point; nan where no point has two), leave-one-out (mean error of
+        left-out points, per cent), floor (the same of the mean of the others) and p_D (nan where
+        the law has no such exponent).
     """
     others = [name for name in perturbations.PERTURBATIONS if name != "sample_users"]
     is_plain = runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)
     rows = []
     for log, of_log in runs[is_plain].groupby("log", sort=False):
-        points = _mean_points(of_log, metrics)
+        by_share = _average_tokens(of_log)
+        points = by_share.groupby(POINT)[list(metrics)].mean().reset_index()
         if not _determines(points, law):
             continue
         scales = points["tokens"].nunique()
@@ -51,15 +56,24 @@ def fit_with_data(
             error = _mean_error(validation.loo_predictions(law, points, y), y)
             floor = _mean_error((y.sum() - y) / (len(y) - 1), y)
             exponent = fit.parameters.get("p_D", np.nan)
-            rows.append((log, metric, len(y), scales, fit.r2, error, floor, exponent))
+            ceiling = _noise_ceiling(by_share, metric)
+            rows.append((log, metric, len(y), scales, fit.r2, ceiling, error, floor, exponent))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _mean_points(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Average over seeds; runs on one share of the users have its mean number of tokens."""
+def _average_tokens(runs: pd.DataFrame) -> pd.DataFrame:
+    """Give runs on one share of the users its mean number of tokens."""
     share = runs["sample_users"].fillna(1.0)
-    runs = runs.assign(tokens=runs.groupby(share)["tokens"].transform("mean"))
-    return runs.groupby(["n_layers", "d_emb", "tokens"])[list(metrics)].mean().reset_index()
+    return runs.assign(tokens=runs.groupby(share)["tokens"].transform("mean"))
+
+
+def _noise_ceiling(runs: pd.DataFrame, metric: str) -> float:
+    """Estimate the R² that the true law would have on the means of one log's points."""
+    points = runs.groupby(POINT)[metric].agg(value="mean", sd="std", seeds="size")
+    if (points["seeds"] < 2).all():
+        return np.nan
+    noise = seed_noise.seed_sd_by_log(points.assign(log="all"), "value")
+    return float(seed_noise.r2_noise_ceiling(points.assign(dataset="all"), noise).item())
 
 
 def _determines(points: pd.DataFrame, law: families.Law) -> bool:

@@ -73,11 +73,17 @@ def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataF
     return beside.assign(ratio=beside["sampled"] / beside["published"])
 
 
-def judge_predictions() -> pd.DataFrame:
+def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
     """Judge what was written of the grid's larger cells before they were trained.
 
     Predictions of data/predictions-paper.csv stand under the older ranking rule, and so do the
-    values here. The nearest trained cell was not written down; it is added afterwards.
+    values by default. The nearest trained cell was not written down; it is added afterwards.
+
+    Parameters
+    ----------
+    seen
+        The ranking rule of the values. Under another than the default only the nearest trained
+        cell is judged fairly.
 
     Returns
     -------
@@ -88,7 +94,7 @@ def judge_predictions() -> pd.DataFrame:
     """
     axes = list(families.AXES)
     written = pd.read_csv(study_file("data", "predictions-paper.csv"))
-    runs = _filter_paper_runs(study_runs.load_study_runs(Seen.TRAINING, growing=True))
+    runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing=True))
     tables = []
     for metric, predicted in written.groupby("metric"):
         cells = runs.groupby(axes, as_index=False)[metric].agg(value="mean", seeds="size")

@@ -71,7 +71,7 @@ def replay_plans(
     budgets : sequence of float
         Shares of the largest parameter count.
     confidence : float
-        At which the guarded plan leaves the best visible cell.
+        At which the guarded plan leaves the best trained model.
     n_draws, seed : int
         Of the draws from the joint law.
 
@@ -81,7 +81,7 @@ def replay_plans(
         One row a split, surface, metric, budget and rule: the chosen n_layers and d_emb, its
         measured value, the best measured value within the budget, regret (difference of their
         logarithms) and noises (regret over the standard deviation of one run's logarithm). Rules:
-        the guarded plan, the joint law's best mean, the best visible cell, a log-quadratic of
+        the guarded plan, the joint law's best mean, the best trained model, a log-quadratic of
         the surface alone, and the largest model.
     """
     whole = fit_mixed(table)
@@ -127,7 +127,7 @@ def _replay_metric(
             choices = {
                 "guarded plan": plan.choice,
                 "joint law's best": plan.best_mean,
-                "best visible cell": plan.best_seen,
+                "keep the best trained model": plan.best_seen,
                 "log-quadratic alone": int(alone[is_allowed].argmax()),
                 "largest model": int(cost[is_allowed].argmax()),
             }

@@ -63,6 +63,24 @@ def decline_from_best(by_size: pd.DataFrame, column: str) -> float:
     return float(100 * np.log(largest / by_size[column].max()))
 
 
+def expected_luck(n_sizes: int) -> float:
+    """Say how far one of several equal sizes is below the best of them, in standard deviations."""
+    return float(n_sizes * norm.expect(lambda z: z * norm.cdf(z) ** (n_sizes - 1)))
+
+
+def chance_of_decline(decline: float, n_sizes: int) -> float:
+    """Say how likely one of several equal sizes is at least so far below the best of them.
+
+    Parameters
+    ----------
+    decline
+        In standard deviations of a run, positive.
+    n_sizes
+        How many sizes are compared, one run each.
+    """
+    return float(1 - norm.expect(lambda z: norm.cdf(z + decline) ** (n_sizes - 1)))
+
+
 def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -> pd.DataFrame:
     """Compare the largest size with the best of each recipe, both single runs.
 
@@ -78,8 +96,10 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     Returns
     -------
     DataFrame
-        Columns recipe, change (`decline_from_best`), low and high. Where the largest size is the
-        best, change is 0 and there is no interval.
+        Columns recipe, change (`decline_from_best`), low and high, and by luck, the per cent of
+        cases in which equal sizes would show as much (`chance_of_decline`): the interval is that
+        of two sizes chosen beforehand, which the best is not. Where the largest size is the best,
+        change is 0 and the others are nan.
     """
     check_level(level)
     reach = norm.ppf((1 + level) / 2) * np.sqrt(2) * noise
@@ -89,6 +109,8 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     is_compared = table["change"] < 0
     table["low"] = (table["change"] - reach).where(is_compared)
     table["high"] = (table["change"] + reach).where(is_compared)
+    chances = [100 * chance_of_decline(-change / noise, len(by_size)) for change in changes]
+    table["by luck"] = pd.Series(chances).where(is_compared)
     return table
 
 

@@ -7,6 +7,7 @@ standard deviations of such a difference, from seeds and from test users.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,18 @@ from perflaw import model_size
 from perflaw.laws import families, fitting
 from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, SMALL_GRID, is_determined
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
+from perflaw.study.analysis.study_runs import (
+    mean_surfaces,
+    select_full_data_runs,
+    surface_names,
+)
 from perflaw.study.intervals import mean_over_logs
 
 BUDGETS = (1.0, 0.5, 0.25)
 VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface
 CHOICE = ["dataset", "log", "of", "budget", "rule"]
 COLUMNS = [*CHOICE, *families.AXES, "value", "best", "regret", "noises"]
+SAME_SEED, OTHER_SEED = "same seed", "other seed"
 
 
 def selection_regret(
@@ -82,6 +89,50 @@ def selection_regret(
                 row = (rule, *size, values[chosen], values[best], regret, regret / sd)
                 rows.append((dataset, log, unit, budget, *row))
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def regret_by_seed(
+    runs: pd.DataFrame,
+    metric: str,
+    noise: pd.Series,
+    users: pd.Series | None = None,
+    small: tuple[int, int] = SMALL_GRID,
+) -> pd.DataFrame:
+    """Choose by seed 0 or 1 of the small cells, and judge by the same seed or by the other.
+
+    Where a seed both chooses and judges, its luck counts for whoever keeps what it saw.
+
+    Parameters
+    ----------
+    runs
+        Runs. Surfaces of which a small cell lacks one of the seeds are left out; larger cells,
+        whose validation values no rule reads, keep all their seeds.
+    metric, noise, users, small
+        As for `selection_regret`.
+
+    Returns
+    -------
+    DataFrame
+        As `selection_regret` returns it, with judge (SAME_SEED or OTHER_SEED) and seeds (which
+        chose, which judged).
+    """
+    full = select_full_data_runs(runs)
+    is_small = (full["n_layers"] <= small[0]) & (full["d_emb"] <= small[1])
+    surface = surface_names(full)
+    seeds = full[is_small].groupby([surface[is_small], *families.AXES])["seed"].agg(set)
+    has_both = seeds.map({0, 1}.issubset).groupby(level=0).all()
+    is_used = surface.isin(has_both.index[has_both])
+    tables = [
+        mean_surfaces(full[is_used & (~is_small | (full["seed"] == seed))], (metric,))
+        for seed in (0, 1)
+    ]
+    parts = []
+    for chooser, judge in product((0, 1), repeat=2):
+        table = tables[judge].assign(validation=tables[chooser]["validation"].to_numpy())
+        regrets = selection_regret(table, metric, noise, users, small=small)
+        kind = SAME_SEED if chooser == judge else OTHER_SEED
+        parts.append(regrets.assign(judge=kind, seeds=f"{chooser}, {judge}"))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _rule_scores(
@@ -246,7 +297,7 @@ def compare_rules(
         Columns rule, mean (of the difference in regret, above zero where the reference is
         better), low, high and clusters.
     """
-    place = ["dataset", "of", "budget"]
+    place = [name for name in ("dataset", "of", "budget", "seeds") if name in regrets]
     of_reference = regrets[regrets["rule"] == reference].set_index(place)["regret"]
     others = regrets[regrets["rule"] != reference]
     known = pd.MultiIndex.from_frame(others[place]).map(of_reference.to_dict()).to_numpy(float)

@@ -19,7 +19,11 @@ from perflaw.study.trained_cells import BASELINES
 
 SYNTHETIC = "synthetic"
 # Names of laws, which are keys, that a page and a figure show in other words.
-LABELS = {"sum of powers": "sum of power laws"}
+LABELS = {
+    "sum of powers": "sum of power laws",
+    "power law of parameters": "power of parameters",
+    "best seen": "keep the best trained model",
+}
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1, 1, 1)))
 
 
