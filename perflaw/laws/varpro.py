@@ -2,9 +2,9 @@
 
 Given its exponents a law is linear (see `perflaw.laws.families`), so only the exponents are
 searched and the linear parameters are solved exactly (Golub and Pereyra 1973, with the
-slopes of Kaufman 1975). The search is global by construction: every exponent is gridded
-over its stated bounds, and the lowest valleys of the grid are refined by
-Levenberg-Marquardt steps.
+slopes of Kaufman 1975). Every exponent is gridded over its stated bounds, and the lowest
+valleys of the grid are refined by Levenberg-Marquardt steps. These are kept short, so that
+each start ends in its own valley.
 
 The problems of a batch share their points x. They differ in their values y, (B, n), or in
 their weights, (B, n); what is the same for all may be given once, as (1, n) and (n,).
@@ -38,6 +38,8 @@ APART = 0.01  # exponents this far from each other are different optima
 BLOCK = 4_000_000  # numbers held at once by the search over weighted problems
 STEP = 1e-5  # of an exponent, for its slope
 MAX_STEPS = 100  # of Levenberg and Marquardt
+DAMPING = 1.0  # at the start; less, or a longer step, may leap out of a valley over a ridge
+STRIDE = 0.1  # of the bounds, that a step goes at most
 TINY = 1e-300
 
 
@@ -333,7 +335,7 @@ def _refine(
     fitted = np.einsum("bnp,bp->bn", columns, beta)
     rss = rss + np.sum(ridge * (theta - centre) ** 2, axis=1)
     theta = theta.copy()
-    damping = np.full(len(theta), 1e-3)
+    damping = np.full(len(theta), DAMPING)
     busy = np.arange(len(theta))
     for _ in range(MAX_STEPS):
         if not len(busy):
@@ -354,6 +356,8 @@ def _refine(
         curvature = np.einsum("bnq,bnr->bqr", slope, slope)
         curvature = curvature + stiffness[:, None] * np.eye(theta.shape[1])
         step = _damped_solve(curvature, gradient, damping[busy])
+        reach = STRIDE * (high[busy] - low[busy])
+        step = step / np.maximum(1, np.abs(step) / np.maximum(reach, TINY)).max(axis=1)[:, None]
         trial = np.clip(current - step, low[busy], high[busy])
         step = trial - current
         linear_part = 2 * gradient + np.einsum("bqr,br->bq", curvature, step)

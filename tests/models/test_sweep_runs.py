@@ -191,7 +191,7 @@ def test_a_budget_of_time_is_kept(log, tmp_path, monkeypatch):
 
 
 def test_a_run_that_the_budget_does_not_hold_is_stopped(log, tmp_path):
-    grid = {"settings": SETTINGS, "grid": {"epochs": [1, 10**6]}}
+    grid = {"settings": SETTINGS | {"patience": None}, "grid": {"epochs": [1, 10**6]}}
     pool = functools.partial(ProcessPoolExecutor, 2, mp_context=FORK)
     runs = runner.run(grid, log, tmp_path, executor=pool, progress=False, seconds=3)
     assert runs["epochs"].tolist() == [1]

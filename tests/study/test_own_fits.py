@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from perflaw.laws import families, varpro
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
 
@@ -110,3 +111,17 @@ def test_logs_are_described_by_sizes_entropies_and_counts():
     candidates = transfer.candidate_columns(logs)
     assert {column for columns in candidates.values() for column in columns} <= set(logs)
     assert sum(name.startswith("count-based") for name in candidates) == 4
+
+
+def test_no_exponents_of_a_dense_grid_fit_better():
+    """Of a fold where a longer step leaps from its valley into a higher one."""
+    table = study_runs.mean_surfaces(study_runs.load_survey_runs(), ("NDCG@10",))
+    surface = table[table["dataset"] == "foursquare-5k"]
+    seen = surface[(surface["n_layers"] != 3) | (surface["d_emb"] != 64)]
+    law = families.with_bounds(families.performance(), -3, 3)
+    grid = np.linspace(-3, 3, 121)
+    theta = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    columns = varpro.design_columns(law, families.law_axes(law, seen), theta)
+    y = seen["value"].to_numpy()
+    on_grid = varpro.least_squares(columns, np.tile(y, (len(theta), 1)), np.ones(len(y)))[1]
+    assert varpro.solve_batch(law, seen, y).rss[0] <= on_grid.min()
