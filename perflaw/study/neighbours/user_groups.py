@@ -23,7 +23,7 @@ from perflaw.study.intervals import interval_columns
 GROUPS = 4
 BY = ("activity", "target popularity")
 RULE = "test, history removed"
-# Of each log the depth of which most seeds have kept ranks at the smallest and the largest d.
+# of each log the depth that had most seeds with kept ranks when the page was first written
 DEPTHS = {"ml-100k": 4, "lastfm-s3rec": 2}
 
 
@@ -59,8 +59,14 @@ def quarters(values: pd.Series) -> np.ndarray:
     return np.searchsorted(edges, values, side="left") + 1
 
 
-def load_gains(log: str) -> pd.DataFrame:
+def load_gains(log: str, n_layers: int | None = None) -> pd.DataFrame:
     """Load what each user adds to NDCG@10 at the smallest and the largest d with most seeds.
+
+    Parameters
+    ----------
+    log : str
+    n_layers : int, optional
+        By default that of `DEPTHS`.
 
     Returns
     -------
@@ -70,7 +76,7 @@ def load_gains(log: str) -> pd.DataFrame:
     path = results.SWEEPS_FOLDER / "growing" / f"{log}.csv"
     runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
     runs = results.select_whole_log(runs)
-    runs = runs[runs["n_layers"] == DEPTHS[log]]
+    runs = runs[runs["n_layers"] == (n_layers or DEPTHS[log])]
     seeds = runs.groupby("d_emb")["seed"].nunique()
     sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
