@@ -46,7 +46,23 @@ def measured_from_records(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.Data
             f"the runs have no column {missing[0]!r}, which records have; "
             "perflaw.report.forecast_runs takes a table of one's own"
         )
-    runs = results.select_whole_log(runs).copy()
+    return by_rule_of_record(results.select_whole_log(runs), metrics)
+
+
+def by_rule_of_record(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Give the metrics of a table of records with all of the history removed, where they have it.
+
+    Parameters
+    ----------
+    runs, metrics
+        As for `measured_from_records`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows and columns.
+    """
+    runs = runs.copy()
     for metric in metrics:
         for name in (metric, f"{metric} se"):
             if REMOVED + name in runs:

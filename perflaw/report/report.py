@@ -29,7 +29,7 @@ from perflaw.report.findings import (
     plain_values,
     render_sentences,
 )
-from perflaw.report.measurements import measured_from_table
+from perflaw.report.measurements import by_rule_of_record, measured_from_table
 from perflaw.report.options import PRIOR_SPLIT, ReportOptions
 from perflaw.report.sentences import describe_sample, format_minutes, summarize_advice
 
@@ -213,7 +213,7 @@ ten; 21 are the least
             "planned": len(plan.grid["grid"]),
             "minutes": options.minutes,
             "workers": options.workers,
-            "runs": runs[list(RUN_COLUMNS)].sort_values("key"),
+            "runs": by_rule_of_record(runs, METRICS)[list(RUN_COLUMNS)].sort_values("key"),
         },
         findings,
         options.metrics,

@@ -6,7 +6,7 @@ import pytest
 from simulated_pilots import simulate_pilot
 
 from perflaw.errors import InputError
-from perflaw.report import forecast_runs
+from perflaw.report import forecast_runs, measurements
 from perflaw.report.findings import Advice
 from perflaw.report.measurements import measured_from_table
 
@@ -113,3 +113,8 @@ def test_a_size_that_no_model_has_is_refused(runs, value, remedy):
     odd.loc[odd.index[3], "n_layers"] = value
     with pytest.raises(InputError, match=f"row 4 of the runs: n_layers = .*{remedy}"):
         forecast_runs(odd)
+
+
+def test_runs_are_shown_by_the_rule_of_record():
+    runs = pd.DataFrame({"HR@10": [0.5, 0.4], f"{measurements.REMOVED}HR@10": [0.6, None]})
+    assert measurements.by_rule_of_record(runs, ["HR@10"])["HR@10"].tolist() == [0.6, 0.4]

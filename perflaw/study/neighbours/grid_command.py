@@ -57,6 +57,8 @@ def run_script(
             count += 1
     except InputError as error:
         sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; the same command goes on with what {table} lacks")
     print(
         f"{table} has all runs of {options.grid}; {count} are new. Rows that were there keep the "
         "settings that they had: for other settings name another table with --out."

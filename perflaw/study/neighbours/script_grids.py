@@ -143,7 +143,7 @@ def load_table(table: Path, key: Sequence[str]) -> pd.DataFrame:
     if not table.exists():
         return pd.DataFrame(columns=list(key))
     try:
-        rows = pd.read_csv(table)
+        rows = pd.read_csv(table, converters={"log": str})  # also one called 2024 or NA
     except (OSError, ValueError):
         raise InputError(f"{table} is no table; name another with --out") from None
     if missing := [name for name in key if name not in rows]:
