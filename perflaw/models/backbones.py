@@ -209,8 +209,8 @@ def init_weights(
     Embeddings are normal with standard deviation 0.02, matrices with that of Glorot and Bengio
     (2010), those that end a sublayer divided by √(2 N), as so many are added up; gains are 1 and
     biases 0. The outer tensors of a matrix product operator are orthogonal, so that the matrices
-    are distributed like plain ones. Mamba's A is −1 … −S in each channel, its D is 1, and its steps
-    are from `SLOWEST` to `FASTEST`, evenly in logarithms, as in its authors' code.
+    are distributed like plain ones. Mamba's A is −1 … −S in each channel, its D is 1, and its
+    steps are from `SLOWEST` to `FASTEST`, evenly in logarithms, as in its authors' code.
 
     Returns
     -------

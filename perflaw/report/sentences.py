@@ -59,7 +59,7 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
     ]
     if findings.growth:
         sentences.append(_describe_growth(findings))
-    return (*sentences, _describe_bottleneck(findings))
+    return (*sentences, _describe_bottleneck(findings, findings.best))
 
 
 def summarize_advice(findings: Findings, command: str | None = None) -> dict[str, str]:
@@ -81,7 +81,8 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
     advice, baseline = recommendation.advice, recommendation.baseline
     next_line = command or _next_step(findings)
     if baseline is not None:
-        verdict = f"no transformer: “{baseline.name}”, which is not trained, is as good or better"
+        name = f"“{baseline.name}”, which is not trained,"
+        verdict = f"no transformer: {name} is as good or better"
         gain = (
             f"{baseline.metric} of the best model less that of the baseline: "
             f"{baseline.difference:+.4f}"
@@ -223,17 +224,16 @@ def _is_size(rows: pd.DataFrame, size: Size) -> pd.Series:
     return (rows["n_layers"] == size.n_layers) & (rows["d_emb"] == size.d_emb) & (rows["data"] == 1)
 
 
-def _describe_bottleneck(findings: Findings) -> str:
+def _describe_bottleneck(findings: Findings, best: Size) -> str:
     metric = next(iter(findings.metrics))
     changes = ", ".join(
         f"the {DOUBLED[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
         for axis, gain in findings.metrics[metric].doublings.items()
     )
     bottleneck = findings.bottleneck
-    start = f" from {_format(findings.best)}" if findings.best else ""
     return (
-        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled{start}, each changes {metric}: "
-        f"{changes}. A log that grows by new users and items gains less."
+        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled from {_format(best)}, each "
+        f"changes {metric}: {changes}. A log that grows by new users and items gains less."
     )
 
 

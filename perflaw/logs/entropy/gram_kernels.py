@@ -112,8 +112,8 @@ def unseen_successors(n: int, once: int, twice: int) -> float:
     """Second term of Chao, Wang and Jost's (2013) estimator, times n.
 
     Of a context that occurs n times, so many successors occur once and twice. The term is
-    once (1 − A)^(1−n) (−ln A − sum over r < n of (1 − A)^r / r), the bracket as the rest of the
-    series of −ln A where it would cancel.
+    once (1 − A)^(1−n) (−ln A − sum over r < n of (1 − A)^r / r), the bracket as the rest
+    of the series of −ln A where it would cancel.
     """
     if once == 0 or n < 2:
         return 0.0

@@ -16,8 +16,8 @@ from perflaw.logs.entropy.arrays import check_whole
 def accuracy_limit(entropy: ArrayLike, n_items: int) -> float | np.ndarray:
     """Highest share of next items that can be predicted at this entropy.
 
-    It solves Fano's bound H = −p ln p − (1 − p) ln(1 − p) + (1 − p) ln(n_items − 1) for p
-    between 1 / n_items and 1.
+    It solves Fano's bound H = −p ln p − (1 − p) ln(1 − p) + (1 − p) ln(n_items − 1)
+    for p between 1 / n_items and 1.
 
     Parameters
     ----------

@@ -305,8 +305,8 @@ def comparison_table(
 ) -> pd.DataFrame:
     """Compare the candidates: which share of the squared change each one predicts.
 
-    The share is 1 − Σ(Δy − predicted)² / ΣΔy²: 0 is the constant baseline. Where a measure is
-    not defined, the prediction is that of the constant baseline.
+    The share is 1 − Σ(Δy − predicted)² / ΣΔy²: 0 is to predict no change. Where a measure
+    is not defined, the prediction is that of the constant baseline.
 
     Parameters
     ----------

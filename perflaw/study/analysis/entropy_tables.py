@@ -248,11 +248,11 @@ def known_entropy(
     r"""Exact entropy (nats) of an item given the one before, after a perturbation of a log.
 
     With J = diag(π) P the joint probability of two items in a row: choosing users, times or
-    ends leaves J; replacing a share q makes it (1−q)² J + q(1−q)(π uᵀ + u πᵀ) + q² u uᵀ, with u
-    uniform; inserting repeats after a share s adds s n pairs of equals to the n − 1 pairs of a
-    history and makes P into (t I + P)/(1 + t), t = s Σn / Σ(n − 1); shuffling whole histories
-    makes J the mean over all ordered pairs of places, Σ_k c_k (J_k + J_kᵀ) with
-    J_k = diag(π) Pᵏ.
+    ends leaves J; replacing a share q makes it
+    (1−q)² J + q(1−q)(π uᵀ + u πᵀ) + q² u uᵀ, with u uniform; inserting repeats after
+    a share s adds s n pairs of equals to the n − 1 pairs of a history and makes P into
+    (t I + P)/(1 + t), t = s Σn / Σ(n − 1); shuffling whole histories makes J the mean over
+    all ordered pairs of places, Σ_k c_k (J_k + J_kᵀ) with J_k = diag(π) Pᵏ.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 The runs are those of the grid `growth`: nested samples of the users of a log, each with its own
 items and tested on its own users. y is the log-odds of a metric, x counts doublings of the users.
-A log's y rises by θ a doubling. The prior says θ ~ N(α + β b + γ (y - y₀), τ²), where b is the
-rise of a first-order Markov chain on the same log, and y₀ the log-odds of a rate of 0.1. b is
+A log's y rises by θ a doubling. The prior says θ ~ N(α + β b + γ (y - y₀), τ²), where b is
+the rise of a first-order Markov chain on the same log, and y₀ the log-odds of a rate of 0.1. b is
 measured with an error, and is shrunk to its mean over logs.
 """
 

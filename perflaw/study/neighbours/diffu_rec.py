@@ -2,8 +2,8 @@
 
 The model of Li, Sun and Li (TOIS 2023, arXiv 2304.00686), with settings of its authors' code where
 the paper leaves them open. A target's embedding x_0 is mixed with noise to x_s (`add_noise`). The
-approximator adds λ ⊙ (x_s + the embedding of step s) to the embedding of each item of the history,
-λ normal for each place and number, and N transformer blocks give x̂_0 at the last place
+approximator adds λ ⊙ (x_s + the embedding of step s) to the embedding of each item of the
+history, λ normal for each place and number, and N transformer blocks give x̂_0 at the last place
 (`DiffuRec.approximate`). The loss is the cross-entropy over all items of the products of x̂_0 with
 their embeddings. At test x begins as noise and T steps bring it back (`DiffuRec.reverse`); items
 are ranked by their products with it.

@@ -78,9 +78,9 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a comparison: equal, way, against, n_layers (of `way`), gain, low and high, 100 × ln
-        of the ratio of the metric, and seeds. At equal parameters the other value is that of
-        layers apart, ln metric being interpolated in ln parameters between their depths.
+        One row a comparison: equal, way, against, n_layers (of `way`), gain, low and high, 100
+        times ln of the ratio of the metric, and seeds. At equal parameters the other value is that
+        of layers apart, ln metric being interpolated in ln parameters between their depths.
     """
     logs = runs.assign(value=100 * np.log(runs["value"]), size=np.log(runs["parameters"]))
     wide = logs.pivot(index="seed", columns=["way", "n_layers"], values="value")
