@@ -159,15 +159,16 @@ def _echo_ranking(split: Split) -> None:
     from perflaw.models import ranking, ranking_metrics
 
     popularity = ranking.item_popularity(split)
-    ranks = ranking.rank_by_item_scores(popularity, split, split.test)
+    seen = ranking.rule_of_record(split)
+    ranks = ranking.rank_by_item_scores(popularity, split, split.test, seen)
     removed = "none removed, as items repeat"
-    if ranking.removes_seen(split):
-        removed = "without those of the user's training part, as nothing repeats"
+    if seen == ranking.Seen.HISTORY:
+        removed = "without those of the user's history, as nothing repeats"
     _echo_row("ranking", f"of all {split.log.n_items:,} items, {removed}")
     metrics = (
         f"HR@10 {ranking_metrics.hit_rate(ranks):.4f}, NDCG@10 {ranking_metrics.ndcg(ranks):.4f}"
     )
-    _echo_row("floor", f"most popular: {metrics}")
+    _echo_row("floor", f"most popular, so ranked: {metrics}")
 
 
 def _if_possible(

@@ -141,14 +141,22 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
 
 def _echo_results(table: pd.DataFrame, out: Path) -> None:
     """Print what came of a sweep; raise ClickException if runs failed."""
+    from perflaw.report.findings import METRICS
+    from perflaw.report.measurements import by_rule_of_record
+
     failed = table[table["status"].str.startswith(("failed", "out of memory"))]
     diverged = table["status"].str.startswith("diverged").sum()
     click.echo(f"{out}: {len(table)} runs" + (f", {diverged} of them diverged" if diverged else ""))
     if "NDCG@10" in table:
-        best = table.iloc[int(table["validation NDCG@10"].argmax())]
+        ranked = by_rule_of_record(table, METRICS)
+        best = ranked.iloc[int(ranked["validation NDCG@10"].argmax())]
         shape = f"{best['backbone']}, N {best['n_layers']}, d {best['d_emb']}, seed {best['seed']}"
-        metrics = f"test HR@10 {best['HR@10']:.4f}, NDCG@10 {best['NDCG@10']:.4f}"
-        click.echo(f"best by validation: {best['key']} ({shape}); {metrics}")
+        metrics = ", ".join(f"{name} {best[name]:.4f}" for name in reversed(METRICS))
+        removed = "nothing" if best["repeats"] else "the user's history"
+        click.echo(
+            f"best by validation: {best['key']} ({shape}); test {metrics}, ranked with {removed} "
+            "removed"
+        )
     if len(failed):
         first = failed.iloc[0]
         raise click.ClickException(

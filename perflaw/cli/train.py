@@ -114,9 +114,11 @@ def _echo_metrics(record: dict[str, Any]) -> None:
     click.echo(f"{record['epochs']} epochs, {speed}, {size}")
     click.echo(f"test, all {record['items']:,} items ranked:")
     rules = {
-        "test": "none removed" if record["repeats"] else "training items removed",
-        "test, history removed": "the validation item too",
+        "test": "the user's training part removed (the older rule)",
+        "test, history removed": "all of the user's history removed (the rule of record)",
     }
+    if record["repeats"]:
+        rules["test"] = "none removed, as items repeat"
     for part in record["ranks"]:
         metrics = record["metrics"][part]
         shown = ", ".join(_format_metric(metrics, name) for name in ("HR@10", "NDCG@10"))

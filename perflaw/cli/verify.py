@@ -42,7 +42,8 @@ def command(
 ) -> None:
     """Repeat runs of a table, and compare.
 
-    NAME is a table in data/sweeps, or a CSV file.
+    NAME is a table in data/sweeps, or a CSV file. Compared is NDCG@10 on test by the older rule
+    of ranking: where nothing repeats, only the items of the user's training part are removed.
     """
     from perflaw.models.sweeps import verification
 

@@ -16,7 +16,7 @@ from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models.protocols import SEEN_BY_PART
-from perflaw.models.ranking import BlockScores, Scorer, Seen, rank_targets, removes_seen
+from perflaw.models.ranking import BlockScores, Scorer, rank_targets, rule_of_record
 from perflaw.models.ranking_metrics import hit_rate, ndcg, ndcg_gains
 from perflaw.models.sweeps.grids import TrainingData, split_of
 
@@ -209,7 +209,7 @@ def rank_baselines(
         By the rule of record: where nothing repeats, all of the user's history is removed.
     """
     split = split_of(log, TrainingData(rule))
-    seen = Seen.HISTORY if removes_seen(split) else Seen.TRAINING
+    seen = rule_of_record(split)
     part = next(part for part, removed in SEEN_BY_PART.items() if removed == seen)
     ranks = {
         name: rank_targets(fit(split), split, split.test, seen=seen).ranks

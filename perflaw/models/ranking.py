@@ -244,6 +244,11 @@ def removes_seen(split: Split) -> bool:
     return not split.log.repeats.any()
 
 
+def rule_of_record(split: Split) -> Seen:
+    """Return what is removed where numbers are reported: all of the history, if anything is."""
+    return Seen.HISTORY if removes_seen(split) else Seen.TRAINING
+
+
 def rank_by_item_scores(
     scores: np.ndarray, split: Split, targets: np.ndarray, seen: str = Seen.TRAINING
 ) -> np.ndarray:

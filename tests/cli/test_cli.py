@@ -12,6 +12,8 @@ from command_line import run
 
 from perflaw.cli import options
 from perflaw.errors import MissingPackageError, describe_missing_package, require
+from perflaw.logs import datasets
+from perflaw.models.baselines import rank_baselines
 from perflaw.paths import study_folder
 from perflaw.study.paper import published, simulation
 
@@ -201,7 +203,7 @@ def test_log_says_what_it_is_and_what_would_be_done(tmp_path):
         "split     leave one out: train on 140 interactions of 20 users,",
         "global time, cut at",
         "ranking   of all 7 items, none removed, as items repeat",
-        "floor     most popular: HR@10 1.0000",
+        "floor     most popular, so ranked: HR@10 1.0000",
     ):
         assert line in told.output
     assert re.search(r"^hash      [0-9a-f]{64}$", told.output, re.MULTILINE)
@@ -213,7 +215,17 @@ def test_log_without_a_clock(tmp_path):
     told = run("log", path).output
     assert "no clock" in told
     assert "global time: not possible; walk has no timestamps" in told
-    assert "without those of the user's training part, as nothing repeats" in told
+    assert "without those of the user's history, as nothing repeats" in told
+
+
+def test_the_floor_of_a_log_is_that_of_a_report(tmp_path):
+    path = tmp_path / "walk.txt"
+    steps = [np.random.default_rng(u).permutation(30)[:8] for u in range(40)]
+    path.write_text("".join(f"{u} {i}\n" for u, items in enumerate(steps) for i in items))
+    floor = rank_baselines(datasets.load_log(path)).metrics()["most popular"]
+    told = run("log", path).output
+    shown = f"HR@10 {floor['HR@10']:.4f}, NDCG@10 {floor['NDCG@10']:.4f}"
+    assert f"floor     most popular, so ranked: {shown}" in told
 
 
 def test_log_that_cannot_be_split(tmp_path):
@@ -345,8 +357,8 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path, quick):
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
     assert f"{record.name}: epochs used up" in first.output
-    assert "all 40 items ranked:\n  training items removed: HR@10 0." in first.stdout
-    assert "\n  the validation item too: HR@10 0." in first.stdout
+    assert "all 40 items ranked:\n  the user's training part removed (the older rule): HR" in first.stdout
+    assert "\n  all of the user's history removed (the rule of record): HR" in first.stdout
     before = record.stat().st_mtime_ns
     again = run("train", path, "--out", tmp_path / "runs", *quick)
     assert again.exit_code == 0
