@@ -5,6 +5,7 @@ import pytest
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, turning, validation
 from perflaw.study import external
+from perflaw.study.trained_cells import trained_cell_errors
 
 FIXED, CHOSEN = "dropout 0.1", external.CHOSEN
 METRICS = ("HR@10", "NDCG@10")
@@ -191,7 +192,7 @@ def test_trained_cells_predict_what_they_have():
     axes = pd.MultiIndex.from_product([(1, 2), (32, 64)], names=["n_layers", "d_emb"])
     names = {"log": "a log", "metric": "HR@10", "regularisation": FIXED}
     surface = pd.DataFrame({"value": [1.0, 2.0, 4.0, 5.0]}, axes).reset_index().assign(**names)
-    errors = external.trained_cell_errors(surface).set_index("law")
+    errors = trained_cell_errors(surface, external.SURFACE).set_index("law")
     # at d = 64 the nearest are 1 (for 2) and 4 (for 5), the best is 4 for both
     assert errors.loc["nearest trained cell", "largest d"] == pytest.approx((50 + 20) / 2)
     assert errors.loc["best trained cell", "largest d"] == pytest.approx((100 + 20) / 2)

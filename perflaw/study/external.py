@@ -20,10 +20,8 @@ from scipy.stats import t as student
 
 from perflaw import stats
 from perflaw.errors import InputError
-from perflaw.laws.validation import LARGEST_D, LARGEST_N, LEAVE_ONE_OUT
 from perflaw.logs.readers.tables import read_table
 from perflaw.study.files import study_file
-from perflaw.study.trained_cells import BEST, NEAREST, nearest_values
 
 CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
 CHOSEN = "chosen"
@@ -171,40 +169,3 @@ def external_surfaces(treated: pd.DataFrame) -> pd.DataFrame:
     """Test values over N and d, the mean over heads: 12 cells for each of `SURFACE`."""
     cells = treated.groupby([*SURFACE, "n_layers", "d_emb"], sort=False)["test"].mean()
     return cells.rename("value").reset_index().assign(max_seq_len=LENGTH)
-
-
-def trained_cell_errors(surfaces: pd.DataFrame) -> pd.DataFrame:
-    """Score the nearest and the best trained cell as predictions of hidden cells.
-
-    Parameters
-    ----------
-    surfaces : pandas.DataFrame
-        What `external_surfaces` returns.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a surface and baseline: `SURFACE`, law (the baseline) and the mean absolute
-        percentage errors leave-one-out, largest N and largest d, as `compare_laws` has them.
-    """
-    rows = []
-    for key, surface in surfaces.groupby(SURFACE, sort=False):
-        folds = {
-            LEAVE_ONE_OUT: np.eye(len(surface), dtype=bool),
-            LARGEST_N: (surface["n_layers"] == surface["n_layers"].max()).to_numpy()[None],
-            LARGEST_D: (surface["d_emb"] == surface["d_emb"].max()).to_numpy()[None],
-        }
-        for law in (NEAREST, BEST):
-            row = dict(zip(SURFACE, key)) | {"law": law}
-            for split, masks in folds.items():
-                errors = [_trained_cell_error(law, surface, hidden) for hidden in masks]
-                row[split] = float(np.mean(errors))
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _trained_cell_error(law: str, surface: pd.DataFrame, hidden: np.ndarray) -> float:
-    trained, asked = surface[~hidden], surface[hidden]
-    best = trained["value"].max()
-    predicted = nearest_values(trained, asked) if law == NEAREST else best
-    return float(100 * np.abs(predicted / asked["value"] - 1).mean())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
 from perflaw.laws import families
+from perflaw.laws.validation import LARGEST_D, LARGEST_N, LEAVE_ONE_OUT
 
 CONSTANT, NEAREST, BEST = "constant", "nearest trained cell", "best trained cell"
 BASELINES = (CONSTANT, NEAREST, BEST)
@@ -39,3 +42,77 @@ def nearest_values(trained: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     # rounded, so that logarithms do not decide between cells that are equally near
     distances = (steps**2).sum(axis=2).round(9)
     return ordered["value"].to_numpy()[distances.argmin(axis=1)]
+
+
+def predict_by_trained(trained: pd.DataFrame, asked: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Predict cells of one surface by each of `BASELINES`.
+
+    The best trained cell is that by validation, or by value where there is no validation.
+
+    Parameters
+    ----------
+    trained : pandas.DataFrame
+        Columns n_layers, d_emb, value and perhaps validation.
+    asked : pandas.DataFrame
+        Columns n_layers and d_emb.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By baseline, (cells asked,).
+    """
+    ordered = order_by_size(trained)
+    values = ordered["value"].to_numpy()
+    known = ordered["validation"].to_numpy() if "validation" in ordered else values
+    choice = values if np.isnan(known).any() else known
+    return {
+        CONSTANT: np.full(len(asked), values.mean()),
+        NEAREST: nearest_values(ordered, asked),
+        BEST: np.full(len(asked), values[choice.argmax()]),
+    }
+
+
+def trained_cell_errors(
+    surfaces: pd.DataFrame, by: Sequence[str], names: Sequence[str] = (NEAREST, BEST)
+) -> pd.DataFrame:
+    """Score baselines as predictions of hidden cells.
+
+    Parameters
+    ----------
+    surfaces : pandas.DataFrame
+        The columns `by` and those of `predict_by_trained`.
+    by : sequence of str
+        The columns that name a surface.
+    names : sequence of str
+        Which of `BASELINES`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a surface and baseline: `by`, law (the baseline) and the mean absolute percentage
+        errors leave-one-out, largest N and largest d, as `compare_laws` has them.
+    """
+    rows = []
+    for key, surface in surfaces.groupby(list(by), sort=False):
+        n_layers, d_emb = surface["n_layers"].to_numpy(), surface["d_emb"].to_numpy()
+        folds = {
+            LEAVE_ONE_OUT: np.eye(len(surface), dtype=bool),
+            LARGEST_N: (n_layers == n_layers.max())[None],
+            LARGEST_D: (d_emb == d_emb.max())[None],
+        }
+        by_split = {
+            split: np.mean([_errors(surface, hidden, names) for hidden in masks], axis=0)
+            for split, masks in folds.items()
+        }
+        rows += [
+            dict(zip(by, key)) | {"law": name} | {split: by_split[split][i] for split in folds}
+            for i, name in enumerate(names)
+        ]
+    return pd.DataFrame(rows)
+
+
+def _errors(surface: pd.DataFrame, hidden: np.ndarray, names: Sequence[str]) -> list[float]:
+    """Give the mean absolute error of each baseline on the hidden cells, in per cent."""
+    predicted = predict_by_trained(surface[~hidden], surface[hidden])
+    values = surface.loc[hidden, "value"].to_numpy()
+    return [float(100 * np.abs(predicted[name] / values - 1).mean()) for name in names]

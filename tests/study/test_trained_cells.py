@@ -39,3 +39,12 @@ def test_rounding_does_not_break_a_tie():
     sizes = itertools.product((2, 4, 6, 10, 12), (16, 32, 64, 98, 128))
     chosen = [nearest([(n, d // 2, 0.1), (n // 2, d, 0.2)], [(n, d)]) for n, d in sizes]
     assert chosen == [[0.2]] * 25
+
+
+def test_the_best_trained_cell_is_that_by_validation():
+    trained = pd.DataFrame([(1, 8, 0.3, 0.1), (2, 8, 0.2, 0.4)], columns=[*COLUMNS, "validation"])
+    asked = pd.DataFrame([(2, 16)], columns=COLUMNS[:2])
+    predicted = trained_cells.predict_by_trained(trained, asked)
+    assert predicted[trained_cells.BEST].tolist() == [0.2]
+    of_value = trained_cells.predict_by_trained(trained.drop(columns="validation"), asked)
+    assert of_value[trained_cells.BEST].tolist() == [0.3]

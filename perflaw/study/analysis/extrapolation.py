@@ -19,13 +19,10 @@ from perflaw.stats import check_level
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
 from perflaw.study.analysis.study_runs import surface_names
 from perflaw.study.intervals import mean_over_logs
-from perflaw.study.trained_cells import (
-    BEST,
-    CONSTANT,
-    NEAREST,
-    nearest_values,
-    order_by_size,
-)
+from perflaw.study.trained_cells import BEST as BEST
+from perflaw.study.trained_cells import CONSTANT as CONSTANT
+from perflaw.study.trained_cells import NEAREST as NEAREST
+from perflaw.study.trained_cells import predict_by_trained
 
 SMALL_GRID = (3, 32)
 """N and d up to which a model is small: what larger ones are predicted from."""
@@ -117,18 +114,9 @@ def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.Data
     dataset: Any
     metric: Any
     for (dataset, metric), cells_seen in seen.groupby(["dataset", "metric"], sort=False):
-        surface = order_by_size(cells_seen)
-        values = surface["value"].to_numpy()
-        known = surface["validation"].to_numpy() if "validation" in surface else values
-        choice = values if np.isnan(known).any() else known
-        predicted = {
-            CONSTANT: np.full(len(cells), values.mean()),
-            NEAREST: nearest_values(surface, cells),
-            BEST: np.full(len(cells), values[choice.argmax()]),
-        }
         parts += [
             cells.assign(dataset=dataset, metric=metric, law=name, predicted=numbers)
-            for name, numbers in predicted.items()
+            for name, numbers in predict_by_trained(cells_seen, cells).items()
         ]
     return pd.concat(parts, ignore_index=True)[["dataset", "metric", "law", *axes, "predicted"]]
 

@@ -7,8 +7,8 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, validation
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.analysis.extrapolation import BEST, NEAREST, baseline_predictions
 from perflaw.study.intervals import mean_over_logs
+from perflaw.study.trained_cells import BEST, NEAREST, trained_cell_errors
 
 LOUDEST, FEWEST_CELLS = 20.0, 12  # per cent of noise between seeds, and cells of a surface
 SHOWN_LAWS = ("Performance Law, k = 2", "sum of powers")
@@ -88,13 +88,15 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     -------
     by_surface, means
         By surface: the columns of `validation.compare_laws` with log and noise ceiling; baselines
-        have neither parameters nor R². Means over logs of parameters, r2, noise ceiling and the
+        have neither parameters nor R², and of a loss only the nearest cell is one. Means over logs of parameters, r2, noise ceiling and the
         errors, by law; a surface that leaves too few values for a sum of power laws takes no part
         in a split.
     """
     surfaces = table[table["metric"] == metric].reset_index(drop=True)
     laws = validation.compare_laws(families.rival_laws(), surfaces, ["dataset", "metric"])
-    by_surface = pd.concat([laws, _baseline_errors(surfaces)], ignore_index=True)
+    names = (NEAREST,) if metric == "log-loss" else (NEAREST, BEST)  # the best of a loss is its least
+    errors = trained_cell_errors(surfaces, ["dataset", "metric"], names)
+    by_surface = pd.concat([laws, errors], ignore_index=True)
     by_surface["noise ceiling"] = by_surface["dataset"].map(_ceilings(surfaces, metric))
     logs = surfaces.drop_duplicates("dataset").set_index("dataset")["log"]
     by_surface["log"] = by_surface["dataset"].map(logs)
@@ -102,36 +104,6 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     ceilings = mean_over_logs(by_surface, ["noise ceiling"], ["law"])
     means.insert(2, "noise ceiling", ceilings["noise ceiling"])
     return by_surface, means.reset_index()
-
-
-def _baseline_errors(surfaces: pd.DataFrame) -> pd.DataFrame:
-    """Take the errors of the nearest and the best trained cell on the cells that splits hide.
-
-    Of a loss, where the best is the least, only those of the nearest.
-    """
-    rows = []
-    for (dataset, metric), group in surfaces.groupby(["dataset", "metric"], sort=False):
-        cells = group.reset_index(drop=True)
-        masks = validation.hidden_cells(cells)
-        n_layers = cells["n_layers"].to_numpy()
-        hidden = {
-            SPLITS[0]: masks[validation.LEAVE_ONE_OUT],
-            SPLITS[1]: (n_layers == n_layers.max())[None],
-            SPLITS[2]: masks[validation.LARGEST_D],
-        }
-        for law in (NEAREST, BEST) if metric != "log-loss" else (NEAREST,):
-            errors = {
-                split: np.mean([_mean_error(cells, is_hidden, law) for is_hidden in folds])
-                for split, folds in hidden.items()
-            }
-            rows.append({"law": law, "dataset": dataset, "metric": metric} | errors)
-    return pd.DataFrame(rows)
-
-
-def _mean_error(cells: pd.DataFrame, is_hidden: np.ndarray, law: str) -> float:
-    predicted = baseline_predictions(cells[~is_hidden], cells[is_hidden])
-    values = predicted.loc[predicted["law"] == law, "predicted"].to_numpy()
-    return float(100 * np.abs(values / cells.loc[is_hidden, "value"].to_numpy() - 1).mean())
 
 
 def differences(by_surface: pd.DataFrame, reference: str, level: float = 0.9) -> pd.DataFrame:
