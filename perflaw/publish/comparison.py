@@ -60,9 +60,11 @@ def compare_books(before: str | Path, after: str | Path) -> list[Change]:
     Raises
     ------
     InputError
-        If a folder holds no executed notebook.
+        If a folder holds no executed notebook, and if both are one folder.
     """
     old, new = _executed(before), _executed(after)
+    if _folder(old) == _folder(new):
+        raise InputError(f"{before} and {after} are the same folder, {_folder(old)}; name two books")
     changes = [
         Change(page, "(page)", "there" if page in old else "", "there" if page in new else "", "")
         for page in sorted(old.keys() ^ new.keys())
@@ -83,6 +85,11 @@ def _executed(book: str | Path) -> dict[str, Path]:
         f"{book} is no built book: name a folder like book/_build/default, "
         "or a book in book/_build; 'perflaw book' builds one"
     )
+
+
+def _folder(notebooks: dict[str, Path]) -> Path:
+    """Return the folder of a book, given its executed notebooks."""
+    return next(iter(notebooks.values())).parents[2].resolve()
 
 
 def glued_values(notebook: Path) -> dict[str, Any]:
