@@ -56,20 +56,44 @@ def hint_at_comma(value: Any) -> str:
     return " (write it without a comma)" if is_number else ""
 
 
+LINE = "line"  # name of an index of the lines of a file
+
+
+def name_row(rows: pd.DataFrame | pd.Series, place: int) -> str:
+    """Name a row by its line in the file that it was read from, or else by its place.
+
+    Parameters
+    ----------
+    rows
+        Of a table. An index called "line" holds the lines of a file.
+    place
+        From 0.
+
+    Examples
+    --------
+    >>> lines = pd.Index([2, 3, 5], name="line")
+    >>> name_row(pd.DataFrame({"n_layers": [1, 2, 4]}, lines), 2)
+    'line 5'
+    >>> name_row(pd.Series([1, 2, 4]), 2)
+    'row 3'
+    """
+    return f"line {rows.index[place]}" if rows.index.name == LINE else f"row {place + 1}"
+
+
 def check_whole(table: pd.DataFrame, name: str, label: str) -> None:
     """Refuse the first number of a column that is not whole, with its row.
 
     Raises
     ------
     InputError
-        "row 3 of `label`: ..."
+        "row 3 of `label`: ...", or "line 4" where the table was read from a file.
     """
     numbers = pd.to_numeric(table[name], errors="coerce")
     is_part = (numbers % 1 > 0).to_numpy()
     if is_part.any():
         row = int(is_part.argmax())
         raise InputError(
-            f"row {row + 1} of {label}: {name} = {numbers.iloc[row]:g} is not usable; "
+            f"{name_row(table, row)} of {label}: {name} = {numbers.iloc[row]:g} is not usable; "
             "use a whole number"
         )
 
@@ -87,7 +111,7 @@ def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
     if not np.isfinite(numbers).all():
         row = int(np.flatnonzero(~np.isfinite(numbers))[0])
         raise InputError(
-            f"{what} is '{column.iloc[row]}' in row {row + 1}; it must be a finite number"
+            f"{what} is '{column.iloc[row]}' in {name_row(column, row)}; it must be a finite number"
             + hint_at_comma(column.iloc[row])
         )
     return numbers

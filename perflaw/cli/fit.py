@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("points", metavar="POINTS")
 @click.option("--law", "family", default="performance", show_default=True, help="Law to fit.")
-@name_value_option("-o", "options", help="An option of the law, e.g. -o k 4.")
+@name_value_option("-o", "options", help="An option of the law, e.g. -o k 4, or -o axes n_layers,d_emb,tokens.")
 @click.option("--metric", default="value", show_default=True, help="Column to fit.")
 @click.option(
     "--where", metavar="QUERY", help="Rows to use, e.g. \"dataset == 'Beauty' and epoch > 3\"."
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Loss of the fit; consensus leaves out runs that differ from all others.",
 )
-@click.option("--level", default=0.95, show_default=True, help="Level of the intervals.")
+@click.option("--level", default=0.9, show_default=True, help="Level of the intervals.")
 @click.option("--out", type=click.Path(dir_okay=False), help="Save the fitted law as JSON.")
 @one_line_errors()
 def command(
@@ -44,15 +45,16 @@ def command(
 ) -> None:
     """Fit a law to a table of runs.
 
-    POINTS has the columns n_layers, d_emb and a metric, one row a run: CSV, or split at tabs,
-    semicolons or bars, or Parquet; UTF-8 or UTF-16; packed with gzip and the like if need be.
+    POINTS has a metric and the axes of the law (n_layers and d_emb, unless -o axes names others),
+    one row a run: CSV, or split at tabs, semicolons or bars, or Parquet; UTF-8 or UTF-16; packed
+    with gzip and the like if need be.
     """
     from perflaw import tables
     from perflaw.laws import families, fitting, serialization, table_checks, turning
     from perflaw.logs.readers.tables import read_table
 
-    law = families.get_law(family, **{name: parse_value(text) for name, text in options})
-    table = read_table(points)
+    law = families.get_law(family, **{name: parse_option(name, text) for name, text in options})
+    table = read_table(points, keep_lines=True)
     if where is not None:
         table = tables.select_rows(table, where)
     _check_table(points, table, metric, law.axes)
@@ -64,7 +66,7 @@ def command(
     turning_points = {axis: turning.turning_point(fitted, axis, level) for axis in size_axes}
     if out:
         serialization.save_fit(fitted, out, metric)
-    _echo_fit(fitted, metric)
+    _echo_fit(fitted, metric, table)
     for doubt in table_checks.describe_doubts(fitted):
         click.echo(f"warning: {doubt}")
     click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g}% profile interval")
@@ -79,14 +81,22 @@ def command(
             click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {interval}")
 
 
-def _echo_fit(fitted: Any, metric: str) -> None:
+def parse_option(name: str, text: str) -> Any:
+    """Parse an option of a law; axes are names, with or without commas and brackets."""
+    return re.findall(r"[^\s,()\[\]'\"]+", text) if name == "axes" else parse_value(text)
+
+
+def _echo_fit(fitted: Any, metric: str, table: pd.DataFrame) -> None:
     """Print how well a law fits, and the rows that a consensus left out."""
     click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
     click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
+    from perflaw.tables import name_row
+
     for row, point in fitted.outliers.iterrows():
         place = ", ".join(f"{axis} {point[axis]:g}" for axis in fitted.law.axes)
         distance = f"{point['sigmas']:+.1f} sd from the others"
-        click.echo(f"left out: row {row + 1} ({place}), {metric} {point['value']:.4g}, {distance}")
+        value = f"{metric} {point['value']:.4g}"
+        click.echo(f"left out: {name_row(table, row)} ({place}), {value}, {distance}")
 
 
 def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str, ...]) -> None:
@@ -100,7 +110,7 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
         )
     if metric not in table:
         table_checks.choose_metric(points, table, metric)
-    for name in families.AXES:
+    for name in families.WHOLE_AXES:
         if name in axes and name in table:
             tables.check_whole(table, name, points)
     for name in checks.IDENTITY_COLUMNS:

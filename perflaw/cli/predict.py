@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 @click.argument("law", metavar="LAW.json")
 @click.argument("where", metavar="POINTS.csv | AXIS=VALUE[,VALUE] ...", nargs=-1, required=True)
 @click.option(
-    "--level", default=0.9, show_default=True, help="Level of the intervals, for one more run."
+    "--level", default=0.9, show_default=True, help="Level of the intervals."
 )
 @one_line_errors()
 def command(law: str, where: tuple[str, ...], level: float) -> None:
     """Predict with a saved law.
 
     Points are those of a file, or every combination of values, e.g. n_layers=24,48 d_emb=128.
+    Intervals are for one more run.
     """
-    from perflaw.laws import prediction, serialization, table_checks
+    from perflaw import tables
+    from perflaw.laws import families, prediction, serialization, table_checks
     from perflaw.logs.readers.tables import read_table
 
     fitted = serialization.load_fit(law)
@@ -39,7 +41,10 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
             f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}"
         )
     else:
-        points = read_table(where[0])
+        points = read_table(where[0], keep_lines=True)
+    for name in families.WHOLE_AXES:
+        if name in fitted.law.axes and name in points:
+            tables.check_whole(points, name, "the points")
     is_rate = table_checks.is_rate(fitted.y, json.loads(Path(law).read_text()).get("metric"))
     with warnings.catch_warnings(action="ignore"):  # the doubts below say more
         predictions = prediction.predict(fitted, points, level, is_rate=is_rate)
@@ -47,6 +52,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
     predictions = predictions.drop(columns=["law_value", "clipped"]).reset_index(drop=True)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
+    click.echo(f"low and high: {100 * level:g}% interval, for one more run")
     if predictions["beyond"].any():
         click.echo(
             "beyond: outside the measured range of an axis, "

@@ -10,7 +10,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.varpro import design_columns
-from perflaw.tables import check_numbers
+from perflaw.tables import check_numbers, name_row
 
 SEED = "seed"  # the column that tells repeated runs of one cell apart
 # Columns that may tell why two rows are of one cell.
@@ -71,7 +71,7 @@ def _describe_repeat(points: pd.DataFrame, cell: list[str], row: int) -> str:
         if differing
         else "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
     )
-    return f"row {row + 1} repeats an earlier cell ({values}); {remedy}"
+    return f"{name_row(points, row)} repeats an earlier cell ({values}); {remedy}"
 
 
 def check_values(points: pd.DataFrame, y: Sequence[float] | Array | pd.Series) -> Array:

@@ -34,9 +34,10 @@ from perflaw.laws.law import is_number
 from perflaw.laws.law import with_bounds as with_bounds
 from perflaw.laws.powers import bend, boxcox
 from perflaw.model_size import flops_per_token, layer_parameters
-from perflaw.tables import check_numbers
+from perflaw.tables import check_numbers, name_row
 
 AXES = ("n_layers", "d_emb")
+WHOLE_AXES = (*AXES, "max_seq_len")  # of no model a part
 SYMBOLS = {"n_layers": "N", "d_emb": "d", "max_seq_len": "L", "tokens": "D"}
 # The place at which slopes are reported and in whose units the axes are well conditioned.
 REFERENCE = {"n_layers": 8.0, "d_emb": 64.0, "max_seq_len": 100.0, "tokens": 1e6}
@@ -117,7 +118,8 @@ def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
         if ((values < 1) | (values > 1e18)).any():
             row = int(np.flatnonzero((values < 1) | (values > 1e18))[0])
             must = "1 or more" if values[row] < 1 else "1e18 or less"
-            raise InputError(f"{axis} is {values[row]:g} in row {row + 1}; it must be {must}")
+            where = name_row(pd.Series(points[axis]), row)
+            raise InputError(f"{axis} is {values[row]:g} in {where}; it must be {must}")
     return axes
 
 

@@ -231,7 +231,7 @@ class Fit:
         """
         return profile.prediction_interval(self, points, level, new_run)
 
-    def profile(self, parameter: str, level: float = 0.95) -> tuple[float, float]:
+    def profile(self, parameter: str, level: float = 0.9) -> tuple[float, float]:
         """Return the profile interval of one parameter.
 
         It spans all values that the data allow, also where they leave a gap between two stretches.

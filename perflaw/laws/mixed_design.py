@@ -20,7 +20,7 @@ from perflaw.laws.families import (
     with_bounds,
 )
 from perflaw.laws.varpro import solve_problems
-from perflaw.tables import check_numbers
+from perflaw.tables import check_numbers, name_row
 
 PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
 CELL = [*PAIR, *AXES]  # and tokens, where a table has them
@@ -137,13 +137,14 @@ def _check_cell_numbers(table: pd.DataFrame, columns: list[str]) -> None:
     if is_low.any():
         row = int(np.flatnonzero(is_low)[0])
         raise InputError(
-            f"value is {table['value'].iloc[row]:g} in row {row + 1}; "
+            f"value is {table['value'].iloc[row]:g} in {name_row(table, row)}; "
             "the joint law needs it above 0"
         )
     is_repeat = table.duplicated([*columns, "metric"]).to_numpy()
     if is_repeat.any():
         row = int(np.flatnonzero(is_repeat)[0])
-        raise InputError(f"row {row + 1} repeats an earlier cell and metric; average the repeats")
+        where = name_row(table, row)
+        raise InputError(f"{where} repeats an earlier cell and metric; average the repeats")
 
 
 def metric_rotation(size: int) -> Array:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.io import suggest
-from perflaw.tables import hint_at_comma
+from perflaw.tables import hint_at_comma, name_row
 
 if TYPE_CHECKING:
     from perflaw.laws.fitting import Fit
@@ -108,14 +108,14 @@ def refuse_mixed_scales(label: str, table: pd.DataFrame, metric: str) -> None:
     if is_rate_name(metric) and (values < 0).any():
         row = int(np.flatnonzero(values < 0)[0])
         raise InputError(
-            f"{label}: {metric} is {values[row]:g} in row {row + 1}; a rate is 0 or more"
+            f"{label}: {metric} is {values[row]:g} in {name_row(table, row)}; a rate is 0 or more"
         )
     values = np.abs(values[np.isfinite(values) & (values != 0)])
     fractions, per_cents = values[values <= 1], values[values > 1]
     if len(fractions) and len(per_cents) and per_cents.min() >= GAP * fractions.max():
         rows = np.flatnonzero(np.abs(table[metric].to_numpy(float)) > 1)
         raise InputError(
-            f"{label}: {metric} is {per_cents.min():g} in row {rows[0] + 1} "
+            f"{label}: {metric} is {per_cents.min():g} in {name_row(table, rows[0])} "
             f"and {fractions.max():g} elsewhere: "
             "per cents beside fractions; write all as fractions of one"
         )

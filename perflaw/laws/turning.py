@@ -64,7 +64,7 @@ def axis_slope(law: Law, x: AxisValues, axis: str, theta: Array) -> Array:
 
 
 def turning_point(
-    fit: Fit, axis: str, level: float = 0.95, at: Mapping[str, float] | None = None
+    fit: Fit, axis: str, level: float = 0.9, at: Mapping[str, float] | None = None
 ) -> TurningPoint:
     """Find the turning point of a fitted law along an axis, with its profile interval.
 

@@ -79,7 +79,8 @@ def test_predict_reads_points_from_a_file(csv, tmp_path):
     points.write_text("name,n_layers,d_emb\na,4,25\nb,32,100\n")
     predicted = run("predict", law, points, "--level", "0.5")
     assert predicted.exit_code == 0, predicted.output
-    assert len(predicted.output.splitlines()) == 3
+    assert len(predicted.output.splitlines()) == 4
+    assert "low and high: 50% interval, for one more run" in predicted.output
 
 
 def test_fit_names_what_a_consensus_leaves_out(tmp_path):
@@ -91,7 +92,33 @@ def test_fit_names_what_a_consensus_leaves_out(tmp_path):
     points.loc[7, "value"] = 0.02
     points.to_csv(tmp_path / "runs.csv", index=False)
     told = run("fit", tmp_path / "runs.csv", "--law", "log_quadratic", "--loss", "consensus").output
-    assert "left out: row 8 (n_layers 8, d_emb 100), value 0.02" in told
+    assert "left out: line 9 (n_layers 8, d_emb 100), value 0.02" in told
+
+
+def test_rows_are_named_by_their_lines_in_the_file(tmp_path):
+    path = tmp_path / "runs.csv"
+    cells = [f"{n},{d},{name},0.3" for name in "ab" for n in (1, 2) for d in (8, 16, 32)]
+    path.write_text("\n".join(["# mine", "n_layers,d_emb,log,value", "", *cells, cells[-1]]) + "\n")
+    told = run("fit", path, "--where", "log == 'b'").output
+    assert "Error: line 16 repeats an earlier cell (n_layers 2, d_emb 32)" in told
+
+
+@pytest.mark.parametrize(
+    "axes", ["n_layers,tokens", "[n_layers, tokens]", "('n_layers', 'tokens')", "n_layers tokens"]
+)
+def test_a_law_may_be_on_other_axes(tmp_path, axes):
+    cells = [(n, t) for n in (1, 2, 4) for t in (1000, 4000)]
+    rows = [f"{n},{t},{0.1 + 0.01 * np.log(n * t) + 0.001 * (n == 2)}" for n, t in cells]
+    (tmp_path / "runs.csv").write_text("\n".join(["n_layers,tokens,value", *rows]))
+    told = run("fit", tmp_path / "runs.csv", "--law", "log_linear", "-o", "axes", axes)
+    assert told.exit_code == 0, told.output
+    assert re.search(r"^a_D +0\.01 ", told.output, re.MULTILINE)
+
+
+def test_fit_and_predict_have_one_level(csv, tmp_path):
+    law = tmp_path / "law.json"
+    assert "90% profile interval" in run("fit", csv, "--law", "log_linear", "--out", law).output
+    assert "90% interval" in run("predict", law, "n_layers=16", "d_emb=50").output
 
 
 @pytest.mark.integration
@@ -131,7 +158,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", ""], "the name is empty"),
         (["log", ""], "the name is empty"),
         (["log", "", "--parts"], "the name is empty"),
-        (["fit", "HALF"], "HALF: n_layers = 2.5 is not usable; use a whole number"),
+        (["fit", "HALF"], "line 2 of .*HALF: n_layers = 2.5 is not usable; use a whole number"),
         (["fit", "TEXT"], r"no number; mend it \(write it without a comma\), or name"),
         (["fit", "LOG"], "no column 'value' to fit; it has time, user, item\n"),
         (["report", "--out", "x", "--runs", "nowhere.csv"], "nowhere.csv does not exist"),
@@ -163,6 +190,9 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["predict", "LAW", "n_layers=4", "d_emb=0"], "must be 1 or more"),
         (["predict", "LAW", "n_layers=4", "d_emb=wide"], "must be a finite number"),
         (["predict", "LAW", "n_layers=4", "d_emb=64", "heads=2"], "does not read heads"),
+        (["predict", "LAW", "n_layers=2.5", "d_emb=8"], "n_layers = 2.5 is not usable; use a whole"),
+        (["predict", "LAW", "n_layers=2", "d_emb=8,8.5"], "row 2 of the points: d_emb = 8.5 is not"),
+        (["predict", "LAW", "HALF"], "line 2 of the points: n_layers = 2.5 is not usable"),
         (["predict", "LAW", "points.csv"], "points.csv does not exist"),
         (["predict", "LAW"], "Missing argument"),
         (["predict", "LAW", "n_layers=4", "n_layers=8", "d_emb=64"], "n_layers is given twice"),

@@ -195,7 +195,7 @@ def test_intervals_of_a_linear_law_are_the_textbook_ones():
 def test_ends_of_an_exponents_interval_use_up_what_is_allowed():
     found = fitting.fit(LAW, GRID, surface())
     limit = profile.profile_threshold(found.rss, found.dof, 0.95)
-    low, high = found.profile("p_N")
+    low, high = found.profile("p_N", 0.95)
     assert low < found.parameters["p_N"] < high
     for end in (low, high):
         assert varpro.solve_batch(profile.hold_exponent(LAW, "p_N", end), GRID, found.y).rss[

@@ -17,12 +17,13 @@ from perflaw.logs.readers.engine import escape_path
 from perflaw.logs.readers.options import clip, join_names
 from perflaw.logs.readers.records import Dialect, split_records
 from perflaw.logs.readers.table_rows import read_lines
+from perflaw.tables import LINE
 
 DELIMITERS = (",", "\t", ";", "|")
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, *, keep_lines: bool = False) -> pd.DataFrame:
     """Read a table with a header line: text split at commas, tabs, semicolons or bars, or Parquet.
 
     Text may be UTF-8 or UTF-16; all may be packed with gzip, bzip2, xz or zstd. Columns without
@@ -31,6 +32,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or path
+    keep_lines : bool
+        Whether the index, called "line", has the line of each row as an editor counts them; the
+        rows of a Parquet file have none.
 
     Returns
     -------
@@ -51,6 +55,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
         else:
             files.refuse_other_kinds(plain, label)
             table = _read_text(files.decode(plain, Path(scratch), label), label)
+    if not keep_lines:
+        table = table.reset_index(drop=True)
     if table.empty:
         raise InputError(f"{label} has no rows; give one row for each run, under a header line")
     return table
@@ -109,7 +115,7 @@ def _choose_dialect(lines: Sequence[str], delimiter: str | None, label: str) -> 
 def _to_frame(
     names: list[str], records: Iterable[tuple[int, list[str]]], dialect: Dialect, label: str
 ) -> pd.DataFrame:
-    rows = []
+    rows, lines = [], []
     for number, fields in records:
         cells = [field.strip() for field in fields]
         if len(cells) == len(names) + 1 and not cells[-1]:
@@ -124,6 +130,7 @@ def _to_frame(
         if cells == names:
             raise InputError(f"{label}, line {number}: the header again; remove the line")
         rows.append(cells)
+        lines.append(number)
     columns = {name: [row[k] for row in rows] for k, name in enumerate(names) if name}
     if dialect.delimiter != ",":
         columns = {name: _with_points(name, cells, label) for name, cells in columns.items()}
@@ -131,7 +138,7 @@ def _to_frame(
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
-    return pd.read_csv(io.StringIO(text.getvalue()))
+    return pd.read_csv(io.StringIO(text.getvalue())).set_axis(pd.Index(lines, name=LINE))
 
 
 def _with_points(name: str, cells: list[str], label: str) -> list[str]:

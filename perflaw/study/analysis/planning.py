@@ -19,7 +19,7 @@ from perflaw.model_size import layer_parameters
 from perflaw.study.paper.published import surface_label
 
 
-def turning_points(fits: Mapping[tuple, Fit], level: float = 0.95) -> pd.DataFrame:
+def turning_points(fits: Mapping[tuple, Fit], level: float = 0.9) -> pd.DataFrame:
     """Find the turning point of every fit along every axis, one row each.
 
     Parameters
