@@ -39,7 +39,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
     default=10.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    help="Minutes that all of it may take.",
+    help="Minutes that all of it may take; a budget without time to train is refused.",
 )
 @click.option(
     "--workers",
@@ -96,6 +96,7 @@ def command(
         return f"{out / 'runs'} has {count} records. The same command goes on from there."
 
     from perflaw.report import run_report, write_report
+    from perflaw.report.sentences import describe_overrun
 
     with interruptible(describe_rest):
         if log is None:
@@ -110,6 +111,9 @@ def command(
         click.echo(f"{name + ':':<11}{line}")
     click.echo("\n".join(["", *report.says]))
     click.echo(page)
+    overrun = describe_overrun(time.perf_counter() - start, budget) if log is not None else None
+    if overrun:
+        click.echo(overrun, err=True)
 
 
 def _given_but_unused() -> str | None:
@@ -128,6 +132,6 @@ def _report_on_file(path: str | None, out: Path, metric: str) -> "Report":
     from perflaw.report import report_on_runs
 
     assert path is not None  # a log or runs are given
-    report = report_on_runs(read_table(path), Path(path).stem, metric)
+    report = report_on_runs(read_table(path, keep_lines=True), Path(path).stem, metric)
     out.mkdir(parents=True, exist_ok=True)
     return report

@@ -14,7 +14,10 @@ from perflaw import stats
 from perflaw.report import advice
 from perflaw.report.findings import (
     AXIS_LABELS,
+    FULL,
     METRICS,
+    TOO_LITTLE_DATA,
+    Advice,
     BaselineComparison,
     Bottleneck,
     Change,
@@ -23,6 +26,7 @@ from perflaw.report.findings import (
     LeftOutRun,
     MetricFindings,
     NoiseTest,
+    Recommendation,
     Size,
     Verdict,
 )
@@ -149,18 +153,28 @@ def _conclude(
     baselines: Sequence[BaselineComparison],
     baseline_growth: BaselineGrowth | None = None,
 ) -> Findings:
-    done = measured[measured[metrics[0]].notna()].sort_values("key", ignore_index=True)
+    done = measured[measured[metrics[0]].notna()].reset_index(drop=True)
     unfinished = len(measured) - len(done)
-    if reason := _too_little(done, metrics):
-        findings = Findings(level, len(done), unfinished, (reason,), {}, _unknown(reason))
+    if reason := _too_few_runs(done) or _no_forecast(done, metrics[0]):
+        is_full = reason.startswith(FULL)
+        recommendation = Recommendation(Advice.STAY if is_full else Advice.UNKNOWN)
+        findings = Findings(
+            level,
+            len(done),
+            unfinished,
+            (reason,),
+            {},
+            _unknown(reason),
+            recommendation=recommendation,
+        )
     else:
         findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_growth)
         findings = replace(findings, unfinished=unfinished)
     return replace(findings, says=describe_findings(findings))
 
 
-def _too_little(done: pd.DataFrame, metrics: Sequence[str]) -> str | None:
-    """Say why the runs do not bear a forecast at all."""
+def _too_few_runs(done: pd.DataFrame) -> str | None:
+    """Say why so few runs do not bear a forecast at all."""
     full = done[done["tokens"] == done["tokens"].max()]
     depths, dimensions = full["n_layers"].nunique(), full["d_emb"].nunique()
     if depths < 2 or dimensions < 2 or len(done) < FEWEST_RUNS:
@@ -168,24 +182,26 @@ def _too_little(done: pd.DataFrame, metrics: Sequence[str]) -> str | None:
             f"too little was run: {len(done)} runs of {depths} depths and {dimensions} dimensions; "
             "five of two each are the least"
         )
-    values, errors = done[list(metrics)], done[[f"{metric} se" for metric in metrics]]
-    if errors.isna().any(axis=None):
+    return None
+
+
+def _no_forecast(done: pd.DataFrame, metric: str) -> str | None:
+    """Say why a metric of these runs cannot be forecast."""
+    values, errors = done[metric], done[f"{metric} se"]
+    if errors.isna().any():
         return (
-            "too little data: of so few test users nobody knows how uncertain a metric is "
+            f"{TOO_LITTLE_DATA}: of so few test users nobody knows how uncertain a metric is "
             f"({done['test_targets'].min():.0f} in the smallest run)"
         )
-    if empty := int((values <= 0).any(axis=1).sum()):
+    if empty := int((values <= 0).sum()):
         return (
-            f"too little data: in {empty} of {len(done)} runs no test user finds the target among "
-            "the first ten"
+            f"{TOO_LITTLE_DATA}: in {empty} of {len(done)} runs no test user finds the target "
+            "among the first ten"
         )
-    if full_rate := int((values >= 1).any(axis=1).sum()):
-        return (
-            f"nothing is left to gain: in {full_rate} of {len(done)} runs every test user finds "
-            "the target"
-        )
-    if (errors <= 0).any(axis=None):
-        return "too little data: all test users of a run have the same rank"
+    if full_rate := int((values >= 1).sum()):
+        return f"{FULL}: {metric} is 1, the most that it can be, in {full_rate} of {len(done)} runs"
+    if (errors <= 0).any():
+        return f"{TOO_LITTLE_DATA}: all test users of a run have the same rank"
     return None
 
 
@@ -200,7 +216,9 @@ def _forecast_all(
 ) -> Findings:
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
-    forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in metrics[1:])]
+    not_forecast = {name: why for name in metrics[1:] if (why := _no_forecast(done, name))}
+    others = [name for name in metrics[1:] if name not in not_forecast]
+    forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in others)]
     by_metric = {one.metric: _metric_findings(one, best, level) for one in forecasts}
     reasons = (
         *_reasons_in_data(forecast, floor),
@@ -225,6 +243,7 @@ def _forecast_all(
         tuple(baselines),
         advice.recommend(candidates, growth, baselines, reasons, level),
         growth,
+        not_forecast=not_forecast,
     )
 
 
@@ -337,7 +356,7 @@ def _reasons_in_data(forecast: Forecast, floor: Mapping[str, float]) -> list[str
     hits = float((runs["HR@10"] * runs["test_targets"]).median()) if "HR@10" in runs else np.inf
     if hits < FEWEST_HITS:
         reasons.append(
-            f"too little data: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
+            f"{TOO_LITTLE_DATA}: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
             f"users, which leaves its {metric} uncertain by {(error / runs[metric]).median():.0%}"
         )
     if metric in floor and runs[metric].max() <= floor[metric] + error.median():
@@ -374,7 +393,9 @@ def _unknown(why: str) -> Bottleneck:
 def _bottleneck(forecast: Forecast, best: Size) -> Bottleneck:
     """Compare doubled data with the doubled dimension or layers, whichever brings more."""
     if forecast.runs["tokens"].nunique() < 2:
-        return _unknown("no run had less data than there is")
+        return _unknown(
+            "no run had less data than there is, so that other logs alone say what more would bring"
+        )
     start, wide, deep, more_data = forecast.draws(_points(forecast, _doubled_cells(best))).T
     model = max(wide, deep, key=np.mean)
     noise = np.median(forecast.noise)
@@ -394,4 +415,7 @@ def _bottleneck(forecast: Forecast, best: Size) -> Bottleneck:
         f"doubling the {favoured} brings more than doubling the {other}, with a probability of "
         f"{format_percent(chance)}"
     )
-    return Bottleneck(favoured if chance >= CONFIDENCE else Verdict.UNKNOWN, chance, why)
+    if chance < CONFIDENCE:
+        why += f", less than the {format_percent(CONFIDENCE)} that a verdict needs"
+        return Bottleneck(Verdict.UNKNOWN, chance, why)
+    return Bottleneck(favoured, chance, why)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -17,6 +17,11 @@ METRICS = ("NDCG@10", "HR@10")
 
 AXIS_LABELS = {"d_emb": "dimension", "n_layers": "layers", "tokens": "data"}
 """By column, what a size is called in a sentence."""
+
+
+FULL = "nothing is left to gain"
+TOO_LITTLE_DATA = "too little data"
+"""How reasons begin that more training does not change."""
 
 
 class Verdict(StrEnum):
@@ -175,7 +180,7 @@ class MetricFindings:
 
     def to_dict(self) -> dict:
         """Give plain values: tables as lists of rows, curves as lists by column."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         values["curves"] = {axis: curve.to_dict("list") for axis, curve in self.curves.items()}
         return plain_values(values)
 
@@ -200,13 +205,21 @@ class Findings:
     recommendation: Recommendation = Recommendation(Advice.UNKNOWN)
     growth: tuple[Growth, ...] = ()  # of the first metric, at the best size; other logs say it
     says: tuple[str, ...] = ()
+    not_forecast: Mapping[str, str] = field(default_factory=dict)  # why, by metric but the first
+
+    @property
+    def lacks_users(self) -> bool:
+        """Whether more test users are needed, which no training brings."""
+        return any(reason.startswith(TOO_LITTLE_DATA) for reason in self.reasons)
 
     def to_dict(self) -> dict:
         """Give plain values, as report.json has them under "judged"."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
         values["metrics"] = {name: one.to_dict() for name, one in self.metrics.items()}
         if self.best is None:
             del values["best"]
+        if not self.not_forecast:
+            del values["not_forecast"]
         return plain_values(values)
 
     def __repr__(self) -> str:

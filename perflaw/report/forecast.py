@@ -373,8 +373,12 @@ class Forecast:
 
 
 def _quantiles(values: np.ndarray, sd: np.ndarray, index: pd.Index, level: float) -> pd.DataFrame:
-    """Give the median and the interval of rates, from draws of log-odds and their noise."""
-    values = values + sd * np.random.default_rng(1).normal(size=values.shape)
-    probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
-    quantiles = from_log_odds(np.quantile(values, probabilities, axis=0))
+    """Give the median and the interval of rates, from draws of log-odds and their noise.
+
+    The median is that of the draws alone, as noise has no preferred sign; so a size has one
+    forecast wherever it is named.
+    """
+    noisy = values + sd * np.random.default_rng(1).normal(size=values.shape)
+    ends = np.quantile(noisy, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    quantiles = from_log_odds(np.stack([np.median(values, axis=0), *ends]))
     return pd.DataFrame(dict(zip(("predicted", "low", "high"), quantiles)), index=index)

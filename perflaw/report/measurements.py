@@ -9,7 +9,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.models.sweeps import results
-from perflaw.tables import check_whole, hint_at_comma
+from perflaw.tables import LINE, check_whole, hint_at_comma, name_row
 
 RECORD_COLUMNS = ("key", "n_layers", "d_emb", "seed", "tokens", "test_targets")
 OWN_COLUMNS = ("n_layers", "d_emb")
@@ -46,7 +46,8 @@ def measured_from_records(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.Data
             f"the runs have no column {missing[0]!r}, which records have; "
             "perflaw.report.forecast_runs takes a table of one's own"
         )
-    return by_rule_of_record(results.select_whole_log(runs), metrics)
+    whole = by_rule_of_record(results.select_whole_log(runs), metrics)
+    return whole.sort_values("key", ignore_index=True)
 
 
 def by_rule_of_record(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
@@ -78,7 +79,8 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     table
         One row a run: n_layers, d_emb, the metric on test, and `users`, the number of test users,
         or `METRIC se`, the standard error over them. Optional: tokens, or the share of the users
-        that was trained on (1: all); seed; `validation METRIC`; seconds.
+        that was trained on (1: all); seed; `validation METRIC`; seconds. An index called "line",
+        or else a column of that name, has the lines of a file.
     metric
         Name of its column, a rate between 0 and 1.
 
@@ -90,7 +92,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        For a column that is missing, and a value that cannot be: with its row.
+        For a column that is missing, and a value that cannot be: with its row or line.
     """
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"runs have to be a pandas.DataFrame, not {type(table).__name__}")
@@ -98,16 +100,18 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         raise InputError(
             f"the runs have no column {missing[0]!r}; they have {', '.join(map(str, table))}"
         )
-    runs = table.reset_index(drop=True).copy()
     if table.empty:
         raise InputError("the table of runs has no rows")
+    runs = table.copy()
+    if runs.index.name != LINE:
+        runs = runs.set_index(LINE) if LINE in runs else runs.reset_index(drop=True)
     for name in OWN_COLUMNS:
         _check_numbers(runs, name, lowest=1, highest=MOST)
         check_whole(runs, name, "the runs")
-    if (repeats := table.reset_index(drop=True).duplicated()).any():
+    if (repeats := runs.duplicated()).any():
         row = int(repeats.to_numpy().argmax())
         raise InputError(
-            f"row {row + 1} of the runs is the same as an earlier one in every column; "
+            f"{name_row(runs, row)} of the runs is the same as an earlier one in every column; "
             "leave it out, or tell repeated runs apart by a column 'seed'"
         )
     _check_numbers(runs, metric, lowest=0, highest=1 - 1e-9, above=True)
@@ -120,8 +124,8 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     runs[validation] = runs[validation] if validation in runs else runs[metric]
     runs["test_targets"] = runs.get("users", np.nan)
     runs["seed"] = runs.get("seed", 0)
-    runs["key"] = [f"row {place + 1}" for place in runs.index]
-    return runs
+    runs["key"] = [name_row(runs, place) for place in range(len(runs))]
+    return runs.reset_index(drop=True)
 
 
 def _standard_errors(runs: pd.DataFrame, metric: str) -> pd.Series:
@@ -156,8 +160,9 @@ def _check_numbers(
         row = int((~fine).to_numpy().argmax())
         ends = f"{'above' if above else 'at least'} {lowest:g}"
         ends += f" and below {highest:g}" if np.isfinite(highest) else ""
+        value = runs[name].iloc[row]
         raise InputError(
-            f"row {row + 1} of the runs: {name} = {runs[name][row]} is not usable; "
-            f"use a number {ends}" + hint_at_comma(runs[name][row])
+            f"{name_row(runs, row)} of the runs: {name} = {value} is not usable; "
+            f"use a number {ends}" + hint_at_comma(value)
         )
     runs[name] = values

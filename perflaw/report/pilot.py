@@ -49,6 +49,11 @@ BUDGET_SHARE = 0.5  # of the budget, that the core takes at the most where users
 ENLARGING_SHARE = 0.3  # likewise, for more users than those of the records that there are
 SMALLEST_SHARE = 1 / 16  # of the users, that a pilot sees unless less is accepted
 PACE = 4.0  # seconds of a core by those of `cost_model.PACES`, the median of the study's own runs
+START_AND_PAGE = 15.0  # seconds that a report takes whatever the log
+SECONDS_BY_TOKEN = (
+    5e-6  # of reading, entropy and baselines; the study's own logs on a server's core
+)
+SECONDS_BY_PAIR = 7e-8  # of baselines, by pair of a user of the pilot and an item
 LARGEST_OVERRUN = 3  # times the budget, for the core: costs are rough before any run is done
 
 
@@ -125,6 +130,37 @@ def plan_pilot(
         {"settings": settings, "grid": [runs[place] for place in order]},
         core_seconds * share,
     )
+
+
+def fixed_seconds(log: InteractionLog, plan: Pilot) -> float:
+    """Estimate what a report takes but for training: reading, entropy, baselines and the page.
+
+    Parameters
+    ----------
+    log
+        The whole log.
+    plan
+        Its pilot, on whose users the baselines are measured.
+    """
+    pairs = plan.log.n_users * plan.log.n_items
+    return START_AND_PAGE + SECONDS_BY_TOKEN * log.tokens + SECONDS_BY_PAIR * pairs
+
+
+def check_fixed_work(log: InteractionLog, plan: Pilot, minutes: float, workers: int) -> None:
+    """Refuse a budget that is spent before a model is trained.
+
+    Raises
+    ------
+    InputError
+        With a budget that would do.
+    """
+    fixed = fixed_seconds(log, plan)
+    if fixed > 60 * minutes:
+        enough = _minutes_for(fixed + plan.seconds / workers)
+        raise InputError(
+            f"reading, entropy, baselines and the page of {log.name} take about {fixed:.0f} s, "
+            f"more than the budget of {60 * minutes:g} s: give --budget {enough}, in minutes"
+        )
 
 
 def _choose_share(

@@ -32,6 +32,7 @@ from perflaw.report.findings import (
 from perflaw.report.measurements import by_rule_of_record, measured_from_table
 from perflaw.report.options import PRIOR_SPLIT, ReportOptions
 from perflaw.report.sentences import describe_sample, format_minutes, summarize_advice
+from perflaw.tables import LINE
 
 SCHEMA = 1  # of report.json
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
@@ -180,6 +181,8 @@ ten; 21 are the least
         options.changes,
         options.sample,
     )
+    if not any(options.records.glob("*.json")):
+        pilot.check_fixed_work(log, plan, options.minutes, options.workers)
     options.say(
         f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
         f"small models are trained, {format_minutes(options.minutes)} in all"
@@ -244,6 +247,8 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
         be forecast.
     """
     measured_from_table(runs, metric)  # what cannot be is refused as it was given
+    if runs.index.name == LINE:
+        runs = runs.drop(columns=LINE, errors="ignore").reset_index()
     runs = pd.DataFrame(plain_values(runs))  # as report.json has them
     findings = forecast_runs(runs, metric)
     if not findings.metrics:
@@ -294,7 +299,8 @@ def _next_command(
 ) -> str | None:
     """Give the line that trains the size advised, or that goes on where too little was run."""
     size, settings = findings.recommendation.size, plan.grid["settings"]
-    if findings.recommendation.advice == Advice.UNKNOWN and done < len(plan.grid["grid"]):
+    helps = done < len(plan.grid["grid"]) and not (findings.lacks_users and plan.share == 1)
+    if findings.recommendation.advice == Advice.UNKNOWN and helps:
         return (
             f"perflaw report {shlex.quote(options.source)} --out {shlex.quote(str(options.out))} "
             f"--budget {2 * options.minutes:g}"

@@ -42,6 +42,8 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
         The advice first, or the reasons where nothing is claimed; then what it stands on.
     """
     reasons = "; ".join(findings.reasons)
+    if findings.best is None and findings.recommendation.advice == Advice.STAY:
+        return (f"There is nothing to do: {reasons}.",)
     if findings.best is None:
         return (f"Nothing can be claimed: {reasons}.",)
     sentences = []
@@ -57,6 +59,7 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
         _describe_metric(name, metric, findings.best, findings.level)
         for name, metric in findings.metrics.items()
     ]
+    sentences += [f"{name} is not forecast: {why}." for name, why in findings.not_forecast.items()]
     if findings.growth:
         sentences.append(_describe_growth(findings))
     return (*sentences, _describe_bottleneck(findings, findings.best))
@@ -93,6 +96,8 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
         )
         return _headline(verdict, gain, certainty, next_line)
     promising = recommendation.promising
+    if advice == Advice.STAY and findings.best is None:
+        return _headline(findings.reasons[0], "none is possible", "no rate exceeds 1", next_line)
     if advice == Advice.UNKNOWN or findings.best is None:
         reason = findings.reasons[0] if findings.reasons else "no run ended"
         return _headline(f"nothing can be said: {reason}", "none is claimed", "none", next_line)
@@ -123,9 +128,11 @@ def _next_step(findings: Findings) -> str:
         return (
             f"train {_format(size)} by your own means, and call again with its run among the others"
         )
+    if findings.recommendation.advice == Advice.UNKNOWN and findings.lacks_users:
+        return "nothing to train: more test users are needed, and more runs do not bring them"
     if findings.recommendation.advice == Advice.UNKNOWN:
         return "more runs; call again with them"
-    return "nothing to train"
+    return "nothing to do" if findings.best is None else "nothing to train"
 
 
 def _headline(verdict: str, gain: str, certainty: str, next_line: str) -> dict[str, str]:
@@ -226,14 +233,18 @@ def _is_size(rows: pd.DataFrame, size: Size) -> pd.Series:
 
 def _describe_bottleneck(findings: Findings, best: Size) -> str:
     metric = next(iter(findings.metrics))
+    names = dict(DOUBLED)
+    if not (findings.metrics[metric].measured["data"] < 1).any():
+        names["tokens"] += ", by other logs alone,"
     changes = ", ".join(
-        f"the {DOUBLED[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
+        f"the {names[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
         for axis, gain in findings.metrics[metric].doublings.items()
     )
     bottleneck = findings.bottleneck
     return (
         f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled from {_format(best)}, each "
-        f"changes {metric}: {changes}. A log that grows by new users and items gains less."
+        f"changes {metric} ({100 * findings.level:.0f} % intervals): {changes}. A log "
+        "that grows by new users and items gains less."
     )
 
 
@@ -247,6 +258,32 @@ def _describe_growth(findings: Findings) -> str:
     return (
         "If the log grows as it has, by new users with their own items and tested on all of them, "
         f"{metric} changes as it did on the public logs of the perflaw study: {changes}."
+    )
+
+
+def describe_overrun(seconds: float, minutes: float) -> str | None:
+    """Say that a report took longer than its budget, if it did by more than a tenth.
+
+    Parameters
+    ----------
+    seconds
+        That all of it took.
+    minutes
+        Its budget.
+
+    Examples
+    --------
+    >>> describe_overrun(62, 1)
+    >>> describe_overrun(100, 1)
+    'This took 100 s, longer than the budget of 1 minute: reading, entropy, baselines, the first \
+runs and the page are never cut short. Give --budget 2.'
+    """
+    if seconds <= 66 * minutes:
+        return None
+    return (
+        f"This took {seconds:.0f} s, longer than the budget of {format_minutes(minutes)}: reading, "
+        "entropy, baselines, the first runs and the page are never cut short. Give --budget "
+        f"{math.ceil(seconds / 60)}."
     )
 
 

@@ -171,6 +171,11 @@ def test_where_nothing_is_claimed_the_headline_says_why():
     assert headline["Next"] == "more runs; call again with them"
 
 
+def test_where_users_are_lacking_more_runs_are_not_advised():
+    findings = conclusions.draw_conclusions(simulate_pilot().assign(test_targets=60), FLOOR)
+    assert summarize_advice(findings)["Next"].startswith("nothing to train: more test users")
+
+
 def test_where_no_command_can_be_given_the_size_to_train_is_next():
     headline = summarize_advice(advise({"G": 0.3, "b_d": 0.3, "b_N": 0.0}, ()))
     assert headline["Next"].startswith("train N = ")

@@ -12,6 +12,7 @@ from perflaw.models.sweeps import results
 from perflaw.report import conclusions
 from perflaw.report.findings import METRICS, Advice, Verdict
 from perflaw.report.prior import load_prior
+from perflaw.report.sentences import summarize_advice
 
 
 def test_findings_are_plain_values_in_json(findings):
@@ -147,8 +148,8 @@ def test_where_nothing_can_be_claimed_it_says_so(change, reason):
     assert json.dumps(findings.to_dict(), allow_nan=False)
 
 
-def every_user_hit(runs):
-    return runs.assign(**{"HR@10": runs["HR@10"].where(runs.index > 3, 1.0)})
+def every_user_hit(runs, metric="NDCG@10"):
+    return runs.assign(**{metric: runs[metric].where(runs.index > 3, 1.0)})
 
 
 def one_test_user(runs):
@@ -158,7 +159,10 @@ def one_test_user(runs):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (every_user_hit, "nothing is left to gain: in 4 of 22 runs every test user"),
+        (
+            every_user_hit,
+            "nothing is left to gain: NDCG@10 is 1, the most that it can be, in 4 of 22",
+        ),
         (one_test_user, r"of so few test users nobody knows .* \(1 in the smallest run\)"),
     ],
 )
@@ -166,6 +170,36 @@ def test_where_nothing_can_be_forecast_it_says_so(change, reason):
     findings = conclusions.draw_conclusions(change(simulate_pilot()), FLOOR)
     assert re.search(reason, findings.says[0])
     assert findings.metrics == {}
+
+
+def test_a_metric_that_was_not_asked_for_voids_nothing(findings):
+    full = conclusions.draw_conclusions(every_user_hit(simulate_pilot(), "HR@10"), FLOOR)
+    assert list(full.metrics) == ["NDCG@10"]
+    assert full.recommendation == findings.recommendation
+    assert "HR@10 is not forecast: nothing is left to gain: HR@10 is 1" in " ".join(full.says)
+
+
+def test_where_nothing_is_left_to_gain_nothing_is_to_be_done():
+    findings = conclusions.draw_conclusions(every_user_hit(simulate_pilot()), FLOOR)
+    assert findings.says[0].startswith("There is nothing to do: nothing is left to gain")
+    headline = summarize_advice(findings)
+    assert headline["Verdict"].startswith("nothing is left to gain")
+    assert headline["Next"] == "nothing to do"
+
+
+def test_one_size_has_one_forecast(findings):
+    promising = findings.recommendation.promising
+    rows = findings.metrics["NDCG@10"].predictions.set_index(["n_layers", "d_emb", "data"])
+    best = rows.loc[(promising.best.n_layers, promising.best.d_emb, 1), "predicted"]
+    assert best == pytest.approx(promising.best_value, rel=1e-6)
+
+
+def test_what_cannot_be_told_is_not_shown_as_told():
+    runs = simulate_pilot()
+    full = conclusions.draw_conclusions(runs[runs["tokens"] == runs["tokens"].max()])
+    assert "cannot be told yet: no run had less data than there is, so that other" in full.says[-1]
+    assert "users and items), by other logs alone, +" in full.says[-1]
+    assert "by other logs alone" not in conclusions.draw_conclusions(runs).says[-1]
 
 
 def test_where_nothing_is_claimed_nothing_is_to_be_trained():

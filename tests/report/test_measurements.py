@@ -107,6 +107,14 @@ def test_a_row_that_is_there_twice_is_refused(runs):
         forecast_runs(twice)
 
 
+def test_a_row_of_a_file_is_named_by_its_line(runs):
+    lines = pd.Index(range(2, 2 + len(runs)), name="line")
+    named = measurements.measured_from_table(runs.set_axis(lines), "NDCG@10")
+    assert named["key"].iloc[3] == "line 5"
+    again = measurements.measured_from_table(runs.assign(line=lines), "NDCG@10")
+    assert again["key"].tolist() == named["key"].tolist()
+
+
 @pytest.mark.parametrize(("value", "remedy"), [(2.5, "a whole number"), (10**30, "below 1e")])
 def test_a_size_that_no_model_has_is_refused(runs, value, remedy):
     odd = runs.astype({"n_layers": object})

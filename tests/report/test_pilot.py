@@ -120,3 +120,13 @@ def test_fewer_than_one_user_in_sixteen_can_be_accepted(log, monkeypatch, small_
     monkeypatch.setattr(pilot, "PACE", 16 * pilot.PACE)
     plan = pilot.plan_pilot(log, small_budget, 2, accepts_sample=True)
     assert plan.share < pilot.SMALLEST_SHARE
+
+
+def test_a_budget_that_fixed_work_spends_is_refused_with_one_that_would_do(log):
+    plan = pilot.plan_pilot(log, 1e4, 2)
+    with pytest.raises(
+        InputError, match=r"more than the budget of 0\.6 s: give --budget (\d+)"
+    ) as told:
+        pilot.check_fixed_work(log, plan, 0.01, 2)
+    enough = int(re.search(r"--budget (\d+)", str(told.value))[1])
+    pilot.check_fixed_work(log, plan, enough, 2)

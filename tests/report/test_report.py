@@ -154,6 +154,22 @@ def test_when_no_run_ends_there_is_no_report(
     assert reason in refused(shop, tmp_path / "out", "--budget", 4)
 
 
+@pytest.mark.parametrize(
+    ("change", "following"),
+    [
+        (lambda runs: runs.assign(**{"NDCG@10": 1.0}), "nothing to do"),
+        (lambda runs: runs.assign(test_targets=60), "nothing to train: more test users"),
+        (lambda runs: runs.head(3), "perflaw report shop --out "),
+    ],
+)
+def test_more_time_is_advised_only_where_it_may_help(log, tmp_path, monkeypatch, change, following):
+    runs = change(simulate_pilot()).assign(sample_users=None)
+    monkeypatch.setattr(runner, "run", lambda *_, **__: runs)
+    monkeypatch.setattr(report, "_compare", lambda *_: ())
+    made = report.run_report(log, tmp_path / "out", progress=False, source="shop")
+    assert made.headline["Next"].startswith(following)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shown"),
@@ -226,8 +242,8 @@ def test_the_page_of_own_runs_has_no_log(own_report):
             "n_layers,d_emb,users\n1,8,100\n",
             "no column 'NDCG@10'; they have n_layers, d_emb, users",
         ),
-        ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "row 1 of the runs: NDCG@10 = 10.5"),
-        ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "row 1 of the runs: NDCG@10 = inf"),
+        ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "line 2 of the runs: NDCG@10 = 10.5"),
+        ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "line 2 of the runs: NDCG@10 = inf"),
         (
             "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
             "runs: nothing can be forecast: too little was run: 2 runs of 1 depths",
@@ -332,6 +348,7 @@ def test_a_log_that_is_too_small_is_refused_in_one_line(content, reason, tmp_pat
     [
         (["--budget", "0"], "0"),
         (["--budget", "inf"], "no time"),
+        (["--budget", "0.2"], "take about 15 s, more than the budget of 12 s: give --budget 1, in"),
         (["--budget", "x"], "not a valid float"),
         (["--workers", "0"], "0"),
         (["--user", "who"], "no column 'who'"),
