@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("points", metavar="POINTS")
 @click.option("--law", "family", default="performance", show_default=True, help="Law to fit.")
-@name_value_option("-o", "options", help="An option of the law, e.g. -o k 4, or -o axes n_layers,d_emb,tokens.")
+@name_value_option(
+    "-o", "options", help="An option of the law, e.g. -o k 4, or -o axes n_layers,d_emb,tokens."
+)
 @click.option("--metric", default="value", show_default=True, help="Column to fit.")
 @click.option(
     "--where", metavar="QUERY", help="Rows to use, e.g. \"dataset == 'Beauty' and epoch > 3\"."

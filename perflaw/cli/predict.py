@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("law", metavar="LAW.json")
 @click.argument("where", metavar="POINTS.csv | AXIS=VALUE[,VALUE] ...", nargs=-1, required=True)
-@click.option(
-    "--level", default=0.9, show_default=True, help="Level of the intervals."
-)
+@click.option("--level", default=0.9, show_default=True, help="Level of the intervals.")
 @one_line_errors()
 def command(law: str, where: tuple[str, ...], level: float) -> None:
     """Predict with a saved law.

@@ -64,7 +64,9 @@ def compare_books(before: str | Path, after: str | Path) -> list[Change]:
     """
     old, new = _executed(before), _executed(after)
     if _folder(old) == _folder(new):
-        raise InputError(f"{before} and {after} are the same folder, {_folder(old)}; name two books")
+        raise InputError(
+            f"{before} and {after} are the same folder, {_folder(old)}; name two books"
+        )
     changes = [
         Change(page, "(page)", "there" if page in old else "", "there" if page in new else "", "")
         for page in sorted(old.keys() ^ new.keys())

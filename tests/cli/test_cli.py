@@ -190,8 +190,14 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["predict", "LAW", "n_layers=4", "d_emb=0"], "must be 1 or more"),
         (["predict", "LAW", "n_layers=4", "d_emb=wide"], "must be a finite number"),
         (["predict", "LAW", "n_layers=4", "d_emb=64", "heads=2"], "does not read heads"),
-        (["predict", "LAW", "n_layers=2.5", "d_emb=8"], "n_layers = 2.5 is not usable; use a whole"),
-        (["predict", "LAW", "n_layers=2", "d_emb=8,8.5"], "row 2 of the points: d_emb = 8.5 is not"),
+        (
+            ["predict", "LAW", "n_layers=2.5", "d_emb=8"],
+            "n_layers = 2.5 is not usable; use a whole",
+        ),
+        (
+            ["predict", "LAW", "n_layers=2", "d_emb=8,8.5"],
+            "row 2 of the points: d_emb = 8.5 is not",
+        ),
         (["predict", "LAW", "HALF"], "line 2 of the points: n_layers = 2.5 is not usable"),
         (["predict", "LAW", "points.csv"], "points.csv does not exist"),
         (["predict", "LAW"], "Missing argument"),
@@ -387,7 +393,10 @@ def test_train_keeps_a_record_and_finds_it_again(tmp_path, quick):
     assert first.exit_code == 0, first.output
     (record,) = (tmp_path / "runs").iterdir()
     assert f"{record.name}: epochs used up" in first.output
-    assert "all 40 items ranked:\n  the user's training part removed (the older rule): HR" in first.stdout
+    assert (
+        "all 40 items ranked:\n  the user's training part removed (the older rule): HR"
+        in first.stdout
+    )
     assert "\n  all of the user's history removed (the rule of record): HR" in first.stdout
     before = record.stat().st_mtime_ns
     again = run("train", path, "--out", tmp_path / "runs", *quick)

@@ -112,7 +112,9 @@ def test_intervals_agree_with_the_simulations_test():
         profile.constrained_rss(law, GRID, y, lambda theta: np.tile(flat, (len(theta), 1)), 0.0)
         <= limit
     )
-    turns = [turning.turning_point(fitting.fit(law, GRID, values), "n_layers", 0.95) for values in y]
+    turns = [
+        turning.turning_point(fitting.fit(law, GRID, values), "n_layers", 0.95) for values in y
+    ]
     inside = np.array([turn.low <= 14 <= turn.high for turn in turns])
     assert (inside == (turned | level)).all()
 

@@ -129,7 +129,8 @@ def test_a_sweep_by_command(shop, tmp_path):
     assert f"{tmp_path}/runs: 4 runs\n" in told.output
     assert re.search(
         r"best by validation: [0-9a-f]{16} \(sasrec, N 1, d 8, seed [01]\); "
-        r"test HR@10 0\.\d{4}, NDCG@10 0\.\d{4}, ranked with (nothing|the user's history) removed\n",
+        r"test HR@10 0\.\d{4}, NDCG@10 0\.\d{4}, "
+        r"ranked with (nothing|the user's history) removed\n",
         told.output,
     )
     assert (

@@ -93,7 +93,7 @@ def test_a_folder_that_is_no_book_is_refused(tmp_path):
 def test_a_book_is_not_compared_with_itself(tmp_path, monkeypatch):
     folder = write_book(tmp_path / "book" / "_build" / "default", {"x": 1.0})
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="default and .* are the same folder, .*; name two books"):
+    with pytest.raises(InputError, match=r"default and .* are the same folder, .*; name two books"):
         compare_books("default", folder)
 
 

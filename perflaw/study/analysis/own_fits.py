@@ -88,13 +88,15 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     -------
     by_surface, means
         By surface: the columns of `validation.compare_laws` with log and noise ceiling; baselines
-        have neither parameters nor R², and of a loss only the nearest cell is one. Means over logs of parameters, r2, noise ceiling and the
-        errors, by law; a surface that leaves too few values for a sum of power laws takes no part
-        in a split.
+        have neither parameters nor R², and of a loss only the nearest cell is one. Means over logs
+        of parameters, r2, noise ceiling and the errors, by law; a surface that leaves too few
+        values for a sum of power laws takes no part in a split.
     """
     surfaces = table[table["metric"] == metric].reset_index(drop=True)
     laws = validation.compare_laws(families.rival_laws(), surfaces, ["dataset", "metric"])
-    names = (NEAREST,) if metric == "log-loss" else (NEAREST, BEST)  # the best of a loss is its least
+    names = (
+        (NEAREST,) if metric == "log-loss" else (NEAREST, BEST)
+    )  # the best of a loss is its least
     errors = trained_cell_errors(surfaces, ["dataset", "metric"], names)
     by_surface = pd.concat([laws, errors], ignore_index=True)
     by_surface["noise ceiling"] = by_surface["dataset"].map(_ceilings(surfaces, metric))
