@@ -16,7 +16,6 @@ from perflaw.report.findings import (
     AXIS_LABELS,
     FULL,
     METRICS,
-    TOO_LITTLE_DATA,
     Advice,
     BaselineComparison,
     Bottleneck,
@@ -34,15 +33,13 @@ from perflaw.report.forecast import Forecast, from_log_odds
 from perflaw.report.measurements import measured_from_records, measured_from_table
 from perflaw.report.outliers import drop_outliers, is_within_noise
 from perflaw.report.prior import Prior
+from perflaw.report.reasons import no_forecast, reasons_in_data, reasons_in_fit, too_few_runs
 from perflaw.report.rivals import RIVAL_LAWS, predict_by_rival
 from perflaw.report.sentences import describe_findings, format_percent
 
 if TYPE_CHECKING:
     from perflaw.models.baselines import BaselineGrowth
 
-FEWEST_RUNS = 5
-FEWEST_HITS = 30  # of a run, below which nothing is claimed
-WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above which nothing is
 CONFIDENCE = 0.9  # of a verdict
 REACH = 4  # times the largest size of the runs, that forecasts reach
 CURVE_POINTS = 25
@@ -155,7 +152,7 @@ def _conclude(
 ) -> Findings:
     done = measured[measured[metrics[0]].notna()].reset_index(drop=True)
     unfinished = len(measured) - len(done)
-    if reason := _too_few_runs(done) or _no_forecast(done, metrics[0]):
+    if reason := too_few_runs(done) or no_forecast(done, metrics[0]):
         is_full = reason.startswith(FULL)
         recommendation = Recommendation(Advice.STAY if is_full else Advice.UNKNOWN)
         findings = Findings(
@@ -173,38 +170,6 @@ def _conclude(
     return replace(findings, says=describe_findings(findings))
 
 
-def _too_few_runs(done: pd.DataFrame) -> str | None:
-    """Say why so few runs do not bear a forecast at all."""
-    full = done[done["tokens"] == done["tokens"].max()]
-    depths, dimensions = full["n_layers"].nunique(), full["d_emb"].nunique()
-    if depths < 2 or dimensions < 2 or len(done) < FEWEST_RUNS:
-        return (
-            f"too little was run: {len(done)} runs of {depths} depths and {dimensions} dimensions; "
-            "five of two each are the least"
-        )
-    return None
-
-
-def _no_forecast(done: pd.DataFrame, metric: str) -> str | None:
-    """Say why a metric of these runs cannot be forecast."""
-    values, errors = done[metric], done[f"{metric} se"]
-    if errors.isna().any():
-        return (
-            f"{TOO_LITTLE_DATA}: of so few test users nobody knows how uncertain a metric is "
-            f"({done['test_targets'].min():.0f} in the smallest run)"
-        )
-    if empty := int((values <= 0).sum()):
-        return (
-            f"{TOO_LITTLE_DATA}: in {empty} of {len(done)} runs no test user finds the target "
-            "among the first ten"
-        )
-    if full_rate := int((values >= 1).sum()):
-        return f"{FULL}: {metric} is 1, the most that it can be, in {full_rate} of {len(done)} runs"
-    if (errors <= 0).any():
-        return f"{TOO_LITTLE_DATA}: all test users of a run have the same rank"
-    return None
-
-
 def _forecast_all(
     done: pd.DataFrame,
     metrics: Sequence[str],
@@ -216,13 +181,13 @@ def _forecast_all(
 ) -> Findings:
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
-    not_forecast = {name: why for name in metrics[1:] if (why := _no_forecast(done, name))}
+    not_forecast = {name: why for name in metrics[1:] if (why := no_forecast(done, name))}
     others = [name for name in metrics[1:] if name not in not_forecast]
     forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in others)]
     by_metric = {one.metric: _metric_findings(one, best, level) for one in forecasts}
     reasons = (
-        *_reasons_in_data(forecast, floor),
-        *_reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
+        *reasons_in_data(forecast, floor),
+        *reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
     )
     bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
     growth = _growth(forecast, best, level, baseline_growth)
@@ -347,43 +312,6 @@ def _doubled_cells(best: Size) -> list[Cell]:
 
 
 # ---------------------------------------------------------------- verdicts
-
-
-def _reasons_in_data(forecast: Forecast, floor: Mapping[str, float]) -> list[str]:
-    """Say why the measurements do not bear a claim."""
-    runs, metric, reasons = forecast.runs, forecast.metric, []
-    error = runs[f"{metric} se"]
-    hits = float((runs["HR@10"] * runs["test_targets"]).median()) if "HR@10" in runs else np.inf
-    if hits < FEWEST_HITS:
-        reasons.append(
-            f"{TOO_LITTLE_DATA}: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
-            f"users, which leaves its {metric} uncertain by {(error / runs[metric]).median():.0%}"
-        )
-    if metric in floor and runs[metric].max() <= floor[metric] + error.median():
-        reasons.append(
-            f"no run is better than ranking by popularity ({metric} {floor[metric]:.4f}) by more "
-            "than its standard error"
-        )
-    return reasons
-
-
-def _reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[str]:
-    """Say why the forecast does not bear a claim."""
-    reasons = []
-    if not findings.fit.fits:
-        reasons.append(
-            f"the law does not fit: a cell left out is {findings.fit.error:.0f} % from what the "
-            f"others say, where noise would have {findings.fit.expected:.0f} %"
-        )
-    if 4 * (dropped + 1) > runs:
-        reasons.append(f"{dropped} of {runs} runs do not agree with the others")
-    end = findings.curves["d_emb"].iloc[-1]
-    if end["high"] > WIDEST_INTERVAL * end["low"]:
-        reasons.append(
-            "what is said of four times the dimension spans a factor of "
-            f"{end['high'] / end['low']:.1f}, too wide to plan by"
-        )
-    return reasons
 
 
 def _unknown(why: str) -> Bottleneck:

@@ -156,7 +156,7 @@ def check_fixed_work(log: InteractionLog, plan: Pilot, minutes: float, workers: 
     """
     fixed = fixed_seconds(log, plan)
     if fixed > 60 * minutes:
-        enough = _minutes_for(fixed + plan.seconds / workers)
+        enough = minutes_for(fixed + plan.seconds / workers)
         raise InputError(
             f"reading, entropy, baselines and the page of {log.name} take about {fixed:.0f} s, "
             f"more than the budget of {60 * minutes:g} s: give --budget {enough}, in minutes"
@@ -183,7 +183,7 @@ def _choose_share(
         enlarges = share * core_seconds <= ENLARGING_SHARE * budget
         return share if enlarges and share > known[0] else known[0]
     if share < SMALLEST_SHARE and not accepts_sample:
-        minutes = _minutes_for(SMALLEST_SHARE * core_seconds / BUDGET_SHARE)
+        minutes = minutes_for(SMALLEST_SHARE * core_seconds / BUDGET_SHARE)
         raise InputError(
             f"in this budget a pilot sees only {round(share * log.n_users):,} of the "
             f"{log.n_users:,} users of {log.name}, fewer than one in {1 / SMALLEST_SHARE:.0f}: "
@@ -193,12 +193,12 @@ def _choose_share(
     if needed > LARGEST_OVERRUN * budget:
         raise InputError(
             f"{log.name} needs more time for a pilot, even on {round(share * log.n_users):,} of "
-            f"its users: give --budget {_minutes_for(needed)}, in minutes"
+            f"its users: give --budget {minutes_for(needed)}, in minutes"
         )
     return share
 
 
-def _minutes_for(seconds: float) -> int:
+def minutes_for(seconds: float) -> int:
     """Give a budget, in minutes, that leaves so many seconds for runs."""
     return math.ceil(min(seconds / 0.8, seconds + 30) / 60)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import time
@@ -303,7 +304,7 @@ def _next_command(
     if findings.recommendation.advice == Advice.UNKNOWN and helps:
         return (
             f"perflaw report {shlex.quote(options.source)} --out {shlex.quote(str(options.out))} "
-            f"--budget {2 * options.minutes:g}"
+            f"--budget {max(1, 2 * options.minutes):g}"
         )
     if size is None or "split" in settings:  # `perflaw train` leaves one out
         return None
@@ -317,6 +318,7 @@ def _train(
     plan: pilot.Pilot, options: ReportOptions, on_run: Callable[[dict], object] | None
 ) -> pd.DataFrame:
     """Train the pilot, as far as the budget goes."""
+    before = time.perf_counter() - options.start
     runs = runner.run(
         plan.grid,
         plan.log,
@@ -328,8 +330,11 @@ def _train(
         on_run=on_run,
     )
     if runs.empty:
+        enough = pilot.minutes_for(before + plan.seconds / options.workers)
         raise InputError(
-            f"no run of {plan.log.name} came to an end; give it more time with --budget"
+            f"no run of {plan.log.name} came to an end: reading, entropy and baselines took "
+            f"{before:.0f} s of the budget of {60 * options.minutes:g} s; give --budget "
+            f"{max(enough, math.ceil(2 * options.minutes))}, in minutes"
         )
     if "NDCG@10" not in runs:
         raise InputError(

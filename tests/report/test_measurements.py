@@ -126,3 +126,8 @@ def test_a_size_that_no_model_has_is_refused(runs, value, remedy):
 def test_runs_are_shown_by_the_rule_of_record():
     runs = pd.DataFrame({"HR@10": [0.5, 0.4], f"{measurements.REMOVED}HR@10": [0.6, None]})
     assert measurements.by_rule_of_record(runs, ["HR@10"])["HR@10"].tolist() == [0.6, 0.4]
+
+
+def test_a_column_that_was_not_asked_for_may_hold_anything(runs):
+    findings = forecast_runs(runs.assign(**{"HR@10": "none"}))
+    assert findings.best == forecast_runs(runs).best

@@ -144,7 +144,7 @@ def test_interrupted_it_says_how_to_go_on(shop, tmp_path, monkeypatch):
     ("runs", "reason"),
     [
         (pd.DataFrame({"status": ["failed: x"]}), "came to an end; the first: failed: x"),
-        (pd.DataFrame(), "give it more time with --budget"),
+        (pd.DataFrame(), " s of the budget of 240 s; give --budget 8, in minutes"),
     ],
 )
 def test_when_no_run_ends_there_is_no_report(

@@ -19,9 +19,9 @@ from scipy.stats import binomtest
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.baselines import GROWS, BaselineGrowth
 from perflaw.models.sweeps import grids, results
-from perflaw.report.conclusions import FEWEST_HITS
 from perflaw.report.forecast import LEVEL_ORIGIN, Forecast, from_log_odds, to_log_odds
 from perflaw.report.prior import Prior
+from perflaw.report.reasons import FEWEST_HITS
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 from perflaw.study.intervals import mean_over_logs
