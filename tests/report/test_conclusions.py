@@ -104,6 +104,15 @@ def test_without_runs_on_less_data_the_data_is_not_judged():
     assert "no run had less data" in bottleneck.why
 
 
+def test_what_a_verdict_lacks_is_said():
+    runs = simulate_pilot(0, 0.03, b_T=0.05, b_d=0.02, G=0.3)
+    findings = conclusions.draw_conclusions(runs, FLOOR)
+    assert findings.bottleneck.verdict == Verdict.UNKNOWN
+    assert re.search(
+        r"with a probability of \d+ %, less than the 90 % that a verdict needs", findings.says[-1]
+    )
+
+
 def test_next_runs_are_new_near_and_affordable(findings):
     assert len(findings.next) == 3
     for run in findings.next:
