@@ -42,7 +42,7 @@ _SETTINGS: script_grids.Allowed = {
 }
 RECIPE = ["dropout", "weight_decay"]
 _PARTS = ("settings", "recipes", "tuning", "grid")
-_RECIPE: script_grids.Allowed = {"dropout": 0.0, "weight_decay": 0.0}
+_RECIPE_LIMITS: script_grids.Allowed = dict.fromkeys(RECIPE, 0.0)
 _RUN: script_grids.Allowed = {
     "members": script_grids.whole_numbers(2, SEEDS_APART),
     "seed": script_grids.whole_numbers(0, MOST_WHOLE // SEEDS_APART - 1),  # each has SEEDS_APART
@@ -85,7 +85,7 @@ def read_grid(grid: str | Path = "cetnet") -> Grid:
     values = script_grids.read_grid(grid, "scripts/cetnet.py", _PARTS)
     settings = script_grids.check_values(values["settings"], _SETTINGS, "settings")
     settings["loss"] = "sampled_softmax"  # the only one that cetnet.fit has
-    recipes = script_grids.list_runs(values["recipes"], _RECIPE, "recipes")
+    recipes = script_grids.list_runs(values["recipes"], _RECIPE_LIMITS, "recipes")
     tried = script_grids.list_runs(values["tuning"], {"strength": 0.0}, "tuning")
     runs = script_grids.list_runs(values["grid"], _RUN)
     members = sorted({run["members"] for run in runs})

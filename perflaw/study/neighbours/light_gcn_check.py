@@ -27,7 +27,10 @@ OURS, THEIRS = "ours", "RecBole"
 # Of Recommenders' notebook on LightGCN, 50 epochs.
 PUBLISHED = {"NDCG@10": 0.453004, "precision@10": 0.399258, "recall@10": 0.213203}
 _RATE = script_grids.LEAST_RATE
-_SIZES: script_grids.Allowed = {"n_layers": script_grids.LAYERS, "d_emb": script_grids.WIDTHS}
+_SIZES: script_grids.Allowed = {
+    "n_layers": script_grids.USABLE_LAYERS,
+    "d_emb": script_grids.USABLE_WIDTHS,
+}
 _SETTINGS: script_grids.Allowed = {
     **_SIZES,
     "learning_rate": _RATE,
@@ -40,7 +43,7 @@ _SETTINGS: script_grids.Allowed = {
 def read_grid(grid: str | Path = "light-gcn-check") -> tuple[list[str], list[light_gcn.Options]]:
     """Read the logs and runs that both implementations train."""
     values = script_grids.read_grid(grid, "scripts/light_gcn_check.py", ["grid"])
-    limits = {**_SIZES, "seed": script_grids.SEEDS, "learning_rate": _RATE}
+    limits = {**_SIZES, "seed": script_grids.USABLE_SEEDS, "learning_rate": _RATE}
     runs = script_grids.list_runs(values["grid"], limits)
     return values["logs"], [light_gcn.Options(**run) for run in runs]
 
@@ -175,7 +178,8 @@ def complete_published(
     if not 0 < settings["train_share"] < 1:
         raise InputError("settings: train_share needs a share above 0 and below 1")
     seeds = [
-        run["seed"] for run in script_grids.list_runs(values["grid"], {"seed": script_grids.SEEDS})
+        run["seed"]
+        for run in script_grids.list_runs(values["grid"], {"seed": script_grids.USABLE_SEEDS})
     ]
     name = script_grids.name_one_log(values["logs"])
     rows = script_grids.load_table(table, ["seed"], list(PUBLISHED))

@@ -133,7 +133,7 @@ def complete_table(table: Path, grid: str | Path) -> Iterator[dict[str, Any]]:
     """
     values = script_grids.read_grid(grid, "scripts/recurrent_residuals.py", ["grid"])
     runs = script_grids.list_runs(
-        values["grid"], {"step": list(WINDOW), "seed": script_grids.SEEDS}
+        values["grid"], {"step": list(WINDOW), "seed": script_grids.USABLE_SEEDS}
     )
     counts = forecastability.load_counts()
     if unknown := set(values["logs"]) - set(counts["log"]):

@@ -26,8 +26,8 @@ Allowed = Mapping[str, range | float | Sequence[str]]
 LoadSplits = Callable[[Sequence[str]], Mapping[str, Split]]
 """From names of logs to their splits, by name."""
 LEAST_RATE = 1e-6  # of learning rates: above 0, as tables have it
-WIDTHS = range(1, 4096 + 1)  # d_emb of models that no other check keeps within the memory
-LAYERS = range(1000 + 1)
+USABLE_WIDTHS = range(1, 4096 + 1)  # where nothing else keeps a model within the memory
+USABLE_LAYERS = range(1000 + 1)
 MEASURED = (
     "best_epoch",
     "done_epochs",
@@ -40,7 +40,7 @@ MEASURED = (
 )
 """Columns of `study_runs.measure_trained`."""
 _TEXT = ("log", "training", "fusion", "implementation", "step", "series")  # columns of tables
-SEEDS = range(MOST_WHOLE + 1)
+USABLE_SEEDS = range(MOST_WHOLE + 1)
 
 
 def whole_numbers(least: int, most: int = MOST_WHOLE) -> range:

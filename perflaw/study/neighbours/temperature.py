@@ -31,7 +31,7 @@ MEASURED = (METRIC, COVERAGE)
 _OF_MODEL = ("d_emb", "seed")  # of the grid, hence not of the settings
 _AXES: script_grids.Allowed = {
     "d_emb": script_grids.whole_numbers(2),
-    "seed": script_grids.SEEDS,
+    "seed": script_grids.USABLE_SEEDS,
     "temperature": 0.0,
 }
 
