@@ -109,8 +109,8 @@ def runtime_answer(runs: Mapping[str, Mapping[str, Any]]) -> str:
     return (
         f"**Answer.** Python {last['python']} on {last['platform']} with {last['cores']} cores "
         f"made it. Its {len(runs)} notebooks ran for {minutes:.0f} minutes, summed over notebooks. "
-        f"Two run at a time, so they take about half of that. A first `make book` also installs, "
-        f"and draws the pages: 10 to 20 minutes in all. The longest: {named}.\n"
+        f"Two run at a time, so they take about half of that. The first `make book` also installs "
+        f"the packages and renders the pages: 10 to 20 minutes in all. The longest: {named}.\n"
     )
 
 

@@ -45,6 +45,12 @@ def test_seeds_on_the_whole_log_do_not_reduce_the_error_over_its_users():
     assert np.allclose(levels.loc[levels["share"] == 1, "relative_se"], 0.05)
 
 
+def test_seeds_on_a_sample_do_not_reduce_the_error_over_its_users():
+    once = growth.average_draws(points({"a": 0.0}))
+    twice = growth.average_draws(pd.concat([points({"a": 0.0})] * 2))
+    assert np.allclose(twice["relative_se"], once["relative_se"])
+
+
 def test_mean_growth_is_over_logs_with_students_interval():
     found = growth.growth_by_log(growth.average_draws(points({"a": 0.1, "b": 0.3})), [2])
     mean = growth.mean_growth(growth.average_sizes(found), level=0.9).iloc[0]

@@ -103,7 +103,7 @@ def test_draws_that_differ_by_users_and_seeds_alone_agree_with_the_noise():
     random = np.random.default_rng(0)
     error = np.sqrt(1 - 0.25 + 0.9**2) * 0.05
     rows = [
-        {"log": f"log {i}", "share": 0.25, "d_emb": 16, "draw": draw}
+        {"log": f"log {i}", "share": 0.25, "d_emb": 16, "data_seed": draw}
         | {"NDCG@10": from_log_odds(-2 + error * random.normal())}
         for i in range(400)
         for draw in (0, 1)

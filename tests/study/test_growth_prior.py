@@ -40,6 +40,15 @@ def slope_table(slopes, se=0.01):
     return pd.DataFrame(rows)
 
 
+def test_more_seeds_on_the_same_users_do_not_make_a_slope_surer():
+    runs = grow_log("a", 0.1)
+    once, thrice = (
+        growth_prior.estimate_slopes(table, slope_table({"a": 0.1}))
+        for table in (runs, pd.concat([runs.assign(seed=seed) for seed in range(3)]))
+    )
+    pd.testing.assert_frame_equal(once, thrice)
+
+
 @pytest.fixture(scope="module")
 def logs():
     """Twelve logs that rise by half of what their best baseline does, and a bit."""

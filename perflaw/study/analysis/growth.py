@@ -99,8 +99,8 @@ def _make_points(runs: pd.DataFrame, share: str, metric: str) -> pd.DataFrame:
 def average_draws(points: pd.DataFrame) -> pd.DataFrame:
     """Average points over draws and seeds.
 
-    Two samples of a share s have that share of their users in common, so that their errors
-    correlate by s; seeds on a whole log share all users.
+    Seeds of a draw are tested on the same users. Two draws of a share s have that share of their
+    users in common, so that their errors correlate by s.
 
     Parameters
     ----------
@@ -114,12 +114,16 @@ def average_draws(points: pd.DataFrame) -> pd.DataFrame:
         over test users, as a fraction of the mean; training seeds not included).
     """
     squared = points.assign(variance=points["se"] ** 2)
-    table = (
-        squared.groupby(["log", "model", "share"])
-        .agg(value=("value", "mean"), runs=("value", "size"), variance=("variance", "mean"))
-        .reset_index()
+    cells = squared.groupby(["log", "model", "share", "draw"])
+    draws = cells.agg(
+        value=("value", "mean"), runs=("value", "size"), variance=("variance", "mean")
     )
-    shared = (1 + (table["runs"] - 1) * table["share"]) / table["runs"]
+    of_share = draws.groupby(["log", "model", "share"])
+    table = of_share.agg(
+        value=("value", "mean"), runs=("runs", "sum"), variance=("variance", "mean")
+    )
+    n_draws, table = of_share.size().to_numpy(), table.reset_index()
+    shared = (1 + (n_draws - 1) * table["share"]) / n_draws
     table["relative_se"] = np.sqrt(table.pop("variance") * shared) / table["value"]
     return table
 

@@ -108,14 +108,13 @@ def compare_draws(runs: pd.DataFrame, seed_factor: float, metric: str = "NDCG@10
     float
         Root mean square difference over what users and seeds would give; 1 where these are all.
     """
-    samples = runs[runs["share"] < 1]
+    samples = growth_prior.average_seeds(runs[runs["share"] < 1])
     rate = samples[metric]
-    errors = samples[f"{metric} se"] / (rate * (1 - rate))
-    y = pd.DataFrame({"y": to_log_odds(rate.to_numpy()), "variance": errors**2}, samples.index)
-    cells = y.groupby([samples[name] for name in ("log", "share", "d_emb")])
-    differences = cells["y"].var()
-    apart = 1 - differences.index.get_level_values("share")
-    expected = cells["variance"].mean() * (apart + seed_factor**2)
+    variance = (samples[f"{metric} se"] / (rate * (1 - rate))) ** 2
+    noise = variance * (1 - samples["share"] + seed_factor**2 / samples["seeds"])
+    y = samples[["log", "share", "d_emb"]].assign(y=to_log_odds(rate.to_numpy()), noise=noise)
+    cells = y.groupby(["log", "share", "d_emb"])
+    differences, expected = cells["y"].var(), cells["noise"].mean()
     return float(np.sqrt((differences / expected).mean()))
 
 
@@ -136,7 +135,8 @@ def tabulate_covariates(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataF
         COUNTS, repeats, slope and standard error of BASELINES, and of the rise over the sample's
         own smaller samples (own, own se).
     """
-    samples = runs[runs["share"] < 1].copy().rename(columns={"data_seed": "draw"})
+    samples = growth_prior.average_seeds(runs[runs["share"] < 1])
+    samples = samples.rename(columns={"data_seed": "draw"})
     samples = samples.assign(y=to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1))
     by_sample = samples.groupby(SAMPLE)
     counts = by_sample[["users", "items", "tokens"]].first()

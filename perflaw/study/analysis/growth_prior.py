@@ -27,6 +27,7 @@ from perflaw.study.files import study_file
 from perflaw.study.intervals import mean_over_logs
 
 METRICS = ("NDCG@10", "HR@10")
+CELL = ["log", "share", "data_seed", "d_emb"]
 SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
 FEWEST_USERS = 200  # tested on a sample, below which its metric says next to nothing
 FEWEST_LOGS = 3
@@ -76,6 +77,17 @@ def make_baseline_growth(sample: pd.Series) -> BaselineGrowth | None:
     return BaselineGrowth(GROWS, float(sample["Markov slope"]), float(sample["Markov slope se"]))
 
 
+def average_seeds(runs: pd.DataFrame) -> pd.DataFrame:
+    """Average runs that differ in their seed alone; seeds (how many) is a column more.
+
+    They are tested on the same users, so the mean of their standard errors over users is that of
+    their mean.
+    """
+    cells = runs.groupby(CELL)
+    means = cells.mean(numeric_only=True).copy()  # in one piece, as they have many columns
+    return means.assign(seeds=cells.size()).reset_index()
+
+
 def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
     """Estimate the rise of each log, and what it may be known by.
 
@@ -93,6 +105,7 @@ def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame
     pandas.DataFrame
         By log: θ, its variance, b and level (y - y₀), the latter two means over its samples.
     """
+    runs = average_seeds(runs)
     samples = runs[runs["share"] < 1]
     keys = samples[["log", "share", "data_seed"]].drop_duplicates()
     measured = keys.merge(

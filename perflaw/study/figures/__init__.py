@@ -24,7 +24,7 @@ _DOORS = {
     "models": [
         "plot_beside_paper",
         "plot_cost_check",
-        "plot_growth",
+        "plot_training_cost",
         "plot_marginal_gains",
         "plot_published_rows",
         "plot_r2_and_ceiling",

@@ -213,7 +213,7 @@ def plot_cost_check(costs: pd.DataFrame, narrow: bool = False) -> Figure:
     return figure
 
 
-def plot_growth(rows: pd.DataFrame, narrow: bool = False) -> Figure:
+def plot_training_cost(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     """Plot the time of a token over what two models of cost say, as each size grows.
 
     Parameters
