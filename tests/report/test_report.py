@@ -151,7 +151,10 @@ def test_when_no_run_ends_there_is_no_report(
     quick_pilot, shop, tmp_path, monkeypatch, runs, reason
 ):
     monkeypatch.setattr(runner, "run", lambda *_, **__: runs)
-    assert reason in refused(shop, tmp_path / "out", "--budget", 4)
+    result = run("report", shop, "--out", tmp_path / "out", "--budget", 4)
+    assert result.exit_code == 1
+    assert reason in result.output.splitlines()[-1]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["runs"]
 
 
 @pytest.mark.parametrize(
