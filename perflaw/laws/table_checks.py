@@ -68,9 +68,11 @@ def choose_metric(label: str, table: pd.DataFrame, metric: str) -> pd.Series:
         raise InputError(f"{label} has no column {metric!r} to fit; {_list_metrics(table)}{hint}")
     column = table[metric]
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-        odd = next((value for value in column if _is_no_number(value)), column.iloc[0])
+        place = next((k for k, value in enumerate(column) if _is_no_number(value)), 0)
+        odd = column.iloc[place]
         raise InputError(
-            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number; "
+            f"{label}: the column {metric!r} holds {str(odd)[:30]!r}, which is no number, in "
+            f"{name_row(table, place)}; "
             f"mend it{hint_at_comma(odd)}, or name another column with --metric"
         )
     refuse_mixed_scales(label, table, metric)

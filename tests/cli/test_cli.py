@@ -159,7 +159,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["log", ""], "the name is empty"),
         (["log", "", "--parts"], "the name is empty"),
         (["fit", "HALF"], "line 2 of .*HALF: n_layers = 2.5 is not usable; use a whole number"),
-        (["fit", "TEXT"], r"no number; mend it \(write it without a comma\), or name"),
+        (["fit", "TEXT"], r"no number, in line 2; mend it \(write it without a comma\), or name"),
         (["fit", "LOG"], "no column 'value' to fit; it has time, user, item\n"),
         (["report", "--out", "x", "--runs", "nowhere.csv"], "nowhere.csv does not exist"),
         (["recommend", "nowhere", "synthetic"], "nowhere holds no model"),
