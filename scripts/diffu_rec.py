@@ -7,22 +7,11 @@ are not trained again: after an interruption the command goes on. The logs are i
 PERFLAW_DATA.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
-from perflaw.study.neighbours import diffu_rec, grid_command, model_grids
-from perflaw.study.neighbours.script_grids import LoadSplits
+from perflaw.study.neighbours import grid_command, model_grids
 
-
-def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[dict]:
-    """Train what the table lacks, run by run."""
-    return model_grids.complete_table(
-        table,
-        model_grids.read_grid("DiffuRec", grid),
-        load_splits,
-        lambda split, run: diffu_rec.train_diffu_rec(split, **run),
-    )
-
+complete = partial(model_grids.complete_table, "DiffuRec")
 
 if __name__ == "__main__":
     grid_command.run_script(__doc__, "diffu-rec", complete)

@@ -1,6 +1,8 @@
-"""Make data/growth_baselines.csv: count-based baselines on the nested samples of the grid `growth`.
+"""Measure count-based baselines on the samples of logs, for data/growth_baselines.csv.
 
     python scripts/growth_baselines.py LOG ...
+
+The samples are those of the grids `growth` and `growth-draws`. Rows of other logs stay.
 
 Each sample of users has items and test users of its own. Where nothing repeats, all of a user's
 history is removed from the ranking. The logs are in the folder PERFLAW_DATA.
@@ -19,7 +21,7 @@ from perflaw.models import baselines, ranking, ranking_metrics
 from perflaw.models.sweeps import grids
 from perflaw.study.files import study_file
 
-GRID = study_file("data", "grids", "growth.yaml")
+GRIDS = [study_file("data", "grids", f"{name}.yaml") for name in ("growth", "growth-draws")]
 
 
 def measure(split: Split, recommender: str) -> dict[str, float]:
@@ -31,8 +33,10 @@ def measure(split: Split, recommender: str) -> dict[str, float]:
 
 
 def main(names: Sequence[str]) -> None:
-    """Write the table of the logs that are named."""
-    samples = list(dict.fromkeys(point.data for point in grids.expand_grid(str(GRID))))
+    """Write the rows of the logs that are named over what the table has of them."""
+    samples = list(
+        dict.fromkeys(point.data for grid in GRIDS for point in grids.expand_grid(str(grid)))
+    )
     rows = []
     for name in names:
         log = datasets.load_log(name)
@@ -45,7 +49,9 @@ def main(names: Sequence[str]) -> None:
                 for recommender in baselines.BASELINES
             ]
     path = study_file("data", "growth_baselines.csv")
-    pd.DataFrame(rows).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    known = pd.read_csv(path)
+    table = pd.concat([known[~known["log"].isin(names)], pd.DataFrame(rows)], ignore_index=True)
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":

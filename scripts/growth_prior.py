@@ -22,7 +22,7 @@ from perflaw.models.baselines import measure_growth, rank_baselines
 from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
-SHARES = (0.0625, 0.125, 0.25, 0.5, 1.0)
+DRAWS = {0.0625: 2, 0.125: 2, 0.25: 8, 0.5: 8, 1.0: 1}  # of samples, by share of the users
 SLOPES = {"Markov": "first-order Markov", "item-kNN": "item-kNN", "popular": "most popular"}
 
 
@@ -30,8 +30,8 @@ def measure_slopes(name: str) -> pd.DataFrame:
     """Measure what baselines gain on nested samples of a log."""
     log = datasets.load_log(name)
     rows = []
-    for share in SHARES:
-        for draw in (0, 1) if share < 1 else (0,):
+    for share, n_draws in DRAWS.items():
+        for draw in range(n_draws):
             part = log.sample_users(share, draw).compact() if share < 1 else log
             ranked = rank_baselines(part)
             values = {one: metrics["NDCG@10"] for one, metrics in ranked.metrics().items()}

@@ -7,22 +7,11 @@ are not trained again: after an interruption the command goes on. The logs are i
 PERFLAW_DATA.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
-from perflaw.study.neighbours import grid_command, light_gcn, model_grids
-from perflaw.study.neighbours.script_grids import LoadSplits
+from perflaw.study.neighbours import grid_command, model_grids
 
-
-def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[dict]:
-    """Train what the table lacks, run by run."""
-    return model_grids.complete_table(
-        table,
-        model_grids.read_grid("LightGCN", grid),
-        load_splits,
-        lambda split, run: light_gcn.train_light_gcn(split, light_gcn.Options(**run)),
-    )
-
+complete = partial(model_grids.complete_table, "LightGCN")
 
 if __name__ == "__main__":
     grid_command.run_script(__doc__, "light-gcn", complete)

@@ -35,7 +35,7 @@ PYTHON = "RECBOLE_PYTHON"  # names the interpreter
 def complete(table: Path, grid: str, load_splits: LoadSplits) -> Iterator[tuple]:
     """Train what the table lacks, run by run."""
     logs, runs = light_gcn_check.read_grid(grid)
-    rows = script_grids.load_table(table, KEY)
+    rows = script_grids.load_table(table, KEY, script_grids.MEASURED)
     if rows.empty:
         rows = find_runs(logs, runs)
     splits = load_splits(logs)

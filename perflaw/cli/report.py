@@ -125,9 +125,10 @@ def _given_but_unused() -> str | None:
 def _report_on_file(path: str | None, out: Path, metric: str) -> "Report":
     """Report on a table of runs."""
     from perflaw.logs.readers.tables import read_table
+    from perflaw.models.training import run_records
     from perflaw.report import report_on_runs
 
     assert path is not None  # a log or runs are given
     report = report_on_runs(read_table(path), Path(path).stem, metric)
-    out.mkdir(parents=True, exist_ok=True)
+    run_records.check_folder(out)
     return report

@@ -82,8 +82,9 @@ def command(
     that it has are not trained again: a sweep that was stopped, or killed, goes on from where
     it was.
     """
-    from perflaw.models.sweeps import runner
+    from perflaw.models.sweeps import grids, runner
 
+    grids.expand_grid(grid)  # refused before a log is read
     interactions = load_log(log, options)
     if dry_run:
         plan = runner.plan_sweep(grid, interactions, out, device, stack)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -29,16 +30,19 @@ HSTU_CHANGES = (
 MPO_BACKBONES = ("sasrec", "hstu", "gru")  # the sides of their matrices are multiples of d
 # settings added after the first records were written; where they are the default, no record has one
 LATER_SETTINGS = ("hstu_change", "mpo_side", "augmentation", "worst_users")
+MOST_WHOLE = 2**31 - 1  # of whole settings, seeds too: what every library and table can hold
+MOST_DIMENSIONS = 2**16
 
 
 def _choice(default: str, names: tuple[str, ...]) -> Any:
     return field(default=default, metadata={"names": names})
 
 
-def _whole(default: int | None, least: int) -> Any:
+def _whole(default: int | None, least: int, most: int = MOST_WHOLE) -> Any:
     wanted = f"a whole number, {least} or more"
     return field(
-        default=default, metadata={"usable": lambda value: value >= least, "wanted": wanted}
+        default=default,
+        metadata={"usable": lambda value: value >= least, "wanted": wanted, "most": most},
     )
 
 
@@ -89,7 +93,7 @@ class Architecture:
 
     backbone: str = _choice("sasrec", BACKBONE_NAMES)
     n_layers: int = _whole(2, 1)
-    d_emb: int = _whole(64, 2)
+    d_emb: int = _whole(64, 2, MOST_DIMENSIONS)
     n_heads: int = _whole(1, 1)
     max_seq_len: int = _whole(200, 1)
     dropout: float = field(
@@ -273,6 +277,20 @@ def _check_range(name: str, value: Any, limits: Any) -> None:
         raise InputError(f"there is no {name} {value!r}; use one of {', '.join(limits['names'])}")
     if "usable" in limits and not limits["usable"](value):
         raise InputError(f"{name} = {value!r} is not usable; use {limits['wanted']}")
+    if "most" in limits and value > limits["most"]:
+        raise InputError(f"{name} = {value!r} is not usable; use at most {limits['most']:,}")
+
+
+def is_finite(value: Any) -> bool:
+    """Say whether a value is a number that a float can hold.
+
+    Examples
+    --------
+    >>> is_finite(0.5), is_finite(10**400), is_finite(True), is_finite("1")
+    (True, False, False, False)
+    """
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return number and abs(value) <= sys.float_info.max
 
 
 def _as_type(name: str, value: Any, declared: str) -> Any:
@@ -280,16 +298,11 @@ def _as_type(name: str, value: Any, declared: str) -> Any:
     kind = declared.removesuffix(" | None")
     if value is None and kind != declared:
         return None
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if kind == "float" and number:
+    if kind == "float" and is_finite(value):
         return float(value)
-    if kind == "int" and number and _is_whole(value):
+    if kind == "int" and is_finite(value) and value == int(value):
         return int(value)
     if (kind == "bool" and isinstance(value, bool)) or (kind == "str" and isinstance(value, str)):
         return value
     wanted = {"bool": "true or false", "str": "a name", "float": "a number"}
     raise InputError(f"{name} = {value!r} is not usable; use {wanted.get(kind, 'a whole number')}")
-
-
-def _is_whole(value: Any) -> bool:
-    return math.isfinite(value) and value == int(value) and abs(value) < 1 << 63

@@ -19,6 +19,7 @@ from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models.baselines import BaselineGrowth, RankedBaselines, rank_baselines
 from perflaw.models.sweeps import executors, runner
+from perflaw.models.training import run_records
 from perflaw.report import baselines, pilot
 from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
 from perflaw.report.findings import (
@@ -189,6 +190,7 @@ ten; 21 are the least
             f"{log.name} is long for {format_minutes(options.minutes)}: the pilot uses "
             f"{plan.log.n_users:,} of its {log.n_users:,} users"
         )
+    run_records.check_folder(options.records)
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
     floor = plain_values(ranked.metrics()["most popular"])

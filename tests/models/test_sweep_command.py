@@ -234,6 +234,12 @@ def test_what_cannot_be_is_told_in_one_line(shop, tmp_path, arguments, told):
     assert re.search(f"^Error: {told}.*\n\\Z", result.output), result.output
 
 
+def test_a_grid_of_a_script_is_refused_before_the_log_is_read(tmp_path):
+    result = run("sweep", "cetnet", "--log", "nothing", "--out", tmp_path / "runs")
+    assert "cetnet is run by scripts/cetnet.py, not by perflaw sweep" in result.output
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 def test_a_scheduler_that_is_not_there(shop, tmp_path):
     with socket.socket() as free:

@@ -19,7 +19,7 @@ import torch
 from sweep_helpers import FORK, GRID, SEEDS, SETTINGS, clean, records, sweep, written
 
 from perflaw.errors import InputError
-from perflaw.logs import interaction_log
+from perflaw.logs import from_histories, interaction_log
 from perflaw.models.sweeps import cost_model, executors, grids, results, runner
 from perflaw.models.training import heartbeat, loop, run_records
 
@@ -196,6 +196,15 @@ def test_a_run_that_the_budget_does_not_hold_is_stopped(log, tmp_path):
     runs = runner.run(grid, log, tmp_path, executor=pool, progress=False, seconds=3)
     assert runs["epochs"].tolist() == [1]
     assert [path.name for path in tmp_path.glob(".*.part")] == []
+
+
+def test_what_is_refused_leaves_no_folder(log, tmp_path):
+    short = from_histories([list("abc")])
+    with pytest.raises(InputError, match="cannot be trained on"):
+        sweep(SEEDS, short, tmp_path / "runs")
+    with pytest.raises(InputError, match="is not usable"):
+        sweep({"grid": {"seed": -1}}, log, tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_sweeps_are_joined_by_copying(log, done, tmp_path, monkeypatch):

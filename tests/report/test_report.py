@@ -345,12 +345,15 @@ def test_options_that_cannot_be(shop, tmp_path, options, reason):
     assert reason in refused(shop, tmp_path / "out", *options)
 
 
-def test_a_folder_that_cannot_be(shop, tmp_path):
+def test_a_folder_that_cannot_be(shop, own_runs, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    result = run("report", shop, "--out", tmp_path / "file" / "out", "--budget", 4)
-    assert result.exit_code == 1
-    assert "records cannot be kept in" in result.output
-    assert result.output.count("Error: ") == 1
+    out = tmp_path / "file" / "out"
+    monkeypatch.setattr(report.measures, "measure_log", None)  # nothing is measured before
+    for arguments in ([shop, "--budget", 4], ["--runs", own_runs]):
+        result = run("report", *arguments, "--out", out)
+        assert result.exit_code == 1
+        assert "records cannot be kept in" in result.output
+        assert result.output.count("Error: ") == 1
 
 
 def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 import torch
 
-from perflaw.logs import leave_one_out, synthetic
+from perflaw.errors import InputError
+from perflaw.logs import from_histories, leave_one_out, synthetic
 from perflaw.models import ranking, trained_model
 from perflaw.models.configuration import make_config
+from perflaw.models.sweeps import grids
 from perflaw.models.training import loop
 from perflaw.models.training.loss_functions import sampled_softmax_loss
 from perflaw.study.neighbours import cetnet
@@ -229,3 +231,43 @@ def test_a_job_has_every_row(split):
     student = together[-1]
     assert student["training"] == runs.STUDENT
     assert 4 * student["parameters"] == together[0]["parameters"]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("training", [runs.ALONE, runs.TOGETHER, runs.WIDER])
+@pytest.mark.parametrize("members", [2, 4])
+def test_a_job_has_the_keys_that_are_listed(split, training, members):
+    job = runs.Job("a", training, members, 0, (0.2, 0.0), 1.0 if training == runs.TOGETHER else 0.0)
+    rows = runs.run_job(job, split, SMALL)
+    assert [tuple(row[name] for name in runs.ROW_KEY) for row in rows] == runs.list_keys(job, SMALL)
+
+
+def test_a_table_goes_on_with_other_members(split, tmp_path, monkeypatch):
+    def make_rows(job, split, plan):
+        keys = [dict(zip(runs.ROW_KEY, key)) for key in runs.list_keys(job, plan)]
+        return [key | dict.fromkeys(runs.MEASURED, 0.1) for key in keys]
+
+    monkeypatch.setattr(runs, "run_job", make_rows)
+
+    def complete(name, members):
+        values = grids.read_grid("cetnet") | {"logs": ["a"]}
+        values["grid"] = {"members": members, "seed": [0, 1]}
+        assert list(runs.complete_table(tmp_path / name, values, lambda logs: {"a": split}))
+        rows = pd.read_csv(tmp_path / name)
+        assert not rows.duplicated(runs.ROW_KEY).any()
+        return set(rows[runs.ROW_KEY].itertuples(index=False, name=None))
+
+    first = complete("resumed.csv", [2, 4])
+    assert complete("resumed.csv", [2, 3]) == first | complete("new.csv", [2, 3])
+
+
+def test_epochs_are_counted_where_the_last_is_validated_out_of_turn(split):
+    grid = replace(GRID, settings=SETTINGS | {"epochs": 3, "validate_every": 2, "patience": 9})
+    [row] = runs.run_job(runs.Job("a", runs.WIDER, 1, 0, (0.2, 0.0), 0.0), split, grid)
+    assert row["done_epochs"] == 3
+    assert row["best_epoch"] in (2, 3)
+
+
+def test_a_log_that_is_too_small_is_refused():
+    with pytest.raises(InputError, match="cannot be trained on: no user has two interactions"):
+        cetnet.fit(leave_one_out(from_histories([list("abc")])), [config_of()])

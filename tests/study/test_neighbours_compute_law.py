@@ -53,6 +53,15 @@ def test_the_mean_of_logs_and_its_interval():
     assert summary["high"] - summary["edge"] == pytest.approx(6.3138, rel=1e-4)
 
 
+def test_a_log_of_two_surfaces_counts_as_much_as_a_log_of_one():
+    rows = [("a", "x", 6.0), ("a", "y", 8.0), ("b", "x", 15.0)]
+    table = pd.DataFrame(rows, columns=["log", "backbone", "ape"])
+    table = table.assign(hidden="largest d", split="y", law=compute_law.PER_TOKEN)
+    nearest = table.assign(law="nearest trained cell", ape=10.0)
+    summary = compute_law.summarise(pd.concat([table, nearest])).set_index("law")
+    assert summary.loc[compute_law.PER_TOKEN, "ape"] == pytest.approx((7 + 15) / 2)
+
+
 def test_own_cells_have_the_compute_of_their_runs():
     cells = compute_law.load_own_cells()
     assert cells["log"].nunique() == 6

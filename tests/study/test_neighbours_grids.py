@@ -1,7 +1,6 @@
 """Grids that scripts run: of their tables, refused where they cannot be, and trained."""
 
 import runpy
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,13 +8,11 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.logs.interaction_log import write_log
 from perflaw.models.sweeps import grids
 from perflaw.study.files import study_file
 from perflaw.study.neighbours import (
     cetnet_runs,
     diffu_rec,
-    grid_command,
     light_gcn,
     light_gcn_check,
     model_grids,
@@ -212,7 +209,12 @@ def test_logs_are_a_list_of_names(logs):
     [
         ("cetnet", "grid", {"members": [1], "seed": 0}, "members = 1 .* a whole number, 2 or more"),
         ("cetnet", "grid", {"members": [9], "seed": 0}, "members = 9 is not usable; use at most 8"),
-        ("cetnet", "grid", {"members": 2, "seed": [0, 0]}, "each number of members with each seed"),
+        (
+            "cetnet",
+            "grid",
+            [{"members": 2, "seed": 0}, {"members": 4, "seed": 1}],
+            "each number of members with each seed",
+        ),
         ("cetnet", "grid", {"members": 2}, "grid needs seed"),
         ("cetnet", "tuning", {"strength": []}, "tuning: strength has no values"),
         ("cetnet", "recipes", [], "recipes has no runs"),
@@ -244,6 +246,20 @@ def test_logs_are_a_list_of_names(logs):
             {"n_layers": 1, "d_emb": 8, "seed": 0, "n_steps": 8, "log": "ml-1m"},
             "log = 'ml-1m' is not usable; use one of ml-100k, lastfm-s3rec",
         ),
+        (
+            "diffu-rec",
+            "grid",
+            {"n_layers": 1, "d_emb": 6, "seed": 0, "n_steps": 8},
+            "d_emb = 6 is not usable; use a whole number, 4 or more, that 4 divides",
+        ),
+        (
+            "light-gcn",
+            "grid",
+            {"n_layers": 1, "d_emb": 10**9, "seed": 0},
+            "d_emb = 1000000000 is not usable; use at most 4,096",
+        ),
+        ("temperature", "settings", {"seed": 1}, "seed belongs to grid; remove it from settings"),
+        ("temperature", "settings", {"d_emb": 8}, "d_emb belongs to grid; remove it from settings"),
         ("temperature", "settings", {"layers": 1}, "a configuration has no 'layers'"),
         ("temperature", "grid", {"d_emb": 8, "seed": 0, "temperature": -1}, "temperature = -1"),
         ("recurrent-residuals", "grid", {"step": "month", "seed": 0}, "use one of day, week"),
@@ -263,126 +279,26 @@ def test_what_cannot_be_is_refused(name, part, values, message):
     assert "\n" not in str(error.value)
 
 
-# ---------------------------------------------------------------- scripts
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("seed", [2**31, 2**64, 10**400])
+def test_a_seed_that_no_library_holds_is_refused(name, seed):
+    values = grids.read_grid(name)
+    products = values["grid"] if isinstance(values["grid"], list) else [values["grid"]]
+    large = [product | {"seed": seed} for product in products]
+    with pytest.raises(InputError, match=r"grid: seed = .* is not usable; use "):
+        READERS[name](values | {"grid": large})
 
 
-@pytest.fixture
-def run_script(tmp_path, monkeypatch, two_tastes):
-    """A function that runs a script as the shell does, with a small log called tiny."""
-    write_log(two_tastes.log, tmp_path / "tiny.parquet")
-    monkeypatch.setenv("PERFLAW_DATA", str(tmp_path))
-    monkeypatch.delenv("RECBOLE_PYTHON", raising=False)
-
-    def run(script, *arguments):
-        path = str(SCRIPTS / f"{script}.py")
-        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
-        runpy.run_path(path, run_name="__main__")
-
-    return run
+@pytest.mark.parametrize("name", READERS)
+def test_a_grid_that_names_no_script_is_told_what_to_write(name):
+    with pytest.raises(InputError, match="this grid: 'run by' names no script; write 'run by: "):
+        READERS[name](grids.read_grid(name) | {"run by": None})
 
 
-SMALL = {
-    "cetnet": """
-        settings: {negatives: 8, max_seq_len: 8, batch_size: 16, learning_rate: 0.01, epochs: 1,
-          patience: 1, validate_every: 1, n_layers: 1, d_emb: 4}
-        recipes: {dropout: 0.2, weight_decay: 0}
-        tuning: {strength: 1}
-        grid: {members: 2, seed: 3}""",
-    "light_gcn": """
-        tuning: {n_layers: 1, d_emb: 4, seed: 0, learning_rate: [0.03, 0.1]}
-        grid: {seed: [0, 1], n_layers: 1, d_emb: 4}""",
-    "diffu_rec": """
-        tuning: {n_layers: 1, d_emb: 4, seed: 0, n_steps: 2, learning_rate: [0.003, 0.01]}
-        grid:
-          - {n_layers: 1, d_emb: 4, seed: 1, n_steps: 2}
-          - {log: tiny, n_layers: 1, d_emb: 4, seed: 0, n_steps: 1, learning_rate: 0.02}""",
-    "temperature": """
-        settings: {max_seq_len: 8, epochs: 1, n_layers: 1}
-        grid: {seed: 0, d_emb: [4, 8], temperature: [0, 1]}""",
-    "light_gcn_published": """
-        settings: {n_layers: 1, d_emb: 4, learning_rate: 0.01, batch_size: 64, epochs: 2,
-          train_share: 0.75}
-        grid: {seed: [5, 4]}""",
-}
-ROWS = {
-    "cetnet": 10,  # single and wider; together by three fusions, a student; alone: one, and three
-    "light_gcn": 3,
-    "diffu_rec": 4,
-    "temperature": 4,
-    "light_gcn_published": 2,
-}
-
-
-def write_grid(folder, script, text):
-    path = folder / "mine.yaml"
-    path.write_text(
-        f"run by: scripts/{script}.py\nlogs: [tiny]\n" + text.replace("\n" + 8 * " ", "\n")
-    )
-    return path
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("script", SMALL)
-def test_a_grid_of_ones_own_is_trained_once(script, run_script, tmp_path, capsys):
-    grid, table = write_grid(tmp_path, script, SMALL[script]), tmp_path / "mine.csv"
-    run_script(script, grid, "--out", table)
-    whole = table.read_text()
-    assert len(pd.read_csv(table)) == ROWS[script]
-    interrupted = whole.splitlines(keepends=True)[:2]
-    table.write_text("".join(interrupted))
-    run_script(script, grid, "--out", table)
-    assert table.read_text() == whole
-    run_script(script, grid, "--out", table)
-    assert table.read_text() == whole
-    assert f"mine.csv has all runs of {grid}; 0 are new" in capsys.readouterr().out
-
-
-@pytest.mark.integration
-def test_the_check_needs_recbole(run_script, tmp_path):
-    text = "grid: {n_layers: 1, d_emb: 4, learning_rate: 0.1, seed: 0}"
-    grid, table = write_grid(tmp_path, "light_gcn_check", text), tmp_path / "mine.csv"
-    with pytest.raises(SystemExit, match="RECBOLE_PYTHON must name the Python that has RecBole"):
-        run_script("light_gcn_check", grid, "--out", table)
-    assert pd.read_csv(table)["implementation"].tolist() == [light_gcn_check.OURS]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["mine.yaml"], "mine.yaml needs a table of its own: add --out TABLE.csv"),
-        (["gone.yaml", "--out", "mine.csv"], "gone.yaml cannot be read"),
-        (["cetnt", "--out", "mine.csv"], "there is no grid 'cetnt': .*did you mean cetnet"),
-        (["light-gcn", "--out", "mine.csv"], "light-gcn is no grid of scripts/cetnet.py"),
-        (["mine.yaml", "--out", "gone/mine.csv"], "gone is no folder"),
-        (["mine.yaml", "--out", "mine.yaml"], "mine.yaml (is no table|has no column 'log')"),
-        (["mine.yaml", "--out", "."], r"\. is no table; name another with --out"),
-        (["other.yaml", "--out", "mine.csv"], "there is no log 'tinny'"),
-        (["path.yaml", "--out", "mine.csv"], "logs: ./tiny.parquet is called tiny; use that name"),
-    ],
-)
-def test_bad_arguments_are_one_line(arguments, message, run_script, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    text = write_grid(tmp_path, "cetnet", SMALL["cetnet"]).read_text()
-    Path("other.yaml").write_text(text.replace("tiny", "tinny"))
-    Path("path.yaml").write_text(text.replace("tiny", "./tiny.parquet"))
-    with pytest.raises(SystemExit, match=message) as error:
-        run_script("cetnet", *arguments)
-    assert "\n" not in str(error.value)
-    assert Path("mine.yaml").read_text() == text
-
-
-def test_a_script_without_arguments_has_the_committed_grid(monkeypatch, capsys):
-    seen = []
-
-    def complete(table, grid, load_splits):
-        seen.append((table, grid))
-        return iter(())
-
-    grid_command.run_script("A line.", "light-gcn", complete, [])
-    path = grids.grids_folder() / "light-gcn.yaml"
-    grid_command.run_script("A line.", "light-gcn", complete, [str(path)])
-    table = study_file("data", "neighbours", "light_gcn.csv")
-    assert seen == [(table, "light-gcn"), (table, str(path))]
+def test_runs_of_overlapping_products_are_listed_once():
+    values = grids.read_grid("temperature") | {"logs": ["a"]}
+    values["grid"] = [{"d_emb": 8, "seed": [0, 0], "temperature": 1}] * 2
+    assert len(temperature.read_grid(values).runs) == 1
 
 
 def test_the_rate_is_chosen_on_validation_at_one_cell():

@@ -123,4 +123,4 @@ def test_users_without_a_training_part_are_refused():
 def test_a_user_who_has_had_everything_is_refused():
     split = leave_one_out(from_histories([list("abcab"), list("abc")]))
     with pytest.raises(InputError, match="every item"):
-        g.training_pairs(split)
+        g.fit(split, g.Options(1, 4, 0, 0.1))

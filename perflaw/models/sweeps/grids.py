@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -17,7 +16,13 @@ from perflaw.logs import perturbations
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split, global_time, leave_one_out
-from perflaw.models.configuration import LATER_SETTINGS, Config, make_config
+from perflaw.models.configuration import (
+    LATER_SETTINGS,
+    MOST_WHOLE,
+    Config,
+    is_finite,
+    make_config,
+)
 from perflaw.paths import study_folder
 
 SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
@@ -158,8 +163,8 @@ def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
     """
     title = "this grid" if isinstance(grid, Mapping) else str(grid)
     grid = read_grid(grid)
-    if RUN_BY in grid:
-        raise InputError(f"{title} is run by {grid[RUN_BY]}, not by perflaw sweep")
+    if script := script_of(grid, title):
+        raise InputError(f"{title} is run by {script}, not by perflaw sweep")
     if unknown := [name for name in grid if name not in PARTS]:
         raise InputError(
             f"a grid has no {unknown[0]!r}; it has settings, grid, overrides and about"
@@ -183,6 +188,23 @@ def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
         where = ", ".join(f"{name} {value}" for name, value in idle[0]["where"].items())
         raise InputError(f"overrides: no run has {where}; mend or remove that one")
     return list(dict.fromkeys(points))
+
+
+def script_of(grid: Mapping[str, Any], title: str) -> str | None:
+    """Return the script that a grid names as `run by`; None for a grid of `perflaw sweep`.
+
+    Raises
+    ------
+    InputError
+        If it names none where it should. `title` is what the message calls the grid.
+    """
+    script = grid.get(RUN_BY)
+    if RUN_BY in grid and not (isinstance(script, str) and script.strip()):
+        raise InputError(
+            f"{title}: '{RUN_BY}' names no script; write '{RUN_BY}: scripts/NAME.py', or remove "
+            "it for perflaw sweep"
+        )
+    return script
 
 
 def check_mapping(value: Any, where: str) -> dict[str, Any]:
@@ -258,15 +280,17 @@ def grid_point(values: Mapping[str, Any]) -> GridPoint:
         raise InputError(f"there is no split {rule!r}; use one of {', '.join(SPLIT_RULES)}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
+    if seed > MOST_WHOLE:
+        raise InputError(f"data_seed = {seed} is not usable; use at most {MOST_WHOLE:,}")
     sample = 1 if sample is None else sample
-    if not _is_number(sample) or not 0 < sample <= 1:
+    if not is_finite(sample) or not 0 < sample <= 1:
         raise InputError(
             f"sample_log = {sample!r} is not usable; "
             "use a share of the users, above 0 and at most 1"
         )
     strengths = {name: settings.pop(name) for name in PERTURBATIONS}
     for name, strength in strengths.items():
-        if strength is not None and not (_is_number(strength) and math.isfinite(strength)):
+        if strength is not None and not is_finite(strength):
             raise InputError(f"{name} = {strength!r} is not usable; use a number")
     steps = tuple(
         (name, float(strength))
@@ -276,10 +300,6 @@ def grid_point(values: Mapping[str, Any]) -> GridPoint:
     is_random = bool(steps) or sample != 1
     data = TrainingData(rule, steps, seed if is_random else 0, float(sample))
     return GridPoint(make_config(**settings), data)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 # splits of the last log, as entropies and hashes hang on them

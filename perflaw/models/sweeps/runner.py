@@ -83,14 +83,10 @@ def plan_sweep(
 
     Parameters are those of `run`.
     """
-    check_device(device)
-    if not isinstance(log, InteractionLog):
-        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
-    points = expand_grid(grid)
+    points = _checked_points(grid, log, device)
     rows, records = [], []
     for point in points:
         split = split_of(log, point.data)
-        check_split(split)
         key = run_records.run_key(point.config, split)
         record = _record_if_readable(key, out)
         if record:
@@ -108,6 +104,19 @@ def plan_sweep(
     jobs = _jobs(points, missing, stack or (1 if device == "cpu" else GPU_STACK_SIZE))
     jobs.sort(key=lambda job: -frame["predicted_seconds"][job].sum())
     return SweepPlan(points, frame, jobs, comparable)
+
+
+def _checked_points(
+    grid: str | os.PathLike | Mapping, log: InteractionLog, device: str
+) -> list[GridPoint]:
+    """Expand a grid; raises InputError for what cannot be trained on this log and device."""
+    check_device(device)
+    if not isinstance(log, InteractionLog):
+        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
+    points = expand_grid(grid)
+    for data in dict.fromkeys(point.data for point in points):
+        check_split(split_of(log, data))
+    return points
 
 
 def _jobs(points: list[GridPoint], missing: list[int], stack: int) -> list[Job]:
@@ -202,8 +211,9 @@ def run(
         raise InputError(
             f"{executor!r} is no executor; use process_pool(), None, or one of concurrent.futures"
         )
+    start = time.perf_counter()
+    _checked_points(grid, log, device)  # what is refused leaves no folder
     with _locked(out):
-        start = time.perf_counter()
         plan = plan_sweep(grid, log, out, device, stack)
         run_records.set_aside_broken(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
         sweep = _Sweep(plan, log, out, executor, device, threads, progress, seconds, start)

@@ -183,13 +183,14 @@ def _train_missing(
 
             loop.fit_job(part, progress, on_end=end, keeper=keeper)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return f"{run_records.OUT_OF_MEMORY}: {error}".splitlines()[0]
     return ""
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Say whether memory was short, of a CPU or a GPU."""
     known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
     return known or "can't allocate memory" in str(error)
 

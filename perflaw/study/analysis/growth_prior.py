@@ -84,7 +84,8 @@ def average_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     their mean.
     """
     cells = runs.groupby(CELL)
-    return cells.mean(numeric_only=True).assign(seeds=cells.size()).reset_index()
+    means = cells.mean(numeric_only=True).copy()  # in one piece, as they have many columns
+    return means.assign(seeds=cells.size()).reset_index()
 
 
 def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from perflaw.study.analysis import study_runs
 
 SPOILT_SHARES, SPOILT_DRAWS = (0.1, 0.25), 30
 SPOILT_VALUES = (0.2, 0.8)  # least and largest fraction of its value that a spoilt run keeps
+NOISE_DRAWS = 60
 
 
 def consensus_by_surface(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -25,11 +26,13 @@ def consensus_by_surface(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame
     Returns
     -------
     agreed, named
-        By surface: runs, left out (by the consensus), and how far the other losses are, at most,
+        By surface: runs, left out (by the consensus), by noise (how many it leaves out in the mean
+        of draws of normal noise on the same cells), and how far the other losses are, at most,
         from least squares ("huber, %" and "consensus, %"); and the runs that were left out.
     """
     runs = study_runs.load_survey_runs()
     law = families.log_quadratic()
+    random = np.random.default_rng(0)
     rows, named = [], []
     cells = table[table["metric"] == metric]
     for surface, part in cells.groupby("dataset", sort=False):
@@ -39,7 +42,12 @@ def consensus_by_surface(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame
         fits = {loss: fitting.fit(law, own, y, loss) for loss in robust.LOSSES}
         plain = fits["squares"].predict(part)
         outliers = fits["consensus"].outliers
+        by_noise = [
+            (robust.consensus_weights(law, own, noise) == 0).sum()
+            for noise in random.normal(size=(NOISE_DRAWS, len(own)))
+        ]
         labels = {"surface": surface, "runs": len(own), "left out": len(outliers)}
+        labels["by noise"] = np.mean(by_noise)
         distances = {
             f"{loss}, %": 100 * np.abs(fits[loss].predict(part) / plain - 1).max()
             for loss in ("huber", "consensus")

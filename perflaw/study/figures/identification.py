@@ -11,7 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from perflaw.plotting import BASELINE, BLUE, VERMILLION, legend_above, panel_grid
+from perflaw.plotting import (
+    BASELINE,
+    BLUE,
+    PERFORMANCE_LAW,
+    VERMILLION,
+    legend_above,
+    panel_grid,
+)
 
 TURNING_AXES = {"n_layers": "layers N", "d_emb": "dimension d"}
 
@@ -76,11 +83,12 @@ def plot_turning_points(turns: pd.DataFrame, narrow: bool = False) -> Figure:
         }
         ax.barh(place, width, **bar)
         low, high = rows["low"].clip(1, right), rows["high"].clip(1, right)
-        ax.hlines(place, low, high, color=BLUE, lw=1.5)
+        ax.hlines(place, low, high, color=PERFORMANCE_LAW, lw=1.5)
         estimate = rows["estimate"].to_numpy()
-        for kind, marker, colour in (("maximum", "o", BLUE), ("minimum", "v", VERMILLION)):
+        for kind, marker, fill in (("maximum", "o", PERFORMANCE_LAW), ("minimum", "v", "white")):
             shown = (rows["kind"] == kind).to_numpy() & (estimate < right)
-            ax.plot(estimate[shown], place[shown], marker, color=colour, ms=5, label=kind)
+            style = {"color": PERFORMANCE_LAW, "mfc": fill, "ms": 5, "label": kind}
+            ax.plot(estimate[shown], place[shown], marker, **style)
         ax.set_xscale("log")
         ax.set_xlim(1, right)
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -30,6 +30,7 @@ from perflaw.models import backbones, layers, ranking, ranking_metrics, trained_
 from perflaw.models.configuration import Config
 from perflaw.models.training.batching import EpochBatches
 from perflaw.models.training.loss_functions import NEGATIVES_GROUP
+from perflaw.models.training.preparation import prepare
 from perflaw.models.training.run_state import RunState
 
 EXCLUDED = -1e4  # score of a negative that is the target: a probability of 0, and 0 · ln 0 = 0
@@ -148,7 +149,13 @@ def fit(
         λ, of collaboration or distillation.
     teacher : sequence of dict of Tensor
         Weights of members of the same configuration whose fused probabilities are learnt.
+
+    Raises
+    ------
+    InputError
+        For what cannot be trained.
     """
+    prepare(configs, split)
     first = configs[0]
     batches = EpochBatches(split, first.max_seq_len, first.batch_size)
     members = [RunState(config, split, batches) for config in configs]

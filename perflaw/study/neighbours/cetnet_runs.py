@@ -19,7 +19,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.logs.splits import Split
 from perflaw.models import backbones, ranking
-from perflaw.models.configuration import Config, make_config
+from perflaw.models.configuration import MOST_DIMENSIONS, MOST_WHOLE, Config, make_config
 from perflaw.models.layers import Weights
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import append_rows
@@ -34,19 +34,19 @@ CONFIDENCE, EQUAL, MEAN_MEMBER = "confidence", "equal", "mean member"
 FUSIONS = {CONFIDENCE: cetnet.fuse_by_confidence, EQUAL: cetnet.average_equally}
 
 
+_COUNTS = ("negatives", "max_seq_len", "batch_size", "epochs", "patience", "validate_every")
 _SETTINGS: script_grids.Allowed = {
-    "negatives": 1,
-    "max_seq_len": 1,
-    "batch_size": 1,
+    **dict.fromkeys((*_COUNTS, "n_layers"), script_grids.whole_numbers(1)),
     "learning_rate": script_grids.LEAST_RATE,
-    "epochs": 1,
-    "patience": 1,
-    "validate_every": 1,
-    "n_layers": 1,
-    "d_emb": 2,
+    "d_emb": script_grids.whole_numbers(2, MOST_DIMENSIONS // SEEDS_APART),  # one wider has more
 }
+RECIPE = ["dropout", "weight_decay"]
 _PARTS = ("settings", "recipes", "tuning", "grid")
-_RECIPE: script_grids.Allowed = {"dropout": 0.0, "weight_decay": 0.0}
+_RECIPE_LIMITS: script_grids.Allowed = dict.fromkeys(RECIPE, 0.0)
+_RUN: script_grids.Allowed = {
+    "members": script_grids.whole_numbers(2, SEEDS_APART),
+    "seed": script_grids.whole_numbers(0, MOST_WHOLE // SEEDS_APART - 1),  # each has SEEDS_APART
+}
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,13 @@ def read_grid(grid: str | Path = "cetnet") -> Grid:
     values = script_grids.read_grid(grid, "scripts/cetnet.py", _PARTS)
     settings = script_grids.check_values(values["settings"], _SETTINGS, "settings")
     settings["loss"] = "sampled_softmax"  # the only one that cetnet.fit has
-    recipes = script_grids.list_runs(values["recipes"], _RECIPE, "recipes")
+    recipes = script_grids.list_runs(values["recipes"], _RECIPE_LIMITS, "recipes")
     tried = script_grids.list_runs(values["tuning"], {"strength": 0.0}, "tuning")
-    runs = script_grids.list_runs(values["grid"], {"members": 2, "seed": 0})
+    runs = script_grids.list_runs(values["grid"], _RUN)
     members = sorted({run["members"] for run in runs})
     seeds = list(dict.fromkeys(run["seed"] for run in runs))
     if len(runs) != len(members) * len(seeds):
-        raise InputError("grid needs each number of members with each seed, once")
-    if members[-1] > SEEDS_APART:
-        raise InputError(f"grid: members = {members[-1]} is not usable; use at most {SEEDS_APART}")
+        raise InputError("grid needs each number of members with each seed")
     plan = Grid(
         values["logs"],
         settings,
@@ -140,7 +138,9 @@ class Job:
     strength: float | None = None
 
 
-KEY = ["log", "training", "members", "seed", "dropout", "weight_decay", "strength"]
+KEY = ["log", "training", "members", "seed", *RECIPE, "strength"]
+ROW_KEY = [*KEY, "fusion"]
+MEASURED = ("d_emb", "parameters", *script_grids.MEASURED)
 
 
 def plan_jobs(grid: Grid) -> Iterator[Job]:
@@ -167,18 +167,21 @@ def choose(rows: pd.DataFrame, columns: Sequence[str], **where: Any) -> tuple[fl
 
 
 def resolve(job: Job, rows: pd.DataFrame, grid: Grid) -> Job:
-    """Fill in what validation chooses, from the rows that are there."""
+    """Fill in what validation chooses, from the rows that are there and the grid still tries."""
     recipe, strength = job.recipe, job.strength
     of_log = {"log": job.log, "seed": grid.seeds[0]}
     if recipe is None:
         width = job.members if job.training == WIDER else 1
         where = of_log | {"training": WIDER, "members": width}
-        recipe = choose(rows, ("dropout", "weight_decay"), **where)  # type: ignore[assignment]
+        recipes = pd.MultiIndex.from_frame(rows[RECIPE])
+        recipe = choose(rows[recipes.isin(grid.recipes)], RECIPE, **where)  # type: ignore[assignment]
     if job.training != TOGETHER:
         strength = 0.0
     elif strength is None:
         where = of_log | {"training": TOGETHER, "members": grid.members[0], "fusion": CONFIDENCE}
-        strength = choose(rows, ("strength",), **where)[0]
+        where |= dict(zip(RECIPE, recipe or ()))
+        tried = rows[rows["strength"].isin(grid.strengths)]
+        strength = choose(tried, ("strength",), **where)[0]
     return replace(job, recipe=recipe, strength=strength)
 
 
@@ -199,6 +202,22 @@ def equal_width(members: int, n_items: int, grid: Grid) -> int:
     wanted = members * size(of_member)
     widths = range(of_member, members * of_member + 1)
     return min(widths, key=lambda d_emb: abs(size(d_emb) - wanted))
+
+
+def list_keys(job: Job, grid: Grid) -> list[tuple[Any, ...]]:
+    """List the values of `ROW_KEY` in the rows that `run_job` makes of a job."""
+    trained = [(job.training, job.members)]
+    if job.training == ALONE:
+        trained = [(ALONE, members) for members in (1, *grid.members)]
+    if job.training == TOGETHER and job.members == grid.members[-1]:
+        trained.append((STUDENT, job.members))
+    keys: list[tuple[Any, ...]] = []
+    for training, members in trained:
+        is_single = members == 1 or training in (WIDER, STUDENT)
+        for fusion in [CONFIDENCE] if is_single else [*FUSIONS, MEAN_MEMBER]:
+            chosen = (*(job.recipe or ()), job.strength, fusion)
+            keys.append((job.log, training, members, job.seed, *chosen))
+    return keys
 
 
 def run_job(job: Job, split: Split, grid: Grid) -> list[dict[str, Any]]:
@@ -255,8 +274,9 @@ def _measure_all(
 ) -> list[dict[str, Any]]:
     """Measure an ensemble by each fusion, and its members."""
     size = sum(backbones.count_parameters(config, split.log.n_items).values())
-    epochs = [np.array([np.argmax(part.curve), len(part.curve) - 1]) + 1 for part in fitted]
-    best, done = config.validate_every * np.sum(epochs, axis=0)
+    validations = [np.array([np.argmax(part.curve), len(part.curve) - 1]) + 1 for part in fitted]
+    epochs = np.minimum(config.epochs, config.validate_every * np.stack(validations))
+    best, done = epochs.sum(axis=0)
     shared = {name: value for name, value in asdict(job).items() if name != "recipe"}
     shared |= {"dropout": config.dropout, "weight_decay": config.weight_decay}
     shared |= {"d_emb": config.d_emb, "parameters": len(weights) * size}
@@ -299,11 +319,13 @@ def complete_table(
         That was run.
     """
     plan = read_grid(grid)
-    rows = script_grids.load_table(table, KEY)
+    rows = script_grids.load_table(table, ROW_KEY, MEASURED)
     splits = load_splits(plan.logs)
     for planned in plan_jobs(plan):
         job = resolve(planned, rows, plan)
-        key = (job.log, job.training, job.members, job.seed, *(job.recipe or ()), job.strength)
-        if key not in script_grids.known_runs(rows, KEY):
-            rows = append_rows(table, rows, run_job(job, splits[job.log], plan))
+        lacking = set(list_keys(job, plan)) - script_grids.known_runs(rows, ROW_KEY)
+        if lacking:
+            made = run_job(job, splits[job.log], plan)
+            new = [row for row in made if tuple(row[name] for name in ROW_KEY) in lacking]
+            rows = append_rows(table, rows, new)
             yield job

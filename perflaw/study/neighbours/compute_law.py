@@ -110,7 +110,7 @@ def score_compute_laws(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Average errors over surfaces, one row a hidden part and rule.
+    """Average errors over the surfaces of a log, then over logs; one row a hidden part and rule.
 
     Returns
     -------
@@ -124,7 +124,8 @@ def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         wide = of_part.droplevel("hidden").unstack("law")
         for law in (rule for rule in RULES if rule in wide and wide[rule].notna().any()):
             edges = (wide[NEAREST] - wide[law]).groupby(level="log").mean().dropna()
-            row = {"hidden": part, "law": law, "ape": wide[law].mean()}
+            by_log = wide[law].groupby(level="log").mean()
+            row = {"hidden": part, "law": law, "ape": by_log.mean()}
             row |= {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
             rows.append(row | interval_columns(edges, level, "edge"))
     return pd.DataFrame(rows)

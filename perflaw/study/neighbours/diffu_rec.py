@@ -165,7 +165,7 @@ def take_windows(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> T
     """(n, L) the last items of users before places in the log; −1 where there is none."""
     places = stops[:, None] + np.arange(-WINDOW, 0)
     is_inside = places >= log.offsets[users][:, None]
-    return torch.from_numpy(np.where(is_inside, log.items[places], -1).astype(np.int64))
+    return torch.from_numpy(np.where(is_inside, log.items[places.clip(min=0)], -1).astype(np.int64))
 
 
 def make_scorer(model: DiffuRec, seed: int = 0) -> ranking.Scorer:

@@ -15,8 +15,12 @@ from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models.sweeps import grids
+from perflaw.models.training import trainer
+from perflaw.models.training.preparation import check_split
 from perflaw.study.files import study_file
 from perflaw.study.neighbours.script_grids import LoadSplits
+
+N_LISTED = 10  # items in a list, of which metrics are
 
 
 def run_script(
@@ -57,6 +61,12 @@ def run_script(
             count += 1
     except InputError as error:
         sys.exit(str(error))
+    except FloatingPointError as error:
+        sys.exit(f"training diverged ({error}); in {options.grid} use a lower learning_rate")
+    except (MemoryError, RuntimeError) as error:
+        if not trainer.is_out_of_memory(error):
+            raise
+        sys.exit(f"out of memory; in {options.grid} use smaller models or batches")
     except KeyboardInterrupt:
         sys.exit(f"interrupted; the same command goes on with what {table} lacks")
     print(
@@ -73,9 +83,14 @@ def _committed_table(grid: str, name: str) -> Path:
 
 
 def load_splits(logs: Sequence[str]) -> dict[str, Split]:
-    """Split logs by leave-one-out, by name."""
+    """Split logs by leave-one-out, by name; raises InputError for one that is too small."""
     splits = {name: leave_one_out(datasets.load_log(name)) for name in logs}
     for name, split in splits.items():
+        check_split(split)
+        if split.log.n_items <= N_LISTED:
+            raise InputError(
+                f"{name} is too small: it has {split.log.n_items} items, and lists have {N_LISTED}"
+            )
         if split.log.name != name:
             raise InputError(
                 f"logs: {name} is called {split.log.name}; use that name, of a file in the folder "

@@ -62,7 +62,7 @@ def training_pairs(split: Split) -> np.ndarray:
     Raises
     ------
     InputError
-        If a user has no training part, or has had every item.
+        If a user has no training part.
     """
     log, train = split.log, split.train
     if train.n_users < log.n_users:
@@ -70,10 +70,7 @@ def training_pairs(split: Split) -> np.ndarray:
             f"{log.n_users - train.n_users} users of {log.name} have no training part, and so no "
             "embedding; split by leave_one_out"
         )
-    pairs = np.unique(np.stack([train.users, train.items], axis=1), axis=0).astype(np.int64)
-    if np.bincount(pairs[:, 0]).max() == log.n_items:
-        raise InputError(f"a user of {log.name} has had every item: there is no negative to draw")
-    return pairs
+    return np.unique(np.stack([train.users, train.items], axis=1), axis=0).astype(np.int64)
 
 
 def normalised_graph(pairs: np.ndarray, n_users: int, n_items: int) -> Tensor:
@@ -151,6 +148,11 @@ def train_epochs(
     options : Options
     batch : int
         Pairs in a step.
+
+    Raises
+    ------
+    InputError
+        If a user has had every item.
     """
     n_users, n_items = sizes
     graph = normalised_graph(pairs, n_users, n_items)
@@ -161,6 +163,8 @@ def train_epochs(
     is_seen = torch.zeros(n_users, n_items, dtype=torch.bool)
     nodes = torch.from_numpy(pairs)
     is_seen[nodes[:, 0], nodes[:, 1]] = True
+    if is_seen.all(1).any():
+        raise InputError("a user has had every item: no negative is left; use a log of more items")
     while True:
         shuffled = nodes[torch.randperm(len(nodes), generator=random)]
         for part in shuffled.split(batch):

@@ -27,14 +27,24 @@ OURS, THEIRS = "ours", "RecBole"
 # Of Recommenders' notebook on LightGCN, 50 epochs.
 PUBLISHED = {"NDCG@10": 0.453004, "precision@10": 0.399258, "recall@10": 0.213203}
 _RATE = script_grids.LEAST_RATE
-_OPTIONS = {"n_layers": 0, "d_emb": 1, "seed": 0, "learning_rate": _RATE}
-_SETTINGS = {"n_layers": 0, "d_emb": 1, "learning_rate": _RATE, "batch_size": 1, "epochs": 1}
+_SIZES: script_grids.Allowed = {
+    "n_layers": script_grids.USABLE_LAYERS,
+    "d_emb": script_grids.USABLE_WIDTHS,
+}
+_SETTINGS: script_grids.Allowed = {
+    **_SIZES,
+    "learning_rate": _RATE,
+    "batch_size": script_grids.whole_numbers(1),
+    "epochs": script_grids.whole_numbers(1),
+    "train_share": 0.0,
+}
 
 
 def read_grid(grid: str | Path = "light-gcn-check") -> tuple[list[str], list[light_gcn.Options]]:
     """Read the logs and runs that both implementations train."""
     values = script_grids.read_grid(grid, "scripts/light_gcn_check.py", ["grid"])
-    runs = script_grids.list_runs(values["grid"], _OPTIONS)
+    limits = {**_SIZES, "seed": script_grids.USABLE_SEEDS, "learning_rate": _RATE}
+    runs = script_grids.list_runs(values["grid"], limits)
     return values["logs"], [light_gcn.Options(**run) for run in runs]
 
 
@@ -164,13 +174,15 @@ def complete_published(
         A seed that the table lacked, of the split and of training.
     """
     values = script_grids.read_grid(grid, "scripts/light_gcn_published.py", ["settings", "grid"])
-    limits = _SETTINGS | {"train_share": 0.0}
-    settings = script_grids.check_values(values["settings"], limits, "settings")
+    settings = script_grids.check_values(values["settings"], _SETTINGS, "settings")
     if not 0 < settings["train_share"] < 1:
         raise InputError("settings: train_share needs a share above 0 and below 1")
-    seeds = [run["seed"] for run in script_grids.list_runs(values["grid"], {"seed": 0})]
+    seeds = [
+        run["seed"]
+        for run in script_grids.list_runs(values["grid"], {"seed": script_grids.USABLE_SEEDS})
+    ]
     name = script_grids.name_one_log(values["logs"])
-    rows = script_grids.load_table(table, ["seed"])
+    rows = script_grids.load_table(table, ["seed"], list(PUBLISHED))
     log = load_splits(values["logs"])[name].log
     for seed in seeds:
         if seed not in set(rows["seed"]):
@@ -181,6 +193,9 @@ def complete_published(
 def train_published(log: InteractionLog, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train on a random split; return a row of data/neighbours/light_gcn_published.csv."""
     train, test = split_each_user(log, settings["train_share"], seed)
+    if not len(train) or not len(test):
+        share = settings["train_share"]
+        raise InputError(f"{log.name} is too small: train_share = {share:g} leaves one part empty")
     options = light_gcn.Options(
         settings["n_layers"], settings["d_emb"], seed, settings["learning_rate"]
     )

@@ -10,21 +10,49 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.logs.splits import Split
 from perflaw.study.files import append_rows
-from perflaw.study.neighbours import script_grids
+from perflaw.study.neighbours import diffu_rec, light_gcn, script_grids
 
 LOG, RATE = "log", "learning_rate"
-NAMES = {"LightGCN": "light-gcn", "DiffuRec": "diffu-rec"}  # of grids, by model
-SCRIPTS = {"LightGCN": "scripts/light_gcn.py", "DiffuRec": "scripts/diffu_rec.py"}
-_SIZES: dict[str, script_grids.Allowed] = {
-    "LightGCN": {"n_layers": 0, "d_emb": 1, "seed": 0},
-    "DiffuRec": {"n_layers": 1, "d_emb": 4, "seed": 0, "n_steps": 1},
+
+
+class Model(NamedTuple):
+    """A model with a grid: its names, limits of its sizes, and what trains it to a row."""
+
+    grid: str
+    script: str
+    sizes: script_grids.Allowed
+    train: Callable[[Split, dict[str, Any]], dict[str, Any]]
+
+
+MODELS = {
+    "LightGCN": Model(
+        "light-gcn",
+        "scripts/light_gcn.py",
+        {
+            "n_layers": script_grids.USABLE_LAYERS,
+            "d_emb": script_grids.USABLE_WIDTHS,
+            "seed": script_grids.USABLE_SEEDS,
+        },
+        lambda split, run: light_gcn.train_light_gcn(split, light_gcn.Options(**run)),
+    ),
+    "DiffuRec": Model(
+        "diffu-rec",
+        "scripts/diffu_rec.py",
+        {
+            "n_layers": script_grids.USABLE_LAYERS[1:],
+            "d_emb": range(diffu_rec.HEADS, script_grids.USABLE_WIDTHS.stop, diffu_rec.HEADS),
+            "seed": script_grids.USABLE_SEEDS,
+            "n_steps": script_grids.whole_numbers(1, 1000),
+        },
+        lambda split, run: diffu_rec.train_diffu_rec(split, **run),
+    ),
 }
 
 
@@ -70,9 +98,8 @@ def read_grid(model: str, grid: str | Path | None = None) -> ModelGrid:
     InputError
         For a part, a name or a value that cannot be.
     """
-    grid = grid or NAMES[model]
-    values = script_grids.read_grid(grid, SCRIPTS[model], ("tuning", "grid"))
-    sizes = _SIZES[model]
+    name, script, sizes, _ = MODELS[model]
+    values = script_grids.read_grid(grid or name, script, ("tuning", "grid"))
     axes = {**sizes, RATE: script_grids.LEAST_RATE}
     tuning = script_grids.list_runs(values["tuning"], axes, "tuning")
     rates = [run.pop(RATE) for run in tuning]
@@ -91,37 +118,38 @@ def choose_rate(rows: pd.DataFrame, log: str, cell: Mapping[str, Any]) -> float:
 
 
 def complete_table(
-    table: Path,
-    grid: ModelGrid,
-    load_splits: script_grids.LoadSplits,
-    train: Callable[[Split, dict[str, Any]], dict[str, Any]],
+    model: str, table: Path, grid: str | Path, load_splits: script_grids.LoadSplits
 ) -> Iterator[dict[str, Any]]:
     """Train the runs whose rows a table lacks, and write it after each.
 
     Parameters
     ----------
+    model : str
+        One of `MODELS`.
     table : path
         CSV file, made if need be.
-    grid : ModelGrid
+    grid : str or path
+        What `read_grid` takes.
     load_splits : callable
         From its logs to their splits.
-    train : callable
-        From a split and the other values of a run to its row.
 
     Yields
     ------
     dict
         The run.
     """
-    rows = script_grids.load_table(table, grid.key)
-    splits = load_splits(grid.logs)
-    done = script_grids.known_runs(rows, grid.key)
-    for run in grid.plan_runs():
+    plan = read_grid(model, grid)
+    rows = script_grids.load_table(table, plan.key, script_grids.MEASURED)
+    splits = load_splits(plan.logs)
+    done = script_grids.known_runs(rows, plan.key)
+    for run in plan.plan_runs():
         log = run[LOG]
-        run = run | {RATE: run.get(RATE) or choose_rate(rows, log, grid.cell)}
-        if (known := tuple(run[name] for name in grid.key)) in done:
+        if RATE not in run:
+            tried = rows[rows[RATE].isin(plan.rates)]
+            run = run | {RATE: choose_rate(tried, log, plan.cell)}
+        if (known := tuple(run[name] for name in plan.key)) in done:
             continue
         values = {name: value for name, value in run.items() if name != LOG}
-        rows = append_rows(table, rows, [train(splits[log], values)])
+        rows = append_rows(table, rows, [MODELS[model].train(splits[log], values)])
         done.add(known)
         yield run

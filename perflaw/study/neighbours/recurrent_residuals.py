@@ -31,6 +31,7 @@ PATIENCE = 40  # steps without a lower error on what is held out
 LEARNING_RATE = 0.01
 GAIN = "over autoregression"
 KEY = ["log", "step", "series", "seed"]
+MEASURED = ("error", "corrected")
 
 
 class Recurrent(NamedTuple):
@@ -131,12 +132,14 @@ def complete_table(table: Path, grid: str | Path) -> Iterator[dict[str, Any]]:
         The row, written.
     """
     values = script_grids.read_grid(grid, "scripts/recurrent_residuals.py", ["grid"])
-    runs = script_grids.list_runs(values["grid"], {"step": list(WINDOW), "seed": 0})
+    runs = script_grids.list_runs(
+        values["grid"], {"step": list(WINDOW), "seed": script_grids.USABLE_SEEDS}
+    )
     counts = forecastability.load_counts()
     if unknown := set(values["logs"]) - set(counts["log"]):
         known = ", ".join(counts["log"].unique())
         raise InputError(f"logs: data/neighbours/counts.csv has no {min(unknown)}; it has {known}")
-    rows = script_grids.load_table(table, KEY)
+    rows = script_grids.load_table(table, KEY, MEASURED)
     done = script_grids.known_runs(rows, KEY)
     counts = counts[counts["log"].isin(values["logs"])]
     for log, step, series, y in forecastability.iterate_series(counts):

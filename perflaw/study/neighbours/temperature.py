@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models import configuration, ranking, ranking_metrics, trained_model
@@ -26,7 +27,13 @@ from perflaw.study.neighbours.grid_runs import METRIC
 
 COVERAGE = "coverage@10"
 KEY = ["log", "d_emb", "seed", "temperature"]
-_AXES = {"d_emb": 2, "seed": 0, "temperature": 0.0}
+MEASURED = (METRIC, COVERAGE)
+_OF_MODEL = ("d_emb", "seed")  # of the grid, hence not of the settings
+_AXES: script_grids.Allowed = {
+    "d_emb": script_grids.whole_numbers(2),
+    "seed": script_grids.USABLE_SEEDS,
+    "temperature": 0.0,
+}
 
 
 class Grid(NamedTuple):
@@ -47,6 +54,8 @@ def read_grid(grid: str | Path = "temperature") -> Grid:
     """
     values = script_grids.read_grid(grid, "scripts/temperature.py", ["settings", "grid"])
     settings = grids.check_mapping(values["settings"], "settings")
+    if taken := [name for name in _OF_MODEL if name in settings]:
+        raise InputError(f"settings: {taken[0]} belongs to grid; remove it from settings")
     sizes = script_grids.list_runs(values["grid"], _AXES)
     for run in sizes:
         _configure(settings, run)
@@ -55,7 +64,7 @@ def read_grid(grid: str | Path = "temperature") -> Grid:
 
 
 def _configure(settings: dict[str, Any], run: dict[str, Any]) -> configuration.Config:
-    return configuration.make_config(**(settings | {name: run[name] for name in ("d_emb", "seed")}))
+    return configuration.make_config(**(settings | {name: run[name] for name in _OF_MODEL}))
 
 
 def add_gumbel_noise(scorer: ranking.Scorer, temperature: float, seed: int) -> ranking.Scorer:
@@ -99,7 +108,7 @@ def complete_table(
         The run, written.
     """
     logs, settings, runs = read_grid(grid)
-    rows = script_grids.load_table(table, KEY)
+    rows = script_grids.load_table(table, KEY, MEASURED)
     splits = load_splits(logs)
     done = script_grids.known_runs(rows, KEY)
     runs_by_model: dict[tuple[str, configuration.Config], list[dict[str, Any]]] = {}
