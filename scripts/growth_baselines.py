@@ -51,6 +51,7 @@ def main(names: Sequence[str]) -> None:
     path = study_file("data", "growth_baselines.csv")
     known = pd.read_csv(path)
     table = pd.concat([known[~known["log"].isin(names)], pd.DataFrame(rows)], ignore_index=True)
+    table = table.sort_values(["log", "share", "draw"], kind="stable")
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
