@@ -87,7 +87,7 @@ def plot_turning_points(turns: pd.DataFrame, narrow: bool = False) -> Figure:
         estimate = rows["estimate"].to_numpy()
         for kind, marker, fill in (("maximum", "o", PERFORMANCE_LAW), ("minimum", "v", "white")):
             shown = (rows["kind"] == kind).to_numpy() & (estimate < right)
-            style = {"color": PERFORMANCE_LAW, "mfc": fill, "ms": 5, "label": kind}
+            style: dict[str, Any] = {"color": PERFORMANCE_LAW, "mfc": fill, "ms": 5, "label": kind}
             ax.plot(estimate[shown], place[shown], marker, **style)
         ax.set_xscale("log")
         ax.set_xlim(1, right)
