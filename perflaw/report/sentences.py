@@ -91,8 +91,7 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
             f"{baseline.difference:+.4f}"
         )
         certainty = (
-            f"{100 * findings.level:.0f} % interval over the same users: {baseline.low:+.4f} to "
-            f"{baseline.high:+.4f}"
+            f"{100 * findings.level:.0f} % interval {baseline.low:+.4f} to {baseline.high:+.4f}"
         )
         return _headline(verdict, gain, certainty, next_line)
     promising = recommendation.promising
@@ -203,7 +202,7 @@ def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
         f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the "
         f"best model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
         f"{baseline.difference:+.4f} ({100 * level:.0f} % interval {baseline.low:+.4f} to "
-        f"{baseline.high:+.4f}, over the same users)."
+        f"{baseline.high:+.4f})."
     )
 
 
