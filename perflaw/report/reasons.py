@@ -40,8 +40,12 @@ def no_forecast(done: pd.DataFrame, metric: str) -> str | None:
             f"{TOO_LITTLE_DATA}: in {empty} of {len(done)} runs no test user finds the target "
             "among the first ten"
         )
-    if full_rate := int((values >= 1).sum()):
-        return f"{FULL}: {metric} is 1, the most that it can be, in {full_rate} of {len(done)} runs"
+    if (is_one := values >= 1).any():
+        what = f"{metric} is 1, the most that it can be, in {is_one.sum()} of {len(done)} runs"
+        is_firm = (done["tokens"] == done["tokens"].max()) & (done["test_targets"] >= FEWEST_HITS)
+        if (is_one & is_firm).any():
+            return f"{FULL}: {what}"
+        return f"{TOO_LITTLE_DATA}: {what}, none on all data with {FEWEST_HITS} test users or more"
     if (errors <= 0).any():
         return f"{TOO_LITTLE_DATA}: all test users of a run have the same rank"
     return None

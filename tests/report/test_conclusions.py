@@ -196,6 +196,22 @@ def test_where_nothing_is_left_to_gain_nothing_is_to_be_done():
     assert headline["Next"] == "nothing to do"
 
 
+@pytest.mark.parametrize(
+    "runs",
+    [
+        every_user_hit(simulate_pilot()).assign(test_targets=12),
+        simulate_pilot().assign(
+            **{"NDCG@10": lambda runs: runs["NDCG@10"].where(runs["tokens"] == 1e5, 1.0)}
+        ),
+    ],
+    ids=["few users", "part of the data"],
+)
+def test_a_rate_of_one_that_may_be_chance_does_not_end_the_search(runs):
+    findings = conclusions.draw_conclusions(runs, FLOOR)
+    assert findings.recommendation.advice == Advice.UNKNOWN
+    assert re.search("too little data: NDCG@10 is 1, .*, none on all data with", findings.says[0])
+
+
 def test_one_size_has_one_forecast(findings):
     promising = findings.recommendation.promising
     rows = findings.metrics["NDCG@10"].predictions.set_index(["n_layers", "d_emb", "data"])
