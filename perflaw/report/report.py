@@ -302,7 +302,7 @@ def _next_command(
 ) -> str | None:
     """Give the line that trains the size advised, or that goes on where too little was run."""
     size, settings = findings.recommendation.size, plan.grid["settings"]
-    helps = done < len(plan.grid["grid"]) and not (findings.lacks_users and plan.share == 1)
+    helps = plan.share < 1 if findings.lacks_users else done < len(plan.grid["grid"])
     if findings.recommendation.advice == Advice.UNKNOWN and helps:
         return (
             f"perflaw report {shlex.quote(options.source)} --out {shlex.quote(str(options.out))} "

@@ -158,15 +158,21 @@ def test_when_no_run_ends_there_is_no_report(
 
 
 @pytest.mark.parametrize(
-    ("change", "following"),
+    ("change", "share", "following"),
     [
-        (lambda runs: runs.assign(**{"NDCG@10": 1.0}), "nothing to do"),
-        (lambda runs: runs.assign(test_targets=60), "nothing to train: more test users"),
-        (lambda runs: runs.head(3), "perflaw report shop --out "),
+        (lambda runs: runs.assign(**{"NDCG@10": 1.0}), 1, "nothing to do"),
+        (lambda runs: runs.assign(test_targets=60), 1, "nothing to train: more test users"),
+        (lambda runs: runs.assign(test_targets=60), 0.5, "perflaw report shop --out "),
+        (lambda runs: runs.head(3), 1, "perflaw report shop --out "),
     ],
 )
-def test_more_time_is_advised_only_where_it_may_help(log, tmp_path, monkeypatch, change, following):
+def test_more_time_is_advised_only_where_it_may_help(
+    log, tmp_path, monkeypatch, change, share, following
+):
     runs = change(simulate_pilot()).assign(sample_users=None)
+    grid = {"settings": {}, "grid": [{}] * len(simulate_pilot())}
+    plan = report.pilot.Pilot(log, share, grid, 1.0)
+    monkeypatch.setattr(report.pilot, "plan_pilot", lambda *_: plan)
     monkeypatch.setattr(runner, "run", lambda *_, **__: runs)
     monkeypatch.setattr(report, "_compare", lambda *_: ())
     made = report.run_report(log, tmp_path / "out", progress=False, source="shop")
