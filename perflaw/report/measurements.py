@@ -108,7 +108,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     for name in OWN_COLUMNS:
         _check_numbers(runs, name, lowest=1, highest=MOST)
         check_whole(runs, name, "the runs")
-    if (repeats := runs.duplicated()).any():
+    if (repeats := table.duplicated()).any():
         row = int(repeats.to_numpy().argmax())
         raise InputError(
             f"{name_row(runs, row)} of the runs is the same as an earlier one in every column; "

@@ -107,6 +107,11 @@ def test_a_row_that_is_there_twice_is_refused(runs):
         forecast_runs(twice)
 
 
+def test_runs_that_differ_in_a_column_called_line_are_two(runs):
+    twice = pd.concat([runs, runs]).assign(line=range(2 * len(runs)))
+    assert len(measured_from_table(twice, "NDCG@10")) == 2 * len(runs)
+
+
 def test_a_row_of_a_file_is_named_by_its_line(runs):
     lines = pd.Index(range(2, 2 + len(runs)), name="line")
     named = measurements.measured_from_table(runs.set_axis(lines), "NDCG@10")
