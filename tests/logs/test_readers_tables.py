@@ -64,6 +64,7 @@ BAD = {
     "one column": ("value\n1\n", "it has one column"),
     "rows": ("n_layers,d_emb,value\n", "has no rows"),
     "blank": ("\n\n", "it is blank"),
+    "no names": (",\n1,2\n", "names no column in its header line"),
     "thousands": ("n;d;value\n1;2;1,234\n", "is the comma a decimal point"),
     "workbook": ("PK\x03\x04", "zip archive"),
 }

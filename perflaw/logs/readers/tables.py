@@ -94,6 +94,8 @@ def _read_text(path: Path, label: str) -> pd.DataFrame:
         raise InputError(
             f"{label} is not a table with a header line: it has one column; split columns at commas"
         )
+    if not any(names):
+        raise InputError(f"{label} names no column in its header line; name those to read")
     return _to_frame(names, records, dialect, label)
 
 
