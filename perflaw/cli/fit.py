@@ -90,10 +90,10 @@ def parse_option(name: str, text: str) -> Any:
 
 def _echo_fit(fitted: Any, metric: str, table: pd.DataFrame) -> None:
     """Print how well a law fits, and the rows that a consensus left out."""
-    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
-    click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     from perflaw.tables import name_row
 
+    click.echo(f"{fitted.law.name}, fitted to {metric} at {len(fitted.y)} points: {fitted.status}")
+    click.echo(f"R2 {fitted.r2:.4f}   AICc {fitted.aicc:.1f}   residual sd {fitted.sigma:.3g}")
     for row, point in fitted.outliers.iterrows():
         place = ", ".join(f"{axis} {point[axis]:g}" for axis in fitted.law.axes)
         distance = f"{point['sigmas']:+.1f} sd from the others"

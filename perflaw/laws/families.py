@@ -37,7 +37,7 @@ from perflaw.model_size import flops_per_token, layer_parameters
 from perflaw.tables import check_numbers, name_row
 
 AXES = ("n_layers", "d_emb")
-WHOLE_AXES = (*AXES, "max_seq_len")  # of no model a part
+WHOLE_AXES = (*AXES, "max_seq_len")  # whole numbers in every model
 SYMBOLS = {"n_layers": "N", "d_emb": "d", "max_seq_len": "L", "tokens": "D"}
 # The place at which slopes are reported and in whose units the axes are well conditioned.
 REFERENCE = {"n_layers": 8.0, "d_emb": 64.0, "max_seq_len": 100.0, "tokens": 1e6}

@@ -50,10 +50,9 @@ ENLARGING_SHARE = 0.3  # likewise, for more users than those of the records that
 SMALLEST_SHARE = 1 / 16  # of the users, that a pilot sees unless less is accepted
 PACE = 4.0  # seconds of a core by those of `cost_model.PACES`, the median of the study's own runs
 START_AND_PAGE = 15.0  # seconds that a report takes whatever the log
-SECONDS_BY_TOKEN = (
-    5e-6  # of reading, entropy and baselines; the study's own logs on a server's core
-)
-SECONDS_BY_PAIR = 7e-8  # of baselines, by pair of a user of the pilot and an item
+# of reading, entropy and baselines, on a server's core and the study's own logs
+SECONDS_BY_TOKEN = 5e-6
+SECONDS_BY_PAIR = 7e-8  # a user of the pilot and an item
 LARGEST_OVERRUN = 3  # times the budget, for the core: costs are rough before any run is done
 
 

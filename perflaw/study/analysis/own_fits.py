@@ -94,9 +94,8 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
     """
     surfaces = table[table["metric"] == metric].reset_index(drop=True)
     laws = validation.compare_laws(families.rival_laws(), surfaces, ["dataset", "metric"])
-    names = (
-        (NEAREST,) if metric == "log-loss" else (NEAREST, BEST)
-    )  # the best of a loss is its least
+    # the best cell of a loss is its least, which `BEST` is not
+    names = (NEAREST,) if metric == "log-loss" else (NEAREST, BEST)
     errors = trained_cell_errors(surfaces, ["dataset", "metric"], names)
     by_surface = pd.concat([laws, errors], ignore_index=True)
     by_surface["noise ceiling"] = by_surface["dataset"].map(_ceilings(surfaces, metric))
