@@ -281,7 +281,7 @@ def test_what_cannot_be_is_refused(name, part, values, message):
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.parametrize("seed", [2**31, 2**64, 10**400])
-def test_a_seed_that_no_library_holds_is_refused(name, seed):
+def test_a_seed_that_is_too_large_is_refused(name, seed):
     values = grids.read_grid(name)
     products = values["grid"] if isinstance(values["grid"], list) else [values["grid"]]
     large = [product | {"seed": seed} for product in products]

@@ -95,9 +95,7 @@ def plan_sweep(
         rows.append({"key": key, "done": status} | _described(point, split))
     frame = pd.DataFrame(rows)
     kind = device.partition(":")[0]
-    comparable = [
-        record for record in records if record["environment"]["device"].partition(":")[0] == kind
-    ]
+    comparable = [one for one in records if one["environment"]["device"].partition(":")[0] == kind]
     costs = cost_model.CostModel(records_table(comparable))
     frame["predicted_seconds"] = np.where(frame["done"] == "", costs.seconds(frame), 0.0)
     missing = [i for i, row in enumerate(rows) if not row["done"]]

@@ -28,6 +28,7 @@ LoadSplits = Callable[[Sequence[str]], Mapping[str, Split]]
 LEAST_RATE = 1e-6  # of learning rates: above 0, as tables have it
 USABLE_WIDTHS = range(1, 4096 + 1)  # where nothing else keeps a model within the memory
 USABLE_LAYERS = range(1000 + 1)
+USABLE_SEEDS = range(MOST_WHOLE + 1)
 MEASURED = (
     "best_epoch",
     "done_epochs",
@@ -40,7 +41,6 @@ MEASURED = (
 )
 """Columns of `study_runs.measure_trained`."""
 _TEXT = ("log", "training", "fusion", "implementation", "step", "series")  # columns of tables
-USABLE_SEEDS = range(MOST_WHOLE + 1)
 
 
 def whole_numbers(least: int, most: int = MOST_WHOLE) -> range:
