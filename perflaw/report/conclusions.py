@@ -14,7 +14,6 @@ from perflaw import stats
 from perflaw.report import advice
 from perflaw.report.findings import (
     AXIS_LABELS,
-    FULL,
     METRICS,
     Advice,
     BaselineComparison,
@@ -33,7 +32,14 @@ from perflaw.report.forecast import Forecast, from_log_odds
 from perflaw.report.measurements import measured_from_records, measured_from_table
 from perflaw.report.outliers import drop_outliers, is_within_noise
 from perflaw.report.prior import Prior
-from perflaw.report.reasons import no_forecast, reasons_in_data, reasons_in_fit, too_few_runs
+from perflaw.report.reasons import (
+    no_better_than_popular,
+    nothing_to_gain,
+    reasons_in_fit,
+    too_few_hits,
+    too_few_runs,
+    too_few_users,
+)
 from perflaw.report.rivals import RIVAL_LAWS, predict_by_rival
 from perflaw.report.sentences import describe_findings, format_percent
 
@@ -152,8 +158,9 @@ def _conclude(
 ) -> Findings:
     done = measured[measured[metrics[0]].notna()].reset_index(drop=True)
     unfinished = len(measured) - len(done)
-    if reason := too_few_runs(done) or no_forecast(done, metrics[0]):
-        is_full = reason.startswith(FULL)
+    too_few, full = too_few_runs(done), nothing_to_gain(done, metrics[0])
+    if reason := too_few or full or too_few_users(done, metrics[0]):
+        is_full = full is not None and too_few is None
         recommendation = Recommendation(Advice.STAY if is_full else Advice.UNKNOWN)
         findings = Findings(
             level,
@@ -163,6 +170,7 @@ def _conclude(
             {},
             _unknown(reason),
             recommendation=recommendation,
+            lacks_users=full is None and too_few is None,
         )
     else:
         findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_growth)
@@ -181,14 +189,18 @@ def _forecast_all(
 ) -> Findings:
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
-    not_forecast = {name: why for name in metrics[1:] if (why := no_forecast(done, name))}
+    not_forecast = {
+        name: why
+        for name in metrics[1:]
+        if (why := nothing_to_gain(done, name) or too_few_users(done, name))
+    }
     others = [name for name in metrics[1:] if name not in not_forecast]
     forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in others)]
     by_metric = {one.metric: _metric_findings(one, best, level) for one in forecasts}
-    reasons = (
-        *reasons_in_data(forecast, floor),
-        *reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done)),
-    )
+    few_hits = too_few_hits(forecast)
+    in_data = (few_hits, no_better_than_popular(forecast, floor))
+    in_fit = reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done))
+    reasons = (*filter(None, in_data), *in_fit)
     bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
     growth = _growth(forecast, best, level, baseline_growth)
     candidates = advice.list_candidates(forecast)
@@ -209,6 +221,7 @@ def _forecast_all(
         advice.recommend(candidates, growth, baselines, reasons, level),
         growth,
         not_forecast=not_forecast,
+        lacks_users=few_hits is not None,
     )
 
 

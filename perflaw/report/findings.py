@@ -19,11 +19,6 @@ AXIS_LABELS = {"d_emb": "dimension", "n_layers": "layers", "tokens": "data"}
 """By column, what a size is called in a sentence."""
 
 
-FULL = "nothing is left to gain"
-TOO_LITTLE_DATA = "too little data"
-"""How reasons begin that more training does not change."""
-
-
 class Verdict(StrEnum):
     """What holds the metric back."""
 
@@ -206,11 +201,7 @@ class Findings:
     growth: tuple[Growth, ...] = ()  # of the first metric, at the best size; other logs say it
     says: tuple[str, ...] = ()
     not_forecast: Mapping[str, str] = field(default_factory=dict)  # why, by metric but the first
-
-    @property
-    def lacks_users(self) -> bool:
-        """Whether more test users are needed, which no training brings."""
-        return any(reason.startswith(TOO_LITTLE_DATA) for reason in self.reasons)
+    lacks_users: bool = False  # whether more test users are needed, which no training brings
 
     def to_dict(self) -> dict:
         """Give plain values, as report.json has them under "judged"."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
-from perflaw.report.findings import FULL, TOO_LITTLE_DATA, MetricFindings
+from perflaw.report.findings import MetricFindings
 from perflaw.report.forecast import Forecast
 
 FEWEST_RUNS = 5
@@ -27,49 +26,67 @@ def too_few_runs(done: pd.DataFrame) -> str | None:
     return None
 
 
-def no_forecast(done: pd.DataFrame, metric: str) -> str | None:
-    """Say why a metric of these runs cannot be forecast."""
+def nothing_to_gain(done: pd.DataFrame, metric: str) -> str | None:
+    """Say whether a run on all data, with test users enough, has the most that a metric can be."""
+    is_one = done[metric] >= 1
+    is_firm = (done["tokens"] == done["tokens"].max()) & (done["test_targets"] >= FEWEST_HITS)
+    if (is_one & is_firm).any():
+        return f"nothing is left to gain: {_count_ones(is_one, metric)}"
+    return None
+
+
+def too_few_users(done: pd.DataFrame, metric: str) -> str | None:
+    """Say why so few test users do not bear a forecast."""
     values, errors = done[metric], done[f"{metric} se"]
     if errors.isna().any():
         return (
-            f"{TOO_LITTLE_DATA}: of so few test users nobody knows how uncertain a metric is "
+            "too little data: of so few test users nobody knows how uncertain a metric is "
             f"({done['test_targets'].min():.0f} in the smallest run)"
         )
     if empty := int((values <= 0).sum()):
         return (
-            f"{TOO_LITTLE_DATA}: in {empty} of {len(done)} runs no test user finds the target "
+            f"too little data: in {empty} of {len(done)} runs no test user finds the target "
             "among the first ten"
         )
     if (is_one := values >= 1).any():
-        what = f"{metric} is 1, the most that it can be, in {is_one.sum()} of {len(done)} runs"
-        is_firm = (done["tokens"] == done["tokens"].max()) & (done["test_targets"] >= FEWEST_HITS)
-        if (is_one & is_firm).any():
-            return f"{FULL}: {what}"
-        return f"{TOO_LITTLE_DATA}: {what}, none on all data with {FEWEST_HITS} test users or more"
+        return (
+            f"too little data: {_count_ones(is_one, metric)}, none on all data with {FEWEST_HITS} "
+            "test users or more"
+        )
     if (errors <= 0).any():
-        return f"{TOO_LITTLE_DATA}: all test users of a run have the same rank"
+        return "too little data: all test users of a run have the same rank"
     return None
 
 
-def reasons_in_data(forecast: Forecast, floor: Mapping[str, float]) -> list[str]:
-    """Say why the measurements do not bear a claim."""
-    runs, metric, reasons = forecast.runs, forecast.metric, []
-    error = runs[f"{metric} se"]
-    hits = np.inf
-    if "HR@10" in runs:  # of one's own runs it may be anything
-        hit_rates = pd.to_numeric(runs["HR@10"], errors="coerce")
-        hits = float((hit_rates * runs["test_targets"]).median())
-    if hits < FEWEST_HITS:
-        reasons.append(
-            f"{TOO_LITTLE_DATA}: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
-            f"users, which leaves its {metric} uncertain by {(error / runs[metric]).median():.0%}"
-        )
-    if metric in floor and runs[metric].max() <= floor[metric] + error.median():
-        reasons.append(
-            f"no run is better than ranking by popularity ({metric} {floor[metric]:.4f}) by more "
-            "than its standard error"
-        )
-    return reasons
+def _count_ones(is_one: pd.Series, metric: str) -> str:
+    return f"{metric} is 1, the most that it can be, in {is_one.sum()} of {len(is_one)} runs"
+
+
+def too_few_hits(forecast: Forecast) -> str | None:
+    """Say why so few hits do not bear a claim."""
+    runs, metric = forecast.runs, forecast.metric
+    if "HR@10" not in runs:
+        return None
+    hit_rates = pd.to_numeric(runs["HR@10"], errors="coerce")  # of one's own runs it may be text
+    hits = float((hit_rates * runs["test_targets"]).median())
+    if not hits < FEWEST_HITS:
+        return None
+    uncertainty = (runs[f"{metric} se"] / runs[metric]).median()
+    return (
+        f"too little data: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
+        f"users, which leaves its {metric} uncertain by {uncertainty:.0%}"
+    )
+
+
+def no_better_than_popular(forecast: Forecast, floor: Mapping[str, float]) -> str | None:
+    """Say why models that do no more than count do not bear a claim."""
+    runs, metric = forecast.runs, forecast.metric
+    if metric not in floor or runs[metric].max() > floor[metric] + runs[f"{metric} se"].median():
+        return None
+    return (
+        f"no run is better than ranking by popularity ({metric} {floor[metric]:.4f}) by more "
+        "than its standard error"
+    )
 
 
 def reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[str]:
