@@ -64,22 +64,15 @@ def plot_overview(narrow: bool = False) -> plt.Figure:
     figure, ax = plt.subplots(figsize=size)
     ax.set_axis_off()
     places = [(0, -i) if narrow else (i, 0) for i in range(len(BOXES))]
-    for (title, text), (x, y) in zip(BOXES.values(), places):
-        ax.text(
-            x,
-            y,
-            f"{title}\n\n{text}",
-            ha="center",
-            va="center",
-            fontsize=9,
-            bbox={"boxstyle": "round,pad=0.6", "fc": "white", "ec": GREY},
-        )
-    arrow = {"arrowstyle": "->", "color": GREY, "lw": 1.5}
-    for start, stop in itertools.pairwise(places):
-        gap = (0, -0.33) if narrow else (0.4, 0)
-        tail = (start[0] + gap[0], start[1] + gap[1])
-        head = (stop[0] - gap[0], stop[1] - gap[1])
-        ax.annotate("", head, tail, arrowprops=arrow)
+    frame = {"boxstyle": "round,pad=0.6", "fc": "white", "ec": GREY}
+    boxes = [
+        ax.text(*place, f"{title}\n\n{text}", ha="center", va="center", fontsize=9, bbox=frame)
+        for (title, text), place in zip(BOXES.values(), places)
+    ]
+    for (start, tail), (stop, head) in itertools.pairwise(zip(places, boxes)):
+        ends = {"patchA": tail.get_bbox_patch(), "patchB": head.get_bbox_patch()}
+        arrow = {"arrowstyle": "->", "color": GREY, "lw": 1.5, "shrinkA": 3, "shrinkB": 3} | ends
+        ax.annotate("", stop, start, arrowprops=arrow)
     ax.set_xlim(*((-0.6, 0.6) if narrow else (-0.5, 3.5)))
     ax.set_ylim(*((-3.6, 0.6) if narrow else (-0.6, 0.6)))
     return figure
