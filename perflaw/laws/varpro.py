@@ -328,7 +328,7 @@ def _refine(
 
     A penalty `ridge` (M, q) times the squared distance from `centre`, (q,) or (M, q), is added.
     """
-    low, high = np.broadcast_to(low, theta.shape), np.broadcast_to(high, theta.shape)
+    bounds = np.array([np.broadcast_to(end, theta.shape) for end in (low, high)])
     centre = np.broadcast_to(centre, theta.shape)
     columns = design_columns(law, x, theta)
     beta, rss, q, _ = least_squares(columns, y, weights)
@@ -340,34 +340,22 @@ def _refine(
     for _ in range(MAX_STEPS):
         if not len(busy):
             break
-        current = theta[busy]
-        values = y[busy]
+        current, values = theta[busy], y[busy]
         own_weights = weights[busy] if weights.ndim == 2 else weights
         slope = residual_slopes(law, x, current, beta[busy], own_weights, q[busy])
         residual = (values - fitted[busy]) * np.sqrt(own_weights)
-        gradient = np.einsum("bnq,bn->bq", slope, residual)
-        gradient = gradient + ridge[busy] * (current - centre[busy])
-        is_low = (current <= low[busy]) & (gradient >= 0)
-        is_high = (current >= high[busy]) & (gradient <= 0)
-        is_stuck = is_low | is_high
-        slope = np.where(is_stuck[:, None], 0.0, slope)
-        gradient = np.where(is_stuck, 0.0, gradient)
-        stiffness = np.where(is_stuck, 0.0, ridge[busy])
-        curvature = np.einsum("bnq,bnr->bqr", slope, slope)
-        curvature = curvature + stiffness[:, None] * np.eye(theta.shape[1])
-        step = _damped_solve(curvature, gradient, damping[busy])
-        reach = STRIDE * (high[busy] - low[busy])
-        step = step / np.maximum(1, np.abs(step) / np.maximum(reach, TINY)).max(axis=1)[:, None]
-        trial = np.clip(current - step, low[busy], high[busy])
-        step = trial - current
-        linear_part = 2 * gradient + np.einsum("bqr,br->bq", curvature, step)
-        expected_gain = -np.einsum("bq,bq->b", step, linear_part)
+        gradient = np.einsum("bnq,bn->bq", slope, residual) + ridge[busy] * (current - centre[busy])
+        trial, expected_gain = _propose(
+            current, slope, gradient, ridge[busy], damping[busy], bounds[:, busy]
+        )
         columns = design_columns(law, x, trial)
         trial_beta, trial_rss, trial_q, _ = least_squares(columns, values, own_weights)
         trial_rss = trial_rss + np.sum(ridge[busy] * (trial - centre[busy]) ** 2, axis=1)
         gain = rss[busy] - trial_rss
         is_better = gain > 1e-10 * rss[busy]
-        is_settled = (np.abs(step).max(axis=1) < 1e-9) | (np.abs(gain) <= 1e-9 * rss[busy])
+        is_settled = (np.abs(trial - current).max(axis=1) < 1e-9) | (
+            np.abs(gain) <= 1e-9 * rss[busy]
+        )
         is_done = is_settled | (damping[busy] > 1e10)
         is_good = [gain > 0.75 * expected_gain, gain > 0.25 * expected_gain]
         damping[busy] *= np.select(is_good, [0.2, 1.0], 5.0)
@@ -378,9 +366,27 @@ def _refine(
         q[improved] = trial_q[is_better]
         fitted[improved] = np.einsum("bnp,bp->bn", columns[is_better], beta[improved])
         busy = busy[~is_done]
-    converged = np.ones(len(theta), bool)
-    converged[busy] = False
+    converged = ~np.isin(np.arange(len(theta)), busy)
     return Solution(theta, beta, rss, converged, np.zeros(len(theta), bool))
+
+
+def _propose(
+    current: Array, slope: Array, gradient: Array, ridge: Array, damping: Array, bounds: Array
+) -> tuple[Array, Array]:
+    """Give the exponents after a damped step within the bounds, and the gain that it promises."""
+    low, high = bounds
+    is_stuck = ((current <= low) & (gradient >= 0)) | ((current >= high) & (gradient <= 0))
+    slope = np.where(is_stuck[:, None], 0.0, slope)
+    gradient = np.where(is_stuck, 0.0, gradient)
+    curvature = np.einsum("bnq,bnr->bqr", slope, slope)
+    curvature += np.where(is_stuck, 0.0, ridge)[:, None] * np.eye(current.shape[1])
+    step = _damped_solve(curvature, gradient, damping)
+    reach = np.maximum(STRIDE * (high - low), TINY)
+    step = step / np.maximum(1, np.abs(step) / reach).max(axis=1)[:, None]
+    trial = np.clip(current - step, low, high)
+    step = trial - current
+    linear_part = 2 * gradient + np.einsum("bqr,br->bq", curvature, step)
+    return trial, -np.einsum("bq,bq->b", step, linear_part)
 
 
 def _damped_solve(curvature: Array, gradient: Array, damping: Array) -> Array:

@@ -175,25 +175,7 @@ ten; 21 are the least
     _check_items(log)
     if log.timestamps is None:
         options.say(_describe_missing_times(log))
-    plan = pilot.plan_pilot(
-        log,
-        options.planned_seconds,
-        options.workers,
-        options.records,
-        options.changes,
-        options.sample,
-    )
-    if not any(options.records.glob("*.json")):
-        pilot.check_fixed_work(log, plan, options.minutes, options.workers)
-    options.say(
-        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
-        f"small models are trained, {format_minutes(options.minutes)} in all"
-    )
-    if plan.share < 1:
-        options.say(
-            f"{log.name} is long for {format_minutes(options.minutes)}: the pilot uses "
-            f"{plan.log.n_users:,} of its {log.n_users:,} users"
-        )
+    plan = _plan(log, options)
     run_records.check_folder(options.records)
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
@@ -226,6 +208,30 @@ ten; 21 are the least
         _next_command(options, plan, findings, len(runs)),
         growth,
     )
+
+
+def _plan(log: InteractionLog, options: ReportOptions) -> pilot.Pilot:
+    """Plan the pilot, and say what comes."""
+    plan = pilot.plan_pilot(
+        log,
+        options.planned_seconds,
+        options.workers,
+        options.records,
+        options.changes,
+        options.sample,
+    )
+    if not any(options.records.glob("*.json")):
+        pilot.check_fixed_work(log, plan, options.minutes, options.workers)
+    options.say(
+        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
+        f"small models are trained, {format_minutes(options.minutes)} in all"
+    )
+    if plan.share < 1:
+        options.say(
+            f"{log.name} is long for {format_minutes(options.minutes)}: the pilot uses "
+            f"{plan.log.n_users:,} of its {log.n_users:,} users"
+        )
+    return plan
 
 
 def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> Report:
