@@ -227,7 +227,7 @@ def bootstrap_means(
     by: str,
     value: str,
     level: float = 0.9,
-    draws: int = 4000,
+    draws: int = 40_000,
     seed: int = 0,
     cluster: str = "log",
 ) -> pd.DataFrame:

@@ -107,14 +107,15 @@ def noise_ceilings(points: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a surface: those of SURFACE, and ceiling: 1 less the noise variance over the
-        variance of the metric's logarithm.
+        One row a surface: those of SURFACE, and ceiling: 1 less the share of the squared
+        deviations from the mean that the noise makes.
     """
     law = mixed.fit_mixed(points)
     rows = []
     for key, surface in points.groupby(SURFACE, sort=False):
-        noise = law.posterior(surface, str(surface["metric"].iloc[0]))[2].mean()
-        ceiling = 1 - noise / np.log(surface["value"]).var(ddof=1)
+        noise = law.posterior(surface, str(surface["metric"].iloc[0]))[2]
+        value = surface["value"].to_numpy()
+        ceiling = 1 - (noise * value**2).sum() / ((value - value.mean()) ** 2).sum()
         rows.append({**dict(zip(SURFACE, key)), "ceiling": ceiling})
     return pd.DataFrame(rows)
 
