@@ -10,7 +10,7 @@
   const REACH = 2; // the chart goes so far
   const [INSIDE, OUTSIDE] = [30, 8]; // steps of a curve within the measured range, and on either side
 
-  // ------------------------------------------------------------ laws
+  // --- laws
 
   // y = b + terms of N + terms of d: a law is the terms of one axis, where their sum is largest (NaN: nowhere), and bounds of the
   // exponents, if it has some. p is the exponent of the axis, beta holds the coefficients of its terms.
@@ -34,7 +34,7 @@
     return p === 0 ? Math.log(x) : -Math.expm1(-p * Math.log(x)) / p;
   }
 
-  // ------------------------------------------------------------ least squares
+  // --- least squares
 
   // Of y on columns, all with mean 0, by modified Gram-Schmidt, y carried along: coefficients, the triangular factor of the
   // columns as rows, and the sum of squares.
@@ -79,7 +79,7 @@
     return values.reduce((sum, value) => sum + value, 0) / values.length;
   }
 
-  // ------------------------------------------------------------ a fitted law
+  // --- a fitted law
 
   // The law solved at its best exponents and at all others that an interval may reach (profile.candidates):
   // a lattice over their bounds, and a finer one around the best along the data's own axes. The intercept is what
@@ -320,7 +320,7 @@
   if (typeof document === "undefined") return;
   window.perflawExplorer = mathematics;
 
-  // ------------------------------------------------------------ the page
+  // --- the page
 
   const root = document.querySelector("div.explorer"); // the section has the name explorer
   const source = document.getElementById("explorer-data");
@@ -448,7 +448,7 @@
     return String(Number(x.toPrecision(x >= 1000 ? 4 : 3)));
   }
 
-  // ------------------------------------------------------------ the chart
+  // --- the chart
 
   function drawChart(now) {
     const room = (drawn = chart.clientWidth);
@@ -549,7 +549,7 @@
     return shown;
   }
 
-  // ------------------------------------------------------------ words
+  // --- words
 
   function tell(now) {
     const { surface, model, place, told, top, peak, effect, ratio } = now;
