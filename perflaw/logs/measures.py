@@ -50,33 +50,13 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
         For an m, r or last that cannot be used.
     """
     m, r, last = check_apen_options(m, r, last)
-    options = f"m = {m}, r = {r:g}"
-    if last:
-        options += f", last {last}"
-    if r > 0:
-        options += " on item numbers"
-
-    def by_user(log: InteractionLog) -> ByUser:
-        return approximate.apen_by_user(sort_items_by_id(log) if r > 0 else log, m, r, last)
-
     return [
         Measure(
             "shannon",
             "entropy of the next item, knowing popularity only",
             conditional.shannon_entropy,
         ),
-        Measure(
-            "apen signed",
-            f"approximate entropy by user ({options}), mean",
-            lambda log: by_user(log).mean,
-            pooled=False,
-        ),
-        Measure(
-            "apen absolute",
-            "the same, mean of absolute values: what the paper divides D by",
-            lambda log: by_user(log).mean_absolute,
-            pooled=False,
-        ),
+        *_measures_by_user(m, r, last),
         Measure(
             "sample",
             f"sample entropy: −ln of how often two equal runs of {m} items, of any users,"
@@ -114,6 +94,33 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
             "accuracy limit",
             "share of next items that can be guessed at most at that corrected entropy (Fano)",
             _accuracy_limit,
+        ),
+    ]
+
+
+def _measures_by_user(m: int, r: float, last: int | None) -> list[Measure]:
+    """List the two means of approximate entropy by user."""
+    options = f"m = {m}, r = {r:g}"
+    if last:
+        options += f", last {last}"
+    if r > 0:
+        options += " on item numbers"
+
+    def by_user(log: InteractionLog) -> ByUser:
+        return approximate.apen_by_user(sort_items_by_id(log) if r > 0 else log, m, r, last)
+
+    return [
+        Measure(
+            "apen signed",
+            f"approximate entropy by user ({options}), mean",
+            lambda log: by_user(log).mean,
+            pooled=False,
+        ),
+        Measure(
+            "apen absolute",
+            "the same, mean of absolute values: what the paper divides D by",
+            lambda log: by_user(log).mean_absolute,
+            pooled=False,
         ),
     ]
 
