@@ -173,8 +173,9 @@ def resolve(job: Job, rows: pd.DataFrame, grid: Grid) -> Job:
     if recipe is None:
         width = job.members if job.training == WIDER else 1
         where = of_log | {"training": WIDER, "members": width}
-        recipes = pd.MultiIndex.from_frame(rows[RECIPE])
-        recipe = choose(rows[recipes.isin(grid.recipes)], RECIPE, **where)  # type: ignore[assignment]
+        tried = rows[pd.MultiIndex.from_frame(rows[RECIPE]).isin(grid.recipes)]
+        dropout, weight_decay = choose(tried, RECIPE, **where)
+        recipe = dropout, weight_decay
     if job.training != TOGETHER:
         strength = 0.0
     elif strength is None:
