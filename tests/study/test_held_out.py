@@ -22,6 +22,13 @@ def made_cells(errors):
     return pd.DataFrame(rows, columns=["split", *published.SURFACE, "law", "ape"])
 
 
+def small_surface(power):
+    """One surface that follows a power law along d, with two values of N."""
+    grid = pd.MultiIndex.from_product([(1, 2), (10, 20, 50, 100)], names=["n_layers", "d_emb"])
+    surface = grid.to_frame(index=False).assign(dataset="x", max_seq_len=50, metric="HR@10")
+    return surface.assign(value=0.3 + 0.01 * surface["n_layers"] - surface["d_emb"] ** -power)
+
+
 def test_a_log_counts_once_however_many_surfaces_it_has():
     cells = made_cells({"x": [(1, 2)] * 9, "y": [(4, 2)]})
     row = held_out.differences_over_logs(cells, "a", "b", 0.9).iloc[0]
@@ -82,6 +89,22 @@ def test_the_noise_ceiling_lies_between_the_fit_and_one():
     ceilings = held_out.noise_ceilings(published.load_surfaces())["ceiling"]
     assert len(ceilings) == 20
     assert ceilings.between(0.5, 1).all()
+
+
+def test_one_exponent_passes_through_three_means():
+    points = small_surface(power=0.3)
+    assert held_out.exact_exponents(points, "sum_of_powers", 1.0).to_list() == [1]
+
+
+def test_an_exponent_outside_the_bound_does_not_count():
+    points = small_surface(power=0.3)
+    assert held_out.exact_exponents(points, "sum_of_powers", 0.2).to_list() == [0]
+
+
+def test_exact_exponents_need_three_visible_values():
+    points = small_surface(power=0.3).query("d_emb > 10")
+    with pytest.raises(InputError, match="2 visible values of d; 3 are needed"):
+        held_out.exact_exponents(points, "sum_of_powers", 1.0)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from scipy.stats import false_discovery_control, t
 from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.stats import check_level, student_quantile
-from perflaw.study.analysis.study_runs import surface_names
+from perflaw.study.analysis.study_runs import mean_surfaces, surface_names
 
 FALSE_DISCOVERY_RATE = 0.1
 SHARED_USER_CORRELATION = 0.6
@@ -146,6 +146,31 @@ def surface_gains(table: pd.DataFrame, metric: str = "NDCG@10", level: float = 0
     """
     cells = table[table["metric"] == metric].rename(columns={"value": metric})
     return marginal_gains(cells.assign(log=cells["dataset"]), metric, level)
+
+
+def ranking_rule_effects(
+    runs: pd.DataFrame, older: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9
+) -> pd.DataFrame:
+    """Estimate by how much another ranking rule changes each step, run by run.
+
+    Both rules rank with the same trained model, so most of the noise between seeds cancels in
+    the ratio of a run's two values.
+
+    Parameters
+    ----------
+    runs, older
+        The same runs under the two rules, as `study_runs.load_surface_runs` returns them.
+    metric, level
+        As for `marginal_gains`.
+
+    Returns
+    -------
+    DataFrame
+        As `marginal_gains`: change is that under the older rule less that under the other.
+    """
+    under_rule = runs.set_index("key")[metric].reindex(older["key"]).to_numpy()
+    ratios = older.assign(**{metric: older[metric] / under_rule})
+    return surface_gains(mean_surfaces(ratios, (metric,)), metric, level)
 
 
 def describe_surfaces(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, fitting, mixed, validation
+from perflaw.errors import InputError
+from perflaw.laws import families, fitting, mixed, validation, varpro
 from perflaw.laws.law import with_bounds, with_penalty
 from perflaw.stats import mean_interval
 from perflaw.study.files import study_file
@@ -16,6 +17,7 @@ from perflaw.study.paper.published import SURFACE
 from perflaw.study.trained_cells import NEAREST, nearest_values
 
 BOUNDS = (0.5, 1.0, 3.0)  # of every exponent
+N_EXPONENTS = 2000  # tried between the bounds; even, so that none is zero
 STRENGTHS = (0.0, 0.01, 0.1, 1.0)  # of a penalty: shares of the total sum of squares
 SHRUNK = {"performance": "Performance Law, k = 2", "sum_of_powers": "sum of powers"}
 
@@ -134,6 +136,48 @@ def errors_by_bound(points: pd.DataFrame, bounds: Sequence[float] = BOUNDS) -> p
         cells = validation.heldout_by_surface(laws, points, SURFACE)
         parts.append(cells.assign(bound=bound))
     return pd.concat(parts, ignore_index=True)
+
+
+def exact_exponents(
+    points: pd.DataFrame, family: str, bound: float = families.EQUAL_BOUND
+) -> pd.Series:
+    """Count the exponents along d with which a law passes through every visible mean.
+
+    The largest d is hidden, as in the split of that name. A mean is over N.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Surfaces, as `published.load_surfaces` returns them.
+    family : str
+        Name of a family with an intercept, a weight and an exponent for each axis.
+    bound : float
+        The exponents tried lie within plus or minus this.
+
+    Returns
+    -------
+    pandas.Series
+        A number for each surface, indexed by the columns of SURFACE.
+
+    Raises
+    ------
+    InputError
+        If a surface has other than three visible values of d.
+    """
+    law = families.get_law(family, axes=("d_emb",))
+    exponents = np.linspace(-bound, bound, N_EXPONENTS)[:, None]
+    counts = {}
+    for key, surface in points.groupby(SURFACE, sort=False):
+        visible = surface[surface["d_emb"] < surface["d_emb"].max()]
+        means = visible.groupby("d_emb", as_index=False)["value"].mean()
+        if len(means) != 3:
+            raise InputError(f"surface {key} has {len(means)} visible values of d; 3 are needed")
+        columns = varpro.design_columns(law, families.law_axes(law, means), exponents)
+        values = np.broadcast_to(means["value"].to_numpy()[:, None], (len(exponents), 3, 1))
+        # Three values are met exactly where their column depends on the law's two.
+        volume = np.linalg.det(np.concatenate([columns, values], axis=2))
+        counts[key] = int((np.diff(np.sign(volume)) != 0).sum())
+    return pd.Series(counts, name="exponents").rename_axis(SURFACE)
 
 
 def joint_hidden_everywhere(points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
