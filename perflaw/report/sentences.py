@@ -25,6 +25,10 @@ VERDICTS = {
     Verdict.UNKNOWN: "Whether a larger model or more data would bring more cannot be told yet",
 }
 
+WITHOUT_LOG = (
+    "No log was given, so count-based baselines were not compared. One of them may rank as well as "
+    "the best model; a report on the log itself compares them on the same users."
+)
 DOUBLED = AXIS_LABELS | {"tokens": "data (more interactions of the same users and items)"}
 
 

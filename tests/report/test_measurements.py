@@ -25,6 +25,10 @@ def test_own_runs_are_forecast(runs):
     assert findings.recommendation.advice != Advice.UNKNOWN
 
 
+def test_own_runs_are_not_compared_with_baselines(runs):
+    assert "baselines were not compared" in forecast_runs(runs).says[1]
+
+
 def test_own_runs_may_have_any_index(runs):
     shuffled = runs.sample(frac=1, random_state=0)
     assert forecast_runs(shuffled).best == forecast_runs(runs).best

@@ -242,6 +242,11 @@ def test_the_page_of_own_runs_has_no_log(own_report):
     assert "<h2>The log</h2>" not in page
 
 
+def test_the_page_of_own_runs_says_that_baselines_were_not_compared(own_report):
+    page = " ".join((own_report[0] / "report.html").read_text().split())
+    assert "count-based baselines were not compared" in page
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -9,7 +9,6 @@ from perflaw.models.sweeps import results
 from perflaw.study.analysis import (
     seed_noise,
 )
-from tests.study.conftest import make_runs
 
 
 def drawn(sigma, n_seeds=40, seed=0):
@@ -74,8 +73,9 @@ def test_intervals_of_few_seeds_cover_what_they_promise():
 
 
 @pytest.mark.integration
-def test_the_effect_of_a_rule_is_found_run_by_run():
-    runs = make_runs(("sasrec",), sigma=0.5).rename_axis("key").reset_index()
+def test_the_effect_of_a_rule_is_found_run_by_run(swept):
+    runs = swept(("sasrec",)).rename_axis("key").reset_index()
+    runs["NDCG@10"] *= np.exp(0.5 * np.random.default_rng(0).normal(size=len(runs)))
     shrink = np.where(runs["d_emb"] == 64, 0.9, 1.0) * (1 + 0.001 * (-1.0) ** runs["seed"])
     older = runs.assign(**{"NDCG@10": runs["NDCG@10"] * shrink}).sample(frac=1, random_state=0)
     effects = seed_noise.ranking_rule_effects(runs, older).query("axis == 'd_emb' and log == 'a'")
