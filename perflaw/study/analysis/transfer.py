@@ -141,7 +141,7 @@ def compare_with_mean(errors: pd.DataFrame, runs: int, level: float = 0.9) -> pd
 def ensemble_gains(
     averaged: pd.DataFrame, metric: str = "NDCG@10"
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Compare averaged small models with one larger model of as many parameters.
+    """Compare averaged small models with one larger model of the same total dimension.
 
     Parameters
     ----------
