@@ -14,13 +14,16 @@ from perflaw.laws.reml import condition, estimate_variances
 from perflaw.stats import check_level
 
 
-def assess_claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
+def assess_claims(
+    table: pd.DataFrame, level: float = 0.95, over_logs: bool = True
+) -> pd.DataFrame:
     """Test whether the metric declines towards the largest N or d of a log, and if they matter.
 
     A claim needs two independent tests: the joint law, which borrows from other logs, and a
     two-way analysis of variance of the log's own cells, which knows no law (a quadratic bends
     down also where the metric only flattens). Each is tested at 1 - level, shared out over logs
-    and contrasts (Bonferroni). Read from the metrics' common level.
+    and contrasts (Bonferroni), or over the contrasts of each log alone where `over_logs` is false.
+    Read from the metrics' common level.
 
     Returns
     -------
@@ -33,17 +36,22 @@ def assess_claims(table: pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
     y = (data.log @ metric_rotation(len(data.metrics)))[:, 0]
     model = build_model(data.frame, data.frame, JOINT)
     variances = estimate_variances(model, y, np.arange(len(y)))
-    return assess_claims_at(data.frame, model, variances, y, level)
+    return assess_claims_at(data.frame, model, variances, y, level, over_logs)
 
 
 def assess_claims_at(
-    frame: pd.DataFrame, model: MixedModel, variances: Array, y: Array, level: float
+    frame: pd.DataFrame,
+    model: MixedModel,
+    variances: Array,
+    y: Array,
+    level: float,
+    over_logs: bool = True,
 ) -> pd.DataFrame:
     """Apply `assess_claims` to one common level `y` of the cells, a model and its log-variances."""
     everything = np.arange(len(y))
     mean, spread = condition(model, variances, y, everything, everything)
     logs = frame["dataset"].unique()
-    alpha = (1 - level) / len(logs)
+    alpha = (1 - level) / (len(logs) if over_logs else 1)
     rows = []
     for name in logs:
         is_own = (frame["dataset"] == name).to_numpy()

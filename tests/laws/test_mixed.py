@@ -235,6 +235,14 @@ def test_claims_need_two_witnesses(table):
     assert found.query("axis == 'd_emb'")["effect"].all(), "every log depends on d"
 
 
+def test_a_claim_that_holds_over_all_logs_holds_on_each_alone(table):
+    shared = mixed_claims.assess_claims(table, 0.95)
+    alone = mixed_claims.assess_claims(table, 0.95, over_logs=False)
+    of_four = mixed_claims.assess_claims(table, 1 - 0.05 / 4, over_logs=False)
+    assert not (shared["decline"] & ~alone["decline"]).any()
+    assert of_four.equals(shared)
+
+
 def test_two_way_contrasts_are_the_textbook_ones():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(
