@@ -105,3 +105,31 @@ def average_over_shares(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         for name, by_seed in means.items()
     ]
     return pd.DataFrame(rows)
+
+
+def compare_with_more_users(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare each augmentation with twice the users, seed by seed, at the shares that have both.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_augmented_runs` returns of one log.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an augmentation: less (its gain less that of twice the users, as a mean over the
+        shares), low, high, shares and seeds.
+    """
+    gains = gains_by_seed(runs)
+    made = gains.drop(columns=MORE_USERS)
+    both = made.sub(gains[MORE_USERS], axis="index").dropna(how="all")
+    n_shares = both.index.get_level_values("share").nunique()
+    rows = [
+        {"augmentation": name, "shares": n_shares, "seeds": by_seed.count()}
+        | interval_columns(by_seed, level, "less")
+        for name, by_seed in both.groupby(level="seed").mean().items()
+    ]
+    return pd.DataFrame(rows)
