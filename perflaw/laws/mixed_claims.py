@@ -14,9 +14,7 @@ from perflaw.laws.reml import condition, estimate_variances
 from perflaw.stats import check_level
 
 
-def assess_claims(
-    table: pd.DataFrame, level: float = 0.95, over_logs: bool = True
-) -> pd.DataFrame:
+def assess_claims(table: pd.DataFrame, level: float = 0.95, over_logs: bool = True) -> pd.DataFrame:
     """Test whether the metric declines towards the largest N or d of a log, and if they matter.
 
     A claim needs two independent tests: the joint law, which borrows from other logs, and a

@@ -15,9 +15,7 @@ def make_surface(second_step):
     rows = [
         {"log": "x", "n_layers": n, "d_emb": d, "value": mean + level + 1e-4 * (n - 2) * sign}
         for n, level in ((1, 0.0), (2, 0.004), (3, 0.005))
-        for d, mean, sign in zip(
-            DIMENSIONS, (0.1, 0.11, 0.11 + second_step, 0.14), (1, -2, 1, 0)
-        )
+        for d, mean, sign in zip(DIMENSIONS, (0.1, 0.11, 0.11 + second_step, 0.14), (1, -2, 1, 0))
     ]
     return pd.DataFrame(rows)
 
