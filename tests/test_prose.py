@@ -101,6 +101,12 @@ def test_no_sentence_of_the_front_page_is_hard(path):
     assert hard_sentences(path) == []
 
 
+def test_the_abstract_has_at_most_150_words():
+    opening = FRONT.read_text(encoding="utf-8").partition("\n## ")[0]
+    _, _, abstract = opening.partition("\n")
+    assert len(re.sub(r"\{cite\}`[^`]*`", "", abstract).split()) <= 150
+
+
 def test_hardly_a_sentence_of_the_book_is_hard():
     hard = {path.name: len(hard_sentences(path)) for path in PAGES}
     count = sum(len(sentences(readable(path))) for path in PAGES)
