@@ -24,27 +24,25 @@ class PlannedChoice:
         What to use or train next.
     best_seen : int
         The best measured candidate.
-    best_mean : int
-        The candidate that the law thinks best.
+    best_median : int
+        The candidate of the greatest median.
     chance : float
         The probability that an unmeasured choice (or, if the advice is to keep the best trained
         model, the most promising unmeasured one) beats all measured.
-    regret : float
-        Expected loss against the truly best candidate, in the draws' unit.
     """
 
     choice: int
     best_seen: int
-    best_mean: int
+    best_median: int
     chance: float
-    regret: float
 
 
 def choose_by_law(draws: Array, measured: ArrayLike, confidence: float = 0.9) -> PlannedChoice:
     """Keep the best measured candidate, unless the law is confident that another is better.
 
     An unmeasured candidate is chosen if it beats every measured one with probability
-    `confidence` or more; of several, the one of highest mean.
+    `confidence` or more; of several, the one of the greatest median. (Draws with heavy tails, such as
+    those of `MixedFit.draws`, need not have a mean.)
 
     Parameters
     ----------
@@ -64,15 +62,14 @@ def choose_by_law(draws: Array, measured: ArrayLike, confidence: float = 0.9) ->
     values = np.asarray(measured, float)
     if not values.size:
         raise InputError("there is no candidate to choose from")
-    is_seen, mean = np.isfinite(values), draws.mean(axis=0)
+    is_seen, medians = np.isfinite(values), np.median(draws, axis=0)
     best_seen = int(np.where(is_seen, values, -np.inf).argmax())
     best_of_seen = draws[:, is_seen].max(axis=1, initial=-np.inf, keepdims=True)
     chances = np.where(is_seen, 0.0, (draws > best_of_seen).mean(axis=0))
     is_sure = np.flatnonzero(chances >= confidence)
-    choice = int(is_sure[mean[is_sure].argmax()]) if len(is_sure) else best_seen
+    choice = int(is_sure[medians[is_sure].argmax()]) if len(is_sure) else best_seen
     chance = chances[choice] if len(is_sure) else chances.max()
-    regret = float((draws.max(axis=1) - draws[:, choice]).mean())
-    return PlannedChoice(choice, best_seen, int(mean.argmax()), float(chance), regret)
+    return PlannedChoice(choice, best_seen, int(medians.argmax()), float(chance))
 
 
 def next_runs(mean: Array, covariance: Array, noise: Array, n: int = 3) -> list[int]:

@@ -41,6 +41,15 @@ def test_the_noise_is_that_of_a_mean_of_two():
     assert noise[("largest N", laws.NOISE, "a")] == pytest.approx(expected)
 
 
+def test_the_noise_is_that_of_the_hidden_cells():
+    cells = laws.mean_cells(make_rows(0.05))
+    more = cells.assign(seeds=cells["seeds"].where(cells["d_emb"] < 64, 8))
+    noise, less = (
+        laws.score_laws(table).set_index(["hidden", "law", "log"])["ape"] for table in (cells, more)
+    )
+    assert less["largest d", laws.NOISE, "a"] < noise["largest d", laws.NOISE, "a"] / 1.5
+
+
 def test_fits_stand_beside_the_ceiling():
     table = laws.score_fits(laws.mean_cells(make_rows()))
     assert table.loc["log-linear"].to_numpy() == pytest.approx(1)

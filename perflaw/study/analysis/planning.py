@@ -81,7 +81,7 @@ def replay_plans(
         One row a split, surface, metric, budget and rule: the chosen n_layers and d_emb, its
         measured value, the best measured value within the budget, regret (difference of their
         logarithms) and noises (regret over the standard deviation of one run's logarithm). Rules:
-        the guarded plan, the joint law's best mean, the best trained model, a log-quadratic of
+        the guarded plan, the best by the joint law's prediction, the best trained model, a log-quadratic of
         the surface alone, and the largest model.
     """
     whole = fit_mixed(table)
@@ -95,8 +95,9 @@ def replay_plans(
             for metric in whole.data.metrics:
                 labels = {"split": split, "dataset": dataset, "metric": metric}
                 draws = law.draws(cells, metric, n_draws, seed)
+                predicted = law.posterior(cells, metric)[0]
                 replayed = _replay_metric(
-                    whole, cells, metric, is_hidden, draws, budgets, confidence
+                    whole, cells, metric, is_hidden, predicted, draws, budgets, confidence
                 )
                 rows += [labels | row for row in replayed]
     columns = ["split", "dataset", "max_seq_len", "metric", "budget", "rule", *AXES]
@@ -108,6 +109,7 @@ def _replay_metric(
     cells: pd.DataFrame,
     metric: str,
     is_hidden: np.ndarray,
+    predicted: np.ndarray,
     draws: np.ndarray,
     budgets: Sequence[float],
     confidence: float,
@@ -126,7 +128,7 @@ def _replay_metric(
             plan = choose_by_law(draws[:, at], measured[at], confidence)
             choices = {
                 "guarded plan": plan.choice,
-                "joint law's best": plan.best_mean,
+                "joint law's best": int(predicted[at].argmax()),
                 "keep the best trained model": plan.best_seen,
                 "log-quadratic alone": int(alone[is_allowed].argmax()),
                 "largest model": int(cost[is_allowed].argmax()),

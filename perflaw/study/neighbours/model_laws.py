@@ -107,10 +107,13 @@ def score_laws(cells: pd.DataFrame) -> pd.DataFrame:
     propagated = cells[cells["n_layers"] > 0]
     predictions = public_grids.predict_hidden(propagated, laws, HIDDEN)
     errors = predictions.groupby(["log", "hidden", "law"], sort=False)["ape"].mean().reset_index()
-    sd = propagated["log"].map(seed_sd(propagated)) / np.sqrt(propagated["seeds"])
-    noise = seed_noise.MEAN_ABSOLUTE_NORMAL * sd.groupby(propagated["log"]).mean()
-    rows = [(log, part, NOISE, noise[log]) for log in noise.index for part in HIDDEN]
-    return pd.concat([errors, pd.DataFrame(rows, columns=errors.columns)], ignore_index=True)
+    hidden = predictions[predictions["law"] == LAWS[0]].merge(
+        propagated[["log", "n_layers", "d_emb", "seeds"]]
+    )
+    sd = hidden["log"].map(seed_sd(propagated)) / np.sqrt(hidden["seeds"])
+    noise = seed_noise.MEAN_ABSOLUTE_NORMAL * sd.groupby([hidden["log"], hidden["hidden"]]).mean()
+    rows = noise.rename("ape").reset_index().assign(law=NOISE)
+    return pd.concat([errors, rows], ignore_index=True)
 
 
 def score_fits(cells: pd.DataFrame) -> pd.DataFrame:
