@@ -20,9 +20,9 @@ METRIC, LEVEL, DRAWS = "NDCG@10", 0.9, 4000
 def main() -> None:
     """Draw the figure of the page with its default parameters, on white."""
     panels = findings.make_panels(
-        findings.errors_of_larger_models(METRIC, LEVEL, DRAWS),
+        findings.errors_of_larger_models(METRIC, LEVEL),
         findings.worth_of_data(METRIC, LEVEL, DRAWS),
-        findings.quality_of_choices(METRIC, LEVEL, DRAWS),
+        findings.quality_of_choices(METRIC, LEVEL),
     )
     with style_context({"savefig.facecolor": "white"}):
         figure = figures.plot_answer(panels, findings.OF_PAPER, findings.SIMPLE)

@@ -41,8 +41,8 @@ def choose_by_law(draws: Array, measured: ArrayLike, confidence: float = 0.9) ->
     """Keep the best measured candidate, unless the law is confident that another is better.
 
     An unmeasured candidate is chosen if it beats every measured one with probability
-    `confidence` or more; of several, the one of the greatest median. (Draws with heavy tails, such as
-    those of `MixedFit.draws`, need not have a mean.)
+    `confidence` or more; of several, the one of the greatest median. (Draws with heavy tails,
+    such as those of `MixedFit.draws`, need not have a mean.)
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from perflaw.study.files import study_file
 
 @pytest.fixture(scope="module")
 def larger():
-    return findings.errors_of_larger_models("NDCG@10", 0.9, 200)
+    return findings.errors_of_larger_models("NDCG@10", 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def chosen():
-    return findings.quality_of_choices("NDCG@10", 0.9, 200)
+    return findings.quality_of_choices("NDCG@10", 0.9)
 
 
 def test_errors_are_those_of_the_recorded_predictions(larger):

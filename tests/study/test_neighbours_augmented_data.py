@@ -79,6 +79,22 @@ def test_shares_are_averaged_seed_by_seed():
     assert row["high"] == pytest.approx(to_percent(2 + student.ppf(0.95, 1)))
 
 
+def test_more_users_are_compared_where_a_share_has_both():
+    runs = make_runs(
+        {
+            (0.25, "none"): [0.1, 0.1],
+            (0.25, "crop"): [0.1, 0.1],
+            (0.5, "none"): [0.1 * np.exp(0.02), 0.1 * np.exp(0.04)],
+            (1.0, "none"): [0.3, 0.3],
+            (1.0, "crop"): [0.9, 0.9],
+        }
+    )
+    row = augmented_data.compare_with_more_users(runs, level=0.9).iloc[0]
+    assert row["less"] == pytest.approx(-3)  # of -2 and -4
+    assert row["high"] - row["less"] == pytest.approx(student.ppf(0.95, 1) * 1)
+    assert row["shares"] == 1
+
+
 def test_the_table_has_every_augmentation_of_its_share():
     runs = augmented_data.load_augmented_runs()
     counts = runs.groupby(["log", "share", "augmentation"])["seed"].nunique()

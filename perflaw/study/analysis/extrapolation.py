@@ -16,9 +16,9 @@ from scipy.stats import binomtest
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
-from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
+from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import surface_names
-from perflaw.study.intervals import mean_over_logs
+from perflaw.study.intervals import interval_over_logs, mean_over_logs
 from perflaw.study.trained_cells import BEST as BEST
 from perflaw.study.trained_cells import CONSTANT as CONSTANT
 from perflaw.study.trained_cells import NEAREST as NEAREST
@@ -260,18 +260,18 @@ def compare_errors(scored: pd.DataFrame, reference: str, level: float = 0.9) -> 
     reference
         Name of a law or baseline.
     level
-        Level of the intervals, which are over logs (`seed_noise.bootstrap_means`).
+        Level of the intervals, which are Student's, over logs.
 
     Returns
     -------
     DataFrame
         Columns law, mean (error of the law less that of the reference, in points of per cent),
-        low, high and clusters.
+        low, high and logs.
     """
     of_reference = scored[scored["law"] == reference].set_index(CELL)["ape"]
     others = scored[scored["law"] != reference]
     known = pd.MultiIndex.from_frame(others[CELL]).map(of_reference.to_dict()).to_numpy(float)
-    return bootstrap_means(others.assign(more=others["ape"] - known), "law", "more", level)
+    return interval_over_logs(others.assign(more=others["ape"] - known), "law", "more", level)
 
 
 def coverage_interval(covered: pd.Series, level: float = 0.9) -> tuple[int, int, float, float]:

@@ -18,6 +18,7 @@ from perflaw.study.analysis import (
     selection,
     study_runs,
 )
+from perflaw.study.intervals import interval_over_logs
 
 LABELS = {
     "constant": "constant (mean of small models)",
@@ -55,10 +56,11 @@ class Finding(NamedTuple):
     n: int
 
 
-def errors_of_larger_models(metric: str, level: float, draws: int) -> Finding:
+def errors_of_larger_models(metric: str, level: float) -> Finding:
     """Average the errors of the recorded predictions over logs, with their intervals."""
     scored = recorded_predictions.score_recorded(metric)
-    means = seed_noise.bootstrap_means(scored, "law", "ape", level, draws)
+    means = interval_over_logs(scored, "law", "ape", level)
+    means["low"] = means["low"].clip(lower=0)
     by_surface = scored.groupby(["log", "dataset"])["unit"].mean()
     noise = seed_noise.MEAN_ABSOLUTE_NORMAL * by_surface.groupby(level="log").mean().mean()
     n_cells = len(scored.drop_duplicates(extrapolation.CELL))
@@ -91,7 +93,7 @@ def worth_of_data(metric: str, level: float, draws: int) -> Finding:
     return Finding(rows, ceiling, len(conditions))
 
 
-def quality_of_choices(metric: str, level: float, draws: int) -> Finding:
+def quality_of_choices(metric: str, level: float) -> Finding:
     """Say how often each rule's choice is as good as the best, with intervals over logs."""
     runs, table = recorded_predictions.load_predicted_surfaces(Seen.HISTORY)
     is_large = table.groupby("dataset")["d_emb"].transform("max") > extrapolation.SMALL_GRID[1]
@@ -102,7 +104,8 @@ def quality_of_choices(metric: str, level: float, draws: int) -> Finding:
         seed_noise.user_standard_error(runs, metric),
     )
     rated = choices.assign(good=100.0 * (choices["noises"] <= 1))
-    means = seed_noise.bootstrap_means(rated, "rule", "good", level, draws)
+    means = interval_over_logs(rated, "rule", "good", level)
+    means[["low", "high"]] = means[["low", "high"]].clip(0, 100)
     n_choices = len(choices) // choices["rule"].nunique()
     return Finding(_label(means.rename(columns={"rule": "label"})), GOAL, n_choices)
 

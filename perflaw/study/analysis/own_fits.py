@@ -7,7 +7,7 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, validation
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.intervals import mean_over_logs
+from perflaw.study.intervals import interval_over_logs, mean_over_logs
 from perflaw.study.trained_cells import BEST, NEAREST, trained_cell_errors
 
 LOUDEST, FEWEST_CELLS = 20.0, 12  # per cent of noise between seeds, and cells of a surface
@@ -123,7 +123,7 @@ def differences(by_surface: pd.DataFrame, reference: str, level: float = 0.9) ->
     -------
     DataFrame
         Index law and split; columns mean (error of the law less that of the reference, in points
-        of per cent), low, high and clusters. Surfaces without an entry of the law take no part.
+        of per cent), low, high and logs. Surfaces without an entry of the law take no part.
     """
     of_reference = by_surface[by_surface["law"] == reference].set_index("dataset")
     parts = []
@@ -131,7 +131,7 @@ def differences(by_surface: pd.DataFrame, reference: str, level: float = 0.9) ->
         more = by_surface[split] - by_surface["dataset"].map(of_reference[split])
         rows = by_surface.assign(more=more)
         rows = rows[rows["more"].notna() & (rows["law"] != reference)]
-        means = seed_noise.bootstrap_means(rows, "law", "more", level)
+        means = interval_over_logs(rows, "law", "more", level)
         parts.append(means.assign(split=split))
     return pd.concat(parts).set_index(["law", "split"])
 

@@ -81,8 +81,8 @@ def replay_plans(
         One row a split, surface, metric, budget and rule: the chosen n_layers and d_emb, its
         measured value, the best measured value within the budget, regret (difference of their
         logarithms) and noises (regret over the standard deviation of one run's logarithm). Rules:
-        the guarded plan, the best by the joint law's prediction, the best trained model, a log-quadratic of
-        the surface alone, and the largest model.
+        the guarded plan, the best by the joint law's prediction, the best trained model, a
+        log-quadratic of the surface alone, and the largest model.
     """
     whole = fit_mixed(table)
     rows: list[dict[str, Any]] = []

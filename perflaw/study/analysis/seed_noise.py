@@ -222,56 +222,6 @@ def _axis_steps(
         yield cells["log"].iloc[0], axis, small, large, change.mean(), se, n_pairs
 
 
-def bootstrap_means(
-    rows: pd.DataFrame,
-    by: str,
-    value: str,
-    level: float = 0.9,
-    draws: int = 40_000,
-    seed: int = 0,
-    cluster: str = "log",
-) -> pd.DataFrame:
-    """Average a column over surfaces, then over logs, with an interval from a bootstrap of logs.
-
-    Each log counts once, and its surfaces are drawn together, as they share users, items and
-    noise. The interval is that of percentiles; with six logs or fewer it is rather too narrow.
-
-    Parameters
-    ----------
-    rows
-        Columns dataset (the surface), CLUSTER, BY and VALUE.
-    by
-        Column of what the means are of.
-    value
-        Column to average.
-    level
-        Level of the intervals.
-    draws, seed
-        Number of bootstrap samples, and the seed of their draw.
-    cluster
-        Column of what is drawn.
-
-    Returns
-    -------
-    DataFrame
-        Columns BY, mean, low, high and clusters (their number).
-    """
-    check_level(level)
-    surfaces = rows.groupby([by, cluster, "dataset"], sort=False)[value].mean()
-    means = surfaces.groupby(level=[by, cluster], sort=False).mean().unstack(cluster)
-    n_clusters = means.shape[1]
-    shares = np.full(n_clusters, 1 / n_clusters)
-    times = np.random.default_rng(seed).multinomial(n_clusters, shares, size=draws)
-    known = means.notna().to_numpy(float)
-    total = times @ means.fillna(0).to_numpy().T
-    with np.errstate(invalid="ignore"):
-        replicates = total / (times @ known.T)  # nan where a draw has none of a row's logs
-    low, high = np.nanquantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    mean = means.mean(axis=1).to_numpy()
-    columns = {by: means.index, "mean": mean, "low": low, "high": high, "clusters": n_clusters}
-    return pd.DataFrame(columns)
-
-
 def r2_noise_ceiling(table: pd.DataFrame, noise: pd.Series) -> pd.Series:
     """Estimate the R² that the true law of a surface would have on what was measured.
 

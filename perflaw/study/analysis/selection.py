@@ -15,13 +15,13 @@ import pandas as pd
 from perflaw import model_size
 from perflaw.laws import families, fitting
 from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, SMALL_GRID, is_determined
-from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION, bootstrap_means
+from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import (
     mean_surfaces,
     select_full_data_runs,
     surface_names,
 )
-from perflaw.study.intervals import mean_over_logs
+from perflaw.study.intervals import interval_over_logs, mean_over_logs
 
 BUDGETS = (1.0, 0.5, 0.25)
 VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface
@@ -250,7 +250,7 @@ def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
     regrets
         As `selection_regret` returns them.
     level
-        Level of the intervals, which are over logs (`seed_noise.bootstrap_means`).
+        Level of the intervals, which are Student's, over logs.
 
     Returns
     -------
@@ -265,7 +265,8 @@ def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
     free = _rule_means(rated[rated["budget"] == 1.0]).add_suffix(", no budget")
     summary = means.join(free)
     for column in ("as good", "regret"):
-        interval = bootstrap_means(rated, "rule", column, level).set_index("rule")
+        interval = interval_over_logs(rated, "rule", column, level).set_index("rule")
+        interval = interval.clip(lower=0.0, upper=100.0 if column == "as good" else None)
         summary[f"{column}, low"] = interval["low"]
         summary[f"{column}, high"] = interval["high"]
     return summary.reset_index()
@@ -295,10 +296,10 @@ def compare_rules(
     -------
     DataFrame
         Columns rule, mean (of the difference in regret, above zero where the reference is
-        better), low, high and clusters.
+        better), low, high and logs.
     """
     place = [name for name in ("dataset", "of", "budget", "seeds") if name in regrets]
     of_reference = regrets[regrets["rule"] == reference].set_index(place)["regret"]
     others = regrets[regrets["rule"] != reference]
     known = pd.MultiIndex.from_frame(others[place]).map(of_reference.to_dict()).to_numpy(float)
-    return bootstrap_means(others.assign(more=others["regret"] - known), "rule", "more", level)
+    return interval_over_logs(others.assign(more=others["regret"] - known), "rule", "more", level)

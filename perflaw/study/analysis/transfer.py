@@ -10,6 +10,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting
 from perflaw.study.analysis import seed_noise, study_runs
+from perflaw.study.intervals import interval_over_logs
 
 SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
 LEAST_RUNS_OF_PLANE = 4
@@ -123,19 +124,19 @@ def compare_with_mean(errors: pd.DataFrame, runs: int, level: float = 0.9) -> pd
     runs
         How many runs of the target were used.
     level
-        Level of the interval, which is over logs (`seed_noise.bootstrap_means`).
+        Level of the interval, which is Student's, over logs.
 
     Returns
     -------
     Series
         mean (error of the carried law less that of the mean, in points of per cent), low, high
-        and clusters.
+        and logs.
     """
     used = errors[errors["runs"] == runs]
     by_target = used.pivot(index=["target", "log"], columns="rule", values="ape")
     more = (by_target[CARRIED] - by_target[MEAN]).rename("more").reset_index()
     rows = more.rename(columns={"target": "dataset"}).assign(runs=runs)
-    return seed_noise.bootstrap_means(rows, "runs", "more", level).iloc[0]
+    return interval_over_logs(rows, "runs", "more", level).iloc[0]
 
 
 def ensemble_gains(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.study.intervals import gain_columns
+from perflaw.study.intervals import gain_columns, interval_columns
 from perflaw.study.neighbours.grid_runs import load_grid_runs
 
 GRID = "augmentation"
@@ -103,5 +103,33 @@ def average_over_shares(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     rows = [
         {"augmentation": name, "seeds": by_seed.count()} | gain_columns(by_seed, level)
         for name, by_seed in means.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def compare_with_more_users(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare each augmentation with twice the users, seed by seed, at the shares that have both.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_augmented_runs` returns of one log.
+    level : float
+        Of Student's intervals, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row an augmentation: less (its value of `gains_by_seed` less that of twice the users,
+        as a mean over the shares), low, high, shares and seeds.
+    """
+    gains = gains_by_seed(runs)
+    made = gains.drop(columns=MORE_USERS)
+    both = made.sub(gains[MORE_USERS], axis="index").dropna(how="all")
+    n_shares = both.index.get_level_values("share").nunique()
+    rows = [
+        {"augmentation": name, "shares": n_shares, "seeds": by_seed.count()}
+        | interval_columns(by_seed, level, "less")
+        for name, by_seed in both.groupby(level="seed").mean().items()
     ]
     return pd.DataFrame(rows)
