@@ -7,12 +7,12 @@ the entropy must not matter, as it is the same; on the second nothing else may. 
 stopped goes on where it was.
 """
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from perflaw.logs import synthetic
 from perflaw.models.sweeps import executors, grids, results, runner
+from perflaw.study import script_command
 from perflaw.study.analysis import data_measures
 
 RATES = (3.7, 4.2, data_measures.RATE, 5.2, 5.7)  # nats
@@ -21,7 +21,7 @@ SEEDS = [0, 1]
 WORKERS = 2
 
 
-def main(folder: str = "runs/controls") -> None:
+def main(folder: Path) -> None:
     """Train the model on each log, and write the table."""
     process = synthetic.Process()
     grid = {"settings": grids.read_grid("quality")["settings"], "grid": {"seed": SEEDS}}
@@ -34,8 +34,12 @@ def main(folder: str = "runs/controls") -> None:
         runner.run(grid, named, folder, executors.process_pool(WORKERS))
     path = results.SWEEPS_FOLDER / "controls.csv"
     path.unlink(missing_ok=True)
-    print(results.consolidate(Path(folder), "controls"))
+    print(results.consolidate(folder, "controls"))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("runs/controls"), metavar="RUNS"
+    )
+    script_command.run_main(main, parser)

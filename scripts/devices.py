@@ -5,12 +5,13 @@
 Both are folders of run records; runs of one key are compared.
 """
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.models.sweeps import results
+from perflaw.study import script_command
 from perflaw.study.files import study_file
 
 RUN = ["log", "n_layers", "d_emb", "seed"]
@@ -26,19 +27,21 @@ COLUMNS = {
 }
 
 
-def load_all(folder: str) -> pd.DataFrame:
+def load_all(folder: Path) -> pd.DataFrame:
     """Load the records of all folders below one."""
-    folders = [path for path in sorted(Path(folder).rglob("*")) if any(path.glob("*.json"))]
+    folders = [path for path in sorted(folder.rglob("*")) if any(path.glob("*.json"))]
     return pd.concat([results.load_runs(path) for path in folders])
 
 
-def main(cpu_folder: str, gpu_folder: str) -> None:
+def main(cpu_folder: Path, gpu_folder: Path) -> None:
     """Write and print the table."""
     cpu, gpu = load_all(cpu_folder), load_all(gpu_folder)
     on_cpu = cpu[cpu["device"].str.startswith("cpu")]
     on_gpu = gpu[gpu["device"].str.startswith("cuda")]
     suffixes = [f" {device}" for device in DEVICES]
     both = on_cpu.merge(on_gpu, on=["key", *RUN], suffixes=suffixes)
+    if both.empty:
+        raise InputError(f"{cpu_folder} and {gpu_folder} have no run of one key, by CPU and by GPU")
     values = {
         f"{device} {name}": both[f"{column} {device}"]
         for device in DEVICES
@@ -51,4 +54,8 @@ def main(cpu_folder: str, gpu_folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    for name in ("cpu_folder", "gpu_folder"):
+        metavar = name.replace("folder", "runs").upper()
+        parser.add_argument(name, type=script_command.folder_of_folders, metavar=metavar)
+    script_command.run_main(main, parser)

@@ -9,7 +9,6 @@ Rows from before have the older rule of ranking alone; columns of the rule of re
 
 import concurrent.futures
 import multiprocessing
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models import backbones, configuration, trained_model
 from perflaw.models.sweeps import grids
 from perflaw.models.training import loop
+from perflaw.study import script_command
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
@@ -87,12 +87,14 @@ def main(names: Sequence[str]) -> None:
     """Train on each log, and bring its rows of the table up to date."""
     path = study_file("data", "ensembles.csv")
     rows = pd.read_csv(path).to_dict("records") if path.exists() else []
-    for name in names:
-        split = leave_one_out(datasets.load_log(name))
+    splits = {name: leave_one_out(datasets.load_log(name)) for name in names}
+    for name, split in splits.items():
         rows += measure(name, split, train_all(name))
         table = pd.DataFrame(rows).drop_duplicates(KEYS, keep="last")
         table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("names", nargs="+", metavar="LOG", help="as perflaw.logs knows it")
+    script_command.run_main(main, parser)

@@ -9,10 +9,12 @@ metrics), gives logs and splits the names used here, and keeps every digit.
     python scripts/external_grids.py COLLECTED.csv
 """
 
-import sys
 from pathlib import Path
 
 import pandas as pd
+
+from perflaw.errors import InputError
+from perflaw.study import script_command
 
 TARGET = Path(__file__).parent.parent / "data" / "external" / "time_to_split.csv"
 LOGS = {
@@ -26,20 +28,38 @@ SPLITS = {"leave-one-out": "leave one out", "global-time": "global time"}
 KEYS = ["log", "backbone", "split", "grid_point", "part"]
 
 
-def main(collected: str) -> None:
+def read_rows(collected: Path) -> pd.DataFrame:
+    """Read the collected rows as text, so that every digit is kept."""
+    try:
+        rows = pd.read_csv(collected, dtype=str).rename(columns={"model": "backbone"})
+    except (OSError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{collected} is no CSV table ({reason}); name another file") from None
+    if missing := [name for name in KEYS if name not in rows]:
+        column = {"backbone": "model"}.get(missing[0], missing[0])
+        raise InputError(f"{collected} has no column {column!r}; collect the files with it")
+    return rows
+
+
+def main(collected: Path) -> None:
     """Rename and sort the collected rows, and write them."""
-    rows = pd.read_csv(collected, dtype=str).rename(columns={"model": "backbone"})
+    rows = read_rows(collected)
     rows["log"] = rows["log"].map(LOGS)
     rows["split"] = rows["split"].map(SPLITS)
-    rows["grid_point"] = rows["grid_point"].astype(int)
-    if rows[KEYS].isna().any(axis=None):
-        sys.exit(f"{collected} has a log or a split that is not known here")
+    points = pd.to_numeric(rows["grid_point"], errors="coerce")
+    rows["grid_point"] = points.where(points % 1 == 0).astype("Int64")
+    if (unknown := rows[KEYS].isna().any()).any():
+        raise InputError(
+            f"{collected} has a {unknown.idxmax()} that is missing or not known here; correct it"
+        )
     if rows.duplicated(KEYS).any():
-        sys.exit(f"{collected} has a run twice")
+        raise InputError(f"{collected} has a run twice; leave one out")
     rows = rows.sort_values(KEYS, kind="stable")
     rows.to_csv(TARGET, index=False, lineterminator="\n")
     print(f"{len(rows):,} rows of {len(rows) // 2:,} runs written to {TARGET}")
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("collected", type=script_command.existing_file, metavar="COLLECTED.csv")
+    script_command.run_main(main, parser)

@@ -6,13 +6,13 @@ The logs are those in the folder PERFLAW_DATA. Tied items count by their expecta
 order.
 """
 
-import sys
-
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.splits import leave_one_out
 from perflaw.models import baselines
+from perflaw.study import script_command
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 
@@ -21,7 +21,7 @@ def main() -> None:
     """Write the table, a line a log and baseline."""
     names = list(datasets.local_logs())
     if not names:
-        sys.exit("PERFLAW_DATA names no folder of logs")
+        raise InputError("PERFLAW_DATA names no folder of logs; set it to one")
     rows = []
     for name in names:
         split = leave_one_out(datasets.load_log(name))
@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

@@ -22,6 +22,7 @@ from perflaw.models.sweeps import grids, results
 from perflaw.report import forecast
 from perflaw.report.measurements import measured_from_records
 from perflaw.report.prior import PRIOR_FILE
+from perflaw.study import script_command
 from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
@@ -244,4 +245,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     pd.set_option("display.width", 200)
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

@@ -8,7 +8,6 @@ Each sample of users has items and test users of its own. Where nothing repeats,
 history is removed from the ranking. The logs are in the folder PERFLAW_DATA.
 """
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from perflaw.logs import datasets
 from perflaw.logs.splits import Split
 from perflaw.models import baselines, ranking, ranking_metrics
 from perflaw.models.sweeps import grids
+from perflaw.study import script_command
 from perflaw.study.files import study_file
 
 GRIDS = [study_file("data", "grids", f"{name}.yaml") for name in ("growth", "growth-draws")]
@@ -34,12 +34,12 @@ def measure(split: Split, recommender: str) -> dict[str, float]:
 
 def main(names: Sequence[str]) -> None:
     """Write the rows of the logs that are named over what the table has of them."""
+    logs = {name: datasets.load_log(name) for name in names}
     samples = list(
         dict.fromkeys(point.data for grid in GRIDS for point in grids.expand_grid(str(grid)))
     )
     rows = []
-    for name in names:
-        log = datasets.load_log(name)
+    for name, log in logs.items():
         for sample in tqdm(samples, desc=name):
             split = grids.split_of(log, sample)
             row: dict[str, Any] = {"log": name, "share": sample.sample, "draw": sample.seed}
@@ -56,4 +56,6 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("names", nargs="+", metavar="LOG", help="as perflaw.logs knows it")
+    script_command.run_main(main, parser)

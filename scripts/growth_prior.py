@@ -10,15 +10,16 @@ in the folder PERFLAW_DATA.
 `python scripts/forecast.py` learns the prior of the package by the same functions.
 """
 
-import sys
 from collections.abc import Sequence
 
 import forecast as forecasts
 import pandas as pd
 
 from perflaw.logs import datasets
+from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import leave_one_out
 from perflaw.models.baselines import measure_growth, rank_baselines
+from perflaw.study import script_command
 from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
@@ -26,9 +27,8 @@ DRAWS = {0.0625: 2, 0.125: 2, 0.25: 8, 0.5: 8, 1.0: 1}  # of samples, by share o
 SLOPES = {"Markov": "first-order Markov", "item-kNN": "item-kNN", "popular": "most popular"}
 
 
-def measure_slopes(name: str) -> pd.DataFrame:
+def measure_slopes(name: str, log: InteractionLog) -> pd.DataFrame:
     """Measure what baselines gain on nested samples of a log."""
-    log = datasets.load_log(name)
     rows = []
     for share, n_draws in DRAWS.items():
         for draw in range(n_draws):
@@ -51,16 +51,22 @@ def replace_slopes(names: Sequence[str]) -> None:
     """Measure the slopes of logs, and write them over what the table has of these logs."""
     path = study_file("data", "growth_slopes.csv")
     known = growth_prior.load_baseline_slopes()
-    tables = [known[~known["log"].isin(names)], *map(measure_slopes, names)]
+    logs = {name: datasets.load_log(name) for name in names}
+    tables = [known[~known["log"].isin(names)], *map(measure_slopes, logs.keys(), logs.values())]
     table = pd.concat(tables, ignore_index=True).sort_values(["log", "share", "draw"])
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
-def main() -> None:
-    """Write the tables, and print a summary by metric, and by log."""
-    if sys.argv[1:2] == ["--slopes"]:
-        replace_slopes(sys.argv[2:])
+def main(slopes: Sequence[str] | None) -> None:
+    """Write the tables, and print a summary by metric, and by log; or measure slopes of logs."""
+    if slopes:
+        replace_slopes(slopes)
         return
+    write_forecasts()
+
+
+def write_forecasts() -> None:
+    """Write the table of forecasts, and print a summary by metric, and by log."""
     runs = growth_prior.load_growth_runs()
     slopes = growth_prior.load_baseline_slopes()
     print(growth_prior.estimate_slopes(runs, slopes).round(3))
@@ -81,4 +87,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     pd.set_option("display.width", 250)
-    main()
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("--slopes", nargs="+", metavar="LOG", help="measure these logs instead")
+    script_command.run_main(main, parser)

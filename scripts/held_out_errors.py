@@ -12,6 +12,7 @@ laws whose exponents are shrunk towards those of the other logs.
 import pandas as pd
 
 from perflaw.laws import families, mixed_validation, validation
+from perflaw.study import script_command
 from perflaw.study.files import study_file
 from perflaw.study.paper import held_out, published
 
@@ -39,4 +40,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

@@ -5,9 +5,10 @@
 Without names, of all logs that are there.
 """
 
-import sys
 from collections.abc import Sequence
 
+from perflaw.errors import InputError
+from perflaw.study import script_command
 from perflaw.study.analysis import log_tables
 
 
@@ -16,7 +17,7 @@ def main(names: Sequence[str]) -> None:
     logs = log_tables.load_study_logs(names)
     logs = {name: log for name, log in logs.items() if name != "synthetic"}
     if not logs:
-        sys.exit("PERFLAW_DATA names no folder of logs")
+        raise InputError("PERFLAW_DATA names no folder of logs; set it to one")
     folder = log_tables.log_tables_folder()
     folder.mkdir(exist_ok=True)
     for name, measure in log_tables.RECORDED_TABLES.items():
@@ -27,4 +28,6 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("names", nargs="*", metavar="LOG", help="as perflaw.logs knows it")
+    script_command.run_main(main, parser)

@@ -9,6 +9,7 @@ page on planning reads it and draws the first few again.
 
 import pandas as pd
 
+from perflaw.study import script_command
 from perflaw.study.analysis import false_claims
 from perflaw.study.files import study_file
 from perflaw.study.paper import published
@@ -27,4 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

@@ -4,12 +4,10 @@ python scripts/neighbours.py robust-fits
 python scripts/neighbours.py counts user-groups  # read the logs of PERFLAW_DATA
 """
 
-import sys
-
 import pandas as pd
 
 from perflaw.logs import datasets, leave_one_out
-from perflaw.study import public_grids
+from perflaw.study import public_grids, script_command
 from perflaw.study.files import study_file
 from perflaw.study.neighbours import forecastability, robust_fits, user_groups
 
@@ -41,9 +39,9 @@ TASKS = {
 }
 
 
-def main():
+def main(tasks):
     """Write the tables of the tasks that are named."""
-    for task in sys.argv[1:]:
+    for task in tasks:
         for name, table in TASKS[task]().items():
             path = FOLDER / f"{name}.csv"
             path.parent.mkdir(exist_ok=True)
@@ -52,4 +50,6 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("tasks", nargs="+", choices=TASKS)
+    script_command.run_main(main, parser)

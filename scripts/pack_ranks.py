@@ -8,13 +8,14 @@ least validation loss, where they are of another epoch, `KEY least: test` and so
 twice the rank (ties are halves) of the target of each user who has one, in the order of the log.
 """
 
-import sys
 from pathlib import Path
 
 import numpy as np
 
+from perflaw.errors import InputError
 from perflaw.models.sweeps import results
 from perflaw.models.training import run_records
+from perflaw.study import script_command
 
 WHERE = results.SWEEPS_FOLDER / "growing"
 
@@ -22,7 +23,7 @@ WHERE = results.SWEEPS_FOLDER / "growing"
 def ranks(folder):
     """Read the arrays by name, of the records in the order of their keys."""
     found = {}
-    for path in sorted(Path(folder).glob("*.json")):
+    for path in sorted(folder.glob("*.json")):
         record = run_records.read_record(path)
         parts = {
             f"{record['key']} {part}": values for part, values in record.get("ranks", {}).items()
@@ -36,8 +37,22 @@ def ranks(folder):
     return found
 
 
-if __name__ == "__main__":
-    folder, name, *where = sys.argv[1:]
-    path = Path(*where or [WHERE]) / f"{name}.npz"
-    np.savez_compressed(path, **ranks(folder))
+def main(folder, name, where):
+    """Write the file, and say how large it is."""
+    if not name or Path(name).name != name:
+        raise InputError(f"{name!r} is no name of a file; use one without slashes")
+    run_records.check_folder(where)
+    arrays = ranks(folder)
+    if not arrays:
+        raise InputError(f"no record of {folder} has ranks; name a folder of runs that ended")
+    path = where / f"{name}.npz"
+    np.savez_compressed(path, **arrays)
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("folder", type=script_command.records_folder, metavar="RUNS")
+    parser.add_argument("name", metavar="NAME")
+    parser.add_argument("where", nargs="?", type=Path, default=WHERE, metavar="FOLDER")
+    script_command.run_main(main, parser)

@@ -6,7 +6,6 @@ RUNS is a folder of records of `perflaw sweep paper --log ml-1m`. The target is 
 2,499 drawn items that the user has not had, by exact expectation from the ranks in the records.
 """
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models import protocols
 from perflaw.models.sweeps import grids
 from perflaw.models.training import run_records
+from perflaw.study import script_command
 from perflaw.study.files import study_file
 
 LOG = "ml-1m"
@@ -41,12 +42,14 @@ def sampled_row(record: Mapping[str, Any], split: Split) -> dict[str, Any]:
     return size | dict(zip(("HR@10", "NDCG@10"), metrics.values()))
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     """Write the table, and print the mean NDCG@10 by size."""
+    records = [run_records.read_record(path) for path in sorted(folder.glob("*.json"))]
     split = leave_one_out(datasets.load_log(LOG))
     settings = grids.read_grid("paper")["settings"]
-    records = [run_records.read_record(path) for path in sorted(Path(folder).glob("*.json"))]
     rows = [sampled_row(record, split) for record in records if is_of_grid(record, settings, split)]
+    if not rows:
+        raise InputError(f"no record of {folder} is of the grid paper on {LOG}, and finished")
     table = pd.DataFrame(rows).sort_values(["max_seq_len", "n_layers", "d_emb", "seed"])
     path = study_file("data", "paper_sizes.csv")
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
@@ -54,4 +57,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("folder", type=script_command.records_folder, metavar="RUNS")
+    script_command.run_main(main, parser)

@@ -9,13 +9,15 @@ A cell of base-large of which a run is known already, in the folder or in data/s
 Families of laws with exponents are fitted under several bounds.
 """
 
-import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.laws import families, fitting
 from perflaw.models.sweeps import grids, results
+from perflaw.study import script_command
 from perflaw.study.analysis import extrapolation, study_runs
 from perflaw.study.files import study_file
 
@@ -50,7 +52,7 @@ def predict(seen: pd.DataFrame, asked: pd.DataFrame, level: float = 0.9) -> pd.D
     return pd.concat(parts, ignore_index=True)
 
 
-def load_base(folder: str) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
+def load_base(folder: Path) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
     """Load the runs of base from a folder and the study, and list other cells that have a run."""
     trained = results.load_runs(folder)
     log = trained["log"].iloc[0]
@@ -62,7 +64,10 @@ def load_base(folder: str) -> tuple[pd.DataFrame, list[tuple[int, int]]]:
     is_base = pd.MultiIndex.from_frame(runs[AXES]).isin(grid_cells("base"))
     sizes = runs[is_base].groupby(AXES).size()
     if (sizes != N_SEEDS).any() or len(sizes) != len(set(grid_cells("base"))):
-        sys.exit(f"{folder} and data/sweeps lack runs of base on {log}: they have {is_base.sum()}")
+        raise InputError(
+            f"{folder} and data/sweeps lack runs of base on {log}: they have {is_base.sum()}; "
+            "train the others first"
+        )
     known = [tuple(cell) for cell in runs.loc[~is_base, AXES].drop_duplicates().to_numpy()]
     return runs[is_base], known
 
@@ -73,7 +78,7 @@ def grid_cells(name: str) -> list[tuple[int, int]]:
     return [(point.config.n_layers, point.config.d_emb) for point in points]
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     """Predict from the records of a folder, and add the predictions to the table."""
     runs, known = load_base(folder)
     log = runs["log"].iloc[0]
@@ -97,4 +102,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("folder", type=script_command.records_folder, metavar="RUNS/LOG")
+    script_command.run_main(main, parser)

@@ -13,16 +13,17 @@ Predictions follow the ranking rule of record, and their column `rule` says "his
 an entry there were written before, under the older rule ("training"), and are judged under it.
 """
 
-import sys
 import time
 import warnings
 from pathlib import Path
 
 import pandas as pd
 
+from perflaw.errors import InputError
 from perflaw.laws import families
 from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
+from perflaw.study import script_command
 from perflaw.study.analysis import extrapolation, study_runs
 from perflaw.study.files import study_file
 
@@ -37,9 +38,9 @@ def is_small(cells: pd.DataFrame, limits: tuple[int, int]) -> pd.Series:
     return (cells["n_layers"] <= limits[0]) & (cells["d_emb"] <= limits[1])
 
 
-def load_table(folder: str, grid: str) -> pd.DataFrame:
+def load_table(folder: Path, grid: str) -> pd.DataFrame:
     """Load the surfaces of a grid from a folder of folders of records."""
-    folders = [path for path in sorted(Path(folder).iterdir()) if any(path.glob("*.json"))]
+    folders = [path for path in sorted(folder.iterdir()) if any(path.glob("*.json"))]
     runs = pd.concat([results.load_runs(path) for path in folders], ignore_index=True)
     settings = grids.read_grid(grid)["settings"]
     ranked = study_runs.apply_ranking_rule(results.filter_runs(runs, settings))
@@ -63,7 +64,7 @@ def select_new(table: pd.DataFrame, known: set[str], n_small: int, grid: str) ->
     return new[n_cells >= n_small - 1]
 
 
-def main(folder: str, grid: str = FIRST_GRID) -> None:
+def main(folder: Path, grid: str) -> None:
     """Add the predictions of new surfaces to the file."""
     first = study_file("data", "predictions.csv")
     path = first if grid == FIRST_GRID else study_file("data", f"predictions-{grid}.csv")
@@ -73,7 +74,7 @@ def main(folder: str, grid: str = FIRST_GRID) -> None:
     is_small_cell = is_small(cells, SMALL_CELLS[grid])
     new = select_new(load_table(folder, grid), known, is_small_cell.sum(), grid)
     if new.empty:
-        sys.exit("no surface has its small half, and no predictions yet")
+        raise InputError("no surface has its small half, and no predictions yet")
     before = study_runs.mean_surfaces(study_runs.load_survey_runs())
     lent = before["dataset"].isin(known) & is_small(before, extrapolation.SMALL_GRID)
     predictions = extrapolation.extrapolate(pd.concat([before[lent], new]), cells[~is_small_cell])
@@ -91,4 +92,7 @@ def main(folder: str, grid: str = FIRST_GRID) -> None:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", RuntimeWarning)
-    main(*sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("folder", type=script_command.folder_of_folders, metavar="RUNS")
+    parser.add_argument("grid", nargs="?", choices=SMALL_CELLS, default=FIRST_GRID)
+    script_command.run_main(main, parser)

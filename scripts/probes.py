@@ -9,7 +9,6 @@ folder PERFLAW_DATA.
 """
 
 import contextlib
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from perflaw.logs import datasets
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models import baselines, ranking, ranking_metrics
 from perflaw.models.sweeps import grids
+from perflaw.study import script_command
 from perflaw.study.analysis import cross_entropy
 from perflaw.study.files import study_file
 
@@ -43,9 +43,9 @@ def main(names: Sequence[str]) -> None:
     """Write the table of the logs that are named."""
     parts = list(dict.fromkeys(point.data for point in grids.expand_grid("quality")))
     path = study_file("data", "probes.csv")
+    logs = {name: datasets.load_log(name) for name in names}
     rows = []
-    for name in names:
-        log = datasets.load_log(name)
+    for name, log in logs.items():
         for data in tqdm(parts, desc=name):
             with contextlib.suppress(InputError):
                 rows.append(probe(log, data))
@@ -53,4 +53,6 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("names", nargs="+", metavar="LOG", help="as perflaw.logs knows it")
+    script_command.run_main(main, parser)

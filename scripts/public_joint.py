@@ -16,7 +16,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws import mixed, mixed_design
 from perflaw.paths import study_folder
-from perflaw.study import public_grids
+from perflaw.study import public_grids, script_command
 
 COLUMNS = ["log", "backbone", "split", "n_layers", "d_emb", "value"]
 
@@ -58,4 +58,4 @@ def _predict_cells(fitted: mixed.MixedFit, asked: pd.DataFrame) -> pd.DataFrame:
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", RuntimeWarning)
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

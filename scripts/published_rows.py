@@ -8,9 +8,7 @@ logs in the folder PERFLAW_DATA: `ml-1m-sasrec` (split S), `ml-1m` (split R), `a
 `--list` prints the rows and what is missing.
 """
 
-import argparse
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,8 @@ from perflaw.errors import InputError
 from perflaw.logs import datasets
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models import configuration, protocols, ranking_metrics
-from perflaw.models.training import run_records, trainer
+from perflaw.models.training import preparation, run_records, trainer
+from perflaw.study import script_command
 from perflaw.study.files import study_file
 
 PAPER = {
@@ -192,38 +191,45 @@ def read_records(runs: Path) -> Iterator[tuple[str, dict[str, Any], Split]]:
             print(f"{name}: open ({path} is not there)")
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+def make_parser() -> script_command.OneLineParser:
+    """Make the parser of the command line."""
+    parser = script_command.make_parser(__doc__)
     parser.add_argument("names", nargs="*", help="rows to train; all if none is named")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--runs", default=study_file("data", "rows"), type=Path)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--list", action="store_true", help="only say which rows have a run record")
-    options = parser.parse_args()
-    if unknown := set(options.names) - set(ROWS):
-        sys.exit(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
-    return options
+    parser.add_argument(
+        "--list",
+        dest="only_list",
+        action="store_true",
+        help="only say which rows have a run record",
+    )
+    return parser
 
 
-def train_rows(options: argparse.Namespace) -> None:
+def train_rows(names: Sequence[str], runs: Path, device: str) -> None:
     """Train the rows that are named, or all."""
-    for name in options.names or ROWS:
-        record = train_row(ROWS[name], options.runs, options.device)
+    if unknown := sorted(set(names) - set(ROWS)):
+        raise InputError(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    preparation.check_device(device)
+    run_records.check_folder(runs)
+    for name in names or ROWS:
+        record = train_row(ROWS[name], runs, device)
         ndcg = ""
         if "metrics" in record:
             ndcg = f"NDCG@10 {record['metrics']['test']['NDCG@10']:.4f}"
         print(name, record["status"], ndcg, flush=True)
 
 
-def main() -> None:
+def main(names: Sequence[str], device: str, runs: Path, threads: int, only_list: bool) -> None:
     """Train what is missing, and write both tables."""
-    options = parse_arguments()
-    torch.set_num_threads(options.threads)
-    if not options.list:
-        train_rows(options)
+    if threads < 1:
+        raise InputError(f"--threads {threads} is not usable; use 1 or more")
+    torch.set_num_threads(threads)
+    if not only_list:
+        train_rows(names, runs, device)
     lines, protocols = [], []
-    for name, record, split in read_records(options.runs):
+    for name, record, split in read_records(runs):
         line = table_line(name, record, split)
         lines.append(line)
         protocols.append(protocol_lines(name, record, split))
@@ -239,7 +245,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        sys.exit(str(error))
+    script_command.run_main(main, make_parser())

@@ -10,7 +10,7 @@ import json
 import matplotlib.pyplot as plt
 
 from perflaw.plotting import style_context
-from perflaw.study import figures
+from perflaw.study import figures, script_command
 from perflaw.study.analysis import findings
 from perflaw.study.files import study_file
 
@@ -32,4 +32,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

@@ -34,6 +34,8 @@ def main():
 
     users and items are final embeddings in the order of the numbers in the files.
     """
+    if len(sys.argv) != 3:
+        sys.exit("recbole_light_gcn.py needs a folder and settings; light_gcn_check.py runs it")
     folder, settings = sys.argv[1:]
     sys.argv[1:] = []  # which RecBole would read as its own
     os.chdir(folder)  # RecBole writes where it runs

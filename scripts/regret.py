@@ -8,6 +8,7 @@ The pilots are the small models of the sweeps in data/sweeps/; each log is left 
 import forecast as forecasts
 import pandas as pd
 
+from perflaw.study import script_command
 from perflaw.study.analysis import regret
 from perflaw.study.files import study_file
 
@@ -28,4 +29,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     pd.set_option("display.width", 300)
-    main()
+    script_command.run_main(main, script_command.make_parser(__doc__))

@@ -9,16 +9,17 @@ dimension.
 """
 
 import itertools
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from perflaw.errors import InputError
 from perflaw.models import ranking_metrics
 from perflaw.models.sweeps import grids
 from perflaw.models.training import run_records
+from perflaw.study import script_command
 
 MODEL = {"backbone": "sasrec", "shared_layers": False, "seed": 0}
 LEAST_MODELS = 3
@@ -32,15 +33,17 @@ def is_wanted(record: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
     return record["split"]["rule"] == "leave one out" and has_settings
 
 
-def main(folder: str) -> None:
+def main(folder: Path) -> None:
     """Print a table, one line a log."""
     settings = grids.read_grid("survey")["settings"] | MODEL
     gains_by_log: dict[tuple[str, str], list[np.ndarray]] = {}
-    for path in sorted(Path(folder).rglob("*.json")):
+    for path in sorted(folder.rglob("*.json")):
         record = run_records.read_record(path)
         if is_wanted(record, settings):
             gains = ranking_metrics.ndcg_gains(np.array(record["ranks"]["test"]))
             gains_by_log.setdefault((record["log"], record["data_hash"]), []).append(gains)
+    if not any(len(gains) >= LEAST_MODELS for gains in gains_by_log.values()):
+        raise InputError(f"{folder} has no log with {LEAST_MODELS} runs of survey with ranks")
     print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
     for (log, _), gains in gains_by_log.items():
         if len(gains) >= LEAST_MODELS:
@@ -51,4 +54,6 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = script_command.make_parser(__doc__)
+    parser.add_argument("folder", type=script_command.folder_of_folders, metavar="RUNS")
+    script_command.run_main(main, parser)

@@ -96,9 +96,21 @@ def test_pages_use_the_words_of_the_field(path):
     assert found == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_decimals_begin_with_a_digit(path):
+    text = re.sub(r"\{glue:text\}`[^`]*`", "", markdown(path))
+    assert re.findall(r".{,20}(?<![\w.])\.\d+", text) == []
+
+
 @pytest.mark.parametrize("path", [FRONT, ROOT / "README.md"], ids=lambda path: path.name)
 def test_no_sentence_of_the_front_page_is_hard(path):
     assert hard_sentences(path) == []
+
+
+def test_the_abstract_has_at_most_150_words():
+    opening = FRONT.read_text(encoding="utf-8").partition("\n## ")[0]
+    _, _, abstract = opening.partition("\n")
+    assert len(re.sub(r"\{cite\}`[^`]*`", "", abstract).split()) <= 150
 
 
 def test_hardly_a_sentence_of_the_book_is_hard():
@@ -111,6 +123,6 @@ def test_long_and_full_sentences_are_found(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(
         f"Short. {'word ' * 31}.\n\nFrom 1 to 2, 3 or {{glue:text}}`n:.2f` on MovieLens-1M.\n"
-        "\n| 1 | 2 | 3 | 4 | 5 |\n\nHR@10 is .5, or $1 + 2 + 3 + 4$.\n"
+        "\n| 1 | 2 | 3 | 4 | 5 |\n\nHR@10 is 0.5, or $1 + 2 + 3 + 4$.\n"
     )
     assert [sentence.split()[0] for sentence in hard_sentences(page)] == ["word", "From"]

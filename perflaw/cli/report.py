@@ -81,8 +81,9 @@ def command(
     goes on from there.
 
     With --runs the runs are your own: a table with a header and one run a line, columns n_layers,
-    d_emb, NDCG@10 and users (the number of test users); if you have them, tokens and seed. Without
-    the log neither entropy nor baselines are known.
+    d_emb, NDCG@10 and users (the number of test users); if you have them, tokens, seed and
+    "validation NDCG@10", by which the best size is then chosen. Without the log neither entropy
+    nor baselines are known.
     """
     start = time.perf_counter()
     if (log is None) == (runs is None):

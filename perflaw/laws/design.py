@@ -116,7 +116,7 @@ def seeds_needed(
     Parameters
     ----------
     difference : float
-        Relative to the metric: .03 is 3 %.
+        Relative to the metric: 0.03 is 3 %.
     seed_sd : float
         Relative standard deviation between seeds.
     user_sd : float

@@ -115,7 +115,8 @@ def forecast_runs(
     runs
         One row a run: n_layers, d_emb, the metric on test, and `users`, the number of test users,
         or `METRIC se`, the standard error over them. Optional: tokens, or the share of the users
-        that was trained on (1: all); seed; `validation METRIC`, by which the best is chosen.
+        that was trained on (1: all); seed; `validation METRIC`, by which the best is chosen;
+        without it the best is chosen on test, and said to be.
     metric
         Name of its column, a rate between 0 and 1 such as NDCG@10 or HR@10.
     level
@@ -226,13 +227,16 @@ def _forecast_all(
         growth,
         not_forecast=not_forecast,
         lacks_users=few_hits is not None,
+        chosen_on_test=f"validation {metrics[0]}" not in done,
     )
 
 
 def find_best_size(runs: pd.DataFrame, metric: str = METRICS[0]) -> Size:
-    """Find the size on all data that is best by validation, mean over seeds."""
+    """Find the size on all data that is best, mean over seeds: by validation where runs have it."""
     full = runs[runs["tokens"] == runs["tokens"].max()]
-    means = full.groupby(["n_layers", "d_emb"])[f"validation {metric}"].mean()
+    validation = f"validation {metric}"
+    deciding = validation if validation in runs else metric
+    means = full.groupby(["n_layers", "d_emb"])[deciding].mean()
     n_layers, d_emb = means.idxmax()
     return Size(int(n_layers), int(d_emb))
 

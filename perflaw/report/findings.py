@@ -195,13 +195,14 @@ class Findings:
     bottleneck: Bottleneck
     next: tuple[NextRun, ...] = ()
     left_out: tuple[LeftOutRun, ...] = ()
-    best: Size | None = None  # of the runs on all data, by validation
+    best: Size | None = None  # of the runs on all data, by validation, else by the first metric
     baselines: tuple[BaselineComparison, ...] = ()  # the best first
     recommendation: Recommendation = Recommendation(Advice.UNKNOWN)
     growth: tuple[Growth, ...] = ()  # of the first metric, at the best size; other logs say it
     says: tuple[str, ...] = ()
     not_forecast: Mapping[str, str] = field(default_factory=dict)  # why, by metric but the first
     lacks_users: bool = False  # whether more test users are needed, which no training brings
+    chosen_on_test: bool = False  # whether `best` is so for want of a metric on validation
 
     def to_dict(self) -> dict:
         """Give plain values, as report.json has them under "judged"."""
@@ -211,6 +212,8 @@ class Findings:
             del values["best"]
         if not self.not_forecast:
             del values["not_forecast"]
+        if not self.chosen_on_test:
+            del values["chosen_on_test"]
         return plain_values(values)
 
     def __repr__(self) -> str:

@@ -87,7 +87,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The columns that conclusions need.
+        The columns that conclusions need; `validation METRIC` where the table has it.
 
     Raises
     ------
@@ -121,7 +121,8 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     runs["tokens"] = runs[data].astype(float) if data else 1.0
     runs[f"{metric} se"] = _standard_errors(runs, metric)
     validation = f"validation {metric}"
-    runs[validation] = runs[validation] if validation in runs else runs[metric]
+    if validation in runs:
+        _check_numbers(runs, validation, lowest=0, highest=1)
     runs["test_targets"] = runs.get("users", np.nan)
     runs["seed"] = runs.get("seed", 0)
     runs["key"] = [name_row(runs, place) for place in range(len(runs))]

@@ -105,12 +105,15 @@ def render_page(values: Mapping[str, Any]) -> str:
     judged, pilot = values["judged"], values["pilot"]
     level = f"{100 * judged['level']:g} %"
     has_log = "hash" in values["log"]
+    best = _name_best(values, has_log)
     shown = dict(values) | {
         "has_log": has_log,
         "sample": None,
         "run_table": _run_table(pilot["runs"]) if has_log else pd.DataFrame(pilot["runs"]),
         "baseline_table": _baseline_table(judged["baselines"], level),
-        "outlooks": [_outlook_values(metric, judged, level) for metric in judged["metrics"]],
+        "best": best,
+        "runs_of": "the pilot" if has_log else "the runs",
+        "outlooks": [_outlook_values(metric, judged, level, best) for metric in judged["metrics"]],
     }
     if has_log:
         if pilot["share"] < 1:
@@ -136,13 +139,23 @@ def _format_cell(value: Any) -> Any:
     return f"{value:g}" if isinstance(value, float) else value
 
 
-def _outlook_values(metric: str, judged: Mapping[str, Any], level: str) -> dict[str, Any]:
+def _name_best(values: Mapping[str, Any], has_log: bool) -> str:
+    """Name the best configuration by what it is the best of, and by what it was chosen."""
+    if values["judged"].get("chosen_on_test"):
+        return f"the configuration with the highest {values['metrics'][0]}"
+    whose = "the pilot's" if has_log else "the"
+    return f"{whose} best configuration by validation"
+
+
+def _outlook_values(
+    metric: str, judged: Mapping[str, Any], level: str, best: str
+) -> dict[str, Any]:
     """Give the figure and the table of one metric."""
     findings = judged["metrics"][metric]
     curve = findings["curves"]["d_emb"]
     end = {name: values[-1] for name, values in curve.items()}
     caption = (
-        f"{metric} along each size, the others as in the pilot's best configuration by validation. "
+        f"{metric} along each size, the others as in {best}. "
         f"Band: {level} interval for one run; grey: beyond what was run."
     )
     return {

@@ -60,7 +60,7 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
             "advice."
         )
     sentences += [
-        _describe_metric(name, metric, findings.best, findings.level)
+        _describe_metric(name, metric, _describe_choice(findings), findings.best, findings.level)
         for name, metric in findings.metrics.items()
     ]
     sentences += [f"{name} is not forecast: {why}." for name, why in findings.not_forecast.items()]
@@ -216,14 +216,29 @@ def _describe_cost(seconds: float) -> str:
     return f", and takes about {format_duration(seconds)} of one core on these users"
 
 
-def _describe_metric(name: str, metric: MetricFindings, best: Size, level: float) -> str:
+def _describe_choice(findings: Findings) -> str:
+    """Say which trained size is the best, and by what."""
+    assert findings.best is not None  # there are metrics
+    best = _format(findings.best)
+    if not findings.chosen_on_test:
+        return f"on validation {best} is the best trained size"
+    metric = next(iter(findings.metrics))
+    return (
+        f"{best} has the highest {metric} of the trained sizes, as the runs have no column "
+        f"'validation {metric}' to choose by"
+    )
+
+
+def _describe_metric(
+    name: str, metric: MetricFindings, chosen: str, best: Size, level: float
+) -> str:
     end, runs, forecasts = metric.curves["d_emb"].iloc[-1], metric.measured, metric.predictions
     value = runs.loc[_is_size(runs, best), "value"].mean()
     forecast = forecasts.loc[_is_size(forecasts, best), "predicted"].iloc[0]
     change = 100 * (end["predicted"] / forecast - 1)
     return (
-        f"{name}: on validation {_format(best)} is the best trained size. It has {value:.4f}, and "
-        f"{forecast:.4f} by the forecast. With d = {end['x']:.0f}, four times the largest trained, "
+        f"{name}: {chosen}. It has {value:.4f}, and {forecast:.4f} by the forecast. "
+        f"With d = {end['x']:.0f}, four times the largest trained, "
         f"{end['predicted']:.4f} is expected, {change:+.1f} % against that forecast "
         f"({100 * level:.0f} % interval for one run: {end['low']:.4f} to {end['high']:.4f})."
     )

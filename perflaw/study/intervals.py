@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from scipy.stats import ttest_ind
 
@@ -106,6 +107,41 @@ def interval_columns(
     """
     mean, low, high = mean_interval(values.dropna(), level)
     return {name: mean, f"{prefix}low": low, f"{prefix}high": high}
+
+
+def to_percent(change: float) -> float:
+    """Turn a change that is 100 × ln of a ratio into per cent; of a table, ``map`` does it.
+
+    Examples
+    --------
+    >>> round(to_percent(100 * np.log(2)), 9)
+    100.0
+    """
+    return float(100 * np.expm1(change / 100))
+
+
+def gain_columns(changes: pd.Series, level: float) -> dict[str, float]:
+    """Average independent changes, with Student's interval, in per cent.
+
+    Parameters
+    ----------
+    changes : pandas.Series
+        One value a log, or a seed, of 100 × ln of a ratio; those that are missing are left out.
+    level : float
+        Of the interval, which is that of the mean of the logarithms.
+
+    Returns
+    -------
+    dict of float
+        gain, low and high.
+
+    Examples
+    --------
+    >>> found = gain_columns(pd.Series([8.0, 12.0]), 0.9)
+    >>> {name: round(value, 2) for name, value in found.items()}
+    {'gain': 10.52, 'low': -2.59, 'high': 25.39}
+    """
+    return {name: to_percent(end) for name, end in interval_columns(changes, level, "gain").items()}
 
 
 def difference_columns(values: pd.Series, others: pd.Series, level: float) -> dict[str, float]:

@@ -157,17 +157,6 @@ def judge_regularisation(
     return judged.assign(held_q=false_discovery_control(judged["held_p"]))
 
 
-def to_percent(changes: pd.DataFrame) -> pd.DataFrame:
-    """Turn changes that are 100 × ln of a ratio into per cent.
-
-    Parameters
-    ----------
-    changes : pandas.DataFrame
-        Columns of which every one is 100 × the logarithm of a ratio.
-    """
-    return changes.map(lambda change: 100 * np.expm1(change / 100))
-
-
 def _verdict(row: Mapping[str, Any]) -> str:
     falls_chosen = row["chosen_high"] < 0
     if row["held_high"] < 0:
@@ -342,8 +331,9 @@ def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[
 def coverage_along_sizes(chosen: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
     """Relate what a size does to accuracy and to catalogue coverage, one row a surface.
 
-    Slopes are least squares of 100 × ln(value) on log2(size), other sizes held: `to_percent` gives
-    per cent for each doubling. Columns: surface, accuracy, coverage.
+    Slopes are least squares of 100 × ln(value) on log2(size), other sizes held.
+    `intervals.to_percent` turns them into per cent for each doubling. Columns: surface, accuracy,
+    coverage.
     """
     others = [name for name in CELL if name != axis]
     rows = []

@@ -1,5 +1,6 @@
 """What pip installs: the base without its extras, away from the repository."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -45,11 +46,8 @@ def test_every_extra_that_an_error_names_exists():
     assert set(NAMED.values()) <= set(EXTRAS)
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """Call the Python of an environment with a built wheel and its base requirements."""
-    pytest.importorskip("pip")
-    place = tmp_path_factory.mktemp("installed")
+def install(place):
+    """Build a wheel of the repository, and install it with its base requirements alone."""
     ignored = shutil.ignore_patterns(
         ".*", "_build", "runs", "build", "*.egg-info", "tests", "notebooks", "data", "__pycache__"
     )
@@ -59,13 +57,29 @@ def installed(tmp_path_factory):
         "--wheel-dir", place, place / "source",
     )  # fmt: skip
     shutil.rmtree(place / "source")
-    venv.create(place / "venv", with_pip=True)
-    python = place / "venv" / "bin" / "python"
+    venv.create(place / "venv")
     (wheel,) = place.glob("perflaw-*.whl")
-    requirements = ROOT / "requirements.txt"
-    run(python, "-m", "pip", "install", "-q", "--constraint", requirements, wheel)
-    folder = place / "elsewhere"
-    folder.mkdir()
+    run(
+        sys.executable, "-m", "pip", "--python", place / "venv" / "bin" / "python", "install", "-q",
+        "--no-compile", "--constraint", ROOT / "requirements.txt", wheel,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory, worker_id):
+    """Call the Python of an environment with a built wheel and its base requirements."""
+    pytest.importorskip("pip")
+    alone = worker_id == "master"
+    session = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    place = session / "installed"
+    with (session / "installed.lock").open("w") as lock:  # one worker installs, the others wait
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (place / "done").exists():
+            shutil.rmtree(place, ignore_errors=True)
+            install(place)
+            (place / "done").touch()
+    python = place / "venv" / "bin" / "python"
+    folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "runs.csv").write_text(RUNS)
 
     def call(*arguments):

@@ -45,6 +45,17 @@ READY = """Promise.all([
     document.fonts.ready,
     ...[...document.images].map((image) => image.decode()),
 ]).then(() => 0)"""
+# Of the tokens of code on a page that look alike, axe measures the contrast of the first two.
+ONE_OF_A_KIND = """() => {
+    const seen = new Map();
+    for (const token of document.querySelectorAll(":is(.highlight, .sig) span:not(:has(*))")) {
+        const block = token.closest(".highlight, .sig").className;
+        const kind = [block, token.parentElement.className, token.className].join();
+        seen.set(kind, (seen.get(kind) || 0) + 1);
+        token.toggleAttribute("data-alike", seen.get(kind) > 2);
+    }
+    axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
+}"""
 # The theme looks 0.3 s after a change of size.
 SETTLED = """new Promise((done) => requestAnimationFrame(
     () => requestAnimationFrame(() => setTimeout(done, 400))))"""
@@ -84,9 +95,13 @@ def opened(browser, place, theme, viewport):
 
 
 def faults(tab):
-    """What axe finds serious or critical, each rule with the first elements that break it."""
+    """What axe finds serious or critical, each rule with the first elements that break it.
+
+    The contrast of code is looked at once for each kind of token, as one style sheet colours all.
+    """
     if tab.evaluate("typeof axe") == "undefined":
         tab.evaluate(Axe().axe_script)
+        tab.evaluate(ONE_OF_A_KIND)
     options = [
         {"exclude": [ALIKE]},
         {"resultTypes": ["violations"], "preload": False, "selectors": False},

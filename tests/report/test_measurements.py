@@ -7,7 +7,7 @@ from simulated_pilots import simulate_pilot
 
 from perflaw.errors import InputError
 from perflaw.report import forecast_runs, measurements
-from perflaw.report.findings import Advice
+from perflaw.report.findings import Advice, Size
 from perflaw.report.measurements import measured_from_table
 
 
@@ -140,3 +140,19 @@ def test_runs_are_shown_by_the_rule_of_record():
 def test_a_column_that_was_not_asked_for_may_hold_anything(runs):
     findings = forecast_runs(runs.assign(**{"HR@10": "none"}))
     assert findings.best == forecast_runs(runs).best
+
+
+def test_the_best_is_chosen_by_validation_where_runs_have_it(runs):
+    smallest = (runs["n_layers"] == 1) & (runs["d_emb"] == 8)
+    validated = forecast_runs(runs.assign(**{"validation NDCG@10": smallest / 2}))
+    assert validated.best == Size(1, 8)
+    assert any("on validation N = 1, d = 8 is the best" in line for line in validated.says)
+    assert "chosen_on_test" not in validated.to_dict()
+
+
+def test_without_validation_nobody_says_that_it_chose(runs):
+    findings = forecast_runs(runs)
+    best = f"N = {findings.best.n_layers}, d = {findings.best.d_emb} has the highest NDCG@10"
+    assert any(best in line for line in findings.says)
+    assert not any("on validation" in line for line in findings.says)
+    assert findings.to_dict()["chosen_on_test"]

@@ -1,5 +1,6 @@
 """A report as a whole, from a file to its folder; and what is refused."""
 
+import html
 import json
 import os
 import re
@@ -236,6 +237,14 @@ def test_own_runs_have_the_same_findings_as_in_python(own_runs, own_report):
     assert own_report[1].partition("\n\n")[2].splitlines()[:-1] == judged["says"]
 
 
+def test_own_runs_are_chosen_by_what_they_have(own_report):
+    page = html.unescape((own_report[0] / "report.html").read_text())
+    chosen = "has the highest NDCG@10 of the trained sizes, as the runs have no column 'validation"
+    assert chosen in own_report[1]
+    assert "the others as in the configuration with the highest NDCG@10" in page
+    assert not re.search("on validation|by validation|pilot", own_report[1] + page)
+
+
 def test_the_page_of_own_runs_has_no_log(own_report):
     page = (own_report[0] / "report.html").read_text()
     assert "<h2>The runs</h2>" in page
@@ -258,6 +267,10 @@ def test_the_page_of_own_runs_says_that_baselines_were_not_compared(own_report):
         ),
         ("n_layers,d_emb,NDCG@10,users\n1,8,10.5,100\n", "line 2 of the runs: NDCG@10 = 10.5"),
         ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "line 2 of the runs: NDCG@10 = inf"),
+        (
+            "n_layers,d_emb,NDCG@10,users,validation NDCG@10\n1,8,.1,100,.2\n1,9,.1,100,\n",
+            "line 3 of the runs: validation NDCG@10 = nan is not usable; use a number at least 0",
+        ),
         (
             "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
             "runs: nothing can be forecast: too little was run: 2 runs of 1 depths",

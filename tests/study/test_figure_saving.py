@@ -33,6 +33,25 @@ def test_a_cell_may_be_written_by_a_function(tmp_path, monkeypatch):
     assert ">5<" in html
 
 
+@pytest.mark.parametrize(
+    ("column", "heading"), [("d_emb", "d"), ("mape", "error, %"), ("late_gain", "late gain")]
+)
+def test_a_heading_is_no_name_of_the_code(column, heading, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    html = figures.save_table("gains", pd.DataFrame({column: [1.0]})).to_html()
+    assert f">{heading}</th>" in html
+    assert (tmp_path / "tables" / "gains.csv").read_text().startswith(column)
+
+
+def test_an_axis_is_shown_by_its_symbol(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = pd.DataFrame({"axis": ["n_layers", "d_emb"]})
+    html = figures.save_table("axes", rows).to_html()
+    assert ">N</td>" in html
+    assert "d_emb" not in html
+    assert "d_emb" in (tmp_path / "tables" / "axes.csv").read_text()
+
+
 def test_a_law_is_shown_by_its_name_in_the_field(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = pd.DataFrame({"law": ["constant", "joint sum of powers, walk"], "mape": [2.0, 1.0]})

@@ -64,7 +64,7 @@ def test_a_difference_of_growth_is_over_the_logs_that_have_both():
     second = growth.growth_by_log(growth.average_draws(points({"a": 0.3, "b": 0.4})), [2])
     found = growth.compare_growth(growth.average_sizes(first), growth.average_sizes(second))
     assert found["logs"].tolist() == [2]
-    assert np.allclose(found[["difference", "low", "high"]], -20 * np.log(2))
+    assert np.allclose(found[["difference", "low", "high"]], 100 * (2**-0.2 - 1))
 
 
 def test_each_rule_predicts_what_it_assumes():

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import t as student
 
 from perflaw.models.configuration import AUGMENTATION_NAMES
+from perflaw.study.intervals import to_percent
 from perflaw.study.neighbours import augmented_data
 from perflaw.study.neighbours.augmented_data import (
     MORE_USERS,
@@ -32,15 +33,15 @@ def test_gains_are_of_pairs():
     row = compare_augmentations(runs).iloc[0]
     assert row["augmentation"] == "crop"
     assert row["seeds"] == 3
-    assert row["gain"] == pytest.approx(100 * np.log(1.1))
+    assert row["gain"] == pytest.approx(10)
     assert row["high"] - row["low"] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_interval_is_students():
     runs = make_runs({(1.0, "none"): [0.1, 0.1], (1.0, "copy"): [0.1, 0.1 * np.exp(0.02)]})
     row = compare_augmentations(runs, level=0.9).iloc[0]
-    assert row["gain"] == pytest.approx(1)
-    assert row["high"] - row["gain"] == pytest.approx(student.ppf(0.95, 1) * 1)
+    assert row["gain"] == pytest.approx(to_percent(1))
+    assert row["high"] == pytest.approx(to_percent(1 + student.ppf(0.95, 1)))
 
 
 def test_more_users_are_twice_the_share():
@@ -53,9 +54,9 @@ def test_more_users_are_twice_the_share():
     )
     table = compare_augmentations(runs).set_index("augmentation")
     assert table.loc["copy", "gain"] == pytest.approx(0)
-    assert table.loc[MORE_USERS, "gain"] == pytest.approx(100 * np.log(2) + 1)
-    half = table.loc[MORE_USERS, "high"] - table.loc[MORE_USERS, "gain"]
-    assert half == pytest.approx(student.ppf(0.95, 1) * 1)
+    assert table.loc[MORE_USERS, "gain"] == pytest.approx(to_percent(100 * np.log(2) + 1))
+    high = 100 * np.log(2) + 1 + student.ppf(0.95, 1)
+    assert table.loc[MORE_USERS, "high"] == pytest.approx(to_percent(high))
 
 
 def test_a_seed_without_its_pair_is_left_out():
@@ -74,8 +75,8 @@ def test_shares_are_averaged_seed_by_seed():
     )
     row = average_over_shares(runs, level=0.9).iloc[0]
     assert row["seeds"] == 2
-    assert row["gain"] == pytest.approx(2)  # of 1 and 3
-    assert row["high"] - row["gain"] == pytest.approx(student.ppf(0.95, 1) * 1)
+    assert row["gain"] == pytest.approx(to_percent(2))  # of 1 and 3
+    assert row["high"] == pytest.approx(to_percent(2 + student.ppf(0.95, 1)))
 
 
 def test_more_users_are_compared_where_a_share_has_both():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from script_helpers import LIGHT_GCN, SCRIPTS, load_committed, refuse
 
 from perflaw.errors import InputError
 from perflaw.models.sweeps import grids
@@ -20,13 +21,6 @@ from perflaw.study.neighbours import (
     temperature,
 )
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-LIGHT_GCN = ["n_layers", "d_emb", "seed", "learning_rate"]
-
-
-def load_committed(name):
-    return pd.read_csv(study_file("data", "neighbours", f"{name}.csv"))
-
 
 def read_lines(path):
     """Read the lines of a table, sorted but for the first."""
@@ -37,10 +31,6 @@ def read_lines(path):
 def load_complete(script):
     """Return what a script does with a table and a grid."""
     return runpy.run_path(str(SCRIPTS / f"{script}.py"))["complete"]
-
-
-def refuse(*arguments):
-    raise AssertionError("nothing may be trained")
 
 
 # ---------------------------------------------------------------- the committed tables

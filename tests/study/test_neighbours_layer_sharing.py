@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from perflaw.study.figures import neighbours as draw
+from perflaw.study.intervals import to_percent
 from perflaw.study.neighbours.grid_runs import LOGS
 from perflaw.study.neighbours.layer_sharing import (
     APART,
@@ -51,9 +52,9 @@ def find_row(equal, way, against):
 def test_at_equal_depth_pairs_are_of_one_seed():
     row = find_row(DEPTH, PARTLY, APART)
     gains = [100 * math.log(0.3 / 0.4), 0]
-    assert row["gain"] == pytest.approx(sum(gains) / 2)
+    assert row["gain"] == pytest.approx(to_percent(sum(gains) / 2))
     # Student's quantile of one degree of freedom at 75 % is 1
-    assert row["high"] - row["gain"] == pytest.approx(abs(gains[0] - gains[1]) / 2)
+    assert row["high"] == pytest.approx(to_percent(max(gains)))
     assert row["seeds"] == 2
 
 
@@ -61,12 +62,12 @@ def test_at_equal_parameters_layers_apart_are_interpolated():
     row = find_row(PARAMETERS, PARTLY, APART)
     half_way = [math.sqrt(0.10 * 0.40), 0.20]  # 200 is half way from 100 to 400 in logarithms
     expected = [100 * math.log(0.30 / half_way[0]), 100 * math.log(0.20 / half_way[1])]
-    assert row["gain"] == pytest.approx(sum(expected) / 2)
+    assert row["gain"] == pytest.approx(to_percent(sum(expected) / 2))
 
 
 def test_wholly_shared_layers_have_the_parameters_of_one():
     row = find_row(PARAMETERS, WHOLLY, APART)
-    assert row["gain"] == pytest.approx(50 * math.log(0.10 / 0.20))
+    assert row["gain"] == pytest.approx(to_percent(50 * math.log(0.10 / 0.20)))
 
 
 def test_every_pair_that_is_there_is_compared():

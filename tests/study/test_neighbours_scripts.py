@@ -1,11 +1,10 @@
 """Scripts that run grids: the tables that they take, the logs that they need, and what fails."""
 
-import runpy
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from script_helpers import LIGHT_GCN, load_committed, refuse, run_as_shell
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import from_histories, write_log
@@ -21,18 +20,6 @@ from perflaw.study.neighbours import (
     script_grids,
     temperature,
 )
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-LIGHT_GCN = ["n_layers", "d_emb", "seed", "learning_rate"]
-
-
-def load_committed(name):
-    return pd.read_csv(study_file("data", "neighbours", f"{name}.csv"))
-
-
-def refuse(*arguments):
-    raise AssertionError("nothing may be trained")
-
 
 # ---------------------------------------------------------------- tables that are there
 
@@ -72,6 +59,24 @@ def test_a_value_that_is_no_number_is_found(script, value, tmp_path):
         script_grids.load_table(path, key, measured)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("seed,score\n0,1\n\n  \n1,2\n\n2,much\n", 7),
+        ("\n\nseed,score\n0,1\n1,much\n", 5),
+        ('\ufeffseed,score\r\n\r\n0,1\r\n1,""\r\n', 4),
+        ('log,seed,score\n"a\n\nb",0,1\n"c\nd",1,much\n', 5),
+    ],
+    ids=["blank lines", "blank lines above", "of Windows", "quoted line ends"],
+)
+def test_the_line_of_a_value_is_the_editors(text, line, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    key = ["log", "seed"] if text.startswith("log") else ["seed"]
+    with pytest.raises(InputError, match=f"has no usable 'score' in line {line}; mend"):
+        script_grids.load_table(path, key, ["score"])
+
+
 def test_a_row_without_its_log_is_found(tmp_path):
     path = tmp_path / "table.csv"
     load_committed("light_gcn").assign(log="").to_csv(path, index=False)
@@ -105,17 +110,11 @@ def test_rates_that_are_no_longer_tried_are_not_chosen(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run_script(tmp_path, monkeypatch, two_tastes):
-    """A function that runs a script as the shell does, with a small log called tiny."""
+    """A function that runs a script, with a small log called tiny."""
     write_log(two_tastes.log, tmp_path / "tiny.parquet")
     monkeypatch.setenv("PERFLAW_DATA", str(tmp_path))
     monkeypatch.delenv("RECBOLE_PYTHON", raising=False)
-
-    def run(script, *arguments):
-        path = str(SCRIPTS / f"{script}.py")
-        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
-        runpy.run_path(path, run_name="__main__")
-
-    return run
+    return run_as_shell
 
 
 SMALL = {

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from perflaw.errors import InputError
-from perflaw.study import collapsed_runs, public_grids
+from perflaw.study import collapsed_runs, intervals, public_grids
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_a_step_is_to_the_next_larger_size():
 
 def test_a_log_ratio_becomes_per_cent():
     changes = pd.DataFrame({"held": [100 * np.log(2), 100 * np.log(0.5), 0.0]})
-    assert public_grids.to_percent(changes)["held"].tolist() == pytest.approx([100, -50, 0])
+    assert changes["held"].map(intervals.to_percent).tolist() == pytest.approx([100, -50, 0])
 
 
 def test_the_nearest_cell_is_the_neighbour():

@@ -45,8 +45,9 @@ def test_a_decline_has_the_interval_of_two_single_runs():
     )
     found = regularisation.decline_intervals(by_size, noise=5.0).set_index("recipe")
     fall = found.loc["dropout 0"]
-    assert fall["change"] == pytest.approx(-100 * np.log(2))
-    assert fall["high"] - fall["change"] == pytest.approx(1.6449 * np.sqrt(2) * 5, rel=1e-4)
+    assert fall["change"] == pytest.approx(-50)
+    reach = 1.6449 * np.sqrt(2) * 0.05
+    assert fall["high"] == pytest.approx(100 * (np.exp(reach) / 2 - 1), rel=1e-4)
     assert found.loc["chosen", "change"] == 0
     assert np.isnan(found.loc["chosen", "low"])
     assert np.isnan(found.loc["chosen", "by luck"])

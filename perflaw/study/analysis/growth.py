@@ -20,6 +20,7 @@ from perflaw.models.sweeps import grids, results
 from perflaw.stats import mean_interval
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
+from perflaw.study.intervals import to_percent
 
 TIMES = (2, 4, 8)  # by how much a log grows until it is whole
 NETWORK = "SASRec"
@@ -201,12 +202,13 @@ def compare_growth(growth: pd.DataFrame, other: pd.DataFrame, level: float = 0.9
     -------
     DataFrame
         Columns times, logs, growth and other (means over those logs, per cent), difference, low
-        and high (of the former to the latter, as 100 × ln of the ratio of the growth factors).
+        and high (of the former's growth factor to the latter's, per cent).
     """
     both = growth.merge(other, on=["log", "times"], suffixes=("", " other"))
     rows = []
     for times, part in both.groupby("times"):
-        difference = mean_interval(100 * (part["growth"] - part["growth other"]), level)
+        interval = mean_interval(100 * (part["growth"] - part["growth other"]), level)
+        difference = [to_percent(end) for end in interval]
         means = 100 * np.expm1([part["growth"].mean(), part["growth other"].mean()])
         rows.append((times, len(part), *means, *difference))
     columns = ["times", "logs", "growth", "other", "difference", "low", "high"]

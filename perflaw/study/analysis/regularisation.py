@@ -12,6 +12,7 @@ from perflaw.laws import families
 from perflaw.models.sweeps import grids
 from perflaw.stats import check_level
 from perflaw.study.analysis import study_runs
+from perflaw.study.intervals import to_percent
 
 TUNED_LOG, TUNED_GRID = "ml-100k", "choose"
 
@@ -57,7 +58,7 @@ def tuned_by_size(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
 def decline_from_best(by_size: pd.DataFrame, column: str) -> float:
     """Measure how far the largest size is below the best.
 
-    In per cent (100 × the logarithm of the ratio); 0 where the largest is the best.
+    As 100 × the logarithm of the ratio; 0 where the largest is the best.
     """
     largest = by_size.sort_values(list(families.AXES))[column].iloc[-1]
     return float(100 * np.log(largest / by_size[column].max()))
@@ -96,10 +97,10 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     Returns
     -------
     DataFrame
-        Columns recipe, change (`decline_from_best`), low and high, and by luck, the per cent of
-        cases in which equal sizes would show as much (`chance_of_decline`): the interval is that
-        of two sizes chosen beforehand, which the best is not. Where the largest size is the best,
-        change is 0 and the others are nan.
+        Columns recipe, change (`decline_from_best` in per cent), low and high (its interval, from
+        that of the logarithm), and by luck, the per cent of cases in which equal sizes would show
+        as much (`chance_of_decline`): the interval is that of two sizes chosen beforehand, which
+        the best is not. Where the largest size is the best, change is 0 and the others are nan.
     """
     check_level(level)
     reach = norm.ppf((1 + level) / 2) * np.sqrt(2) * noise
@@ -111,6 +112,8 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     table["high"] = (table["change"] + reach).where(is_compared)
     chances = [100 * chance_of_decline(-change / noise, len(by_size)) for change in changes]
     table["by luck"] = pd.Series(chances).where(is_compared)
+    ends = ["change", "low", "high"]
+    table[ends] = table[ends].map(to_percent)
     return table
 
 

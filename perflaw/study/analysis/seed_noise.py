@@ -21,7 +21,7 @@ FALSE_DISCOVERY_RATE = 0.1
 SHARED_USER_CORRELATION = 0.6
 """Correlation of two models' gains of the same users, their N and d apart.
 
-On the study's six logs it is .46 to .75 in the mean (scripts/shared_users.py).
+On the study's six logs it is 0.46 to 0.75 in the mean (scripts/shared_users.py).
 """
 MEAN_ABSOLUTE_NORMAL = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a normal variable of standard deviation one."""

@@ -14,12 +14,13 @@ from IPython.display import SVG
 from matplotlib.figure import Figure
 from pandas.io.formats.style import Styler
 
+from perflaw.laws.families import SYMBOLS
 from perflaw.plotting import style_context
 from perflaw.study.figures.style import LABELS
 
 CellFormat = str | Callable[[Any], str]
 
-# Columns whose heading on a page is not their name.
+# Columns whose heading on a page is not their name with blanks for underscores.
 HEADINGS = {
     "max_seq_len": "L",
     "n_layers": "N",
@@ -53,8 +54,21 @@ HEADINGS = {
     "own_regret": "regret, own validation",
     "hindsight_SASRec": "SASRec, hindsight",
     "hindsight_all": "all, hindsight",
+    "mape": "error, %",
+    "p_D": "exponent of D",
+    "law_decline": "decline, joint law",
+    "free_decline": "decline, variances",
+    "law_effect": "effect, joint law",
+    "free_effect": "effect, variances",
+    "source_pdf": "PDF",
+    "dot_pt": "dot off, pt",
+    "n_pt": "N off, pt",
+    "d_pt": "d off, pt",
+    "value_pt": "value off, pt",
+    "next_pt": "next cell, pt",
 }
-FORMATS = {
+FORMATS: dict[str, CellFormat] = {
+    "axis": lambda axis: str(SYMBOLS.get(axis, axis)),
     "r2": "{:.3f}",
     "aicc": "{:.1f}",
     "printed_r2": "{:.4f}",
@@ -127,9 +141,13 @@ def save_table(
             na_rep="",
         )
         .set_table_styles(dict.fromkeys(rows.select_dtypes("number"), right))
-        .relabel_index([HEADINGS.get(str(column), str(column)) for column in rows], axis=1)
+        .relabel_index([_make_heading(str(column)) for column in rows], axis=1)
         .set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
     )
+
+
+def _make_heading(column: str) -> str:
+    return HEADINGS.get(column, column.replace("_", " "))
 
 
 def _format_unsigned_zero(cell_format: CellFormat) -> Callable[[Any], str]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.study.intervals import interval_columns
+from perflaw.study.intervals import gain_columns, interval_columns
 from perflaw.study.neighbours.grid_runs import load_grid_runs
 
 GRID = "augmentation"
@@ -72,14 +72,14 @@ def compare_augmentations(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFram
     Returns
     -------
     pandas.DataFrame
-        One row a share and augmentation: gain, low and high of `gains_by_seed`, and seeds.
+        One row a share and augmentation: gain, low and high (in per cent), and seeds.
     """
     rows: list[dict[str, Any]] = []
     for share, gains in gains_by_seed(runs).groupby(level="share"):
         for name, by_seed in gains.items():
             if by_seed.count() > 1:
                 row = {"share": share, "augmentation": name, "seeds": by_seed.count()}
-                rows.append(row | interval_columns(by_seed, level, "gain"))
+                rows.append(row | gain_columns(by_seed, level))
     return pd.DataFrame(rows)
 
 
@@ -96,12 +96,12 @@ def average_over_shares(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row an augmentation: gain, low, high and seeds. That of `MORE_USERS` is the mean of all
-        doublings in the grid.
+        One row an augmentation: gain, low and high (in per cent), and seeds. That of `MORE_USERS`
+        is the mean of all doublings in the grid.
     """
     means = gains_by_seed(runs).groupby(level="seed").mean()
     rows = [
-        {"augmentation": name, "seeds": by_seed.count()} | interval_columns(by_seed, level, "gain")
+        {"augmentation": name, "seeds": by_seed.count()} | gain_columns(by_seed, level)
         for name, by_seed in means.items()
     ]
     return pd.DataFrame(rows)
@@ -120,8 +120,8 @@ def compare_with_more_users(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        One row an augmentation: less (its gain less that of twice the users, as a mean over the
-        shares), low, high, shares and seeds.
+        One row an augmentation: less (its value of `gains_by_seed` less that of twice the users,
+        as a mean over the shares), low, high, shares and seeds.
     """
     gains = gains_by_seed(runs)
     made = gains.drop(columns=MORE_USERS)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
-from perflaw.study.intervals import interval_columns
+from perflaw.study.intervals import gain_columns, interval_columns
 from perflaw.study.neighbours.cetnet_runs import (
     ALONE,
     CONFIDENCE,
@@ -95,7 +95,7 @@ def compare_ways(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a log, pair of `PAIRS` and m: way, fusion, against, against_fusion, members, gain,
-        low and high (100 × ln of the ratio of the metric), and seeds. Two seeds are the least.
+        low and high (of the metric, in per cent), and seeds. Two seeds are the least.
     """
     wide = value_by_seed(rows.assign(value=100 * np.log(rows["value"])))
     table: list[dict[str, Any]] = []
@@ -107,7 +107,7 @@ def compare_ways(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         for place, group in differences.reset_index().groupby(["log", "members"], sort=False):
             if len(group) < 2:
                 continue
-            interval = interval_columns(group["gain"], level, "gain")
+            interval = gain_columns(group["gain"], level)
             labels = dict(zip(("log", "members"), place))
             table.append(labels | pair | interval | {"seeds": len(group)})
     return pd.DataFrame(table)

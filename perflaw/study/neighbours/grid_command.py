@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models.sweeps import grids
 from perflaw.models.training import trainer
 from perflaw.models.training.preparation import check_split
+from perflaw.study import script_command
 from perflaw.study.files import study_file
 from perflaw.study.neighbours.script_grids import LoadSplits
 
@@ -43,7 +43,7 @@ def run_script(
     arguments : sequence of str, optional
         In the place of those of the command line.
     """
-    parser = argparse.ArgumentParser(description=(description or "").split("\n")[0])
+    parser = script_command.make_parser(description)
     parser.add_argument(
         "grid",
         nargs="?",

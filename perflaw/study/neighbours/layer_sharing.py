@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.study.intervals import interval_columns
+from perflaw.study.intervals import gain_columns, interval_columns
 from perflaw.study.neighbours.grid_runs import load_grid_runs
 
 APART, PARTLY, WHOLLY = "apart", "partly shared", "wholly shared"
@@ -78,9 +78,9 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a comparison: equal, way, against, n_layers (of `way`), gain, low and high, 100
-        times ln of the ratio of the metric, and seeds. At equal parameters the other value is that
-        of layers apart, ln metric being interpolated in ln parameters between their depths.
+        One row a comparison: equal, way, against, n_layers (of `way`), gain, low and high (of the
+        metric, in per cent), and seeds. At equal parameters the other value is that of layers
+        apart, ln metric being interpolated in ln parameters between their depths.
     """
     logs = runs.assign(value=100 * np.log(runs["value"]), size=np.log(runs["parameters"]))
     wide = logs.pivot(index="seed", columns=["way", "n_layers"], values="value")
@@ -105,6 +105,6 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
 
 
 def _paired(differences: pd.Series, level: float) -> dict[str, float]:
-    """Return the mean of differences by seed, with its interval."""
+    """Return the mean gain of differences by seed, with its interval."""
     differences = differences.dropna()
-    return interval_columns(differences, level, "gain") | {"seeds": len(differences)}
+    return gain_columns(differences, level) | {"seeds": len(differences)}

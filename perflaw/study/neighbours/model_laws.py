@@ -14,6 +14,7 @@ from perflaw.laws import fitting
 from perflaw.study import public_grids
 from perflaw.study.analysis import seed_noise, study_runs
 from perflaw.study.files import study_file
+from perflaw.study.intervals import to_percent
 from perflaw.study.neighbours import model_grids
 
 TABLES = {"LightGCN": "light_gcn", "DiffuRec": "diffu_rec"}  # in data/neighbours
@@ -76,10 +77,14 @@ def layer_gains(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a log and step, as `seed_noise.marginal_gains` gives them.
+        One row a log and step, as `seed_noise.marginal_gains` gives them, but change, low and high
+        in per cent.
     """
-    gains = seed_noise.marginal_gains(cells.rename(columns={"value": "NDCG@10"}), level=level)
-    return gains[gains["axis"] == "n_layers"].reset_index(drop=True)
+    steps = seed_noise.marginal_gains(cells.rename(columns={"value": "NDCG@10"}), level=level)
+    gains = steps[steps["axis"] == "n_layers"].reset_index(drop=True)
+    ends = ["change", "low", "high"]
+    gains[ends] = gains[ends].map(to_percent)
+    return gains
 
 
 def score_laws(cells: pd.DataFrame) -> pd.DataFrame:

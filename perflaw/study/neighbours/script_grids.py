@@ -6,6 +6,7 @@ are there is not trained again.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.io import suggest
+from perflaw.logs.readers.records import Dialect, split_records
+from perflaw.logs.readers.table_rows import read_lines
 from perflaw.logs.splits import Split
 from perflaw.models.configuration import MOST_WHOLE, is_finite
 from perflaw.models.sweeps import grids
@@ -200,11 +203,22 @@ def load_table(table: Path, key: Sequence[str], measured: Sequence[str]) -> pd.D
     for name in needed:
         usable = rows[name] != "" if name in _TEXT else _are_numbers(rows[name])
         if not usable.all():
-            line = 2 + int(np.argmin(usable))
+            line = _line_of_row(table, int(np.argmin(usable)))
             raise InputError(
                 f"{table} has no usable {name!r} in line {line}; mend or remove that line"
             )
     return rows
+
+
+def _line_of_row(table: Path, row: int) -> int:
+    """Return the line, as an editor counts them, on which a row begins; row 0 follows the header.
+
+    Blank lines are no rows, and a quoted value may go over several lines.
+    """
+    dialect = Dialect(delimiter=",", quoting=True)
+    records = split_records(read_lines(table, str(table)), dialect, str(table))
+    line, _ = next(itertools.islice(records, row + 1, None))
+    return line
 
 
 def _are_numbers(column: pd.Series) -> pd.Series:
