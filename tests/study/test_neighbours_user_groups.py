@@ -67,3 +67,8 @@ def test_kept_ranks_give_the_recorded_metric(log):
     runs = runs[runs["n_layers"] == user_groups.DEPTHS[log]].set_index(["d_emb", "seed"])
     recorded = [runs.loc[(row.d_emb, row.seed), "removed NDCG@10"] for row in gains.itertuples()]
     assert [row.mean() for row in gains["gains"]] == pytest.approx(recorded, rel=1e-3)
+
+
+def test_the_largest_dimension_can_be_limited():
+    gains = user_groups.load_gains("ml-100k", n_layers=6, largest_d=64)
+    assert set(gains["d_emb"]) == {8, 64}

@@ -59,7 +59,7 @@ def quarters(values: pd.Series) -> np.ndarray:
     return np.searchsorted(edges, values, side="left") + 1
 
 
-def load_gains(log: str, n_layers: int | None = None) -> pd.DataFrame:
+def load_gains(log: str, n_layers: int | None = None, largest_d: int | None = None) -> pd.DataFrame:
     """Load what each user adds to NDCG@10 at the smallest and the largest d with most seeds.
 
     Parameters
@@ -67,6 +67,8 @@ def load_gains(log: str, n_layers: int | None = None) -> pd.DataFrame:
     log : str
     n_layers : int, optional
         By default that of `DEPTHS`.
+    largest_d : int, optional
+        Larger dimensions are left out; by default none is.
 
     Returns
     -------
@@ -77,6 +79,8 @@ def load_gains(log: str, n_layers: int | None = None) -> pd.DataFrame:
     runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
     runs = results.select_whole_log(runs)
     runs = runs[runs["n_layers"] == (n_layers or DEPTHS[log])]
+    if largest_d:
+        runs = runs[runs["d_emb"] <= largest_d]
     seeds = runs.groupby("d_emb")["seed"].nunique()
     sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
