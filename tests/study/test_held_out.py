@@ -164,3 +164,24 @@ def test_cells_hidden_everywhere_are_not_seen():
     )
     assert len(first) == 112
     assert first.to_numpy() == pytest.approx(second.to_numpy(), rel=1e-8)
+
+
+def test_our_rule_for_ties_is_that_of_the_nearest_cell():
+    points = published.load_surfaces()
+    cells = held_out.nearest_heldout(points)
+    by_surface = cells[cells["split"] == "leave-one-out"].groupby(published.SURFACE)["ape"].mean()
+    expected = by_surface.groupby("dataset").mean()
+    found = held_out.errors_by_tie_rule(points)["larger N"]
+    pd.testing.assert_series_equal(found, expected, check_names=False)
+
+
+def test_rules_for_ties_differ_as_counted_by_hand():
+    """N 1, 2, 4 at one d; N 2 lies between two neighbours of values 1 and 4."""
+    line = {"n_layers": [1, 2, 4], "d_emb": 10, "value": [1.0, 2.0, 4.0]}
+    points = pd.DataFrame(line).assign(dataset="x", max_seq_len=50, metric="HR@10")
+    errors = held_out.errors_by_tie_rule(points).loc["x"]
+    others = 100 + 50  # of N 1 and N 4, which have one nearest cell each
+    expected = {"larger N": 100 + others, "smaller N": 50 + others, "mean": 25 + others}
+    assert errors.to_dict() == pytest.approx(
+        {rule: all_three / 3 for rule, all_three in expected.items()}
+    )

@@ -14,7 +14,7 @@ from perflaw.laws.law import with_bounds, with_penalty
 from perflaw.stats import mean_interval
 from perflaw.study.files import study_file
 from perflaw.study.paper.published import SURFACE
-from perflaw.study.trained_cells import NEAREST, nearest_values
+from perflaw.study.trained_cells import NEAREST, nearest_values, order_by_size
 
 BOUNDS = (0.5, 1.0, 3.0)  # of every exponent
 N_EXPONENTS = 2000  # tried between the bounds; even, so that none is zero
@@ -99,6 +99,38 @@ def nearest_heldout(points: pd.DataFrame) -> pd.DataFrame:
                 )
     cells = pd.concat(parts, ignore_index=True)
     return cells.assign(ape=100 * (cells["predicted"] / cells["value"] - 1).abs())
+
+
+def errors_by_tie_rule(points: pd.DataFrame) -> pd.DataFrame:
+    """Predict each cell by the nearest of the others, under three rules for ties.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        Surfaces, as `published.load_surfaces` returns them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log: mean absolute error in per cent with the largest d and of these the largest
+        N ("larger N", as `nearest_heldout` has it), with the largest d and the smallest N
+        ("smaller N"), and with the mean of all that are equally near ("mean").
+    """
+    rows = []
+    for key, surface in points.groupby(SURFACE, sort=False):
+        ordered = order_by_size(surface)
+        value, d_emb = ordered["value"].to_numpy(), ordered["d_emb"].to_numpy()
+        sizes = np.log(ordered[list(families.AXES)].to_numpy(float))
+        distances = ((sizes[:, None] - sizes) ** 2).sum(axis=2).round(9)
+        np.fill_diagonal(distances, np.inf)
+        for hidden, row in enumerate(distances):
+            tied = np.flatnonzero(row == row.min())
+            widest = tied[d_emb[tied] == d_emb[tied].max()]
+            predicted = np.array([value[widest[0]], value[widest[-1]], value[tied].mean()])
+            rows.append((*key, *(100 * np.abs(predicted / value[hidden] - 1))))
+    rules = ["larger N", "smaller N", "mean"]
+    errors = pd.DataFrame(rows, columns=[*SURFACE, *rules])
+    return errors.groupby(SURFACE)[rules].mean().groupby("dataset").mean()
 
 
 def noise_ceilings(points: pd.DataFrame) -> pd.DataFrame:
