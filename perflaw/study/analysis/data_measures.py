@@ -315,7 +315,7 @@ def comparison_table(
     level
         Level of the intervals.
     draws, seed
-        Number of bootstrap samples (of interventions within logs), and the seed of their draw.
+        Number of bootstrap samples (of pairs of a log and an intervention), and the seed.
 
     Returns
     -------

@@ -100,7 +100,7 @@ def _data_measures_legend() -> dict[str, Line2D]:
     grey: dict[str, Any] = {"color": "black", "ls": "-"}
     return {
         "logs weighted equally, interval over logs": Line2D([], [], marker="o", lw=2.4, **grey),
-        "pooled, interval over interventions": Line2D(
+        "pooled, interval over log–intervention pairs": Line2D(
             [], [], marker="s", mfc="white", lw=0.9, **grey
         ),
         "one log": Line2D([], [], marker=".", ls="", color=BASELINE),
