@@ -15,8 +15,8 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.study import script_command
+from perflaw.study.files import study_file
 
-TARGET = Path(__file__).parent.parent / "data" / "external" / "time_to_split.csv"
 LOGS = {
     "Beauty": "Amazon-Beauty",
     "BeerAdvocate": "BeerAdvocate",
@@ -55,8 +55,9 @@ def main(collected: Path) -> None:
     if rows.duplicated(KEYS).any():
         raise InputError(f"{collected} has a run twice; leave one out")
     rows = rows.sort_values(KEYS, kind="stable")
-    rows.to_csv(TARGET, index=False, lineterminator="\n")
-    print(f"{len(rows):,} rows of {len(rows) // 2:,} runs written to {TARGET}")
+    target = study_file("data", "external", "time_to_split.csv")
+    rows.to_csv(target, index=False, lineterminator="\n")
+    print(f"{len(rows):,} rows of {len(rows) // 2:,} runs written to {target}")
 
 
 if __name__ == "__main__":

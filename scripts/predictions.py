@@ -41,6 +41,8 @@ def is_small(cells: pd.DataFrame, limits: tuple[int, int]) -> pd.Series:
 def load_table(folder: Path, grid: str) -> pd.DataFrame:
     """Load the surfaces of a grid from a folder of folders of records."""
     folders = [path for path in sorted(folder.iterdir()) if any(path.glob("*.json"))]
+    if not folders:
+        raise InputError(f"{folder} has no folders with run records; give it one for each log")
     runs = pd.concat([results.load_runs(path) for path in folders], ignore_index=True)
     settings = grids.read_grid(grid)["settings"]
     ranked = study_runs.apply_ranking_rule(results.filter_runs(runs, settings))
@@ -74,7 +76,9 @@ def main(folder: Path, grid: str) -> None:
     is_small_cell = is_small(cells, SMALL_CELLS[grid])
     new = select_new(load_table(folder, grid), known, is_small_cell.sum(), grid)
     if new.empty:
-        raise InputError("no surface has its small half, and no predictions yet")
+        raise InputError(
+            f"{folder} has no new surface with its small sizes trained; train those of {grid} first"
+        )
     before = study_runs.mean_surfaces(study_runs.load_survey_runs())
     lent = before["dataset"].isin(known) & is_small(before, extrapolation.SMALL_GRID)
     predictions = extrapolation.extrapolate(pd.concat([before[lent], new]), cells[~is_small_cell])

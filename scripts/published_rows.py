@@ -209,8 +209,6 @@ def make_parser() -> script_command.OneLineParser:
 
 def train_rows(names: Sequence[str], runs: Path, device: str) -> None:
     """Train the rows that are named, or all."""
-    if unknown := sorted(set(names) - set(ROWS)):
-        raise InputError(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     preparation.check_device(device)
     run_records.check_folder(runs)
     for name in names or ROWS:
@@ -223,6 +221,8 @@ def train_rows(names: Sequence[str], runs: Path, device: str) -> None:
 
 def main(names: Sequence[str], device: str, runs: Path, threads: int, only_list: bool) -> None:
     """Train what is missing, and write both tables."""
+    if unknown := sorted(set(names) - set(ROWS)):
+        raise InputError(f"there is no row {', '.join(unknown)}; there are {', '.join(ROWS)}")
     if threads < 1:
         raise InputError(f"--threads {threads} is not usable; use 1 or more")
     torch.set_num_threads(threads)

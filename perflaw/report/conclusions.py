@@ -41,7 +41,7 @@ from perflaw.report.reasons import (
     too_few_users,
 )
 from perflaw.report.rivals import RIVAL_LAWS, predict_by_rival
-from perflaw.report.sentences import WITHOUT_LOG, describe_findings, format_percent
+from perflaw.report.sentences import describe_findings, format_percent
 
 if TYPE_CHECKING:
     from perflaw.models.baselines import BaselineGrowth
@@ -146,10 +146,8 @@ def forecast_runs(
     """
     stats.check_level(level)
     findings = _conclude(measured_from_table(runs, metric), (metric,), {}, level, prior, ())
-    if not findings.metrics:
-        return findings
-    first, *rest = findings.says
-    return replace(findings, says=(first, WITHOUT_LOG, *rest))
+    findings = replace(findings, without_log=True)
+    return replace(findings, says=describe_findings(findings))
 
 
 def _conclude(

@@ -203,6 +203,7 @@ class Findings:
     not_forecast: Mapping[str, str] = field(default_factory=dict)  # why, by metric but the first
     lacks_users: bool = False  # whether more test users are needed, which no training brings
     chosen_on_test: bool = False  # whether `best` is so for want of a metric on validation
+    without_log: bool = False  # whether the runs came in a table, without the log to compare with
 
     def to_dict(self) -> dict:
         """Give plain values, as report.json has them under "judged"."""
@@ -212,8 +213,9 @@ class Findings:
             del values["best"]
         if not self.not_forecast:
             del values["not_forecast"]
-        if not self.chosen_on_test:
-            del values["chosen_on_test"]
+        for name in ("chosen_on_test", "without_log"):
+            if not values[name]:
+                del values[name]
         return plain_values(values)
 
     def __repr__(self) -> str:

@@ -59,6 +59,8 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
             f"{what}: {reasons}. The predictions below are shown with their intervals, and are no "
             "advice."
         )
+    if findings.without_log:
+        sentences.append(WITHOUT_LOG)
     sentences += [
         _describe_metric(name, metric, _describe_choice(findings), findings.best, findings.level)
         for name, metric in findings.metrics.items()
@@ -224,8 +226,8 @@ def _describe_choice(findings: Findings) -> str:
         return f"on validation {best} is the best trained size"
     metric = next(iter(findings.metrics))
     return (
-        f"{best} has the highest {metric} of the trained sizes, as the runs have no column "
-        f"'validation {metric}' to choose by"
+        f"{best} is the best trained size on test. It was chosen there, as the runs have no column "
+        f"'validation {metric}', so its value is likely too high"
     )
 
 

@@ -42,9 +42,7 @@ def mean_over_logs(
     return of_log.groupby(level=list(by), sort=False).mean()
 
 
-def interval_over_logs(
-    rows: pd.DataFrame, by: str, value: str, level: float = 0.9, log: str = "log"
-) -> pd.DataFrame:
+def interval_over_logs(rows: pd.DataFrame, by: str, value: str, level: float = 0.9) -> pd.DataFrame:
     """Average a column over the surfaces of a log, then over logs, with Student's interval.
 
     Each log counts once: its surfaces share users, items and noise. The interval is over logs.
@@ -52,20 +50,19 @@ def interval_over_logs(
     Parameters
     ----------
     rows : pandas.DataFrame
-        Columns dataset (the surface), LOG, BY and VALUE. Entries that are missing are left out.
+        Columns dataset (the surface), log, BY and VALUE. Entries that are missing are left out.
     by : str
         Column of what the means are of.
     value : str
         Column to average.
     level : float
         Of the intervals.
-    log : str
-        The column that names the log.
 
     Returns
     -------
     pandas.DataFrame
-        Columns BY, mean, low, high (nan for one log) and logs (their number).
+        Columns BY, mean, low, high (nan for one log) and logs (their number). What has no value
+        has no row.
 
     Examples
     --------
@@ -73,13 +70,13 @@ def interval_over_logs(
     >>> interval_over_logs(rows, "law", "ape").round(2).to_dict("records")
     [{'law': 'x', 'mean': 2.0, 'low': -4.31, 'high': 8.31, 'logs': 2}]
     """
-    by_surface = rows.groupby([by, log, "dataset"], sort=False)[value].mean().dropna()
-    by_log = by_surface.groupby(level=[by, log], sort=False).mean()
+    by_surface = rows.groupby([by, "log", "dataset"], sort=False)[value].mean().dropna()
+    by_log = by_surface.groupby(level=[by, "log"], sort=False).mean()
     found = [
         {by: name, **interval_columns(values, level), "logs": len(values)}
         for name, values in by_log.groupby(level=by, sort=False)
     ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=[by, "mean", "low", "high", "logs"])
 
 
 def interval_columns(

@@ -32,9 +32,9 @@ def errors_of_tied_fits(
     Returns
     -------
     pandas.DataFrame
-        A row for each surface on which another exponent fits equally well: those of `by`, the
-        exponent and its error (mean absolute, in per cent) by the fit that is used, and the same
-        of the other as other_exponent and other_error.
+        One or two rows for each surface on which another exponent fits equally well: those of
+        `by`, the exponent and its error (mean absolute, in per cent) by the fit that is used, and
+        the same of the other as other_exponent and other_error.
     """
     rows = []
     for key, surface in surfaces.groupby(list(by), sort=False):
@@ -61,7 +61,7 @@ def _other_optima(used: fitting.Fit, exponent: str) -> Iterator[fitting.Fit]:
             continue
         law = replace(used.law, exponents={**used.law.exponents, exponent: bounds})
         other = fitting.fit(law, used.points, used.y)
-        if other.rss <= used.rss * (1 + TIE) and not other.at_bound:
+        if other.rss <= used.rss * (1 + TIE) and exponent not in other.at_bound:
             yield other
 
 

@@ -239,7 +239,7 @@ def test_own_runs_have_the_same_findings_as_in_python(own_runs, own_report):
 
 def test_own_runs_are_chosen_by_what_they_have(own_report):
     page = html.unescape((own_report[0] / "report.html").read_text())
-    chosen = "has the highest NDCG@10 of the trained sizes, as the runs have no column 'validation"
+    chosen = "on test. It was chosen there, as the runs have no column 'validation NDCG@10', so"
     assert chosen in own_report[1]
     assert "the others as in the configuration with the highest NDCG@10" in page
     assert not re.search("on validation|by validation|pilot", own_report[1] + page)

@@ -132,6 +132,7 @@ def folders(tmp_path):
         ("predictions", ["others", "base"], "argument grid: invalid choice: 'base' (choose from"),
         ("predictions", ["others"], "others/log has no run"),
         ("probes", ["tinny"], "there is no log 'tinny'"),
+        ("published_rows", ["nosuch", "--list"], "there is no row nosuch"),
         ("published_rows", ["sasrec"], "there is no row sasrec; there are sasrec-bce, "),
         ("published_rows", ["--device", "tpu"], "device 'tpu' is not usable; use cpu, cuda or"),
         ("published_rows", ["--threads", "0"], "--threads 0 is not usable; use 1 or more"),

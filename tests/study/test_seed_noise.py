@@ -72,7 +72,6 @@ def test_intervals_of_few_seeds_cover_what_they_promise():
     assert 0.82 <= np.mean(inside) <= 0.98
 
 
-@pytest.mark.integration
 def test_the_effect_of_a_rule_is_found_run_by_run(swept):
     runs = swept(("sasrec",)).rename_axis("key").reset_index()
     runs["NDCG@10"] *= np.exp(0.5 * np.random.default_rng(0).normal(size=len(runs)))
@@ -83,6 +82,15 @@ def test_the_effect_of_a_rule_is_found_run_by_run(swept):
     assert (effects["high"] < 0).to_list() == [False, False, True]
 
 
+def test_rules_are_compared_on_the_same_runs(swept):
+    runs = swept(("sasrec",)).rename_axis("key").reset_index()
+    with pytest.raises(InputError, match="under the other rule; give the same runs"):
+        seed_noise.ranking_rule_effects(runs.iloc[1:], runs)
+    with pytest.raises(InputError, match="the same under both rules in every run"):
+        seed_noise.ranking_rule_effects(runs, runs)
+
+
+@pytest.mark.integration
 def test_few_steps_of_nothing_are_discoveries():
     random = np.random.default_rng(0)
     n_found = n_sure = 0

@@ -167,9 +167,19 @@ def ranking_rule_effects(
     -------
     DataFrame
         As `marginal_gains`: change is that under the older rule less that under the other.
+
+    Raises
+    ------
+    InputError
+        If a run is not in both tables, or the rules rank alike in all of them.
     """
-    under_rule = runs.set_index("key")[metric].reindex(older["key"]).to_numpy()
-    ratios = older.assign(**{metric: older[metric] / under_rule})
+    under_rule = runs.set_index("key")[metric].reindex(older["key"])
+    if under_rule.isna().any():
+        run = under_rule.isna().idxmax()
+        raise InputError(f"run {run} has no {metric} under the other rule; give the same runs")
+    ratios = older.assign(**{metric: older[metric] / under_rule.to_numpy()})
+    if (ratios[metric] == 1).all():
+        raise InputError(f"{metric} is the same under both rules in every run; give two rules")
     return surface_gains(mean_surfaces(ratios, (metric,)), metric, level)
 
 
