@@ -3,9 +3,10 @@
     python scripts/pack_ranks.py RUNS/LOG NAME
     python scripts/pack_ranks.py RUNS/GRID NAME data/neighbours  # another folder
 
-One array a run and rule, called `KEY test` and `KEY test, history removed`; of the weights of the
-least validation loss, where they are of another epoch, `KEY least: test` and so on. An array holds
-twice the rank (ties are halves) of the target of each user who has one, in the order of the log.
+One array a run and rule, called `KEY test` and `KEY test, history removed`. An array holds twice
+the rank (ties are halves) of the target of each user who has one, in the order of the log.
+NAME-least.npz has the same of the weights of the least validation loss, where these are of another
+epoch.
 """
 
 from pathlib import Path
@@ -20,34 +21,33 @@ from perflaw.study import script_command
 WHERE = results.SWEEPS_FOLDER / "growing"
 
 
-def ranks(folder):
-    """Read the arrays by name, of the records in the order of their keys."""
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        record = run_records.read_record(path)
-        parts = {
-            f"{record['key']} {part}": values for part, values in record.get("ranks", {}).items()
-        }
-        least = record.get("least validation loss", {}).get("ranks", {})
-        parts |= {f"{record['key']} least: {part}": values for part, values in least.items()}
-        found |= {
-            name: np.round(2 * np.asarray(values)).astype(np.uint32)
-            for name, values in parts.items()
-        }
-    return found
+def doubled_ranks(key, ranks):
+    """Name the arrays of a run, and double the ranks; numbers are as narrow as they can be."""
+    doubled = {part: np.round(2 * np.asarray(values)) for part, values in ranks.items()}
+    return {
+        f"{key} {part}": values.astype(np.min_scalar_type(int(values.max(initial=0))))
+        for part, values in doubled.items()
+    }
 
 
 def main(folder, name, where):
-    """Write the file, and say how large it is."""
+    """Write the files, and say how large they are."""
     if not name or Path(name).name != name:
         raise InputError(f"{name!r} is no name of a file; use one without slashes")
     run_records.check_folder(where)
-    arrays = ranks(folder)
-    if not arrays:
+    chosen, least = {}, {}
+    for path in sorted(folder.glob("*.json")):
+        record = run_records.read_record(path)
+        chosen |= doubled_ranks(record["key"], record.get("ranks", {}))
+        least |= doubled_ranks(
+            record["key"], record.get("least validation loss", {}).get("ranks", {})
+        )
+    if not chosen:
         raise InputError(f"no record of {folder} has ranks; name a folder of runs that ended")
-    path = where / f"{name}.npz"
-    np.savez_compressed(path, **arrays)
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+    for path, arrays in ((where / f"{name}.npz", chosen), (where / f"{name}-least.npz", least)):
+        if arrays:
+            np.savez_compressed(path, **arrays)
+            print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

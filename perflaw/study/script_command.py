@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -43,9 +44,16 @@ def run_main(
         In the place of those of the command line.
     """
     options = parser.parse_args(arguments)
+    with one_line_errors():
+        main(**vars(options))
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Exit with one line on bad input and for a package that is missing; warn in one line."""
     warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
     try:
-        main(**vars(options))
+        yield
     except InputError as error:
         sys.exit(str(error))
     except ModuleNotFoundError as error:

@@ -54,13 +54,12 @@ def run_script(
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        table = options.out or _committed_table(options.grid, name)
-        count = 0
-        for run in tqdm(complete(table, options.grid, load_splits), desc=name, delay=2):
-            tqdm.write(str(run))
-            count += 1
-    except InputError as error:
-        sys.exit(str(error))
+        with script_command.one_line_errors():
+            table = options.out or _committed_table(options.grid, name)
+            count = 0
+            for run in tqdm(complete(table, options.grid, load_splits), desc=name, delay=2):
+                tqdm.write(str(run))
+                count += 1
     except FloatingPointError as error:
         sys.exit(f"training diverged ({error}); in {options.grid} use a lower learning_rate")
     except (MemoryError, RuntimeError) as error:
