@@ -117,7 +117,7 @@ class Ours:
         member = self.member
         self.loss_of(member.weights, self.config, self.batches, who, member.random).backward()
         member.update()
-        member.schedule.step()
+        member.count_step()
         return int(self.batches.lengths[who].sum())
 
 

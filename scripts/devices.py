@@ -41,7 +41,10 @@ def main(cpu_folder: Path, gpu_folder: Path) -> None:
     suffixes = [f" {device}" for device in DEVICES]
     both = on_cpu.merge(on_gpu, on=["key", *RUN], suffixes=suffixes)
     if both.empty:
-        raise InputError(f"{cpu_folder} and {gpu_folder} have no run of one key, by CPU and by GPU")
+        raise InputError(
+            f"{cpu_folder} and {gpu_folder} have no run of one key, by CPU and by GPU; "
+            "run one grid on one log with --device cpu into the one, --device cuda into the other"
+        )
     values = {
         f"{device} {name}": both[f"{column} {device}"]
         for device in DEVICES

@@ -52,8 +52,9 @@ def main(collected: Path) -> None:
         raise InputError(
             f"{collected} has a {unknown.idxmax()} that is missing or not known here; correct it"
         )
-    if rows.duplicated(KEYS).any():
-        raise InputError(f"{collected} has a run twice; leave one out")
+    if (again := rows.duplicated(KEYS)).any():
+        first = ", ".join(f"{name} {rows.loc[again, name].iloc[0]}" for name in KEYS)
+        raise InputError(f"{collected} has a run twice ({first}); leave one out")
     rows = rows.sort_values(KEYS, kind="stable")
     target = study_file("data", "external", "time_to_split.csv")
     rows.to_csv(target, index=False, lineterminator="\n")

@@ -49,7 +49,10 @@ def main(folder: Path) -> None:
     settings = grids.read_grid("paper")["settings"]
     rows = [sampled_row(record, split) for record in records if is_of_grid(record, settings, split)]
     if not rows:
-        raise InputError(f"no record of {folder} is of the grid paper on {LOG}, and finished")
+        raise InputError(
+            f"no record of {folder} is of the grid paper on {LOG}, and finished; make some with "
+            f"perflaw sweep paper --log {LOG} --out {folder}"
+        )
     table = pd.DataFrame(rows).sort_values(["max_seq_len", "n_layers", "d_emb", "seed"])
     path = study_file("data", "paper_sizes.csv")
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")

@@ -43,7 +43,10 @@ def main(folder: Path) -> None:
             gains = ranking_metrics.ndcg_gains(np.array(record["ranks"]["test"]))
             gains_by_log.setdefault((record["log"], record["data_hash"]), []).append(gains)
     if not any(len(gains) >= LEAST_MODELS for gains in gains_by_log.values()):
-        raise InputError(f"{folder} has no log with {LEAST_MODELS} runs of survey with ranks")
+        raise InputError(
+            f"{folder} has no log with {LEAST_MODELS} runs of survey with ranks; make them with "
+            f"perflaw sweep survey --log LOG --out {folder}/LOG"
+        )
     print("| log | models | mean | least | most |\n|---|---:|---:|---:|---:|")
     for (log, _), gains in gains_by_log.items():
         if len(gains) >= LEAST_MODELS:

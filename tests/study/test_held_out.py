@@ -101,6 +101,12 @@ def test_an_exponent_outside_the_bound_does_not_count():
     assert held_out.exact_exponents(points, "sum_of_powers", 0.2).to_list() == [0]
 
 
+def test_exact_exponents_are_of_laws_with_one_weight_and_one_exponent_an_axis():
+    points = small_surface(power=0.3)
+    with pytest.raises(InputError, match=r"log_quadratic has not one weight .* sum_of_powers"):
+        held_out.exact_exponents(points, "log_quadratic", 1.0)
+
+
 def test_exact_exponents_need_three_visible_values():
     points = small_surface(power=0.3).query("d_emb > 10")
     with pytest.raises(InputError, match="2 visible values of d; 3 are needed"):

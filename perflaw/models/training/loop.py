@@ -219,7 +219,7 @@ class _Loop:
             self.captured = stacking.capture_step(training, self.batches, self.step)
         losses = (self.captured or self.step)(training, self.batches, users)
         for member in training:
-            member.schedule.step()
+            member.count_step()
         return losses
 
     def _show(self, epoch: int, batch: int, training: list[RunState]) -> None:

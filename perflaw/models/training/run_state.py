@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 import time
 from typing import Any
@@ -15,6 +14,7 @@ from perflaw.models import backbones, layers, ranking, ranking_metrics
 from perflaw.models.configuration import Config
 from perflaw.models.trained_model import TrainedModel, scorer
 from perflaw.models.training import checkpoints
+from perflaw.models.training.adamw import AdamW
 from perflaw.models.training.batching import EpochBatches
 from perflaw.models.training.sampling import RandomSource
 
@@ -61,9 +61,9 @@ class RunState:
         self.weights = backbones.init_weights(config, split.log.n_items, config.seed, device)
         for weight in self.weights.values():
             weight.requires_grad_(True)
-        self.optimizer = _optimizer(config, self.weights)
-        rate = functools.partial(rate_share, config, config.epochs * batches.batches)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimizer, rate)
+        self.optimizer = AdamW(config, self.weights)
+        self.most_steps = config.epochs * batches.batches
+        self._set_steps(0)
         self.best, self.best_weights, self.since = -1.0, self.weights, 0
         self.best_epoch: int | None = None
         self.least_loss, self.least_weights = math.inf, self.weights
@@ -75,16 +75,14 @@ class RunState:
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """All that `restore` needs: plain values and tensors, by name."""
         facts = {name: getattr(self, name) for name in LASTING}
-        facts["steps"] = self.schedule.last_epoch
+        facts["steps"] = self.steps
         tensors = _prefixed("weights", self.weights)
         tensors["generator"] = self.random.generator.get_state()
         if self.best_epoch:
             tensors |= _prefixed("kept", self.best_weights)
         if self.least_epoch not in (None, self.best_epoch):
             tensors |= _prefixed("least", self.least_weights)
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= _prefixed(f"moments/{i}", moments)
-        return facts, tensors
+        return facts, tensors | _prefixed("moments", self.optimizer.state())
 
     def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
         """Be where the run was when the checkpoint was written."""
@@ -99,37 +97,35 @@ class RunState:
         if self.least_epoch:
             same = self.least_epoch == self.best_epoch
             self.least_weights = self.best_weights if same else self._saved("least", tensors)
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("moments/"):
-                _, i, kind = name.split("/")
-                moments.setdefault(int(i), {})[kind] = tensor
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.optimizer.restore(
+            {
+                name.removeprefix("moments/"): tensor
+                for name, tensor in tensors.items()
+                if name.startswith("moments/")
+            }
+        )
         self.random.generator.set_state(tensors["generator"])
-        self._restore_schedule(facts["steps"])
+        self._set_steps(facts["steps"])
 
     def _saved(self, kind: str, tensors: dict[str, Tensor]) -> layers.Weights:
         device = self.weights["items"].device
         return {name: tensors[f"{kind}/{name}"].to(device) for name in self.weights}
 
-    def _restore_schedule(self, steps: int) -> None:
+    def _set_steps(self, steps: int) -> None:
         """Set the learning rate to that after so many steps."""
-        self.schedule.last_epoch = steps
-        for group, rate, share in zip(
-            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas
-        ):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate * share(steps))
-            else:
-                group["lr"] = rate * share(steps)
+        self.steps = steps
+        share = rate_share(self.config, self.most_steps, steps)
+        self.optimizer.set_rate(self.config.learning_rate * share)
 
     def update(self) -> None:
         """Take a step along the gradient, and forget it."""
         if self.config.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)
         self.optimizer.step()
-        self.optimizer.zero_grad()
+
+    def count_step(self) -> None:
+        """Count a step that was taken, and set the learning rate of the next one."""
+        self._set_steps(self.steps + 1)
 
     def end_epoch(self, epoch: int, loss: float, seconds: float) -> None:
         """Validate where it is due, and see whether this was the last epoch.
@@ -213,26 +209,6 @@ def rate_share(config: Config, steps: int, step: int) -> float:
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
     cosine = (1 + math.cos(math.pi * min(1.0, done))) / 2
     return config.final_rate + (1 - config.final_rate) * cosine
-
-
-def _optimizer(config: Config, weights: layers.Weights) -> torch.optim.AdamW:
-    """AdamW with decay where it applies; on a GPU the rate is a tensor, for captured steps."""
-    groups = [
-        {
-            "params": [
-                weight for name, weight in weights.items() if backbones.is_decayed(name) == decayed
-            ],
-            "weight_decay": decay,
-        }
-        for decayed, decay in ((True, config.weight_decay), (False, 0.0))
-    ]
-    device = weights["items"].device
-    on_gpu = device.type == "cuda"
-    rate: Any = config.learning_rate
-    if on_gpu:
-        rate = torch.tensor(rate, device=device)
-    betas = 0.9, config.beta_2
-    return torch.optim.AdamW(groups, rate, betas=betas, fused=True, capturable=on_gpu)
 
 
 def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

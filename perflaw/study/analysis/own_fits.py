@@ -130,8 +130,7 @@ def differences(by_surface: pd.DataFrame, reference: str, level: float = 0.9) ->
     for split in SPLITS:
         more = by_surface[split] - by_surface["dataset"].map(of_reference[split])
         rows = by_surface.assign(more=more)
-        rows = rows[rows["more"].notna() & (rows["law"] != reference)]
-        means = interval_over_logs(rows, "law", "more", level)
+        means = interval_over_logs(rows[rows["law"] != reference], "law", "more", level)
         parts.append(means.assign(split=split))
     return pd.concat(parts).set_index(["law", "split"])
 

@@ -209,7 +209,7 @@ def _take_step(
     loss.backward()
     for member in members:
         member.update()
-        member.schedule.step()
+        member.count_step()
 
 
 def _copy(weights: layers.Weights) -> layers.Weights:

@@ -194,9 +194,14 @@ def exact_exponents(
     Raises
     ------
     InputError
-        If a surface has other than three visible values of d.
+        If a surface has other than three visible values of d, or the law is of another form.
     """
     law = families.get_law(family, axes=("d_emb",))
+    if (len(law.linear), len(law.exponents)) != (2, 1):
+        raise InputError(
+            f"{family} has not one weight and one exponent an axis; use one that has, "
+            "such as sum_of_powers"
+        )
     exponents = np.linspace(-bound, bound, N_EXPONENTS)[:, None]
     counts = {}
     for key, surface in points.groupby(SURFACE, sort=False):
