@@ -75,13 +75,17 @@ class AdamW:
     def step(self) -> None:
         """Take a step along the gradients, and forget them; a weight without one stays."""
         for group in self.groups:
-            names = [name for name in group["names"] if self.weights[name].grad is not None]
-            if not names:
+            gradients = {
+                name: gradient
+                for name in group["names"]
+                if (gradient := self.weights[name].grad) is not None
+            }
+            if not gradients:
                 continue
-            steps, means, squares = ([self.moments[name][m] for name in names] for m in MOMENTS)
+            steps, means, squares = ([self.moments[name][m] for name in gradients] for m in MOMENTS)
             adamw(
-                [self.weights[name] for name in names],
-                [self.weights[name].grad for name in names],
+                [self.weights[name] for name in gradients],
+                list(gradients.values()),
                 means,
                 squares,
                 [],
