@@ -75,7 +75,7 @@ def make_steps(
         step to its prediction ("towards ...").
     joint : pandas.DataFrame
         The joint law's predictions of the largest d, a log hidden at a time: rows of
-        `load_joint_errors`.
+        `load_joint_errors`. Without rows (they are of NDCG@10 only) it gives no rule.
 
     Returns
     -------
@@ -97,8 +97,9 @@ def make_steps(
             at_hidden, at_visible = fitted.predict(asked), fitted.predict(before)
             steps[f"step of {name}"] = at_hidden - at_visible
             steps[f"towards {name}"] = at_hidden - nearest
-        own = asked.merge(joint, on=[*SURFACE, "n_layers", "d_emb"])["predicted"]
-        steps["towards joint law"] = np.log(own.to_numpy()) - nearest
+        if len(joint):
+            own = asked.merge(joint, on=[*SURFACE, "n_layers", "d_emb"])["predicted"]
+            steps["towards joint law"] = np.log(own.to_numpy()) - nearest
         known = asked[[*SURFACE, "n_layers", "d_emb", "value"]].assign(nearest=np.exp(nearest))
         parts += [known.assign(rule=rule, step=step) for rule, step in steps.items()]
     return pd.concat(parts, ignore_index=True)

@@ -68,6 +68,8 @@ def test_every_rule_of_the_public_grids_has_a_step():
     steps = learnt_steps.make_steps(surfaces, runs, laws, joint)
     assert steps.groupby("rule").size().tolist() == [6] * 5
     assert steps["step"].notna().all()
+    without = learnt_steps.make_steps(surfaces, runs, laws, joint.head(0))
+    assert set(steps["rule"]) - set(without["rule"]) == {"towards joint law"}
     towards = steps[steps["rule"] == "towards log-linear"]
     hidden = public_grids.predict_hidden(surfaces, {}, ["largest d"])
     nearest = hidden[hidden["law"] == "nearest trained cell"]["predicted"]

@@ -39,7 +39,7 @@ def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figur
         labels = [f"{row.log}, {row.split}" for row in rows.itertuples()]
         first = narrow or ax is axes.flat[0]
         ax.set_yticks(places, labels if first else [""] * len(rows), fontsize=8)
-        ax.set_xlabel("change of NDCG@10, %")
+        ax.set_xlabel("change of the metric, %")
     marks, names = axes.flat[0].get_legend_handles_labels()
     labels = [f"dropout {name}" for name in names]
     figure.legend(marks, labels, loc="outside upper center", ncols=2, fontsize=8)
