@@ -44,6 +44,13 @@ def test_steps_that_lower_accuracy_are_no_trade():
     assert row["trade"] == 50
 
 
+def test_the_smallest_d_is_that_of_each_surface():
+    small = make_cells([1, 2, 3, 4], [1, 2, 3, 4])
+    large = small.assign(log="b", d_emb=2 * small["d_emb"])
+    kept = coverage_frontier.drop_smallest_d(pd.concat([small, large]))
+    assert kept.groupby("log")["d_emb"].unique().tolist() == [[16], [32]]
+
+
 def test_the_interval_is_over_logs():
     tables = [
         make_cells([1, 2, 3, 4], c, log) for log, c in (("a", [1, 2, 3, 4]), ("b", [4, 3, 2, 1]))

@@ -69,6 +69,8 @@ def test_kept_ranks_give_the_recorded_metric(log):
     assert [row.mean() for row in gains["gains"]] == pytest.approx(recorded, rel=1e-3)
 
 
-def test_the_largest_dimension_can_be_limited():
+def test_dimensions_can_be_limited():
     gains = user_groups.load_gains("ml-100k", n_layers=6, largest_d=64)
     assert set(gains["d_emb"]) == {8, 64}
+    gains = user_groups.load_gains("ml-100k", smallest_d=16)
+    assert set(gains["d_emb"]) == {16, 64}

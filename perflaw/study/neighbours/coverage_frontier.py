@@ -56,6 +56,11 @@ def load_own_cells() -> pd.DataFrame:
     return cells[sizes >= 12].reset_index(drop=True)
 
 
+def drop_smallest_d(cells: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the cells of the smallest d of each surface."""
+    return cells[cells["d_emb"] > cells.groupby(SURFACE)["d_emb"].transform("min")]
+
+
 def relate_to_coverage(cells: pd.DataFrame) -> pd.DataFrame:
     """Relate accuracy and coverage over the cells of each surface.
 

@@ -59,7 +59,12 @@ def quarters(values: pd.Series) -> np.ndarray:
     return np.searchsorted(edges, values, side="left") + 1
 
 
-def load_gains(log: str, n_layers: int | None = None, largest_d: int | None = None) -> pd.DataFrame:
+def load_gains(
+    log: str,
+    n_layers: int | None = None,
+    largest_d: int | None = None,
+    smallest_d: int | None = None,
+) -> pd.DataFrame:
     """Load what each user adds to NDCG@10 at the smallest and the largest d with most seeds.
 
     Parameters
@@ -67,8 +72,8 @@ def load_gains(log: str, n_layers: int | None = None, largest_d: int | None = No
     log : str
     n_layers : int, optional
         By default that of `DEPTHS`.
-    largest_d : int, optional
-        Larger dimensions are left out; by default none is.
+    largest_d, smallest_d : int, optional
+        Larger and smaller dimensions are left out; by default none is.
 
     Returns
     -------
@@ -81,6 +86,8 @@ def load_gains(log: str, n_layers: int | None = None, largest_d: int | None = No
     runs = runs[runs["n_layers"] == (n_layers or DEPTHS[log])]
     if largest_d:
         runs = runs[runs["d_emb"] <= largest_d]
+    if smallest_d:
+        runs = runs[runs["d_emb"] >= smallest_d]
     seeds = runs.groupby("d_emb")["seed"].nunique()
     sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
