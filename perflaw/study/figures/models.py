@@ -326,7 +326,7 @@ def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
 def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool = False) -> Figure:
     """Plot a metric over model size: each dropout held, and the recipe that validation chooses.
 
-    Sizes are in the order of their layers' weights, about 12·N·d².
+    Sizes are in the order of their layers' weights, about 6·N·d².
 
     Parameters
     ----------
@@ -340,7 +340,7 @@ def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool 
         Whether the figure is for a phone.
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.0)
-    layer_weights = 12 * by_size["n_layers"] * by_size["d_emb"] ** 2
+    layer_weights = 6 * by_size["n_layers"] * by_size["d_emb"] ** 2
     by_size = by_size.iloc[np.argsort(layer_weights.to_numpy(), kind="stable")]
     place = np.arange(len(by_size))
     held = [name for name in by_size if str(name).startswith("dropout ")]
