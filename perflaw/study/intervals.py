@@ -117,7 +117,9 @@ def to_percent(change: float) -> float:
     return float(100 * np.expm1(change / 100))
 
 
-def gain_columns(changes: pd.Series, level: float) -> dict[str, float]:
+def gain_columns(
+    changes: pd.Series, level: float, name: str = "gain", prefix: str = ""
+) -> dict[str, float]:
     """Average independent changes, with Student's interval, in per cent.
 
     Parameters
@@ -126,11 +128,12 @@ def gain_columns(changes: pd.Series, level: float) -> dict[str, float]:
         One value a log, or a seed, of 100 × ln of a ratio; those that are missing are left out.
     level : float
         Of the interval, which is that of the mean of the logarithms.
+    name, prefix : str
+        As of `interval_columns`.
 
     Returns
     -------
     dict of float
-        gain, low and high.
 
     Examples
     --------
@@ -138,7 +141,8 @@ def gain_columns(changes: pd.Series, level: float) -> dict[str, float]:
     >>> {name: round(value, 2) for name, value in found.items()}
     {'gain': 10.52, 'low': -2.59, 'high': 25.39}
     """
-    return {name: to_percent(end) for name, end in interval_columns(changes, level, "gain").items()}
+    columns = interval_columns(changes, level, name, prefix)
+    return {column: to_percent(value) for column, value in columns.items()}
 
 
 def difference_columns(values: pd.Series, others: pd.Series, level: float) -> dict[str, float]:

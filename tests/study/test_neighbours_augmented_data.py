@@ -90,8 +90,8 @@ def test_more_users_are_compared_where_a_share_has_both():
         }
     )
     row = augmented_data.compare_with_more_users(runs, level=0.9).iloc[0]
-    assert row["less"] == pytest.approx(-3)  # of -2 and -4
-    assert row["high"] - row["less"] == pytest.approx(student.ppf(0.95, 1) * 1)
+    assert row["less"] == pytest.approx(to_percent(-3))  # of -2 and -4
+    assert row["high"] == pytest.approx(to_percent(-3 + student.ppf(0.95, 1)))
     assert row["shares"] == 1
 
 

@@ -66,6 +66,13 @@ def test_ways_are_compared_seed_by_seed():
     assert row["seeds"] == 2
 
 
+def test_other_pairs_can_be_compared():
+    pair = (ALONE, CONFIDENCE, ALONE, EQUAL)
+    table = growth.compare_ways(make_rows(), pairs=[pair])
+    assert table["members"].tolist() == [2, 4]
+    assert table["gain"].tolist() == pytest.approx([0, 0])
+
+
 def test_every_way_is_beside_the_single_model_of_its_seed():
     table = growth.compare_ways(make_rows((0.0, 0.01)))
     row = find(table, WIDER, growth.SINGLE, 4)

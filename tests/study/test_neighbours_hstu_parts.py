@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import t as student
 
 from perflaw.models.configuration import HSTU_CHANGES
+from perflaw.study.intervals import to_percent
 from perflaw.study.neighbours import hstu_parts
 from perflaw.study.neighbours.grid_runs import LOGS
 
@@ -31,16 +32,16 @@ def test_slopes_are_per_doubling_of_the_layers():
 def test_differences_are_of_pairs():
     table = hstu_parts.compare_parts(make_runs({"none": [3.0, 5.0], "no gate": [1.0, 1.0]}))
     row = table.set_index("change").loc["no gate"]
-    assert row["slope"] == pytest.approx(1)
-    assert row["slope_less"] == pytest.approx(3)  # of 2 and 4
-    assert row["high"] - row["slope_less"] == pytest.approx(student.ppf(0.95, 1) * 1)
-    assert row["value_more"] == pytest.approx(-3 * 1.5)  # log2 N is 1.5 in the mean
+    assert row["slope"] == pytest.approx(to_percent(1))
+    assert row["slope_less"] == pytest.approx(to_percent(3))  # of 2 and 4
+    assert row["high"] == pytest.approx(to_percent(3 + student.ppf(0.95, 1)))
+    assert row["value_more"] == pytest.approx(to_percent(-3 * 1.5))  # log2 N is 1.5 in the mean
 
 
 def test_the_published_block_has_its_slope_with_an_interval():
     row = hstu_parts.compare_parts(make_runs({"none": [3.0, 5.0]})).iloc[0]
-    assert row["slope"] == pytest.approx(4)
-    assert row["low"] == pytest.approx(4 - student.ppf(0.95, 1))
+    assert row["slope"] == pytest.approx(to_percent(4))
+    assert row["low"] == pytest.approx(to_percent(4 - student.ppf(0.95, 1)))
 
 
 def test_the_table_has_every_part_at_every_depth():

@@ -16,6 +16,7 @@ from perflaw.study.neighbours.layer_sharing import (
     PARTLY,
     WHOLLY,
     average_seeds,
+    compare_depths,
     compare_ways,
     load_runs,
 )
@@ -73,6 +74,13 @@ def test_wholly_shared_layers_have_the_parameters_of_one():
 def test_every_pair_that_is_there_is_compared():
     table = compare_ways(RUNS)
     assert table.groupby("equal").size().to_dict() == {DEPTH: 3, PARAMETERS: 2}
+
+
+def test_the_deepest_layers_apart_are_compared_with_one():
+    row = compare_depths(RUNS, level=0.5).iloc[0]
+    assert row["gain"] == pytest.approx(to_percent(50 * math.log(0.4 / 0.1)))
+    assert row["low"] == pytest.approx(0)  # of the seed without a gain
+    assert row["seeds"] == 2
 
 
 def test_the_mean_of_seeds_has_both_counts():

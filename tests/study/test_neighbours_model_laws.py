@@ -33,6 +33,17 @@ def test_an_exact_law_predicts_exactly_and_factorisation_takes_no_part():
         assert scores[(part, laws.NOISE, "a")] == 0
 
 
+def test_exponents_are_within_the_bound():
+    cells = laws.mean_cells(make_rows())
+    steep = cells.assign(value=1 + cells["d_emb"] ** 0.8)  # a power that only the wide bound has
+    wide, narrow = (
+        laws.score_laws(steep, bound).set_index(["hidden", "law", "log"])["ape"]
+        for bound in (1.0, 0.1)
+    )
+    place = "largest d", "sum of power laws", "a"
+    assert wide[place] < 0.01 < narrow[place]
+
+
 def test_the_noise_is_that_of_a_mean_of_two():
     cells = laws.mean_cells(make_rows(0.05))
     noise = laws.score_laws(cells).set_index(["hidden", "law", "log"])["ape"]

@@ -13,24 +13,31 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.study.intervals import gain_columns, interval_columns
-from perflaw.study.neighbours.grid_runs import load_grid_runs
+from perflaw.study.intervals import gain_columns
+from perflaw.study.neighbours.grid_runs import METRIC, load_grid_runs
 
 GRID = "augmentation"
 NONE, MORE_USERS = "none", "twice the users"
 
 
-def load_augmented_runs() -> pd.DataFrame:
+def load_augmented_runs(metric: str = METRIC) -> pd.DataFrame:
     """Load the runs of the grid, `augmentation` being `NONE` where there is none.
+
+    Parameters
+    ----------
+    metric : str
+        A column of the table.
 
     Returns
     -------
     pandas.DataFrame
-        log, share, augmentation, seed and value (`grid_runs.METRIC`).
+        log, share, augmentation, seed and value (of the metric).
     """
     runs = load_grid_runs(GRID)
     table = runs.assign(
-        share=runs["sample_users"].fillna(1.0), augmentation=runs["augmentation"].fillna(NONE)
+        share=runs["sample_users"].fillna(1.0),
+        augmentation=runs["augmentation"].fillna(NONE),
+        value=runs[metric],
     )
     keys = ["log", "share", "augmentation", "seed"]
     return table[[*keys, "value"]].sort_values(keys, ignore_index=True)
@@ -120,8 +127,8 @@ def compare_with_more_users(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFr
     Returns
     -------
     pandas.DataFrame
-        One row an augmentation: less (its value of `gains_by_seed` less that of twice the users,
-        as a mean over the shares), low, high, shares and seeds.
+        One row an augmentation: less (how far the metric is above that of twice the users, in per
+        cent, as a mean over the shares), low, high, shares and seeds.
     """
     gains = gains_by_seed(runs)
     made = gains.drop(columns=MORE_USERS)
@@ -129,7 +136,7 @@ def compare_with_more_users(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFr
     n_shares = both.index.get_level_values("share").nunique()
     rows = [
         {"augmentation": name, "shares": n_shares, "seeds": by_seed.count()}
-        | interval_columns(by_seed, level, "less")
+        | gain_columns(by_seed, level, "less")
         for name, by_seed in both.groupby(level="seed").mean().items()
     ]
     return pd.DataFrame(rows)

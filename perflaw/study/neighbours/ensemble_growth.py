@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,11 @@ PAIRS = (
 )
 
 
-def load_rows() -> pd.DataFrame:
-    """Load data/neighbours/cetnet.csv by the ranking rule of record, `METRIC` also as value."""
+def load_rows(metric: str = METRIC) -> pd.DataFrame:
+    """Load data/neighbours/cetnet.csv by the ranking rule of record, the metric also as value."""
     rows = pd.read_csv(study_file("data", "neighbours", "cetnet.csv"))
     rows = study_runs.apply_ranking_rule(rows)
-    return rows.assign(value=rows[METRIC])
+    return rows.assign(value=rows[metric])
 
 
 def keep_chosen(rows: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +82,9 @@ def value_by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def compare_ways(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+def compare_ways(
+    rows: pd.DataFrame, level: float = 0.9, pairs: Sequence[tuple[str, ...]] = PAIRS
+) -> pd.DataFrame:
     """Compare ways at the same m, seed by seed.
 
     Parameters
@@ -90,16 +93,18 @@ def compare_ways(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         What `keep_chosen` returns.
     level : float
         Of Student's intervals, over seeds.
+    pairs : sequence of tuple
+        What is compared, in the form of `PAIRS`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a log, pair of `PAIRS` and m: way, fusion, against, against_fusion, members, gain,
+        One row a log, pair and m: way, fusion, against, against_fusion, members, gain,
         low and high (of the metric, in per cent), and seeds. Two seeds are the least.
     """
     wide = value_by_seed(rows.assign(value=100 * np.log(rows["value"])))
     table: list[dict[str, Any]] = []
-    for way, fusion, against, other in PAIRS:
+    for way, fusion, against, other in pairs:
         if not {(way, fusion), (against, other)} <= set(wide.columns):
             continue
         pair = {"way": way, "fusion": fusion, "against": against, "against_fusion": other}

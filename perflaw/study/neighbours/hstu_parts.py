@@ -11,22 +11,27 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.study.intervals import interval_columns
-from perflaw.study.neighbours.grid_runs import load_grid_runs
+from perflaw.study.intervals import gain_columns, to_percent
+from perflaw.study.neighbours.grid_runs import METRIC, load_grid_runs
 
 PUBLISHED = "none"  # the block as it was published
 
 
-def load_parts_runs() -> pd.DataFrame:
+def load_parts_runs(metric: str = METRIC) -> pd.DataFrame:
     """Load the runs of the grid.
+
+    Parameters
+    ----------
+    metric : str
+        A column of the table.
 
     Returns
     -------
     pandas.DataFrame
-        log, change (the setting `hstu_change`), n_layers, seed and value (`grid_runs.METRIC`).
+        log, change (the setting `hstu_change`), n_layers, seed and value (of the metric).
     """
     runs = load_grid_runs("hstu_parts")
-    table = runs.assign(change=runs["hstu_change"].fillna(PUBLISHED))
+    table = runs.assign(change=runs["hstu_change"].fillna(PUBLISHED), value=runs[metric])
     keys = ["log", "change", "n_layers", "seed"]
     return table[[*keys, "value"]].sort_values(keys, ignore_index=True)
 
@@ -42,7 +47,7 @@ def slopes_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a seed, one column a change: roughly per cent for each doubling of the layers.
+        One row a seed, one column a change: 100 × ln of the ratio that twice the layers bring.
     """
     wide = runs.pivot(index="n_layers", columns=["change", "seed"], values="value")
     slopes = np.polyfit(np.log2(wide.index), 100 * np.log(wide.to_numpy()), 1)[0]
@@ -62,22 +67,23 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a change. slope is the mean of `slopes_by_seed`; slope_less is how far it is below
-        that of the published block, with low and high. value_more is how far the metric is above,
-        100 × ln of the ratio and in the mean of depths, with value_low and value_high. The
-        published block itself has its slope, and low and high are those of the slope.
+        One row a change, all in per cent. slope is what twice the layers change, from the mean of
+        `slopes_by_seed`. slope_less is how far the factor that twice the layers bring to the
+        published block is above that of this one, with low and high. value_more is how far the
+        metric, as a geometric mean over depths, is above that of the published block, with
+        value_low and value_high. The published block has its slope, with low and high.
     """
     slopes = slopes_by_seed(runs)
     logs = 100 * np.log(runs.set_index(["change", "n_layers", "seed"])["value"])
     values = logs.groupby(["seed", "change"]).mean().unstack("change")
     rows: list[dict[str, Any]] = [
-        {"change": PUBLISHED} | interval_columns(slopes[PUBLISHED], level, "slope")
+        {"change": PUBLISHED} | gain_columns(slopes[PUBLISHED], level, "slope")
     ]
     for name in slopes.columns.drop(PUBLISHED):
         values_more = values[name] - values[PUBLISHED]
         rows.append(
-            {"change": name, "slope": slopes[name].mean()}
-            | interval_columns(slopes[PUBLISHED] - slopes[name], level, "slope_less")
-            | interval_columns(values_more, level, "value_more", "value_")
+            {"change": name, "slope": to_percent(slopes[name].mean())}
+            | gain_columns(slopes[PUBLISHED] - slopes[name], level, "slope_less")
+            | gain_columns(values_more, level, "value_more", "value_")
         )
     return pd.DataFrame(rows)

@@ -104,6 +104,26 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def compare_depths(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+    """Compare the deepest layers apart with one layer, seed by seed.
+
+    Parameters
+    ----------
+    runs : pandas.DataFrame
+        What `load_runs` returns of one log.
+    level : float
+        Of Student's interval, over seeds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row: gain, low and high (of the metric, in per cent), and seeds.
+    """
+    of_apart = runs[runs["way"] == APART].assign(value=lambda rows: 100 * np.log(rows["value"]))
+    apart = of_apart.pivot(index="seed", columns="n_layers", values="value")
+    return pd.DataFrame([_paired(apart[apart.columns.max()] - apart[1], level)])
+
+
 def _paired(differences: pd.Series, level: float) -> dict[str, float]:
     """Return the mean gain of differences by seed, with its interval."""
     differences = differences.dropna()

@@ -87,13 +87,15 @@ def layer_gains(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     return gains
 
 
-def score_laws(cells: pd.DataFrame) -> pd.DataFrame:
+def score_laws(cells: pd.DataFrame, bound: float = 1.0) -> pd.DataFrame:
     """Predict the largest d and the largest N of each log by laws and baselines.
 
     Parameters
     ----------
     cells : pandas.DataFrame
         What `mean_cells` returns; N = 0 is left out.
+    bound : float
+        Every exponent is within ± this.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def score_laws(cells: pd.DataFrame) -> pd.DataFrame:
         cells. The rule `NOISE` is what an exact law would err by: the mean absolute value of a
         normal variable with the deviation of a hidden cell's mean.
     """
-    candidates = public_grids.candidate_laws()
+    candidates = public_grids.candidate_laws(bound)
     laws = {name: candidates[name] for name in LAWS}
     propagated = cells[cells["n_layers"] > 0]
     predictions = public_grids.predict_hidden(propagated, laws, HIDDEN)
