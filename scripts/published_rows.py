@@ -118,7 +118,7 @@ ROWS = {
         SASREC | {"loss": "sampled_softmax", "negatives": 512, "patience": 5},
     ),
     "beauty-sampled": PublishedRow(
-        "amazon-beauty", 0.0921, 0.0531, "HSTU's repository", REMOVED, BEAUTY
+        "amazon-beauty", 0.0921, 0.0531, "a value in circulation", REMOVED, BEAUTY
     ),
     "hstu": PublishedRow("ml-1m", 0.2980, 0.1686, "RecTools, no bias by time", REMOVED, HSTU),
     "llama-paper": PublishedRow("ml-1m-sasrec", 0.3070, 0.1732, AUTHORS, SAMPLED, PAPER | LLAMA),
