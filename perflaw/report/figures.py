@@ -42,7 +42,7 @@ def plot_outlook(
     metric
         Name of the metric.
     later
-        Runs that came after: columns n_layers, d_emb and the metric.
+        Runs that the forecast did not see: columns n_layers, d_emb and the metric.
     narrow
         Whether the figure is for a phone.
 
@@ -63,7 +63,7 @@ def plot_outlook(
             other = "n_layers" if column == "d_emb" else "d_emb"
             along = later[later[other] == best[other]]
             style: dict[str, Any] = {"ms": 5, "color": "black", "mfc": "none"}
-            ax.plot(along[column], along[metric], "D", label="came later", **style)
+            ax.plot(along[column], along[metric], "D", label="run not seen", **style)
         ticks = (
             DATA_TICKS if column == "data" else sorted({*runs[column], 2 * largest, 4 * largest})
         )

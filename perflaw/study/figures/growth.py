@@ -25,6 +25,7 @@ SETTINGS = {  # label of a row of `plot_mean_growth`, and its colour
     "first-order Markov": BASELINE,
     "item-kNN": BASELINE,
     "most popular": BASELINE,
+    "recent popular": BASELINE,
 }
 SHARE_NAMES = {1 / 16: "1/16", 1 / 8: "1/8", 1 / 4: "1/4", 1 / 2: "1/2", 1.0: "1"}
 CHANGES = (-50, -25, 0, 25, 50, 100, 200, 400)  # per cent: where the axis of growth has ticks
