@@ -118,8 +118,8 @@ def free_data_parameter(
 ) -> pd.DataFrame:
     """Fit the seven published parameters from several starts of D'.
 
-    The search starts at the global optimum of the other parameters, so that all starts fit the
-    surface equally well.
+    The search starts at the global optimum of the other parameters. Their b is not adapted to D',
+    so a search may stop at a worse fit.
 
     Parameters
     ----------
