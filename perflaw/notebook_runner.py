@@ -10,6 +10,11 @@ from typing import Any
 
 import yaml
 
+STARTS = 3  # of a kernel, at most
+# How nbclient's error begins where a kernel does not start: another process may have taken a port
+# between the moment that it was chosen and the kernel's start.
+NOT_STARTED = "Kernel didn't respond"
+
 
 def start_notebook(
     notebook: Path,
@@ -56,9 +61,8 @@ def start_notebook(
     }
     if home is not None:
         environment["PERFLAW_HOME"] = str(home)
-    command = [sys.executable, "-m", "papermill", str(notebook), str(folder / notebook.name)]
-    command += ["--kernel", "python3", "--no-progress-bar"]
-    command += ["--parameters_yaml", yaml.safe_dump(dict(values))]
+    command = [sys.executable, "-m", "perflaw.notebook_runner"]
+    command += [str(notebook), str(folder / notebook.name), yaml.safe_dump(dict(values))]
     with open(scratch / f"{notebook.stem}.log", "w") as log:
         return subprocess.Popen(
             command,
@@ -68,6 +72,34 @@ def start_notebook(
             stdout=log,
             stderr=log,
         )
+
+
+def execute(notebook: str, target: str, parameters: str) -> None:
+    """Execute a notebook in this process's folder; a kernel that does not start is started again.
+
+    Parameters
+    ----------
+    notebook, target
+        Paths of the notebook and of its executed copy.
+    parameters
+        A YAML mapping.
+    """
+    import papermill
+
+    for start in range(1, STARTS + 1):
+        try:
+            papermill.execute_notebook(
+                notebook,
+                target,
+                yaml.safe_load(parameters),
+                kernel_name="python3",
+                progress_bar=False,
+            )
+        except RuntimeError as error:
+            if start == STARTS or not str(error).startswith(NOT_STARTED):
+                raise
+        else:
+            return
 
 
 def describe_failure(home: Path, folder: Path) -> str:
@@ -99,3 +131,7 @@ def describe_failure(home: Path, folder: Path) -> str:
     log = (folder.parent / f"{folder.name}.log").read_text(encoding="utf-8", errors="replace")
     last_line = (log.strip().splitlines() or ["no reason given"])[-1]
     return f"{path.name} could not be run: {last_line}"
+
+
+if __name__ == "__main__":
+    execute(*sys.argv[1:])

@@ -1,0 +1,44 @@
+"""Kernels that do not start are started again; other failures are failures."""
+
+import papermill
+import pytest
+
+from perflaw import notebook_runner
+
+
+@pytest.fixture
+def starts(monkeypatch):
+    """What each start raises, None where it goes well; and the calls that were made."""
+    outcomes, calls = [], []
+
+    def execute(*arguments, **options):
+        calls.append(arguments)
+        if error := outcomes[len(calls) - 1]:
+            raise error
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+    return outcomes, calls
+
+
+def no_kernel():
+    return RuntimeError("Kernel didn't respond in 60 seconds")
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_a_kernel_that_does_not_start_is_started_again(starts, failures):
+    outcomes, calls = starts
+    outcomes += [no_kernel()] * failures + [None]
+    notebook_runner.execute("in.ipynb", "out.ipynb", "{level: 0.9}")
+    assert calls == [("in.ipynb", "out.ipynb", {"level": 0.9})] * (failures + 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [(no_kernel(), 3), (RuntimeError("Kernel died"), 1), (ValueError("a cell"), 1)],
+)
+def test_other_failures_end_it(starts, error, attempts):
+    outcomes, calls = starts
+    outcomes += [error] * 3
+    with pytest.raises(type(error), match=str(error)):
+        notebook_runner.execute("in.ipynb", "out.ipynb", "{}")
+    assert len(calls) == attempts
