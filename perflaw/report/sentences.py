@@ -119,7 +119,9 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
         growth = findings.growth[0]
         verdict = "more data before a larger model, if your log grows as other logs did"
         gain = f"{metric} {_format_change(growth, findings.level)} with twice as many users"
-        certainty = "the interval excludes zero; other logs of the study say so, not this one"
+        certainty = (
+            "the interval excludes zero; it is learnt from the study's logs, not measured on yours"
+        )
     else:
         verdict = f"stay with {_name(promising.best)}"
         gain += ", the most promising other size"

@@ -26,7 +26,7 @@ METRIC = "NDCG@10"
 
 
 def load_pilot(log: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Load the small models of a sweep, and those that came later.
+    """Load the small models of a sweep, and the larger ones.
 
     Parameters
     ----------
