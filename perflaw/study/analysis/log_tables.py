@@ -68,10 +68,10 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
     Rules: leave one out; the same with ties reversed (where there are any at a target); global
     time. Columns: log, rule, train_tokens, targets, tied, repeated, untrained (shares of test
     targets, as in `Split.summary`), moved (share of users whose last item is not that of
-    leave-one-out in the file's order; users without a target count too), HR@10 and NDCG@10 of most popular (where nothing repeats,
-    items of the training part are removed from the ranking, the older rule), and "removed HR@10"
-    and "removed NDCG@10" (all of the history is; missing where items repeat). Logs without a user
-    of three interactions are left out.
+    leave-one-out in the file's order; users without a target count too), HR@10 and NDCG@10 of
+    most popular (where nothing repeats, items of the training part are removed from the ranking,
+    the older rule), and "removed HR@10" and "removed NDCG@10" (all of the history is; missing
+    where items repeat). Logs without a user of three interactions are left out.
     """
     rows: list[dict[str, Any]] = []
     for name, log in logs.items():
