@@ -134,8 +134,7 @@ def compare_shared_layers(
     Returns
     -------
     DataFrame
-        Columns d_emb, n_layers, apart, shared (means), runs (the fewer), change (per cent) and
-        se.
+        Columns d_emb, n_layers, apart, shared (means), runs (the fewer), change and se (per cent).
     """
     cell = list(families.AXES)[::-1]
     means = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"])
@@ -146,7 +145,7 @@ def compare_shared_layers(
         "apart": apart["mean"],
         "shared": shared["mean"],
         "runs": np.minimum(apart["size"], shared["size"]),
-        "change": 100 * np.log(shared["mean"] / apart["mean"]),
+        "change": (100 * np.log(shared["mean"] / apart["mean"])).map(to_percent),
         "se": noise * np.sqrt(1 / apart["size"] + 1 / shared["size"]),
     }
     return pd.DataFrame(table).reset_index()
