@@ -145,7 +145,8 @@ def compare_shared_layers(
         "apart": apart["mean"],
         "shared": shared["mean"],
         "runs": np.minimum(apart["size"], shared["size"]),
-        "change": (100 * np.log(shared["mean"] / apart["mean"])).map(to_percent),
+        "change": 100 * np.log(shared["mean"] / apart["mean"]),
         "se": noise * np.sqrt(1 / apart["size"] + 1 / shared["size"]),
     }
-    return pd.DataFrame(table).reset_index()
+    cells = pd.DataFrame(table).reset_index()
+    return cells.assign(change=cells["change"].map(to_percent))
