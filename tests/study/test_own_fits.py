@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.laws import families, varpro
+from perflaw.laws import families, fitting, varpro
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
 
@@ -43,6 +43,20 @@ def test_baselines_stand_beside_laws_on_the_same_hidden_cells(table):
     quadratic = by_surface[by_surface["law"] == "log-quadratic"].set_index("dataset")
     expected = (quadratic["leave-one-out"] - nearest["leave-one-out"]).mean()
     assert more.loc[("log-quadratic", "leave-one-out"), "mean"] == pytest.approx(expected)
+
+
+@pytest.mark.integration
+def test_laws_stand_beside_baselines_under_one_bound(table):
+    of_powers = [
+        own_fits.compare_with_baselines(table, "NDCG@10", bound)[1].set_index("law")
+        for bound in (None, 0.1)
+    ]
+    own, equal = (means.loc["sum of powers", "r2"] for means in of_powers)
+    law = families.with_bounds(families.sum_of_powers(), -0.1, 0.1)
+    surfaces = table[table["metric"] == "NDCG@10"].reset_index(drop=True)
+    fits = fitting.fit_surfaces(law, surfaces, ["dataset"]).values()
+    assert equal == pytest.approx(np.mean([fit.r2 for fit in fits]))
+    assert equal != pytest.approx(own)
 
 
 def test_noise_of_a_mean_is_that_of_its_seeds():

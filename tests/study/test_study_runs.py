@@ -37,8 +37,9 @@ def test_what_holds_under_one_split_is_asked_of_the_other(swept):
     assert found["cells"] == len(value)
     assert found["best, global time"] == "N 1, d 8"
     assert found["best, leave one out"] == "N {}, d {}".format(*chosen)
-    assert found["regret"] == pytest.approx(100 * np.log(value.max() / value[chosen]))
-    assert found["noises"] == pytest.approx(found["regret"] / (3 * np.sqrt(2 / 3)))
+    ratio = value[chosen] / value.max()
+    assert found["regret"] == pytest.approx(100 * (1 - ratio))
+    assert found["noises"] == pytest.approx(-100 * np.log(ratio) / (3 * np.sqrt(2 / 3)))
     assert found["correlation"] == pytest.approx(
         0.5
     )  # of eleven cells in one order the last comes first: 1 - 6 · 110 / (11 · 120)

@@ -74,7 +74,9 @@ def mean_noise(table: pd.DataFrame, metric: str) -> float:
     return float(by_surface.groupby(level="log").mean().mean())
 
 
-def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare_with_baselines(
+    table: pd.DataFrame, metric: str, bound: float | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Compare laws and baselines on every surface, in sample and on hidden cells.
 
     Parameters
@@ -83,6 +85,8 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
         As `mean_surfaces` returns it.
     metric
         Name of the metric.
+    bound
+        As for `families.rival_laws`.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def compare_with_baselines(table: pd.DataFrame, metric: str) -> tuple[pd.DataFra
         values for a sum of power laws takes no part in a split.
     """
     surfaces = table[table["metric"] == metric].reset_index(drop=True)
-    laws = validation.compare_laws(families.rival_laws(), surfaces, ["dataset", "metric"])
+    laws = validation.compare_laws(families.rival_laws(bound), surfaces, ["dataset", "metric"])
     # the best cell of a loss is its least, which `BEST` is not
     names = (NEAREST,) if metric == "log-loss" else (NEAREST, BEST)
     errors = trained_cell_errors(surfaces, ["dataset", "metric"], names)

@@ -134,8 +134,7 @@ def compare_shared_layers(
     Returns
     -------
     DataFrame
-        Columns d_emb, n_layers, apart, shared (means), runs (the fewer), change (per cent) and
-        se.
+        Columns d_emb, n_layers, apart, shared (means), runs (the fewer), change and se (per cent).
     """
     cell = list(families.AXES)[::-1]
     means = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"])
@@ -149,4 +148,5 @@ def compare_shared_layers(
         "change": 100 * np.log(shared["mean"] / apart["mean"]),
         "se": noise * np.sqrt(1 / apart["size"] + 1 / shared["size"]),
     }
-    return pd.DataFrame(table).reset_index()
+    cells = pd.DataFrame(table).reset_index()
+    return cells.assign(change=cells["change"].map(to_percent))

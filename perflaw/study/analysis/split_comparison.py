@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 
 from perflaw.laws import families
 from perflaw.study.analysis.study_runs import SURFACE
+from perflaw.study.intervals import to_percent
 
 LEAST_CELLS = 3
 
@@ -38,8 +39,8 @@ def compare_splits(
     DataFrame
         One row a log and backbone. Columns: those of SURFACE but the split, cells (in both),
         correlation (Spearman's, of the cells' values), "best, SPLIT", regret (how far the first's
-        best is below the second's under the second, 100 × ln of the ratio), noises (regret over
-        the standard deviation of such a difference between seeds) and "noise, SPLIT".
+        best is below the second's under the second, per cent), noises (the logarithm of that ratio
+        over the standard deviation of such a difference between seeds) and "noise, SPLIT".
     """
     same = [name for name in SURFACE if name != "split"]
     wanted = table[(table["metric"] == metric) & table["split"].isin(splits)]
@@ -61,14 +62,14 @@ def _compare_cells(
     """Compare the same cells under two splits; see `compare_splits` for the keys."""
     values = other["value"]
     chosen, best = one["value"].argmax(), values.argmax()
-    regret = 100 * np.log(values.iloc[best] / values.iloc[chosen])
+    loss = 100 * np.log(values.iloc[best] / values.iloc[chosen])
     sd = noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"])
     correlation = spearmanr(one["value"], values).statistic
     row = {"cells": len(one), "correlation": correlation}
     for split, place in zip(splits, (chosen, best)):
         row[f"best, {split}"] = "N {}, d {}".format(*one.index[int(place)])
-    row["regret"] = regret
-    row["noises"] = regret / np.hypot(sd.iloc[chosen], sd.iloc[best])
+    row["regret"] = -to_percent(-loss)
+    row["noises"] = loss / np.hypot(sd.iloc[chosen], sd.iloc[best])
     for split, part in zip(splits, (one, other)):
         row[f"noise, {split}"] = noise[part["dataset"].iloc[0]]
     return row

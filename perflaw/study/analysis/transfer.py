@@ -14,7 +14,7 @@ from perflaw.study.intervals import interval_over_logs
 
 SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
 LEAST_RUNS_OF_PLANE = 4
-CARRIED, MEAN, PLANE = "carried law", "mean of the runs", "log-linear, target alone"
+CARRIED, MEAN, PLANE = "carried law", "mean of the cells", "log-linear, target alone"
 SAME_LOG, OTHER_LOG = "same log", "another log"
 
 

@@ -22,7 +22,7 @@ from perflaw.study.intervals import mean_over_logs
 
 TRANSFER_COLOURS = {
     "carried law": PERFORMANCE_LAW,
-    "mean of the runs": BASELINE,
+    "mean of the cells": BASELINE,
     "log-linear, target alone": BLUE,
 }
 SIMPLE_RULES = ("best seen", "largest model")
@@ -155,7 +155,7 @@ def _draw_finding(ax: Axes, y: int, row: Any, colour: str, of_paper: bool) -> No
 
 
 def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
-    """Plot the error on the cells left against the runs of the target that were used.
+    """Plot the error on the cells left against the cells of the target that were used.
 
     Dots are means over logs; the dotted line is what noise alone gives.
 
@@ -178,7 +178,7 @@ def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
         noise = mean_over_logs(of_kind, ["noise alone"], ["kind"])["noise alone"].item()
         ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
         ax.set_title(f"{kind} ({len(targets)} targets)")
-        ax.set_xlabel("runs of the target that were used")
+        ax.set_xlabel("cells of the target that were used")
     axes[0].set_ylim(0, None)
     axes[0].set_ylabel("error on the rest, %")
     legend_above(figure, 2 if narrow else 4, axes)

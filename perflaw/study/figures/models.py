@@ -254,7 +254,8 @@ def plot_marginal_gains(gains: pd.DataFrame, older: pd.DataFrame, narrow: bool =
     Parameters
     ----------
     gains
-        As `marginal_gains` returns them, of one axis: under the rule of record, drawn filled.
+        As `marginal_gains` returns them, of one axis, but change, low and high in per cent:
+        under the rule of record, drawn filled.
     older
         The same under the older rule, drawn as grey rings.
     narrow
@@ -284,7 +285,7 @@ def plot_marginal_gains(gains: pd.DataFrame, older: pd.DataFrame, narrow: bool =
     legend_above(figure, 1 if narrow else 2, axes[:1])
     name = GROWING_SIZES[gains["axis"].iloc[0]]
     figure.supxlabel(f"step in {name}", fontsize=9)
-    figure.supylabel("change, 100 × ln of the ratio", fontsize=9)
+    figure.supylabel("change, %", fontsize=9)
     return figure
 
 
