@@ -45,9 +45,9 @@ class Law:
     axes: tuple[str, ...]
     linear: tuple[str, ...]
     basis: Callable[[AxisValues, Array], Array]
-    exponents: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    penalty: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    exponents: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    penalty: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -298,6 +299,18 @@ def build_model(
     return parts.model(np.hstack(fixed))
 
 
+@lru_cache(maxsize=1024)
+def _fit_exponents(
+    law: Law, sizes: tuple[tuple[float, ...], ...], values: tuple[float, ...]
+) -> Array:
+    """Fit a law to one value a size (N, d), and return its exponents.
+
+    Kept, as hiding cells of one log leaves the values of the others.
+    """
+    x = dict(zip(AXES, np.array(sizes, float).T))
+    return solve_problems(law, x, np.array(values)[None], np.ones(len(values))).theta[0]
+
+
 def _shaped_axes(law: Law, frame: pd.DataFrame, reference: pd.DataFrame, level: Array) -> Array:
     """Return the law's column along each axis (2, n), centred and scaled within each log.
 
@@ -311,8 +324,7 @@ def _shaped_axes(law: Law, frame: pd.DataFrame, reference: pd.DataFrame, level: 
         values = pd.Series(level[rows.index], rows.index)
         centred = values - values.groupby(rows["max_seq_len"]).transform("mean")
         mean = centred.groupby([rows[axis] for axis in AXES]).mean()
-        x = dict(zip(AXES, np.array(mean.index.to_list(), float).T))
-        theta = solve_problems(law, x, mean.to_numpy()[None], np.ones(len(mean))).theta[0]
+        theta = _fit_exponents(law, tuple(mean.index), tuple(mean))
         is_own = (frame["dataset"] == name).to_numpy()
         grid = law.basis({axis: cells[axis].to_numpy(float) for axis in AXES}, theta)
         own_axes = {axis: frame.loc[is_own, axis].to_numpy(float) for axis in AXES}
