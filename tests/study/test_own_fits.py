@@ -117,6 +117,13 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
     assert row["inside"] == (row["low"] <= row["measured"] <= row["high"])
 
 
+def test_later_cells_are_those_that_the_surface_lacks():
+    later = paper_sizes.load_later_cells()
+    assert later[["n_layers", "d_emb", "seeds"]].to_numpy().tolist() == [[12, 25, 1], [16, 25, 1]]
+    runs = pd.read_csv(results.SWEEPS_FOLDER / "growing" / "ml-1m.csv").set_index("n_layers")
+    assert later["value"].tolist() == runs.loc[[12, 16], "removed NDCG@10"].tolist()
+
+
 def test_logs_are_described_by_sizes_entropies_and_counts():
     runs = study_runs.load_survey_runs()
     logs = transfer.describe_logs(runs)

@@ -39,6 +39,17 @@ def _filter_paper_runs(runs: pd.DataFrame) -> pd.DataFrame:
     return results.filter_runs(runs, settings)
 
 
+def load_published(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load the paper's surface of the same log and length: columns n_layers, d_emb and value."""
+    surfaces = published.load_surfaces()
+    is_same = (
+        (surfaces["dataset"] == DATASET)
+        & (surfaces["max_seq_len"] == LENGTH)
+        & (surfaces["metric"] == metric)
+    )
+    return surfaces.loc[is_same, [*families.AXES, "value"]]
+
+
 def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """Put the published values, and ours under their protocol, beside our surface.
 
@@ -57,13 +68,7 @@ def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataF
         and ratio (sampled over published).
     """
     axes = list(families.AXES)
-    surfaces = published.load_surfaces()
-    is_same = (
-        (surfaces["dataset"] == DATASET)
-        & (surfaces["max_seq_len"] == LENGTH)
-        & (surfaces["metric"] == metric)
-    )
-    theirs = surfaces.loc[is_same, [*axes, "value"]].rename(columns={"value": "published"})
+    theirs = load_published(metric).rename(columns={"value": "published"})
     beside = table[[*axes, "value", "sd", "seeds"]].merge(theirs, on=axes, how="left")
     drawn = pd.read_csv(study_file("data", "paper_sizes.csv"))
     drawn = drawn[drawn["max_seq_len"] == LENGTH].reindex(columns=[*axes, metric])
@@ -71,6 +76,36 @@ def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataF
     sampled.columns = ["sampled", "sampled sd"]
     beside = beside.join(sampled, on=axes)
     return beside.assign(ratio=beside["sampled"] / beside["published"])
+
+
+def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
+    """Average the metric over the seeds of a size: columns n_layers, d_emb, value and seeds."""
+    runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing))
+    cells = runs.groupby(list(families.AXES), as_index=False)
+    return cells[metric].agg(value="mean", seeds="size")
+
+
+def load_later_cells(metric: str = "NDCG@10", seen: str = Seen.HISTORY) -> pd.DataFrame:
+    """Load the sizes that were trained after the surface of `load_surface`.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric.
+    seen
+        The ranking rule of the values.
+
+    Returns
+    -------
+    DataFrame
+        Columns n_layers, d_emb, value (the mean over seeds) and seeds.
+    """
+    axes = list(families.AXES)
+    all_cells = _mean_cells(metric, seen, growing=True)
+    first = _mean_cells(metric, seen, growing=False)[axes]
+    marked = all_cells.merge(first, on=axes, how="left", indicator=True)
+    is_later = marked.pop("_merge") == "left_only"
+    return marked[is_later].reset_index(drop=True)
 
 
 def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
@@ -94,13 +129,10 @@ def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
     """
     axes = list(families.AXES)
     written = pd.read_csv(study_file("data", "predictions-paper.csv"))
-    runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing=True))
     tables = []
     for metric, predicted in written.groupby("metric"):
-        cells = runs.groupby(axes, as_index=False)[metric].agg(value="mean", seeds="size")
-        asked = cells.merge(predicted[axes].drop_duplicates())
-        known = cells.merge(asked[axes], on=axes, how="left", indicator=True)
-        known = known[known["_merge"] == "left_only"]
+        known = _mean_cells(str(metric), seen, growing=False)
+        asked = load_later_cells(str(metric), seen).merge(predicted[axes].drop_duplicates())
         nearest = asked[axes].assign(
             law=trained_cells.NEAREST,
             metric=metric,
