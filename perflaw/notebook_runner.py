@@ -11,9 +11,9 @@ from typing import Any
 import yaml
 
 STARTS = 3  # of a kernel, at most
-# How nbclient's error begins where a kernel does not start: another process may have taken a port
+# How nbclient's errors begin where a kernel does not start: another process may have taken a port
 # between the moment that it was chosen and the kernel's start.
-NOT_STARTED = "Kernel didn't respond"
+NOT_STARTED = ("Kernel didn't respond", "Kernel died before replying")
 
 
 def start_notebook(
@@ -24,7 +24,7 @@ def start_notebook(
     home: Path | None = None,
     startup: str = "",
 ) -> subprocess.Popen[bytes]:
-    """Start papermill on a notebook, in the new folder `scratch`/(its name).
+    """Start the execution of a notebook, in the new folder `scratch`/(its name).
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def start_notebook(
     Returns
     -------
     subprocess.Popen
-        The process of papermill. It writes the executed notebook into the new folder.
+        The process that runs papermill. It writes the executed notebook into the new folder.
     """
     folder = scratch / notebook.stem
     for name in ("figures", "tables"):

@@ -45,6 +45,7 @@ class Law:
     axes: tuple[str, ...]
     linear: tuple[str, ...]
     basis: Callable[[AxisValues, Array], Array]
+    # Dicts have no hash. The other fields give a law one, so that results can be kept by law.
     exponents: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     penalty: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)

@@ -305,10 +305,12 @@ def _fit_exponents(
 ) -> Array:
     """Fit a law to one value a size (N, d), and return its exponents.
 
-    Kept, as hiding cells of one log leaves the values of the others.
+    Results are kept: when cells of one log are hidden, the other logs have the same values again.
     """
     x = dict(zip(AXES, np.array(sizes, float).T))
-    return solve_problems(law, x, np.array(values)[None], np.ones(len(values))).theta[0]
+    theta = solve_problems(law, x, np.array(values)[None], np.ones(len(values))).theta[0]
+    theta.flags.writeable = False
+    return theta
 
 
 def _shaped_axes(law: Law, frame: pd.DataFrame, reference: pd.DataFrame, level: Array) -> Array:

@@ -134,6 +134,7 @@ def gain_columns(
     Returns
     -------
     dict of float
+        NAME, PREFIXlow and PREFIXhigh.
 
     Examples
     --------

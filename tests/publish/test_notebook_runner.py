@@ -20,21 +20,28 @@ def starts(monkeypatch):
     return outcomes, calls
 
 
-def no_kernel():
-    return RuntimeError("Kernel didn't respond in 60 seconds")
+NO_KERNEL = (
+    RuntimeError("Kernel didn't respond in 60 seconds"),
+    RuntimeError("Kernel died before replying to kernel_info"),
+)
 
 
-@pytest.mark.parametrize("failures", [0, 1, 2])
+@pytest.mark.parametrize("failures", [(), NO_KERNEL[:1], NO_KERNEL[1:], NO_KERNEL])
 def test_a_kernel_that_does_not_start_is_started_again(starts, failures):
     outcomes, calls = starts
-    outcomes += [no_kernel()] * failures + [None]
+    outcomes += [*failures, None]
     notebook_runner.execute("in.ipynb", "out.ipynb", "{level: 0.9}")
-    assert calls == [("in.ipynb", "out.ipynb", {"level": 0.9})] * (failures + 1)
+    assert calls == [("in.ipynb", "out.ipynb", {"level": 0.9})] * (len(failures) + 1)
 
 
 @pytest.mark.parametrize(
     ("error", "attempts"),
-    [(no_kernel(), 3), (RuntimeError("Kernel died"), 1), (ValueError("a cell"), 1)],
+    [
+        (NO_KERNEL[0], 3),
+        (NO_KERNEL[1], 3),
+        (RuntimeError("Kernel died"), 1),
+        (ValueError("a cell"), 1),
+    ],
 )
 def test_other_failures_end_it(starts, error, attempts):
     outcomes, calls = starts

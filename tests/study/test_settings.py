@@ -76,7 +76,7 @@ def test_depth_compares_cells_that_were_run_both_ways(swept):
         shared_layers=True, **{"NDCG@10": lambda t: 0.9 * t["NDCG@10"]}
     )
     told = regularisation.compare_shared_layers(pd.concat([runs, shared.iloc[::2]]), noise=5.0)
-    assert np.allclose(told["change"], -10)
+    assert np.allclose(told["change"], 100 * np.log(0.9))
     assert 1 not in set(told["n_layers"])
     assert set(told["runs"]) == {1}
     assert np.allclose(told["se"], 5 * np.sqrt(1 / 2 + 1))

@@ -15,8 +15,8 @@ from perflaw.study.analysis import (
 def test_a_law_is_carried_to_a_backbone_that_differs_by_a_factor_with_one_run(swept):
     table = study_runs.mean_surfaces(swept())
     found = transfer.transfer_errors(
-        table, "a", "a, llama", law=families.log_quadratic(), runs=(1, 4), draws=50
-    ).set_index(["runs", "rule"])["ape"]
+        table, "a", "a, llama", law=families.log_quadratic(), n_cells=(1, 4), draws=50
+    ).set_index(["cells", "rule"])["ape"]
     assert found[1, "carried law"] < 0.5 < found[1, "mean of the cells"]
     assert (4, "log-linear, target alone") in found
     assert (1, "log-linear, target alone") not in found

@@ -112,7 +112,7 @@ class AdamW:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from such moments; a weight that has none there starts anew."""
+        """Go on from such moments; a weight that has none there keeps its own."""
         for i, name in enumerate(self.names):
             for moment in MOMENTS:
                 if f"{i}/{moment}" in state:

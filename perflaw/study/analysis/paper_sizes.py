@@ -47,7 +47,8 @@ def load_published(metric: str = "NDCG@10") -> pd.DataFrame:
         & (surfaces["max_seq_len"] == LENGTH)
         & (surfaces["metric"] == metric)
     )
-    return surfaces.loc[is_same, [*families.AXES, "value"]]
+    surface: pd.DataFrame = surfaces.loc[is_same, [*families.AXES, "value"]]
+    return surface
 
 
 def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:

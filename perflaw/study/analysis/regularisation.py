@@ -134,7 +134,8 @@ def compare_shared_layers(
     Returns
     -------
     DataFrame
-        Columns d_emb, n_layers, apart, shared (means), runs (the fewer), change and se (per cent).
+        Columns d_emb, n_layers, apart, shared (means), runs (the fewer), change (100 × ln of the
+        ratio of shared to apart) and its se.
     """
     cell = list(families.AXES)[::-1]
     means = runs.groupby([*cell, "shared_layers"])[metric].agg(["mean", "size"])
@@ -148,5 +149,4 @@ def compare_shared_layers(
         "change": 100 * np.log(shared["mean"] / apart["mean"]),
         "se": noise * np.sqrt(1 / apart["size"] + 1 / shared["size"]),
     }
-    cells = pd.DataFrame(table).reset_index()
-    return cells.assign(change=cells["change"].map(to_percent))
+    return pd.DataFrame(table).reset_index()

@@ -24,7 +24,7 @@ def transfer_errors(
     target: str,
     metric: str = "NDCG@10",
     law: families.Law | None = None,
-    runs: Sequence[int] = (1, 2, 3, 4, 6),
+    n_cells: Sequence[int] = (1, 2, 3, 4, 6),
     draws: int = 300,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def transfer_errors(
         Name of the metric.
     law
         The law; by default the Performance Law.
-    runs
+    n_cells
         Numbers of cells of the target that are used.
     draws, seed
         Number of random choices of these cells, and their seed.
@@ -51,7 +51,7 @@ def transfer_errors(
     Returns
     -------
     DataFrame
-        Columns runs, rule and ape: the mean over draws and over the cells left, in per cent.
+        Columns cells, rule and ape: the mean over draws and over the cells left, in per cent.
         Rules: the carried law, the mean of the same cells, and, from four on, a plane in the
         logarithms of N and d.
 
@@ -68,15 +68,15 @@ def transfer_errors(
     y = np.log(other["value"].to_numpy())
     plane = np.column_stack([np.ones(len(y)), *(np.log(other[axis]) for axis in families.AXES)])
     errors: dict[tuple[int, str], list[float]] = {}
-    for n_runs in runs:
+    for used_cells in n_cells:
         for _ in range(draws):
             order = random.permutation(len(y))
-            used, left = order[:n_runs], order[n_runs:]
+            used, left = order[:used_cells], order[used_cells:]
             for rule, predicted in _predictions(z, y, plane, used, left).items():
                 error = 100 * np.abs(np.expm1(predicted - y[left])).mean()
-                errors.setdefault((n_runs, rule), []).append(error)
-    rows = [(n_runs, rule, np.mean(values)) for (n_runs, rule), values in errors.items()]
-    return pd.DataFrame(rows, columns=["runs", "rule", "ape"])
+                errors.setdefault((used_cells, rule), []).append(error)
+    rows = [(used_cells, rule, np.mean(values)) for (used_cells, rule), values in errors.items()]
+    return pd.DataFrame(rows, columns=["cells", "rule", "ape"])
 
 
 def errors_by_target(
@@ -114,15 +114,15 @@ def errors_by_target(
     return errors
 
 
-def compare_with_mean(errors: pd.DataFrame, runs: int, level: float = 0.9) -> pd.Series:
-    """Compare the carried law with the mean of the same runs, over targets.
+def compare_with_mean(errors: pd.DataFrame, n_cells: int, level: float = 0.9) -> pd.Series:
+    """Compare the carried law with the mean of the same cells, over targets.
 
     Parameters
     ----------
     errors
         As `errors_by_target` returns them.
-    runs
-        How many runs of the target were used.
+    n_cells
+        How many cells of the target were used.
     level
         Level of the interval, which is Student's, over logs.
 
@@ -132,11 +132,11 @@ def compare_with_mean(errors: pd.DataFrame, runs: int, level: float = 0.9) -> pd
         mean (error of the carried law less that of the mean, in points of per cent), low, high
         and logs.
     """
-    used = errors[errors["runs"] == runs]
+    used = errors[errors["cells"] == n_cells]
     by_target = used.pivot(index=["target", "log"], columns="rule", values="ape")
     more = (by_target[CARRIED] - by_target[MEAN]).rename("more").reset_index()
-    rows = more.rename(columns={"target": "dataset"}).assign(runs=runs)
-    return interval_over_logs(rows, "runs", "more", level).iloc[0]
+    rows = more.rename(columns={"target": "dataset"}).assign(cells=n_cells)
+    return interval_over_logs(rows, "cells", "more", level).iloc[0]
 
 
 def ensemble_gains(

@@ -17,13 +17,14 @@ from perflaw.plotting import (
     legend_above,
     panel_grid,
 )
+from perflaw.study.analysis import transfer
 from perflaw.study.figures.style import LABELS, law_colour
 from perflaw.study.intervals import mean_over_logs
 
 TRANSFER_COLOURS = {
-    "carried law": PERFORMANCE_LAW,
-    "mean of the cells": BASELINE,
-    "log-linear, target alone": BLUE,
+    transfer.CARRIED: PERFORMANCE_LAW,
+    transfer.MEAN: BASELINE,
+    transfer.PLANE: BLUE,
 }
 SIMPLE_RULES = ("best seen", "largest model")
 ONLY = "evaluated only on cells that were not trained"
@@ -170,7 +171,7 @@ def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
     figure, axes = panel_grid(len(kinds), narrow, len(kinds), 1, 2.8, sharey=True)
     for ax, kind in zip(axes, kinds):
         of_kind = errors[errors["kind"] == kind]
-        means = mean_over_logs(of_kind, ["ape"], ["rule", "runs"])["ape"]
+        means = mean_over_logs(of_kind, ["ape"], ["rule", "cells"])["ape"]
         for rule, colour in TRANSFER_COLOURS.items():
             line = means[rule]
             ax.plot(line.index, line, "-o", ms=4, lw=1.4, color=colour, label=rule)

@@ -33,11 +33,10 @@ def load_augmented_runs(metric: str = METRIC) -> pd.DataFrame:
     pandas.DataFrame
         log, share, augmentation, seed and value (of the metric).
     """
-    runs = load_grid_runs(GRID)
+    runs = load_grid_runs(GRID, metric)
     table = runs.assign(
         share=runs["sample_users"].fillna(1.0),
         augmentation=runs["augmentation"].fillna(NONE),
-        value=runs[metric],
     )
     keys = ["log", "share", "augmentation", "seed"]
     return table[[*keys, "value"]].sort_values(keys, ignore_index=True)

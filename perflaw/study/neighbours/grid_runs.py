@@ -14,11 +14,11 @@ LOGS = ("ml-100k", "lastfm-s3rec")
 METRIC = "NDCG@10"  # on test, by the ranking rule of record
 
 
-def load_grid_runs(name: str) -> pd.DataFrame:
-    """Load data/neighbours/NAME.csv by the ranking rule of record, `METRIC` also as value."""
+def load_grid_runs(name: str, metric: str = METRIC) -> pd.DataFrame:
+    """Load data/neighbours/NAME.csv by the ranking rule of record, the metric also as value."""
     runs = results.read_runs_table(study_file("data", "neighbours", f"{name}.csv"))
     runs = study_runs.apply_ranking_rule(runs)
-    return runs.assign(value=runs[METRIC])
+    return runs.assign(value=runs[metric])
 
 
 def compare_by_log(

@@ -30,8 +30,8 @@ def load_parts_runs(metric: str = METRIC) -> pd.DataFrame:
     pandas.DataFrame
         log, change (the setting `hstu_change`), n_layers, seed and value (of the metric).
     """
-    runs = load_grid_runs("hstu_parts")
-    table = runs.assign(change=runs["hstu_change"].fillna(PUBLISHED), value=runs[metric])
+    runs = load_grid_runs("hstu_parts", metric)
+    table = runs.assign(change=runs["hstu_change"].fillna(PUBLISHED))
     keys = ["log", "change", "n_layers", "seed"]
     return table[[*keys, "value"]].sort_values(keys, ignore_index=True)
 

@@ -199,8 +199,8 @@ def exact_exponents(
     law = families.get_law(family, axes=("d_emb",))
     if (len(law.linear), len(law.exponents)) != (2, 1):
         raise InputError(
-            f"{family} has not one weight and one exponent an axis; use one that has, "
-            "such as sum_of_powers"
+            f"this needs a law with one weight and one exponent an axis, such as sum_of_powers; "
+            f"{family} is none"
         )
     exponents = np.linspace(-bound, bound, N_EXPONENTS)[:, None]
     counts = {}
