@@ -309,7 +309,7 @@ def _fit_exponents(
     """
     x = dict(zip(AXES, np.array(sizes, float).T))
     theta = solve_problems(law, x, np.array(values)[None], np.ones(len(values))).theta[0]
-    theta.flags.writeable = False
+    theta.setflags(write=False)
     return theta
 
 

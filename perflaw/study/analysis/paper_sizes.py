@@ -47,8 +47,7 @@ def load_published(metric: str = "NDCG@10") -> pd.DataFrame:
         & (surfaces["max_seq_len"] == LENGTH)
         & (surfaces["metric"] == metric)
     )
-    surface: pd.DataFrame = surfaces.loc[is_same, [*families.AXES, "value"]]
-    return surface
+    return surfaces.loc[is_same, [*families.AXES, "value"]]
 
 
 def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
@@ -82,8 +81,9 @@ def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataF
 def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
     """Average the metric over the seeds of a size: columns n_layers, d_emb, value and seeds."""
     runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing))
-    cells = runs.groupby(list(families.AXES), as_index=False)
-    return cells[metric].agg(value="mean", seeds="size")
+    by_size = runs.groupby(list(families.AXES), as_index=False)
+    cells: pd.DataFrame = by_size[metric].agg(value="mean", seeds="size")
+    return cells
 
 
 def load_later_cells(metric: str = "NDCG@10", seen: str = Seen.HISTORY) -> pd.DataFrame:
