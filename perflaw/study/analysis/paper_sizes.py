@@ -82,8 +82,7 @@ def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
     """Average the metric over the seeds of a size: columns n_layers, d_emb, value and seeds."""
     runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing))
     by_size = runs.groupby(list(families.AXES), as_index=False)
-    cells: pd.DataFrame = by_size[metric].agg(value="mean", seeds="size")
-    return cells
+    return by_size.agg(value=(metric, "mean"), seeds=(metric, "size"))
 
 
 def load_later_cells(metric: str = "NDCG@10", seen: str = Seen.HISTORY) -> pd.DataFrame:
