@@ -1,7 +1,7 @@
 """A Sphinx extension: what the book's pages need beyond the theme.
 
 - A figure that follows an image of the class `narrow` shows that image on narrow screens.
-- An inline formula stays in one line with the punctuation around it.
+- An inline formula stays in one line with the punctuation around it, and a number with its "%".
 - Column headers of tables and the sidebar have names that a screen reader can read out.
 - A page loads no script that it does not use.
 - A name like NDCG@10 in a docstring is no address.
@@ -29,6 +29,7 @@ NARROW_SCREEN = "(max-width: 699.98px)"
 # 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
 ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
 SIDEBAR = '<div id="pst-primary-sidebar" '
+PER_CENT = re.compile(r"(?:(?<=\d)|^) %")
 GLOSSARY = "glossary"
 # Words of the glossary that mean something else more often than not.
 EVERYDAY = {"run", "stack", "walk", "condition", "hidden", "held out", "history"}
@@ -93,6 +94,22 @@ class KeepFormulasUnbroken(SphinxPostTransform):
                 rest = after.lstrip(".,;:?)")
                 after.parent.replace(after, nodes.Text(rest))
                 wrapper += nodes.Text(after[: len(after) - len(rest)])
+
+
+class KeepPerCentUnbroken(SphinxPostTransform):
+    """Put a space that does not break between a number and its "%"."""
+
+    default_priority = AFTER_REFERENCES
+    formats = ("html",)
+
+    def run(self, **_: Any) -> None:
+        """Replace the spaces of a page; a text that begins with " %" follows a glued number."""
+        for text in list(self.document.findall(nodes.Text)):
+            if isinstance(text.parent, (nodes.FixedTextElement, nodes.literal, nodes.raw)):
+                continue
+            kept = PER_CENT.sub("\u00a0%", text)
+            if kept != text:
+                text.parent.replace(text, nodes.Text(kept))
 
 
 class NameColumnHeaders(SphinxPostTransform):
@@ -244,6 +261,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(PairPictures)
     app.add_post_transform(KeepMetricNames)
     app.add_post_transform(KeepFormulasUnbroken)
+    app.add_post_transform(KeepPerCentUnbroken)
     app.add_post_transform(NameColumnHeaders)
     app.add_post_transform(LinkGlossary)
     app.add_post_transform(LinkCitingPages)

@@ -33,6 +33,8 @@ A number ($x < 1$), and $y$.
 Said {cite}`zhang2024one` and {cite}`zhang2024two`, after {cite}`kang2018self`.
 
 A surface is a grid of laws. Another surface, and a `surface` in code; surfacelike.
+
+It is 5 % of *all*, or *7* %; `1 %` in code, and a share in %.
 """
 GLOSSARY = """# Glossary
 
@@ -106,6 +108,12 @@ def test_a_formula_keeps_its_punctuation(pages):
     formulas = re.findall(r'<span class="unbroken">(.*?</span>.*?)</span>', pages[0])
     texts = [re.sub("<[^>]*>", "", formula) for formula in formulas]
     assert texts == [r"(\(x &lt; 1\)),", r"\(y\)."]
+
+
+def test_a_number_keeps_its_per_cent_sign(pages):
+    paragraph = re.search(r"<p>(It is 5.*?)</p>", pages[0])[1]
+    text = re.sub("<[^>]*>", "", paragraph)
+    assert text == "It is 5\u00a0% of all, or 7\u00a0%; 1 % in code, and a share in %."
 
 
 def test_column_headers_are_named(pages):
