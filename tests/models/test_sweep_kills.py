@@ -36,9 +36,9 @@ def end(child):
 
 
 KILLS = {
-    "in this process": (10, {}),
-    "stacks": (11, {"stack": 4}),
-    "processes": (4, {"executor": executors.process_pool(2)}),
+    "in this process": (4, {}),
+    "stacks": (4, {"stack": 4}),
+    "processes": (2, {"executor": executors.process_pool(2)}),
 }
 
 
