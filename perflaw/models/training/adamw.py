@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
@@ -13,11 +11,6 @@ from perflaw.models.configuration import Config
 
 EPSILON = 1e-8
 MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # the names that torch.optim.AdamW gives them
-
-
-class _Group(TypedDict):
-    names: list[str]
-    weight_decay: float
 
 
 class AdamW:
@@ -43,14 +36,10 @@ class AdamW:
     def __init__(self, config: Config, weights: layers.Weights) -> None:
         self.weights, self.beta_2 = weights, config.beta_2
         self.on_gpu = weights["items"].is_cuda
-        self.groups: list[_Group] = [
-            {
-                "names": [name for name in weights if backbones.is_decayed(name) == decayed],
-                "weight_decay": decay,
-            }
-            for decayed, decay in ((True, config.weight_decay), (False, 0.0))
-        ]
-        self.names = [name for group in self.groups for name in group["names"]]
+        decayed = [name for name in weights if backbones.is_decayed(name)]
+        others = [name for name in weights if not backbones.is_decayed(name)]
+        self.groups = ((decayed, config.weight_decay), (others, 0.0))
+        self.names = decayed + others
         self.moments = {
             name: {
                 "step": torch.zeros((), device=weights[name].device),
@@ -74,10 +63,10 @@ class AdamW:
     @torch.no_grad()
     def step(self) -> None:
         """Take a step along the gradients, and forget them; a weight without one stays."""
-        for group in self.groups:
+        for names, decay in self.groups:
             gradients = {
                 name: gradient
-                for name in group["names"]
+                for name in names
                 if (gradient := self.weights[name].grad) is not None
             }
             if not gradients:
@@ -96,7 +85,7 @@ class AdamW:
                 beta1=0.9,
                 beta2=self.beta_2,
                 lr=self.rate,
-                weight_decay=group["weight_decay"],
+                weight_decay=decay,
                 eps=EPSILON,
                 maximize=False,
             )
