@@ -43,7 +43,7 @@ def publisher(tmp_path, monkeypatch):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Published)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/ml-x.zip"
     checksum = "md5:" + hashlib.md5(Published.body).hexdigest()
     monkeypatch.setattr(datasets, "SOURCES", {"ml-x": Source(url, checksum, "ml-x/ratings.dat")})

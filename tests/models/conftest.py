@@ -38,8 +38,7 @@ def untrained(monkeypatch):
 
 @pytest.fixture(scope="session")
 def forks():
-    """Processes that start at once: torch is imported already."""
-    FORK.set_forkserver_preload(["perflaw.models.sweeps.runner", "torch._dynamo"])
+    """Sweeps in processes, of which the first has started what the others are forked from."""
     server = FORK.Process(target=int)
     server.start()
     server.join()

@@ -23,8 +23,9 @@ GRID = {
 }
 SEEDS = {"settings": SETTINGS, "grid": {"seed": [0, 1, 2, 3]}}
 
-
+# Processes that start at once, as torch is imported already: nothing may start one before this.
 FORK = multiprocessing.get_context("forkserver")
+FORK.set_forkserver_preload(["perflaw.models.sweeps.runner"])
 LONG = {  # of four members that end one after another, and of two that may not be stacked
     "settings": SETTINGS | {"learning_rate": 0.05, "epochs": 12},
     "grid": [

@@ -1,7 +1,6 @@
 """Checkpoints: a run that is killed goes on where it was, and ends as if nothing had happened."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from sweep_helpers import FORK
 
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import from_histories
@@ -19,7 +19,6 @@ from perflaw.logs.splits import leave_one_out
 from perflaw.models import configuration, ranking
 from perflaw.models.training import checkpoints, loop, run_records, stacking, trainer
 
-FORK = multiprocessing.get_context("forkserver")
 KINDS = {
     "sasrec, bce": {"loss": "bce", "dropout": 0.2},
     "llama, softmax": {

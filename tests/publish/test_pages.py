@@ -45,20 +45,33 @@ READY = """Promise.all([
     document.fonts.ready,
     ...[...document.images].map((image) => image.decode()),
 ]).then(() => 0)"""
-# Of the tokens of code on a page that look alike, axe measures the contrast of the first two.
+# Elements with the same tags and classes up to the root look alike: axe measures the contrast of
+# the first two. Tokens of code that look like others become plain text, as they are thousands.
 ONE_OF_A_KIND = """() => {
+    const kinds = new Map([[null, ""]]);
+    const kindOf = (element) => {
+        if (!kinds.has(element)) {
+            const { tagName, className, style } = element;
+            const own = [tagName, className.baseVal ?? className, style.cssText].join();
+            kinds.set(element, `${kindOf(element.parentElement)}/${own}`);
+        }
+        return kinds.get(element);
+    };
     const seen = new Map();
-    for (const token of document.querySelectorAll(":is(.highlight, .sig) span:not(:has(*))")) {
-        const block = token.closest(".highlight, .sig").className;
-        const kind = [block, token.parentElement.className, token.className].join();
+    for (const element of document.querySelectorAll("body *")) {
+        const kind = kindOf(element);
         seen.set(kind, (seen.get(kind) || 0) + 1);
-        token.toggleAttribute("data-alike", seen.get(kind) > 2);
+        element.toggleAttribute("data-alike", seen.get(kind) > 2);
     }
-    axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
+    for (const token of document.querySelectorAll(":is(.highlight, .sig) span[data-alike]")) {
+        token.replaceWith(...token.childNodes);
+    }
+    axe.configure({rules: [
+        {id: "color-contrast", selector: ":not([data-alike])"},
+        {id: "link-in-text-block", selector: "a[href]:not([data-alike])"},
+    ]});
 }"""
-# The theme looks 0.3 s after a change of size.
-SETTLED = """new Promise((done) => requestAnimationFrame(
-    () => requestAnimationFrame(() => setTimeout(done, 400))))"""
+SETTLED = 400  # milliseconds after a change of size; the theme looks after 300
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +87,42 @@ def browser():
         chromium.close()
 
 
-def opened(browser, place, theme, viewport):
-    """A page, all of it loaded, with what it asked for and what it complained of."""
+def new_screen(browser, theme, viewport):
+    """A tab, with what its page asks for and what it complains of."""
     tab = browser.new_context(
         color_scheme=theme, viewport=viewport, reduced_motion="reduce"
     ).new_page()
-    asked, complaints = [], []
-    tab.on("request", lambda request: asked.append(request.url))
+    screen = SimpleNamespace(tab=tab, asked=[], complaints=[])
+    tab.on("request", lambda request: screen.asked.append(request.url))
     tab.on(
         "console",
         lambda message: (
-            complaints.append(message.text) if message.type in ("error", "warning") else None
+            screen.complaints.append(message.text) if message.type in ("error", "warning") else None
         ),
     )
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("requestfailed", lambda request: complaints.append(f"not loaded: {request.url}"))
-    tab.goto(place.as_uri())
-    tab.evaluate(READY)
-    return SimpleNamespace(tab=tab, asked=asked[:], complaints=complaints)
+    tab.on("pageerror", lambda error: screen.complaints.append(str(error)))
+    tab.on("requestfailed", lambda request: screen.complaints.append(f"not loaded: {request.url}"))
+    return screen
+
+
+def show(screen, place):
+    """A page, all of it loaded, with what it asked for until then and what it complains of."""
+    screen.asked.clear()
+    screen.complaints.clear()
+    screen.tab.goto(place.as_uri())
+    screen.tab.evaluate(READY)
+    return SimpleNamespace(tab=screen.tab, asked=screen.asked[:], complaints=screen.complaints)
+
+
+def opened(browser, place, theme, viewport):
+    """A page on a screen of its own."""
+    return show(new_screen(browser, theme, viewport), place)
 
 
 def faults(tab):
     """What axe finds serious or critical, each rule with the first elements that break it.
 
-    The contrast of code is looked at once for each kind of token, as one style sheet colours all.
+    The contrast of elements that look alike is measured on two of them.
     """
     if tab.evaluate("typeof axe") == "undefined":
         tab.evaluate(Axe().axe_script)
@@ -119,12 +144,19 @@ def faults(tab):
 # ---------------------------------------------------------------- each page of the book
 
 
+@pytest.fixture(scope="module")
+def screen(browser):
+    """One screen for all pages of the book: a process for each would double the time."""
+    screen = new_screen(browser, "light", WIDE)
+    screen.tab.clock.install()
+    yield screen
+    screen.tab.context.close()
+
+
 @pytest.fixture(scope="module", params=PAGES or ["index.html"])
-def wide(request, browser):
+def wide(request, screen):
     """A page of the book as a wide and light screen shows it."""
-    seen = opened(browser, HTML / request.param, "light", WIDE)
-    yield seen
-    seen.tab.context.close()
+    return show(screen, HTML / request.param)
 
 
 @pytest.fixture
@@ -133,7 +165,7 @@ def phone(wide):
     wide.tab.set_viewport_size(PHONE)
     wide.tab.emulate_media(color_scheme="dark")
     wide.tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
-    wide.tab.evaluate(SETTLED)
+    wide.tab.clock.fast_forward(SETTLED)
     yield wide
     wide.tab.set_viewport_size(WIDE)
     wide.tab.emulate_media(color_scheme="light")

@@ -177,7 +177,7 @@ def publisher(named, monkeypatch):
             pass
 
     server = HTTPServer(("127.0.0.1", 0), Published)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setattr(digitize, "REPOSITORY", f"http://127.0.0.1:{server.server_port}/results/")
     yield Published
     server.shutdown()
