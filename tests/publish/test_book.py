@@ -1,5 +1,6 @@
 """Books of toy projects: what is executed when, what is refused, what survives a failure."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -80,6 +81,18 @@ def test_only_what_changed_is_executed(toy, unrendered, write_notebook):
     second = made(toy)
     assert second["one"] == first["one"]
     assert second["two"] > first["two"]
+
+
+def test_who_trains_in_workers_starts_first(toy, monkeypatch, write_notebook):
+    (toy / execution.STARTS_WORKERS).parent.mkdir(parents=True)
+    (toy / execution.STARTS_WORKERS).write_text("")
+    write_notebook(toy, "three", "from perflaw.models.sweeps import executors")
+    started = []
+    monkeypatch.setattr(execution, "_run_jobs", lambda jobs, *_: started.extend(jobs) or iter(()))
+    monkeypatch.setattr(execution, "closing", contextlib.nullcontext)
+    (toy / "book" / "_build").mkdir()
+    execution.execute_notebooks(toy, toy / "book" / "_build", {}, toy)
+    assert [job.notebook.stem for job in started] == ["three", "one", "two"]
 
 
 READ_DATA = """
