@@ -42,6 +42,7 @@ def torch_steps(weights, without):
         optimizer.step()
 
 
+@pytest.mark.integration  # as torch's AdamW imports the compiler
 @pytest.mark.parametrize("without", [None, "positions"])
 @pytest.mark.parametrize("restored_after", [None, 1, 2])
 def test_steps_are_those_of_torch(without, restored_after):

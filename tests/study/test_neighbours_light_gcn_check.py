@@ -41,6 +41,7 @@ def test_each_cell_has_a_row_and_the_variance_of_both():
     assert table["difference"].tolist() == pytest.approx([2 - 5, 1 - 2])
 
 
+@pytest.mark.integration
 def test_the_interval_covers_no_difference_as_often_as_it_says():
     rng = np.random.default_rng(0)
     covered = []
