@@ -29,7 +29,8 @@ NARROW_SCREEN = "(max-width: 699.98px)"
 # 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
 ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
 SIDEBAR = '<div id="pst-primary-sidebar" '
-PER_CENT = re.compile(r"(?:(?<=\d)|^) %")
+# Spaces between a number and its "%", and of the " = " after a symbol, which begins its text.
+UNBREAKABLE = re.compile(r"(?:(?<=\d)|^) %|^ = ?")
 GLOSSARY = "glossary"
 # Words of the glossary that mean something else more often than not.
 EVERYDAY = {"run", "stack", "walk", "condition", "hidden", "held out", "history"}
@@ -96,8 +97,8 @@ class KeepFormulasUnbroken(SphinxPostTransform):
                 wrapper += nodes.Text(after[: len(after) - len(rest)])
 
 
-class KeepPerCentUnbroken(SphinxPostTransform):
-    """Put a space that does not break between a number and its "%"."""
+class KeepNumbersUnbroken(SphinxPostTransform):
+    """Put spaces that do not break between a number and its "%" or the symbol that it is of."""
 
     default_priority = AFTER_REFERENCES
     formats = ("html",)
@@ -107,7 +108,7 @@ class KeepPerCentUnbroken(SphinxPostTransform):
         for text in list(self.document.findall(nodes.Text)):
             if isinstance(text.parent, (nodes.FixedTextElement, nodes.literal, nodes.raw)):
                 continue
-            kept = PER_CENT.sub("\u00a0%", text)
+            kept = UNBREAKABLE.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
             if kept != text:
                 text.parent.replace(text, nodes.Text(kept))
 
@@ -261,7 +262,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(PairPictures)
     app.add_post_transform(KeepMetricNames)
     app.add_post_transform(KeepFormulasUnbroken)
-    app.add_post_transform(KeepPerCentUnbroken)
+    app.add_post_transform(KeepNumbersUnbroken)
     app.add_post_transform(NameColumnHeaders)
     app.add_post_transform(LinkGlossary)
     app.add_post_transform(LinkCitingPages)

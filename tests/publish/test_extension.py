@@ -34,7 +34,7 @@ Said {cite}`zhang2024one` and {cite}`zhang2024two`, after {cite}`kang2018self`.
 
 A surface is a grid of laws. Another surface, and a `surface` in code; surfacelike.
 
-It is 5 % of *all*, or *7* %; `1 %` in code, and a share in %.
+It is 5 % of *all*, or *7* %; `1 %` in code, and a share in %. Here *d* = 64 and 2 = 2.
 """
 GLOSSARY = """# Glossary
 
@@ -110,10 +110,11 @@ def test_a_formula_keeps_its_punctuation(pages):
     assert texts == [r"(\(x &lt; 1\)),", r"\(y\)."]
 
 
-def test_a_number_keeps_its_per_cent_sign(pages):
+def test_a_number_keeps_its_symbol_and_its_per_cent_sign(pages):
     paragraph = re.search(r"<p>(It is 5.*?)</p>", pages[0])[1]
     text = re.sub("<[^>]*>", "", paragraph)
-    assert text == "It is 5\u00a0% of all, or 7\u00a0%; 1 % in code, and a share in %."
+    told = "It is 5\u00a0% of all, or 7\u00a0%; 1 % in code, and a share in %. "
+    assert text == told + "Here d\u00a0=\u00a064 and 2 = 2."
 
 
 def test_column_headers_are_named(pages):
