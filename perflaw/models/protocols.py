@@ -106,7 +106,7 @@ def protocol_table(training_removed: RankedTargets, history_removed: RankedTarge
     return pd.DataFrame(rows, columns=["protocol", "HR@10", "NDCG@10"])
 
 
-def ranked_from_ranks(ranks: np.ndarray, split: Split, seen: str = Seen.TRAINING) -> RankedTargets:
+def ranked_from_ranks(ranks: np.ndarray, split: Split, seen: str) -> RankedTargets:
     """Test ranks of a run record as `RankedTargets`, without losses and lists."""
     users = np.flatnonzero(split.test >= 0)
     row, _ = removed_items(split, users, split.test[users], seen)

@@ -98,7 +98,7 @@ def rank_targets(
     targets: np.ndarray,
     top: int = 0,
     temperature: float = 1.0,
-    seen: str = Seen.TRAINING,
+    seen: str = Seen.HISTORY,
 ) -> RankedTargets:
     """Rank each user's target by the rules above.
 
@@ -115,7 +115,7 @@ def rank_targets(
     temperature : float
         By which scores are divided in the log-loss.
     seen : str
-        What is removed where nothing repeats, see `Seen`.
+        What is removed where nothing repeats, see `Seen`; by default as the rule of record asks.
 
     Raises
     ------
