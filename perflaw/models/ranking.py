@@ -115,7 +115,8 @@ def rank_targets(
     temperature : float
         By which scores are divided in the log-loss.
     seen : str
-        What is removed where nothing repeats, see `Seen`; by default as the rule of record asks.
+        What is removed where nothing repeats, see `Seen`; by default the history, the rule of
+        record.
 
     Raises
     ------
@@ -250,7 +251,7 @@ def rule_of_record(split: Split) -> Seen:
 
 
 def rank_by_item_scores(
-    scores: np.ndarray, split: Split, targets: np.ndarray, seen: str = Seen.TRAINING
+    scores: np.ndarray, split: Split, targets: np.ndarray, seen: str = Seen.HISTORY
 ) -> np.ndarray:
     """Rank each user's target by scores that are the same for all users.
 
@@ -261,7 +262,8 @@ def rank_by_item_scores(
     targets : ndarray
         `split.validation` or `split.test`; users without one are left out.
     seen : str
-        What is removed where nothing repeats, see `Seen`.
+        What is removed where nothing repeats, see `Seen`; by default the history, the rule of
+        record.
 
     Returns
     -------
@@ -280,7 +282,7 @@ def rank_by_item_scores(
 
 
 def removed_items(
-    split: Split, users: np.ndarray, targets: np.ndarray, seen: str = Seen.TRAINING
+    split: Split, users: np.ndarray, targets: np.ndarray, seen: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return what is removed from the ranking of these targets: rows of users, and items."""
     if seen not in list(Seen):

@@ -90,7 +90,7 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
         if not is_current(root, executed / job.notebook.stem, job.key)
         and not _copy_from_default(root, job, executed, scratch)
     ]
-    jobs.sort(key=lambda job: not job.starts_workers)  # they take long, and fill others' gaps
+    jobs.sort(key=lambda job: not job.starts_workers)  # as they take longest
     quiet = not (jobs and sys.stdout.isatty())
     bar = tqdm(total=len(jobs), desc="notebooks", leave=False, disable=quiet, file=sys.stdout)
     with bar, closing(_run_jobs(jobs, root, scratch, bar)) as ended:

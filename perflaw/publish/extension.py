@@ -1,7 +1,8 @@
 """A Sphinx extension: what the book's pages need beyond the theme.
 
 - A figure that follows an image of the class `narrow` shows that image on narrow screens.
-- An inline formula stays in one line with the punctuation around it, and a number with its "%".
+- An inline formula stays in one line with the punctuation around it, and a number with its "%"
+  and with the symbol that it is of.
 - Column headers of tables and the sidebar have names that a screen reader can read out.
 - A page loads no script that it does not use.
 - A name like NDCG@10 in a docstring is no address.
@@ -29,7 +30,7 @@ NARROW_SCREEN = "(max-width: 699.98px)"
 # 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
 ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
 SIDEBAR = '<div id="pst-primary-sidebar" '
-# Spaces between a number and its "%", and of the " = " after a symbol, which begins its text.
+# Spaces between a number and its "%", and around an "=" that begins a text, as it follows a symbol.
 UNBREAKABLE = re.compile(r"(?:(?<=\d)|^) %|^ = ?")
 GLOSSARY = "glossary"
 # Words of the glossary that mean something else more often than not.
@@ -108,7 +109,7 @@ class KeepNumbersUnbroken(SphinxPostTransform):
         for text in list(self.document.findall(nodes.Text)):
             if isinstance(text.parent, (nodes.FixedTextElement, nodes.literal, nodes.raw)):
                 continue
-            kept = UNBREAKABLE.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
+            kept = UNBREAKABLE.sub(lambda match: match[0].replace(" ", "\u00a0"), text)
             if kept != text:
                 text.parent.replace(text, nodes.Text(kept))
 

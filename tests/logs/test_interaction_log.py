@@ -337,7 +337,9 @@ def test_most_popular_against_plain_code(repeats):
             + sum(c > counts[target] for c in others)
             + sum(c == counts[target] for c in others) / 2
         )
-    found = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
+    found = ranking.rank_by_item_scores(
+        ranking.item_popularity(split), split, split.test, ranking.Seen.TRAINING
+    )
     np.testing.assert_array_equal(found, expected)
     assert ranking.removes_seen(split) is not repeats
 

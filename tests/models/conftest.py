@@ -38,7 +38,7 @@ def untrained(monkeypatch):
 
 @pytest.fixture(scope="session")
 def forks():
-    """Sweeps in processes, of which the first has started what the others are forked from."""
+    """Start sweeps in processes that are forked from a server, which runs already."""
     server = FORK.Process(target=int)
     server.start()
     server.join()

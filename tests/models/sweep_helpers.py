@@ -23,7 +23,8 @@ GRID = {
 }
 SEEDS = {"settings": SETTINGS, "grid": {"seed": [0, 1, 2, 3]}}
 
-# Processes that start at once, as torch is imported already: nothing may start one before this.
+# Processes that start at once: they are forked from a server that has imported torch. What it
+# imports must be set before the first of them starts.
 FORK = multiprocessing.get_context("forkserver")
 FORK.set_forkserver_preload(["perflaw.models.sweeps.runner"])
 LONG = {  # of four members that end one after another, and of two that may not be stacked

@@ -144,6 +144,8 @@ def test_there_are_two_rules():
     )
     assert (kept.ranked - removed.ranked == 1).all()
     assert (kept.ranks >= removed.ranks).all()
+    by_default = ranking.rank_targets(baselines.most_popular(split), split, split.test)
+    assert by_default.ranks.tolist() == removed.ranks.tolist()
     told = protocols.protocol_table(kept, removed).set_index("protocol")["HR@10"]
     assert len(told) == 5
     assert (

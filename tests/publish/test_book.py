@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -17,6 +18,8 @@ from perflaw.errors import InputError
 from perflaw.publish import builder, execution, provenance
 
 pytestmark = pytest.mark.book
+
+ROOT = Path(__file__).parents[2]
 
 # A process started in the background may have been told to ignore Ctrl-C.
 INTERRUPTIBLE = """
@@ -81,6 +84,10 @@ def test_only_what_changed_is_executed(toy, unrendered, write_notebook):
     second = made(toy)
     assert second["one"] == first["one"]
     assert second["two"] > first["two"]
+
+
+def test_the_module_that_starts_workers_is_there():
+    assert (ROOT / execution.STARTS_WORKERS).is_file()
 
 
 def test_who_trains_in_workers_starts_first(toy, monkeypatch, write_notebook):

@@ -113,8 +113,8 @@ def test_a_formula_keeps_its_punctuation(pages):
 def test_a_number_keeps_its_symbol_and_its_per_cent_sign(pages):
     paragraph = re.search(r"<p>(It is 5.*?)</p>", pages[0])[1]
     text = re.sub("<[^>]*>", "", paragraph)
-    told = "It is 5\u00a0% of all, or 7\u00a0%; 1 % in code, and a share in %. "
-    assert text == told + "Here d\u00a0=\u00a064 and 2 = 2."
+    expected = "It is 5\u00a0% of all, or 7\u00a0%; 1 % in code, and a share in %. "
+    assert text == expected + "Here d\u00a0=\u00a064 and 2 = 2."
 
 
 def test_column_headers_are_named(pages):

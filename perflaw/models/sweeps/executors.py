@@ -55,10 +55,6 @@ def process_pool(workers: int | None = None, threads: int = 1) -> Callable[[], E
     return functools.partial(_Pool, workers or os.cpu_count() or 1, threads)
 
 
-# Workers are forked from one process that has imported torch, where the system can do that.
-START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-
-
 class _Pool(ProcessPoolExecutor):
     """Workers that Ctrl-C does not reach, not even while they start: the sweep says when to end.
 
@@ -66,8 +62,7 @@ class _Pool(ProcessPoolExecutor):
     """
 
     def __init__(self, workers: int, threads: int) -> None:
-        context = multiprocessing.get_context(START_METHOD)
-        context.set_forkserver_preload([__name__])
+        context = multiprocessing.get_context("spawn")
         lock, slots = context.RLock(), context.Value("i", 0)
         super().__init__(workers, context, _start_worker, (lock, slots, workers, threads))
 
@@ -109,7 +104,6 @@ _bar_options: dict[str, Any] = {}  # of a run's progress bar, in a worker of `pr
 
 def _start_worker(lock: Any, slots: Any, workers: int, threads: int) -> None:
     """In a new process: set threads and the line of its bar, and end when the sweep ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     tqdm.set_lock(lock)
     with slots.get_lock():

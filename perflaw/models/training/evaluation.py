@@ -74,9 +74,7 @@ def _best_temperature(score: ranking.Scorer, split: Split) -> float:
 
     def log_loss(log_temperature: float) -> float:
         temperature = math.exp(log_temperature)
-        ranked = ranking.rank_targets(
-            score, split, split.validation, temperature=temperature, seen=ranking.Seen.TRAINING
-        )
+        ranked = ranking.rank_targets(score, split, split.validation, temperature=temperature)
         return ranked.losses.mean()
 
     found = minimize_scalar(log_loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3})

@@ -163,8 +163,7 @@ class RunState:
         """
         start = time.perf_counter()
         validation = self.split.validation
-        score = scorer(self.weights, self.config)
-        ranked = ranking.rank_targets(score, self.split, validation, seen=ranking.Seen.TRAINING)
+        ranked = ranking.rank_targets(scorer(self.weights, self.config), self.split, validation)
         self.seconds["validation"] += time.perf_counter() - start
         ndcg, log_loss = ranking_metrics.ndcg(ranked.ranks), float(ranked.losses.mean())
         self.curve.append(
