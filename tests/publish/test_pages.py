@@ -72,7 +72,9 @@ ONE_OF_A_KIND = """() => {
     }
     axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
 }"""
-SETTLED = 400  # milliseconds after a change of size; the theme looks after 300
+# The theme looks 0.3 s after a change of size.
+SETTLED = """new Promise((done) => requestAnimationFrame(
+    () => requestAnimationFrame(() => setTimeout(done, 400))))"""
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +152,6 @@ def faults(tab):
 def screen(browser):
     """One screen for all pages of the book: a new browser process for each page would be slow."""
     screen = new_screen(browser, "light", WIDE)
-    screen.tab.clock.install()
     yield screen
     screen.tab.context.close()
 
@@ -169,7 +170,7 @@ def phone(wide):
     wide.tab.set_viewport_size(PHONE)
     wide.tab.emulate_media(color_scheme="dark")
     wide.tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
-    wide.tab.clock.fast_forward(SETTLED)
+    wide.tab.evaluate(SETTLED)
     yield wide
     wide.tab.set_viewport_size(WIDE)
     wide.tab.emulate_media(color_scheme="light")
