@@ -32,7 +32,6 @@ from perflaw.publish.reachability import Imports
 Values = Mapping[str, Any]
 AT_ONCE = 2  # notebooks that run at the same time, at most
 READS_LOGS = "perflaw/logs/datasets.py"  # reached by notebooks that use the logs of PERFLAW_DATA
-STARTS_WORKERS = "perflaw/models/sweeps/executors.py"  # reached by notebooks that train in workers
 
 
 class BuildError(RuntimeError):
@@ -46,7 +45,6 @@ class Job:
     notebook: Path
     values: Values
     key: str
-    starts_workers: bool
 
 
 @dataclass
@@ -90,7 +88,6 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
         if not is_current(root, executed / job.notebook.stem, job.key)
         and not _copy_from_default(root, job, executed, scratch)
     ]
-    jobs.sort(key=lambda job: not job.starts_workers)  # as they take longest
     quiet = not (jobs and sys.stdout.isatty())
     bar = tqdm(total=len(jobs), desc="notebooks", leave=False, disable=quiet, file=sys.stdout)
     with bar, closing(_run_jobs(jobs, root, scratch, bar)) as ended:
@@ -139,8 +136,7 @@ def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) ->
         parts = [*shared, digest_files(root, [notebook, *modules]), yaml.safe_dump(dict(values))]
         if root / READS_LOGS in modules:
             parts.append(stamp_local_logs())
-        key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-        yield Job(notebook, values, key, root / STARTS_WORKERS in modules)
+        yield Job(notebook, values, hashlib.sha256("\n".join(parts).encode()).hexdigest())
 
 
 def stamp_local_logs() -> str:

@@ -146,6 +146,8 @@ def test_there_are_two_rules():
     assert (kept.ranks >= removed.ranks).all()
     by_default = ranking.rank_targets(baselines.most_popular(split), split, split.test)
     assert by_default.ranks.tolist() == removed.ranks.tolist()
+    for_all = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
+    assert for_all.tolist() == removed.ranks.tolist()
     told = protocols.protocol_table(kept, removed).set_index("protocol")["HR@10"]
     assert len(told) == 5
     assert (

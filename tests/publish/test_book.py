@@ -1,12 +1,10 @@
 """Books of toy projects: what is executed when, what is refused, what survives a failure."""
 
-import contextlib
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import nbformat
 import pytest
@@ -18,8 +16,6 @@ from perflaw.errors import InputError
 from perflaw.publish import builder, execution, provenance
 
 pytestmark = pytest.mark.book
-
-ROOT = Path(__file__).parents[2]
 
 # A process started in the background may have been told to ignore Ctrl-C.
 INTERRUPTIBLE = """
@@ -84,22 +80,6 @@ def test_only_what_changed_is_executed(toy, unrendered, write_notebook):
     second = made(toy)
     assert second["one"] == first["one"]
     assert second["two"] > first["two"]
-
-
-def test_the_module_that_starts_workers_is_there():
-    assert (ROOT / execution.STARTS_WORKERS).is_file()
-
-
-def test_who_trains_in_workers_starts_first(toy, monkeypatch, write_notebook):
-    (toy / execution.STARTS_WORKERS).parent.mkdir(parents=True)
-    (toy / execution.STARTS_WORKERS).write_text("")
-    write_notebook(toy, "three", "from perflaw.models.sweeps import executors")
-    started = []
-    monkeypatch.setattr(execution, "_run_jobs", lambda jobs, *_: started.extend(jobs) or iter(()))
-    monkeypatch.setattr(execution, "closing", contextlib.nullcontext)
-    (toy / "book" / "_build").mkdir()
-    execution.execute_notebooks(toy, toy / "book" / "_build", {}, toy)
-    assert [job.notebook.stem for job in started] == ["three", "one", "two"]
 
 
 READ_DATA = """
