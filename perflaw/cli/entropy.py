@@ -147,7 +147,7 @@ def _echo_effective_data(log: InteractionLog, values: dict[str, float]) -> None:
     if "conditional" in values:
         once = conditional.share_seen_once(log, 1)
         warning = ": too many for the correction, take it as a lower bound" if once > 0.5 else ""
-        click.echo(f"\n{once:.0%} of transitions are seen once{warning}")
+        click.echo(f"\n{100 * once:.0f} % of transitions are seen once{warning}")
     for name, source in (("conditional", "this study"), ("apen absolute", "the paper")):
         if name not in values:
             continue

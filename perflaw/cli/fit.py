@@ -71,7 +71,7 @@ def command(
     _echo_fit(fitted, metric, table)
     for doubt in table_checks.describe_doubts(fitted):
         click.echo(f"warning: {doubt}")
-    click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g}% profile interval")
+    click.echo(f"\n{'parameter':<10} {'estimate':>10}   {100 * level:g} % profile interval")
     for name, (low, high) in intervals.items():
         click.echo(f"{name:<10} {fitted.parameters[name]:>10.4g}   {low:.4g} to {high:.4g}")
     for axis, turn in turning_points.items():
@@ -79,7 +79,7 @@ def command(
             range_limit = f"{turning.REACH:g} times the largest measured value"
             click.echo(f"{axis:<10} no turning point up to {range_limit}")
         else:
-            interval = f"{100 * level:g}% interval {turn.low:.4g} to {turn.high:.4g}"
+            interval = f"{100 * level:g} % interval {turn.low:.4g} to {turn.high:.4g}"
             click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {interval}")
 
 

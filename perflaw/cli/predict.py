@@ -50,7 +50,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
     predictions = predictions.drop(columns=["law_value", "clipped"]).reset_index(drop=True)
     shown = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
     click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
-    click.echo(f"low and high: {100 * level:g}% interval, for one more run")
+    click.echo(f"low and high: {100 * level:g} % interval, for one more run")
     if predictions["beyond"].any():
         click.echo(
             "beyond: outside the measured range of an axis, "

@@ -57,9 +57,10 @@ def command(
     outside = int((~comparison["within"]).sum())
     if outside:
         raise click.ClickException(
-            f"{outside} of {len(comparison)} runs came out differently by more than {tolerance:.0%}"
+            f"{outside} of {len(comparison)} runs came out differently by more than "
+            f"{100 * tolerance:.0f} %"
         )
     click.echo(
-        f"{len(comparison)} runs within {tolerance:.0%} of what they were, "
+        f"{len(comparison)} runs within {100 * tolerance:.0f} % of what they were, "
         f"{comparison['equal'].sum()} of them equal to six digits"
     )

@@ -74,7 +74,7 @@ def too_few_hits(forecast: Forecast) -> str | None:
     uncertainty = (runs[f"{metric} se"] / runs[metric]).median()
     return (
         f"too little data: a run hits {hits:.0f} of {int(runs['test_targets'].max()):,} test "
-        f"users, which leaves its {metric} uncertain by {uncertainty:.0%}"
+        f"users, which leaves its {metric} uncertain by {100 * uncertainty:.0f} %"
     )
 
 

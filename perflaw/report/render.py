@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -129,7 +130,8 @@ def render_page(values: Mapping[str, Any]) -> str:
             "doublings": _doubling_values(judged),
             "next_table": _next_table(judged, level) if trains else None,
         }
-    return environment.get_template("report.html").render(shown)
+    page = environment.get_template("report.html").render(shown)
+    return re.sub(r"(?<=\d) %", "\u00a0%", page)  # a line never begins with a "%"
 
 
 def _format_cell(value: Any) -> Any:
@@ -235,13 +237,13 @@ def _describe_log(log: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{log['users']:,} users, {log['items']:,} items, {log['tokens']:,} interactions; "
         f"{log['length_mean']:.1f} a user, {log['length_min']:,} to {log['length_max']:,}",
-        f"{log['repeats']:.1%} of interactions are with an item that the user had before"
+        f"{100 * log['repeats']:.1f} % of interactions are with an item that the user had before"
         if log["repeats"]
         else "no user has an item twice",
         "no clock; the order of each history is all there is"
         if log["first"] is None
-        else f"{log['first']} to {log['last']}; {log['ties']:.1%} of interactions share their time "
-        "with another of the user",
+        else f"{log['first']} to {log['last']}; {100 * log['ties']:.1f} % of interactions share "
+        "their time with another of the user",
     ]
     return [*lines, *(f"read as: {note}" for note in log["notes"]), f"hash {log['hash']}"]
 

@@ -80,7 +80,7 @@ def test_predict_reads_points_from_a_file(csv, tmp_path):
     predicted = run("predict", law, points, "--level", "0.5")
     assert predicted.exit_code == 0, predicted.output
     assert len(predicted.output.splitlines()) == 4
-    assert "low and high: 50% interval, for one more run" in predicted.output
+    assert "low and high: 50 % interval, for one more run" in predicted.output
 
 
 def test_fit_names_what_a_consensus_leaves_out(tmp_path):
@@ -117,8 +117,8 @@ def test_a_law_may_be_on_other_axes(tmp_path, axes):
 
 def test_fit_and_predict_have_one_level(csv, tmp_path):
     law = tmp_path / "law.json"
-    assert "90% profile interval" in run("fit", csv, "--law", "log_linear", "--out", law).output
-    assert "90% interval" in run("predict", law, "n_layers=16", "d_emb=50").output
+    assert "90 % profile interval" in run("fit", csv, "--law", "log_linear", "--out", law).output
+    assert "90 % interval" in run("predict", law, "n_layers=16", "d_emb=50").output
 
 
 @pytest.mark.integration
@@ -234,8 +234,8 @@ def test_log_says_what_it_is_and_what_would_be_done(tmp_path):
     for line in (
         "shop: 20 users, 7 items, 180 interactions",
         "read as   columns: split at ','",
-        "repeats   22.2% of interactions are with an item the user had before",
-        "ties      0.0% of interactions",
+        "repeats   22.2 % of interactions are with an item the user had before",
+        "ties      0.0 % of interactions",
         "split     leave one out: train on 140 interactions of 20 users,",
         "global time, cut at",
         "ranking   of all 7 items, none removed, as items repeat",

@@ -147,13 +147,13 @@ def test_a_sweep_by_command(shop, tmp_path):
     assert told.output == f"{tmp_path}/mine.csv\n"
     told = run("verify", tmp_path / "mine.csv", "--log", shop / "shop.csv")
     assert told.exit_code == 0, told.output
-    assert "3 runs within 10% of what they were, 3 of them equal to six digits" in told.output
+    assert "3 runs within 10 % of what they were, 3 of them equal to six digits" in told.output
     table = pd.read_csv(tmp_path / "mine.csv")
     table.assign(**{"NDCG@10": 2 * table["NDCG@10"]}).to_csv(tmp_path / "mine.csv", index=False)
     told = run("verify", tmp_path / "mine.csv", "--log", shop / "shop.csv", "--runs", 2)
     assert told.exit_code == 1
     assert re.search(r" NO +no\n", told.output)
-    assert "Error: 2 of 2 runs came out differently by more than 10%" in told.output
+    assert "Error: 2 of 2 runs came out differently by more than 10 %" in told.output
 
 
 @pytest.mark.slow

@@ -41,9 +41,15 @@ def test_identifiers_on_the_page_are_unique_and_found(page):
     assert set(re.findall(r'(?:href="#|url\(#)([^")]+)', page)) <= set(ids)
 
 
+def test_no_line_of_the_page_begins_with_a_per_cent_sign(page):
+    assert re.search(r"\d\u00a0%", page)
+    assert not re.search(r"\d[ \n]%", page)
+
+
 def test_the_page_says_what_was_found(page, findings):
     for sentence in findings.says:
-        assert str(render.jinja2.utils.markupsafe.escape(sentence)) in page
+        escaped = str(render.jinja2.utils.markupsafe.escape(sentence))
+        assert escaped in page.replace("\u00a0", " ")
 
 
 def test_an_undefined_entropy_is_said_to_be_so(page):

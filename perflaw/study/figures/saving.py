@@ -135,7 +135,7 @@ def save_table(
         .hide(axis="index")
         .format(
             {
-                column: _format_unsigned_zero(text)
+                column: _as_on_pages(text)
                 for column, text in {**usual_formats, **(formats or {})}.items()
             },
             na_rep="",
@@ -150,12 +150,13 @@ def _make_heading(column: str) -> str:
     return HEADINGS.get(column, column.replace("_", " "))
 
 
-def _format_unsigned_zero(cell_format: CellFormat) -> Callable[[Any], str]:
-    """Format a cell, without the sign of a negative number that rounds to zero."""
+def _as_on_pages(cell_format: CellFormat) -> Callable[[Any], str]:
+    """Format a cell: no sign where it rounds to zero, and "%" a fixed space behind its number."""
     write = cell_format.format if isinstance(cell_format, str) else cell_format
 
     def show(value: Any) -> str:
-        return re.sub(r"^-(?=0(\.0+)?%?$)", "", write(value))
+        text = re.sub(r"^-(?=0(\.0+)?%?$)", "", write(value))
+        return re.sub(r"(?<=\d) ?%", "\u00a0%", text)
 
     return show
 
