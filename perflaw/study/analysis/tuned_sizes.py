@@ -1,0 +1,207 @@
+"""Sizes compared by their best recipe: eight recipes drawn at random, the best with new seeds.
+
+The question, the measure and the verdicts were declared before the runs (data/grids/QUEUE.md).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from perflaw.laws import families
+from perflaw.models.ranking_metrics import ndcg_gains
+from perflaw.models.sweeps import grids, results
+from perflaw.stats import check_level
+from perflaw.study.analysis import study_runs
+from perflaw.study.files import study_file
+
+RECIPE = ("learning_rate", "dropout", "weight_decay")
+RULE = "test, history removed"
+MONOTONE, FALLS, UNDECIDED = "monotone", "falls", "undecided"
+FALL_FROM = 32  # the dimension from which a fall was seen at one recipe
+_SIZE = list(families.AXES)
+
+
+def load_recipe_runs(log: str) -> pd.DataFrame:
+    """Load the runs of the grid `recipes` on a log, one row a size, recipe and seed."""
+    grid = grids.read_grid(study_file("data", "grids", "recipes.yaml"))
+    usual = {"log": log, "backbone": "sasrec", "split": "leave one out"}
+    runs = study_runs.select_full_data_runs(
+        study_runs.load_study_runs(growing=True), **(usual | grid["settings"])
+    )
+    recipes = pd.DataFrame(grid["grid"])[list(RECIPE)].assign(
+        recipe=range(1, 1 + len(grid["grid"]))
+    )
+    return runs.astype(dict.fromkeys(RECIPE, float)).merge(recipes.astype(float), on=list(RECIPE))
+
+
+def load_gains(runs: pd.DataFrame) -> pd.Series:
+    """Load what each test user adds to NDCG@10 in runs of one log with the same seeds.
+
+    Returns
+    -------
+    Series
+        As `draw_values` takes them.
+    """
+    (log,) = runs["log"].unique()
+    kept: dict[str, np.ndarray] = {}
+    for path in sorted((results.sweeps_folder() / "growing").glob(f"{log}*.npz")):
+        if not path.stem.endswith("-least"):
+            with np.load(path) as ranks:
+                names = {key: f"{key} {RULE}" for key in runs["key"]}
+                kept |= {key: ranks[name] for key, name in names.items() if name in ranks}
+    gains = {
+        size: np.stack([ndcg_gains(kept[key] / 2) for key in of_size.sort_values("seed")["key"]])
+        for size, of_size in runs.groupby(_SIZE)
+    }
+    return pd.Series(gains).rename_axis(_SIZE)
+
+
+def choose_by_validation(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+    """Choose the recipe of each size by validation, and measure it with seeds it was not chosen by.
+
+    Parameters
+    ----------
+    runs
+        As `load_recipe_runs` returns them; the choice is among those of seed 0.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    DataFrame
+        One row a size: n_layers, d_emb, the settings of the recipe, its number, validation (best
+        NDCG@10 of seed 0), chosen (the metric on test of seed 0), value (its mean over the other
+        seeds) and seeds (how many).
+    """
+    tried = runs[runs["seed"] == 0]
+    best = tried.loc[tried.groupby(_SIZE)["validation NDCG@10"].idxmax()]
+    table = best[[*_SIZE, *RECIPE, "recipe"]].assign(
+        validation=best["validation NDCG@10"], chosen=best[metric]
+    )
+    again = runs[runs["seed"] > 0].groupby([*_SIZE, "recipe"])[metric].agg(["mean", "size"])
+    again = again.rename(columns={"mean": "value", "size": "seeds"}).reset_index()
+    return table.merge(again, how="left").fillna({"seeds": 0}).astype({"seeds": int})
+
+
+def draw_values(
+    gains: pd.Series, draws: int = 2000, seed: int = 0
+) -> tuple[pd.Series, pd.DataFrame]:
+    """Draw what NDCG@10 of each size could have been with other users and other seeds.
+
+    Parameters
+    ----------
+    gains
+        Index n_layers, d_emb: arrays of as many seeds by as many users, what each user adds to
+        NDCG@10 in each run.
+    draws
+        How often users are drawn with replacement, the same for all sizes. To each size a mean of
+        as many deviations of seeds is added, drawn from those of all sizes.
+    seed
+        Of the draws.
+
+    Returns
+    -------
+    observed : Series
+        The logarithm of NDCG@10 of each size, a mean over seeds.
+    drawn : DataFrame
+        The same drawn, a column a size and a row a draw.
+    """
+    random = np.random.default_rng(seed)
+    by_user = np.stack(list(gains))
+    n_sizes, n_seeds, n_users = by_user.shape
+    by_seed = np.log(by_user.mean(axis=2))
+    observed = pd.Series(by_seed.mean(axis=1), gains.index)
+    deviations = by_seed - by_seed.mean(axis=1, keepdims=True)
+    deviations *= np.sqrt(n_seeds / (n_seeds - 1))  # those of few seeds from their mean are short
+    rows = []
+    for _ in range(draws):
+        weights = np.bincount(random.integers(n_users, size=n_users), minlength=n_users)
+        noise = random.choice(deviations.ravel(), size=(n_sizes, n_seeds)).mean(axis=1)
+        rows.append(np.log(by_user @ (weights / n_users)).mean(axis=1) + noise)
+    return observed, pd.DataFrame(rows, columns=gains.index)
+
+
+def compare_dimensions(
+    observed: pd.Series, drawn: pd.DataFrame, level: float = 0.9
+) -> pd.DataFrame:
+    """Compare dimensions at each depth: every step, and the two changes that verdicts are about.
+
+    Parameters
+    ----------
+    observed, drawn
+        As `draw_values` returns them.
+    level
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        Columns n_layers, from, to (dimensions), change (per cent), low and high.
+    """
+    check_level(level)
+    rows = []
+    for depth in drawn.columns.unique("n_layers"):
+        values, of_depth = observed[depth], drawn[depth]
+        smallest, largest = min(of_depth), max(of_depth)
+        pairs = [*pairwise(of_depth), (smallest, largest), (FALL_FROM, largest)]
+        for small, large in dict.fromkeys(pairs):
+            change = of_depth[large] - of_depth[small]
+            low, high = change.quantile([(1 - level) / 2, (1 + level) / 2])
+            changes = 100 * np.expm1([values[large] - values[small], low, high])
+            names = ("n_layers", "from", "to", "change", "low", "high")
+            rows.append(dict(zip(names, (depth, small, large, *changes))))
+    return pd.DataFrame(rows)
+
+
+def judge_depths(changes: pd.DataFrame) -> pd.Series:
+    """Give the declared verdict on each depth.
+
+    Parameters
+    ----------
+    changes
+        As `compare_dimensions` returns them.
+
+    Returns
+    -------
+    Series
+        Index n_layers. `MONOTONE`: no step is a fall whose interval excludes zero, and from the
+        smallest dimension to the largest there is a rise whose interval does. `FALLS`: from
+        `FALL_FROM` to the largest there is a fall whose interval excludes zero. Else `UNDECIDED`.
+    """
+    verdicts = {}
+    for depth, rows in changes.groupby("n_layers"):
+        of_change = rows.set_index(["from", "to"])
+        dimensions = sorted({*rows["from"], *rows["to"]})
+        has_fall = any(of_change["high"][step] < 0 for step in pairwise(dimensions))
+        rises = of_change["low"][dimensions[0], dimensions[-1]] > 0
+        if of_change["high"][FALL_FROM, dimensions[-1]] < 0:
+            verdicts[depth] = FALLS
+        else:
+            verdicts[depth] = MONOTONE if rises and not has_fall else UNDECIDED
+    return pd.Series(verdicts, name="verdict").rename_axis("n_layers")
+
+
+def hold_recipes(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
+    """Tabulate each recipe held for all dimensions, one seed a run.
+
+    Parameters
+    ----------
+    runs
+        As `load_recipe_runs` returns them.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    DataFrame
+        One row a recipe and depth: the settings of the recipe, recipe, n_layers, a column a
+        dimension, and change, that from `FALL_FROM` to the largest, in per cent.
+    """
+    tried = runs[runs["seed"] == 0]
+    table = tried.pivot(index=["recipe", *RECIPE, "n_layers"], columns="d_emb", values=metric)
+    change = 100 * (table.iloc[:, -1] / table[FALL_FROM] - 1)
+    table.columns = [f"d = {d}" for d in table]
+    return table.assign(change=change).reset_index()
