@@ -127,16 +127,21 @@ def _echo_summary(log: InteractionLog, split: Split | None, quiet: bool) -> None
         f"{summary['length_max']:,}; 5, 25, 50, 75, 95 % at {lengths}",
     )
     if summary["repeats"]:
-        share = f"{100 * summary['repeats']:.1f} % of interactions"
+        share = f"{_percent(summary['repeats'])} of interactions"
         _echo_row("repeats", f"{share} are with an item the user had before")
     else:
         _echo_row("repeats", "none")
-    _echo_row("density", f"{100 * summary['density']:.3f} % of pairs of user and item")
+    _echo_row("density", f"{_percent(summary['density'], 3)} of pairs of user and item")
     if log.timestamps is None:
         _echo_row("time", "no clock; the order of each history is all there is")
     else:
         _echo_times(summary, split)
     _echo_row("hash", log.hash)
+
+
+def _percent(share: Any, digits: int = 1) -> str:
+    """Write a share in per cent."""
+    return f"{100 * share:.{digits}f} %"
 
 
 def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
@@ -145,13 +150,13 @@ def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
     _echo_row("time", f"{summary['first']} to {summary['last']}, {span}")
     _echo_row(
         "ties",
-        f"{100 * summary['ties']:.1f} % of interactions share their time with another of the user, "
+        f"{_percent(summary['ties'])} of interactions share their time with another of the user, "
         "and keep the file's order",
     )
     _echo_row("", f"{summary['duplicates']:,} rows are exact duplicates")
     if split:
         tied = split.summary()["tied"]
-        _echo_row("", f"{100 * tied:.1f} % of test targets were chosen by the file's order")
+        _echo_row("", f"{_percent(tied)} of test targets were chosen by the file's order")
 
 
 def _echo_ranking(split: Split) -> None:

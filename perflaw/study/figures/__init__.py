@@ -28,7 +28,6 @@ _DOORS = {
         "plot_marginal_gains",
         "plot_published_rows",
         "plot_r2_and_ceiling",
-        "plot_recipes",
         "plot_surfaces",
     ],
     "planning": ["plot_alone_or_joint", "plot_replayed_plan", "plot_seeds"],
@@ -38,6 +37,7 @@ _DOORS = {
         "plot_recipe_against_search",
         "plot_small_multiples",
     ],
+    "recipes": ["plot_recipes", "plot_tuned_sizes"],
     "saving": ["count_in_words", "glue_values", "save_figure", "save_table"],
 }
 __all__, __getattr__, __dir__ = offer_lazily(__name__, _DOORS)

@@ -36,7 +36,6 @@ GROWING_SIZES = {
 BACKBONE_COLOURS = {"sasrec": BLUE, "llama": VERMILLION}
 COST_MODELS = {"by_flops": ("--", "FLOPs"), "by_sum": ("-", "sum of work")}
 ACCEPTED_RATIO = 1.3
-DROPOUT_DASHES = (":", "--", "-.", "-")
 PAPER_R2 = 0.95  # which the paper reports for the law of the loss
 
 
@@ -321,39 +320,4 @@ def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         ax.set_title(quantity)
         ax.set_xlabel("R² in sample")
     legend_above(figure, 2 if narrow else 3, axes[:1])
-    return figure
-
-
-def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool = False) -> Figure:
-    """Plot a metric over model size: each dropout held, and the recipe that validation chooses.
-
-    Sizes are in the order of their layers' weights, about 6·N·d².
-
-    Parameters
-    ----------
-    by_size
-        As `regularisation.tuned_by_size` returns it.
-    metric
-        Name of the metric.
-    noise
-        Standard deviation of a run between seeds, in per cent; the bars of what is chosen.
-    narrow
-        Whether the figure is for a phone.
-    """
-    figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.0)
-    layer_weights = 6 * by_size["n_layers"] * by_size["d_emb"] ** 2
-    by_size = by_size.iloc[np.argsort(layer_weights.to_numpy(), kind="stable")]
-    place = np.arange(len(by_size))
-    held = [name for name in by_size if str(name).startswith("dropout ")]
-    for name, dash in zip(held, DROPOUT_DASHES):
-        ax.plot(place, by_size[name], marker="o", ms=4, color=GREY, lw=1.2, ls=dash, label=name)
-    chosen = by_size["chosen"]
-    style: dict[str, Any] = {"fmt": "-D", "ms": 5, "lw": 1.6, "capsize": 2, "color": BLUE}
-    label = "dropout and rate chosen by validation"
-    ax.errorbar(place, chosen, noise / 100 * chosen, label=label, **style)
-    sizes = zip(by_size["n_layers"], by_size["d_emb"])
-    ax.set_xticks(place, [f"N {n}, d {d}" for n, d in sizes])
-    ax.set_xlabel("model size, by the weights of its layers")
-    ax.set_ylabel(metric)
-    legend_above(figure, 1 if narrow else 4, [ax])
     return figure
