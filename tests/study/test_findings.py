@@ -8,6 +8,8 @@ import pytest
 from perflaw.study.analysis import findings, recorded_predictions
 from perflaw.study.files import study_file
 
+pytestmark = pytest.mark.integration  # fits all laws to the runs of data/
+
 
 @pytest.fixture(scope="module")
 def larger():

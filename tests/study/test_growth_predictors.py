@@ -8,7 +8,7 @@ from perflaw.report.forecast import from_log_odds
 from perflaw.study.analysis import growth_predictors
 
 SHARES = (0.125, 0.25, 0.5)
-LOGS = "abcdef"
+LOGS = "abcde"
 
 
 def make_steps(error, noise, logs=LOGS):
