@@ -123,7 +123,7 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     if "://" in where:
         distributed = require("distributed", extra="cluster")
         try:
-            return distributed.Client(where, timeout=10).get_executor(pure=False)
+            return distributed.Client(where, timeout=5).get_executor(pure=False)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"there is no Dask scheduler at {where} ({reason})") from None
