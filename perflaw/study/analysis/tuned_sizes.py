@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws import families
-from perflaw.models.ranking_metrics import ndcg_gains
+from perflaw.models.ranking_metrics import hits, ndcg_gains
 from perflaw.models.sweeps import grids, results
 from perflaw.stats import check_level
 from perflaw.study.analysis import study_runs
@@ -34,11 +34,20 @@ def load_recipe_runs(log: str) -> pd.DataFrame:
     recipes = pd.DataFrame(grid["grid"])[list(RECIPE)].assign(
         recipe=range(1, 1 + len(grid["grid"]))
     )
-    return runs.astype(dict.fromkeys(RECIPE, float)).merge(recipes.astype(float), on=list(RECIPE))
+    return runs.astype(dict.fromkeys(RECIPE, float)).merge(
+        recipes.astype(dict.fromkeys(RECIPE, float)), on=list(RECIPE)
+    )
 
 
-def load_gains(runs: pd.DataFrame) -> pd.Series:
-    """Load what each test user adds to NDCG@10 in runs of one log with the same seeds.
+def load_gains(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
+    """Load what each test user adds to a metric in runs of one log with the same seeds.
+
+    Parameters
+    ----------
+    runs
+        Rows of `load_recipe_runs`.
+    metric
+        NDCG@10 or HR@10.
 
     Returns
     -------
@@ -52,8 +61,9 @@ def load_gains(runs: pd.DataFrame) -> pd.Series:
             with np.load(path) as ranks:
                 names = {key: f"{key} {RULE}" for key in runs["key"]}
                 kept |= {key: ranks[name] for key, name in names.items() if name in ranks}
+    gain = {"NDCG@10": ndcg_gains, "HR@10": hits}[metric]
     gains = {
-        size: np.stack([ndcg_gains(kept[key] / 2) for key in of_size.sort_values("seed")["key"]])
+        size: np.stack([gain(kept[key] / 2) for key in of_size.sort_values("seed")["key"]])
         for size, of_size in runs.groupby(_SIZE)
     }
     return pd.Series(gains).rename_axis(_SIZE)
@@ -89,13 +99,13 @@ def choose_by_validation(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Data
 def draw_values(
     gains: pd.Series, draws: int = 2000, seed: int = 0
 ) -> tuple[pd.Series, pd.DataFrame]:
-    """Draw what NDCG@10 of each size could have been with other users and other seeds.
+    """Draw what the metric of each size could have been with other users and other seeds.
 
     Parameters
     ----------
     gains
         Index n_layers, d_emb: arrays of as many seeds by as many users, what each user adds to
-        NDCG@10 in each run.
+        the metric in each run.
     draws
         How often users are drawn with replacement, the same for all sizes. To each size a mean of
         as many deviations of seeds is added, drawn from those of all sizes.
@@ -105,7 +115,7 @@ def draw_values(
     Returns
     -------
     observed : Series
-        The logarithm of NDCG@10 of each size, a mean over seeds.
+        The logarithm of the metric of each size, a mean over seeds.
     drawn : DataFrame
         The same drawn, a column a size and a row a draw.
     """
