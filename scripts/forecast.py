@@ -22,7 +22,7 @@ from perflaw.models.sweeps import grids, results
 from perflaw.report import forecast
 from perflaw.report.measurements import measured_from_records
 from perflaw.report.prior import PRIOR_FILE
-from perflaw.study import script_command
+from perflaw.study import script_command, trained_cells
 from perflaw.study.analysis import growth_prior
 from perflaw.study.files import study_file
 
@@ -66,6 +66,7 @@ COLUMNS = [
     "covered",
     "hit",
     "unchanged",
+    "nearest",
 ]
 Prior = Mapping[str, Any]
 Sweeps = dict[tuple[str, str], pd.DataFrame]
@@ -161,6 +162,7 @@ def tested(tables: Sweeps) -> pd.DataFrame:
                 seen = runs[is_seen]
                 rows = _predict_hidden(seen, runs[is_hidden], metric, prior)
                 known = seen[seen["tokens"] == seen["tokens"].max()]
+                trained = known.groupby(CELL)[metric].mean()
                 parts.append(
                     rows.assign(
                         log=log,
@@ -169,7 +171,10 @@ def tested(tables: Sweeps) -> pd.DataFrame:
                         pilot=pilot,
                         runs=len(seen),
                         noise=noise,
-                        unchanged=known.groupby(CELL)[metric].mean().max(),
+                        unchanged=trained.max(),
+                        nearest=trained_cells.nearest_values(
+                            trained.rename("value").reset_index(), rows
+                        ),
                     )
                 )
     table = pd.concat(parts, ignore_index=True)

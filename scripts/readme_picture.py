@@ -22,7 +22,7 @@ def main() -> None:
     panels = findings.make_panels(
         findings.errors_of_larger_models(METRIC, LEVEL),
         findings.worth_of_data(METRIC, LEVEL, DRAWS),
-        findings.quality_of_choices(METRIC, LEVEL),
+        findings.quality_of_choices(findings.rate_choices(METRIC), LEVEL),
     )
     with style_context({"savefig.facecolor": "white"}):
         figure = figures.plot_answer(panels, findings.OF_PAPER, findings.SIMPLE)

@@ -127,3 +127,4 @@ def test_controls_are_explained_by_what_varies():
     assert at.loc[data_measures.TOKENS, "rate varies"] == pytest.approx(0)
     assert np.isnan(at.loc[data_measures.TOKENS, "slope, rate varies"])
     assert at.loc[data_measures.OURS, "slope, rate varies"] == pytest.approx(3)
+    assert (at["slope, size varies"] > 0).all()

@@ -23,7 +23,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def chosen():
-    return findings.quality_of_choices("NDCG@10", 0.9)
+    return findings.quality_of_choices(findings.rate_choices("NDCG@10"), 0.9)
 
 
 def test_errors_are_those_of_the_recorded_predictions(larger):

@@ -367,8 +367,8 @@ def control_table(known: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     -------
     DataFrame
         Columns candidate, "size varies", "rate varies" and "both at once" (shares of the squared
-        change), and "slope, rate varies" (of the candidate's last number; nan for tokens, which
-        then do not vary).
+        change), "slope, size varies" (of the candidate's first number) and "slope, rate varies"
+        (of its last number; nan for tokens, which then do not vary).
     """
     rows = []
     for name in names:
@@ -382,11 +382,14 @@ def control_table(known: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
             slopes = np.linalg.lstsq(x, y)[0]
             label = "both at once" if kind == "both" else f"{kind} varies"
             row[label] = 1 - ((y - x @ slopes) ** 2).sum() / (y**2).sum()
+            if kind == "size":
+                row["slope, size varies"] = slopes[0]
             if kind == "rate":
                 row["slope, rate varies"] = np.nan if name == TOKENS else slopes[-1]
         rows.append(row)
-    order = ["candidate", "size varies", "rate varies", "both at once", "slope, rate varies"]
-    return pd.DataFrame(rows)[order]
+    shares = ["size varies", "rate varies", "both at once"]
+    slope_names = ["slope, size varies", "slope, rate varies"]
+    return pd.DataFrame(rows)[["candidate", *shares, *slope_names]]
 
 
 def noise_ceiling(conditions: pd.DataFrame) -> float:

@@ -93,8 +93,8 @@ def worth_of_data(metric: str, level: float, draws: int) -> Finding:
     return Finding(rows, ceiling, len(conditions))
 
 
-def quality_of_choices(metric: str, level: float) -> Finding:
-    """Say how often each rule's choice is as good as the best, with intervals over logs."""
+def rate_choices(metric: str) -> pd.DataFrame:
+    """Say of each rule's choices whether they are as good as the best: column good, in per cent."""
     runs, table = recorded_predictions.load_predicted_surfaces(Seen.HISTORY)
     is_large = table.groupby("dataset")["d_emb"].transform("max") > extrapolation.SMALL_GRID[1]
     choices = selection.selection_regret(
@@ -103,10 +103,14 @@ def quality_of_choices(metric: str, level: float) -> Finding:
         seed_noise.seed_sd_by_surface(table, metric),
         seed_noise.user_standard_error(runs, metric),
     )
-    rated = choices.assign(good=100.0 * (choices["noises"] <= 1))
+    return choices.assign(good=100.0 * (choices["noises"] <= 1))
+
+
+def quality_of_choices(rated: pd.DataFrame, level: float) -> Finding:
+    """Say how often each rule's choice is as good as the best, with intervals over logs."""
     means = interval_over_logs(rated, "rule", "good", level)
     means[["low", "high"]] = means[["low", "high"]].clip(0, 100)
-    n_choices = len(choices) // choices["rule"].nunique()
+    n_choices = len(rated) // rated["rule"].nunique()
     return Finding(_label(means.rename(columns={"rule": "label"})), GOAL, n_choices)
 
 

@@ -279,27 +279,28 @@ def _rule_means(rated: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_rules(
-    regrets: pd.DataFrame, reference: str = "best seen", level: float = 0.9
+    choices: pd.DataFrame, reference: str = "best seen", level: float = 0.9, value: str = "regret"
 ) -> pd.DataFrame:
     """Compare each rule's choices with those of a reference, with intervals over logs.
 
     Parameters
     ----------
-    regrets
+    choices
         As `selection_regret` returns them.
     reference
         Name of a rule.
     level
         Level of the intervals.
+    value
+        Column that is compared.
 
     Returns
     -------
     DataFrame
-        Columns rule, mean (of the difference in regret, above zero where the reference is
-        better), low, high and logs.
+        Columns rule, mean (of the rule's value minus that of the reference), low, high and logs.
     """
-    place = [name for name in ("dataset", "of", "budget", "seeds") if name in regrets]
-    of_reference = regrets[regrets["rule"] == reference].set_index(place)["regret"]
-    others = regrets[regrets["rule"] != reference]
-    known = pd.MultiIndex.from_frame(others[place]).map(of_reference.to_dict()).to_numpy(float)
-    return interval_over_logs(others.assign(more=others["regret"] - known), "rule", "more", level)
+    place = [name for name in ("dataset", "of", "budget", "seeds") if name in choices]
+    of_reference = choices[choices["rule"] == reference].set_index(place)[value]
+    others = choices[choices["rule"] != reference]
+    known = of_reference.reindex(pd.MultiIndex.from_frame(others[place])).to_numpy()
+    return interval_over_logs(others.assign(more=others[value] - known), "rule", "more", level)

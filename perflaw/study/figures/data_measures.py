@@ -67,12 +67,12 @@ def plot_data_measures(
             _draw_interval(ax, (low, high), place - 0.2, color=colour, lw=0.9)
             _mark(ax, [mean], place - 0.2, "s", color=colour, ms=4, mfc="white")
         ax.axvline(0, color="black", lw=0.8)
-        labels = [name.removeprefix("trained ") if narrow else name for name in names]
+        labels = [name.replace("trained ", "trained\n") if narrow else name for name in names]
         ax.set_yticks(range(len(names)), labels)
         ax.set_ylim(-0.7, len(names) - 0.3)
         ax.set_xlim(RANGE[0] - 4, RANGE[1] + 4)
         ax.set_title(title)
-    figure.supxlabel("score less that of tokens alone, points", fontsize=9)
+    figure.supxlabel("score minus that of tokens alone, points", fontsize=9)
     legend_above(figure, 1 if narrow else 3, _data_measures_legend())
     return figure
 

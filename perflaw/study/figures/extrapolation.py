@@ -27,7 +27,7 @@ TRANSFER_COLOURS = {
     transfer.PLANE: BLUE,
 }
 SIMPLE_RULES = ("best seen", "largest model")
-ONLY = "evaluated only on cells that were not trained"
+ONLY = "law predicts untrained cells only"
 ERROR_RANGE = 60  # per cent; what is beyond stands at the edge
 
 

@@ -37,6 +37,13 @@ ESTIMATOR_COLOURS = {
     "Lempel-Ziv by user": PURPLE,
     "ApEn by user, absolute": PERFORMANCE_LAW,
 }
+MEASURE_LABELS = {
+    "truth": "known",
+    "apen absolute": "|ApEn|",
+    "apen signed": "ApEn",
+    "lempel-ziv": "LZ",
+    "compression": "zip",
+}
 
 
 def plot_log_shapes(curves: pd.DataFrame, narrow: bool = False) -> Figure:
@@ -107,7 +114,7 @@ def plot_apen_by_length(
         style = styles[str(log)]
         expected = np.interp(rows["length"], formula["length"], formula["apen"])
         if (rows["apen"] - expected).max() < LEAST_ABOVE:
-            style = {"color": BASELINE, "lw": 1, "label": "other logs"}
+            style = {"color": BASELINE, "lw": 1, "label": "logs without repeats"}
         ax.plot(rows["length"], rows["apen"], marker="o", ms=3, **style)
     closed: dict[str, Any] = {"color": "black", "ls": ":", "lw": 1.5, "label": "nothing repeats"}
     ax.plot(formula["length"], formula["apen"], **closed)
@@ -215,7 +222,7 @@ def plot_perturbation_table(
     turned: dict[str, Any] = (
         {"rotation": 90, "ha": "center"} if narrow else {"rotation": 35, "ha": "left"}
     )
-    names = ["known" if name == "truth" else name for name in measures]
+    names = [MEASURE_LABELS.get(name, name) for name in measures]
     ax.set_xticks(range(len(names)), names, fontsize=size, **turned)
     labels = [name.replace("_", "\n" if narrow else " ") for name in order]
     ax.set_yticks(range(len(order)), labels, fontsize=size)
