@@ -37,24 +37,22 @@ class MissingPackageError(InputError, ImportError):
     """A package of an extra is not installed; the message names the extra."""
 
 
-def describe_missing_package(package: str | None, extra: str | None = None) -> str | None:
+def describe_missing_package(package: str | None) -> str | None:
     """Say in one line which extra brings a package; None if no extra does."""
     name = (package or "").partition(".")[0]
-    extra = extra or EXTRAS.get(name)
+    extra = EXTRAS.get(name)
     if extra is None:
         return None
     return f"this needs {name}, which is not installed: pip install 'perflaw[{extra}]'"
 
 
-def require(package: str, extra: str | None = None) -> Any:
+def require(package: str) -> Any:
     """Import a package that an extra brings, e.g. `require("duckdb")`.
 
     Parameters
     ----------
     package
         Name of the module to import.
-    extra
-        Extra that brings it; by default the one in `EXTRAS`.
 
     Returns
     -------
@@ -69,8 +67,7 @@ def require(package: str, extra: str | None = None) -> Any:
     try:
         return import_module(package)
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        message = describe_missing_package(missing, extra if missing == package else None)
+        message = describe_missing_package(error.name)
         if message is None:
             raise
         raise MissingPackageError(message) from None

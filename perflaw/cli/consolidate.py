@@ -18,4 +18,4 @@ def command(runs: str, name: str, where: str | None) -> None:
     """
     from perflaw.models.sweeps import results
 
-    click.echo(results.consolidate(runs, name, where or results.SWEEPS_FOLDER))
+    click.echo(results.consolidate(runs, name, where))

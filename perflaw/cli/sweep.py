@@ -121,7 +121,7 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     from perflaw.models.sweeps import executors
 
     if "://" in where:
-        distributed = require("distributed", extra="cluster")
+        distributed = require("distributed")
         try:
             return distributed.Client(where, timeout=5).get_executor(pure=False)
         except (OSError, ValueError) as error:

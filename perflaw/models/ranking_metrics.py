@@ -14,6 +14,7 @@ import pandas as pd
 
 from perflaw.logs.splits import Split
 from perflaw.models.ranking import RankedTargets
+from perflaw.stats import standard_error
 
 CUTOFFS = (1, 5, 10, 20, 50, 100, 200)
 
@@ -116,14 +117,6 @@ def metrics(
             if k <= ranked.top.shape[1]
         }
     return values
-
-
-def standard_error(values: np.ndarray) -> float:
-    """Return the standard error of a mean over users.
-
-    For HR@k give `hits`, for NDCG@k `ndcg_gains`.
-    """
-    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
 def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from perflaw.models import ranking_metrics
 from perflaw.models.baselines import RankedBaselines
 from perflaw.models.training import run_records
 from perflaw.report.findings import BaselineComparison, plain_values
+from perflaw.stats import mean_interval
 
 GAINS = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": lambda ranks: (ranks <= 10).astype(float)}
 
@@ -49,12 +49,9 @@ def compare_baselines(
     if ranks.shape[1] < 2:
         return ()
     model_gains = GAINS[metric](ranks).mean(axis=0)
-    t_quantile = stats.t.ppf((1 + level) / 2, ranks.shape[1] - 1)
     compared = []
     for name, baseline_ranks in ranked.ranks.items():
         gains = GAINS[metric](baseline_ranks)
-        difference = model_gains - gains
-        mean, margin = difference.mean(), stats.sem(difference) * t_quantile
-        values = [gains.mean(), mean, mean - margin, mean + margin]
+        values = [gains.mean(), *mean_interval(model_gains - gains, level)]
         compared.append(BaselineComparison(name, metric, *plain_values(values)))
     return tuple(sorted(compared, key=lambda comparison: -comparison.value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,25 +55,24 @@ def write_report(report: Report, out: str | os.PathLike) -> Path:
         If the notebook fails or a file cannot be written; what was there before is then as it was.
     """
     out, values = Path(out).resolve(), report.to_dict()
-    scratch = None
     try:
-        scratch = Path(tempfile.mkdtemp(dir=out, prefix=".report-"))
-        folder = scratch / "report"  # laid out as `out` is
-        folder.mkdir()
-        (folder / "runs").symlink_to(out / "runs")
-        text = json.dumps(values, indent=1, allow_nan=False)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        execute_notebook(values, scratch, out)
-        (folder / "report.html").write_text(render_page(values), encoding="utf-8")
-        for name in FILES:
-            (folder / name).replace(out / name)
+        with tempfile.TemporaryDirectory(
+            dir=out, prefix=".report-", ignore_cleanup_errors=True
+        ) as made:
+            scratch = Path(made)
+            folder = scratch / "report"  # laid out as `out` is
+            folder.mkdir()
+            (folder / "runs").symlink_to(out / "runs")
+            text = json.dumps(values, indent=1, allow_nan=False)
+            (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+            execute_notebook(values, scratch, out)
+            (folder / "report.html").write_text(render_page(values), encoding="utf-8")
+            for name in FILES:
+                (folder / name).replace(out / name)
     except OSError as error:
         raise InputError(
             f"the report cannot be written to {out}: {error.strerror or error}"
         ) from None
-    finally:
-        if scratch is not None:
-            shutil.rmtree(scratch, ignore_errors=True)
     return out / "report.html"
 
 

@@ -25,7 +25,7 @@ from perflaw.laws.families import Law
 from perflaw.logs.readers.tables import read_table
 from perflaw.paths import study_folder
 from perflaw.study.intervals import interval_columns, mean_over_logs
-from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
+from perflaw.study.trained_cells import NEAREST, predict_by_trained
 
 SURFACE = ["log", "backbone", "split"]
 CELL = ["n_layers", "d_emb", "n_heads"]
@@ -227,11 +227,7 @@ def _predictions(
     visible: pd.DataFrame, asked: pd.DataFrame, cells: pd.DataFrame, laws: Mapping[str, Law]
 ) -> dict[str, np.ndarray]:
     values = visible["value"].to_numpy()
-    predictions = {
-        CONSTANT: np.full(len(asked), values.mean()),
-        NEAREST: nearest_values(visible, asked),
-        BEST: np.full(len(asked), values.max()),
-    }
+    predictions = predict_by_trained(visible, asked)
     for name, law in laws.items():
         determined = identifiability.identifiable_rank(
             law, visible

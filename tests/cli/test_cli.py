@@ -11,7 +11,7 @@ import pytest
 from command_line import run
 
 from perflaw.cli import options
-from perflaw.errors import MissingPackageError, describe_missing_package, require
+from perflaw.errors import EXTRAS, MissingPackageError, describe_missing_package, require
 from perflaw.logs import datasets
 from perflaw.models.baselines import rank_baselines
 from perflaw.paths import study_folder
@@ -610,10 +610,11 @@ def test_a_missing_package_names_its_extra(missing, expected):
     assert describe_missing_package(missing) == expected
 
 
-def test_a_package_is_required_by_name():
+def test_a_package_is_required_by_name(monkeypatch):
     assert require("json") is json
+    monkeypatch.setitem(EXTRAS, "nonesuch", "cluster")
     with pytest.raises(MissingPackageError, match=r"pip install 'perflaw\[cluster\]'"):
-        require("nonesuch", extra="cluster")
+        require("nonesuch")
 
 
 def own_runs(tmp_path):

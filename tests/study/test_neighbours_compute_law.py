@@ -37,10 +37,7 @@ def test_compute_spent_is_a_line_in_ln_flops():
     cells = make_cells(lambda n, d: 0.0)
     cells["flops"] = 10.0 ** (cells["n_layers"] + cells["d_emb"] / 100)
     cells["value"] = 0.1 + 0.01 * np.log(cells["flops"])
-    asked = np.array([10.0**9, 10.0**12])
-    predicted = compute_law.predict_from_compute(cells, asked)
-    assert predicted == pytest.approx(0.1 + 0.01 * np.log(asked))
-    assert compute_law.SPENT in by_rule(compute_law.score_compute_laws(cells))
+    assert by_rule(compute_law.score_compute_laws(cells))[compute_law.SPENT] < 1e-6
 
 
 def test_the_mean_of_logs_and_its_interval():

@@ -78,8 +78,15 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def make_record(key: str, config: Config, split: Split, outcome: dict, device: str = "cpu") -> dict:
-    """Make the record of a run.
+def keep_record(
+    key: str,
+    config: Config,
+    split: Split,
+    outcome: dict,
+    folder: str | os.PathLike | None,
+    device: str,
+) -> dict:
+    """Make the record of a run, written to the folder if there is one.
 
     Parameters
     ----------
@@ -95,7 +102,7 @@ def make_record(key: str, config: Config, split: Split, outcome: dict, device: s
     }
     if split.sample:
         described_split["sample"] = list(split.sample)
-    return {
+    record = {
         "schema": SCHEMA,
         "key": key,
         "log": split.log.name,
@@ -111,18 +118,6 @@ def make_record(key: str, config: Config, split: Split, outcome: dict, device: s
         **outcome,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-
-
-def keep_record(
-    key: str,
-    config: Config,
-    split: Split,
-    outcome: dict,
-    folder: str | os.PathLike | None,
-    device: str = "cpu",
-) -> dict:
-    """`make_record`, written to the folder if there is one."""
-    record = make_record(key, config, split, outcome, device)
     if folder is not None:
         write_record(record, Path(folder) / f"{key}.json")
     return record

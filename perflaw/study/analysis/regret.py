@@ -25,7 +25,6 @@ from perflaw.study.files import study_file
 METRIC = "NDCG@10"
 PILOTS = {"d up to 16": (2, 16), "d up to 32": (3, 32)}  # the most layers and dimension
 POLICIES = ("advised", "stay", "larger d")
-STEPS = ("stay", "larger d", "deeper", "baseline")
 LEVEL = 0.9
 
 
@@ -56,7 +55,7 @@ def score_advice(
     Returns
     -------
     pandas.DataFrame
-        A row a sweep and pilot: advice; the value of each of STEPS and of the advised step; by
+        A row a sweep and pilot: advice; the value of each open step and of the advised one; by
         policy the regret in per cent of the best value, and whether it is within noise of it.
     """
     rows = []
@@ -151,7 +150,7 @@ def _regrets(worth: Mapping[str, float], counts: Mapping[str, int], noise: float
 
 
 def summarize_regret(scored: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
-    """Give the mean regret of each policy over logs, and of the advice less the others.
+    """Give the mean regret of each policy over logs, and of the advice minus the others.
 
     Parameters
     ----------
@@ -170,7 +169,7 @@ def summarize_regret(scored: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame
     by_log = scored.groupby("log")[names].mean()
     columns = {policy: by_log[name] for policy, name in zip(POLICIES, names)}
     for other in POLICIES[1:]:
-        columns[f"advised less {other}"] = columns["advised"] - columns[other]
+        columns[f"advised minus {other}"] = columns["advised"] - columns[other]
     rows = []
     for name, values in columns.items():
         within = scored[f"{name} within noise"].mean() if name in POLICIES else np.nan

@@ -8,13 +8,11 @@ runs record epochs. Parameters are those of the layers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, fitting
-from perflaw.laws.families import Array, Law
+from perflaw.laws import families
+from perflaw.laws.families import Law
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
 from perflaw.study.intervals import interval_columns
@@ -72,12 +70,6 @@ def make_laws() -> dict[str, Law]:
     return bounded | {"log-linear": families.log_linear()}
 
 
-def predict_from_compute(visible: pd.DataFrame, flops: Array) -> Array:
-    """Predict a metric by a log-linear law in C = 6 · parameters · tokens · epochs."""
-    law = families.get_law("log_linear", axes=("flops",))
-    return fitting.fit(law, visible, visible["value"]).predict(pd.DataFrame({"flops": flops}))
-
-
 def score_compute_laws(cells: pd.DataFrame) -> pd.DataFrame:
     """Predict hidden cells by compute alone, by laws of N and d, and by the baselines.
 
@@ -93,20 +85,10 @@ def score_compute_laws(cells: pd.DataFrame) -> pd.DataFrame:
         `compute spent` the epochs of the hidden cell are known, which a plan would have to guess.
     """
     hidden_parts = ("largest d", "largest N")
-    predictions = public_grids.predict_hidden(cells, make_laws(), hidden_parts)
-    if "flops" not in cells:
-        return predictions
-    rows = []
-    for key, surface in cells.groupby(public_grids.SURFACE):
-        for part in hidden_parts:
-            is_hidden = public_grids.hide(surface, part)
-            asked = surface[is_hidden]
-            predicted = predict_from_compute(surface[~is_hidden], asked["flops"].to_numpy())
-            labels: dict[str, Any] = dict(zip(public_grids.SURFACE, key))
-            labels |= {"hidden": part, "law": SPENT}
-            row = asked[["n_layers", "d_emb", "value"]].assign(**labels, predicted=predicted)
-            rows.append(row.assign(ape=100 * (row["predicted"] / row["value"] - 1).abs()))
-    return pd.concat([predictions, *rows], ignore_index=True)
+    laws = make_laws()
+    if "flops" in cells:
+        laws[SPENT] = families.log_linear(("flops",))
+    return public_grids.predict_hidden(cells, laws, hidden_parts)
 
 
 def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:

@@ -19,7 +19,6 @@ from perflaw.study.analysis import study_runs
 from perflaw.study.intervals import interval_columns
 from perflaw.study.public_grids import SURFACE
 
-SOURCES = ("public grids", "own sweeps")
 COLUMNS = ("tau", "trade", "given_up")
 
 

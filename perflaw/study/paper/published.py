@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
@@ -83,29 +82,6 @@ def load_surfaces(path: str | Path = "") -> pd.DataFrame:
             f"{path} has no column {' and '.join(missing)}; it has {', '.join(table.columns)}"
         )
     return table
-
-
-def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
-    """Select the rows of a table that a pandas query keeps.
-
-    Raises
-    ------
-    InputError
-        If it keeps none, or is no condition.
-    """
-    try:
-        is_selected: Any = table.eval(query)
-    except Exception as error:  # pandas raises whatever the query's evaluation does
-        _refuse_query(query, f"cannot be used on the columns {', '.join(table.columns)}: {error}")
-    if not pd.api.types.is_bool_dtype(is_selected):
-        _refuse_query(query, "is no condition; write one, such as dataset == 'Beauty' or epoch > 3")
-    if not np.any(is_selected):
-        _refuse_query(query, "keeps no row")
-    return table.loc[is_selected]
-
-
-def _refuse_query(query: str, reason: str) -> NoReturn:
-    raise InputError(f"the query {query!r} {reason}") from None
 
 
 def printed_fits() -> pd.DataFrame:
