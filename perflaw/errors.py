@@ -1,5 +1,9 @@
 """Errors that the user can mend."""
 
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -71,3 +75,24 @@ def require(package: str) -> Any:
         if message is None:
             raise
         raise MissingPackageError(message) from None
+
+
+@contextmanager
+def one_line_errors(make_exit: Callable[[str], BaseException] = SystemExit) -> Iterator[None]:
+    """End a program with one line at bad input or a missing package; warn in one line.
+
+    Parameters
+    ----------
+    make_exit
+        Returns what is raised, for the line.
+    """
+    warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
+    try:
+        yield
+    except InputError as error:
+        raise make_exit(str(error)) from None
+    except ModuleNotFoundError as error:
+        message = describe_missing_package(error.name)
+        if message is None:
+            raise
+        raise make_exit(message) from None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
 import signal
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import yaml
 
-from perflaw.errors import InputError, describe_missing_package
+from perflaw import errors
 
 if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
@@ -175,22 +175,12 @@ def parse_setting(text: str) -> Any:
         return None if text in ("None", "none") else parse_value(text)
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn a mistake of the user into one line and a non-zero exit, a warning into one line.
+def _make_error(line: str) -> click.ClickException:
+    return click.ClickException(as_options(line))
 
-    Serves as a decorator too.
-    """
-    warnings.showwarning = lambda message, *_: click.echo(message, err=True)
-    try:
-        yield
-    except InputError as error:
-        raise click.ClickException(as_options(str(error))) from None
-    except ModuleNotFoundError as error:
-        message = describe_missing_package(error.name)
-        if message is None:
-            raise
-        raise click.ClickException(message) from None
+
+one_line_errors = functools.partial(errors.one_line_errors, _make_error)
+"""Turns a mistake of the user into one line and a non-zero exit; serves as a decorator."""
 
 
 @contextmanager

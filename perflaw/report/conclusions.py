@@ -145,9 +145,8 @@ def forecast_runs(
     Size(n_layers=2, d_emb=32)
     """
     stats.check_level(level)
-    findings = _conclude(measured_from_table(runs, metric), (metric,), {}, level, prior, ())
-    findings = replace(findings, without_log=True)
-    return replace(findings, says=describe_findings(findings))
+    measured = measured_from_table(runs, metric)
+    return _conclude(measured, (metric,), {}, level, prior, (), without_log=True)
 
 
 def _conclude(
@@ -158,9 +157,9 @@ def _conclude(
     prior: Prior | None,
     baselines: Sequence[BaselineComparison],
     baseline_growth: BaselineGrowth | None = None,
+    without_log: bool = False,
 ) -> Findings:
     done = measured[measured[metrics[0]].notna()].reset_index(drop=True)
-    unfinished = len(measured) - len(done)
     too_few, full = too_few_runs(done), nothing_to_gain(done, metrics[0])
     if reason := too_few or full or too_few_users(done, metrics[0]):
         is_full = full is not None and too_few is None
@@ -168,7 +167,7 @@ def _conclude(
         findings = Findings(
             level,
             len(done),
-            unfinished,
+            0,
             (reason,),
             {},
             _unknown(reason),
@@ -177,7 +176,8 @@ def _conclude(
         )
     else:
         findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_growth)
-        findings = replace(findings, unfinished=unfinished)
+    unfinished = len(measured) - len(done)
+    findings = replace(findings, unfinished=unfinished, without_log=without_log)
     return replace(findings, says=describe_findings(findings))
 
 

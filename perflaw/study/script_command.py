@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from perflaw.errors import InputError, describe_missing_package
+from perflaw.errors import one_line_errors
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -46,21 +43,6 @@ def run_main(
     options = parser.parse_args(arguments)
     with one_line_errors():
         main(**vars(options))
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Exit with one line on bad input and for a package that is missing; warn in one line."""
-    warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
-    try:
-        yield
-    except InputError as error:
-        sys.exit(str(error))
-    except ModuleNotFoundError as error:
-        message = describe_missing_package(error.name)
-        if message is None:
-            raise
-        sys.exit(message)
 
 
 def existing_file(text: str) -> Path:

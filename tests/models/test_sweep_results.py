@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -291,6 +292,21 @@ def test_what_is_no_log_and_no_executor(log, tmp_path):
         runner.run("tiny", log, tmp_path, "here")
     with pytest.raises(InputError, match="0 workers cannot do anything"):
         executors.process_pool(0)
+
+
+def test_a_full_disk_leaves_the_old_table(done, tmp_path, monkeypatch):
+    path = results.consolidate(done, "runs", tmp_path)
+    before = path.read_bytes()
+
+    def write_half(frame, where, **_):
+        Path(where).write_bytes(before[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pd.DataFrame, "to_csv", write_half)
+    with pytest.raises(InputError, match=r"runs\.csv cannot be written: No space left on device"):
+        results.consolidate(done, "runs", tmp_path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["runs.csv"]
 
 
 @pytest.mark.slow

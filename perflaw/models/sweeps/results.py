@@ -12,7 +12,7 @@ import orjson
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.io import suggest
+from perflaw.io import atomic_path, suggest
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.configuration import LATER_SETTINGS, Config
 from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, check_names
@@ -307,7 +307,11 @@ def consolidate(
     for column in frame.select_dtypes("float").columns.difference(list(RUN_DEFAULTS)):
         frame[column] = [_six_digits(value) for value in frame[column]]
     run_records.check_folder(path.parent)
-    frame.to_csv(path, index=False, lineterminator="\n")
+    try:
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False, lineterminator="\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}") from None
     return path
 
 

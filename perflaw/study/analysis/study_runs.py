@@ -277,7 +277,7 @@ def _check_one_setting(runs: pd.DataFrame) -> None:
         if several:
             raise InputError(
                 f"runs on {surface[0]} differ in {', '.join(several)}; "
-                "choose those of one setting with runner.filter_runs"
+                "choose those of one setting with results.filter_runs"
             )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, one_line_errors
 from perflaw.logs import datasets
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models.sweeps import grids
@@ -54,7 +54,7 @@ def run_script(
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     try:
-        with script_command.one_line_errors():
+        with one_line_errors():
             table = options.out or _committed_table(options.grid, name)
             count = 0
             for run in tqdm(complete(table, options.grid, load_splits), desc=name, delay=2):
