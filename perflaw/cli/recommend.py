@@ -41,7 +41,11 @@ def command(model: str, log: str, top: int, users: str | None, **options: Any) -
     table = trained.recommend(histories, top)
     without = histories.n_users - table["user"].nunique()
     if without:
-        click.echo(f"{without:,} users get nothing: the model knows none of their items", err=True)
+        click.echo(
+            f"users who get nothing: {without:,}; the model knows none of their items, or they "
+            "have had all that it knows",
+            err=True,
+        )
     click.echo(table.to_csv(index=False, float_format="%.6g", lineterminator="\n"), nl=False)
 
 
@@ -69,11 +73,10 @@ def _note_unknown_items(model: TrainedModel, log: InteractionLog) -> None:
     import numpy as np
 
     occurring = log.item_ids[np.unique(log.items)]
-    known = set(model.item_ids.tolist())
-    unknown = [item for item in occurring.tolist() if item not in known]
-    if unknown and len(unknown) < len(occurring):
+    unknown = occurring[model.item_codes(occurring) < 0]
+    if 0 < len(unknown) < len(occurring):
         click.echo(
             f"{len(unknown):,} of {len(occurring):,} items are unknown to the model and are passed "
-            f"over, {unknown[0]!r} among them",
+            f"over, {unknown.tolist()[0]!r} among them",
             err=True,
         )

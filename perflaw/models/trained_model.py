@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import os
@@ -26,6 +27,7 @@ from perflaw.models.configuration import (
     recorded_settings,
 )
 from perflaw.models.layers import Layout, Weights
+from perflaw.models.training.preparation import check_device
 
 FORMAT = 1  # of the files that `save_model` writes
 WEIGHTS_FILE = "weights.safetensors"
@@ -137,9 +139,20 @@ class TrainedModel:
         ]
         return pd.concat(parts, ignore_index=True)
 
+    def item_codes(self, item_ids: np.ndarray) -> np.ndarray:
+        """Return the model's code of each item, (items,), -1 for one that it does not know.
+
+        Where ids are numbers on one side and texts on the other, as a log's become by one new id
+        with a letter, the number 1000 and the text "1000" are one item.
+        """
+        known, asked = pd.Index(self.item_ids), pd.Index(item_ids)
+        if pd.api.types.is_numeric_dtype(known) != pd.api.types.is_numeric_dtype(asked):
+            known, asked = _as_texts(known), _as_texts(asked)
+        return known.get_indexer(asked)
+
     def _known_histories(self, log: InteractionLog) -> InteractionLog:
         """Return the histories in the model's item codes."""
-        codes = pd.Index(self.item_ids).get_indexer(pd.Index(log.item_ids))[log.items]
+        codes = self.item_codes(log.item_ids)[log.items]
         if not (codes >= 0).any():
             raise InputError(
                 f"the model knows none of the items of {log.name}; "
@@ -171,6 +184,12 @@ class TrainedModel:
     def save(self, folder: str | os.PathLike) -> Path:
         """`save_model` of this model."""
         return save_model(self, folder)
+
+
+def _as_texts(ids: pd.Index) -> pd.Index:
+    """Write ids as texts; a whole number has no point."""
+    is_whole = pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all()
+    return (ids.astype("int64") if is_whole else ids).astype(str)
 
 
 def scorer(weights: Weights, model: Architecture) -> ranking.Scorer:
@@ -243,16 +262,25 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
     tensors = {name: weight.cpu().contiguous() for name, weight in model.weights.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(folder / WEIGHTS_FILE) as path:
-            save_file(tensors, path)
-        with atomic_path(folder / CONFIG_FILE) as path:
-            path.write_text(json.dumps(description, allow_nan=False) + "\n")
+        # neither of the old files is replaced before both new ones are complete
+        with (
+            atomic_path(folder / WEIGHTS_FILE) as weights_path,
+            atomic_path(folder / CONFIG_FILE) as config_path,
+        ):
+            save_file(tensors, weights_path)
+            description["sha256"] = _digest(weights_path)
+            config_path.write_text(json.dumps(description, allow_nan=False) + "\n")
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(
             f"a model cannot be written to {folder}: {reason}; name another folder"
         ) from None
     return folder
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def has_model(folder: str | os.PathLike, key: str) -> bool:
@@ -269,7 +297,8 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
     Raises
     ------
     InputError
-        If the folder holds none, or weights that do not belong to its configuration.
+        If the folder holds none, or weights that do not belong to its configuration, and for a
+        device that is not there.
 
     Examples
     --------
@@ -282,17 +311,19 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
     (60, 4)
     """
     folder = Path(folder)
+    check_device(device)
     try:
         description = json.loads((folder / CONFIG_FILE).read_text())
         weights = load_file(folder / WEIGHTS_FILE, device)
         if description["format"] != FORMAT:
-            raise ValueError(f"format {description['format']}, and this version reads {FORMAT}")
+            raise ValueError(f"format {description['format']!r}, and this version reads {FORMAT}")
         config = make_config(**description["configuration"])
-        items = description["items"]
-        item_ids = np.array(items, object if any(isinstance(i, str) for i in items) else None)
-        expected = backbones.weight_shapes(config, len(item_ids))
-        if expected != {name: tuple(weight.shape) for name, weight in weights.items()}:
-            raise ValueError("its weights are not those of its configuration")
+        item_ids = _read_ids(description["items"])
+        _check_weights(weights, config, len(item_ids))
+        if description["sha256"] != _digest(folder / WEIGHTS_FILE):
+            raise ValueError(f"{WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with")
+        if not isinstance(description["removes_seen"], bool):
+            raise ValueError(f"removes_seen = {description['removes_seen']!r}; use true or false")
         return TrainedModel(
             weights=weights,
             curve=description["curve"],
@@ -307,11 +338,31 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
             removes_seen=description["removes_seen"],
             key=description.get("key", ""),
         )
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
         raise InputError(
             f"{folder} holds no model ({_describe_fault(error)}); `perflaw train --save`, "
             "or `save_model`, writes one"
         ) from None
+
+
+def _read_ids(items: Any) -> np.ndarray:
+    """Read the ids of items: numbers or texts, none twice."""
+    if not isinstance(items, list) or not all(
+        isinstance(item, str | int | float) for item in items
+    ):
+        raise ValueError("its items are no list of numbers and texts")
+    if len(set(items)) < len(items):
+        raise ValueError("an item is in it twice")
+    return np.array(items, object if any(isinstance(item, str) for item in items) else None)
+
+
+def _check_weights(weights: Weights, config: Config, n_items: int) -> None:
+    """Check that weights are finite numbers, and as many as the configuration needs."""
+    shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+    if backbones.weight_shapes(config, n_items) != shapes:
+        raise ValueError("its weights are not those of its configuration")
+    if not all(w.dtype == torch.float32 and bool(w.isfinite().all()) for w in weights.values()):
+        raise ValueError("its weights are no finite numbers of 32 bits")
 
 
 def _describe_fault(error: Exception) -> str:

@@ -107,7 +107,8 @@ def test_unknown_items_are_passed_over_and_said(shop, tmp_path):
     said = [line for line in result.stderr.splitlines() if "new read as: " not in line]
     assert said == [
         "2 of 4 items are unknown to the model and are passed over, 'new' among them",
-        "1 users get nothing: the model knows none of their items",
+        "users who get nothing: 1; the model knows none of their items, or they have had all that "
+        "it knows",
     ]
     assert read_table(result)["user"].tolist() == ["a"]
 

@@ -3,10 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import perflaw.models
 import perflaw.models.sweeps
@@ -121,16 +124,36 @@ def damage_weights(folder):
     (folder / WEIGHTS_FILE).write_bytes(data[:-9])
 
 
-def damage_format(folder):
-    path = folder / CONFIG_FILE
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+def damage_one_weight(folder):
+    path = folder / WEIGHTS_FILE
+    data = bytearray(path.read_bytes())
+    data[-2] ^= 1
+    path.write_bytes(data)
+
+
+def damage_to_nan(folder):
+    weights = load_file(folder / WEIGHTS_FILE)
+    weights["items"][3] = torch.nan
+    save_file(weights, folder / WEIGHTS_FILE)
+
+
+def damage_depth(folder):
+    (folder / CONFIG_FILE).write_text("[" * 100_000)
+
+
+def changed(**values):
+    """Change values of the description."""
+
+    def damage(folder):
+        path = folder / CONFIG_FILE
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    return damage
 
 
 def damage_configuration(folder):
-    path = folder / CONFIG_FILE
-    values = json.loads(path.read_text())
-    values["configuration"]["n_layers"] = 5
-    path.write_text(json.dumps(values))
+    settings = json.loads((folder / CONFIG_FILE).read_text())["configuration"]
+    changed(configuration=settings | {"n_layers": 5})(folder)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +162,14 @@ def damage_configuration(folder):
         (damage_nothing, "No such file or directory"),
         (damage_text, "model.json is no JSON"),
         (damage_weights, "weights.safetensors cannot be read"),
-        (damage_format, "format 99, and this version reads 1"),
+        (damage_one_weight, "weights.safetensors is not the file that model.json was written with"),
+        (damage_to_nan, "its weights are no finite numbers"),
+        (damage_depth, "holds no model"),
+        (changed(format=99), "format 99, and this version reads 1"),
+        (changed(format="1"), "format '1', and this version reads 1"),
+        (changed(items=[["m1"]] * 30), "its items are no list of numbers and texts"),
+        (changed(items=["m1"] * 30), "an item is in it twice"),
+        (changed(removes_seen="no"), "removes_seen = 'no'; use true or false"),
         (damage_configuration, "its weights are not those of its configuration"),
     ],
 )
@@ -149,6 +179,37 @@ def test_what_is_no_model_is_told(model, tmp_path, damage, message):
     with pytest.raises(InputError, match=message) as error:
         load_model(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_model_is_replaced_whole_or_not_at_all(model, tmp_path, monkeypatch):
+    model.save(tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    other = replace(model, weights={name: 2 * weight for name, weight in model.weights.items()})
+    with pytest.raises(InputError, match="No space left on device"):
+        other.save(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_device_that_is_not_there(model, tmp_path):
+    with pytest.raises(InputError, match="device 'tpu' is not usable"):
+        load_model(model.save(tmp_path), "tpu")
+
+
+def test_ids_that_became_texts_are_the_same_items():
+    log = from_histories([[100 + i for i in range(8)] for _ in range(30)])
+    trained = fit_model(configuration.make_config(**SETTINGS), log, progress=False)
+    history = [100, 101, 102]
+    as_texts = from_histories([[*map(str, history), "new"], ["0100", "101", "new"]])
+    as_numbers = from_histories([history, [101]])
+    as_floats = from_histories([[float(item) for item in history], [101.0]])
+    expected = trained.recommend(as_numbers)["item"].tolist()
+    assert trained.recommend(as_texts)["item"].tolist() == expected
+    assert trained.recommend(as_floats)["item"].tolist() == expected
 
 
 def test_a_folder_that_cannot_be_written(model, tmp_path):
