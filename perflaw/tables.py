@@ -12,6 +12,23 @@ from numpy.typing import NDArray
 
 from perflaw.errors import InputError
 
+# Columns that may tell runs of different experiments apart.
+IDENTITY_COLUMNS = (
+    "log",
+    "dataset",
+    "metric",
+    "backbone",
+    "split",
+    "loss",
+    "max_seq_len",
+    "dropout",
+    "learning_rate",
+    "sample_users",
+    "sample_time",
+    "truncate",
+)
+TUNED_COLUMNS = ("dropout", "learning_rate")  # which may differ between runs of one surface
+
 
 def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
     """Select the rows of `table` for which a pandas query is true.
@@ -115,3 +132,29 @@ def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
             + hint_at_comma(column.iloc[row])
         )
     return numbers
+
+
+def check_one_surface(table: pd.DataFrame, label: str, mend: str, but: Iterable[str] = ()) -> None:
+    """Refuse rows of different logs, backbones, splits and the like in one table.
+
+    Parameters
+    ----------
+    table
+        One row a run.
+    label
+        Of the table, for the message.
+    mend
+        What to do about it, for the message.
+    but
+        Columns that may differ, beside `TUNED_COLUMNS`.
+
+    Raises
+    ------
+    InputError
+        Naming the column and its first values.
+    """
+    for name in (name for name in IDENTITY_COLUMNS if name in table):
+        values = table[name].unique()
+        if len(values) > 1 and name not in (*but, *TUNED_COLUMNS):
+            shown = ", ".join("none" if value != value else str(value) for value in values[:3])
+            raise InputError(f"{label}: rows differ in {name} ({shown}); {mend}")

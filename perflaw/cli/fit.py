@@ -104,7 +104,7 @@ def _echo_fit(fitted: Any, metric: str, table: pd.DataFrame) -> None:
 def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str, ...]) -> None:
     """Raise InputError for rows without a value, or not of one surface."""
     from perflaw import tables
-    from perflaw.laws import checks, families, table_checks
+    from perflaw.laws import families, table_checks
 
     if metric in axes:
         raise InputError(
@@ -115,15 +115,8 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
     for name in families.WHOLE_AXES:
         if name in axes and name in table:
             tables.check_whole(table, name, points)
-    for name in checks.IDENTITY_COLUMNS:
-        if name not in table or name in (*axes, metric, "dropout", "learning_rate"):
-            continue
-        values = table[name].unique()
-        if len(values) > 1:
-            shown = ", ".join("none" if value != value else str(value) for value in values[:3])
-            raise InputError(
-                f"{points}: rows differ in {name} ({shown}); keep those of one value with --where"
-            )
+    mend = "keep those of one value with --where"
+    tables.check_one_surface(table, points, mend, but=(*axes, metric))
     if blank := int(table[metric].isna().sum()):
         raise InputError(
             f"{points}: {blank} of {len(table)} rows have no {metric}; "

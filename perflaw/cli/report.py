@@ -38,7 +38,7 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
     "--budget",
     default=10.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 100_000, min_open=True),
     help="Minutes that all of it may take; a budget without time to train is refused.",
 )
 @click.option(
@@ -47,7 +47,10 @@ CHOICES = ("metric", "device", "backbone", "split", "epochs", "patience", "sampl
     help="Number of processes that train; default one for each core.",
 )
 @click.option(
-    "--metric", default="NDCG@10", show_default=True, help="Metric to conclude from, or HR@10."
+    "--metric",
+    default="NDCG@10",
+    show_default=True,
+    help="Metric to conclude from, or HR@10; of one's own runs any rate of which more is better.",
 )
 @DEVICE_OPTION
 @click.option("--backbone", default="sasrec", show_default=True, help="Backbone of the models.")

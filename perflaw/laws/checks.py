@@ -10,24 +10,9 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.varpro import design_columns
-from perflaw.tables import check_numbers, name_row
+from perflaw.tables import IDENTITY_COLUMNS, check_numbers, name_row
 
 SEED = "seed"  # the column that tells repeated runs of one cell apart
-# Columns that may tell why two rows are of one cell.
-IDENTITY_COLUMNS = (
-    "log",
-    "dataset",
-    "metric",
-    "backbone",
-    "split",
-    "loss",
-    "max_seq_len",
-    "dropout",
-    "learning_rate",
-    "sample_users",
-    "sample_time",
-    "truncate",
-)
 
 
 def check_points(law: Law, points: pd.DataFrame) -> None:

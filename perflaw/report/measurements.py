@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.laws import table_checks
 from perflaw.models.sweeps import results
-from perflaw.tables import LINE, check_whole, hint_at_comma, name_row
+from perflaw.tables import LINE, check_one_surface, check_whole, hint_at_comma, name_row
 
 RECORD_COLUMNS = ("key", "n_layers", "d_emb", "seed", "tokens", "test_targets")
 OWN_COLUMNS = ("n_layers", "d_emb")
 MOST = 1e9  # layers, or dimensions
+MOST_TOKENS = 1e15  # or users
+LEAST_RATE = 1e-6  # of a metric
 DATA_COLUMNS = ("tokens", "share")
 REMOVED = "removed "  # prefix of metrics by the rule of record where nothing repeats
 SECOND_MOMENT = 0.61  # mean square of a user's gain by its mean, of NDCG@10 in 652 recorded runs
@@ -94,6 +97,42 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     InputError
         For a column that is missing, and a value that cannot be: with its row or line.
     """
+    _check_columns(table, metric)
+    runs = table.copy()
+    if runs.index.name != LINE:
+        runs = runs.set_index(LINE) if LINE in runs else runs.reset_index(drop=True)
+    for name in OWN_COLUMNS:
+        _check_numbers(runs, name, lowest=1, highest=MOST)
+        check_whole(runs, name, "the runs")
+    data = next((name for name in DATA_COLUMNS if name in runs), None)
+    but = (metric, *(("sample_users", "sample_time") if data else ()))
+    check_one_surface(runs, "the runs", "keep those of one value", but)
+    if (repeats := table.astype(str).duplicated()).any():
+        row = int(repeats.to_numpy().argmax())
+        raise InputError(
+            f"{name_row(runs, row)} of the runs is the same as an earlier one in every column; "
+            "leave it out, or tell repeated runs apart by a column 'seed'"
+        )
+    _check_numbers(runs, metric, lowest=LEAST_RATE, highest=1 - 1e-9)
+    if data == "tokens":
+        _check_numbers(runs, data, lowest=1, highest=MOST_TOKENS)
+    elif data == "share":
+        _check_numbers(runs, data, lowest=0, highest=1, above=True)
+    runs["tokens"] = runs[data].astype(float) if data else 1.0
+    runs[f"{metric} se"] = _standard_errors(runs, metric)
+    validation = f"validation {metric}"
+    if validation in runs:
+        _check_numbers(runs, validation, lowest=0, highest=1)
+    runs["test_targets"] = runs.get("users", np.nan)
+    runs["seed"] = runs.get("seed", 0)
+    if not runs["seed"].map(pd.api.types.is_hashable).all():
+        raise InputError("the runs have a seed that is no number or text")
+    runs["key"] = [name_row(runs, place) for place in range(len(runs))]
+    return runs.reset_index(drop=True)
+
+
+def _check_columns(table: pd.DataFrame, metric: str) -> None:
+    """Refuse what is no table of runs with this metric."""
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"runs have to be a pandas.DataFrame, not {type(table).__name__}")
     if missing := [name for name in (*OWN_COLUMNS, metric) if name not in table]:
@@ -102,45 +141,28 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         )
     if table.empty:
         raise InputError("the table of runs has no rows")
-    runs = table.copy()
-    if runs.index.name != LINE:
-        runs = runs.set_index(LINE) if LINE in runs else runs.reset_index(drop=True)
-    for name in OWN_COLUMNS:
-        _check_numbers(runs, name, lowest=1, highest=MOST)
-        check_whole(runs, name, "the runs")
-    if (repeats := table.duplicated()).any():
-        row = int(repeats.to_numpy().argmax())
+    if table.columns.duplicated().any():
+        name = table.columns[table.columns.duplicated()][0]
+        raise InputError(f"the runs have two columns {name!r}; keep one of them")
+    if table_checks.LOSS.search(metric) and not table_checks.RATE.search(metric):
         raise InputError(
-            f"{name_row(runs, row)} of the runs is the same as an earlier one in every column; "
-            "leave it out, or tell repeated runs apart by a column 'seed'"
+            f"of {metric} less is better, and a report is on a rate of which more is better, such "
+            "as NDCG@10"
         )
-    _check_numbers(runs, metric, lowest=0, highest=1 - 1e-9, above=True)
-    data = next((name for name in DATA_COLUMNS if name in runs), None)
-    if data:
-        _check_numbers(runs, data, lowest=0, above=True)
-    runs["tokens"] = runs[data].astype(float) if data else 1.0
-    runs[f"{metric} se"] = _standard_errors(runs, metric)
-    validation = f"validation {metric}"
-    if validation in runs:
-        _check_numbers(runs, validation, lowest=0, highest=1)
-    runs["test_targets"] = runs.get("users", np.nan)
-    runs["seed"] = runs.get("seed", 0)
-    runs["key"] = [name_row(runs, place) for place in range(len(runs))]
-    return runs.reset_index(drop=True)
 
 
 def _standard_errors(runs: pd.DataFrame, metric: str) -> pd.Series:
     """Take the standard errors over users, or derive them from the number of users."""
     name = f"{metric} se"
     if name in runs:
-        _check_numbers(runs, name, lowest=0, above=True)
+        _check_numbers(runs, name, lowest=0, highest=1, above=True)
         return runs[name]
     if "users" not in runs:
         raise InputError(
             f"the runs have neither a column 'users', the number of test users, nor {name!r}; "
             "without one of them nobody knows how noisy they are"
         )
-    _check_numbers(runs, "users", lowest=2)
+    _check_numbers(runs, "users", lowest=2, highest=MOST_TOKENS)
     rate = runs[metric]
     second_moment = rate if metric.startswith("HR") else SECOND_MOMENT * rate
     return np.sqrt(np.maximum(second_moment - rate**2, 0.05 * rate) / runs["users"])
@@ -162,8 +184,9 @@ def _check_numbers(
         ends = f"{'above' if above else 'at least'} {lowest:g}"
         ends += f" and below {highest:g}" if np.isfinite(highest) else ""
         value = runs[name].iloc[row]
+        mend = "leave the row out, or give" if pd.isna(value) else "use"
         raise InputError(
             f"{name_row(runs, row)} of the runs: {name} = {value} is not usable; "
-            f"use a number {ends}" + hint_at_comma(value)
+            f"{mend} a number {ends}" + hint_at_comma(value)
         )
     runs[name] = values

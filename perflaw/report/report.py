@@ -269,12 +269,13 @@ def _check_folder(out: Path, log: InteractionLog) -> None:
     """Refuse a folder that has a report on other data."""
     try:
         reported = json.loads((out / "report.json").read_text(encoding="utf-8"))["log"]
-    except (OSError, ValueError, KeyError, TypeError):
+        key, name = reported.get("hash"), reported.get("name")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
-    if reported.get("hash") != log.hash:
+    if key != log.hash:
         raise InputError(
             f"{out} has a report on other data, or on the same read otherwise "
-            f"({reported.get('name')}); name another folder with --out, or remove it"
+            f"({name}); name another folder with --out, or remove it"
         )
 
 

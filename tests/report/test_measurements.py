@@ -80,13 +80,46 @@ def test_a_table_without_users_is_refused(runs):
         ("d_emb", "wide"),
         ("users", 1),
         ("tokens", -1),
+        ("tokens", 1e300),
+        ("share", 2),
+        ("NDCG@10 se", 1e300),
+        ("NDCG@10", 1e-12),
     ],
 )
 def test_a_value_that_cannot_be_is_named_with_its_row(runs, column, value):
-    runs[column] = runs[column].astype(object)
+    if column == "share":
+        runs = runs.drop(columns="tokens", errors="ignore")
+    runs[column] = runs[column].astype(object) if column in runs else 0.5
     runs.loc[3, column] = value
-    with pytest.raises(InputError, match=rf"row 4 of the runs: {column} = .* is not usable; use"):
+    mend = "leave the row out, or give a number" if value is None else "use a number"
+    with pytest.raises(
+        InputError, match=rf"row 4 of the runs: {column} = .* is not usable; {mend}"
+    ):
         forecast_runs(runs)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("log", ["small", "big"], r"rows differ in log \(small, big\); keep those of one value"),
+        ("backbone", ["sasrec", "gru"], "rows differ in backbone"),
+        ("seed", [[0], [1]], "a seed that is no number or text"),
+    ],
+)
+def test_runs_that_are_not_of_one_surface_are_refused(runs, column, values, message):
+    runs[column] = [values[place % 2] for place in range(len(runs))]
+    with pytest.raises(InputError, match=message):
+        forecast_runs(runs)
+
+
+def test_a_metric_of_which_less_is_better_is_refused(runs):
+    with pytest.raises(InputError, match="of log-loss less is better"):
+        forecast_runs(runs.rename(columns={"NDCG@10": "log-loss"}), "log-loss")
+
+
+def test_two_columns_of_one_name_are_refused(runs):
+    with pytest.raises(InputError, match="two columns 'users'"):
+        forecast_runs(pd.concat([runs, runs["users"]], axis=1))
 
 
 def test_a_comma_in_a_number_is_pointed_at(runs):
