@@ -1,9 +1,11 @@
 """Errors that the user can mend."""
 
+import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
@@ -96,3 +98,11 @@ def one_line_errors(make_exit: Callable[[str], BaseException] = SystemExit) -> I
         if message is None:
             raise
         raise make_exit(message) from None
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        if error.filename is None:  # standard output: what is left of it is not tried again
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        where = error.filename or "the output"
+        raise make_exit(f"{where} cannot be written: {error.strerror}; free space") from None

@@ -35,7 +35,20 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_number(self, node: yaml.ScalarNode) -> Any:
+        """Refuse 010 and 1:30, which are 8 and 90 to YAML 1.1, and 10 and no number to others."""
+        if re.match(r"[-+]?0\d|.*:", node.value):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value} is no plain number; write its digits", node.start_mark
+            )
+        is_whole = node.tag.endswith("int")
+        return self.construct_yaml_int(node) if is_whole else self.construct_yaml_float(node)
 
+
+for _tag in ("int", "float"):
+    _UniqueKeyLoader.add_constructor(
+        f"tag:yaml.org,2002:{_tag}", _UniqueKeyLoader.construct_yaml_number
+    )
 _UniqueKeyLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
@@ -68,6 +81,8 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
     """
     try:
         return yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply; write a flat grid") from None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise InputError(f"{path} cannot be read ({reason}); name a YAML file") from None
@@ -76,6 +91,20 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
         where = f" in line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{path} is no YAML{where}: {problem}") from None
+
+
+def parse_yaml(text: str) -> Any:
+    """Parse a value as a YAML file has it; text where it is none.
+
+    Examples
+    --------
+    >>> parse_yaml("1e-3"), parse_yaml("[1, 2]"), parse_yaml("010")
+    (0.001, [1, 2], '010')
+    """
+    try:
+        return yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError:
+        return text
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

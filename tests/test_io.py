@@ -15,6 +15,9 @@ from perflaw.io import atomic_path, load_yaml, suggest
         ("settings: {n_layers: 1, n_layers: 2}", "in line 1: n_layers is given twice"),
         ("grid:\n  - {1: a, 1: b}", "in line 2: 1 is given twice"),
         ("a: [1", "is no YAML in line 1"),
+        ("a: 1\nn_layers: 010", "in line 2: 010 is no plain number; write its digits"),
+        ("n_layers: [1:30]", "in line 1: 1:30 is no plain number"),
+        ("[" * 5000, "is nested too deeply"),
     ],
 )
 def test_what_is_refused(tmp_path, text, message):

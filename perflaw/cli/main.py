@@ -43,7 +43,7 @@ class LazyGroup(click.Group):
         """Find the command of a line, and refuse an option that the line gives twice."""
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None:
-            refuse_repeated_options(click.Context(command, ctx, name), rest)
+            check_options(click.Context(command, ctx, name), rest)
         return name, command, rest
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -55,16 +55,22 @@ class LazyGroup(click.Group):
             raise SystemExit(130) from None
 
 
-def refuse_repeated_options(ctx: click.Context, args: list[str]) -> None:
-    """Refuse an option that is given twice, of which the last would win, unless it may be."""
+def check_options(ctx: click.Context, args: list[str]) -> None:
+    """Refuse an option that is given twice, of which the last would win, unless it may be.
+
+    An option that is given empty, as by a variable of the shell that is not set, is refused too.
+    """
     if ctx.resilient_parsing:
         return
     given: set[click.Parameter] = set()
-    for parameter in ctx.command.make_parser(ctx).parse_args(list(args))[2]:
+    values, _, order = ctx.command.make_parser(ctx).parse_args(list(args))
+    for parameter in order:
         if not isinstance(parameter, click.Option) or parameter.multiple or parameter.count:
             continue
+        names = " or ".join([*parameter.opts, *parameter.secondary_opts])
+        if values.get(parameter.name) == "":
+            raise click.UsageError(f"{names} is empty; give a value, or leave it out", ctx)
         if parameter in given:
-            names = " or ".join([*parameter.opts, *parameter.secondary_opts])
             raise click.UsageError(f"{names} is given twice; give it once", ctx)
         given.add(parameter)
 

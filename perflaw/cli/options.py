@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
 from perflaw import errors
+from perflaw.io import parse_yaml
 
 if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
 
+LEADING_ZERO = re.compile(r"\s*[-+]?0\d")  # 010: 8 to some, 10 to others
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_ARGUMENT: Decorator = click.argument("log", metavar="LOG")
@@ -156,21 +157,17 @@ def refuse_repeats(
 
 
 def parse_value(text: str) -> Any:
-    """Parse a value: a number, true or false, a list, or text."""
+    """Parse a value: a number, true or false, a list, or text, as 010 is too."""
     try:
-        return float(text)
+        return text if LEADING_ZERO.match(text) else float(text)
     except ValueError:
-        pass
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+        return parse_yaml(text)
 
 
 def parse_setting(text: str) -> Any:
     """Parse a setting of a configuration: as a value, but a whole number stays one."""
     try:
-        return int(text)
+        return text if LEADING_ZERO.match(text) else int(text)
     except ValueError:
         return None if text in ("None", "none") else parse_value(text)
 

@@ -12,6 +12,7 @@ from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.varpro import design_columns
 from perflaw.tables import IDENTITY_COLUMNS, check_numbers, name_row
 
+SQUARABLE = 1e-100, 1e100  # sizes of numbers whose sums of squares are exact enough
 SEED = "seed"  # the column that tells repeated runs of one cell apart
 
 
@@ -65,7 +66,8 @@ def check_values(points: pd.DataFrame, y: Sequence[float] | Array | pd.Series) -
     Raises
     ------
     InputError
-        If values are no finite numbers, are all equal, or are not as many as the points.
+        If values are no finite numbers, are all equal, are too large or too small to be squared,
+        or are not as many as the points.
     """
     values = check_numbers(y, "the metric")
     if len(values) != len(points):
@@ -74,4 +76,9 @@ def check_values(points: pd.DataFrame, y: Sequence[float] | Array | pd.Series) -
         )
     if np.ptp(values) == 0:
         raise InputError(f"all {len(values)} values are {values[0]:g}; there is nothing to fit")
+    largest = np.abs(values).max()
+    if not SQUARABLE[0] < largest < SQUARABLE[1]:
+        raise InputError(
+            f"the largest value is {largest:g}, too far from 1 to be squared; use another unit"
+        )
     return values

@@ -93,17 +93,17 @@ def load_fit(path: str | Path) -> Fit:
     version = record["schema"]
     if version != SCHEMA:
         raise InputError(
-            f"{path} is a law file of version {version}, this is version {SCHEMA}; fit it again"
+            f"{path} is a law file of version {version!r}, this is version {SCHEMA}; fit it again"
         )
     try:
         return _parse_fit(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(f"{path} is not a complete law file ({error}); fit it again") from None
 
 
 def _parse_fit(record: dict[str, Any]) -> Fit:
     law = get_law(record["law"]["family"], **record["law"]["options"])
-    bounds = {name: tuple(record["law"]["bounds"][name]) for name in law.exponents}
+    bounds = {name: _parse_bounds(record["law"]["bounds"][name]) for name in law.exponents}
     parameters = pd.Series(record["parameters"], dtype=float)[list(law.parameters)]
     points = pd.DataFrame(record["points"])[list(law.axes)].astype(float)
     y = np.array(record["values"], float)
@@ -112,6 +112,17 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
         raise ValueError("points, values and weights differ in number")
     if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
         raise ValueError("a number is missing")
+    if not (weights > 0).all():
+        raise ValueError("a weight is not above 0")
+    if not isinstance(record.get("metric"), str | None):
+        raise ValueError("its metric is no text")
     penalty = {name: tuple(pair) for name, pair in record["law"].get("penalty", {}).items()}
     bounded = replace(law, exponents=bounds, penalty=penalty)
     return Fit(bounded, points, y, parameters, weights, record["converged"], record["tied"])
+
+
+def _parse_bounds(pair: Any) -> tuple[float, float]:
+    low, high = map(float, pair)
+    if not low < high:
+        raise ValueError(f"the bounds {low:g} and {high:g} hold no value")
+    return low, high

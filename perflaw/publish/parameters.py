@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import yaml
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter
 
 from perflaw.errors import InputError
-from perflaw.io import load_yaml, suggest
+from perflaw.io import load_yaml, parse_yaml, suggest
 
 TYPES: dict[str, Any] = {"int": int, "float": float, "str": str, "bool": bool, "list": list}
 
@@ -131,7 +130,7 @@ def assign_parameters(
         for parameter in takers:
             try:
                 coerced = coerce_value(value, parameter.kind)
-            except (ValueError, yaml.YAMLError):
+            except ValueError:
                 raise InputError(
                     f"the parameter {name} must be of type {parameter.kind}, not {value!r}\n"
                     f"{list_parameters(available)}"
@@ -164,7 +163,7 @@ def _annotate(kind: str) -> Any:
     if outer == "str":
         return str
     annotation = list[_annotate(inner)] if inner else TYPES[outer]  # type: ignore[misc]
-    parse = float if outer == "float" else yaml.safe_load
+    parse = float if outer == "float" else parse_yaml
     return Annotated[annotation, BeforeValidator(lambda v: parse(v) if isinstance(v, str) else v)]
 
 

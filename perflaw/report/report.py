@@ -171,6 +171,7 @@ ten; 21 are the least
         source or log.name,
         **choices,
     )
+    _check_printable(log.name, options.source, str(options.out))
     _check_folder(options.out, log)
     _check_items(log)
     if log.timestamps is None:
@@ -255,6 +256,7 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
         For a column that is missing, for a value that cannot be, and for runs of which nothing can
         be forecast.
     """
+    _check_printable(name, metric)
     measured_from_table(runs, metric)  # what cannot be is refused as it was given
     if runs.index.name == LINE:
         runs = runs.drop(columns=LINE, errors="ignore").reset_index()
@@ -263,6 +265,15 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
     if not findings.metrics:
         raise InputError(f"{name}: nothing can be forecast: {'; '.join(findings.reasons)}")
     return Report({"name": name}, {}, {}, {"runs": runs}, findings, (metric,))
+
+
+def _check_printable(*names: str) -> None:
+    """Refuse names that a page in UTF-8 cannot show, before anything is trained."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{name!r} is no text in UTF-8; rename it") from None
 
 
 def _check_folder(out: Path, log: InteractionLog) -> None:

@@ -203,7 +203,8 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["predict", "LAW"], "Missing argument"),
         (["predict", "LAW", "n_layers=4", "n_layers=8", "d_emb=64"], "n_layers is given twice"),
         (["predict", "LAW", "CSV", "n_layers=8"], "either a file of points or"),
-        (["fit", "CSV", "--where", ""], "cannot be used"),
+        (["fit", "CSV", "--where", ""], "--where is empty; give a value, or leave it out"),
+        (["fit", "CSV", "--where", " "], "is no condition"),
         (["fit", "CSV", "-o", "axes", "[n_layers, n_layers]"], "the option axes"),
         (["fit", "SEMICOLONS"], "1 points are too few"),
     ],
@@ -579,6 +580,37 @@ def test_a_module_runs_as_the_command():
     command = [sys.executable, "-m", "perflaw", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert re.fullmatch(r"perflaw, version \S+\n", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "option"),
+    [
+        (["train", "synthetic", "--out", ""], "--out"),
+        (["train", "synthetic", "--save", ""], "--save"),
+        (["consolidate", "runs", "table", "--where", ""], "--where"),
+    ],
+)
+def test_an_empty_option_is_refused(arguments, option):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert f"Error: {option} is empty; give a value, or leave it out" in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_the_output_is_one_line():
+    command = [Path(sys.executable).with_name("perflaw"), "log", "synthetic"]
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "Error: the output cannot be written: No space left on device; free space\n"
+    )
+
+
+@pytest.mark.parametrize(("text", "value"), [("10", 10), ("010", "010"), ("1:30", "1:30")])
+def test_a_setting_is_a_number_only_where_it_is_plain(text, value):
+    assert options.parse_setting(text) == value
+    assert options.parse_value(text) == value
 
 
 @pytest.mark.parametrize(

@@ -290,6 +290,19 @@ def test_a_saved_law_predicts_the_same(tmp_path):
     assert serialization.load_fit(tmp_path / "law.json").status == bounded.status != "converged"
 
 
+def with_bounds(record, pair):
+    """Give all exponents of a law file other bounds."""
+    return record | {
+        "law": record["law"] | {"bounds": dict.fromkeys(record["law"]["bounds"], pair)}
+    }
+
+
+@pytest.mark.parametrize("scale", [1e300, 1e-300])
+def test_values_that_cannot_be_squared_are_refused(scale):
+    with pytest.raises(InputError, match="too far from 1 to be squared; use another unit"):
+        fitting.fit(LAW, GRID, scale * surface())
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
@@ -310,6 +323,14 @@ def test_a_saved_law_predicts_the_same(tmp_path):
             lambda record: record | {"law": {"family": "nonesuch", "options": {}}},
             "no law is called",
         ),
+        (
+            lambda record: record | {"weights": [0, *record["weights"][1:]]},
+            "a weight is not above 0",
+        ),
+        (lambda record: record | {"metric": 5}, "its metric is no text"),
+        (lambda record: record | {"values": [10**400, *record["values"][1:]]}, "not a complete"),
+        (lambda record: with_bounds(record, [2, 1]), "the bounds 2 and 1 hold no value"),
+        (lambda record: with_bounds(record, [1]), "not a complete law file"),
     ],
 )
 def test_a_law_file_that_cannot_be_used_is_refused(tmp_path, damage, told):

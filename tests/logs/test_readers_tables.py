@@ -10,6 +10,7 @@ from command_line import run
 
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, table_checks
+from perflaw.logs.readers import engine
 from perflaw.logs.readers.tables import read_table
 
 GRID = pd.DataFrame(
@@ -244,3 +245,10 @@ def test_parts(tmp_path):
 )
 def test_an_option_twice_is_refused(command):
     assert "given twice" in run(*command, "k", "1", command[-1], "k", "2").output
+
+
+def test_ctrl_c_while_the_engine_reads_is_an_interrupt():
+    with pytest.raises(KeyboardInterrupt), engine.session("shop.csv"):
+        raise RuntimeError("Query interrupted")
+    with pytest.raises(RuntimeError, match="another"), engine.session("shop.csv"):
+        raise RuntimeError("another")

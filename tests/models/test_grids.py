@@ -123,6 +123,10 @@ def test_a_later_override_sees_an_earlier_one():
         ({"grid": [3]}, "grid needs names and values"),
         ({"grid": []}, "grid has no runs"),
         ({"grid": {"n_layers": []}}, "grid: n_layers has no values"),
+        (
+            {"grid": {"n_layers": [*range(1, 1001)], "seed": [*range(1001)]}},
+            "its values make 1,001,000 combinations, and 1,000,000 are the most",
+        ),
         ({"grid": {"n_layers": [0]}}, "n_layers = 0 is not usable"),
         (
             {"grid": {"n_layers": [[1, 2]]}},

@@ -122,6 +122,30 @@ def test_a_damaged_record_is_told(split, tmp_path, text, told):
     assert path.read_text() == before
 
 
+ABSENT = object()
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"status": 5}, "its status is '5'"),
+        ({"split": "x"}, "its split is 'x'"),
+        ({"entropies": None}, "its entropies is 'None'"),
+        ({"metrics": {}}, "it ended, and has no metrics"),
+        ({"metrics": {"test": {"NDCG@10": 1.5}}}, "a metric of it is no rate"),
+        ({"metrics": {"test": {"NDCG@10": float("nan")}}}, "a metric of it is no rate"),
+        ({"environment": ABSENT}, "it has no environment"),
+    ],
+)
+def test_a_record_that_was_changed_is_told(split, tmp_path, values, told):
+    record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
+    path = tmp_path / f"{record['key']}.json"
+    changed = {name: value for name, value in (record | values).items() if value is not ABSENT}
+    path.write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=f"was changed: {told}"):
+        run_records.read_record(path)
+
+
 def test_a_folder_that_cannot_be_used_is_told_before_training(split, tmp_path, monkeypatch):
     monkeypatch.setattr(loop, "fit_job", None)
     (tmp_path / "file").write_text("")

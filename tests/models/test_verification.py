@@ -3,6 +3,7 @@
 import functools
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from sweep_helpers import GRID, sweep
@@ -164,6 +165,21 @@ def test_what_differs_is_told(log, consolidated, tmp_path):
     assert not verification.verify(tmp_path / "near.csv", 2, log, tolerance=0.01, progress=False)[
         "within"
     ].any()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("NDCG@10", np.inf), ("threads", 1e9), ("data_seed", "x"), ("sample_log", "half")],
+)
+def test_a_value_that_no_run_has_is_told_before_training(
+    log, consolidated, tmp_path, column, value
+):
+    frame = results.read_runs_table(consolidated).query("`NDCG@10` > 0").head(1)
+    frame.astype({column: object}).assign(**{column: value}).to_csv(
+        tmp_path / "odd.csv", index=False
+    )
+    with pytest.raises(InputError, match=f"odd.csv: {column} = .* is not usable; consolidate"):
+        verification.verify(tmp_path / "odd.csv", 1, log, progress=False)
 
 
 @pytest.mark.parametrize(

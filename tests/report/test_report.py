@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -415,3 +416,12 @@ def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):
     assert "has a report on other data" in result.output
     assert "--out" in result.output
     assert [path.name for path in out.iterdir()] == ["report.json"]
+
+
+@pytest.mark.parametrize("name", ["caf\udce9s", "shop"])
+def test_a_name_that_no_page_can_show_is_refused_before_training(name, log, tmp_path):
+    where = tmp_path / ("out" if name != "shop" else "r\udce9")
+    named = replace(log, name=name)
+    with pytest.raises(InputError, match="is no text in UTF-8; rename it"):
+        report.run_report(named, where, 1.0, progress=False)
+    assert not where.exists()

@@ -67,7 +67,11 @@ def session(label: str) -> Iterator:
             connection.execute("set TimeZone = 'UTC'")
             connection.execute("set python_enable_replacements = false")
             yield connection
-        except duckdb.Error as error:
+        except (RuntimeError, duckdb.Error) as error:
+            if "interrupted" in str(error).lower():  # what the engine makes of Ctrl-C
+                raise KeyboardInterrupt from None
+            if not isinstance(error, duckdb.Error):
+                raise
             raise InputError(_explain(error, label, duckdb)) from error
         finally:
             connection.close()

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from perflaw.errors import InputError, require
+from perflaw.errors import InputError
 from perflaw.logs.readers import files
-from perflaw.logs.readers.engine import escape_path
+from perflaw.logs.readers.engine import escape_path, session
 from perflaw.logs.readers.options import clip, join_names
 from perflaw.logs.readers.records import Dialect, split_records
 from perflaw.logs.readers.table_rows import read_lines
@@ -63,15 +63,9 @@ def read_table(path: str | Path, *, keep_lines: bool = False) -> pd.DataFrame:
 
 
 def _read_parquet(path: Path, label: str) -> pd.DataFrame:
-    duckdb = require("duckdb")
-    with duckdb.connect() as connection:
-        try:
-            relation = "read_parquet($1, hive_partitioning=false)"
-            return connection.execute(f"select * from {relation}", [escape_path(path)]).df()
-        except duckdb.Error as error:
-            raise InputError(
-                f"{label} cannot be read; it may be damaged or cut short: fetch or write it again"
-            ) from error
+    with session(label) as connection:
+        relation = "read_parquet($1, hive_partitioning=false)"
+        return connection.execute(f"select * from {relation}", [escape_path(path)]).df()
 
 
 def _read_text(path: Path, label: str) -> pd.DataFrame:

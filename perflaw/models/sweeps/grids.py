@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -27,6 +28,7 @@ from perflaw.paths import study_folder
 
 SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
 PARTS = ("settings", "grid", "overrides", "about")  # of a grid
+MOST_RUNS = 1_000_000  # of a grid
 RUN_BY = "run by"  # a grid that has it belongs to the script that it names
 # strengths of perturbations that change nothing
 NEUTRAL_STRENGTHS = dict.fromkeys(PERTURBATIONS, 0) | {
@@ -252,6 +254,12 @@ def combine_values(products: Any, where: str) -> list[dict[str, Any]]:
         }
         if empty := [name for name, values in axes.items() if not values]:
             raise InputError(f"{where}: {empty[0]} has no values")
+        n_runs = math.prod(map(len, axes.values()))
+        if len(combinations) + n_runs > MOST_RUNS:
+            raise InputError(
+                f"{where}: its values make {n_runs:,} combinations, and {MOST_RUNS:,} are the "
+                "most; give fewer values"
+            )
         combinations += [dict(zip(axes, values)) for values in itertools.product(*axes.values())]
     return combinations
 

@@ -64,6 +64,7 @@ def verify(
     if log is not None and (on_log := table["data_hash"] == log.hash).any():
         table = table[on_log]
     drawn = table.sample(min(runs, len(table)), random_state=seed)
+    _check_drawn(name, drawn)
     load_log = functools.lru_cache(datasets.load_log)
     rows = []
     for _, old in drawn.iterrows():
@@ -86,6 +87,22 @@ def _repeatable_runs(name: str | os.PathLike) -> pd.DataFrame:
     if finished.empty:
         raise InputError(f"{name} has no run that came to an end")
     return finished
+
+
+def _check_drawn(name: str | os.PathLike, drawn: pd.DataFrame) -> None:
+    """Refuse values that no run can have, before any is trained."""
+    limits = {"NDCG@10": 1.0, "threads": 1024.0, "data_seed": math.inf}
+    optional = [column for column in ("sample_log", *PERTURBATIONS) if column in drawn]
+    for column in (*limits, *optional):
+        given = drawn[column] if column in limits else drawn[column].dropna()
+        values = pd.to_numeric(given, errors="coerce")
+        least = 1 if column == "threads" else 0
+        wrong = given[~values.between(least, limits.get(column, math.inf)) | (values == math.inf)]
+        if len(wrong):
+            raise InputError(
+                f"{name}: {column} = {wrong.iloc[0]} of run {drawn.loc[wrong.index[0], 'key']} "
+                "is not usable; consolidate the table again"
+            )
 
 
 def _repeat(old: pd.Series, log: InteractionLog, progress: bool) -> tuple[str, float]:

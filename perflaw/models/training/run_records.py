@@ -30,6 +30,18 @@ SCHEMA = 1  # of the run record: another number, another key
 OUT_OF_MEMORY = "out of memory"
 FAILED = "failed"
 # how a status begins of runs that another time, or another machine, may do better
+ENDED = ("converged", "epochs used up")  # statuses of a run that has metrics
+# Parts of a record, those of a run that did not end aside, and what they are.
+KINDS: dict[str, type] = {
+    "status": str,
+    "configuration": dict,
+    "split": dict,
+    "parameters": dict,
+    "entropies": dict,
+    "environment": dict,
+    "seconds": dict,
+    "metrics": dict,
+}
 RETRYABLE = (OUT_OF_MEMORY, FAILED)
 
 
@@ -234,7 +246,7 @@ def read_record(path: str | os.PathLike) -> dict:
     try:
         record = json.loads(Path(path).read_text())
         schema, *_ = (record[name] for name in ("schema", "key", "status", "configuration"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} is no run record ({type(error).__name__}); "
             "remove it, and the run is done again"
@@ -245,16 +257,35 @@ def read_record(path: str | os.PathLike) -> dict:
         )
     if schema != SCHEMA:
         raise InputError(
-            f"{path} is of schema {schema}, and this version reads {SCHEMA}; "
+            f"{path} is of schema {schema!r}, and this version reads {SCHEMA}; "
             "move it to a folder of its own"
         )
-    complete = all(name in record for name in ("data_hash", "split", "order"))
-    if not complete or key_of_record(record) != record["key"]:
-        raise InputError(
-            f"{path} was changed: what it says it was trained with is not what its key stands for; "
-            "remove it, and the run is done again"
-        )
+    if fault := _find_fault(record):
+        raise InputError(f"{path} was changed: {fault}; remove it, and the run is done again")
     return record
+
+
+def _find_fault(record: dict) -> str | None:
+    """Say what a record cannot say; None if nothing."""
+    for name, kind in KINDS.items():
+        if not isinstance(record.get(name, {}), kind):
+            return f"its {name} is {str(record[name])[:40]!r}"
+    needed = {*KINDS, "data_hash", "order"} - {"seconds", "metrics"}
+    if missing := sorted(needed - set(record)):
+        return f"it has no {missing[0]}"
+    try:
+        is_its_own = key_of_record(record) == record["key"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        is_its_own = False
+    if not is_its_own:
+        return "what it says it was trained with is not what its key stands for"
+    if record["status"] in ENDED and "test" not in record.get("metrics", {}):
+        return "it ended, and has no metrics"
+    parts = [part for part in record.get("metrics", {}).values() if isinstance(part, dict)]
+    rates = [part.get(name, 0) for part in parts for name in ("HR@10", "NDCG@10")]
+    if not all(isinstance(rate, float | int) and 0 <= rate <= 1 for rate in rates):
+        return "a metric of it is no rate"
+    return None
 
 
 def set_aside_broken(folder: Path, keys: Iterable[str]) -> None:
