@@ -66,8 +66,6 @@ def command(
     intervals = {name: fitted.profile(name, level) for name in law.parameters}
     size_axes = [axis for axis in law.axes if axis != "max_seq_len"]
     turning_points = {axis: turning.turning_point(fitted, axis, level) for axis in size_axes}
-    if out:
-        serialization.save_fit(fitted, out, metric)
     _echo_fit(fitted, metric, table)
     for doubt in table_checks.describe_doubts(fitted):
         click.echo(f"warning: {doubt}")
@@ -81,6 +79,8 @@ def command(
         else:
             interval = f"{100 * level:g} % interval {turn.low:.4g} to {turn.high:.4g}"
             click.echo(f"{axis:<10} {turn.kind} at {turn.estimate:.4g}, {interval}")
+    if out:
+        serialization.save_fit(fitted, out, metric)
 
 
 def parse_option(name: str, text: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import re
@@ -202,8 +203,9 @@ def as_options(message: str) -> str:
 
     What the user typed stays as it is.
     """
-    values = map(str, click.get_current_context().params.values())
-    typed = sorted((text for text in values if "=" in text), key=len, reverse=True)
+    given = click.get_current_context().params.values()
+    values = itertools.chain.from_iterable(v if isinstance(v, tuple) else (v,) for v in given)
+    typed = sorted((text for text in map(str, values) if "=" in text), key=len, reverse=True)
     if not typed:
         return _name_options(message).rstrip()
     parts = re.split("(" + "|".join(map(re.escape, typed)) + ")", message)

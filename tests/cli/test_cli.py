@@ -202,6 +202,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["predict", "LAW", "points.csv"], "points.csv does not exist"),
         (["predict", "LAW"], "Missing argument"),
         (["predict", "LAW", "n_layers=4", "n_layers=8", "d_emb=64"], "n_layers is given twice"),
+        (["predict", "LAW", "time=5", "time=6"], "write time=5,6"),
         (["predict", "LAW", "CSV", "n_layers=8"], "either a file of points or"),
         (["fit", "CSV", "--where", ""], "--where is empty; give a value, or leave it out"),
         (["fit", "CSV", "--where", " "], "is no condition"),
