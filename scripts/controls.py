@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
     for name, log in logs.items():
         named = replace(log, name=f"synthetic, {name}")
         runner.run(grid, named, folder, executors.process_pool(WORKERS))
-    path = results.SWEEPS_FOLDER / "controls.csv"
+    path = results.sweeps_folder() / "controls.csv"
     path.unlink(missing_ok=True)
     print(results.consolidate(folder, "controls"))
 

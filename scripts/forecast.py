@@ -77,7 +77,9 @@ def surfaces() -> Sweeps:
 
     Those of one log and loss differ in layers, dimension, seed and share of the users alone.
     """
-    tables = [results.read_runs_table(path) for path in sorted(results.SWEEPS_FOLDER.glob("*.csv"))]
+    tables = [
+        results.read_runs_table(path) for path in sorted(results.sweeps_folder().glob("*.csv"))
+    ]
     runs = pd.concat(tables, ignore_index=True).drop_duplicates("key")
     others = [name for name in PERTURBATIONS if name != "sample_users"]
     is_wanted = (

@@ -18,7 +18,7 @@ from perflaw.models.sweeps import results
 from perflaw.models.training import run_records
 from perflaw.study import script_command
 
-WHERE = results.SWEEPS_FOLDER / "growing"
+WHERE = results.sweeps_folder() / "growing"
 
 
 def doubled_ranks(key, ranks):

@@ -14,8 +14,9 @@ from perflaw.logs.splits import Split
 from perflaw.models.ranking import RankedTargets, Seen, removed_items
 from perflaw.models.ranking_metrics import CUTOFFS, hit_rate, ndcg
 
+HISTORY_PART = "test, history removed"  # part of a run record: test by the rule of record
 # parts of a run record, and what `rank_targets` removes for them
-SEEN_BY_PART = {"test": Seen.TRAINING, "test, history removed": Seen.HISTORY}
+SEEN_BY_PART = {"test": Seen.TRAINING, HISTORY_PART: Seen.HISTORY}
 # negatives, and whether they are drawn with replacement
 PROTOCOLS = {
     "1 of 2,500": (2_499, False),

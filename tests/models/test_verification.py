@@ -93,7 +93,7 @@ def test_the_log_is_found_by_its_name(log, consolidated, monkeypatch):
 
 @functools.cache
 def recorded_tables():
-    return [results.read_runs_table(path) for path in results.SWEEPS_FOLDER.glob("*.csv")]
+    return [results.read_runs_table(path) for path in results.sweeps_folder().glob("*.csv")]
 
 
 def recorded_logs():

@@ -271,7 +271,7 @@ def test_runs_that_others_contradict_are_named():
 
 @pytest.mark.integration
 @pytest.mark.parametrize(
-    "path", sorted(results.SWEEPS_FOLDER.glob("*.csv")), ids=lambda path: path.stem
+    "path", sorted(results.sweeps_folder().glob("*.csv")), ids=lambda path: path.stem
 )
 def test_conclusions_can_be_drawn_from_every_sweep(path):
     runs = results.read_runs_table(path)

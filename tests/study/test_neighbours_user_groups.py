@@ -62,7 +62,7 @@ def test_changes_are_seed_by_seed():
 def test_kept_ranks_give_the_recorded_metric(log):
     gains, users = user_groups.load_gains(log), user_groups.load_users(log)
     assert {len(row) for row in gains["gains"]} == {len(users)}
-    runs = results.read_runs_table(results.SWEEPS_FOLDER / "growing" / f"{log}.csv")
+    runs = results.read_runs_table(results.sweeps_folder() / "growing" / f"{log}.csv")
     runs = results.select_whole_log(runs)
     runs = runs[runs["n_layers"] == user_groups.DEPTHS[log]].set_index(["d_emb", "seed"])
     recorded = [runs.loc[(row.d_emb, row.seed), "removed NDCG@10"] for row in gains.itertuples()]

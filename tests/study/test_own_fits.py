@@ -105,10 +105,12 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
     judged = paper_sizes.judge_predictions()
     cell = judged[(judged["n_layers"] == 16) & (judged["d_emb"] == 25)]
     of_ndcg = cell[cell["metric"] == "NDCG@10"].set_index("law")
-    run = pd.read_csv(results.SWEEPS_FOLDER / "growing" / "ml-1m.csv").set_index("n_layers").loc[16]
+    run = (
+        pd.read_csv(results.sweeps_folder() / "growing" / "ml-1m.csv").set_index("n_layers").loc[16]
+    )
     assert of_ndcg["measured"].to_numpy() == pytest.approx(run["NDCG@10"])
     # the nearest of the trained cells has 8 layers and the same dimension
-    runs = pd.read_csv(results.SWEEPS_FOLDER / "ml-1m.csv")
+    runs = pd.read_csv(results.sweeps_folder() / "ml-1m.csv")
     near = runs.query("n_layers == 8 and d_emb == 25 and max_seq_len == 100")["NDCG@10"]
     assert len(near) == 2
     assert of_ndcg.loc["nearest trained cell", "predicted"] == pytest.approx(near.mean())
@@ -120,7 +122,7 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
 def test_later_cells_are_those_that_the_surface_lacks():
     later = paper_sizes.load_later_cells()
     assert later[["n_layers", "d_emb", "seeds"]].to_numpy().tolist() == [[12, 25, 1], [16, 25, 1]]
-    runs = pd.read_csv(results.SWEEPS_FOLDER / "growing" / "ml-1m.csv").set_index("n_layers")
+    runs = pd.read_csv(results.sweeps_folder() / "growing" / "ml-1m.csv").set_index("n_layers")
     assert later["value"].tolist() == runs.loc[[12, 16], "removed NDCG@10"].tolist()
 
 

@@ -39,12 +39,6 @@ def sweeps_folder() -> Path:
     return study_folder() / "data" / "sweeps"
 
 
-def __getattr__(name: str) -> Path:
-    if name == "SWEEPS_FOLDER":
-        return sweeps_folder()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
 def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
     """Read the records of a folder as a table.
 

@@ -11,7 +11,7 @@ from perflaw.logs.splits import Split
 from perflaw.models import ranking, ranking_metrics
 from perflaw.models.configuration import Config
 from perflaw.models.layers import Weights
-from perflaw.models.protocols import SEEN_BY_PART
+from perflaw.models.protocols import HISTORY_PART, SEEN_BY_PART
 from perflaw.models.trained_model import TrainedModel, scorer
 
 
@@ -33,7 +33,7 @@ def evaluate(weights: Weights, config: Config, split: Split) -> tuple[dict, dict
     temperature = _best_temperature(score, split) if config.loss == "bce" else 1.0
     test_parts = dict(SEEN_BY_PART)
     if not ranking.removes_seen(split):
-        test_parts.pop("test, history removed")
+        test_parts.pop(HISTORY_PART)
     metrics: dict = {"temperature": temperature}
     ranks = {}
     for part, seen in {"validation": ranking.Seen.TRAINING, **test_parts}.items():

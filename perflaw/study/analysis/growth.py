@@ -41,7 +41,7 @@ def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
     DataFrame
         Points; models are named "SASRec, d = …".
     """
-    grid = grids.read_grid(str(study_file("data", "grids", "growth.yaml")))
+    grid = grids.read_grid("growth")
     sizes = {d for block in grid["grid"] for d in block["d_emb"]}
     runs = study_runs.apply_ranking_rule(study_runs.read_real_runs(growing=True))
     is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & runs["d_emb"].isin(sizes)

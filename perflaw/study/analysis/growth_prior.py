@@ -49,7 +49,7 @@ def load_growth_runs() -> pd.DataFrame:
         Records, with the column share (of the users).
     """
     # of a run that was trained twice, the one in the file that is first by name
-    paths = sorted(results.SWEEPS_FOLDER.rglob("*.csv"))
+    paths = sorted(results.sweeps_folder().rglob("*.csv"))
     runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
     runs = runs.drop_duplicates("key")
     settings = grids.read_grid("survey")["settings"] | SETTINGS

@@ -180,7 +180,7 @@ def score_base(metric: str = "NDCG@10") -> pd.DataFrame:
     plain = recorded["metric"].str.removeprefix(study_runs.HISTORY_REMOVED)
     recorded = recorded.assign(metric=plain, dataset=recorded["log"])
     recorded = recorded[recorded["metric"] == metric]
-    settings = grids.read_grid(study_file("data", "grids", "base.yaml"))["settings"]
+    settings = grids.read_grid("base")["settings"]
     runs = [
         study_runs.load_base_runs(settings, log, BASE_SEEDS) for log in recorded["log"].unique()
     ]

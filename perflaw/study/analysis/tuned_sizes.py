@@ -11,14 +11,12 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws import families
-from perflaw.models.ranking_metrics import hits, ndcg_gains
 from perflaw.models.sweeps import grids, results
 from perflaw.stats import check_level
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
+from perflaw.study.user_gains import load_user_gains
 
 RECIPE = ("learning_rate", "dropout", "weight_decay")
-RULE = "test, history removed"
 MONOTONE, FALLS, UNDECIDED = "monotone", "falls", "undecided"
 FALL_FROM = 32  # the dimension from which a fall was seen at one recipe
 _SIZE = list(families.AXES)
@@ -26,7 +24,7 @@ _SIZE = list(families.AXES)
 
 def load_recipe_runs(log: str) -> pd.DataFrame:
     """Load the runs of the grid `recipes` on a log, one row a size, recipe and seed."""
-    grid = grids.read_grid(study_file("data", "grids", "recipes.yaml"))
+    grid = grids.read_grid("recipes")
     usual = {"log": log, "backbone": "sasrec", "split": "leave one out"}
     runs = study_runs.select_full_data_runs(
         study_runs.load_study_runs(growing=True), **(usual | grid["settings"])
@@ -56,14 +54,11 @@ def load_gains(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     """
     (log,) = runs["log"].unique()
     kept: dict[str, np.ndarray] = {}
-    for path in sorted((results.sweeps_folder() / "growing").glob(f"{log}*.npz")):
+    for path in (results.sweeps_folder() / "growing").glob(f"{log}*.npz"):
         if not path.stem.endswith("-least"):
-            with np.load(path) as ranks:
-                names = {key: f"{key} {RULE}" for key in runs["key"]}
-                kept |= {key: ranks[name] for key, name in names.items() if name in ranks}
-    gain = {"NDCG@10": ndcg_gains, "HR@10": hits}[metric]
+            kept |= load_user_gains(path, runs["key"], metric)
     gains = {
-        size: np.stack([gain(kept[key] / 2) for key in of_size.sort_values("seed")["key"]])
+        size: np.stack([kept[key] for key in of_size.sort_values("seed")["key"]])
         for size, of_size in runs.groupby(_SIZE)
     }
     return pd.Series(gains).rename_axis(_SIZE)

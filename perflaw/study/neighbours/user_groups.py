@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 
 from perflaw.logs.splits import Split
-from perflaw.models.ranking_metrics import ndcg_gains
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
+from perflaw.study.user_gains import load_user_gains
 
 GROUPS = 4
 BY = ("activity", "target popularity")
-RULE = "test, history removed"
 # of each log the depth that had most seeds with kept ranks when the page was first written
 DEPTHS = {"ml-100k": 4, "lastfm-s3rec": 2}
 
@@ -80,7 +79,7 @@ def load_gains(
     pandas.DataFrame
         One row a run: d_emb, seed and gains (an array over users). Only seeds of both sizes.
     """
-    path = results.SWEEPS_FOLDER / "growing" / f"{log}.csv"
+    path = results.sweeps_folder() / "growing" / f"{log}.csv"
     runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
     runs = results.select_whole_log(runs)
     runs = runs[runs["n_layers"] == (n_layers or DEPTHS[log])]
@@ -92,12 +91,10 @@ def load_gains(
     sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
     is_paired = at_ends.groupby("seed")["d_emb"].transform("nunique") == 2
-    with np.load(path.with_suffix(".npz")) as kept:
-        rows = [
-            (row.d_emb, row.seed, ndcg_gains(kept[f"{row.key} {RULE}"] / 2))
-            for row in at_ends[is_paired].itertuples()
-        ]
-    return pd.DataFrame(rows, columns=["d_emb", "seed", "gains"])
+    paired = at_ends[is_paired]
+    kept = load_user_gains(path.with_suffix(".npz"), paired["key"])
+    gains = paired["key"].map(kept.__getitem__)
+    return paired[["d_emb", "seed"]].assign(gains=gains).reset_index(drop=True)
 
 
 def compare_groups(gains: pd.DataFrame, users: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, ttest_1samp
 
-from perflaw.models.ranking_metrics import ndcg_gains
 from perflaw.models.sweeps import results
 from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours.grid_runs import LOGS
-from perflaw.study.neighbours.user_groups import GROUPS, RULE, quarters
+from perflaw.study.neighbours.user_groups import GROUPS, quarters
+from perflaw.study.user_gains import load_user_gains
 
 POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
 LOSSES = (POSITIONS, ALL_USERS, WORST)
@@ -49,8 +49,8 @@ def load_losses() -> pd.DataFrame:
     """
     path = study_file("data", "neighbours", "user_loss.csv")
     runs = results.read_runs_table(path)
-    with np.load(path.with_suffix(".npz")) as kept:
-        gains = runs["key"].map(lambda key: ndcg_gains(kept[f"{key} {RULE}"] / 2))
+    kept = load_user_gains(path.with_suffix(".npz"), runs["key"])
+    gains = runs["key"].map(kept.__getitem__)
     losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
     return runs[["log", "d_emb", "seed", "best_epoch"]].assign(loss=losses, gains=gains)
 

@@ -1,0 +1,36 @@
+"""What each test user adds to a metric, from the ranks that runs of the study have kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from perflaw.models import ranking_metrics
+from perflaw.models.protocols import HISTORY_PART
+
+
+def load_user_gains(
+    path: Path, keys: Iterable[str], metric: str = "NDCG@10"
+) -> dict[str, np.ndarray]:
+    """Load what each test user adds to a metric by the rule of record, of runs that a file has.
+
+    Parameters
+    ----------
+    path
+        What scripts/pack_ranks.py wrote.
+    keys
+        Of runs; those that the file has not are left out.
+    metric
+        NDCG@10 or HR@10.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By key, (users,).
+    """
+    gain = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": ranking_metrics.hits}[metric]
+    with np.load(path) as doubled:
+        names = {key: f"{key} {HISTORY_PART}" for key in keys}
+        return {key: gain(doubled[name] / 2) for key, name in names.items() if name in doubled}
