@@ -276,7 +276,8 @@ def test_the_page_of_own_runs_says_that_baselines_were_not_compared(own_report):
         ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "line 2 of the runs: NDCG@10 = inf"),
         (
             "n_layers,d_emb,NDCG@10,users,validation NDCG@10\n1,8,.1,100,.2\n1,9,.1,100,\n",
-            "line 3 of the runs: validation NDCG@10 = nan is not usable; use a number at least 0",
+            "line 3 of the runs: validation NDCG@10 = nan is not usable; leave the row out, or give a "
+            "number at least 0",
         ),
         (
             "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
@@ -381,7 +382,7 @@ def test_a_log_that_is_too_small_is_refused_in_one_line(content, reason, tmp_pat
     ("options", "reason"),
     [
         (["--budget", "0"], "0"),
-        (["--budget", "inf"], "no time"),
+        (["--budget", "inf"], "is not in the range"),
         (["--budget", "0.2"], "take about 15 s, more than the budget of 12 s: give --budget 1, in"),
         (["--budget", "x"], "not a valid float"),
         (["--workers", "0"], "0"),
