@@ -276,8 +276,8 @@ def test_the_page_of_own_runs_says_that_baselines_were_not_compared(own_report):
         ("n_layers,d_emb,NDCG@10,users\n1,8,inf,100\n", "line 2 of the runs: NDCG@10 = inf"),
         (
             "n_layers,d_emb,NDCG@10,users,validation NDCG@10\n1,8,.1,100,.2\n1,9,.1,100,\n",
-            "line 3 of the runs: validation NDCG@10 = nan is not usable; leave the row out, or give a "
-            "number at least 0",
+            "line 3 of the runs: validation NDCG@10 = nan is not usable; leave the row out, or "
+            "give a number at least 0",
         ),
         (
             "n_layers,d_emb,NDCG@10,users\n1,8,.1,100\n1,16,.2,100\n",
