@@ -43,6 +43,30 @@ class MissingPackageError(InputError, ImportError):
     """A package of an extra is not installed; the message names the extra."""
 
 
+def check_kind(value: object, kind: type | tuple[type, ...], mend: str) -> None:
+    """Raise InputError for an argument of another kind than a function takes.
+
+    Parameters
+    ----------
+    value
+        The argument.
+    kind
+        What it has to be.
+    mend
+        Where to get one, for the message.
+
+    Examples
+    --------
+    >>> check_kind("shop.csv", dict, "read it first")
+    Traceback (most recent call last):
+    ...
+    perflaw.errors.InputError: a str is no dict; read it first
+    """
+    if not isinstance(value, kind):
+        wanted = kind[0] if isinstance(kind, tuple) else kind
+        raise InputError(f"a {type(value).__name__} is no {wanted.__name__}; {mend}")
+
+
 def describe_missing_package(package: str | None) -> str | None:
     """Say in one line which extra brings a package; None if no extra does."""
     name = (package or "").partition(".")[0]

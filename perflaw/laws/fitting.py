@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.laws import profile, varpro
 from perflaw.laws.checks import check_points, check_values
 from perflaw.laws.families import Array, Law, law_axes
@@ -330,6 +330,7 @@ def fit(
     >>> fitted.parameters.round(3).to_dict()
     {'b': 0.026, 'a_N': 0.016, 'a_d': 0.022}
     """
+    check_kind(law, Law, "get one with perflaw.laws.get_law")
     check_points(law, points)
     if isinstance(y, pd.Series) and not y.index.equals(points.index):
         raise InputError(

@@ -8,7 +8,7 @@ from typing import TypedDict
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.laws.families import AXES, SYMBOLS, Array
 from perflaw.laws.fitting import Fit
 from perflaw.laws.varpro import predict_many
@@ -95,6 +95,7 @@ def find_optimum(
     >>> find_optimum(fitted, n_draws=20).edge
     ('n_layers', 'd_emb')
     """
+    check_kind(fit, Fit, "fit a law with perflaw.laws.fit")
     if missing := [axis for axis in AXES if axis not in fit.law.axes]:
         raise InputError(f"the law {fit.law.name} has no axis {' and '.join(missing)} to choose")
     if reach < 1:

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
+from perflaw.errors import check_kind
 from perflaw.laws.fitting import Fit, FitState
 from perflaw.laws.table_checks import is_rate as _is_rate
 
@@ -63,6 +64,7 @@ def predict(
     0        0.22       0.22    False
     1        1.00       1.02     True
     """
+    check_kind(fit, Fit, "fit a law with perflaw.laws.fit")
     if fit.states != (FitState.CONVERGED,):
         warnings.warn(f"the fit of {fit.law.name}: {fit.status}", FitWarning, stacklevel=2)
     table = fit.interval(points, level, new_run)

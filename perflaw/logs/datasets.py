@@ -15,7 +15,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from perflaw.errors import InputError, require
+from perflaw.errors import InputError, check_kind, require
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import InteractionLog, read_log, write_log
 
@@ -65,6 +65,7 @@ def load_log(name: str | os.PathLike, **options: Any) -> InteractionLog:
     >>> load_log("synthetic")
     <InteractionLog synthetic: 2,000 users, 1,000 items, 101,114 interactions>
     """
+    check_kind(name, (str, os.PathLike), "name a file or a log; read_log takes a table")
     name = os.fspath(name)
     if Path(name).is_file():
         return read_log(name, **options)

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.logs import fingerprint
 from perflaw.logs.describe import summary_html
 from perflaw.logs.interaction_log import InteractionLog
@@ -109,6 +109,7 @@ def leave_one_out(log: InteractionLog) -> Split:
     >>> leave_one_out(from_histories([["a", "b", "c"], ["b", "c"]])).train.lengths
     array([1, 2])
     """
+    check_kind(log, InteractionLog, "read one with perflaw.logs.read_log")
     log = log.compact()
     ends = log.offsets[1:]
     long_enough = log.lengths >= 3

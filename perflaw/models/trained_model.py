@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.io import atomic_path
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import backbones, ranking
@@ -129,6 +129,7 @@ class TrainedModel:
                 "a model with time_bias needs the time of the next interaction, which nobody "
                 "knows; train one without"
             )
+        check_kind(log, InteractionLog, "read one with perflaw.logs.read_log")
         known = self._known_histories(log)
         blocks = range(0, known.n_users, ranking.USERS)
         parts = [
@@ -310,6 +311,7 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
     >>> load_model(folder).recommend(log, top=2).shape
     (60, 4)
     """
+    check_kind(folder, (str, os.PathLike), "name the folder that save_model wrote")
     folder = Path(folder)
     check_device(device)
     try:

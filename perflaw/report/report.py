@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from perflaw import __version__
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models.baselines import BaselineGrowth, RankedBaselines, rank_baselines
@@ -162,6 +162,7 @@ def run_report(
     perflaw.errors.InputError: log has 4 items, and the metrics ask whether the next one is among \
 ten; 21 are the least
     """
+    check_kind(log, InteractionLog, "read one with perflaw.logs.read_log")
     options = ReportOptions(
         Path(out),
         minutes,

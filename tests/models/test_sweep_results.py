@@ -285,7 +285,7 @@ def test_a_table_is_not_written_over(copied, tmp_path):
 
 def test_what_is_no_log_and_no_executor(log, tmp_path):
     with pytest.raises(
-        InputError, match=r"'ml-100k' is no log; read one with perflaw.logs.read_log"
+        InputError, match=r"a str is no InteractionLog; read one with perflaw.logs.read_log"
     ):
         runner.run("tiny", "ml-100k", tmp_path)
     with pytest.raises(InputError, match="'here' is no executor"):

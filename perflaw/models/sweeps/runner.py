@@ -22,7 +22,7 @@ import filelock
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split
@@ -109,8 +109,7 @@ def _checked_points(
 ) -> list[GridPoint]:
     """Expand a grid; raises InputError for what cannot be trained on this log and device."""
     check_device(device)
-    if not isinstance(log, InteractionLog):
-        raise InputError(f"{log!r} is no log; read one with perflaw.logs.read_log")
+    check_kind(log, InteractionLog, "read one with perflaw.logs.read_log")
     points = expand_grid(grid)
     for data in dict.fromkeys(point.data for point in points):
         check_split(split_of(log, data))

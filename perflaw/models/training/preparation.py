@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from perflaw.errors import InputError
+from perflaw.errors import InputError, check_kind
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models import backbones
@@ -65,6 +65,7 @@ def prepare(
     check_device(device)
     check_split(split)
     for config in configs:
+        check_kind(config, Config, "make one with perflaw.models.make_config")
         if config.time_bias:
             split.log.clock("time_bias")
             if config.augmentation != "none":
@@ -103,8 +104,7 @@ def check_split(split: Split) -> None:
 def _to_split(data: InteractionLog | Split) -> Split:
     if isinstance(data, Split):
         return data
-    if not isinstance(data, InteractionLog):
-        raise InputError(f"{data!r} is no log; read one with perflaw.logs.read_log")
+    check_kind(data, InteractionLog, "read one with perflaw.logs.read_log")
     return leave_one_out(data)
 
 
