@@ -99,7 +99,7 @@ def test_few_steps_of_nothing_are_discoveries():
         runs["NDCG@10"] = 0.1 * np.exp(0.05 * random.normal(size=len(runs)))
         gains = seed_noise.marginal_gains(results.aggregate_seeds(runs))
         counts = seed_noise.count_gains(gains).sum()
-        n_found += counts["discovered up"] + counts["discovered down"]
+        n_found += counts["up, corrected"] + counts["down, corrected"]
         n_sure += counts["up"] + counts["down"]
         assert counts["steps"] == len(gains) == 5
     assert n_sure > n_found
@@ -114,11 +114,11 @@ def test_discoveries_are_counted_by_axis_and_direction():
         "steps": 3,
         "up": 3,
         "down": 0,
-        "discovered up": 3,
-        "discovered down": 0,
+        "up, corrected": 3,
+        "down, corrected": 0,
     }
     assert counts.loc["n_layers", "down"] == 1
-    assert counts.loc["n_layers", "discovered down"] == 1
+    assert counts.loc["n_layers", "down, corrected"] == 1
 
 
 def test_the_noise_ceiling_is_the_r2_of_the_true_law():

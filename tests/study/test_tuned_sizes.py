@@ -87,6 +87,13 @@ def test_intervals_of_seed_noise_cover():
     assert 0.75 < np.mean(inside) < 0.99
 
 
+def test_of_single_runs_the_noise_of_seeds_is_given():
+    gains = make_gains([0.1] * 4, n_seeds=1)
+    changes = tuned_sizes.compare_dimensions(*tuned_sizes.draw_values(gains, seed_sd=0.03))
+    half_width = (changes["high"] - changes["low"]) / 2
+    assert half_width.to_numpy() == pytest.approx(1.645 * np.sqrt(2) * 3, rel=0.1)
+
+
 @pytest.mark.parametrize(
     ("lows", "highs", "verdict"),
     [

@@ -222,16 +222,16 @@ def count_gains(gains: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index axis. Columns steps; up and down (the interval excludes zero); discovered up and
-        discovered down (the same after correction for the number of steps).
+        Index axis. Columns steps; up and down (the interval excludes zero); "up,
+        corrected" and "down, corrected" (the same after correction for the number of steps).
     """
     up, down = gains["low"] > 0, gains["high"] < 0
     columns = {
         "steps": gains["change"].notna(),
         "up": up,
         "down": down,
-        "discovered up": gains["discovered"] & (gains["change"] > 0),
-        "discovered down": gains["discovered"] & (gains["change"] < 0),
+        "up, corrected": gains["discovered"] & (gains["change"] > 0),
+        "down, corrected": gains["discovered"] & (gains["change"] < 0),
     }
     return pd.DataFrame(columns).groupby(gains["axis"], sort=False).sum().astype(int)
 

@@ -92,7 +92,7 @@ def choose_by_validation(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Data
 
 
 def draw_values(
-    gains: pd.Series, draws: int = 2000, seed: int = 0
+    gains: pd.Series, seed_sd: float | None = None, draws: int = 2000, seed: int = 0
 ) -> tuple[pd.Series, pd.DataFrame]:
     """Draw what the metric of each size could have been with other users and other seeds.
 
@@ -101,9 +101,12 @@ def draw_values(
     gains
         Index n_layers, d_emb: arrays of as many seeds by as many users, what each user adds to
         the metric in each run.
+    seed_sd
+        Standard deviation of the logarithm of a run between seeds, from other runs; by default
+        deviations of seeds are drawn from those of all sizes, which needs two seeds a size.
     draws
-        How often users are drawn with replacement, the same for all sizes. To each size a mean of
-        as many deviations of seeds is added, drawn from those of all sizes.
+        How often users are drawn with replacement, the same for all sizes. To each size the mean
+        of as many deviations of seeds is added.
     seed
         Of the draws.
 
@@ -119,13 +122,16 @@ def draw_values(
     n_sizes, n_seeds, n_users = by_user.shape
     by_seed = np.log(by_user.mean(axis=2))
     observed = pd.Series(by_seed.mean(axis=1), gains.index)
-    deviations = by_seed - by_seed.mean(axis=1, keepdims=True)
-    deviations *= np.sqrt(n_seeds / (n_seeds - 1))  # those of few seeds from their mean are short
+    if seed_sd is None:
+        deviations = by_seed - by_seed.mean(axis=1, keepdims=True)
+        deviations *= np.sqrt(n_seeds / (n_seeds - 1))  # those of few from their mean are short
+        noise = random.choice(deviations.ravel(), size=(draws, n_sizes, n_seeds))
+    else:
+        noise = random.normal(scale=seed_sd, size=(draws, n_sizes, n_seeds))
     rows = []
-    for _ in range(draws):
+    for deviation in noise.mean(axis=2):
         weights = np.bincount(random.integers(n_users, size=n_users), minlength=n_users)
-        noise = random.choice(deviations.ravel(), size=(n_sizes, n_seeds)).mean(axis=1)
-        rows.append(np.log(by_user @ (weights / n_users)).mean(axis=1) + noise)
+        rows.append(np.log(by_user @ (weights / n_users)).mean(axis=1) + deviation)
     return observed, pd.DataFrame(rows, columns=gains.index)
 
 
