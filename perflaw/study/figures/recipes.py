@@ -71,20 +71,20 @@ def plot_tuned_sizes(
     for ax, depth in zip(axes, depths):
         values = held[held["n_layers"] == depth].filter(like="d = ")
         dimensions = [int(name.removeprefix("d = ")) for name in values]
-        label: str | None = "a drawn recipe, held (one seed)"
+        label: str | None = "a drawn recipe, held"
         for row in values.to_numpy():
             ax.plot(dimensions, row, color=GREY, lw=0.8, marker=".", ms=4, label=label)
             label = None
         for runs, colour, marker, label in (
-            (usual, VERMILLION, "s", "the usual recipe (mean of seeds)"),
-            (tuned, BLUE, "D", "the recipe chosen by validation (mean of new seeds)"),
+            (usual, VERMILLION, "s", "usual recipe"),
+            (tuned, BLUE, "D", "recipe chosen by validation"),
         ):
             of_depth = runs[runs["n_layers"] == depth]
             mean = of_depth.groupby("d_emb")[metric].mean()
             ax.plot(of_depth["d_emb"], of_depth[metric], ".", ms=4, color=colour)
             ax.plot(mean.index, mean, marker=marker, ms=5, lw=1.6, color=colour, label=label)
         set_log_axis(ax, dimensions)
-        ax.set_title("one layer" if depth == 1 else f"{depth} layers")
+        ax.set_title(f"N = {depth}")
         ax.set_xlabel("dimension d")
     axes[0].set_ylabel(metric)
     legend_above(figure, 1 if narrow else 3, axes[:1])
