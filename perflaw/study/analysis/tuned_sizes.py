@@ -23,7 +23,10 @@ _SIZE = list(families.AXES)
 
 
 def load_recipe_runs(log: str) -> pd.DataFrame:
-    """Load the runs of the grid `recipes` on a log, one row a size, recipe and seed."""
+    """Load the runs of the grid `recipes` on a log, one row a size, recipe and seed.
+
+    Sizes of which a recipe has not been trained yet are left out.
+    """
     grid = grids.read_grid("recipes")
     usual = {"log": log, "backbone": "sasrec", "split": "leave one out"}
     runs = study_runs.select_full_data_runs(
@@ -32,9 +35,11 @@ def load_recipe_runs(log: str) -> pd.DataFrame:
     recipes = pd.DataFrame(grid["grid"])[list(RECIPE)].assign(
         recipe=range(1, 1 + len(grid["grid"]))
     )
-    return runs.astype(dict.fromkeys(RECIPE, float)).merge(
+    named = runs.astype(dict.fromkeys(RECIPE, float)).merge(
         recipes.astype(dict.fromkeys(RECIPE, float)), on=list(RECIPE)
     )
+    n_trained = named.groupby(_SIZE)["recipe"].transform("nunique")
+    return named[n_trained == len(recipes)].reset_index(drop=True)
 
 
 def load_gains(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
