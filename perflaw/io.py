@@ -18,6 +18,8 @@ import yaml
 
 from perflaw.errors import InputError
 
+LEADING_ZERO = re.compile(r"\s*[-+]?0\d")  # 010: 8 to some, 10 to others
+
 
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML in which 1e-3 is a number, as to everybody but YAML 1.1, and no key is given twice."""
@@ -37,7 +39,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     def construct_yaml_number(self, node: yaml.ScalarNode) -> Any:
         """Refuse 010 and 1:30, which are 8 and 90 to YAML 1.1, and 10 and no number to others."""
-        if re.match(r"[-+]?0\d|.*:", node.value):
+        if LEADING_ZERO.match(node.value) or ":" in node.value:
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value} is no plain number; write its digits", node.start_mark
             )
@@ -70,7 +72,8 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     InputError
-        If the file cannot be read, is not YAML, or gives a key twice. The message names the line.
+        If the file cannot be read, is not YAML, or gives a key twice. The message names the line
+        where it is known.
 
     Examples
     --------
@@ -91,6 +94,8 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
         where = f" in line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise InputError(f"{path} is no YAML{where}: {problem}") from None
+    except ValueError as error:  # of a date that does not exist
+        raise InputError(f"{path} is no YAML: {error}") from None
 
 
 def parse_yaml(text: str) -> Any:
@@ -98,12 +103,12 @@ def parse_yaml(text: str) -> Any:
 
     Examples
     --------
-    >>> parse_yaml("1e-3"), parse_yaml("[1, 2]"), parse_yaml("010")
-    (0.001, [1, 2], '010')
+    >>> parse_yaml("1e-3"), parse_yaml("[1, 2]"), parse_yaml("010"), parse_yaml("2026-13-01")
+    (0.001, [1, 2], '010', '2026-13-01')
     """
     try:
         return yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: of a date such as 2026-13-01
         return text
 
 

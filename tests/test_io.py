@@ -18,6 +18,7 @@ from perflaw.io import atomic_path, load_yaml, suggest
         ("a: 1\nn_layers: 010", "in line 2: 010 is no plain number; write its digits"),
         ("n_layers: [1:30]", "in line 1: 1:30 is no plain number"),
         ("[" * 5000, "is nested too deeply"),
+        ("a: 2026-13-01", "is no YAML: month must be in"),
     ],
 )
 def test_what_is_refused(tmp_path, text, message):

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from perflaw import errors
-from perflaw.io import parse_yaml
+from perflaw.io import LEADING_ZERO, parse_yaml
 
 if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
 
-LEADING_ZERO = re.compile(r"\s*[-+]?0\d")  # 010: 8 to some, 10 to others
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOG_ARGUMENT: Decorator = click.argument("log", metavar="LOG")

@@ -112,8 +112,8 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
         raise ValueError("points, values and weights differ in number")
     if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
         raise ValueError("a number is missing")
-    if not (weights > 0).all():
-        raise ValueError("a weight is not above 0")
+    if (weights < 0).any() or (weights > 0).sum() <= len(parameters):
+        raise ValueError("a weight is below 0, or too few are above")  # outliers have 0
     if not isinstance(record.get("metric"), str | None):
         raise ValueError("its metric is no text")
     penalty = {name: tuple(pair) for name, pair in record["law"].get("penalty", {}).items()}

@@ -84,6 +84,10 @@ def ndcg_gains(ranks: np.ndarray, k: int = 10, ties: np.ndarray | None = None) -
     return expected_gains(lambda rank: np.where(rank <= k, 1 / np.log2(1 + rank), 0.0), ranks, ties)
 
 
+# By metric, what each user adds to it.
+GAINS = {"NDCG@10": ndcg_gains, "HR@10": hits}
+
+
 def metrics(
     ranked: RankedTargets, n_items: int | None = None, cutoffs: Sequence[int] = CUTOFFS
 ) -> dict[str, float]:

@@ -322,7 +322,8 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
         config = make_config(**description["configuration"])
         item_ids = _read_ids(description["items"])
         _check_weights(weights, config, len(item_ids))
-        if description["sha256"] != _digest(folder / WEIGHTS_FILE):
+        # older models have no digest
+        if description.get("sha256") not in (None, _digest(folder / WEIGHTS_FILE)):
             raise ValueError(f"{WEIGHTS_FILE} is not the file that {CONFIG_FILE} was written with")
         if not isinstance(description["removes_seen"], bool):
             raise ValueError(f"removes_seen = {description['removes_seen']!r}; use true or false")

@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from perflaw.models import ranking_metrics
 from perflaw.models.baselines import RankedBaselines
+from perflaw.models.ranking_metrics import GAINS
 from perflaw.models.training import run_records
 from perflaw.report.findings import BaselineComparison, plain_values
 from perflaw.stats import mean_interval
-
-GAINS = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": lambda ranks: (ranks <= 10).astype(float)}
 
 
 def compare_baselines(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from perflaw.models import ranking_metrics
 from perflaw.models.protocols import HISTORY_PART
+from perflaw.models.ranking_metrics import GAINS
 
 
 def load_user_gains(
@@ -30,7 +30,7 @@ def load_user_gains(
     dict of str to ndarray
         By key, (users,).
     """
-    gain = {"NDCG@10": ranking_metrics.ndcg_gains, "HR@10": ranking_metrics.hits}[metric]
+    gain = GAINS[metric]
     with np.load(path) as doubled:
         names = {key: f"{key} {HISTORY_PART}" for key in keys}
         return {key: gain(doubled[name] / 2) for key, name in names.items() if name in doubled}

@@ -297,6 +297,17 @@ def with_bounds(record, pair):
     }
 
 
+@pytest.mark.parametrize("loss", fitting.LOSSES)
+def test_a_fit_by_any_loss_is_saved_and_read_again(tmp_path, loss):
+    values = surface()
+    values[3] /= 2
+    fitted = fitting.fit(LAW, GRID, values, loss)
+    serialization.save_fit(fitted, tmp_path / "law.json")
+    again = serialization.load_fit(tmp_path / "law.json")
+    assert again.weights.tolist() == fitted.weights.tolist()
+    assert (0 in again.weights) == (loss == "consensus")
+
+
 @pytest.mark.parametrize("scale", [1e300, 1e-300])
 def test_values_that_cannot_be_squared_are_refused(scale):
     with pytest.raises(InputError, match="too far from 1 to be squared; use another unit"):
@@ -323,10 +334,8 @@ def test_values_that_cannot_be_squared_are_refused(scale):
             lambda record: record | {"law": {"family": "nonesuch", "options": {}}},
             "no law is called",
         ),
-        (
-            lambda record: record | {"weights": [0, *record["weights"][1:]]},
-            "a weight is not above 0",
-        ),
+        (lambda record: record | {"weights": [-1, *record["weights"][1:]]}, "a weight is below 0"),
+        (lambda record: record | {"weights": [0] * len(record["weights"])}, "too few are above"),
         (lambda record: record | {"metric": 5}, "its metric is no text"),
         (lambda record: record | {"values": [10**400, *record["values"][1:]]}, "not a complete"),
         (lambda record: with_bounds(record, [2, 1]), "the bounds 2 and 1 hold no value"),

@@ -195,6 +195,15 @@ def test_a_model_is_replaced_whole_or_not_at_all(model, tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_model_from_before_digests_is_read(model, tmp_path):
+    model.save(tmp_path)
+    path = tmp_path / CONFIG_FILE
+    description = json.loads(path.read_text())
+    del description["sha256"]
+    path.write_text(json.dumps(description))
+    assert load_model(tmp_path).config == model.config
+
+
 def test_a_device_that_is_not_there(model, tmp_path):
     with pytest.raises(InputError, match="device 'tpu' is not usable"):
         load_model(model.save(tmp_path), "tpu")

@@ -29,7 +29,6 @@ from perflaw.models.configuration import Config, recorded_settings
 SCHEMA = 1  # of the run record: another number, another key
 OUT_OF_MEMORY = "out of memory"
 FAILED = "failed"
-# how a status begins of runs that another time, or another machine, may do better
 ENDED = ("converged", "epochs used up")  # statuses of a run that has metrics
 # Parts of a record, those of a run that did not end aside, and what they are.
 KINDS: dict[str, type] = {
@@ -42,6 +41,7 @@ KINDS: dict[str, type] = {
     "seconds": dict,
     "metrics": dict,
 }
+# how a status begins of runs that another time, or another machine, may do better
 RETRYABLE = (OUT_OF_MEMORY, FAILED)
 
 
