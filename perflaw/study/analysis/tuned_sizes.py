@@ -32,12 +32,9 @@ def load_recipe_runs(log: str) -> pd.DataFrame:
     runs = study_runs.select_full_data_runs(
         study_runs.load_study_runs(growing=True), **(usual | grid["settings"])
     )
-    recipes = pd.DataFrame(grid["grid"])[list(RECIPE)].assign(
-        recipe=range(1, 1 + len(grid["grid"]))
-    )
-    named = runs.astype(dict.fromkeys(RECIPE, float)).merge(
-        recipes.astype(dict.fromkeys(RECIPE, float)), on=list(RECIPE)
-    )
+    recipes = pd.DataFrame(grid["grid"])[list(RECIPE)].astype(float)
+    recipes["recipe"] = recipes.index + 1
+    named = runs.merge(recipes, on=list(RECIPE))
     n_trained = named.groupby(_SIZE)["recipe"].transform("nunique")
     return named[n_trained == len(recipes)].reset_index(drop=True)
 
