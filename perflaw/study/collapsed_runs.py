@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws import families, fitting
-from perflaw.laws.families import Law
 from perflaw.study.public_grids import CELL, SURFACE, hide
 
 COLLAPSED = 1 / 3  # of the median of its grid neighbours: below it a run has collapsed
@@ -29,18 +28,16 @@ def mark_collapsed(runs: pd.DataFrame) -> pd.Series:
     return marks
 
 
-def find_collapsed(
-    runs: pd.DataFrame, law: Law | None = None, factor: float = COLLAPSED
-) -> pd.DataFrame:
+def find_collapsed(runs: pd.DataFrame, factor: float = COLLAPSED) -> pd.DataFrame:
     """Look for collapsed runs with the consensus fit, from the visible runs of each surface alone.
+
+    The log-quadratic law is fitted to the logarithm of the test metric of all visible runs of a
+    surface, whatever their heads and dropout.
 
     Parameters
     ----------
     runs : pandas.DataFrame
         What `public_grids.load_runs` returns. The runs of the largest d are hidden.
-    law : Law, optional
-        Fitted to the logarithm of the test metric of all visible runs of a surface, whatever
-        their heads and dropout; by default the log-quadratic law.
     factor : float
         A run is named if the consensus leaves it out and it is below this share of the fit's
         value; 1 names every outlier below the fit.
@@ -51,7 +48,7 @@ def find_collapsed(
         One row a surface: visible, collapsed (by `mark_collapsed`, among the visible), found,
         missed and falsely (named although they did not collapse).
     """
-    law = law or families.log_quadratic()
+    law = families.log_quadratic()
     marks, rows = mark_collapsed(runs), []
     for key, surface in runs.groupby(SURFACE):
         visible = surface[~hide(surface, "largest d")]

@@ -44,9 +44,8 @@ def load_pilot(log: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     runs = results.filter_runs(study_runs.load_survey_runs(), wanted)
     others = [name for name in PERTURBATIONS if name != "sample_users"]
     runs = runs[runs[others].isna().all(axis=1)]
-    most_n, most_d = extrapolation.SMALL_GRID
-    is_small = (runs["n_layers"] <= most_n) & (runs["d_emb"] <= most_d)
-    return runs[is_small], runs[~is_small & runs["sample_users"].isna()]
+    is_pilot = extrapolation.is_small(runs)
+    return runs[is_pilot], runs[~is_pilot & runs["sample_users"].isna()]
 
 
 def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:

@@ -127,7 +127,7 @@ def errors_by_share(steps: pd.DataFrame) -> pd.DataFrame:
     return errors.groupby(keys).mean().rename_axis(["rule", *SURFACE])
 
 
-def judge_rules(errors: pd.DataFrame, backbones: Sequence[str] = ()) -> pd.DataFrame:
+def judge_rules(errors: pd.DataFrame) -> pd.DataFrame:
     """Score every rule on each log with the share that the other logs taught.
 
     Returns
@@ -135,12 +135,11 @@ def judge_rules(errors: pd.DataFrame, backbones: Sequence[str] = ()) -> pd.DataF
     pandas.DataFrame
         One row a rule and log: share, and ape, the mean over the log's surfaces.
     """
-    kept = _keep(errors, backbones)
-    logs = kept.index.get_level_values("log")
+    logs = errors.index.get_level_values("log")
     rows = []
     for log in logs.unique():
-        learnt = kept[logs != log].groupby("rule").mean().idxmin(axis=1)
-        scored = kept[logs == log].groupby("rule").mean()
+        learnt = errors[logs != log].groupby("rule").mean().idxmin(axis=1)
+        scored = errors[logs == log].groupby("rule").mean()
         rows += [(rule, log, share, scored.loc[rule, share]) for rule, share in learnt.items()]
     return pd.DataFrame(rows, columns=["rule", "log", "share", "ape"])
 

@@ -71,11 +71,11 @@ def choose_dropout(runs: pd.DataFrame) -> pd.DataFrame:
     return runs.loc[best].reset_index(drop=True)
 
 
-def make_surfaces(chosen: pd.DataFrame, value: str = "test") -> pd.DataFrame:
+def make_surfaces(chosen: pd.DataFrame) -> pd.DataFrame:
     """Average chosen runs over heads: one row a surface, N and d, with the column value."""
-    means = chosen.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)[value].mean()
+    means = chosen.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)["test"].mean()
     cells = cast("pd.DataFrame", means)  # as_index=False: not a Series, as the stubs say
-    return cells.rename(columns={value: "value"}).assign(max_seq_len=LENGTH)
+    return cells.rename(columns={"test": "value"}).assign(max_seq_len=LENGTH)
 
 
 # ---------------------------------------------------------------- dropout held or chosen
@@ -324,19 +324,18 @@ def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[
 # ---------------------------------------------------------------- coverage, and two splits
 
 
-def coverage_along_sizes(chosen: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
-    """Relate what a size does to accuracy and to catalogue coverage, one row a surface.
+def coverage_along_sizes(chosen: pd.DataFrame) -> pd.DataFrame:
+    """Relate what d does to accuracy and to catalogue coverage, one row a surface.
 
-    Slopes are least squares of 100 × ln(value) on log2(size), other sizes held.
+    Slopes are least squares of 100 × ln(value) on log2(d), other sizes held.
     `intervals.to_percent` turns them into per cent for each doubling. Columns: surface, accuracy,
     coverage.
     """
-    others = [name for name in CELL if name != axis]
+    others = [name for name in CELL if name != "d_emb"]
     rows = []
     for key, surface in chosen.groupby(SURFACE):
-        x = np.log2(surface[axis]) - np.log2(surface[axis]).groupby(
-            [surface[name] for name in others]
-        ).transform("mean")
+        doublings = np.log2(surface["d_emb"])
+        x = doublings - doublings.groupby([surface[name] for name in others]).transform("mean")
         slopes = {
             name: float((x * 100 * np.log(surface[column])).sum() / (x**2).sum())
             for name, column in (("accuracy", "test"), ("coverage", "coverage"))

@@ -12,11 +12,11 @@ from perflaw.laws import fitting
 from perflaw.laws.law import Law
 from perflaw.laws.varpro import APART, TIE
 
+EXPONENT = "p_d"  # of which other values are searched for
 
-def errors_of_tied_fits(
-    surfaces: pd.DataFrame, by: Sequence[str], law: Law, exponent: str = "p_d"
-) -> pd.DataFrame:
-    """Predict the largest d by every exponent that fits the other cells equally well.
+
+def errors_of_tied_fits(surfaces: pd.DataFrame, by: Sequence[str], law: Law) -> pd.DataFrame:
+    """Predict the largest d by every exponent of d that fits the other cells equally well.
 
     Parameters
     ----------
@@ -26,8 +26,6 @@ def errors_of_tied_fits(
         Columns that name a surface.
     law : Law
         Fitted to the cells of the smaller d.
-    exponent : str
-        The exponent of which another value is searched for.
 
     Returns
     -------
@@ -41,27 +39,27 @@ def errors_of_tied_fits(
         is_hidden = surface["d_emb"] == surface["d_emb"].max()
         visible, hidden = surface[~is_hidden].reset_index(drop=True), surface[is_hidden]
         used = fitting.fit(law, visible, visible["value"])
-        for other in _other_optima(used, exponent):
+        for other in _other_optima(used):
             labels = dict(zip(by, key))
-            row = {"exponent": used.parameters[exponent], "error": _error(used, hidden)}
-            row |= {"other_exponent": other.parameters[exponent]}
+            row = {"exponent": used.parameters[EXPONENT], "error": _error(used, hidden)}
+            row |= {"other_exponent": other.parameters[EXPONENT]}
             rows.append(labels | row | {"other_error": _error(other, hidden)})
     columns = [*by, "exponent", "error", "other_exponent", "other_error"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _other_optima(used: fitting.Fit, exponent: str) -> Iterator[fitting.Fit]:
+def _other_optima(used: fitting.Fit) -> Iterator[fitting.Fit]:
     """Fit again below and above the exponent found; yield the fits that are as good."""
     if not used.tied:
         return
-    low, high = used.law.exponents[exponent]
-    found = used.parameters[exponent]
+    low, high = used.law.exponents[EXPONENT]
+    found = used.parameters[EXPONENT]
     for bounds in ((low, found - APART), (found + APART, high)):
         if bounds[0] >= bounds[1]:
             continue
-        law = replace(used.law, exponents={**used.law.exponents, exponent: bounds})
+        law = replace(used.law, exponents={**used.law.exponents, EXPONENT: bounds})
         other = fitting.fit(law, used.points, used.y)
-        if other.rss <= used.rss * (1 + TIE) and exponent not in other.at_bound:
+        if other.rss <= used.rss * (1 + TIE) and EXPONENT not in other.at_bound:
             yield other
 
 

@@ -52,7 +52,9 @@ def test_seeds_on_a_sample_do_not_reduce_the_error_over_its_users():
 
 
 def test_mean_growth_is_over_logs_with_students_interval():
-    found = growth.growth_by_log(growth.average_draws(points({"a": 0.1, "b": 0.3})), [2])
+    found = growth.growth_by_log(growth.average_draws(points({"a": 0.1, "b": 0.3}))).query(
+        "times == 2"
+    )
     mean = growth.mean_growth(growth.average_sizes(found), level=0.9).iloc[0]
     ends = np.log(2) * (0.2 + np.array([0, -1, 1]) * 0.1 * 6.3137515)
     assert mean["logs"] == 2
@@ -60,8 +62,12 @@ def test_mean_growth_is_over_logs_with_students_interval():
 
 
 def test_a_difference_of_growth_is_over_the_logs_that_have_both():
-    first = growth.growth_by_log(growth.average_draws(points({"a": 0.1, "b": 0.2, "c": 5.0})), [2])
-    second = growth.growth_by_log(growth.average_draws(points({"a": 0.3, "b": 0.4})), [2])
+    first = growth.growth_by_log(
+        growth.average_draws(points({"a": 0.1, "b": 0.2, "c": 5.0}))
+    ).query("times == 2")
+    second = growth.growth_by_log(growth.average_draws(points({"a": 0.3, "b": 0.4}))).query(
+        "times == 2"
+    )
     found = growth.compare_growth(growth.average_sizes(first), growth.average_sizes(second))
     assert found["logs"].tolist() == [2]
     assert np.allclose(found[["difference", "low", "high"]], 100 * (2**-0.2 - 1))

@@ -29,6 +29,7 @@ from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process
 
 SEEN_ONCE = Measure("seen once", "share of transitions that occur once", share_seen_once)
+ORDERS, LENGTHS = (1, 2, 4, 8), (25, 50, 100, 200)  # m and L of the table of sensitivity
 # A bound, and a quantity near zero of either sign: per cents of these mean nothing.
 UNUSABLE = ("accuracy limit", "apen signed")
 STRENGTHS: dict[str, float] = {  # of perturbations, in the order in which they are shown
@@ -114,17 +115,13 @@ def apen_by_length(logs: Mapping[str, InteractionLog], m: int = 2) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def sensitivity_table(
-    logs: Mapping[str, InteractionLog],
-    orders: Iterable[int] = (1, 2, 4, 8),
-    lengths: Iterable[int] = (25, 50, 100, 200),
-) -> pd.DataFrame:
-    """Take symbolic ApEn by user for each m and L, where it is defined.
+def sensitivity_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
+    """Take symbolic ApEn by user for each m of `ORDERS` and L of `LENGTHS`, where it is defined.
 
     Columns: log, m, last, mean, mean_absolute, too_short.
     """
     rows = []
-    for (name, log), m, last in itertools.product(logs.items(), orders, lengths):
+    for (name, log), m, last in itertools.product(logs.items(), ORDERS, LENGTHS):
         try:
             by_user = apen_by_user(log, m, last=last)
         except InputError:

@@ -180,12 +180,18 @@ def score_predictions(
     return scored
 
 
-def first_large_start(runs: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.Series:
-    """Say when the first model beyond `small` (N, d) was started, of each surface, by name.
+def is_small(cells: pd.DataFrame) -> pd.Series:
+    """Say which cells are within SMALL_GRID."""
+    most_n, most_d = SMALL_GRID
+    return (cells["n_layers"] <= most_n) & (cells["d_emb"] <= most_d)
+
+
+def first_large_start(runs: pd.DataFrame) -> pd.Series:
+    """Say when the first model beyond SMALL_GRID was started, of each surface, by name.
 
     That is when it was finished, less the seconds that it took.
     """
-    large = runs[(runs["n_layers"] > small[0]) | (runs["d_emb"] > small[1])]
+    large = runs[~is_small(runs)]
     took = pd.to_timedelta(large["seconds"], unit="s")
     started = pd.to_datetime(large["finished"]) - took
     return started.groupby(surface_names(large)).min()
@@ -203,9 +209,7 @@ def error_tolerance(seed_noise: pd.Series, user_noise: pd.Series) -> pd.Series:
     return cast("pd.Series", np.maximum(LEAST_TOLERANCE, tolerated))
 
 
-def summarise_by_law(
-    scored: pd.DataFrame, users: pd.Series, small: tuple[int, int] = SMALL_GRID
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def summarise_by_law(scored: pd.DataFrame, users: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Summarise scored predictions by law.
 
     Parameters
@@ -214,8 +218,6 @@ def summarise_by_law(
         As `score_predictions` returns them, with noises.
     users
         By surface, the standard error of a run over users, in per cent.
-    small
-        N and d up to which models are small.
 
     Returns
     -------
@@ -230,7 +232,7 @@ def summarise_by_law(
         width=50 * (scored["high"] - scored["low"]) / scored["predicted"],
     )
     scored.insert(list(scored.columns).index("width"), "within", scored["ape"] <= scored["allowed"])
-    is_deep = scored["n_layers"] > small[0]
+    is_deep = scored["n_layers"] > SMALL_GRID[0]
     by_law = scored.groupby("law", sort=False)
     means = by_law.agg(cells=("ape", "size"))
     means["error"] = mean_by_law(scored)

@@ -9,8 +9,6 @@ value (of the metric) and se (its standard error over test users).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 
@@ -129,26 +127,25 @@ def average_draws(points: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def growth_by_log(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd.DataFrame:
+def growth_by_log(levels: pd.DataFrame) -> pd.DataFrame:
     """Compare the whole log with its samples.
 
     Parameters
     ----------
     levels
         As `average_draws` returns them.
-    times
-        How many times as many users the whole log has.
 
     Returns
     -------
     DataFrame
-        One row a log, model and times, where both values are above zero. Columns log, model,
-        times, growth (of ln metric) and se (over test users, overlaps neglected).
+        One row a log, model and times of `TIMES`, where both values are above zero. Columns log,
+        model, times (how many times as many users the whole log has), growth (of ln metric) and
+        se (over test users, overlaps neglected).
     """
     rows = []
     for (log, model), table in levels.groupby(["log", "model"], sort=False):
         by_share = table.set_index("share")
-        for factor in times:
+        for factor in TIMES:
             if 1.0 not in by_share.index or 1 / factor not in by_share.index:
                 continue
             whole, part = by_share.loc[1.0], by_share.loc[1 / factor]
@@ -215,7 +212,7 @@ def compare_growth(growth: pd.DataFrame, other: pd.DataFrame, level: float = 0.9
     return pd.DataFrame(rows, columns=columns)
 
 
-def predict_whole_logs(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd.DataFrame:
+def predict_whole_logs(levels: pd.DataFrame) -> pd.DataFrame:
     """Predict the metric on each whole log from its small samples, by three rules.
 
     *No growth* repeats the value of the largest visible sample. *Growth of other logs* multiplies
@@ -226,13 +223,12 @@ def predict_whole_logs(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd
     ----------
     levels
         As `average_draws` returns them.
-    times
-        The visible samples have at most one over that many of the users.
 
     Returns
     -------
     DataFrame
-        One row a log, model, times and rule. Columns log, model, times, rule, predicted,
+        One row a log, model, times of `TIMES` and rule, the visible samples having at most one
+        over that many of the users. Columns log, model, times, rule, predicted,
         observed, error (absolute, per cent of the observed) and noise (what the test users alone
         would make of it, in expectation).
 
@@ -241,7 +237,7 @@ def predict_whole_logs(levels: pd.DataFrame, times: Iterable[int] = TIMES) -> pd
     InputError
         For fewer than two logs.
     """
-    growth = growth_by_log(levels, times)
+    growth = growth_by_log(levels)
     if growth["log"].nunique() < 2:
         raise InputError("growth of other logs needs samples of two logs or more")
     rows = []

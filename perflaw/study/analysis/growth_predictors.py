@@ -50,15 +50,15 @@ def load_steps(metric: str = "NDCG@10") -> pd.DataFrame:
     return steps[steps["metric"] == metric].reset_index(drop=True)
 
 
-def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
+def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
     """Compare the errors of growth forecasts with what users and seeds alone would give.
+
+    The log grows fourfold.
 
     Parameters
     ----------
     steps
         Of `load_steps`.
-    times
-        By how much the log grows.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def decompose_errors(steps: pd.DataFrame, times: int = 4) -> pd.DataFrame:
         less that of the noise, 0 where it is less). within: share of values that are nearer to the
         forecast than their own 90 % noise. rows: steps.
     """
-    part = steps[steps["times"] == times]
+    part = steps[steps["times"] == 4]
     error = pd.Series(np.log(part["predicted"] / part["value"]), part.index)
     table = pd.DataFrame(
         {

@@ -184,9 +184,9 @@ def _repeats_curve(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
     return middle, repeats[enough] / sizes[enough]
 
 
-def _even_points(n: int, points: int = 40) -> np.ndarray:
-    """Whole numbers from 1 to n, about evenly spread on a logarithmic axis."""
-    return np.unique(np.round(np.geomspace(1, n, points)).astype(int))
+def _even_points(n: int) -> np.ndarray:
+    """Take at most 40 whole numbers from 1 to n, about evenly spread on a logarithmic axis."""
+    return np.unique(np.round(np.geomspace(1, n, 40)).astype(int))
 
 
 # What makes the tables in data/logs/, by the name of the file.

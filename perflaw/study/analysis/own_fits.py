@@ -30,10 +30,8 @@ def clear_surfaces(table: pd.DataFrame, metric: str = "NDCG@10") -> list[str]:
     return [name for name in cells.index if cells[name] >= FEWEST_CELLS and noise[name] < LOUDEST]
 
 
-def r2_beside_ceiling(
-    table: pd.DataFrame, metric: str, laws: tuple[str, ...] = SHOWN_LAWS
-) -> pd.DataFrame:
-    """Fit laws to every surface of one metric, and put the noise ceiling beside R².
+def r2_beside_ceiling(table: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Fit `SHOWN_LAWS` to every surface of one metric, and put the noise ceiling beside R².
 
     Parameters
     ----------
@@ -41,8 +39,6 @@ def r2_beside_ceiling(
         As `mean_surfaces` returns it.
     metric
         Name of the metric.
-    laws
-        Names of laws in `families.rival_laws`.
 
     Returns
     -------
@@ -54,7 +50,7 @@ def r2_beside_ceiling(
     rivals = families.rival_laws()
     rows = [
         (key[0], name, fit.r2, ceiling[key[0]])
-        for name in laws
+        for name in SHOWN_LAWS
         for key, fit in fitting.fit_surfaces(rivals[name], surfaces, ["dataset"]).items()
     ]
     return pd.DataFrame(rows, columns=["dataset", "law", "r2", "noise ceiling"])

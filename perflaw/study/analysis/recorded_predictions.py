@@ -15,7 +15,7 @@ from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids
 from perflaw.study import trained_cells
 from perflaw.study.analysis import extrapolation, seed_noise, study_runs
-from perflaw.study.analysis.extrapolation import CELL, CONSTANT, SMALL_GRID
+from perflaw.study.analysis.extrapolation import CELL, CONSTANT, is_small
 from perflaw.study.files import study_file
 
 WRITTEN_RULE = Seen.TRAINING  # of data/predictions.csv
@@ -46,11 +46,6 @@ def load_predicted_surfaces(seen: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     return runs, table[is_predicted].reset_index(drop=True)
 
 
-def select_small(table: pd.DataFrame, small: tuple[int, int] = SMALL_GRID) -> pd.DataFrame:
-    """Select the cells that are no larger than `small` (N, d)."""
-    return table[(table["n_layers"] <= small[0]) & (table["d_emb"] <= small[1])]
-
-
 def score_recorded(metric: str = "NDCG@10", seen: str = WRITTEN_RULE) -> pd.DataFrame:
     """Score what was written, with the baselines that were not: nearest and best trained cell.
 
@@ -70,7 +65,7 @@ def score_recorded(metric: str = "NDCG@10", seen: str = WRITTEN_RULE) -> pd.Data
     recorded = load_recorded()
     recorded = recorded[recorded["metric"] == metric]
     _, table = load_predicted_surfaces(seen)
-    small = select_small(table[table["metric"] == metric])
+    small = table[is_small(table) & (table["metric"] == metric)]
     baselines = extrapolation.baseline_predictions(small, recorded)
     baselines = baselines[baselines["law"] != CONSTANT].merge(recorded[CELL].drop_duplicates())
     noise = seed_noise.seed_sd_by_surface(table, metric)
@@ -95,7 +90,7 @@ def refit(metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
     """
     wanted = load_recorded()[[*CELL, "metric"]].drop_duplicates()
     _, table = load_predicted_surfaces(Seen.HISTORY)
-    small = select_small(table).reset_index(drop=True)
+    small = table[is_small(table)].reset_index(drop=True)
     laws = extrapolation.extrapolate(small, wanted.drop_duplicates(list(families.AXES)), level)
     baselines = extrapolation.baseline_predictions(small, wanted)
     others = baselines[baselines["law"] != CONSTANT]

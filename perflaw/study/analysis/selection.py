@@ -14,7 +14,7 @@ import pandas as pd
 
 from perflaw import model_size
 from perflaw.laws import families, fitting
-from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, SMALL_GRID, is_determined
+from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, is_determined, is_small
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import (
     mean_surfaces,
@@ -36,7 +36,6 @@ def selection_regret(
     noise: pd.Series,
     users: pd.Series | None = None,
     budgets: Sequence[float] = BUDGETS,
-    small: tuple[int, int] = SMALL_GRID,
     kept: bool = False,
 ) -> pd.DataFrame:
     """Let each law choose among all cells, having seen the small ones, and count the cost.
@@ -59,8 +58,6 @@ def selection_regret(
     budgets
         Shares of the most parameters, or of the most FLOPs by token, that a cell of the surface
         has; 1, which is none, is in once, as of parameters.
-    small
-        N and d up to which cells are seen.
     kept
         Whether seen cells keep their measured values, so that a law is evaluated only on others.
 
@@ -78,7 +75,7 @@ def selection_regret(
         values = surface["value"].to_numpy()
         seed_sd = noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
         user_se = 0.0 if users is None else users[dataset]
-        scores = _rule_scores(surface, small, kept)
+        scores = _rule_scores(surface, kept)
         for unit, budget, is_allowed in _budgets(surface, budgets):
             best = np.where(is_allowed, values, -np.inf).argmax()
             for rule, score in scores.items():
@@ -96,7 +93,6 @@ def regret_by_seed(
     metric: str,
     noise: pd.Series,
     users: pd.Series | None = None,
-    small: tuple[int, int] = SMALL_GRID,
 ) -> pd.DataFrame:
     """Choose by seed 0 or 1 of the small cells, and judge by the same seed or by the other.
 
@@ -107,7 +103,7 @@ def regret_by_seed(
     runs
         Runs. Surfaces of which a small cell lacks one of the seeds are left out; larger cells,
         whose validation values no rule reads, keep all their seeds.
-    metric, noise, users, small
+    metric, noise, users
         As for `selection_regret`.
 
     Returns
@@ -117,29 +113,27 @@ def regret_by_seed(
         chose, which judged).
     """
     full = select_full_data_runs(runs)
-    is_small = (full["n_layers"] <= small[0]) & (full["d_emb"] <= small[1])
+    is_seen = is_small(full)
     surface = surface_names(full)
-    seeds = full[is_small].groupby([surface[is_small], *families.AXES])["seed"].agg(set)
+    seeds = full[is_seen].groupby([surface[is_seen], *families.AXES])["seed"].agg(set)
     has_both = seeds.map({0, 1}.issubset).groupby(level=0).all()
     is_used = surface.isin(has_both.index[has_both])
     tables = [
-        mean_surfaces(full[is_used & (~is_small | (full["seed"] == seed))], (metric,))
+        mean_surfaces(full[is_used & (~is_seen | (full["seed"] == seed))], (metric,))
         for seed in (0, 1)
     ]
     parts = []
     for chooser, judge in product((0, 1), repeat=2):
         table = tables[judge].assign(validation=tables[chooser]["validation"].to_numpy())
-        regrets = selection_regret(table, metric, noise, users, small=small)
+        regrets = selection_regret(table, metric, noise, users)
         kind = SAME_SEED if chooser == judge else OTHER_SEED
         parts.append(regrets.assign(judge=kind, seeds=f"{chooser}, {judge}"))
     return pd.concat(parts, ignore_index=True)
 
 
-def _rule_scores(
-    surface: pd.DataFrame, small: tuple[int, int], kept: bool
-) -> dict[str, np.ndarray]:
+def _rule_scores(surface: pd.DataFrame, kept: bool) -> dict[str, np.ndarray]:
     """Score all cells by each rule; the highest score is the choice."""
-    is_seen = ((surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])).to_numpy()
+    is_seen = is_small(surface).to_numpy()
     known = surface["value"].to_numpy()
     if "validation" in surface and surface["validation"].notna().all():
         known = surface["validation"].to_numpy()

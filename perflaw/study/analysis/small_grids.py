@@ -9,13 +9,11 @@ import pandas as pd
 
 from perflaw.laws import fitting
 from perflaw.laws.families import Law
-from perflaw.study.analysis.extrapolation import SMALL_GRID, is_determined
+from perflaw.study.analysis.extrapolation import is_determined, is_small
 from perflaw.study.trained_cells import CONSTANT, NEAREST, nearest_values
 
 
-def predict_larger(
-    table: pd.DataFrame, laws: Mapping[str, Law], small: tuple[int, int] = SMALL_GRID
-) -> pd.DataFrame:
+def predict_larger(table: pd.DataFrame, laws: Mapping[str, Law]) -> pd.DataFrame:
     """Predict the cells beyond the small grid of each surface from those within it.
 
     Surfaces whose small grid does not determine every law are left out.
@@ -26,8 +24,6 @@ def predict_larger(
         As `study_runs.mean_surfaces` returns it, of one metric.
     laws : mapping of str to Law
         By name; fitted to each surface alone.
-    small : (int, int)
-        The largest N and d of the small grid.
 
     Returns
     -------
@@ -37,8 +33,8 @@ def predict_larger(
     """
     rows = []
     for dataset, surface in table.groupby("dataset", sort=False):
-        is_small = (surface["n_layers"] <= small[0]) & (surface["d_emb"] <= small[1])
-        seen, asked = surface[is_small].reset_index(drop=True), surface[~is_small]
+        is_seen = is_small(surface)
+        seen, asked = surface[is_seen].reset_index(drop=True), surface[~is_seen]
         if asked.empty or not all(is_determined(law, seen) for law in laws.values()):
             continue
         values = seen["value"].to_numpy()

@@ -13,14 +13,10 @@ from perflaw.study.analysis.study_runs import SURFACE
 from perflaw.study.intervals import to_percent
 
 LEAST_CELLS = 3
+SPLITS = "leave one out", "global time"  # that of the choice, and that under which it is judged
 
 
-def compare_splits(
-    table: pd.DataFrame,
-    metric: str,
-    noise: pd.Series,
-    splits: tuple[str, str] = ("leave one out", "global time"),
-) -> pd.DataFrame:
+def compare_splits(table: pd.DataFrame, metric: str, noise: pd.Series) -> pd.DataFrame:
     """Compare surfaces that were trained under both splits.
 
     Parameters
@@ -31,8 +27,6 @@ def compare_splits(
         Name of the metric.
     noise
         By surface, the standard deviation of a run between seeds, in per cent.
-    splits
-        The split of the choice, and the one under which it is judged.
 
     Returns
     -------
@@ -43,22 +37,20 @@ def compare_splits(
         over the standard deviation of such a difference between seeds) and "noise, SPLIT".
     """
     same = [name for name in SURFACE if name != "split"]
-    wanted = table[(table["metric"] == metric) & table["split"].isin(splits)]
+    wanted = table[(table["metric"] == metric) & table["split"].isin(SPLITS)]
     rows = []
     for key, surface in wanted.groupby(same, sort=False):
         one, other = (
-            surface[surface["split"] == split].set_index(list(families.AXES)) for split in splits
+            surface[surface["split"] == split].set_index(list(families.AXES)) for split in SPLITS
         )
         both = one.index.intersection(other.index)
         if len(both) >= LEAST_CELLS:
-            row = _compare_cells(one.loc[both], other.loc[both], noise, splits)
+            row = _compare_cells(one.loc[both], other.loc[both], noise)
             rows.append(dict(zip(same, key)) | row)
     return pd.DataFrame(rows)
 
 
-def _compare_cells(
-    one: pd.DataFrame, other: pd.DataFrame, noise: pd.Series, splits: tuple[str, str]
-) -> dict[str, Any]:
+def _compare_cells(one: pd.DataFrame, other: pd.DataFrame, noise: pd.Series) -> dict[str, Any]:
     """Compare the same cells under two splits; see `compare_splits` for the keys."""
     values = other["value"]
     chosen, best = one["value"].argmax(), values.argmax()
@@ -66,10 +58,10 @@ def _compare_cells(
     sd = noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"])
     correlation = spearmanr(one["value"], values).statistic
     row = {"cells": len(one), "correlation": correlation}
-    for split, place in zip(splits, (chosen, best)):
+    for split, place in zip(SPLITS, (chosen, best)):
         row[f"best, {split}"] = "N {}, d {}".format(*one.index[int(place)])
     row["regret"] = -to_percent(-loss)
     row["noises"] = loss / np.hypot(sd.iloc[chosen], sd.iloc[best])
-    for split, part in zip(splits, (one, other)):
+    for split, part in zip(SPLITS, (one, other)):
         row[f"noise, {split}"] = noise[part["dataset"].iloc[0]]
     return row

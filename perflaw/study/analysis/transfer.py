@@ -209,11 +209,10 @@ LOG_COLUMNS = {
     "shannon": "entropy shannon",
 }
 COUNT_PREFIX = "count-based: "
+DESCRIBED_SIZE = {"n_layers": 2, "d_emb": 32}
 
 
-def describe_logs(
-    runs: pd.DataFrame, metric: str = "NDCG@10", size: tuple[int, int] = (2, 32)
-) -> pd.DataFrame:
+def describe_logs(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """Describe each log by its size, its entropies and its count-based baselines.
 
     Parameters
@@ -222,18 +221,16 @@ def describe_logs(
         Runs, as `study_runs.load_study_runs` returns them.
     metric
         Name of the metric.
-    size
-        N and d of the model whose mean over seeds is to be predicted: SASRec by leave-one-out.
 
     Returns
     -------
     DataFrame
-        One row a log: log, METRIC, and logarithms of tokens, items, tokens over entropies, the
+        One row a log: log, METRIC (of SASRec with `DESCRIBED_SIZE` by leave-one-out, the mean over
+        seeds), and logarithms of tokens, items, tokens over entropies, the
         accuracy limit and each baseline; the entropies h and shannon in nats.
     """
     settings = {"backbone": "sasrec", "split": "leave one out"}
-    sizes = dict(zip(families.AXES, size))
-    cell = study_runs.select_full_data_runs(runs, **settings, **sizes)
+    cell = study_runs.select_full_data_runs(runs, **settings, **DESCRIBED_SIZE)
     groups = cell.groupby("log", sort=False)
     logs = groups[list(LOG_COLUMNS.values())].first()
     logs.columns = list(LOG_COLUMNS)

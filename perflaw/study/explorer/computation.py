@@ -10,6 +10,8 @@ import pandas as pd
 from perflaw.laws import families, profile, varpro
 from perflaw.laws.fitting import Fit
 
+N_PLACES = 31  # compared with the best, evenly in the logarithm of the measured range
+
 
 def predict_cell(
     fit: Fit,
@@ -105,9 +107,7 @@ def _other_axis(axis: str) -> str:
     return next(name for name in families.AXES if name != axis)
 
 
-def indistinguishable_range(
-    fit: Fit, axis: str, level: float = 0.9, size: int = 31
-) -> tuple[float, float]:
+def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[float, float]:
     """Find the least and the largest place that the data do not tell apart from the best.
 
     The lead of the best over a place has a profile interval like any combination of the law's
@@ -121,13 +121,11 @@ def indistinguishable_range(
         n_layers or d_emb.
     level
         Level of the interval of the lead.
-    size
-        Number of places within the measured range, evenly in the logarithm.
     """
     candidates = fit.candidates(level)
     is_inside = candidates[-1] >= 0
     theta, beta, root, slack = (part[is_inside] for part in candidates)
-    range_ = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), size)
+    range_ = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), N_PLACES)
     values = np.append(best_place(fit, axis), range_)
     other = _other_axis(axis)
     points = {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))}

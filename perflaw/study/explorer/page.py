@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -141,16 +140,10 @@ def embed_json(data: Mapping[str, Any]) -> str:
     return f'<script type="application/json" id="explorer-data">{escaped}</script>'
 
 
-def explorer_markup(notebook: str | Path = "") -> str:
-    """Take the explorer's part of the page out of its notebook.
-
-    Parameters
-    ----------
-    notebook
-        Path of the notebook; by default that of the study.
-    """
-    path = Path(notebook) if notebook else study_file("notebooks", "explorer.ipynb")
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+def explorer_markup() -> str:
+    """Take the explorer's part of the page out of its notebook."""
+    text = study_file("notebooks", "explorer.ipynb").read_text(encoding="utf-8")
+    cells = json.loads(text)["cells"]
     sources = ["".join(cell["source"]) for cell in cells]
     source = next(text for text in sources if 'class="explorer"' in text)
     return re.findall(r"```\{raw\} html\n(.*?)\n```", source, re.DOTALL)[0]

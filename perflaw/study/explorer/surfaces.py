@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +49,7 @@ def published_surfaces(points: pd.DataFrame) -> pd.DataFrame:
     return table[COLUMNS].reset_index(drop=True)
 
 
-def explorer_surfaces(runs: pd.DataFrame, metrics: Sequence[str] = METRICS) -> pd.DataFrame:
+def explorer_surfaces(runs: pd.DataFrame) -> pd.DataFrame:
     """Average runs over seeds, to five digits.
 
     A surface is runs on one unchanged training part that differ in N, d and seed alone, if they
@@ -62,14 +61,12 @@ def explorer_surfaces(runs: pd.DataFrame, metrics: Sequence[str] = METRICS) -> p
     ----------
     runs
         As `study_runs.load_study_runs` returns them.
-    metrics
-        Metrics to average.
 
     Returns
     -------
     DataFrame
-        One row a cell and metric: name, log, metric, own, n_layers, d_emb, value, tokens and
-        apen (of the training part, nats).
+        One row a cell and metric of `METRICS`: name, log, metric, own, n_layers, d_emb, value,
+        tokens and apen (of the training part, nats).
     """
     full = study_runs.select_full_data_runs(runs)
     settings = [
@@ -80,7 +77,7 @@ def explorer_surfaces(runs: pd.DataFrame, metrics: Sequence[str] = METRICS) -> p
     same = ["data_hash", *settings]
     candidates = full.groupby(["log", *same], dropna=False, sort=False)
     groups = [group for _, group in candidates if _is_surface(group)]
-    parts = [_mean_table(group, metrics) for group in groups]
+    parts = [_mean_table(group) for group in groups]
     names = [part["name"].iloc[0] for part in parts]
     for part, group, name in zip(parts, groups, names):
         namesakes = pd.concat(
@@ -98,8 +95,8 @@ def _is_surface(runs: pd.DataFrame) -> bool:
     return is_grid and (runs["NDCG@10 se"] / runs["NDCG@10"]).median() < LARGEST_USER_ERROR
 
 
-def _mean_table(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    table = study_runs.mean_surfaces(runs, metrics)
+def _mean_table(runs: pd.DataFrame) -> pd.DataFrame:
+    table = study_runs.mean_surfaces(runs, METRICS)
     return table.assign(
         log=runs["log"].iloc[0],
         own=True,

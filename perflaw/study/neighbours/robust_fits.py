@@ -142,9 +142,9 @@ def load_robust_fits() -> pd.DataFrame:
     return table.astype(dict.fromkeys(COUNTS, "Int64"))
 
 
-def count_by_seed(table: pd.DataFrame, rule: str = RANSAC) -> pd.DataFrame:
-    """Sum found, missed and falsely over surfaces, one row a seed of the rule."""
-    return table[table["rule"] == rule].groupby("seed")[COUNTS].sum()
+def count_by_seed(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum found, missed and falsely over surfaces, one row a seed of RANSAC."""
+    return table[table["rule"] == RANSAC].groupby("seed")[COUNTS].sum()
 
 
 def summarise(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:

@@ -154,8 +154,8 @@ def noise_ceilings(points: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def errors_by_bound(points: pd.DataFrame, bounds: Sequence[float] = BOUNDS) -> pd.DataFrame:
-    """Predict hidden cells by every law that has exponents, under several bounds on all of them.
+def errors_by_bound(points: pd.DataFrame) -> pd.DataFrame:
+    """Predict hidden cells by every law that has exponents, all of them within each of `BOUNDS`.
 
     Returns
     -------
@@ -163,7 +163,7 @@ def errors_by_bound(points: pd.DataFrame, bounds: Sequence[float] = BOUNDS) -> p
         Rows of `validation.heldout_by_surface` with the column bound.
     """
     parts = []
-    for bound in bounds:
+    for bound in BOUNDS:
         laws = {name: law for name, law in families.rival_laws(bound).items() if law.exponents}
         cells = validation.heldout_by_surface(laws, points, SURFACE)
         parts.append(cells.assign(bound=bound))

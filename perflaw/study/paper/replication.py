@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from perflaw.study.paper import published
 RECIPE_EVALUATIONS = 500_000  # maxfev in the authors' script
 RECIPE_START = {"w1": 1.0, "w2": 1.0, "w3": 1.0, "w4": 1.0, "w5": 1.0, "b": 1.0, "D": 1.0}
 PUBLISHED_PARAMETERS = len(RECIPE_START)
+DATA_STARTS = (0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 def refit_panels(table: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
@@ -113,10 +114,8 @@ def recipe_against_search(fits: Mapping[tuple, Fit]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def free_data_parameter(
-    fit: Fit, starts: Sequence[float] = (0.1, 0.3, 1, 3, 10, 30, 100)
-) -> pd.DataFrame:
-    """Fit the seven published parameters from several starts of D'.
+def free_data_parameter(fit: Fit) -> pd.DataFrame:
+    """Fit the seven published parameters from each of `DATA_STARTS`, first values of D'.
 
     The search starts at the global optimum of the other parameters. Their b is not adapted to D',
     so a search may stop at a worse fit.
@@ -125,8 +124,6 @@ def free_data_parameter(
     ----------
     fit
         A Performance Law.
-    starts
-        First values of D'.
 
     Returns
     -------
@@ -136,7 +133,7 @@ def free_data_parameter(
     k = fit.law.options["k"]
     optimum = paper_form.paper_parameters(fit.parameters, k)
     rows = []
-    for start in starts:
+    for start in DATA_STARTS:
         recipe = authors_recipe(fit.points, fit.y, {**optimum, "D": float(start)}, k)
         rows.append({"start": start, "fitted": recipe["D"], "b": recipe["b"], "r2": recipe["r2"]})
     return pd.DataFrame(rows)
