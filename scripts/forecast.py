@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
 from perflaw.report import forecast
 from perflaw.report.measurements import measured_from_records
@@ -81,9 +80,8 @@ def surfaces() -> Sweeps:
         results.read_runs_table(path) for path in sorted(results.sweeps_folder().glob("*.csv"))
     ]
     runs = pd.concat(tables, ignore_index=True).drop_duplicates("key")
-    others = [name for name in PERTURBATIONS if name != "sample_users"]
     is_wanted = (
-        runs[others].isna().all(axis=1)
+        results.is_unperturbed(runs, but="sample_users")
         & (runs["backbone"] == "sasrec")
         & (runs["split"] == "leave one out")
         & ~runs["shared_layers"].astype(bool)

@@ -84,7 +84,8 @@ def command(
     """
     from perflaw.models.sweeps import grids, runner
 
-    grids.expand_grid(grid)  # refused before a log is read
+    check_executor(executor_name)  # this and the grid are refused before a log is read
+    grids.expand_grid(grid)
     interactions = load_log(log, options)
     if dry_run:
         plan = runner.plan_sweep(grid, interactions, out, device, stack)
@@ -108,13 +109,28 @@ def _count_records(folder: Path) -> int:
     return len(list(folder.glob("*.json")))
 
 
+def check_executor(where: str) -> None:
+    """Refuse a name that is neither an executor's nor an address.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if where not in ("processes", "here") and "://" not in where:
+        raise InputError(
+            f"there is no executor {where!r}; use processes, here, "
+            "or a Dask scheduler's address such as tcp://10.0.0.1:8786"
+        )
+
+
 def executor_at(where: str, workers: int | None, threads: int, device: str) -> Any:
     """Make the executor that `perflaw sweep --executor` names; None is this process.
 
     Raises
     ------
     InputError
-        If there is no executor of this name, or no Dask scheduler at this address.
+        If there is no Dask scheduler at the address.
     """
     import torch
 
@@ -130,11 +146,6 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     if where == "here":
         torch.set_num_threads(threads)
         return None
-    if where != "processes":
-        raise InputError(
-            f"there is no executor {where!r}; use processes, here, "
-            "or a Dask scheduler's address such as tcp://10.0.0.1:8786"
-        )
     if device != "cpu" and not workers:
         workers = 1
     return executors.process_pool(workers, threads)

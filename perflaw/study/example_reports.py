@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 import pandas as pd
 
 from perflaw.logs import synthetic
-from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import results, runner
 from perflaw.report import conclusions, pilot
 from perflaw.report.findings import Findings
@@ -42,8 +41,7 @@ def load_pilot(log: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     wanted = {"log": log, "backbone": "sasrec", "split": "leave one out", "shared_layers": False}
     runs = results.filter_runs(study_runs.load_survey_runs(), wanted)
-    others = [name for name in PERTURBATIONS if name != "sample_users"]
-    runs = runs[runs[others].isna().all(axis=1)]
+    runs = runs[results.is_unperturbed(runs, but="sample_users")]
     is_pilot = extrapolation.is_small(runs)
     return runs[is_pilot], runs[~is_pilot & runs["sample_users"].isna()]
 

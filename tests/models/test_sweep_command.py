@@ -214,6 +214,7 @@ def test_failures_are_counted_and_told(shop, tmp_path):
             "there is no executor 'cloud'; use processes, here, "
             "or a Dask scheduler's address such as tcp://10.0.0.1:8786",
         ),
+        (["GRID", "--executor", "cloud", "--dry-run"], "there is no executor 'cloud'"),
         (
             ["GRID", "--executor", "smoke://signal"],
             r"there is no Dask scheduler at smoke://signal \(",

@@ -214,6 +214,26 @@ def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame
     return runs[mask]
 
 
+def is_unperturbed(runs: pd.DataFrame, but: str = "") -> pd.Series:
+    """Say which runs are on training parts that no perturbation has changed.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        As `load_runs` gives it.
+    but : str
+        A perturbation that may have changed them.
+
+    Examples
+    --------
+    >>> runs = pd.DataFrame({"sample_users": [None, 0.5], "truncate": None})
+    >>> is_unperturbed(runs).tolist(), is_unperturbed(runs, but="sample_users").tolist()
+    ([True, False], [True, True])
+    """
+    others = [name for name in PERTURBATIONS if name in runs and name != but]
+    return runs[others].isna().all(axis=1)
+
+
 def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """Average a metric by cell, over runs that differ in the seed alone.
 
@@ -251,8 +271,7 @@ def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame
             f"the runs have no {metric!r}; they have {', '.join(names)}" + suggest(metric, names)
         )
     runs = select_whole_log(runs)
-    perturbed = runs[[name for name in PERTURBATIONS if name in runs]].notna().any(axis=1)
-    plain = runs[~perturbed & runs[metric].notna()]
+    plain = runs[is_unperturbed(runs) & runs[metric].notna()]
     free = {"n_layers", "d_emb", "seed"}
     same = [
         name

@@ -51,7 +51,7 @@ def count_conditions(runs: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFra
         squared=("squared", "sum"),
         noise_sq=("noise_sq", "sum"),
     )
-    is_changed = runs[list(PERTURBATIONS)].notna().any(axis=1)
+    is_changed = ~results.is_unperturbed(runs)
     n_tried = runs[is_changed].groupby("log")[list(PERTURBATIONS)].apply(_count_distinct)
     table["idle"] = n_tried - table["conditions"]
     table["base runs"] = (~is_changed).groupby(runs["log"]).sum()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws import families, fitting, identifiability, validation
-from perflaw.logs import perturbations
+from perflaw.models.sweeps import results
 from perflaw.study.analysis import seed_noise
 
 LEAST_SCALES = 4
@@ -41,8 +41,8 @@ def fit_with_data(
         left-out points, per cent), floor (the same of the mean of the others) and p_D (nan where
         the law has no such exponent).
     """
-    others = [name for name in perturbations.PERTURBATIONS if name != "sample_users"]
-    is_plain = runs[others].isna().all(axis=1) & ~runs["shared_layers"].astype(bool)
+    may_differ = results.is_unperturbed(runs, but="sample_users")
+    is_plain = may_differ & ~runs["shared_layers"].astype(bool)
     rows = []
     for log, of_log in runs[is_plain].groupby("log", sort=False):
         by_share = _average_tokens(of_log)

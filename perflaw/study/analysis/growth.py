@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps import grids, results
 from perflaw.stats import mean_interval
 from perflaw.study.analysis import study_runs
@@ -42,7 +41,7 @@ def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
     grid = grids.read_grid("growth")
     sizes = {d for block in grid["grid"] for d in block["d_emb"]}
     runs = study_runs.apply_ranking_rule(study_runs.read_real_runs(growing=True))
-    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & runs["d_emb"].isin(sizes)
+    is_wanted = results.is_unperturbed(runs) & runs["d_emb"].isin(sizes)
     for name, value in (grid["settings"] | USUAL).items():
         is_wanted &= runs[name] == value
     points = _make_points(runs[is_wanted], "sample_log", metric)
@@ -63,10 +62,10 @@ def load_held_points(metric: str = "NDCG@10") -> pd.DataFrame:
     DataFrame
         Points, as those of `load_growth_points`, of models with two layers.
     """
-    others = [name for name in PERTURBATIONS if name != "sample_users"]
     settings = grids.read_grid("survey")["settings"] | USUAL | {"n_layers": 2}
     runs = results.filter_runs(study_runs.load_study_runs(growing=True), settings)
-    points = _make_points(runs[runs[others].isna().all(axis=1)], "sample_users", metric)
+    plain = runs[results.is_unperturbed(runs, but="sample_users")]
+    points = _make_points(plain, "sample_users", metric)
     is_sampled = points["share"] < 1
     sampled = points.loc[is_sampled, ["log", "model"]].drop_duplicates()
     return points.merge(sampled, on=["log", "model"])

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.baselines import GROWS, BaselineGrowth
 from perflaw.models.sweeps import grids, results
 from perflaw.report.forecast import LEVEL_ORIGIN, Forecast, from_log_odds, to_log_odds
@@ -53,7 +52,7 @@ def load_growth_runs() -> pd.DataFrame:
     runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
     runs = runs.drop_duplicates("key")
     settings = grids.read_grid("survey")["settings"] | SETTINGS
-    is_wanted = runs[list(PERTURBATIONS)].isna().all(axis=1) & (runs["NDCG@10"] > 0)
+    is_wanted = results.is_unperturbed(runs) & (runs["NDCG@10"] > 0)
     for name, value in settings.items():
         is_wanted &= runs[name] == value
     shares = runs["sample_log"].fillna(1.0)

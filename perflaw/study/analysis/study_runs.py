@@ -18,7 +18,6 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws import families
-from perflaw.logs import perturbations
 from perflaw.logs.splits import Split
 from perflaw.models import configuration, ranking, ranking_metrics
 from perflaw.models.ranking import Seen
@@ -198,6 +197,12 @@ def measure_on_test(scorer: ranking.Scorer, split: Split) -> dict[str, float]:
     return row
 
 
+def measure_on_validation(scorer: ranking.Scorer, split: Split) -> float:
+    """Measure NDCG@10 on validation."""
+    ranked = ranking.rank_targets(scorer, split, split.validation)
+    return ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
+
+
 def measure_trained(scorer: ranking.Scorer, split: Split, curve: Sequence[float]) -> dict[str, Any]:
     """Measure a model on test, beside how it was trained.
 
@@ -232,7 +237,7 @@ def select_full_data_runs(runs: pd.DataFrame, **settings: Any) -> pd.DataFrame:
     **settings
         Values that columns must have; layers are not shared unless `shared_layers` says so.
     """
-    unchanged = runs[runs[list(perturbations.PERTURBATIONS)].isna().all(axis=1)]
+    unchanged = runs[results.is_unperturbed(runs)]
     return results.filter_runs(unchanged, {"shared_layers": False} | settings).reset_index(
         drop=True
     )

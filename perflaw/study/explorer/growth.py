@@ -10,8 +10,8 @@ import pandas as pd
 from scipy.stats import t as student
 
 from perflaw import stats
-from perflaw.logs import perturbations
 from perflaw.models.configuration import Config
+from perflaw.models.sweeps import results
 from perflaw.study.explorer.surfaces import METRICS
 
 SLOPE_COLUMNS = ["log", "metric", "slope", "reach", "runs", "least"]
@@ -50,8 +50,7 @@ def data_slopes(
         and least (the smallest share of the tokens).
     """
     stats.check_level(level)
-    others = [name for name in perturbations.PERTURBATIONS if name != "sample_users"]
-    plain = runs[runs[others].isna().all(axis=1)]
+    plain = runs[results.is_unperturbed(runs, but="sample_users")]
     rows = [
         {"log": log, **row}
         for log, of_log in plain.groupby("log", sort=False)

@@ -26,12 +26,13 @@ from torch import Tensor
 
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
-from perflaw.models import backbones, layers, ranking, ranking_metrics, trained_model
+from perflaw.models import backbones, layers, ranking, trained_model
 from perflaw.models.configuration import Config
 from perflaw.models.training.batching import EpochBatches
 from perflaw.models.training.loss_functions import NEGATIVES_GROUP
 from perflaw.models.training.preparation import prepare
 from perflaw.models.training.run_state import RunState
+from perflaw.study.analysis import study_runs
 
 EXCLUDED = -1e4  # score of a negative that is the target: a probability of 0, and 0 · ln 0 = 0
 
@@ -124,12 +125,6 @@ def make_scorer(
     return scorer
 
 
-def validate(scorer: ranking.Scorer, split: Split) -> float:
-    """NDCG@10 on validation."""
-    ranked = ranking.rank_targets(scorer, split, split.validation)
-    return ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
-
-
 def fit(
     split: Split,
     configs: Sequence[Config],
@@ -167,7 +162,7 @@ def fit(
         if epoch % first.validate_every and epoch < first.epochs:
             continue
         now = [_copy(member.weights) for member in members]
-        curve.append(validate(make_scorer(now, first), split))
+        curve.append(study_runs.measure_on_validation(make_scorer(now, first), split))
         since = len(curve) - 1 - int(np.argmax(curve))
         if not since:
             best = now

@@ -286,9 +286,8 @@ def _measure_all(
 
     def measure(parts: Sequence[Weights], fusion: cetnet.Fusion) -> dict[str, float]:
         scorer = cetnet.make_scorer(parts, config, fusion)
-        return {VALIDATION: cetnet.validate(scorer, split)} | study_runs.measure_on_test(
-            scorer, split
-        )
+        validated = {VALIDATION: study_runs.measure_on_validation(scorer, split)}
+        return validated | study_runs.measure_on_test(scorer, split)
 
     measured = {name: measure(weights, fusion) for name, fusion in FUSIONS.items()}
     alone = [measure([of_member], cetnet.average_equally) for of_member in weights]

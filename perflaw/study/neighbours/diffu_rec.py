@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
-from perflaw.models import ranking, ranking_metrics
+from perflaw.models import ranking
 from perflaw.study.analysis import study_runs
 
 UNCERTAINTY = 0.001  # δ, mean and standard deviation of λ
@@ -229,8 +229,7 @@ def fit(
                 adam.zero_grad()
                 target_loss(model, histories[batch], wanted[batch]).backward()
                 adam.step()
-            ranked = ranking.rank_targets(make_scorer(model), split, split.validation)
-            curve.append(ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties))
+            curve.append(study_runs.measure_on_validation(make_scorer(model), split))
             if curve[-1] > max(curve[:-1], default=-1.0):
                 best = {name: weight.clone() for name, weight in model.state_dict().items()}
     model.load_state_dict(best)

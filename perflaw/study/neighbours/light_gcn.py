@@ -26,7 +26,7 @@ from torch.nn.functional import embedding, softplus
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
-from perflaw.models import ranking, ranking_metrics
+from perflaw.models import ranking
 from perflaw.study.analysis import study_runs
 
 WEIGHT_DECAY = 1e-4  # λ, as in the paper
@@ -191,8 +191,7 @@ def fit(split: Split, options: Options, epochs: int = EPOCHS) -> Fitted:
     training = train_epochs(training_pairs(split), sizes, options)
     curve: list[float] = []
     for final in itertools.islice(training, epochs):
-        ranked = ranking.rank_targets(make_scorer(final, sizes[0]), split, split.validation)
-        curve.append(ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties))
+        curve.append(study_runs.measure_on_validation(make_scorer(final, sizes[0]), split))
         best_epoch = 1 + int(np.argmax(curve))
         if best_epoch == len(curve):
             best = final
