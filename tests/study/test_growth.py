@@ -132,11 +132,11 @@ def test_the_study_has_samples_of_a_log_and_the_log_itself():
     assert table["value"].between(0, 1).all()
 
 
-def test_held_samples_and_baselines_are_of_the_same_logs():
+def test_fixed_samples_and_baselines_are_of_the_same_logs():
     grown = set(growth.load_growth_points()["log"])
-    held = growth.load_held_points()
-    assert set(held["log"]) & grown
-    assert (held.groupby(["log", "model"])["share"].min() < 1).all()
+    fixed = growth.load_fixed_points()
+    assert set(fixed["log"]) & grown
+    assert (fixed.groupby(["log", "model"])["share"].min() < 1).all()
     baselines = growth.load_baseline_points()
     assert grown <= set(baselines["log"])
     assert baselines.groupby("model")["share"].nunique().eq(len(SHARES)).all()

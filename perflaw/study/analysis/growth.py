@@ -49,8 +49,8 @@ def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
     return points[points["log"].isin(sampled)].reset_index(drop=True)
 
 
-def load_held_points(metric: str = "NDCG@10") -> pd.DataFrame:
-    """Load runs on samples of the training part, vocabulary and test users being held.
+def load_fixed_points(metric: str = "NDCG@10") -> pd.DataFrame:
+    """Load runs on samples of the training part, vocabulary and test users being fixed.
 
     Parameters
     ----------

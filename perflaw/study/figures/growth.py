@@ -21,7 +21,7 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 SETTINGS = {  # label of a row of `plot_mean_growth`, and its colour
     "SASRec": BLUE,
-    "SASRec, test held": PURPLE,
+    "SASRec, test fixed": PURPLE,
     "first-order Markov": BASELINE,
     "item-kNN": BASELINE,
     "most popular": BASELINE,
