@@ -44,6 +44,7 @@ def files(csv):
     return paths | {"CSV": csv}
 
 
+@pytest.mark.integration
 def test_fit_then_predict(csv, tmp_path):
     law = tmp_path / "law.json"
     fitted = run("fit", csv, "--out", law)
@@ -466,6 +467,7 @@ def test_train_refuses_in_one_line(options, told, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.integration
 def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
     told = run(
         "fit", study_folder() / "data" / "sweeps" / "laptop.csv", "--metric", "NDCG@10"
@@ -487,6 +489,7 @@ def test_a_fit_of_shares_of_the_users_says_what_to_leave_out():
     )
 
 
+@pytest.mark.integration
 def test_a_table_to_fit_is_read_as_it_stands(tmp_path):
     rows = [
         (n, d, f"{0.1 + 0.01 * n - 0.1 / d:.4f}") for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)
@@ -597,6 +600,7 @@ def test_an_empty_option_is_refused(arguments, option):
     assert f"Error: {option} is empty; give a value, or leave it out" in result.output
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_behind_the_output_is_one_line():
     command = [Path(sys.executable).with_name("perflaw"), "log", "synthetic"]

@@ -275,6 +275,7 @@ def test_rank_counts_directions():
 # ---------------------------------------------------------------- saving
 
 
+@pytest.mark.integration
 def test_a_saved_law_predicts_the_same(tmp_path):
     for law, loss in [
         (families.performance(k=4), "huber"),
@@ -297,6 +298,7 @@ def with_bounds(record, pair):
     }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("loss", fitting.LOSSES)
 def test_a_fit_by_any_loss_is_saved_and_read_again(tmp_path, loss):
     values = surface()

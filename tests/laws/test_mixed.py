@@ -143,6 +143,7 @@ def test_reml_agrees_with_statsmodels():
     assert np.allclose(np.sqrt(ours), np.sqrt([*theirs.vcomp, theirs.scale]), rtol=0.02, atol=1e-4)
 
 
+@pytest.mark.integration
 def test_a_hidden_cell_is_hidden_whole(table):
     """Wrecking hidden values, in both metrics, changes nothing of what is predicted there."""
     data = mixed_design.make_cells(table)

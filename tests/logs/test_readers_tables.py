@@ -195,6 +195,7 @@ def test_json_without_a_clock(tmp_path):
     assert told["notes"] == []
 
 
+@pytest.mark.integration
 def test_entropy_prints_json_and_nothing_else(log):
     told = json.loads(run("entropy", log, "--json", "--m", "1").stdout)
     assert told["measures"]["shannon"] == pytest.approx(0.6365, abs=1e-4)

@@ -80,6 +80,7 @@ def test_the_same_seed_gives_the_same_numbers(split):
     assert a.curve != c.curve
 
 
+@pytest.mark.integration
 def test_the_best_weights_are_kept(split):
     c = make_config(
         **SMALL | {"loss": "softmax", "epochs": 60, "learning_rate": 0.02, "patience": 2}

@@ -104,6 +104,7 @@ def test_a_narrow_image_is_for_narrow_screens(pages):
     assert pages[0].count("<img alt=") == 1
 
 
+@pytest.mark.integration
 def test_a_formula_keeps_its_punctuation(pages):
     formulas = re.findall(r'<span class="unbroken">(.*?</span>.*?)</span>', pages[0])
     texts = [re.sub("<[^>]*>", "", formula) for formula in formulas]

@@ -73,6 +73,7 @@ def test_imports_are_followed(imports, code, expected):
     assert reached == {f"perflaw.{name}" for name in expected}
 
 
+@pytest.mark.integration
 def test_every_front_door_leads_to_the_module_that_defines_it():
     front_doors = Imports(ROOT / "perflaw").front_doors
     offered = {name: import_module(name).__all__ for name in front_doors}

@@ -219,6 +219,7 @@ def test_one_size_has_one_forecast(findings):
     assert best == pytest.approx(promising.best_value, rel=1e-6)
 
 
+@pytest.mark.integration
 def test_what_cannot_be_told_is_not_shown_as_told():
     runs = simulate_pilot()
     full = conclusions.draw_conclusions(runs[runs["tokens"] == runs["tokens"].max()])
@@ -240,6 +241,7 @@ def test_a_table_that_is_not_of_records_is_refused(column):
         conclusions.draw_conclusions(simulate_pilot().drop(columns=column))
 
 
+@pytest.mark.integration
 def test_metrics_by_the_rule_of_record_are_taken_where_they_are():
     runs = simulate_pilot()
     removed = {f"removed {name}": 0.9 * runs[name] for name in ("NDCG@10", "HR@10")}

@@ -46,6 +46,7 @@ def test_no_line_of_the_page_begins_with_a_per_cent_sign(page):
     assert not re.search(r"\d[ \n]%", page)
 
 
+@pytest.mark.integration
 def test_the_page_says_what_was_found(page, findings):
     for sentence in findings.says:
         escaped = str(render.jinja2.utils.markupsafe.escape(sentence))

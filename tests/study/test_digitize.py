@@ -96,6 +96,7 @@ def test_dots_that_are_not_the_grid_are_refused(tmp_path):
         panel_view.locate_dots(panel, panel_view.calibrate(panel), LAYERS, DIMENSIONS)
 
 
+@pytest.mark.integration
 def test_another_view_is_refused(tmp_path):
     (panel,) = pdf_panels.read_pdf(draw(tmp_path / "turned.pdf", [known(5)], elev=31))
     with pytest.raises(

@@ -74,6 +74,7 @@ def test_the_predictor_that_is_true_errs_least(scores):
     assert table[growth_predictors.REPORTED] < 0.5 * table["mean of other logs"]
 
 
+@pytest.mark.integration
 def test_the_choice_is_made_on_the_other_logs(scores):
     assert set(scores["chosen"]) == {growth_predictors.REPORTED}
     assert np.allclose(scores[growth_predictors.NESTED], scores[growth_predictors.REPORTED])

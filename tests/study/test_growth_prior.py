@@ -130,6 +130,7 @@ def test_no_growth_reaches_one():
     assert scored["high"].max() < 1
 
 
+@pytest.mark.integration
 def test_the_stored_table_is_that_of_the_runs():
     """Run scripts/growth_prior.py again where this fails."""
     stored = pd.read_csv(growth_prior.study_file("data", "growth_forecasts.csv"))

@@ -85,6 +85,7 @@ def test_a_mean_over_logs_asks_which_column_is_the_log():
         validation.mean_errors(cells, published.SURFACE, log="log")
 
 
+@pytest.mark.integration
 def test_the_noise_ceiling_lies_between_the_fit_and_one():
     ceilings = held_out.noise_ceilings(published.load_surfaces())["ceiling"]
     assert len(ceilings) == 20
@@ -159,6 +160,7 @@ def test_a_surface_too_small_for_a_law_is_left_out():
     assert small_grids.predict_larger(table, {"a": families.log_linear()}).empty
 
 
+@pytest.mark.integration
 def test_cells_hidden_everywhere_are_not_seen():
     points = published.load_surfaces()
     largest = points.groupby("dataset")["d_emb"].transform("max")
@@ -172,6 +174,7 @@ def test_cells_hidden_everywhere_are_not_seen():
     assert first.to_numpy() == pytest.approx(second.to_numpy(), rel=1e-8)
 
 
+@pytest.mark.integration
 def test_our_rule_for_ties_is_that_of_the_nearest_cell():
     points = published.load_surfaces()
     cells = held_out.nearest_heldout(points)

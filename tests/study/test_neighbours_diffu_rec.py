@@ -168,6 +168,7 @@ def test_training_reads_no_target(part, two_tastes):
     assert (first.curve == again.curve) == (part == "test")
 
 
+@pytest.mark.integration
 def test_it_learns_tastes_that_popularity_does_not_know(two_tastes):
     popular = ranking.rank_targets(
         baselines.most_popular(two_tastes), two_tastes, two_tastes.test, seen=ranking.Seen.HISTORY

@@ -41,6 +41,7 @@ def load_nothing(logs):
     return {log: SimpleNamespace(log=log) for log in logs}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("name", "module", "train"),
     [("light_gcn", light_gcn, "train_light_gcn"), ("diffu_rec", diffu_rec, "train_diffu_rec")],
@@ -59,6 +60,7 @@ def test_a_grid_makes_its_whole_table(name, module, train, tmp_path, monkeypatch
     assert read_lines(table) == read_lines(study_file("data", "neighbours", f"{name}.csv"))
 
 
+@pytest.mark.integration
 def test_the_grid_of_ensembles_makes_its_whole_table(tmp_path, monkeypatch):
     committed = load_committed("cetnet")
 
@@ -97,6 +99,7 @@ def test_the_grid_of_temperatures_is_that_of_its_table():
     assert list(rows[temperature.KEY].itertuples(index=False, name=None)) == runs
 
 
+@pytest.mark.integration
 def test_the_grid_of_recurrent_corrections_is_that_of_its_table(tmp_path, monkeypatch):
     monkeypatch.setattr(recurrent_residuals, "score_series", lambda *_: {"error": 1.0})
     table = tmp_path / "table.csv"

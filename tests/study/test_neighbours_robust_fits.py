@@ -81,6 +81,7 @@ def test_the_table_agrees_with_the_page_on_collapsed_runs():
         assert rows[name].tolist() == found[name].tolist()
 
 
+@pytest.mark.integration
 def test_ransac_of_the_table_is_made_again():
     pytest.importorskip("sklearn")
     runs = public_grids.load_runs()

@@ -101,6 +101,7 @@ def test_our_models_stand_beside_the_published_values():
     assert np.allclose(beside["ratio"], beside["sampled"] / beside["published"])
 
 
+@pytest.mark.integration
 def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
     judged = paper_sizes.judge_predictions()
     cell = judged[(judged["n_layers"] == 16) & (judged["d_emb"] == 25)]

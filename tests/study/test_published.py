@@ -47,6 +47,7 @@ def test_the_points(surfaces):
     assert not surfaces.duplicated([*published.SURFACE, "n_layers", "d_emb"]).any()
 
 
+@pytest.mark.integration
 def test_printed_against_recomputed(panels):
     difference = panels["printed_r2"] - panels["drawn_r2"]
     agree = difference.abs() < 1e-6

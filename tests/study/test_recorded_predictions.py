@@ -33,6 +33,7 @@ def test_the_nearest_cell_is_a_small_one_on_the_way(scored):
         assert row.predicted == expected
 
 
+@pytest.mark.integration
 def test_the_other_rule_changes_observations_where_nothing_repeats(scored):
     other = recorded_predictions.score_recorded(seen="history")
     columns = ["dataset", "law", "n_layers", "d_emb"]

@@ -145,6 +145,7 @@ def test_study_tables_follow_the_rule_of_record():
     assert recorded.loc[~repeats, "NDCG@10"].mean() > 1.03 * older.loc[~repeats, "NDCG@10"].mean()
 
 
+@pytest.mark.integration
 def test_base_runs_are_of_one_log_and_setting():
     runs = study_runs.load_base_runs(grids.read_grid("survey")["settings"], "ml-100k")
     assert set(runs["log"]) == {"ml-100k"}

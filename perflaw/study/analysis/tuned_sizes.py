@@ -94,21 +94,18 @@ def choose_by_validation(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Data
 
 
 def draw_values(
-    gains: pd.Series, seed_sd: float | None = None, draws: int = 2000, seed: int = 0
+    gains: pd.Series, draws: int = 2000, seed: int = 0
 ) -> tuple[pd.Series, pd.DataFrame]:
     """Draw what the metric of each size could have been with other users and other seeds.
 
     Parameters
     ----------
     gains
-        Index n_layers, d_emb: arrays of as many seeds by as many users, what each user adds to
-        the metric in each run.
-    seed_sd
-        Standard deviation of the logarithm of a run between seeds, from other runs; by default
-        deviations of seeds are drawn from those of all sizes, which needs two seeds a size.
+        Index n_layers, d_emb: arrays of as many seeds, two or more, by as many users, what each
+        user adds to the metric in each run.
     draws
         How often users are drawn with replacement, the same for all sizes. To each size the mean
-        of as many deviations of seeds is added.
+        of as many deviations of seeds is added, drawn from those of all sizes.
     seed
         Of the draws.
 
@@ -124,12 +121,9 @@ def draw_values(
     n_sizes, n_seeds, n_users = by_user.shape
     by_seed = np.log(by_user.mean(axis=2))
     observed = pd.Series(by_seed.mean(axis=1), gains.index)
-    if seed_sd is None:
-        deviations = by_seed - by_seed.mean(axis=1, keepdims=True)
-        deviations *= np.sqrt(n_seeds / (n_seeds - 1))  # those of few from their mean are short
-        noise = random.choice(deviations.ravel(), size=(draws, n_sizes, n_seeds))
-    else:
-        noise = random.normal(scale=seed_sd, size=(draws, n_sizes, n_seeds))
+    deviations = by_seed - by_seed.mean(axis=1, keepdims=True)
+    deviations *= np.sqrt(n_seeds / (n_seeds - 1))  # those of few from their mean are short
+    noise = random.choice(deviations.ravel(), size=(draws, n_sizes, n_seeds))
     rows = []
     for deviation in noise.mean(axis=2):
         weights = np.bincount(random.integers(n_users, size=n_users), minlength=n_users)
