@@ -211,7 +211,8 @@ class Fit:
 
         It is the union over exponents of the exact intervals that each would give, so what the
         data do not tell about the exponents widens it; the exponents are taken from a lattice,
-        which leaves the ends good to about 1 % of the width.
+        which leaves the ends good to about 1 % of the width. The law itself is taken to be true: on
+        larger models, 90 % intervals of the study's laws held fewer than 90 % of the outcomes.
 
         Parameters
         ----------
