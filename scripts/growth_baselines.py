@@ -27,8 +27,8 @@ GRIDS = [study_file("data", "grids", f"{name}.yaml") for name in ("growth", "gro
 def measure(split: Split, recommender: str) -> dict[str, float]:
     """Measure one baseline on one sample: NDCG@10, and its standard error over users."""
     scorer = baselines.BASELINES[recommender](split)
-    ranks = ranking.rank_targets(scorer, split, split.test, seen=ranking.Seen.HISTORY).ranks
-    gains = ranking_metrics.ndcg_gains(ranks, 10)
+    ranked = ranking.rank_targets(scorer, split, split.test, seen=ranking.Seen.HISTORY)
+    gains = ranking_metrics.ndcg_gains(ranked.ranks, ties=ranked.ties)
     return {"NDCG@10": gains.mean(), "NDCG@10 se": ranking_metrics.standard_error(gains)}
 
 

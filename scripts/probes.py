@@ -34,7 +34,7 @@ def probe(log: Any, data: grids.TrainingData) -> dict[str, Any]:
         "log": log.name,
         **{step: steps.get(step) for step in PERTURBATIONS},
         "data_seed": data.seed,
-        "probe: Markov's NDCG@10": ranking_metrics.ndcg(targets.ranks),
+        "probe: Markov's NDCG@10": ranking_metrics.ndcg(targets.ranks, ties=targets.ties),
         "probe: bigram's cross-entropy": cross_entropy.bigram_cross_entropy(split),
     }
 

@@ -165,15 +165,14 @@ def _echo_ranking(split: Split) -> None:
 
     popularity = ranking.item_popularity(split)
     seen = ranking.rule_of_record(split)
-    ranks = ranking.rank_by_item_scores(popularity, split, split.test, seen)
+    ranks, ties = ranking.rank_by_item_scores(popularity, split, split.test, seen)
     removed = "none removed, as items repeat"
     if seen == ranking.Seen.HISTORY:
         removed = "without those of the user's history, as nothing repeats"
     _echo_row("ranking", f"of all {split.log.n_items:,} items, {removed}")
-    metrics = (
-        f"HR@10 {ranking_metrics.hit_rate(ranks):.4f}, NDCG@10 {ranking_metrics.ndcg(ranks):.4f}"
-    )
-    _echo_row("floor", f"most popular, so ranked: {metrics}")
+    hit_rate = ranking_metrics.hit_rate(ranks, ties=ties)
+    ndcg = ranking_metrics.ndcg(ranks, ties=ties)
+    _echo_row("floor", f"most popular, so ranked: HR@10 {hit_rate:.4f}, NDCG@10 {ndcg:.4f}")
 
 
 def _if_possible(

@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import re
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -76,6 +77,26 @@ def log_options(argument: Decorator = LOG_ARGUMENT) -> Decorator:
         return command
 
     return decorate
+
+
+def repeat_log_arguments() -> str:
+    """Write the log of the command that runs, and the options given to read it, for a shell."""
+    context = click.get_current_context()
+    of_log = {parameter.name for parameter in vars(log_options()(lambda: None))["__click_params__"]}
+    words: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if name not in of_log or not given:
+            continue
+        value = context.params[name]
+        if isinstance(parameter, click.Argument):
+            words.append(str(value))
+        elif isinstance(value, bool):
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+        else:
+            words += [parameter.opts[0], str(value)]
+    return shlex.join(words)
 
 
 def load_log(log: str, options: dict[str, Any]) -> InteractionLog:

@@ -12,6 +12,7 @@ from perflaw.cli.options import (
     load_log,
     log_options,
     one_line_errors,
+    repeat_log_arguments,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def command(
             choices = {name: options.pop(name) for name in CHOICES}
             click.echo(f"reading {log}", err=True)
             data = load_log(log, options)
-            report = run_report(data, out, budget, workers, start=start, source=log, **choices)
+            source = repeat_log_arguments()
+            report = run_report(data, out, budget, workers, start=start, source=source, **choices)
         page = write_report(report, out)
     for name, line in report.headline.items():
         click.echo(f"{name + ':':<11}{line}")

@@ -99,7 +99,7 @@ def command(
         return f"{out} has {added} more records. The same command goes on from there."
 
     with interruptible(describe_rest):
-        executor = executor_at(executor_name, workers, threads, device)
+        executor = executor_at(executor_name, workers, device)
         table = runner.run(grid, interactions, out, executor, device, stack, threads)
     echo_guesses(interactions)
     _echo_results(table, out)
@@ -124,7 +124,7 @@ def check_executor(where: str) -> None:
         )
 
 
-def executor_at(where: str, workers: int | None, threads: int, device: str) -> Any:
+def executor_at(where: str, workers: int | None, device: str) -> Any:
     """Make the executor that `perflaw sweep --executor` names; None is this process.
 
     Raises
@@ -132,8 +132,6 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
     InputError
         If there is no Dask scheduler at the address.
     """
-    import torch
-
     from perflaw.models.sweeps import executors
 
     if "://" in where:
@@ -144,11 +142,10 @@ def executor_at(where: str, workers: int | None, threads: int, device: str) -> A
             reason = str(error).splitlines()[0]
             raise InputError(f"there is no Dask scheduler at {where} ({reason})") from None
     if where == "here":
-        torch.set_num_threads(threads)
         return None
     if device != "cpu" and not workers:
         workers = 1
-    return executors.process_pool(workers, threads)
+    return executors.process_pool(workers)
 
 
 def _echo_results(table: pd.DataFrame, out: Path) -> None:

@@ -30,7 +30,12 @@ def check_points(law: Law, points: pd.DataFrame) -> None:
         )
     middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
     if (np.ptp(design_columns(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
-        axis = next(axis for axis, values in axes.items() if np.ptp(values) == 0)
+        axis = next((axis for axis, values in axes.items() if np.ptp(values) == 0), None)
+        if axis is None:
+            raise InputError(
+                f"what the law {law.name} reads of {', '.join(axes)} is the same in every row; "
+                "add points where it differs, or take another law"
+            )
         raise InputError(
             f"{axis} is {axes[axis][0]:g} in every row; "
             f"the law {law.name} needs two or more values of it"

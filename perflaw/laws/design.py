@@ -23,7 +23,7 @@ class PlannedChoice:
     choice : int
         What to use or train next.
     best_seen : int
-        The best measured candidate.
+        The best measured candidate; the first of all where none is measured.
     best_median : int
         The candidate of the greatest median.
     chance : float
@@ -139,6 +139,9 @@ def seeds_needed(
 
     if difference <= 0 or seed_sd < 0 or user_sd < 0:
         raise InputError("a difference must be above 0, and standard deviations 0 or more")
+    if not 0 < power < 1:
+        raise InputError(f"power = {power:g} is not usable; use a number between 0 and 1, e.g. 0.8")
+    check_level(level)
     reach = norm.ppf((1 + level) / 2) + norm.ppf(power)
     resolved = (difference / reach) ** 2 - user_sd**2
     return float(max(1, np.ceil(2 * seed_sd**2 / resolved))) if resolved > 0 else float("inf")

@@ -271,7 +271,9 @@ def log_quadratic(axes: tuple[str, ...] = AXES, interaction: bool = False) -> La
     formula = r"b + \sum_x \left(a_x\ln x + c_x\ln^2 x\right)"
     options: dict[str, Any] = {"axes": axes}
     if interaction:
-        formula += r" + e\,\ln N\ln d"
+        for i, j in pairs:
+            first, second = symbols[j], symbols[i]
+            formula += rf" + e_{{{first}{second}}}\,\ln {first}\ln {second}"
         options["interaction"] = True
     return Law("log_quadratic", formula, axes, linear, basis, options=options)
 

@@ -86,7 +86,12 @@ class Fit:
     @property
     def dof(self) -> int:
         """Degrees of freedom: points that count, less parameters."""
-        return int(np.count_nonzero(self.weights)) - self.n_free
+        return self._n_counted - self.n_free
+
+    @property
+    def _n_counted(self) -> int:
+        """How many points count: the loss "consensus" leaves some out."""
+        return int(np.count_nonzero(self.weights))
 
     @property
     def beta(self) -> Array:
@@ -128,12 +133,12 @@ class Fit:
     @property
     def aicc(self) -> float:
         """Akaike's criterion corrected for few points; the noise variance counts as a parameter."""
-        return aicc(self.rss, len(self.y), self.n_free)
+        return aicc(self.rss, self._n_counted, self.n_free)
 
     @property
     def constant_aicc(self) -> float:
         """AICc of the weighted mean of the same points."""
-        return aicc(self._constant_rss, len(self.y), 1)
+        return aicc(self._constant_rss, self._n_counted, 1)
 
     @property
     def _constant_rss(self) -> float:

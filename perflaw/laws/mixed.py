@@ -38,6 +38,7 @@ from perflaw.laws.mixed_design import (
     PAIR,
     RATIO,
     RATIO_BOUNDS,
+    TOKENS,
     MixedForm,
     MixedModel,
     SurfaceCells,
@@ -136,7 +137,7 @@ class MixedFit:
     ) -> pd.DataFrame:
         """Predict a metric at `points`, with intervals.
 
-        The interval is normal in the metric's logarithm within the range of N and d that the fit
+        The interval is normal in the metric's logarithm within the range of the axes that the fit
         has seen of the log, and Student's beyond it, on as many degrees of freedom as there are
         logs less one: there it rests on how few logs depart from each other.
 
@@ -166,16 +167,18 @@ class MixedFit:
                 "low": np.exp(mean - half),
                 "high": np.exp(mean + half),
                 "beyond": beyond,
-            }
+            },
+            index=points.index,
         )
 
     def beyond(self, points: pd.DataFrame) -> NDArray[np.bool_]:
-        """Return whether each point is outside the range of N or d that the fit saw of its log."""
-        visible = self.data.frame[self.seen].groupby("dataset")[list(AXES)]
+        """Return whether each point is outside the range of an axis that the fit saw of its log."""
+        axes = [*AXES, *([TOKENS] if TOKENS in self.data.frame else [])]
+        visible = self.data.frame[self.seen].groupby("dataset")[axes]
         low, high = (
             visible.agg(end).reindex(points["dataset"]).to_numpy() for end in ("min", "max")
         )
-        values = points[list(AXES)].to_numpy(float)
+        values = points[axes].to_numpy(float)
         return np.any((values < low) | (values > high), axis=1)
 
     @property

@@ -178,10 +178,10 @@ def closed_form_optimum(fit: Fit) -> dict[str, StationaryPoint]:
     for axis in fit.law.axes:
         symbol = SYMBOLS.get(axis, axis)
         exponent, weight = fit.parameters[f"p_{symbol}"], fit.parameters[f"w_{symbol}"]
-        place = float(k ** (-1 / exponent)) if exponent else float("nan")
+        place = float(k ** (-1 / exponent)) if exponent and k > 0 else float("nan")
         stationary[axis] = {
             "estimate": place,
-            "maximum": bool(weight / exponent > 0) if exponent else False,
+            "maximum": bool(weight / exponent > 0) if exponent and k > 0 else False,
             "beyond_one": place > 1,
         }
     return stationary

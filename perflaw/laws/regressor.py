@@ -122,7 +122,8 @@ class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _takes_axes(self) -> bool:
         """Whether the law can be built for any axes."""
-        return isinstance(self.law, str) and "axes" in signature(FAMILIES[self.law]).parameters
+        family = FAMILIES.get(self.law) if isinstance(self.law, str) else None
+        return family is not None and "axes" in signature(family).parameters
 
     def _build_law(self, names: tuple[str, ...]) -> Law:
         if isinstance(self.law, Law):

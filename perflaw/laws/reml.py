@@ -6,6 +6,7 @@ threads, so everything here runs on one.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache, wraps
 from typing import Any, ParamSpec, TypeVar
@@ -19,6 +20,7 @@ from scipy.optimize import minimize
 from perflaw.laws.families import Array
 from perflaw.laws.mixed_design import RATIO_BOUNDS, MixedModel
 
+MOST_STEPS, STOPPED = 300, 1  # of the search, and scipy's status of one that reached them
 START, RATIO_START = -7.0, -1.0  # of the search for log-variances and for the walk's ratio
 INDEPENDENT = 1e-8  # of the largest column, below which a column carries nothing of its own
 ESTIMABLE = 1e-6  # part of a row outside the seen rows' span, above which it is not estimable
@@ -106,8 +108,15 @@ def estimate_variances(
         "L-BFGS-B",
         jac=True,
         bounds=model.bounds,
-        options={"ftol": 1e-7, "gtol": 1e-3, "maxiter": 300},
+        options={"ftol": 1e-7, "gtol": 1e-3, "maxiter": MOST_STEPS},
     )
+    if result.status == STOPPED:
+        warnings.warn(
+            f"the search for variances was stopped after {MOST_STEPS} steps; the joint law may not "
+            "be the best fit",
+            RuntimeWarning,
+            stacklevel=2,
+        )
     return np.asarray(result.x, float)
 
 

@@ -123,6 +123,6 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
 
 def _parse_bounds(pair: Any) -> tuple[float, float]:
     low, high = map(float, pair)
-    if not low < high:
+    if not low <= high:
         raise ValueError(f"the bounds {low:g} and {high:g} hold no value")
     return low, high

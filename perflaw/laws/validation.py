@@ -18,6 +18,7 @@ from perflaw.laws.profile import profile_threshold
 from perflaw.laws.varpro import predict_many, solve_batch
 from perflaw.stats import check_level
 
+CELL_COLUMNS = ("n_layers", "d_emb", "tokens")
 LEAVE_ONE_OUT = "leave-one-out"
 LARGER_N = "larger N"
 LARGEST_N = "largest N"
@@ -27,15 +28,21 @@ LARGEST_D = "largest d"
 def hidden_cells(points: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     """Return the cells to hide under each split's name, as rows of booleans, one row a fit.
 
-    leave-one-out: each cell in turn. larger N: all cells with more than half of the
-    largest number of layers. largest d: all cells of the largest embedding dimension.
+    leave-one-out: each cell in turn, with all its seeds. larger N: all cells with more than half of
+    the largest number of layers. largest d: all cells of the largest embedding dimension.
     """
     n_layers, d_emb = points["n_layers"].to_numpy(), points["d_emb"].to_numpy()
     return {
-        LEAVE_ONE_OUT: np.eye(len(points), dtype=bool),
+        LEAVE_ONE_OUT: _cells(points, [name for name in CELL_COLUMNS if name in points]),
         LARGER_N: (2 * n_layers > n_layers.max())[None],
         LARGEST_D: (d_emb == d_emb.max())[None],
     }
+
+
+def _cells(points: pd.DataFrame, axes: Sequence[str]) -> NDArray[np.bool_]:
+    """Return the rows of each cell, (cells, n): a cell may have a row for each seed."""
+    cell = points.groupby(list(axes), sort=False).ngroup().to_numpy()
+    return cell == np.arange(cell.max() + 1)[:, None]
 
 
 def heldout_predictions(
@@ -230,9 +237,11 @@ def compare_laws(
 
 
 def loo_predictions(law: Law, points: pd.DataFrame, y: Array) -> Array:
-    """Return each value (n,) as the law, fitted to the others, predicts it."""
-    theta, beta, *_ = solve_batch(law, points, y, 1 - np.eye(len(y)))
-    return np.diagonal(predict_many(law, points, theta, beta))
+    """Return each value (n,) as the law, fitted to the other cells, predicts it."""
+    cells = _cells(points, law.axes)
+    theta, beta, *_ = solve_batch(law, points, y, (~cells).astype(float))
+    predicted = predict_many(law, points, theta, beta)
+    return predicted[cells.argmax(axis=0), np.arange(len(y))]
 
 
 def _hidden_errors(law: Law, surface: pd.DataFrame) -> dict[str, float]:

@@ -16,8 +16,14 @@ from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, leave_one_out
 from perflaw.models.protocols import SEEN_BY_PART
-from perflaw.models.ranking import BlockScores, Scorer, rank_targets, rule_of_record
-from perflaw.models.ranking_metrics import hit_rate, ndcg, ndcg_gains
+from perflaw.models.ranking import (
+    BlockScores,
+    RankedTargets,
+    Scorer,
+    rank_targets,
+    rule_of_record,
+)
+from perflaw.models.ranking_metrics import GAINS
 from perflaw.models.sweeps.grids import TrainingData, split_of
 
 RECENT_SHARE = 0.1  # of the training part, for recent popularity
@@ -175,18 +181,28 @@ class BaselineGrowth:
 
 @dataclass(frozen=True, eq=False)
 class RankedBaselines:
-    """Ranks of the test targets by each baseline."""
+    """Where the test targets came by each baseline."""
 
-    ranks: Mapping[str, np.ndarray]  # (users with a test target,), in the order of run records
+    targets: Mapping[str, RankedTargets]  # by baseline; users in the order of run records
     part: str  # of a run record, that has ranks by the same rule
     growth: BaselineGrowth | None = None  # where it was asked for and can be measured
+
+    def gains(self, name: str, metric: str = "NDCG@10") -> np.ndarray:
+        """Give what each user adds to a metric, (users,), of ties the expectation."""
+        return _user_gains(self.targets[name], metric)
 
     def metrics(self) -> dict[str, dict[str, float]]:
         """Give HR@10 and NDCG@10 by baseline."""
         return {
-            name: {"HR@10": hit_rate(ranks), "NDCG@10": ndcg(ranks)}
-            for name, ranks in self.ranks.items()
+            name: {
+                metric: float(self.gains(name, metric).mean()) for metric in ("HR@10", "NDCG@10")
+            }
+            for name in self.targets
         }
+
+
+def _user_gains(targets: RankedTargets, metric: str) -> np.ndarray:
+    return GAINS[metric](targets.ranks, ties=targets.ties)
 
 
 def rank_baselines(
@@ -211,12 +227,12 @@ def rank_baselines(
     split = split_of(log, TrainingData(rule))
     seen = rule_of_record(split)
     part = next(part for part, removed in SEEN_BY_PART.items() if removed == seen)
-    ranks = {
-        name: rank_targets(fit(split), split, split.test, seen=seen).ranks
+    targets = {
+        name: rank_targets(fit(split), split, split.test, seen=seen)
         for name, fit in RANKED.items()
         if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
     }
-    ranked = RankedBaselines(ranks, part)
+    ranked = RankedBaselines(targets, part)
     return replace(ranked, growth=measure_growth(split, ranked)) if with_growth else ranked
 
 
@@ -242,17 +258,21 @@ def measure_growth(
     BaselineGrowth or None
         None where it hits nothing, or everything, on the parts of a share.
     """
-    gain_by_user = pd.Series(ndcg_gains(ranked.ranks[name]), _tested_users(split))
+    tested = _tested_users(split)
+    gain_by_user = pd.Series(ranked.gains(name), tested)
+    hit_by_user = pd.Series(ranked.gains(name, "HR@10"), tested)
     seen = SEEN_BY_PART[ranked.part]
     slopes = []
     for share in GROWTH_SHARES:
-        parts = []
+        parts, n_hits = [], []
         for draw in range(GROWTH_DRAWS):
             part = leave_one_out(split.log.sample_users(share, draw).compact())
             if (part.test >= 0).any():
-                ranks = rank_targets(RANKED[name](part), part, part.test, seen=seen).ranks
-                parts.append((ndcg_gains(ranks), gain_by_user[_tested_users(part)].to_numpy()))
-        slope = _estimate_slope(parts, share)
+                targets = rank_targets(RANKED[name](part), part, part.test, seen=seen)
+                users, before = _tested_users(part), _user_gains(targets, "NDCG@10")
+                parts.append((before, gain_by_user[users].to_numpy()))
+                n_hits.append(hit_by_user[users].sum())
+        slope = _estimate_slope(parts, float(np.mean(n_hits)) if n_hits else 0.0, share)
         if slope is None:
             return None
         slopes.append(slope)
@@ -262,12 +282,12 @@ def measure_growth(
 
 
 def _estimate_slope(
-    parts: list[tuple[np.ndarray, np.ndarray]], share: float
+    parts: list[tuple[np.ndarray, np.ndarray]], n_hits: float, share: float
 ) -> tuple[float, float] | None:
     """Estimate the gain a doubling, in log-odds, and its variance over users.
 
     Parts of a share s overlap: together they hold at most 1 / s of them that are apart. No slope is
-    surer than one hit more or less would make it.
+    surer than one hit more or less would make it, of `n_hits` in the mean part.
     """
     before, after = (np.mean([pair[place].mean() for pair in parts]) for place in (0, 1))
     if not 0 < min(before, after) <= max(before, after) < 1:
@@ -276,7 +296,7 @@ def _estimate_slope(
     apart = min(len(parts), 1 / share)
     influences = [new / (after * (1 - after)) - old / (before * (1 - before)) for old, new in parts]
     variance = np.mean([influence.var() / len(influence) for influence in influences]) / apart
-    hits = apart * np.mean([(new > 0).sum() for _, new in parts])
+    hits = apart * n_hits
     return (logit(after) - logit(before)) / doublings, max(variance, hits**-2) / doublings**2
 
 

@@ -252,7 +252,7 @@ def rule_of_record(split: Split) -> Seen:
 
 def rank_by_item_scores(
     scores: np.ndarray, split: Split, targets: np.ndarray, seen: str = Seen.HISTORY
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Rank each user's target by scores that are the same for all users.
 
     Parameters
@@ -267,8 +267,8 @@ def rank_by_item_scores(
 
     Returns
     -------
-    ndarray
-        (n_targets,) ranks from 1.
+    ranks, ties : ndarray
+        (n_targets,) each, as of `RankedTargets`.
     """
     users = np.flatnonzero(targets >= 0)
     log, ordered = split.log, np.sort(scores)
@@ -278,7 +278,7 @@ def rank_by_item_scores(
     row, removed = removed_items(split, users, targets[users], seen)
     above = above - np.bincount(row, scores[removed] > own[row], len(users))
     level = level - np.bincount(row, scores[removed] == own[row], len(users))
-    return 1 + above + level / 2
+    return 1 + above + level / 2, (level + 1).astype(np.int64)
 
 
 def removed_items(

@@ -48,8 +48,8 @@ def compare_baselines(
         return ()
     model_gains = GAINS[metric](ranks).mean(axis=0)
     compared = []
-    for name, baseline_ranks in ranked.ranks.items():
-        gains = GAINS[metric](baseline_ranks)
+    for name in ranked.targets:
+        gains = ranked.gains(name, metric)
         values = [gains.mean(), *mean_interval(model_gains - gains, level)]
         compared.append(BaselineComparison(name, metric, *plain_values(values)))
     return tuple(sorted(compared, key=lambda comparison: -comparison.value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,7 @@ CURVE_POINTS = 25
 GROWTH_TIMES = (2, 4)
 
 Cell = tuple[int, int, float]  # layers, dimension, times the data
+Comparisons = Sequence[BaselineComparison] | Callable[[list[str]], Sequence[BaselineComparison]]
 
 
 def draw_conclusions(
@@ -59,7 +60,7 @@ def draw_conclusions(
     floor: Mapping[str, float] | None = None,
     level: float = 0.9,
     prior: Prior | None = None,
-    baselines: Sequence[BaselineComparison] = (),
+    baselines: Comparisons = (),
     metrics: Sequence[str] = METRICS,
     baseline_growth: BaselineGrowth | None = None,
 ) -> Findings:
@@ -76,7 +77,8 @@ def draw_conclusions(
     prior
         By default that of the package.
     baselines
-        Compared with the best model, the best first.
+        Compared with the best model, the best first; or what compares them, given the keys of the
+        runs of that model.
     metrics
         What is forecast. Conclusions are drawn from the first.
     baseline_growth
@@ -155,7 +157,7 @@ def _conclude(
     floor: Mapping[str, float],
     level: float,
     prior: Prior | None,
-    baselines: Sequence[BaselineComparison],
+    baselines: Comparisons,
     baseline_growth: BaselineGrowth | None = None,
     without_log: bool = False,
 ) -> Findings:
@@ -187,11 +189,13 @@ def _forecast_all(
     floor: Mapping[str, float],
     level: float,
     prior: Prior | None,
-    baselines: Sequence[BaselineComparison],
+    baselines: Comparisons,
     baseline_growth: BaselineGrowth | None,
 ) -> Findings:
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
+    if callable(baselines):
+        baselines = baselines(_keys_of_best(forecast.runs, best))
     not_forecast = {
         name: why
         for name in metrics[1:]
@@ -237,6 +241,11 @@ def find_best_size(runs: pd.DataFrame, metric: str = METRICS[0]) -> Size:
     means = full.groupby(["n_layers", "d_emb"])[deciding].mean()
     n_layers, d_emb = means.idxmax()
     return Size(int(n_layers), int(d_emb))
+
+
+def _keys_of_best(runs: pd.DataFrame, best: Size) -> list[str]:
+    is_best = (runs["n_layers"] == best.n_layers) & (runs["d_emb"] == best.d_emb)
+    return sorted(runs.loc[is_best & (runs["tokens"] == runs["tokens"].max()), "key"])
 
 
 def _points(forecast: Forecast, cells: Iterable[Cell]) -> pd.DataFrame:

@@ -82,7 +82,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     table
         One row a run: n_layers, d_emb, the metric on test, and `users`, the number of test users,
         or `METRIC se`, the standard error over them. Optional: tokens, or the share of the users
-        that was trained on (1: all); seed; `validation METRIC`; seconds. An index called "line",
+        that was trained on (1: all); seed; `validation METRIC`. An index called "line",
         or else a column of that name, has the lines of a file.
     metric
         Name of its column, a rate between 0 and 1.
@@ -128,7 +128,9 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     if not runs["seed"].map(pd.api.types.is_hashable).all():
         raise InputError("the runs have a seed that is no number or text")
     runs["key"] = [name_row(runs, place) for place in range(len(runs))]
-    return runs.reset_index(drop=True)
+    needed = [*OWN_COLUMNS, "seed", "tokens", metric, f"{metric} se", "test_targets", "key"]
+    needed += [validation] if validation in runs else []
+    return runs[needed].reset_index(drop=True)
 
 
 def _check_columns(table: pd.DataFrame, metric: str) -> None:
@@ -144,7 +146,7 @@ def _check_columns(table: pd.DataFrame, metric: str) -> None:
     if table.columns.duplicated().any():
         name = table.columns[table.columns.duplicated()][0]
         raise InputError(f"the runs have two columns {name!r}; keep one of them")
-    if table_checks.LOSS.search(metric) and not table_checks.RATE.search(metric):
+    if table_checks.LOSS.search(metric):
         raise InputError(
             f"of {metric} less is better, and a report is on a rate of which more is better, such "
             "as NDCG@10"
@@ -172,7 +174,7 @@ def _check_numbers(
     runs: pd.DataFrame,
     name: str,
     lowest: float,
-    highest: float = np.inf,
+    highest: float,
     above: bool = False,
 ) -> None:
     """Make a column numeric, and refuse the first value outside its range, with its row."""
@@ -181,8 +183,7 @@ def _check_numbers(
     fine &= values.le(highest) & np.isfinite(values)
     if not fine.all():
         row = int((~fine).to_numpy().argmax())
-        ends = f"{'above' if above else 'at least'} {lowest:g}"
-        ends += f" and below {highest:g}" if np.isfinite(highest) else ""
+        ends = f"{'above' if above else 'at least'} {lowest:g} and at most {highest:g}"
         value = runs[name].iloc[row]
         mend = "leave the row out, or give" if pd.isna(value) else "use"
         raise InputError(

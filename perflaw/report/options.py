@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ class ReportOptions:
     workers: int  # processes that train
     progress: bool
     start: float  # from when the minutes count, of time.perf_counter
-    source: str  # what the log is called on a command line
+    source: str  # the log on a command line, with the options by which it is read
     metric: str = METRICS[0]  # from which conclusions are drawn
     device: str = "cpu"
     backbone: str = PRIOR_BACKBONE
@@ -90,6 +92,17 @@ class ReportOptions:
         }
         usual = {"backbone": PRIOR_BACKBONE, "split": PRIOR_SPLIT}
         return {name: value for name, value in asked.items() if value != usual.get(name)}
+
+    def repeat(self, minutes: float) -> str:
+        """Write the command of this report with another budget."""
+        words = ["--out", str(self.out), "--budget", f"{minutes:g}"]
+        if self.workers != os.cpu_count():
+            words += ["--workers", str(self.workers)]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.default is not MISSING and value != field.default:
+                words += [f"--{field.name}"] if value is True else [f"--{field.name}", str(value)]
+        return f"perflaw report {self.source} {shlex.join(words)}"
 
     def say(self, line: str) -> None:
         """Show a line of progress."""

@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,15 @@ from perflaw import __version__
 from perflaw.errors import InputError, check_kind
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
-from perflaw.models.baselines import BaselineGrowth, RankedBaselines, rank_baselines
+from perflaw.models.baselines import BaselineGrowth, rank_baselines
 from perflaw.models.sweeps import executors, runner
 from perflaw.models.training import run_records
-from perflaw.report import baselines, pilot
-from perflaw.report.conclusions import draw_conclusions, find_best_size, forecast_runs
+from perflaw.report import pilot
+from perflaw.report.baselines import compare_baselines
+from perflaw.report.conclusions import draw_conclusions, forecast_runs
 from perflaw.report.findings import (
     METRICS,
     Advice,
-    BaselineComparison,
     Findings,
     plain_values,
     render_sentences,
@@ -136,7 +137,7 @@ def run_report(
     start
         From when the budget counts, of `time.perf_counter`; by default from now.
     source
-        What the log is called on a command line; by default its name.
+        The log on a command line, with the options by which it is read; by default its name.
     on_run
         Called with the record of each run when it ends: for an experiment tracker, say.
     **choices
@@ -169,7 +170,7 @@ ten; 21 are the least
         workers or os.cpu_count() or 1,
         progress,
         time.perf_counter() if start is None else start,
-        source or log.name,
+        source or shlex.quote(log.name),
         **choices,
     )
     _check_printable(log.name, options.source, str(options.out))
@@ -184,11 +185,10 @@ ten; 21 are the least
     floor = plain_values(ranked.metrics()["most popular"])
     growth = plain_values(ranked.growth)  # as report.json has it
     runs = _train(plan, options, on_run)
-    comparisons = _compare(ranked, runs, options)
     findings = draw_conclusions(
         runs,
         floor,
-        baselines=comparisons,
+        baselines=partial(compare_baselines, ranked, options.records, metric=options.metric),
         metrics=options.metrics,
         baseline_growth=growth and BaselineGrowth(**growth),
     )
@@ -305,17 +305,6 @@ def _describe_missing_times(log: InteractionLog) -> str:
     return "\n".join(notes) or f"{log.name} has no times; the order of each history is all there is"
 
 
-def _compare(
-    ranked: RankedBaselines, runs: pd.DataFrame, options: ReportOptions
-) -> tuple[BaselineComparison, ...]:
-    """Compare the best size by validation with the baselines, over the seeds that were run."""
-    done = runs[runs[options.metric].notna()]
-    best = find_best_size(done, options.metric)
-    full = done[done["tokens"] == done["tokens"].max()]
-    keys = full.loc[(full["n_layers"] == best.n_layers) & (full["d_emb"] == best.d_emb), "key"]
-    return baselines.compare_baselines(ranked, options.records, sorted(keys), options.metric)
-
-
 def _next_command(
     options: ReportOptions, plan: pilot.Pilot, findings: Findings, done: int
 ) -> str | None:
@@ -323,16 +312,13 @@ def _next_command(
     size, settings = findings.recommendation.size, plan.grid["settings"]
     helps = plan.share < 1 if findings.lacks_users else done < len(plan.grid["grid"])
     if findings.recommendation.advice == Advice.UNKNOWN and helps:
-        return (
-            f"perflaw report {shlex.quote(options.source)} --out {shlex.quote(str(options.out))} "
-            f"--budget {max(1, 2 * options.minutes):g}"
-        )
+        return options.repeat(max(1, 2 * options.minutes))
     if size is None or "split" in settings:  # `perflaw train` leaves one out
         return None
     settings = {"n_layers": size.n_layers, "d_emb": size.d_emb, **settings}
     given = " ".join(f"-o {name} {value}" for name, value in settings.items())
     device = "" if options.device == "cpu" else f" --device {options.device}"
-    return f"perflaw train {shlex.quote(options.source)} {given}{device}"
+    return f"perflaw train {options.source} {given}{device}"
 
 
 def _train(

@@ -146,3 +146,9 @@ def test_tokens_can_be_an_axis():
 def test_a_law_that_does_not_exist_is_refused(name, options, told):
     with pytest.raises(InputError, match=told):
         families.get_law(name, **options)
+
+
+def test_the_formula_of_products_names_the_axes():
+    law = families.log_quadratic(("d_emb", "tokens"), interaction=True)
+    assert law.formula.endswith(r"e_{dD}\,\ln d\ln D")
+    assert "e_dD" in law.linear

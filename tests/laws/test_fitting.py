@@ -507,3 +507,55 @@ def test_a_law_with_too_few_points_left_has_no_error_there():
     assert np.isnan(told.loc["law", "largest d"])
     assert told.loc["law", "leave-one-out"] >= 0
     assert told.loc["line", "largest d"] >= 0
+
+
+def seeded_grid(n_seeds=3):
+    """A surface of sixteen sizes, each with a level of its own and the same in all seeds."""
+    random = np.random.default_rng(1)
+    cells = pd.DataFrame(
+        [(n, d) for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)], columns=["n_layers", "d_emb"]
+    ).assign(value=1 + 0.2 * random.random(16))
+    return pd.concat([cells.assign(seed=seed) for seed in range(n_seeds)], ignore_index=True)
+
+
+def test_a_left_out_cell_is_left_out_with_all_its_seeds():
+    repeated = seeded_grid()
+    single = repeated[repeated["seed"] == 0]
+    law = families.log_quadratic()
+    alone = validation.loo_predictions(law, single, single["value"].to_numpy())
+    together = validation.loo_predictions(law, repeated, repeated["value"].to_numpy())
+    assert together == pytest.approx(np.tile(alone, 3))
+    hidden = validation.hidden_cells(repeated)[validation.LEAVE_ONE_OUT]
+    assert hidden.shape == (16, 48)
+    assert (hidden.sum(axis=1) == 3).all()
+    held = validation.heldout_predictions(law, repeated, repeated["value"])
+    held = held[held["split"] == validation.LEAVE_ONE_OUT].sort_values("row")
+    assert held["predicted"].to_numpy() == pytest.approx(together)
+
+
+def test_akaikes_criterion_counts_no_point_that_is_left_out():
+    y, _ = exact()
+    y = y + 0.001 * np.random.default_rng(0).standard_normal(len(y))
+    y[[3, 11]] += 0.2
+    fit = fitting.fit(LAW, GRID, y, "consensus")
+    kept = fit.weights > 0
+    assert kept.sum() < len(y)
+    alone = fitting.fit(LAW, GRID[kept].reset_index(drop=True), y[kept])
+    assert fit.aicc == pytest.approx(alone.aicc, rel=1e-6)
+    assert fit.constant_aicc == pytest.approx(alone.constant_aicc, rel=1e-6)
+
+
+def test_points_that_a_law_cannot_tell_apart_are_refused():
+    same = pd.DataFrame({"n_layers": [1, 4, 16, 64], "d_emb": [64, 32, 16, 8]})
+    with pytest.raises(InputError, match="reads of n_layers, d_emb is the same in every row"):
+        fitting.fit(families.get_law("parameter_power"), same, [0.1, 0.2, 0.3, 0.4])
+
+
+def test_a_law_whose_exponent_is_held_is_saved_and_read_again(tmp_path):
+    y, _ = exact()
+    held = families.with_bounds(LAW, 0.5, 0.5)
+    fit = fitting.fit(held, GRID, y)
+    serialization.save_fit(fit, tmp_path / "law.json")
+    again = serialization.load_fit(tmp_path / "law.json")
+    assert again.law.exponents == held.exponents
+    assert again.predict(GRID) == pytest.approx(fit.predict(GRID))

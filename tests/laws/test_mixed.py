@@ -359,3 +359,23 @@ def test_held_out_cells_that_are_not_determined_have_no_prediction():
     ).set_index("split")
     assert cells.loc["larger N", ["predicted", "covered"]].isna().all(axis=None)
     assert cells.loc["leave-one-out", "predicted"].notna().all()
+
+
+def test_data_beyond_what_was_seen_are_beyond():
+    table = simulated()
+    table = table.assign(tokens=np.where(table["max_seq_len"] == 50, 1000.0, 2000.0))
+    law = mixed.fit_mixed(table)
+    points = law.data.frame[law.data.frame["dataset"] == "log 0"].iloc[5:8]
+    assert not law.beyond(points).any()
+    assert law.beyond(points.assign(tokens=1e6)).all()
+
+
+def test_predictions_keep_the_index_of_the_points(law):
+    points = law.data.frame.iloc[9:12]
+    assert law.predict(points, "NDCG@10").index.tolist() == [9, 10, 11]
+
+
+def test_a_search_that_is_stopped_warns(monkeypatch):
+    monkeypatch.setattr(reml, "MOST_STEPS", 1)
+    with pytest.warns(RuntimeWarning, match="search for variances was stopped after 1 steps"):
+        mixed.fit_mixed(simulated())

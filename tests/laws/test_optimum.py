@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from perflaw import model_size
@@ -300,3 +301,17 @@ def test_a_law_without_the_asked_axis():
             optimum.find_optimum(found)
     finally:
         del families.FAMILIES["layers_only"]
+
+
+def test_with_a_negative_k_there_is_no_stationary_point():
+    grid = pd.DataFrame(
+        [(n, d) for n in (1, 2, 4, 8) for d in (8, 16, 32, 64)], columns=["n_layers", "d_emb"]
+    )
+    y = 0.1 + 0.01 * np.log(grid["n_layers"]) + 0.02 * np.log(grid["d_emb"])
+    places = optimum.closed_form_optimum(fitting.fit(families.performance(k=-2), grid, y))
+    assert not any(place["maximum"] for place in places.values())
+
+
+def test_a_power_that_cannot_be_is_refused():
+    with pytest.raises(InputError, match="power = 2 is not usable"):
+        design.seeds_needed(0.03, 0.045, power=2)

@@ -95,3 +95,9 @@ def test_a_pickled_law_is_the_same_law(name):
         law.parameters,
         law.exponents,
     )
+
+
+def test_a_law_that_there_is_not_is_named():
+    sizes = pd.DataFrame({"n_layers": [1.0, 2, 4, 8], "d_emb": [8.0, 16, 8, 16]})
+    with pytest.raises(InputError, match="perfomance"):
+        LawRegressor("perfomance").fit(sizes, [0.1, 0.2, 0.3, 0.4])

@@ -337,7 +337,7 @@ def test_most_popular_against_plain_code(repeats):
             + sum(c > counts[target] for c in others)
             + sum(c == counts[target] for c in others) / 2
         )
-    found = ranking.rank_by_item_scores(
+    found, _ = ranking.rank_by_item_scores(
         ranking.item_popularity(split), split, split.test, ranking.Seen.TRAINING
     )
     np.testing.assert_array_equal(found, expected)
@@ -403,7 +403,7 @@ def test_raw_layouts_have_the_hash_of_the_parquet(raw, name):
 
 def test_most_popular_on_split_s():
     split = leave_one_out(real("ml-1m-sasrec.parquet"))
-    ranks = ranking.rank_by_item_scores(
+    ranks, _ = ranking.rank_by_item_scores(
         ranking.item_popularity(split), split, split.test, ranking.Seen.TRAINING
     )
     assert (round(ranking_metrics.hit_rate(ranks), 4), round(ranking_metrics.ndcg(ranks), 4)) == (

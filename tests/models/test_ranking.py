@@ -117,9 +117,12 @@ def test_scores_for_all_agree_with_scores_for_each(seen):
     split = drawn(False)
     popular = baselines.most_popular(split)
     for targets in (split.validation, split.test):
-        one = ranking.rank_by_item_scores(ranking.item_popularity(split), split, targets, seen)
-        each = ranking.rank_targets(popular, split, targets, seen=seen).ranks
-        assert each.tolist() == one.tolist()
+        ranks, ties = ranking.rank_by_item_scores(
+            ranking.item_popularity(split), split, targets, seen
+        )
+        each = ranking.rank_targets(popular, split, targets, seen=seen)
+        assert each.ranks.tolist() == ranks.tolist()
+        assert each.ties.tolist() == ties.tolist()
 
 
 def test_ranked_targets_show_what_matters():
@@ -146,7 +149,7 @@ def test_there_are_two_rules():
     assert (kept.ranks >= removed.ranks).all()
     by_default = ranking.rank_targets(baselines.most_popular(split), split, split.test)
     assert by_default.ranks.tolist() == removed.ranks.tolist()
-    for_all = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
+    for_all, _ = ranking.rank_by_item_scores(ranking.item_popularity(split), split, split.test)
     assert for_all.tolist() == removed.ranks.tolist()
     told = protocols.protocol_table(kept, removed).set_index("protocol")["HR@10"]
     assert len(told) == 5

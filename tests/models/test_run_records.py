@@ -18,6 +18,7 @@ from perflaw.models import ranking_metrics, trained_model
 from perflaw.models.configuration import make_config, recorded_settings
 from perflaw.models.training import (
     loop,
+    preparation,
     run_records,
     trainer,
 )
@@ -225,6 +226,7 @@ def test_data_that_cannot_be_trained_on(split):
         trainer.train(c, replace(split, validation=none))
     with pytest.raises(InputError, match="no user has two interactions in its training part"):
         trainer.train(c, from_histories([list("abc"), list("bca")]))
+    preparation.prepare([make_config(**SMALL | {"batch_size": 10**8})], split)  # all users at once
     with pytest.raises(InputError, match=r"1000000000 layers of d = 16 on 200 items need .* GiB"):
         trainer.train(make_config(**SMALL | {"n_layers": 10**9}), split)
     with pytest.raises(InputError, match="device 'tpu' is not usable"):

@@ -58,7 +58,7 @@ def cluster(tmp_path):
 @pytest.mark.slow
 def test_a_cluster_of_which_a_worker_is_killed(log, undisturbed, cluster, tmp_path):
     address, workers = cluster
-    executor = executor_at(address, None, 1, "cpu")
+    executor = executor_at(address, None, "cpu")
     executor._client.wait_for_workers(2, timeout=60)
     folder = tmp_path / "runs"
     with ThreadPoolExecutor(1) as beside:
@@ -332,11 +332,13 @@ def test_runs_of_a_setting():
             "d_emb": [8, 16, 8],
             "clip": [np.nan, 1.0, np.nan],
             "truncate": [np.nan, np.nan, 10.0],
+            "k_core": [np.nan, 5.0, np.nan],
         }
     )
     assert list(results.filter_runs(runs, {"d_emb": 8}).index) == [0, 2]
     assert list(results.filter_runs(runs, {"clip": None, "log": "a"}).index) == [0]
     assert list(results.filter_runs(runs, {"truncate": 10}).index) == [2]
+    assert list(results.filter_runs(runs, {"k_core": 1}).index) == [0, 2]
     assert len(results.filter_runs(runs, {})) == 3
     with pytest.raises(InputError, match="a run has no 'width'"):
         results.filter_runs(runs, {"width": 8})

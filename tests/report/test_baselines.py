@@ -58,6 +58,15 @@ def recorded(repeating_log, tmp_path_factory):
     return folder, keys
 
 
+def test_of_items_that_tie_a_baseline_gets_the_expectation():
+    """Where nothing repeats, all that is left ties by `last items`: 55 items and the target."""
+    random = np.random.default_rng(0)
+    histories = [random.choice(60, size=5, replace=False).tolist() for _ in range(100)]
+    log = from_histories([*histories, list(range(60))])
+    hit_rate = rank_baselines(log).gains("last items", "HR@10")[:-1]
+    assert hit_rate == pytest.approx(np.full(100, 10 / 56))
+
+
 @pytest.mark.integration
 def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, recorded):
     ranked = rank_baselines(repeating_log)
@@ -81,7 +90,7 @@ def test_a_baseline_that_beats_an_untrained_model_is_within_noise(repeating_log,
 
 def test_item_knn_is_left_out_where_histories_are_too_long(repeating_log, monkeypatch):
     monkeypatch.setattr(model_baselines, "MOST_PAIRS", 10)
-    assert "item-kNN" not in rank_baselines(repeating_log).ranks
+    assert "item-kNN" not in rank_baselines(repeating_log).targets
 
 
 def test_one_test_user_is_compared_with_nothing(tmp_path):
@@ -89,13 +98,13 @@ def test_one_test_user_is_compared_with_nothing(tmp_path):
     settings = pilot.SETTINGS | {"n_layers": 1, "d_emb": 8, "epochs": 1}
     record = trainer.train(configuration.make_config(**settings), log, tmp_path, progress=False)
     ranked = rank_baselines(log)
-    assert len(ranked.ranks["most popular"]) == 1
+    assert len(ranked.targets["most popular"].ranks) == 1
     assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()
 
 
 def test_a_personal_baseline_gains_nothing_from_other_users(repeating_log):
     ranked = rank_baselines(repeating_log)
-    only = RankedBaselines({"last items": ranked.ranks["last items"]}, ranked.part)
+    only = RankedBaselines({"last items": ranked.targets["last items"]}, ranked.part)
     split = leave_one_out(repeating_log)
     growth = measure_growth(split, only, "last items")
     assert growth.slope == 0

@@ -112,6 +112,24 @@ def test_runs_that_are_not_of_one_surface_are_refused(runs, column, values, mess
         forecast_runs(runs)
 
 
+def test_an_error_rate_is_refused(runs):
+    named = runs.rename(columns={"NDCG@10": "error_rate"})
+    with pytest.raises(InputError, match="of error_rate less is better"):
+        forecast_runs(named, "error_rate")
+
+
+def test_a_share_of_all_users_may_be_one(runs):
+    with pytest.raises(
+        InputError, match=r"share = 1\.5 is not usable; use a number above 0 and at"
+    ):
+        forecast_runs(runs.drop(columns="tokens").assign(share=1.5))
+
+
+def test_columns_that_a_report_does_not_need_change_nothing(runs):
+    timed = runs.assign(seconds=10.0, positions=1000)
+    assert forecast_runs(timed).says == forecast_runs(runs).says
+
+
 def test_a_metric_of_which_less_is_better_is_refused(runs):
     with pytest.raises(InputError, match="of log-loss less is better"):
         forecast_runs(runs.rename(columns={"NDCG@10": "log-loss"}), "log-loss")
@@ -157,7 +175,7 @@ def test_a_row_of_a_file_is_named_by_its_line(runs):
     assert again["key"].tolist() == named["key"].tolist()
 
 
-@pytest.mark.parametrize(("value", "remedy"), [(2.5, "a whole number"), (10**30, "below 1e")])
+@pytest.mark.parametrize(("value", "remedy"), [(2.5, "a whole number"), (10**30, "at most 1e")])
 def test_a_size_that_no_model_has_is_refused(runs, value, remedy):
     odd = runs.astype({"n_layers": object})
     odd.loc[odd.index[3], "n_layers"] = value

@@ -177,9 +177,33 @@ def test_more_time_is_advised_only_where_it_may_help(
     plan = report.pilot.Pilot(log, share, grid, 1.0)
     monkeypatch.setattr(report.pilot, "plan_pilot", lambda *_: plan)
     monkeypatch.setattr(runner, "run", lambda *_, **__: runs)
-    monkeypatch.setattr(report, "_compare", lambda *_: ())
+    monkeypatch.setattr(report, "compare_baselines", lambda *_, **__: ())
     made = report.run_report(log, tmp_path / "out", progress=False, source="shop")
     assert made.headline["Next"].startswith(following)
+
+
+def test_the_next_command_repeats_what_was_asked(tmp_path):
+    options = report.ReportOptions(
+        tmp_path / "my report", 10, 3, False, 0.0, "shop.csv --user 'who bought'", sample=True
+    )
+    asked = replace(options, metric="HR@10", split="global time", patience=2)
+    assert asked.repeat(20) == (
+        f"perflaw report shop.csv --user 'who bought' --out '{tmp_path}/my report' --budget 20 "
+        "--workers 3 --metric HR@10 --split 'global time' --patience 2 --sample"
+    )
+
+
+def test_a_log_is_repeated_with_the_options_that_read_it(shop, tmp_path, monkeypatch):
+    sources = []
+
+    def keep_source(*_, source, **__):
+        sources.append(source)
+        raise InputError("enough")
+
+    monkeypatch.setattr(report, "run_report", keep_source)
+    monkeypatch.setattr("perflaw.report.run_report", keep_source)
+    run("report", shop, "--drop-incomplete", "--user", "user", "--out", tmp_path / "out")
+    assert sources == [f"{shop} --user user --drop-incomplete"]
 
 
 @pytest.mark.slow

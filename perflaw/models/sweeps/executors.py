@@ -29,15 +29,13 @@ from perflaw.models.training import run_records, trainer
 from perflaw.models.training.loop import Progress
 
 
-def process_pool(workers: int | None = None, threads: int = 1) -> Callable[[], Executor]:
+def process_pool(workers: int | None = None) -> Callable[[], Executor]:
     """Make an executor for `run`: a pool of processes, made anew should one be killed.
 
     Parameters
     ----------
     workers : int, optional
-        Processes; by default one for each core.
-    threads : int
-        Of each.
+        Processes; by default one for each core. `run` says how many threads each has.
 
     Raises
     ------
@@ -52,7 +50,7 @@ def process_pool(workers: int | None = None, threads: int = 1) -> Callable[[], E
     """
     if workers is not None and workers < 1:
         raise InputError(f"{workers} workers cannot do anything; use 1 or more")
-    return functools.partial(_Pool, workers or os.cpu_count() or 1, threads)
+    return functools.partial(_Pool, workers or os.cpu_count() or 1)
 
 
 class _Pool(ProcessPoolExecutor):
@@ -61,10 +59,10 @@ class _Pool(ProcessPoolExecutor):
     Nor do they run the script that starts them, which needs no `if __name__ == "__main__":`.
     """
 
-    def __init__(self, workers: int, threads: int) -> None:
+    def __init__(self, workers: int) -> None:
         context = multiprocessing.get_context("spawn")
         lock, slots = context.RLock(), context.Value("i", 0)
-        super().__init__(workers, context, _start_worker, (lock, slots, workers, threads))
+        super().__init__(workers, context, _start_worker, (lock, slots, workers))
 
     def submit(self, *args: Any, **kwargs: Any) -> Future:
         """Submit, starting workers with the signal blocked, which a new process inherits.
@@ -102,9 +100,8 @@ class InlineExecutor(Executor):
 _bar_options: dict[str, Any] = {}  # of a run's progress bar, in a worker of `process_pool`
 
 
-def _start_worker(lock: Any, slots: Any, workers: int, threads: int) -> None:
-    """In a new process: set threads and the line of its bar, and end when the sweep ends."""
-    torch.set_num_threads(threads)
+def _start_worker(lock: Any, slots: Any, workers: int) -> None:
+    """In a new process: set the line of its bar, and end when the sweep ends."""
     tqdm.set_lock(lock)
     with slots.get_lock():
         _bar_options["position"] = 1 + slots.value % workers

@@ -15,7 +15,7 @@ from perflaw.errors import InputError
 from perflaw.io import atomic_path, suggest
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.configuration import LATER_SETTINGS, Config
-from perflaw.models.sweeps.grids import LATER, RUN_DEFAULTS, check_names
+from perflaw.models.sweeps.grids import LATER, NEUTRAL_STRENGTHS, RUN_DEFAULTS, check_names
 from perflaw.models.training import run_records
 from perflaw.paths import study_folder
 
@@ -206,7 +206,8 @@ def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame
     check_names({name: value for name, value in settings.items() if name != "log"})
     mask = pd.Series(True, runs.index)
     for name, value in settings.items():
-        empty = value is None or (name in LATER_SETTINGS and value == RUN_DEFAULTS[name])
+        may_be_empty = name in LATER_SETTINGS or name in NEUTRAL_STRENGTHS
+        empty = value is None or (may_be_empty and value == RUN_DEFAULTS[name])
         if name in LATER and name not in runs:  # an older table, whose runs have the default
             mask &= empty
         else:

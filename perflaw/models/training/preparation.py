@@ -70,7 +70,7 @@ def prepare(
             split.log.clock("time_bias")
             if config.augmentation != "none":
                 raise InputError("an augmented history has no times; use it without time_bias")
-        _check_memory(config, split.log.n_items, device)
+        _check_memory(config, split, device)
         _check_stackable(config, configs[0])
     return TrainingJob(
         tuple(configs), split, device, tuple(run_key(config, split) for config in configs)
@@ -121,13 +121,14 @@ def _check_stackable(config: Config, first: Config) -> None:
         )
 
 
-def _check_memory(config: Config, n_items: int, device: str) -> None:
+def _check_memory(config: Config, split: Split, device: str) -> None:
     """Raise InputError for a model that is surely too large for the device."""
+    n_items, batch_size = split.log.n_items, min(config.batch_size, split.log.n_users)
     # a weight, its gradient and two moments
     size = 16 * sum(backbones.count_parameters(config, n_items).values())
     # and at the least one position of each history
-    size += 40 * config.n_layers * config.d_emb * config.batch_size * 4
-    scored = {"bce": config.batch_size * config.d_emb, "sampled_softmax": NEGATIVES_GROUP}
+    size += 40 * config.n_layers * config.d_emb * batch_size * 4
+    scored = {"bce": batch_size * config.d_emb, "sampled_softmax": NEGATIVES_GROUP}
     size += 4 * config.negatives * scored.get(config.loss, 0)
     if torch.device(device).type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory

@@ -104,10 +104,13 @@ def _popularity_metrics(split: Split) -> dict[str, float]:
     scores = ranking.item_popularity(split)
     metrics = {}
     for prefix, seen in (("", ranking.Seen.TRAINING), ("removed ", ranking.Seen.HISTORY)):
-        ranks = ranking.rank_by_item_scores(scores, split, split.test, seen)
+        ranks, ties = ranking.rank_by_item_scores(scores, split, split.test, seen)
         is_meant = not prefix or ranking.removes_seen(split)
-        metrics[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranks) if is_meant else np.nan
-        metrics[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranks) if is_meant else np.nan
+        for name, measure in (
+            ("HR@10", ranking_metrics.hit_rate),
+            ("NDCG@10", ranking_metrics.ndcg),
+        ):
+            metrics[prefix + name] = measure(ranks, ties=ties) if is_meant else np.nan
     return metrics
 
 
