@@ -21,7 +21,7 @@ help:
 	@echo "make book SOLUTIONS=no    the same without the solutions of exercises"
 	@echo "make pdf                  the whole book as one PDF, printed by Chromium"
 	@echo "make report LOG=shop.csv  a report on a log of yours, into the folder OUT (default report)"
-	@echo "make quick                the unit tests of every wing, in about a minute"
+	@echo "make quick                the unit tests of every folder, in about a minute"
 	@echo "make test                 all tests"
 	@echo "make lint                 format, style, types, imports, spelling, unused code"
 	@echo "make cover                all tests of the library, with the branches that they reach"

@@ -16,7 +16,6 @@ EXTRAS = {
     "pooch": "logs",
     "zstandard": "logs",
     "filelock": "models",
-    "orjson": "models",
     "safetensors": "models",
     "threadpoolctl": "models",
     "torch": "models",

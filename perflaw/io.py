@@ -1,4 +1,4 @@
-"""Files as every wing reads and writes them.
+"""Files as every folder reads and writes them.
 
 YAML without surprises, and files that are complete or not there.
 """

@@ -1,4 +1,4 @@
-"""Standard errors and Student's quantiles, for every wing.
+"""Standard errors and Student's quantiles, for every folder.
 
 `scipy.stats` takes most of a second to import, so it is imported where it is used.
 """

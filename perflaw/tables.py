@@ -1,4 +1,4 @@
-"""Checks of tables that more than one wing reads."""
+"""Checks of tables that more than one folder reads."""
 
 from __future__ import annotations
 

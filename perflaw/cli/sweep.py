@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from perflaw.cli.options import (
     log_options,
     one_line_errors,
 )
+from perflaw.cores import count_cores
 from perflaw.errors import InputError, require
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def command(
     if dry_run:
         plan = runner.plan_sweep(grid, interactions, out, device, stack)
         echo_guesses(interactions)
-        _echo_plan(plan, workers or os.cpu_count() or 1, interactions, out)
+        _echo_plan(plan, workers or count_cores(), interactions, out)
         return
     count_before = _count_records(out)
 

@@ -9,7 +9,7 @@ each start ends in its own valley.
 The problems of a batch share their points x. They differ in their values y, (B, n), or in
 their weights, (B, n); what is the same for all may be given once, as (1, n) and (n,).
 
-A law with a penalty (`families.with_penalty`) is fitted by the least of
+A law with a penalty (`law.with_penalty`) is fitted by the least of
 
     sum of squares + strength * total sum of squares * sum over exponents of (p - centre)²,
 

@@ -17,6 +17,7 @@ import yaml
 from tqdm import tqdm
 
 from perflaw import __version__
+from perflaw.cores import count_cores
 from perflaw.notebook_runner import describe_failure, start_notebook
 from perflaw.publish import recorder
 from perflaw.publish.provenance import (
@@ -154,7 +155,7 @@ def _run_jobs(
 ) -> Generator[RunningJob, None, None]:
     """Run jobs, a few at once, and yield each when it has ended; end all if closed early."""
     waiting = list(jobs)
-    cores = os.cpu_count() or 1
+    cores = count_cores()
     workers = min(AT_ONCE, cores, len(jobs))
     running: list[RunningJob] = []
     try:

@@ -13,14 +13,15 @@ from perflaw.models.sweeps import cost_model
 from perflaw.report.findings import (
     Advice,
     BaselineComparison,
-    Change,
     Growth,
     NextRun,
     Promising,
     Recommendation,
     Size,
+    summarize_ratio,
 )
 from perflaw.report.forecast import Forecast, from_log_odds
+from perflaw.report.measurements import on_all_data
 
 NEXT_LAYERS = (1, 2, 3, 4, 6, 8, 12, 16)
 NEXT_DIMENSIONS = tuple(2**i for i in range(3, 11))
@@ -70,7 +71,7 @@ def list_candidates(
         On all data.
     """
     runs = forecast.runs
-    full = runs[runs["tokens"] == forecast.full_tokens]
+    full = on_all_data(runs)
     trained_sizes = set(zip(full["n_layers"].astype(int), full["d_emb"].astype(int)))
     most_n, most_d = NEXT_REACH * runs["n_layers"].max(), NEXT_REACH * runs["d_emb"].max()
     near = {(n, d) for n in NEXT_LAYERS for d in NEXT_DIMENSIONS if n <= most_n and d <= most_d}
@@ -200,13 +201,12 @@ def _find_promising(candidates: Candidates, level: float) -> Promising:
     best, place = candidates.best_trained, candidates.best_affordable
     rates = from_log_odds(candidates.draws[:, [best, place]])
     ratio = rates[:, 1] / rates[:, 0]
-    gain = 100 * (np.quantile(ratio, [0.5, (1 - level) / 2, (1 + level) / 2]) - 1)
     return Promising(
         candidates.sizes[place],
         candidates.sizes[best],
         float(np.median(rates[:, 1])),
         float(np.median(rates[:, 0])),
-        Change(*gain.tolist()),
+        summarize_ratio(ratio, level),
         float((ratio > 1).mean()),
         float(candidates.seconds[place]),
     )

@@ -19,8 +19,8 @@ def compare_baselines(
     ranked: RankedBaselines,
     folder: str | os.PathLike,
     keys: Sequence[str],
+    level: float,
     metric: str = "NDCG@10",
-    level: float = 0.9,
 ) -> tuple[BaselineComparison, ...]:
     """Compare the best model of a pilot with every baseline.
 
@@ -32,10 +32,10 @@ def compare_baselines(
         Of run records.
     keys
         Runs of the best configuration, which differ in the seed.
-    metric
-        NDCG@10 or HR@10.
     level
         Of the intervals, from Student's t over the users.
+    metric
+        NDCG@10 or HR@10.
 
     Returns
     -------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,10 @@ from perflaw.report.findings import (
     Recommendation,
     Size,
     Verdict,
+    summarize_ratio,
 )
 from perflaw.report.forecast import Forecast, from_log_odds
-from perflaw.report.measurements import measured_from_records, measured_from_table
+from perflaw.report.measurements import measured_from_records, measured_from_table, on_all_data
 from perflaw.report.outliers import drop_outliers, is_within_noise
 from perflaw.report.prior import Prior
 from perflaw.report.reasons import (
@@ -52,7 +53,8 @@ CURVE_POINTS = 25
 GROWTH_TIMES = (2, 4)
 
 Cell = tuple[int, int, float]  # layers, dimension, times the data
-Comparisons = Sequence[BaselineComparison] | Callable[[list[str]], Sequence[BaselineComparison]]
+Compared = Sequence[BaselineComparison]
+Comparisons = Compared | Callable[[list[str], float], Compared]
 
 
 def draw_conclusions(
@@ -78,7 +80,7 @@ def draw_conclusions(
         By default that of the package.
     baselines
         Compared with the best model, the best first; or what compares them, given the keys of the
-        runs of that model.
+        runs of that model and the level.
     metrics
         What is forecast. Conclusions are drawn from the first.
     baseline_growth
@@ -195,7 +197,7 @@ def _forecast_all(
     forecast, dropped = drop_outliers(done, metrics[0], prior)
     best = find_best_size(forecast.runs, metrics[0])
     if callable(baselines):
-        baselines = baselines(_keys_of_best(forecast.runs, best))
+        baselines = baselines(_keys_of_best(forecast.runs, best), level)
     not_forecast = {
         name: why
         for name in metrics[1:]
@@ -235,17 +237,18 @@ def _forecast_all(
 
 def find_best_size(runs: pd.DataFrame, metric: str = METRICS[0]) -> Size:
     """Find the size on all data that is best, mean over seeds: by validation where runs have it."""
-    full = runs[runs["tokens"] == runs["tokens"].max()]
+    full = on_all_data(runs)
     validation = f"validation {metric}"
     deciding = validation if validation in runs else metric
     means = full.groupby(["n_layers", "d_emb"])[deciding].mean()
-    n_layers, d_emb = means.idxmax()
+    n_layers, d_emb = cast("tuple[int, int]", means.idxmax())
     return Size(int(n_layers), int(d_emb))
 
 
 def _keys_of_best(runs: pd.DataFrame, best: Size) -> list[str]:
-    is_best = (runs["n_layers"] == best.n_layers) & (runs["d_emb"] == best.d_emb)
-    return sorted(runs.loc[is_best & (runs["tokens"] == runs["tokens"].max()), "key"])
+    full = on_all_data(runs)
+    is_best = (full["n_layers"] == best.n_layers) & (full["d_emb"] == best.d_emb)
+    return sorted(full.loc[is_best, "key"])
 
 
 def _points(forecast: Forecast, cells: Iterable[Cell]) -> pd.DataFrame:
@@ -312,9 +315,8 @@ def _curve(forecast: Forecast, best: Size, axis: str, level: float) -> pd.DataFr
 def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change]:
     """Say what doubling each size brings, without the noise of runs."""
     rates = from_log_odds(forecast.draws(_points(forecast, _doubled_cells(best))))
-    probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
-    gains = 100 * (np.quantile(rates[:, 1:] / rates[:, :1], probabilities, axis=0) - 1)
-    return {axis: Change(*gain) for axis, gain in zip(AXIS_LABELS, gains.T)}
+    ratios = (rates[:, 1:] / rates[:, :1]).T
+    return {axis: summarize_ratio(ratio, level) for axis, ratio in zip(AXIS_LABELS, ratios)}
 
 
 def _growth(
@@ -323,13 +325,12 @@ def _growth(
     """Say what the log brings once it has grown as it has; nothing where the prior does not."""
     point = _points(forecast, [(best.n_layers, best.d_emb, 1)])
     rates = from_log_odds(forecast.draws(point))
-    probabilities = [0.5, (1 - level) / 2, (1 + level) / 2]
     growth = []
     for times in GROWTH_TIMES:
         draws = forecast.growth_draws(point, times, baseline_growth)
         if draws is not None:
-            gain = 100 * (np.quantile(from_log_odds(draws) / rates, probabilities) - 1)
-            growth.append(Growth(times, *gain.tolist()))
+            gain = summarize_ratio(from_log_odds(draws) / rates, level)
+            growth.append(Growth(times, gain.change, gain.low, gain.high))
     return tuple(growth)
 
 

@@ -62,6 +62,12 @@ class Change:
     high: float
 
 
+def summarize_ratio(ratio: np.ndarray, level: float) -> Change:
+    """Summarize draws of a metric, by what it is compared with."""
+    quantiles = np.quantile(ratio, [0.5, (1 - level) / 2, (1 + level) / 2])
+    return Change(*(100 * (quantiles - 1)).tolist())
+
+
 @dataclass(frozen=True)
 class Growth:
     """What a log brings that has grown by new users with their own items, in per cent."""

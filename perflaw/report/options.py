@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 import sys
 import time
@@ -13,14 +12,20 @@ from typing import Any
 
 from tqdm import tqdm
 
+from perflaw.cores import count_cores
 from perflaw.errors import InputError
 from perflaw.models import configuration
 from perflaw.models.sweeps import grids
 from perflaw.models.training import preparation
 from perflaw.report.findings import METRICS
 
-PAGE_SECONDS = 30  # of the budget for the page and its notebook, or a fifth of it
+PAGE_SECONDS, PAGE_SHARE = 30, 0.2  # of the budget for the page and its notebook: the lesser
 PRIOR_BACKBONE, PRIOR_SPLIT = "sasrec", "leave one out"  # on which the prior stands
+
+
+def minutes_for(seconds: float) -> int:
+    """Give a budget, in minutes, that leaves so many seconds for runs."""
+    return math.ceil(min(seconds / (1 - PAGE_SHARE), seconds + PAGE_SECONDS) / 60)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ class ReportOptions:
     @property
     def planned_seconds(self) -> float:
         """Seconds that runs may take by the budget alone, by whatever was done before."""
-        return 60 * self.minutes - min(PAGE_SECONDS, 12 * self.minutes)
+        seconds = 60 * self.minutes
+        return seconds - min(PAGE_SECONDS, PAGE_SHARE * seconds)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -96,7 +102,7 @@ class ReportOptions:
     def repeat(self, minutes: float) -> str:
         """Write the command of this report with another budget."""
         words = ["--out", str(self.out), "--budget", f"{minutes:g}"]
-        if self.workers != os.cpu_count():
+        if self.workers != count_cores():
             words += ["--workers", str(self.workers)]
         for field in fields(self):
             value = getattr(self, field.name)

@@ -10,6 +10,7 @@ from perflaw.report.forecast import Forecast
 from perflaw.report.prior import Prior
 
 OUTLIER_ZSCORE = 4.5  # at which a run is left out
+NOISE_CHANCE = 0.01  # that a law which holds is said not to
 OUTLIER_SHARE = 0.25  # of the runs, that are left out at the most
 
 
@@ -43,20 +44,19 @@ def drop_outliers(
         runs = runs.drop(index=furthest)
 
 
-def is_within_noise(loo_predictions: pd.DataFrame, chance: float = 0.01) -> bool:
+def is_within_noise(loo_predictions: pd.DataFrame) -> bool:
     """Say whether cells differ from what the others predict by no more than noise.
 
     Parameters
     ----------
     loo_predictions
         Of `Forecast.loo_predictions`.
-    chance
-        That a law which holds is rejected.
 
     Returns
     -------
     bool
-        Whether the sum of squared standardised errors is below the quantile of chi square.
+        Whether the sum of squared standardised errors is below the quantile of chi square that a
+        law which holds exceeds with `NOISE_CHANCE`.
     """
     statistic = (loo_predictions["error"] ** 2 / loo_predictions["sd"] ** 2).sum()
-    return bool(statistic <= chi2.ppf(1 - chance, len(loo_predictions)))
+    return bool(statistic <= chi2.ppf(1 - NOISE_CHANCE, len(loo_predictions)))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models.sweeps import cost_model, runner
 from perflaw.models.training import run_records
 from perflaw.report import forecast
+from perflaw.report.options import minutes_for
 from perflaw.report.prior import load_prior
 
 SETTINGS: dict[str, Any] = {
@@ -114,8 +113,7 @@ def plan_pilot(
         for n, d, seed, share in SHARE_RUNS
     ]
     settings = SETTINGS | dict(changes or {})
-    with tempfile.TemporaryDirectory() as empty_folder:
-        frame = runner.plan_sweep({"settings": settings, "grid": runs}, log, empty_folder).frame
+    frame = runner.plan_sweep({"settings": settings, "grid": runs}, log).frame
     expected = float(min(EXPECTED_EPOCHS, settings["epochs"]))
     costs = cost_model.CostModel().seconds(frame, np.full(len(frame), expected))
     core_seconds = PACE * costs[: len(CORE_RUNS)].sum()
@@ -195,11 +193,6 @@ def _choose_share(
             f"its users: give --budget {minutes_for(needed)}, in minutes"
         )
     return share
-
-
-def minutes_for(seconds: float) -> int:
-    """Give a budget, in minutes, that leaves so many seconds for runs."""
-    return math.ceil(min(seconds / 0.8, seconds + 30) / 60)
 
 
 def _recorded_hashes(folder: str | os.PathLike | None) -> set[str]:

@@ -8,6 +8,8 @@ import pandas as pd
 
 from perflaw.report.findings import MetricFindings
 from perflaw.report.forecast import Forecast
+from perflaw.report.measurements import on_all_data
+from perflaw.report.outliers import OUTLIER_SHARE
 
 FEWEST_RUNS = 5
 FEWEST_HITS = 30  # of a run, below which nothing is claimed
@@ -16,7 +18,7 @@ WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above wh
 
 def too_few_runs(done: pd.DataFrame) -> str | None:
     """Say why so few runs do not bear a forecast at all."""
-    full = done[done["tokens"] == done["tokens"].max()]
+    full = on_all_data(done)
     depths, dimensions = full["n_layers"].nunique(), full["d_emb"].nunique()
     if depths < 2 or dimensions < 2 or len(done) < FEWEST_RUNS:
         return (
@@ -29,8 +31,8 @@ def too_few_runs(done: pd.DataFrame) -> str | None:
 def nothing_to_gain(done: pd.DataFrame, metric: str) -> str | None:
     """Say whether a run on all data, with test users enough, has the most that a metric can be."""
     is_one = done[metric] >= 1
-    is_firm = (done["tokens"] == done["tokens"].max()) & (done["test_targets"] >= FEWEST_HITS)
-    if (is_one & is_firm).any():
+    full = on_all_data(done)
+    if ((full[metric] >= 1) & (full["test_targets"] >= FEWEST_HITS)).any():
         return f"nothing is left to gain: {_count_ones(is_one, metric)}"
     return None
 
@@ -97,7 +99,7 @@ def reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[st
             f"the law does not fit: a cell left out is {findings.fit.error:.0f} % from what the "
             f"others say, where noise would have {findings.fit.expected:.0f} %"
         )
-    if 4 * (dropped + 1) > runs:
+    if dropped + 1 > OUTLIER_SHARE * runs:
         reasons.append(f"{dropped} of {runs} runs do not agree with the others")
     end = findings.curves["d_emb"].iloc[-1]
     if end["high"] > WIDEST_INTERVAL * end["low"]:

@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from perflaw import __version__
+from perflaw.cores import count_cores
 from perflaw.errors import InputError, check_kind
 from perflaw.logs import measures
 from perflaw.logs.interaction_log import InteractionLog
@@ -167,7 +168,7 @@ ten; 21 are the least
     options = ReportOptions(
         Path(out),
         minutes,
-        workers or os.cpu_count() or 1,
+        workers or count_cores(),
         progress,
         time.perf_counter() if start is None else start,
         source or shlex.quote(log.name),

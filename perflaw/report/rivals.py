@@ -7,6 +7,7 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, identifiability
 from perflaw.report.forecast import Forecast
+from perflaw.report.measurements import on_all_data
 
 RIVAL_LAWS = ("log-linear", "Performance Law, k = 2")
 """Names in `perflaw.laws.families.rival_laws`."""
@@ -34,8 +35,7 @@ def predict_by_rival(
         The points with predicted, low and high; empty where the cells do not determine the law.
     """
     metric, runs = forecast.metric, forecast.runs
-    full = runs[runs["tokens"] == forecast.full_tokens]
-    cells = full.groupby(["n_layers", "d_emb"])[metric].mean().reset_index()
+    cells = on_all_data(runs).groupby(["n_layers", "d_emb"])[metric].mean().reset_index()
     law = families.rival_laws()[name]
     determined = (
         len(cells) > len(law.parameters) == identifiability.identifiable_rank(law, cells)

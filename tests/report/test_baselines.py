@@ -70,7 +70,7 @@ def test_of_items_that_tie_a_baseline_gets_the_expectation():
 @pytest.mark.integration
 def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, recorded):
     ranked = rank_baselines(repeating_log)
-    comparisons = baselines.compare_baselines(ranked, *recorded)
+    comparisons = baselines.compare_baselines(ranked, *recorded, 0.9)
     assert [one.value for one in comparisons] == sorted(
         (one.value for one in comparisons), reverse=True
     )
@@ -83,7 +83,7 @@ def test_models_and_baselines_are_compared_on_the_same_users(repeating_log, reco
 
 @pytest.mark.integration
 def test_a_baseline_that_beats_an_untrained_model_is_within_noise(repeating_log, recorded):
-    best = baselines.compare_baselines(rank_baselines(repeating_log), *recorded)[0]
+    best = baselines.compare_baselines(rank_baselines(repeating_log), *recorded, 0.9)[0]
     assert best.value > 0.5
     assert best.is_within_noise
 
@@ -99,7 +99,7 @@ def test_one_test_user_is_compared_with_nothing(tmp_path):
     record = trainer.train(configuration.make_config(**settings), log, tmp_path, progress=False)
     ranked = rank_baselines(log)
     assert len(ranked.targets["most popular"].ranks) == 1
-    assert baselines.compare_baselines(ranked, tmp_path, [record["key"]]) == ()
+    assert baselines.compare_baselines(ranked, tmp_path, [record["key"]], 0.9) == ()
 
 
 def test_a_personal_baseline_gains_nothing_from_other_users(repeating_log):

@@ -2,7 +2,6 @@
 
 import html
 import json
-import os
 import re
 import shutil
 from dataclasses import replace
@@ -18,6 +17,7 @@ from simulated_pilots import simulate_pilot
 
 from perflaw.cli.main import main
 from perflaw.cli.options import as_options
+from perflaw.cores import count_cores
 from perflaw.errors import InputError
 from perflaw.models.sweeps import executors, runner
 from perflaw.report import forecast_runs, render, report
@@ -84,7 +84,7 @@ def test_a_second_call_goes_on_and_trains_nothing_again(made, shop, tmp_path, mo
     assert {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")} == before
     page = (made[0] / "report.html").read_text()
     assert (out / "report.html").read_text() == page.replace(
-        "on 2 cores", f"on {os.cpu_count()} cores"
+        "on 2 cores", f"on {count_cores()} cores"
     )
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from perflaw.cores import count_cores
 from perflaw.errors import InputError, require
 from perflaw.logs.entropy.arrays import Histories, check_whole, log_arrays
 
@@ -17,14 +18,8 @@ Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
 
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 # Threads of the compiled loops. The environment variable, which is numba's, sets their number.
-THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or _usable_cores())
+THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or count_cores())
 
 
 class ByUser(NamedTuple):

@@ -33,10 +33,13 @@ PACES = {
     "places": 120_000.0,  # of a history that a recurrent layer takes in turn, by step
     "ranking": 2.0,  # scores that are ranked
 }
+OTHER_BACKBONES = ("llama", "hstu", "gru", "mamba")  # than sasrec, which a new one counts as
 PRIOR_WEIGHT = 0.05  # how much PACES weigh against the runs done
 # share of its epochs that a run which may stop early is taken to need, before any is done
 PRIOR_EPOCH_SHARE = 0.5
-TEST_RANKINGS = 3  # of a run: test by two rules, and validation once more
+# of a run: test by two rules, and validation once more; as much again, which is not counted, where
+# the weights of the least loss are of another epoch
+TEST_RANKINGS = 3
 TEMPERATURE_RANKINGS = 12  # more, of a run by binary cross-entropy: for its temperature
 
 
@@ -166,17 +169,14 @@ def _size(runs: pd.DataFrame) -> np.ndarray:
     columns = [np.log(runs[name].to_numpy(float)) for name in names]
     columns.append(runs["dropout"].to_numpy(float))
     columns += [(runs["loss"] == loss).to_numpy(float) for loss in ("bce", "softmax")]
-    columns += [
-        (runs["backbone"] == backbone).to_numpy(float)
-        for backbone in ("llama", "hstu", "gru", "mamba")
-    ]
+    columns += [(runs["backbone"] == name).to_numpy(float) for name in OTHER_BACKBONES]
     return np.column_stack(columns)
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, strength: float = 1.0) -> Callable:
-    """Ridge regression around the means: a function of x."""
+def _ridge(x: np.ndarray, y: np.ndarray) -> Callable:
+    """Ridge regression of strength 1 around the means: a function of x."""
     x_mean, y_mean = x.mean(0), y.mean()
     centred = x - x_mean
-    covariance = centred.T @ centred + strength * np.eye(x.shape[1])
+    covariance = centred.T @ centred + np.eye(x.shape[1])
     slope = np.linalg.solve(covariance, centred.T @ (y - y_mean))
     return lambda new: y_mean + (new - x_mean) @ slope

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from perflaw.cores import count_cores
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
@@ -50,7 +51,7 @@ def process_pool(workers: int | None = None) -> Callable[[], Executor]:
     """
     if workers is not None and workers < 1:
         raise InputError(f"{workers} workers cannot do anything; use 1 or more")
-    return functools.partial(_Pool, workers or os.cpu_count() or 1)
+    return functools.partial(_Pool, workers or count_cores())
 
 
 class _Pool(ProcessPoolExecutor):

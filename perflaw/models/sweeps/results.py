@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pandas as pd
 
 from perflaw.errors import InputError
@@ -72,12 +71,8 @@ def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
     rows, others = [], []
     for path in paths:
         try:
-            record = orjson.loads(path.read_bytes())
-            named = record["key"] == path.stem == run_records.key_of_record(record)
-            if record["schema"] != run_records.SCHEMA or not named:
-                raise ValueError
-            rows.append(record_row(record))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            rows.append(record_row(run_records.read_record(path)))
+        except (InputError, ValueError, KeyError, TypeError, AttributeError):
             others.append(path.name)
     if others:
         shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")

@@ -75,20 +75,20 @@ class SweepPlan:
 def plan_sweep(
     grid: str | os.PathLike | Mapping,
     log: InteractionLog,
-    out: str | os.PathLike,
+    out: str | os.PathLike | None = None,
     device: str = "cpu",
     stack: int | None = None,
 ) -> SweepPlan:
     """Expand a grid, see what a folder of records has of it, and predict what the rest will take.
 
-    Parameters are those of `run`.
+    Parameters are those of `run`; without a folder nothing is done yet.
     """
     points = _checked_points(grid, log, device)
     rows, records = [], []
     for point in points:
         split = split_of(log, point.data)
         key = run_records.run_key(point.config, split)
-        record = _record_if_readable(key, out)
+        record = None if out is None else _record_if_readable(key, out)
         if record:
             records.append(record)
         status = record["status"] if record else ""
