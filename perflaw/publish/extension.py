@@ -32,6 +32,7 @@ ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
 SIDEBAR = '<div id="pst-primary-sidebar" '
 # Spaces between a number and its "%", and around an "=" that begins a text, as it follows a symbol.
 UNBREAKABLE = re.compile(r"(?:(?<=\d)|^) %|^ = ?")
+MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 GLOSSARY = "glossary"
 # Words of the glossary that mean something else more often than not.
 EVERYDAY = {"run", "stack", "walk", "condition", "hidden", "held out", "history"}
@@ -98,20 +99,21 @@ class KeepFormulasUnbroken(SphinxPostTransform):
                 wrapper += nodes.Text(after[: len(after) - len(rest)])
 
 
-class KeepNumbersUnbroken(SphinxPostTransform):
-    """Put spaces that do not break between a number and its "%" or the symbol that it is of."""
+class SetNumbers(SphinxPostTransform):
+    """Set a minus before negative numbers, and spaces that do not break before "%" and "="."""
 
     default_priority = AFTER_REFERENCES
     formats = ("html",)
 
     def run(self, **_: Any) -> None:
-        """Replace the spaces of a page; a text that begins with " %" follows a glued number."""
+        """Rewrite the texts of a page; a text that begins with " %" follows a glued number."""
         for text in list(self.document.findall(nodes.Text)):
             if isinstance(text.parent, (nodes.FixedTextElement, nodes.literal, nodes.raw)):
                 continue
-            kept = UNBREAKABLE.sub(lambda match: match[0].replace(" ", "\u00a0"), text)
-            if kept != text:
-                text.parent.replace(text, nodes.Text(kept))
+            rewritten = UNBREAKABLE.sub(lambda match: match[0].replace(" ", "\u00a0"), text)
+            rewritten = MINUS.sub("\u2212", rewritten)
+            if rewritten != text:
+                text.parent.replace(text, nodes.Text(rewritten))
 
 
 class NameColumnHeaders(SphinxPostTransform):
@@ -263,7 +265,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_post_transform(PairPictures)
     app.add_post_transform(KeepMetricNames)
     app.add_post_transform(KeepFormulasUnbroken)
-    app.add_post_transform(KeepNumbersUnbroken)
+    app.add_post_transform(SetNumbers)
     app.add_post_transform(NameColumnHeaders)
     app.add_post_transform(LinkGlossary)
     app.add_post_transform(LinkCitingPages)

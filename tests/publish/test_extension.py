@@ -35,6 +35,8 @@ Said {cite}`zhang2024one` and {cite}`zhang2024two`, after {cite}`kang2018self`.
 A surface is a grid of laws. Another surface, and a `surface` in code; surfacelike.
 
 It is 5 % of *all*, or *7* %; `1 %` in code, and a share in %. Here *d* = 64 and 2 = 2.
+
+It fell by -3 to -0.5, not ml-100k, 1-2 or `-1`.
 """
 GLOSSARY = """# Glossary
 
@@ -116,6 +118,11 @@ def test_a_number_keeps_its_symbol_and_its_per_cent_sign(pages):
     text = re.sub("<[^>]*>", "", paragraph)
     expected = "It is 5\u00a0% of all, or 7\u00a0%; 1 % in code, and a share in %. "
     assert text == expected + "Here d\u00a0=\u00a064 and 2 = 2."
+
+
+def test_a_negative_number_has_a_minus(pages):
+    text = re.sub(r"<[^>]+>", "", re.search(r"<p>It fell.*?</p>", pages[0])[0])
+    assert text == "It fell by −3 to −0.5, not ml-100k, 1-2 or -1."
 
 
 def test_column_headers_are_named(pages):

@@ -8,7 +8,7 @@ from perflaw.study import figures
 
 @pytest.mark.parametrize(
     ("value", "text", "shown"),
-    [(-0.01, "{:.1f}", "0.0"), (-0.01, "{:+.1f}", "0.0"), (-0.06, "{:.1f}", "-0.1")],
+    [(-0.01, "{:.1f}", "0.0"), (-0.01, "{:+.1f}", "0.0"), (-0.06, "{:.1f}", "−0.1")],
 )
 def test_a_number_that_rounds_to_zero_has_no_minus(value, text, shown, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

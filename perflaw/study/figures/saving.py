@@ -151,11 +151,12 @@ def _make_heading(column: str) -> str:
 
 
 def _as_on_pages(cell_format: CellFormat) -> Callable[[Any], str]:
-    """Format a cell: no sign where it rounds to zero, and "%" a fixed space behind its number."""
+    """Format a cell: a minus but where it rounds to zero, and a fixed space before "%"."""
     write = cell_format.format if isinstance(cell_format, str) else cell_format
 
     def show(value: Any) -> str:
         text = re.sub(r"^-(?=0(\.0+)?%?$)", "", write(value))
+        text = re.sub(r"(?<![\w.])-(?=\d)", "\u2212", text)
         return re.sub(r"(?<=\d) ?%", "\u00a0%", text)
 
     return show
