@@ -74,8 +74,8 @@ def mixed_heldout(
     return cells.assign(ape=100 * (cells["predicted"] / cells["value"] - 1).abs())
 
 
-def choose_form(table: pd.DataFrame) -> pd.DataFrame:
-    """Say which of `FORMS` the visible cells choose in each split, by leaving each of them out.
+def choose_form(table: pd.DataFrame, forms: Sequence[MixedForm] = FORMS) -> pd.DataFrame:
+    """Say which form the visible cells choose in each split, by leaving each of them out.
 
     The score is the mean log density that a form gives to ln y of a visible cell (the
     metrics' common level) predicted from the other visible cells; a proper score that
@@ -94,7 +94,7 @@ def choose_form(table: pd.DataFrame) -> pd.DataFrame:
         seen = np.setdiff1d(np.arange(len(data)), hidden)
         visible = np.full(len(data), np.nan)
         visible[seen] = y[seen]
-        for form in FORMS:
+        for form in forms:
             model = build_model(data.frame, data.frame, form, visible)
             mean, variance = loo_moments(model, estimate_variances(model, y, seen), y, seen)
             score = float(norm.logpdf(y[seen], mean, np.sqrt(variance)).mean())
