@@ -165,6 +165,7 @@ def test_a_surface_has_twelve_cells_and_is_the_mean_over_heads(treated):
     assert surfaces.query(cell)["value"].item() == pytest.approx(treated.query(cell)["test"].mean())
 
 
+@pytest.mark.integration
 def test_laws_on_the_surfaces(treated):
     surfaces = external.external_surfaces(
         treated[(treated["metric"] == "HR@10") & (treated["log"] == "MovieLens-1M")]

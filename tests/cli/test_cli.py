@@ -142,6 +142,7 @@ def test_predict_says_when_the_fit_was_not_sound(tmp_path):
     )
 
 
+@pytest.mark.integration
 def test_runs_without_noise_can_be_fitted(tmp_path):
     runs = published.load_surfaces().query(ONE)
     runs = runs.assign(value=0.1 + 0.01 * runs["n_layers"] ** 0.5)
@@ -426,6 +427,7 @@ def test_train_lists_its_settings():
     assert re.search(r"^clip +None$", told, re.MULTILINE)
 
 
+@pytest.mark.integration
 def test_a_run_that_diverges_is_told_and_kept(tmp_path, quick):
     result = run(
         "train",

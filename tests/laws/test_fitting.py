@@ -217,6 +217,7 @@ def test_a_wider_level_gives_a_wider_interval():
     assert narrow["prediction"].between(narrow["low"], narrow["high"]).all()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("law", [LAW, families.log_quadratic()], ids=lambda law: law.name)
 def test_held_out_coverage_is_that_of_the_intervals(law):
     y = surface(seed=5)
@@ -459,6 +460,7 @@ def test_other_bad_questions():
         validation.heldout_predictions(LAW, GRID[:12], surface()[:12])
 
 
+@pytest.mark.integration
 def test_a_consensus_names_the_diverged_runs_and_is_nearer_the_truth():
     random, nearer, missed, wrong = np.random.default_rng(0), [], 0, 0
     for _ in range(10):

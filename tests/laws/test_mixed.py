@@ -90,6 +90,7 @@ def test_it_recovers_a_law_that_it_contains():
     assert sd["curvature in d, by log"] < 2
 
 
+@pytest.mark.integration
 def test_tokens_are_an_axis():
     """A simulated law of data: the metric rises with tokens, less and less."""
     small = pd.concat(
@@ -117,6 +118,7 @@ def test_tokens_are_an_axis():
     assert np.abs(blind.predict(hidden, "HR@10")["prediction"] / truth - 1).mean() > 0.08
 
 
+@pytest.mark.integration
 def test_reml_agrees_with_statsmodels():
     api = pytest.importorskip("statsmodels.formula.api")
     table = simulated(0.03, seed=4)
@@ -352,6 +354,7 @@ def test_a_slope_that_no_cell_shows_is_refused():
         law.predict(hidden, "HR@10")
 
 
+@pytest.mark.integration
 def test_held_out_cells_that_are_not_determined_have_no_prediction():
     """With the largest N hidden, one value is left on one log, and no slope."""
     cells = mixed_validation.mixed_heldout(

@@ -16,6 +16,7 @@ def fitted(scenario, law=simulation.LAW, draw=0):
     )
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("k", [1.5, 2.0, 8.0])
 def test_the_turning_point_is_the_closed_form(k):
     law = families.performance(k=k)

@@ -80,6 +80,7 @@ def test_it_works_in_cross_validation():
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.integration
 def test_a_grid_search_chooses_the_law_that_made_the_data():
     grid = {"law": ["constant", "log_linear", "log_quadratic"], "loss": ["squares", "huber"]}
     search = GridSearchCV(LawRegressor(), grid, cv=4, scoring="neg_mean_squared_error")

@@ -374,6 +374,7 @@ def test_how_mamba_begins():
     }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", configuration.RECURRENT)
 def test_long_histories_stay_finite(name):
     """Of steps so large that a state is forgotten at once, too."""

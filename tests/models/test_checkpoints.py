@@ -269,6 +269,7 @@ def test_a_damaged_checkpoint_is_set_aside(split, tmp_path, monkeypatch, often, 
     assert path.with_suffix(".broken").exists()
 
 
+@pytest.mark.integration
 def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, often):
     c, other = config(), config(seed=1)
     path = stopped(monkeypatch, c, split, tmp_path, 14)
@@ -281,6 +282,7 @@ def test_a_checkpoint_of_another_run_is_set_aside(split, tmp_path, monkeypatch, 
         trainer.train(other, split, tmp_path, progress=False)
 
 
+@pytest.mark.integration
 def test_a_checkpoint_of_another_version_is_set_aside(split, tmp_path, monkeypatch, often):
     c = config()
     path = stopped(monkeypatch, c, split, tmp_path, 14)
@@ -294,6 +296,7 @@ def test_a_checkpoint_of_another_version_is_set_aside(split, tmp_path, monkeypat
         trainer.train(c, split, tmp_path, progress=False)
 
 
+@pytest.mark.integration
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(split, tmp_path, monkeypatch, often):
     c = config()
     whole = trainer.train(c, split, None, progress=False)

@@ -76,6 +76,7 @@ def test_against_brute_force(repeats, part, rule, items, monkeypatch):
     assert all(len(set(row)) == 10 for row in found.top)
 
 
+@pytest.mark.integration
 def test_tied_targets_have_the_expectation_under_a_random_order():
     """Scores broken at random, many times, against the expectation."""
     split = drawn(True, users=12)

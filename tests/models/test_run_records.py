@@ -169,6 +169,7 @@ def test_weights_of_another_width_are_refused(split):
         trained_model.scorer(fitted.weights, make_config(**SMALL | {"d_emb": 32}))
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     "error",
     [

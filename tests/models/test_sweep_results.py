@@ -141,6 +141,7 @@ def test_the_key_has_what_came_later_only_where_it_is_not_the_default(log):
     )
 
 
+@pytest.mark.integration
 def test_samples_of_a_log_do_not_mix_with_the_log(log, tmp_path):
     table = sweep(SAMPLES, log, tmp_path)
     assert table["sample_log"].fillna(1).tolist() == [0.25, 0.25, 0.5, 0.5, 1]

@@ -71,6 +71,7 @@ def test_a_model_comes_near_the_best_that_is_possible():
     )
 
 
+@pytest.mark.integration
 def test_the_same_seed_gives_the_same_numbers(split):
     a, b, c = (
         loop.fit_model(make_config(**SMALL, seed=seed), split, progress=False) for seed in (1, 1, 2)

@@ -89,6 +89,7 @@ def test_growth_doubles_in_log_odds():
     assert growth[1].change > 1.8 * growth[0].change
 
 
+@pytest.mark.integration
 def test_the_gain_compares_two_forecasts_not_a_measurement():
     runs = simulate_pilot(1, 0.05, G=0.05, b_d=0.0, b_N=0.0)
     lucky = (runs["n_layers"] == 3) & (runs["d_emb"] == 32) & (runs["seed"] == 0)

@@ -127,6 +127,7 @@ def test_the_growth_of_a_baseline_is_surer_with_more_users():
     assert 0 < many.se < 0.6 * few.se
 
 
+@pytest.mark.integration
 def test_the_growth_of_logs_differs_by_about_its_standard_error():
     process = synthetic.Process(n_items=200, n_interests=4)
     growths = [

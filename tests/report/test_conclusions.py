@@ -256,6 +256,7 @@ def test_the_first_metric_decides():
     assert "its HR@10" in findings.says[0]
 
 
+@pytest.mark.integration
 def test_runs_that_failed_are_counted():
     runs = simulate_pilot()
     runs.loc[5, ["NDCG@10", "HR@10", "NDCG@10 se", "HR@10 se"]] = np.nan

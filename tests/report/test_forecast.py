@@ -143,6 +143,7 @@ def test_a_surface_with_a_law_is_within_noise():
     assert share_within_noise() > 0.9
 
 
+@pytest.mark.integration
 def test_a_surface_without_a_law_is_not():
     assert share_within_noise(cell=0.3) < 0.2
 

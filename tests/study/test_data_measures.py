@@ -82,6 +82,7 @@ def test_the_measure_that_matters_wins_and_its_slopes_are_found():
     )
 
 
+@pytest.mark.integration
 def test_where_only_tokens_matter_no_measure_has_an_edge():
     wrong = 0
     for seed in range(5):

@@ -51,6 +51,7 @@ def draw(path, surfaces, elev=30.0, dots=True, names=("N", "$d_{emb}$")):
     return path
 
 
+@pytest.mark.integration
 def test_a_drawing_is_read_back(tmp_path):
     tables = [known(0), known(1, 0.1), known(2, 5.0)]
     panels = pdf_panels.read_pdf(draw(tmp_path / "drawn.pdf", tables))

@@ -103,6 +103,7 @@ def test_errors_are_averaged_over_logs_and_compared_with_no_growth():
     assert found.loc[(8, "own slope"), "logs"] == 2
 
 
+@pytest.mark.integration
 def test_of_pure_noise_the_error_is_about_the_noise():
     table = points({f"log {i}": 0.0 for i in range(40)}, noise=0.05)
     found = growth.summarise_errors(growth.predict_whole_logs(growth.average_draws(table)))
@@ -132,6 +133,7 @@ def test_the_study_has_samples_of_a_log_and_the_log_itself():
     assert table["value"].between(0, 1).all()
 
 
+@pytest.mark.integration
 def test_fixed_samples_and_baselines_are_of_the_same_logs():
     grown = set(growth.load_growth_points()["log"])
     fixed = growth.load_fixed_points()

@@ -149,6 +149,7 @@ def test_training_reads_nothing_of_test(split):
     assert torch.equal(first.weights[1]["items"], again.weights[1]["items"])
 
 
+@pytest.mark.integration
 def test_a_student_nears_its_teacher(split):
     teacher = cetnet.fit(split, [config_of(2, epochs=20)]).weights
 

@@ -68,6 +68,7 @@ def test_public_cells_are_chosen_by_validation_and_complete():
     assert cells["coverage"].between(0, 1).all()
 
 
+@pytest.mark.integration
 def test_accuracy_and_coverage_rise_together_as_the_page_says():
     related = {
         "public grids": coverage_frontier.relate_to_coverage(coverage_frontier.load_public_cells()),

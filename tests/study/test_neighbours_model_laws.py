@@ -52,6 +52,7 @@ def test_the_noise_is_that_of_a_mean_of_two():
     assert noise[("largest N", laws.NOISE, "a")] == pytest.approx(expected)
 
 
+@pytest.mark.integration
 def test_the_noise_is_that_of_the_hidden_cells():
     cells = laws.mean_cells(make_rows(0.05))
     more = cells.assign(seeds=cells["seeds"].where(cells["d_emb"] < 64, 8))

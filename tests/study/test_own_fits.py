@@ -137,6 +137,7 @@ def test_logs_are_described_by_sizes_entropies_and_counts():
     assert sum(name.startswith("count-based") for name in candidates) == 4
 
 
+@pytest.mark.integration
 def test_no_exponents_of_a_dense_grid_fit_better():
     """Of a fold where a longer step leaps from its valley into a higher one."""
     table = study_runs.mean_surfaces(study_runs.load_survey_runs(), ("NDCG@10",))

@@ -55,6 +55,7 @@ def test_predictions_were_written_before_the_first_large_model_was_started():
         recorded_predictions.check_written_first(early)
 
 
+@pytest.mark.integration
 def test_coverage_is_counted_by_log(scored):
     table = recorded_predictions.coverage_by_log(scored).set_index("law")
     cells = scored[scored["law"] == "log-linear"]
@@ -125,6 +126,7 @@ def test_base_predictions_without_runs_have_no_error():
     assert found["error"].isna().all()
 
 
+@pytest.mark.integration
 def test_every_base_prediction_is_scored_or_waits():
     found = recorded_predictions.score_base()
     assert found.groupby(["log", "law"]).size().unique().tolist() == [9]

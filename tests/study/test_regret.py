@@ -18,12 +18,14 @@ def score(baseline, **fixed):
     return regret.score_advice(sweeps, {"shop": load_prior()}, {"shop": baseline})
 
 
+@pytest.mark.integration
 def test_where_the_dimension_helps_the_advice_has_no_regret():
     scored = score(0.001, G=0.3, b_d=0.2)
     assert (scored["regret of advised"] < scored["regret of stay"]).all()
     assert scored["regret of larger d"].abs().max() < 3
 
 
+@pytest.mark.integration
 def test_where_a_baseline_is_best_it_is_advised():
     scored = score(0.99, G=0.3, b_d=0.2)
     assert set(scored["advice"]) == {"no transformer"}
@@ -31,6 +33,7 @@ def test_where_a_baseline_is_best_it_is_advised():
     assert (scored["best"] == "baseline").all()
 
 
+@pytest.mark.integration
 def test_where_size_hurts_staying_has_no_regret():
     scored = score(0.001, G=0.0, b_d=-0.3)
     assert scored["regret of stay"].max() < 3

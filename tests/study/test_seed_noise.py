@@ -121,6 +121,7 @@ def test_discoveries_are_counted_by_axis_and_direction():
     assert counts.loc["n_layers", "down, corrected"] == 1
 
 
+@pytest.mark.integration
 def test_the_noise_ceiling_is_the_r2_of_the_true_law():
     random = np.random.default_rng(0)
     truth = 0.1 + 0.01 * np.arange(12)

@@ -72,6 +72,7 @@ def test_surfaces_have_names_and_leave_out_what_is_no_surface(swept):
         study_runs.mean_surfaces(runs)
 
 
+@pytest.mark.integration
 def test_the_kept_runs_are_each_once_and_those_of_the_study_have_one_setting():
     kept, study = study_runs.load_study_runs(growing=True), study_runs.load_survey_runs()
     assert kept["key"].is_unique

@@ -76,6 +76,7 @@ def test_users_that_all_sizes_share_leave_no_doubt():
     assert list(changes.index) == [(16, 32), (32, 64), (64, 128), (16, 128), (32, 128)]
 
 
+@pytest.mark.integration
 def test_intervals_of_seed_noise_cover():
     """Of equal sizes 90 % of intervals hold zero; four sizes of two seeds make it a little less."""
     inside = []
