@@ -80,11 +80,6 @@ class MixedFit:
     def _repr_html_(self) -> str:
         return f"<p>{repr(self)[1:-1]}</p>{self.variance_table().to_html()}"
 
-    @property
-    def rotated(self) -> Array:
-        """The metrics' common level and contrasts (n, metrics), in logarithms."""
-        return self.data.log @ metric_rotation(len(self.data.metrics))
-
     def variance_table(self) -> pd.DataFrame:
         """Return what REML found, as standard deviations.
 
@@ -123,7 +118,7 @@ class MixedFit:
         mean, spread, noise = np.zeros(m), np.zeros((m, m)), np.zeros(m)
         for k, (weight, variances) in enumerate(zip(weights, self.variances)):
             model = self.model(together, k)
-            y = np.append(self.rotated[:, k], np.zeros(m))
+            y = np.append(self.data.rotated[:, k], np.zeros(m))
             part, covariance = condition(model, variances, y, seen, asked)
             mean = mean + weight * part
             spread = spread + weight**2 * covariance
@@ -199,7 +194,7 @@ class MixedFit:
 
     def model(self, frame: pd.DataFrame, k: int) -> MixedModel:
         """Return the model of the metrics' level (k = 0) or of a contrast on rows of `frame`."""
-        level = np.where(self.seen, self.rotated[:, 0], np.nan)
+        level = np.where(self.seen, self.data.rotated[:, 0], np.nan)
         return build_model(frame, self.data.frame, self.form if k == 0 else RATIO, level)
 
     def _refuse_point(self, points: pd.DataFrame, row: int) -> NoReturn:
@@ -285,7 +280,7 @@ def fit_mixed(
         )
     blank = MixedFit(form, data, seen, ())
     variances = tuple(
-        estimate_variances(blank.model(data.frame, k), blank.rotated[:, k], np.flatnonzero(seen))
+        estimate_variances(blank.model(data.frame, k), data.rotated[:, k], np.flatnonzero(seen))
         for k in range(len(data.metrics))
     )
     return replace(blank, variances=variances)

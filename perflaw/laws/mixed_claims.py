@@ -9,7 +9,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from perflaw.laws.families import AXES, Array
-from perflaw.laws.mixed_design import JOINT, MixedModel, build_model, make_cells, metric_rotation
+from perflaw.laws.mixed_design import JOINT, MixedModel, build_model, make_cells
 from perflaw.laws.reml import condition, estimate_variances
 from perflaw.stats import check_level
 
@@ -31,7 +31,7 @@ def assess_claims(table: pd.DataFrame, level: float = 0.95, over_logs: bool = Tr
     """
     check_level(level)
     data = make_cells(table)
-    y = (data.log @ metric_rotation(len(data.metrics)))[:, 0]
+    y = data.rotated[:, 0]
     model = build_model(data.frame, data.frame, JOINT)
     variances = estimate_variances(model, y, np.arange(len(y)))
     return assess_claims_at(data.frame, model, variances, y, level, over_logs)

@@ -87,6 +87,11 @@ class SurfaceCells:
     def __len__(self) -> int:
         return len(self.frame)
 
+    @property
+    def rotated(self) -> Array:
+        """The metrics' common level and contrasts (n, metrics), in logarithms."""
+        return self.log @ metric_rotation(len(self.metrics))
+
 
 def make_cells(table: pd.DataFrame) -> SurfaceCells:
     """Arrange rows of dataset, max_seq_len, metric, n_layers, d_emb, value as cells.

@@ -88,7 +88,7 @@ def choose_form(table: pd.DataFrame, forms: Sequence[MixedForm] = FORMS) -> pd.D
         best of its split).
     """
     data = make_cells(table)
-    y = (data.log @ metric_rotation(len(data.metrics)))[:, 0]
+    y = data.rotated[:, 0]
     rows = []
     for hidden, split, part in hidden_groups(data):
         seen = np.setdiff1d(np.arange(len(data)), hidden)
@@ -122,7 +122,7 @@ def _predict_hidden(
     data: SurfaceCells, form: MixedForm, k: int, hidden: Rows, split: str
 ) -> tuple[Array, Array]:
     """Return means and variances (noise included) of rotated metric k at the hidden rows."""
-    y = data.log @ metric_rotation(len(data.metrics))
+    y = data.rotated
     is_seen = np.ones(len(data), bool)
     is_seen[hidden] = False
     seen = np.flatnonzero(is_seen)

@@ -214,21 +214,21 @@ def _forecast_all(
     growth = _growth(forecast, best, level, baseline_growth)
     candidates = advice.list_candidates(forecast)
     return Findings(
-        level,
-        len(done),
-        0,
-        reasons,
-        by_metric,
-        bottleneck,
-        advice.choose_next_runs(forecast, candidates, level),
-        tuple(
+        level=level,
+        runs=len(done),
+        unfinished=0,
+        reasons=reasons,
+        metrics=by_metric,
+        bottleneck=bottleneck,
+        next=advice.choose_next_runs(forecast, candidates, level),
+        left_out=tuple(
             LeftOutRun(row["key"], int(row["n_layers"]), int(row["d_emb"]), row["sigmas"])
             for _, row in dropped.iterrows()
         ),
-        best,
-        tuple(baselines),
-        advice.recommend(candidates, growth, baselines, reasons, level),
-        growth,
+        best=best,
+        baselines=tuple(baselines),
+        recommendation=advice.recommend(candidates, growth, baselines, reasons, level),
+        growth=growth,
         not_forecast=not_forecast,
         lacks_users=few_hits is not None,
         chosen_on_test=f"validation {metrics[0]}" not in done,

@@ -65,7 +65,7 @@ def test_reml_and_its_gradient_are_right(table):
 
 def test_leave_one_out_in_closed_form_is_leaving_one_out(law):
     found = law.model(law.data.frame, 0)
-    y, n = law.rotated[:, 0], len(law.data)
+    y, n = law.data.rotated[:, 0], len(law.data)
     mean, variance = reml.loo_moments(found, law.variances[0], y, np.arange(n))
     own = np.diag(
         found.covariance(law.variances[0]) - found.covariance(law.variances[0], noise=False)
