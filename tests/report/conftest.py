@@ -1,11 +1,12 @@
 """Logs and reports that several tests of the wing use."""
 
+import nbformat
 import pytest
 from simulated_pilots import FLOOR, simulate_pilot
 
 from perflaw.logs import synthetic
 from perflaw.logs.interaction_log import write_log
-from perflaw.report import conclusions, pilot
+from perflaw.report import conclusions, notebook, pilot, render
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,13 @@ def quick_pilot():
         patch.setattr(pilot, "FURTHER_RUNS", [])
         patch.setattr(pilot, "SHARE_RUNS", [(2, 16, 0, 0.5), (2, 16, 1, 0.5)])
         yield patch
+
+
+@pytest.fixture
+def unexecuted(monkeypatch):
+    """Write notebooks of reports without executing them, for tests that look at other files."""
+
+    def write(values, scratch, out):
+        nbformat.write(notebook.report_notebook(values), scratch / "report" / "report.ipynb")
+
+    monkeypatch.setattr(render, "execute_notebook", write)

@@ -75,6 +75,7 @@ def test_the_notebook_is_executed_and_holds_no_path(made):
     assert any("image/png" in output.get("data", {}) for cell in code for output in cell["outputs"])
 
 
+@pytest.mark.usefixtures("unexecuted")
 def test_a_second_call_goes_on_and_trains_nothing_again(made, shop, tmp_path, monkeypatch):
     out = Path(shutil.copytree(made[0], tmp_path / "out"))
     before = {path: path.stat().st_mtime_ns for path in (out / "runs").glob("*.json")}
@@ -220,6 +221,7 @@ def test_a_log_is_repeated_with_the_options_that_read_it(shop, tmp_path, monkeyp
         ),
     ],
 )
+@pytest.mark.usefixtures("unexecuted")
 def test_a_report_may_be_on_other_settings(quick_pilot, tmp_path, monkeypatch, options, shown):
     monkeypatch.setattr(executors, "process_pool", lambda workers: None)  # train in this process
     path = tmp_path / "timed.csv"
