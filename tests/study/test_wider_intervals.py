@@ -44,6 +44,16 @@ def test_logs_that_teach_count_equally():
     assert widened.loc["asked", "factor"] == pytest.approx(4)
 
 
+def test_the_factor_is_the_least_that_holds_so_many_cells():
+    """Nine of ten cells are enough for 90 %, though a sum of ten tenths is rounded."""
+    scored = make_scored({"asked": [0.0], "ten": [0.2 * i for i in range(1, 11)]})
+    widened = wider_intervals.widen_by_other_logs(scored).set_index("log")
+    assert widened.loc["asked", "factor"] == pytest.approx(9)
+    three = make_scored({"asked": [0.0], **{f"log {i}": [0.2 * i] for i in range(1, 11)}})
+    widened = wider_intervals.widen_by_other_logs(three).set_index("log")
+    assert widened.loc["asked", "factor"] == pytest.approx(9)
+
+
 def test_factors_may_be_learnt_from_other_predictions():
     asked = make_scored({"one": [0.0]})
     teaching = make_scored({"one": [9.0], "other": [0.6]})
@@ -78,5 +88,6 @@ def test_widths_are_compared_by_law():
     row = wider_intervals.compare_widths(scored, widened).iloc[0]
     assert (row["before"], row["after"]) == ("2 of 4", "3 of 4")
     assert row["factor"] == pytest.approx(2.5)
+    assert row["over logs"] == 75
     assert row["half before"] == pytest.approx(15)
     assert row["half after"] == pytest.approx(37.5)

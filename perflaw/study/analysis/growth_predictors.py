@@ -42,6 +42,7 @@ NO_GROWTH, NESTED, ORACLE = "no growth", "chosen on the other logs", "the log's 
 BASELINE_START, OTHER_START = (0.5, 0.5), (0.0, 0.1)  # of a coefficient, before any log is seen
 MEAN_START, REST_START = (0.1, 0.1), (0.0, 0.1)  # of the intercept, without a baseline and with
 LEVEL = 0.9
+ABSOLUTE = np.sqrt(2 / np.pi)  # mean of the absolute value of a standard normal
 
 
 def load_steps(metric: str = "NDCG@10") -> pd.DataFrame:
@@ -65,8 +66,9 @@ def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         One row a log, and "all", the mean over logs. In per cent: error and no_growth (mean
         absolute ones of the forecast and of no growth), bias (mean), users and noise (mean absolute
-        errors expected of the users drawn, and of seeds too), excess (root of the mean square error
-        less that of the noise, 0 where it is less). within: share of values that are nearer to the
+        errors expected of the users drawn, and of seeds too), excess (the mean absolute error that
+        is left: of a normal error with the mean square error less that of the noise, 0 where it is
+        less). within: share of values that are nearer to the
         forecast than their own 90 % noise. rows: steps.
     """
     part = steps[steps["times"] == 4]
@@ -77,8 +79,8 @@ def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
             "error": 100 * (part["predicted"] / part["value"] - 1).abs(),
             "no_growth": 100 * (part["unchanged"] / part["value"] - 1).abs(),
             "bias": 100 * (part["predicted"] / part["value"] - 1),
-            "users": 100 * np.sqrt(2 / np.pi) * part["error_of_value"],
-            "noise": 100 * np.sqrt(2 / np.pi) * part["noise"],
+            "users": 100 * ABSOLUTE * part["error_of_value"],
+            "noise": 100 * ABSOLUTE * part["noise"],
             "square": error**2 - part["noise"] ** 2,
             "within": error.abs() <= norm.ppf((1 + LEVEL) / 2) * part["noise"],
         }
@@ -87,7 +89,7 @@ def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
     means = by_log.mean()
     means.loc["all"] = means.mean()
     means["rows"] = by_log.size().reindex(means.index, fill_value=len(table))
-    means["excess"] = 100 * np.sqrt(means.pop("square").clip(lower=0))
+    means["excess"] = 100 * ABSOLUTE * np.sqrt(means.pop("square").clip(lower=0))
     return means.reset_index()
 
 

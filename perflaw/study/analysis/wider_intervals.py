@@ -9,6 +9,8 @@ from perflaw.errors import InputError
 from perflaw.stats import check_level
 from perflaw.study.analysis.extrapolation import coverage_interval
 
+ROUNDING = 1e-9  # of a share of cells, that is a sum of weights
+
 
 def widen_by_other_logs(
     scored: pd.DataFrame, teaching: pd.DataFrame | None = None, level: float = 0.9
@@ -48,7 +50,8 @@ def widen_by_other_logs(
         if others.empty:
             raise InputError(f"no other log than {log} has intervals of {law} to learn from")
         weights = 1 / others.groupby("log")["use"].transform("size")
-        needed = np.quantile(others["use"], level, weights=weights, method="inverted_cdf")
+        share = level - ROUNDING
+        needed = np.quantile(others["use"], share, weights=weights, method="inverted_cdf")
         factors[law, log] = max(1.0, float(needed))
     factor = pd.Series([factors[key] for key in zip(cells["law"], cells["log"])], cells.index)
     low, high = (
@@ -72,8 +75,9 @@ def compare_widths(scored: pd.DataFrame, widened: pd.DataFrame, level: float = 0
     -------
     DataFrame
         Columns law, before and after (cells inside, "inside of cells"), low and high (the binomial
-        interval of the share inside after, per cent), factor (median), half before and half after
-        (half of the interval, median, per cent of the prediction).
+        interval of the share inside after, per cent), over logs (that share on each log, averaged,
+        per cent), factor (median), half before and half after (half of the interval, median, per
+        cent of the prediction).
     """
     rows = []
     for law, after in widened.groupby("law", sort=False):
@@ -84,9 +88,11 @@ def compare_widths(scored: pd.DataFrame, widened: pd.DataFrame, level: float = 0
             for cells in (before, after)
         ]
         of_before = f"{before['covered'].sum():.0f} of {n_cells}"
-        row = (law, of_before, f"{inside} of {n_cells}", low, high, after["factor"].median())
-        rows.append((*row, *halves))
-    columns = ["law", "before", "after", "low", "high", "factor", "half before", "half after"]
+        over_logs = 100 * after.groupby("log")["covered"].mean().mean()
+        row = (law, of_before, f"{inside} of {n_cells}", low, high, over_logs)
+        rows.append((*row, after["factor"].median(), *halves))
+    columns = ["law", "before", "after", "low", "high", "over logs", "factor"]
+    columns += ["half before", "half after"]
     return pd.DataFrame(rows, columns=columns)
 
 
