@@ -203,9 +203,10 @@ class Fit:
         return self.law.basis(law_axes(self.law, points), self.theta) @ self.beta
 
     def beyond(self, points: pd.DataFrame) -> np.ndarray:
-        """Return whether each of `points` is outside the measured range of an axis, (m,)."""
+        """Return whether each of `points` is outside the range of an axis in the fit, (m,)."""
         axes = law_axes(self.law, points)
-        low, high = self.points.min(), self.points.max()
+        counted = self.points[self.weights > 0]
+        low, high = counted.min(), counted.max()
         outside = [(values < low[axis]) | (values > high[axis]) for axis, values in axes.items()]
         return np.any(outside, axis=0)
 

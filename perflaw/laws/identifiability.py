@@ -44,7 +44,7 @@ def numerical_rank(jacobian: Array, tolerance: float = RANK_TOLERANCE) -> int:
     >>> numerical_rank(np.array([[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]))
     1
     """
-    return jacobian.shape[1] - len(_null_directions(jacobian, tolerance))
+    return jacobian.shape[1] - len(null_directions(jacobian, tolerance))
 
 
 def identifiable_rank(law: Law, points: pd.DataFrame) -> int:
@@ -58,11 +58,12 @@ def identifiable_rank(law: Law, points: pd.DataFrame) -> int:
 
 def unidentified_parameters(jacobian: Array, names: Sequence[str]) -> tuple[str, ...]:
     """Name the parameters that can move, alone or together, without moving the fitted values."""
-    is_moving = np.abs(_null_directions(jacobian)).max(axis=0, initial=0.0) > MOVING
+    is_moving = np.abs(null_directions(jacobian)).max(axis=0, initial=0.0) > MOVING
     return tuple(name for name, moves in zip(names, is_moving) if moves)
 
 
-def _null_directions(jacobian: Array, tolerance: float = RANK_TOLERANCE) -> Array:
+def null_directions(jacobian: Array, tolerance: float = RANK_TOLERANCE) -> Array:
+    """Return directions (k, p) of parameters, columns at unit length, that move no value."""
     length = np.linalg.norm(jacobian, axis=0)
     is_idle = length <= IDLE_TOLERANCE * length.max()
     unit = np.where(is_idle, 0.0, jacobian / np.where(is_idle, 1.0, length))

@@ -50,6 +50,11 @@ class Law:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     penalty: Mapping[str, tuple[float, float]] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        """Take bounds as floats: arithmetic on whole numbers would truncate."""
+        bounds = {name: (float(low), float(high)) for name, (low, high) in self.exponents.items()}
+        object.__setattr__(self, "exponents", bounds)
+
     @property
     def name(self) -> str:
         """The family with its options, axes apart."""

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from perflaw.errors import InputError
-from perflaw.laws import varpro
+from perflaw.laws import identifiability, varpro
 from perflaw.laws.families import Array, AxisValues, Law, law_axes
 from perflaw.stats import check_level, student_quantile
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ROUNDS, SPLITS = 6, 24  # each round splits the stretch that holds an interval's end into 24
 NEARBY_SIZE = 21  # values along each axis of the lattice around the best exponents
+OPEN = 1e-6  # part of a combination outside of what the points determine, above which it is open
 CONDITION_WEIGHT = 1e6  # of a condition, in measured points
 
 Landscape = tuple[Array, Array, Array, Array]  # theta (S, q), beta (S, p), R (S, p, p), rss (S,)
@@ -167,13 +168,25 @@ def prediction_interval(
     centre, variance = contrast_estimates(fit.law.basis(x, theta), beta, root)
     half = np.sqrt(np.maximum(slack, 0)[:, None] * (variance + new_run))
     is_inside = (slack >= 0)[:, None]
+    is_open = _is_open(fit, fit.law.basis(x, fit.theta))
     columns = {
         "prediction": fit.predict(points),
-        "low": np.where(is_inside, centre - half, np.inf).min(axis=0),
-        "high": np.where(is_inside, centre + half, -np.inf).max(axis=0),
+        "low": np.where(is_open, -np.inf, np.where(is_inside, centre - half, np.inf).min(axis=0)),
+        "high": np.where(is_open, np.inf, np.where(is_inside, centre + half, -np.inf).max(axis=0)),
         "beyond": fit.beyond(points),
     }
     return pd.DataFrame(columns, index=points.index)
+
+
+def _is_open(fit: Fit, rows: Array) -> Array:
+    """Say which combinations (m, p) of a linear law's parameters the points leave open, (m,)."""
+    if fit.law.exponents:  # the exponents that are tried tell
+        return np.zeros(len(rows), bool)
+    columns = identifiability.fit_jacobian(fit)[fit.weights > 0]
+    length = np.linalg.norm(columns, axis=0)
+    scaled = rows / np.where(length > 0, length, 1.0)
+    moved = np.abs(scaled @ identifiability.null_directions(columns).T).max(axis=1, initial=0.0)
+    return np.asarray(moved > OPEN * np.linalg.norm(scaled, axis=1))
 
 
 def parameter_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:
@@ -212,6 +225,8 @@ def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, fl
 def _linear_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:
     theta, beta, root, slack = fit.candidates(level)
     row = np.eye(len(fit.law.linear))[[fit.law.linear.index(parameter)]]
+    if _is_open(fit, row)[0]:
+        return -np.inf, np.inf
     centre, variance = (part[:, 0] for part in contrast_estimates(row, beta, root))
     half = np.sqrt(np.maximum(slack, 0) * variance)
     bounds = np.array(list(fit.law.exponents.values())).reshape(-1, 2)

@@ -561,3 +561,34 @@ def test_a_law_whose_exponent_is_held_is_saved_and_read_again(tmp_path):
     again = serialization.load_fit(tmp_path / "law.json")
     assert again.law.exponents == held.exponents
     assert again.predict(GRID) == pytest.approx(fit.predict(GRID))
+
+
+LADDER = pd.DataFrame({"n_layers": [1, 2, 4, 8, 16], "d_emb": [8, 16, 32, 64, 128]})
+
+
+def test_what_points_do_not_tell_apart_is_open_in_a_linear_law():
+    """N and d rise together: their slopes are open, and so is any size off the ladder."""
+    fit = fitting.fit(families.log_linear(), LADDER, [0.10, 0.12, 0.141, 0.159, 0.182])
+    assert fit.profile("a_N") == (-np.inf, np.inf)
+    off = fit.interval(pd.DataFrame({"n_layers": [16, 4], "d_emb": [8, 32]}))
+    assert off["low"].tolist()[0] == -np.inf
+    assert off["high"].tolist()[0] == np.inf
+    assert 0.13 < off["low"].tolist()[1] < off["high"].tolist()[1] < 0.15
+
+
+def test_whole_numbers_are_bounds_as_good_as_others():
+    y = surface()
+    whole, fraction = (
+        fitting.fit(families.with_bounds(LAW, low, high), GRID, y)
+        for low, high in ((-1, 1), (-1.0, 1.0))
+    )
+    assert whole.profile("p_d") == fraction.profile("p_d")
+
+
+def test_sizes_that_were_left_out_are_beyond():
+    y, _ = exact()
+    y = y + 0.001 * np.random.default_rng(0).standard_normal(len(y))
+    is_largest = (GRID["n_layers"] == GRID["n_layers"].max()).to_numpy()
+    fit = fitting.fit(LAW, GRID, y + 0.3 * is_largest, "consensus")
+    assert (fit.weights[is_largest] == 0).all()
+    assert fit.beyond(GRID[is_largest]).all()

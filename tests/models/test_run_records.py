@@ -24,12 +24,39 @@ from perflaw.models.training import (
 )
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["metrics"].update(test=[0.1]),
+        lambda record: record["metrics"]["test"].update(MRR=5.0),
+        lambda record: record.pop("finished"),
+        lambda record: record.update(tokens="many"),
+        lambda record: record["environment"].clear(),
+    ],
+)
+def test_a_record_that_does_not_say_what_was_written_is_refused(split, tmp_path, change):
+    record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
+    path = tmp_path / f"{record['key']}.json"
+    changed = json.loads(path.read_text())
+    change(changed)
+    path.write_text(json.dumps(changed))
+    with pytest.raises(InputError, match=r"was changed: .*; remove it, and the run is done again"):
+        run_records.read_record(path)
+
+
+def test_a_record_of_before_digests_is_read(split, tmp_path):
+    record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
+    path = tmp_path / f"{record['key']}.json"
+    path.write_text(json.dumps(record))
+    assert run_records.read_record(path) == record
+
+
 def test_a_record_says_all(split, tmp_path):
     c = make_config(**SMALL)
     record = trainer.train(c, split, tmp_path, progress=False)
     path = tmp_path / f"{record['key']}.json"
     assert list(tmp_path.iterdir()) == [path]
-    assert json.loads(path.read_text()) == record
+    assert run_records.read_record(path) == record
     assert record["configuration"] == recorded_settings(c)
     assert record["data_hash"] == split.log.hash
     assert record["split"]["hash"] == split.hash

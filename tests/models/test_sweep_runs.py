@@ -1,7 +1,6 @@
 """Sweeps: plans, executors, budgets, and runs that fail."""
 
 import functools
-import json
 import os
 import pickle
 import re
@@ -51,9 +50,9 @@ def test_a_plan_knows_what_is_done(log, done):
 def test_runs_of_another_device_tell_nothing_of_the_time(log, done, tmp_path):
     grid = {**GRID, "grid": [*GRID["grid"], {"seed": 9}]}
     for path in done.glob("*.json"):
-        record = json.loads(path.read_text())
+        record = run_records.read_record(path)
         record["environment"]["device"] = "cuda: another"
-        (tmp_path / path.name).write_text(json.dumps(record))
+        run_records.write_record(record, tmp_path / path.name)
     planned, fresh = (
         runner.plan_sweep(grid, log, tmp_path),
         runner.plan_sweep({**GRID, "grid": {"seed": 9}}, log, tmp_path / "none"),

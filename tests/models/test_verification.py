@@ -1,7 +1,6 @@
 """Consolidated sweeps, read again and done again."""
 
 import functools
-import json
 
 import numpy as np
 import pandas as pd
@@ -61,11 +60,8 @@ def test_a_table_is_read_as_it_was(consolidated):
 def test_counts_stay_exact(copied):
     """Also where only some of the runs have them."""
     path = min(copied.glob("*.json"))
-    path.write_text(
-        json.dumps(
-            json.loads(path.read_text()) | {"parameters": {"embedding": 1, "other": 123_456_789}}
-        )
-    )
+    counted = {"parameters": {"embedding": 1, "other": 123_456_789}}
+    run_records.write_record(run_records.read_record(path) | counted, path)
     table = results.read_runs_table(results.consolidate(copied, "counts", copied / "tables"))
     assert table["parameters other"].dropna().tolist() == [123_456_789]
 

@@ -231,7 +231,7 @@ def write_record(record: dict, path: Path) -> None:
 
 def _write(record: dict, path: Path) -> None:
     with atomic_path(path) as temporary, open(temporary, "w") as file:
-        json.dump(record, file, allow_nan=False)
+        json.dump(record | {"digest": _digest(record)}, file, allow_nan=False)
         file.write("\n")
 
 
@@ -246,6 +246,7 @@ def read_record(path: str | os.PathLike) -> dict:
     try:
         record = json.loads(Path(path).read_text())
         schema, *_ = (record[name] for name in ("schema", "key", "status", "configuration"))
+        digest = record.pop("digest", None)  # older records have none
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f"{path} is no run record ({type(error).__name__}); "
@@ -260,7 +261,10 @@ def read_record(path: str | os.PathLike) -> dict:
             f"{path} is of schema {schema!r}, and this version reads {SCHEMA}; "
             "move it to a folder of its own"
         )
-    if fault := _find_fault(record):
+    fault = _find_fault(record)
+    if fault is None and digest not in (None, _digest(record)):
+        fault = "it does not say what was written"
+    if fault:
         raise InputError(f"{path} was changed: {fault}; remove it, and the run is done again")
     return record
 
