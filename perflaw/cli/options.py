@@ -91,7 +91,7 @@ def repeat_log_arguments() -> str:
             continue
         value = context.params[name]
         if isinstance(parameter, click.Argument):
-            words.append(str(value))
+            words.append(f"./{value}" if str(value).startswith("-") else str(value))
         elif isinstance(value, bool):
             words.append((parameter.opts if value else parameter.secondary_opts)[0])
         else:

@@ -1,5 +1,6 @@
 """`perflaw train`: train one configuration on a log."""
 
+from shlex import quote
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from perflaw.cli.options import (
     name_value_option,
     one_line_errors,
     parse_setting,
+    repeat_log_arguments,
 )
 
 
@@ -104,7 +106,8 @@ def command(
         raise SystemExit(1)
     _echo_metrics(record)
     if save:
-        click.echo(f"weights in {save}; to use them: perflaw recommend {save} {log}")
+        source = repeat_log_arguments()
+        click.echo(f"weights in {save}; to use them: perflaw recommend {quote(save)} {source}")
 
 
 def _echo_metrics(record: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from perflaw.laws.varpro import design_columns
 from perflaw.tables import IDENTITY_COLUMNS, check_numbers, name_row
 
 SQUARABLE = 1e-100, 1e100  # sizes of numbers whose sums of squares are exact enough
+TOKENS, SAME_DATA = "tokens", 1.01  # times as many tokens, up to which data count as the same
 SEED = "seed"  # the column that tells repeated runs of one cell apart
 
 
@@ -40,10 +41,27 @@ def check_points(law: Law, points: pd.DataFrame) -> None:
             f"{axis} is {axes[axis][0]:g} in every row; "
             f"the law {law.name} needs two or more values of it"
         )
+    if TOKENS in points and TOKENS not in law.axes:
+        _check_same_data(law, points)
     cell = [*law.axes, *([SEED] if SEED in points else [])]
     is_repeat = points.duplicated(cell).to_numpy()
     if is_repeat.any():
         raise InputError(_describe_repeat(points, cell, int(np.flatnonzero(is_repeat)[0])))
+
+
+def _check_same_data(law: Law, points: pd.DataFrame) -> None:
+    """Refuse rows of one cell that were trained on unlike amounts of data."""
+    tokens = pd.to_numeric(points[TOKENS], errors="coerce")
+    by_cell = tokens.groupby([points[axis] for axis in law.axes])
+    least, most = by_cell.transform("min"), by_cell.transform("max")
+    differs = (most > SAME_DATA * least).to_numpy()
+    if differs.any():
+        row = int(differs.argmax())
+        raise InputError(
+            f"rows of the cell of {name_row(points, row)} differ in tokens "
+            f"({least.iloc[row]:g} and {most.iloc[row]:g}): keep rows of one value of it, on the "
+            "command line with --where, or make tokens an axis of the law"
+        )
 
 
 def _describe_repeat(points: pd.DataFrame, cell: list[str], row: int) -> str:

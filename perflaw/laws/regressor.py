@@ -92,6 +92,8 @@ class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         sizes, values = validate_data(self, X, y, dtype=float, y_numeric=True, ensure_min_samples=2)
         check_non_negative(sizes, "LawRegressor")
         names = self._axis_names(sizes.shape[1])
+        if SEED in names:
+            raise ValueError("an axis cannot be called 'seed'; rename the column")
         law = self._build_law(names)
         points = pd.DataFrame(sizes + self.offset, columns=list(names))
         runs = points.assign(**{SEED: np.arange(len(points))})

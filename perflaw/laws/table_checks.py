@@ -22,8 +22,19 @@ RATE = re.compile(
     re.IGNORECASE,
 )
 LOSS = re.compile(r"loss|perplexity|entropy|rmse|mse|error|seconds|time", re.IGNORECASE)
+LESS = re.compile(
+    r"(?:^|[^a-z])(?:logloss|loss|perplexity|ppl|entropy|rmse|mse|mae|nll|bpb|error|err|regret|cost"
+    r"|miss|fnr|seconds|time)(?:$|[^a-z])",
+    re.IGNORECASE,
+)
+GAIN = re.compile(r"(?:^|[^a-z])(?:hr|hit|ndcg|mrr|map|recall|precision|auc)(?:$|[^a-z])", re.I)
 SHOWN = 12  # columns that a message lists
 GAP = 8  # times, between the largest fraction and the least per cent of a column that mixes them
+
+
+def is_loss_name(name: str) -> bool:
+    """Return whether less is better of a column of this name, as far as the name tells."""
+    return LESS.search(name) is not None and GAIN.search(name) is None
 
 
 def is_rate_name(name: str) -> bool:

@@ -17,6 +17,8 @@ OWN_COLUMNS = ("n_layers", "d_emb")
 MOST = 1e9  # layers, or dimensions
 MOST_TOKENS = 1e15  # or users
 LEAST_RATE = 1e-6  # of a metric
+ALMOST = 0.99  # of the most tokens, from which on runs are on all data
+RESERVED = ("key", "line", "seed", "test_targets", "tokens", "share", "users", "n_layers", "d_emb")
 DATA_COLUMNS = ("tokens", "share")
 REMOVED = "removed "  # prefix of metrics by the rule of record where nothing repeats
 SECOND_MOMENT = 0.61  # mean square of a user's gain by its mean, of NDCG@10 in 652 recorded runs
@@ -75,8 +77,8 @@ def by_rule_of_record(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFram
 
 
 def on_all_data(runs: pd.DataFrame) -> pd.DataFrame:
-    """Select the runs on the most tokens."""
-    return runs[runs["tokens"] == runs["tokens"].max()]
+    """Select the runs on the most tokens, but for a hundredth."""
+    return runs[runs["tokens"] >= ALMOST * runs["tokens"].max()]
 
 
 def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -109,6 +111,8 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     for name in OWN_COLUMNS:
         _check_numbers(runs, name, lowest=1, highest=MOST)
         check_whole(runs, name, "the runs")
+    if set(DATA_COLUMNS).issubset(runs):
+        raise InputError("the runs have both tokens and share; keep the one that holds for all")
     data = next((name for name in DATA_COLUMNS if name in runs), None)
     but = (metric, *(("sample_users", "sample_time") if data else ()))
     check_one_surface(runs, "the runs", "keep those of one value", but)
@@ -151,10 +155,12 @@ def _check_columns(table: pd.DataFrame, metric: str) -> None:
     if table.columns.duplicated().any():
         name = table.columns[table.columns.duplicated()][0]
         raise InputError(f"the runs have two columns {name!r}; keep one of them")
-    if table_checks.LOSS.search(metric):
+    if metric in RESERVED:
+        raise InputError(f"{metric!r} is no metric of a report; name its column otherwise")
+    if table_checks.is_loss_name(metric):
         raise InputError(
             f"of {metric} less is better, and a report is on a rate of which more is better, such "
-            "as NDCG@10"
+            "as NDCG@10; if more is better, rename the column"
         )
 
 

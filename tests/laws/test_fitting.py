@@ -592,3 +592,14 @@ def test_sizes_that_were_left_out_are_beyond():
     fit = fitting.fit(LAW, GRID, y + 0.3 * is_largest, "consensus")
     assert (fit.weights[is_largest] == 0).all()
     assert fit.beyond(GRID[is_largest]).all()
+
+
+def test_a_cell_on_unlike_data_is_refused():
+    pooled = seeded_grid(2)
+    pooled["tokens"] = 1e6 * (1 + pooled["seed"])
+    with pytest.raises(
+        InputError, match="row 1 differ in tokens \\(1e\\+06 and 2e\\+06\\): keep rows"
+    ):
+        fitting.fit(families.log_linear(), pooled, pooled["value"])
+    nearly = pooled.assign(tokens=1e6 + pooled["seed"])
+    assert fitting.fit(families.log_linear(), nearly, pooled["value"]).converged

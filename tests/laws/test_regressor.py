@@ -102,3 +102,9 @@ def test_a_law_that_there_is_not_is_named():
     sizes = pd.DataFrame({"n_layers": [1.0, 2, 4, 8], "d_emb": [8.0, 16, 8, 16]})
     with pytest.raises(InputError, match="perfomance"):
         LawRegressor("perfomance").fit(sizes, [0.1, 0.2, 0.3, 0.4])
+
+
+def test_an_axis_called_seed_is_refused():
+    sizes = pd.DataFrame({"n_layers": [1.0, 2, 4, 8], "seed": [8.0, 16, 8, 16]})
+    with pytest.raises(ValueError, match="cannot be called 'seed'"):
+        LawRegressor("log_linear").fit(sizes, [0.1, 0.2, 0.3, 0.4])

@@ -118,6 +118,33 @@ def test_an_error_rate_is_refused(runs):
         forecast_runs(named, "error_rate")
 
 
+@pytest.mark.parametrize("name", ["NDCG@10 timesplit", "time-aware NDCG@10", "glossary recall"])
+def test_a_gain_whose_name_has_part_of_a_loss_is_no_loss(runs, name):
+    assert forecast_runs(runs.rename(columns={"NDCG@10": name}), name).metrics
+
+
+@pytest.mark.parametrize("name", ["miss rate", "train_loss", "MAE"])
+def test_a_loss_is_known_by_its_name(runs, name):
+    with pytest.raises(InputError, match=f"of {name} less is better"):
+        forecast_runs(runs.rename(columns={"NDCG@10": name}), name)
+
+
+def test_a_column_of_another_meaning_is_no_metric(runs):
+    with pytest.raises(InputError, match="'seed' is no metric of a report"):
+        forecast_runs(runs, "seed")
+
+
+def test_tokens_and_share_together_are_refused(runs):
+    with pytest.raises(InputError, match="both tokens and share"):
+        forecast_runs(runs.assign(share=1.0))
+
+
+def test_runs_on_almost_all_data_are_on_all(runs):
+    full = measurements.on_all_data(runs)
+    jitter = np.arange(len(runs)) % 3
+    assert len(measurements.on_all_data(runs.assign(tokens=runs["tokens"] + jitter))) == len(full)
+
+
 def test_a_share_of_all_users_may_be_one(runs):
     with pytest.raises(
         InputError, match=r"share = 1\.5 is not usable; use a number above 0 and at"

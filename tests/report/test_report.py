@@ -207,6 +207,20 @@ def test_a_log_is_repeated_with_the_options_that_read_it(shop, tmp_path, monkeyp
     assert sources == [f"{shop} --user user --drop-incomplete"]
 
 
+def test_a_name_that_begins_with_a_dash_is_repeated_as_a_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sources = []
+
+    def keep_source(*_, source, **__):
+        sources.append(source)
+        raise InputError("enough")
+
+    monkeypatch.setattr("perflaw.report.run_report", keep_source)
+    Path("-log.csv").write_text("user,item\n" + "".join(f"{u},{i}\n" for u in "ab" for i in "xyz"))
+    run("report", "--out", tmp_path / "out", "--", "-log.csv")
+    assert sources == ["./-log.csv"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shown"),

@@ -49,7 +49,7 @@ def process_pool(workers: int | None = None) -> Callable[[], Executor]:
     >>> pool = make_pool()
     >>> pool.shutdown()
     """
-    if workers is not None and workers < 1:
+    if workers is not None and (not isinstance(workers, int) or workers < 1):
         raise InputError(f"{workers} workers cannot do anything; use 1 or more")
     return functools.partial(_Pool, workers or count_cores())
 
