@@ -80,8 +80,9 @@ class Fit:
 
     @property
     def n_free(self) -> int:
-        """How many parameters were fitted."""
-        return len(self.law.parameters)
+        """How many parameters were fitted: an exponent whose bounds are equal is held."""
+        n_held = sum(low == high for low, high in self.law.exponents.values())
+        return len(self.law.parameters) - n_held
 
     @property
     def dof(self) -> int:

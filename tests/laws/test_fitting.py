@@ -603,3 +603,12 @@ def test_a_cell_on_unlike_data_is_refused():
         fitting.fit(families.log_linear(), pooled, pooled["value"])
     nearly = pooled.assign(tokens=1e6 + pooled["seed"])
     assert fitting.fit(families.log_linear(), nearly, pooled["value"]).converged
+
+
+def test_an_exponent_that_is_held_is_no_fitted_parameter():
+    y = surface()
+    held = fitting.fit(families.with_bounds(LAW, 0.3, 0.3), GRID, y)
+    x = {axis: GRID[axis].to_numpy(float) for axis in GRID}
+    rss = np.linalg.lstsq(LAW.basis(x, np.array([0.3, 0.3])), y)[1][0]
+    assert held.n_free == 3
+    assert held.sigma == pytest.approx(np.sqrt(rss / (len(y) - 3)))

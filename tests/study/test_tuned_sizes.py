@@ -106,3 +106,11 @@ def test_held_recipes_have_a_row_each():
     held = tuned_sizes.hold_recipes(runs)
     assert held["recipe"].tolist() == [1, 2]
     assert held["change"].tolist() == pytest.approx([-75, 300])
+
+
+def test_new_seeds_are_of_the_chosen_recipes_alone():
+    runs = make_runs(lambda d, recipe, seed: d, lambda d, recipe: recipe, seeds=(0, 1, 2))
+    again = tuned_sizes.select_new_seeds(runs, tuned_sizes.choose_by_validation(runs))
+    assert set(again["recipe"]) == {2}
+    assert set(again["seed"]) == {1, 2}
+    assert len(again) == 8

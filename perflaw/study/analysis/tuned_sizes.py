@@ -93,6 +93,17 @@ def choose_by_validation(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Data
     return table.merge(again, how="left").fillna({"seeds": 0}).astype({"seeds": int})
 
 
+def select_new_seeds(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
+    """Select the runs of the chosen recipes with seeds that they were not chosen by.
+
+    Parameters
+    ----------
+    runs, chosen
+        What `choose_by_validation` takes and returns.
+    """
+    return runs[runs["seed"] > 0].merge(chosen[[*_SIZE, "recipe"]])
+
+
 def draw_values(
     gains: pd.Series, draws: int = 2000, seed: int = 0
 ) -> tuple[pd.Series, pd.DataFrame]:
