@@ -32,5 +32,7 @@ def load_user_gains(
     """
     gain = GAINS[metric]
     with np.load(path) as doubled:
-        names = {key: f"{key} {HISTORY_PART}" for key in keys}
-        return {key: gain(doubled[name] / 2) for key, name in names.items() if name in doubled}
+        # where items repeat, there is one rule, and one array
+        parts = {key: (f"{key} {HISTORY_PART}", f"{key} test") for key in keys}
+        found = {key: [name for name in names if name in doubled] for key, names in parts.items()}
+        return {key: gain(doubled[names[0]] / 2) for key, names in found.items() if names}

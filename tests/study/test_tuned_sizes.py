@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from perflaw.study.analysis import tuned_sizes
+from perflaw.study.user_gains import load_user_gains
 
 SIZES = [(1, 16), (1, 32), (1, 64), (1, 128)]
 USERS = 400
@@ -114,3 +115,12 @@ def test_new_seeds_are_of_the_chosen_recipes_alone():
     assert set(again["recipe"]) == {2}
     assert set(again["seed"]) == {1, 2}
     assert len(again) == 8
+
+
+def test_gains_are_by_the_rule_of_record(tmp_path):
+    path = tmp_path / "log.npz"
+    arrays = {"a test": [2, 40], "a test, history removed": [4, 40], "b test": [2, 2]}
+    np.savez_compressed(path, **{name: np.array(ranks) for name, ranks in arrays.items()})
+    gains = load_user_gains(path, ["a", "b", "c"], "HR@10")
+    assert {key: values.tolist() for key, values in gains.items()} == {"a": [1, 0], "b": [1, 1]}
+    assert load_user_gains(path, ["a"])["a"][0] == pytest.approx(1 / np.log2(3))
