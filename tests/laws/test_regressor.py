@@ -100,8 +100,8 @@ def test_a_pickled_law_is_the_same_law(name):
 
 def test_a_law_that_there_is_not_is_named():
     sizes = pd.DataFrame({"n_layers": [1.0, 2, 4, 8], "d_emb": [8.0, 16, 8, 16]})
-    with pytest.raises(InputError, match="perfomance"):
-        LawRegressor("perfomance").fit(sizes, [0.1, 0.2, 0.3, 0.4])
+    with pytest.raises(InputError, match="no_such_law"):
+        LawRegressor("no_such_law").fit(sizes, [0.1, 0.2, 0.3, 0.4])
 
 
 def test_an_axis_called_seed_is_refused():
