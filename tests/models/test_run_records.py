@@ -44,6 +44,29 @@ def test_a_record_that_does_not_say_what_was_written_is_refused(split, tmp_path,
         run_records.read_record(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["metrics"].update(test=[0.1]),
+        lambda record: record.pop("finished"),
+        lambda record: record.update(tokens="many"),
+        lambda record: record.update(curve=5),
+        lambda record: record.update(targets=3),
+        lambda record: record.update(epochs="x"),
+        lambda record: record["seconds"].update(all="x"),
+        lambda record: record["environment"].update(device=3),
+        lambda record: record["parameters"].update(embedding="x"),
+    ],
+)
+def test_a_damaged_record_of_before_digests_is_refused(split, tmp_path, change):
+    record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
+    path = tmp_path / f"{record['key']}.json"
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"was changed: .*; remove it, and the run is done again"):
+        run_records.read_record(path)
+
+
 def test_a_record_of_before_digests_is_read(split, tmp_path):
     record = trainer.train(make_config(**SMALL), split, tmp_path, progress=False)
     path = tmp_path / f"{record['key']}.json"

@@ -40,7 +40,15 @@ KINDS: dict[str, type] = {
     "environment": dict,
     "seconds": dict,
     "metrics": dict,
+    "log": str,
+    "finished": str,
+    "targets": dict,
+    "curve": list,
+    "epochs": int,
+    "tokens": int,
+    "least validation loss": dict,
 }
+ALWAYS = ("status", "configuration", "split", "parameters", "entropies", "environment", "log")
 # how a status begins of runs that another time, or another machine, may do better
 RETRYABLE = (OUT_OF_MEMORY, FAILED)
 
@@ -272,11 +280,17 @@ def read_record(path: str | os.PathLike) -> dict:
 def _find_fault(record: dict) -> str | None:
     """Say what a record cannot say; None if nothing."""
     for name, kind in KINDS.items():
-        if not isinstance(record.get(name, {}), kind):
+        allowed = kind if name in ALWAYS else kind | None
+        if name in record and not isinstance(record[name], allowed):
             return f"its {name} is {str(record[name])[:40]!r}"
-    needed = {*KINDS, "data_hash", "order"} - {"seconds", "metrics"}
+    needed = {*ALWAYS, "data_hash", "finished", "order"}
     if missing := sorted(needed - set(record)):
         return f"it has no {missing[0]}"
+    if not isinstance(record["environment"].get("device"), str):
+        return "it does not say on what device it was trained"
+    counts = [*record["parameters"].values(), *(record.get("seconds") or {}).values()]
+    if not all(isinstance(count, float | int) for count in counts):
+        return "a count of its parameters or seconds is no number"
     try:
         is_its_own = key_of_record(record) == record["key"]
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -285,7 +299,10 @@ def _find_fault(record: dict) -> str | None:
         return "what it says it was trained with is not what its key stands for"
     if record["status"] in ENDED and "test" not in record.get("metrics", {}):
         return "it ended, and has no metrics"
-    parts = [part for part in record.get("metrics", {}).values() if isinstance(part, dict)]
+    measured = record.get("metrics", {})
+    if not all(isinstance(part, dict) for name, part in measured.items() if name != "temperature"):
+        return "its metrics are no metrics"
+    parts = [part for part in measured.values() if isinstance(part, dict)]
     rates = [part.get(name, 0) for part in parts for name in ("HR@10", "NDCG@10")]
     if not all(isinstance(rate, float | int) and 0 <= rate <= 1 for rate in rates):
         return "a metric of it is no rate"
