@@ -27,6 +27,7 @@ IDENTITY_COLUMNS = (
     "sample_time",
     "truncate",
 )
+TOKENS = "tokens"  # the column of the amount of training data
 TUNED_COLUMNS = ("dropout", "learning_rate")  # which may differ between runs of one surface
 
 

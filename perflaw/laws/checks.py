@@ -10,10 +10,10 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.varpro import design_columns
-from perflaw.tables import IDENTITY_COLUMNS, check_numbers, name_row
+from perflaw.tables import IDENTITY_COLUMNS, TOKENS, check_numbers, name_row
 
 SQUARABLE = 1e-100, 1e100  # sizes of numbers whose sums of squares are exact enough
-TOKENS, SAME_DATA = "tokens", 1.01  # times as many tokens, up to which data count as the same
+SAME_DATA = 1.01  # times as many tokens, up to which data count as the same
 SEED = "seed"  # the column that tells repeated runs of one cell apart
 
 

@@ -80,9 +80,8 @@ class Fit:
 
     @property
     def n_free(self) -> int:
-        """How many parameters were fitted: an exponent whose bounds are equal is held."""
-        n_held = sum(low == high for low, high in self.law.exponents.values())
-        return len(self.law.parameters) - n_held
+        """How many parameters were fitted."""
+        return self.law.n_free
 
     @property
     def dof(self) -> int:
@@ -351,9 +350,7 @@ def fit(
     return _make_fits(law, points, values[None], weights)[0]
 
 
-def fit_surfaces(
-    law: Law, table: pd.DataFrame, by: Sequence[str], value: str = "value"
-) -> dict[tuple[Any, ...], Fit]:
+def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str]) -> dict[tuple[Any, ...], Fit]:
     """Fit a law to each group of rows of a table, as `fit` would.
 
     Surfaces measured at the same points, in the same order, are solved together.
@@ -362,11 +359,9 @@ def fit_surfaces(
     ----------
     law : Law
     table : pandas.DataFrame
-        The law's axes, the columns of `by`, and the metric.
+        The law's axes, the columns of `by`, and value, the metric.
     by : sequence of str
         The columns that name a surface.
-    value : str
-        The column of the metric.
 
     Returns
     -------
@@ -374,7 +369,7 @@ def fit_surfaces(
         Keys in order of appearance.
     """
     law_axes(law, table)
-    if missing := [name for name in (*by, value) if name not in table]:
+    if missing := [name for name in (*by, "value") if name not in table]:
         columns = ", ".join(table.columns)
         raise InputError(f"the table has no column {' and '.join(missing)}; it has {columns}")
     surfaces = dict(list(table.groupby(list(by), sort=False)))
@@ -386,7 +381,7 @@ def fit_surfaces(
     for keys in keys_by_points.values():
         points = surfaces[keys[0]]
         check_points(law, points)
-        y = np.array([check_values(surfaces[key], surfaces[key][value]) for key in keys])
+        y = np.array([check_values(surfaces[key], surfaces[key]["value"]) for key in keys])
         fits |= zip(keys, _make_fits(law, points, y, np.ones(y.shape[1])))
     return {key: fits[key] for key in surfaces}
 

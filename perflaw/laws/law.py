@@ -70,6 +70,11 @@ class Law:
         """Names of all parameters: the linear ones, then the exponents."""
         return (*self.linear, *self.exponents)
 
+    @property
+    def n_free(self) -> int:
+        """How many parameters are free: an exponent whose bounds are equal is held."""
+        return len(self.parameters) - sum(low == high for low, high in self.exponents.values())
+
     def __reduce__(self) -> tuple[Callable[..., Law], tuple[Any, ...]]:
         """Pickle a law of a family by its name, as its basis is a function inside a function."""
         if self.basis.__qualname__ == f"{self.family}.<locals>.basis":

@@ -38,7 +38,6 @@ from perflaw.laws.mixed_design import (
     PAIR,
     RATIO,
     RATIO_BOUNDS,
-    TOKENS,
     MixedForm,
     MixedModel,
     SurfaceCells,
@@ -48,7 +47,7 @@ from perflaw.laws.mixed_design import (
 )
 from perflaw.laws.reml import condition, estimate_variances
 from perflaw.stats import check_level, student_quantile
-from perflaw.tables import check_numbers
+from perflaw.tables import TOKENS, check_numbers
 
 
 @dataclass(frozen=True, repr=False, eq=False)

@@ -21,11 +21,10 @@ from perflaw.laws.families import (
     with_bounds,
 )
 from perflaw.laws.varpro import solve_problems
-from perflaw.tables import check_numbers, name_row
+from perflaw.tables import TOKENS, check_numbers, name_row
 
 PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
 CELL = [*PAIR, *AXES]  # and tokens, where a table has them
-TOKENS = "tokens"
 VARIANCE_BOUNDS = (-18.0, 2.0)  # of the logarithm of a variance of ln y
 RATIO_BOUNDS = (-9.0, 5.0)  # of the logarithm of the walk's variance over the noise's
 

@@ -280,15 +280,14 @@ def read_record(path: str | os.PathLike) -> dict:
 def _find_fault(record: dict) -> str | None:
     """Say what a record cannot say; None if nothing."""
     for name, kind in KINDS.items():
-        allowed = kind if name in ALWAYS else kind | None
-        if name in record and not isinstance(record[name], allowed):
+        if name in record and not isinstance(record[name], kind):
             return f"its {name} is {str(record[name])[:40]!r}"
     needed = {*ALWAYS, "data_hash", "finished", "order"}
     if missing := sorted(needed - set(record)):
         return f"it has no {missing[0]}"
     if not isinstance(record["environment"].get("device"), str):
         return "it does not say on what device it was trained"
-    counts = [*record["parameters"].values(), *(record.get("seconds") or {}).values()]
+    counts = [*record["parameters"].values(), *record.get("seconds", {}).values()]
     if not all(isinstance(count, float | int) for count in counts):
         return "a count of its parameters or seconds is no number"
     try:
