@@ -33,8 +33,14 @@ GAP = 8  # times, between the largest fraction and the least per cent of a colum
 
 
 def is_loss_name(name: str) -> bool:
-    """Return whether less is better of a column of this name, as far as the name tells."""
-    return LESS.search(name) is not None and GAIN.search(name) is None
+    """Return whether less is better of a column of this name, as far as the name tells.
+
+    A loss is known by a whole word, or by part of a name that is no rate's; a gain is none.
+    """
+    if GAIN.search(name):
+        return False
+    in_part = LOSS.search(name) is not None and RATE.search(name) is None
+    return LESS.search(name) is not None or in_part
 
 
 def is_rate_name(name: str) -> bool:

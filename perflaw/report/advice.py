@@ -92,7 +92,7 @@ def _seconds(
     full: pd.DataFrame, runs: pd.DataFrame, points: pd.DataFrame
 ) -> tuple[np.ndarray, float]:
     """Predict the seconds of runs of other sizes, and add up those of the runs that were done."""
-    if "seconds" not in runs:
+    if "seconds" not in runs or "positions" not in runs:
         return np.full(len(points), np.nan), np.inf
     rows = pd.concat([full.head(1)] * len(points), ignore_index=True)
     rows = rows.assign(n_layers=points["n_layers"], d_emb=points["d_emb"])

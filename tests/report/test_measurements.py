@@ -123,7 +123,7 @@ def test_a_gain_whose_name_has_part_of_a_loss_is_no_loss(runs, name):
     assert forecast_runs(runs.rename(columns={"NDCG@10": name}), name).metrics
 
 
-@pytest.mark.parametrize("name", ["miss rate", "train_loss", "MAE"])
+@pytest.mark.parametrize("name", ["miss rate", "train_loss", "MAE", "valloss", "runtime"])
 def test_a_loss_is_known_by_its_name(runs, name):
     with pytest.raises(InputError, match=f"of {name} less is better"):
         forecast_runs(runs.rename(columns={"NDCG@10": name}), name)
