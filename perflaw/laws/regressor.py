@@ -32,7 +32,7 @@ class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     law : str or Law
         A family's name, or a law.
     options : mapping, optional
-        Options of the family, e.g. ``{"k": 4.0}``.
+        Options of the family that `law` names, e.g. ``{"k": 4.0}``.
     axes : sequence of str, optional
         The axis that each column of X is. By default the names of X's columns, or, for an array,
         the law's own axes in order; where their number differs from that of the columns, and the
@@ -129,6 +129,11 @@ class LawRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     def _build_law(self, names: tuple[str, ...]) -> Law:
         if isinstance(self.law, Law):
+            if self.options:
+                raise ValueError(
+                    "options are of a family that is named, and this law is made already; "
+                    "make it with them, or name its family"
+                )
             return self.law
         options = dict(self.options or {})
         if self._takes_axes():

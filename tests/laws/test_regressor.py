@@ -36,6 +36,12 @@ def test_it_predicts_what_the_law_predicts():
     assert np.array_equal(model.predict(GRID), model.fit_.predict(GRID))
 
 
+def test_options_of_a_law_that_is_made_already_are_refused():
+    model = LawRegressor(get_law("performance"), options={"k": 4.0})
+    with pytest.raises(ValueError, match="options are of a family that is named"):
+        model.fit(GRID, Y)
+
+
 def test_the_score_is_r2():
     model = LawRegressor("log_quadratic").fit(GRID, Y)
     assert model.score(GRID, Y) == pytest.approx(model.fit_.r2)

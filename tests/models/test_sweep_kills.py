@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import multiprocessing
 import os
 import random
 import re
@@ -35,10 +36,18 @@ def end(child):
     assert not psutil.wait_procs(below, timeout=30)[1]
 
 
+def forking_pool():
+    """`process_pool` with workers that are forked, which starts them in no time."""
+    real = multiprocessing.get_context
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(multiprocessing, "get_context", lambda _: real("fork"))
+        return executors.process_pool(2)()
+
+
 KILLS = {
     "in this process": (4, {}),
     "stacks": (4, {"stack": 4}),
-    "processes": (2, {"executor": executors.process_pool(2)}),
+    "processes": (2, {"executor": forking_pool}),
 }
 
 

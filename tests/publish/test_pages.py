@@ -46,9 +46,10 @@ READY = """Promise.all([
     ...[...document.images].map((image) => image.decode()),
 ]).then(() => 0)"""
 # Texts with the same tags and classes up to the root look alike: axe measures the contrast of the
-# first two that are shown. Tokens of code that look like others become plain text, as they are
-# thousands.
-ONE_OF_A_KIND = """() => {
+# first two that a page shows, if no page before on this screen has shown any. Tokens of code that
+# look like others become plain text, as they are thousands.
+ONE_OF_A_KIND = """(measured) => {
+    const known = new Set(measured);
     const kinds = new Map([[null, ""]]);
     const kindOf = (element) => {
         if (!kinds.has(element)) {
@@ -65,16 +66,14 @@ ONE_OF_A_KIND = """() => {
         if (!hasText(element) || !element.checkVisibility()) continue;
         const kind = kindOf(element);
         seen.set(kind, (seen.get(kind) || 0) + 1);
-        element.toggleAttribute("data-alike", seen.get(kind) > 2);
+        element.toggleAttribute("data-alike", known.has(kind) || seen.get(kind) > 2);
     }
     for (const token of document.querySelectorAll(":is(.highlight, .sig) span[data-alike]")) {
         token.replaceWith(...token.childNodes);
     }
     axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
+    return [...seen.keys()];
 }"""
-# The theme looks 0.3 s after a change of size.
-SETTLED = """new Promise((done) => requestAnimationFrame(
-    () => requestAnimationFrame(() => setTimeout(done, 400))))"""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +94,7 @@ def new_screen(browser, theme, viewport):
     tab = browser.new_context(
         color_scheme=theme, viewport=viewport, reduced_motion="reduce"
     ).new_page()
-    screen = SimpleNamespace(tab=tab, asked=[], complaints=[])
+    screen = SimpleNamespace(tab=tab, asked=[], complaints=[], measured=set())
     tab.on("request", lambda request: screen.asked.append(request.url))
     tab.on(
         "console",
@@ -115,7 +114,7 @@ def show(screen, place):
     screen.complaints.clear()
     screen.tab.goto(place.as_uri())
     screen.tab.evaluate(READY)
-    return SimpleNamespace(tab=screen.tab, asked=screen.asked[:], complaints=screen.complaints)
+    return SimpleNamespace(**vars(screen) | {"asked": screen.asked[:]})
 
 
 def opened(browser, place, theme, viewport):
@@ -123,19 +122,19 @@ def opened(browser, place, theme, viewport):
     return show(new_screen(browser, theme, viewport), place)
 
 
-def faults(tab):
+def faults(seen):
     """What axe finds serious or critical, each rule with the first elements that break it.
 
     The contrast of elements that look alike is measured on two of them.
     """
-    if tab.evaluate("typeof axe") == "undefined":
-        tab.evaluate(Axe().axe_script)
-    tab.evaluate(ONE_OF_A_KIND)
+    if seen.tab.evaluate("typeof axe") == "undefined":
+        seen.tab.evaluate(Axe().axe_script)
+    seen.measured.update(seen.tab.evaluate(ONE_OF_A_KIND, list(seen.measured)))
     options = [
         {"exclude": [ALIKE]},
         {"resultTypes": ["violations"], "preload": False, "selectors": False},
     ]
-    found = tab.evaluate(
+    found = seen.tab.evaluate(
         "(options) => axe.run(...options).then((told) => told.violations)", options
     )
     return {
@@ -149,32 +148,29 @@ def faults(tab):
 
 
 @pytest.fixture(scope="module")
-def screen(browser):
-    """One screen for all pages of the book: a new browser process for each page would be slow."""
-    screen = new_screen(browser, "light", WIDE)
-    yield screen
-    screen.tab.context.close()
+def screens(browser):
+    """Two screens for all pages of the book: a new browser process for each would be slow."""
+    both = new_screen(browser, "light", WIDE), new_screen(browser, "dark", PHONE)
+    yield both
+    for screen in both:
+        screen.tab.context.close()
 
 
 @pytest.fixture(scope="module", params=PAGES or ["index.html"])
-def wide(request, screen):
+def page(request):
+    return HTML / request.param
+
+
+@pytest.fixture(scope="module")
+def wide(page, screens):
     """A page of the book as a wide and light screen shows it."""
-    screen.tab.set_viewport_size(WIDE)
-    screen.tab.emulate_media(color_scheme="light")
-    return show(screen, HTML / request.param)
+    return show(screens[0], page)
 
 
 @pytest.fixture
-def phone(wide):
-    """The same page on a dark phone's screen; afterwards it is wide and light again."""
-    wide.tab.set_viewport_size(PHONE)
-    wide.tab.emulate_media(color_scheme="dark")
-    wide.tab.wait_for_function("document.documentElement.dataset.theme == 'dark'")
-    wide.tab.evaluate(SETTLED)
-    yield wide
-    wide.tab.set_viewport_size(WIDE)
-    wide.tab.emulate_media(color_scheme="light")
-    wide.tab.wait_for_function("document.documentElement.dataset.theme == 'light'")
+def phone(page, screens):
+    """The same page on a dark phone's screen."""
+    return show(screens[1], page)
 
 
 @built
@@ -225,14 +221,15 @@ def test_every_link_within_the_book_leads_somewhere(wide):
 
 @built
 def test_on_a_wide_screen_all_can_read_it(wide):
-    assert faults(wide.tab) == {}
+    assert faults(wide) == {}
 
 
 @built
-def test_on_a_phone_it_fits_and_all_can_read_it(phone):
+def test_on_a_dark_phone_it_fits_and_all_can_read_it(phone):
+    assert phone.tab.evaluate("document.documentElement.dataset.theme") == "dark"
     assert phone.tab.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert not phone.complaints
-    assert faults(phone.tab) == {}
+    assert faults(phone) == {}
 
 
 # ---------------------------------------------------------------- what can be taken along
@@ -306,7 +303,7 @@ def alone(browser, tmp_path, text, theme):
     found = []
     for viewport in (WIDE, PHONE):
         seen = opened(browser, tmp_path / "page.html", theme, viewport)
-        found += [*seen.complaints, *faults(seen.tab).items()]
+        found += [*seen.complaints, *faults(seen).items()]
         assert len(seen.asked) == 1
         assert seen.tab.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         seen.tab.context.close()
@@ -353,7 +350,7 @@ def test_a_lecture_is_shown_as_slides(browser):
     first = shown.inner_text()
     seen.tab.keyboard.press("ArrowRight")
     assert shown.inner_text() != first
-    assert faults(seen.tab) == {}
+    assert faults(seen) == {}
     seen.tab.keyboard.press("Escape")
     assert shown.count() == 1
     assert not seen.tab.evaluate("document.documentElement.classList.contains('slides')")
