@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
     from perflaw.models.sweeps.runner import SweepPlan
 
+SCHEDULER_ANSWERS_IN = 5  # seconds
+
 
 @click.command()
 @click.argument("grid", metavar="GRID")
@@ -137,7 +139,7 @@ def executor_at(where: str, workers: int | None, device: str) -> Any:
     if "://" in where:
         distributed = require("distributed")
         try:
-            return distributed.Client(where, timeout=5).get_executor(pure=False)
+            return distributed.Client(where, timeout=SCHEDULER_ANSWERS_IN).get_executor(pure=False)
         except (OSError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"there is no Dask scheduler at {where} ({reason})") from None

@@ -18,6 +18,7 @@ import pytest
 from command_line import run
 from sweep_helpers import LONG, SEEDS, SETTINGS, clean, records, sweep, written
 
+from perflaw.cli import sweep as sweep_command
 from perflaw.cli.sweep import executor_at
 from perflaw.errors import InputError
 from perflaw.logs import interaction_log
@@ -242,12 +243,12 @@ def test_a_grid_of_a_script_is_refused_before_the_log_is_read(tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.slow
-def test_a_scheduler_that_is_not_there(shop, tmp_path):
+def test_a_scheduler_that_is_not_there(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep_command, "SCHEDULER_ANSWERS_IN", 0.2)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    arguments = (
+    told = run(
         "sweep",
         shop / "grid.yaml",
         "--log",
@@ -257,10 +258,7 @@ def test_a_scheduler_that_is_not_there(shop, tmp_path):
         "--executor",
         address,
     )
-    told = subprocess.run(
-        [Path(sys.executable).with_name("perflaw"), *arguments], capture_output=True, text=True
-    )
-    assert told.returncode == 1
+    assert told.exit_code == 1
     assert re.fullmatch(rf"Error: there is no Dask scheduler at {address} \(.*\)\n", told.stderr)
 
 
