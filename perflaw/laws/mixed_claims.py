@@ -17,7 +17,7 @@ from perflaw.stats import check_level
 def assess_claims(table: pd.DataFrame, level: float = 0.95, over_logs: bool = True) -> pd.DataFrame:
     """Test whether the metric declines towards the largest N or d of a log, and if they matter.
 
-    A claim needs two independent tests: the joint law, which borrows from other logs, and a
+    A claim needs two tests of different kinds: the joint law, which borrows from other logs, and a
     two-way analysis of variance of the log's own cells, which knows no law (a quadratic bends
     down also where the metric only flattens). Each is tested at 1 - level, shared out over logs
     and contrasts (Bonferroni), or over the contrasts of each log alone where `over_logs` is false.
