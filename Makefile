@@ -42,10 +42,10 @@ report: $(READY)
 	@$(BIN)/perflaw report "$(LOG)" --out "$(OUT)" $(OPTIONS)
 
 test: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 quick: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -q -m "not slow and not book and not integration"
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q -m "not slow and not book and not integration"
 
 lint: $(READY)
 	@$(BIN)/ruff format --check --quiet . || { echo "mend it with: $(BIN)/ruff format ."; exit 1; }
@@ -57,7 +57,7 @@ lint: $(READY)
 	@$(BIN)/python .ci/find_unused.py
 
 cover: $(READY)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal -q -m "not book" --cov --cov-report=term
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -q -m "not book" --cov --cov-report=term
 
 serve:
 	@test -f book/_build/default/html/index.html || { echo "There is no book yet: run 'make book' first."; exit 1; }

@@ -300,7 +300,7 @@ from perflaw.models import make_config, train
 from perflaw.logs.interaction_log import from_histories
 torch.set_num_threads(1)
 histories = np.arange(1_000_000).reshape(20, -1)
-c = make_config(d_emb=64, max_seq_len=20, loss="sampled_softmax", negatives=256, epochs=2,
+c = make_config(d_emb=64, max_seq_len=20, loss="sampled_softmax", negatives=256, epochs=1,
                 batch_size=20)
 record = train(c, from_histories(histories), progress=False)
 unit = 1 if sys.platform == "darwin" else 1024

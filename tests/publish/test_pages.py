@@ -45,9 +45,9 @@ READY = """Promise.all([
     document.fonts.ready,
     ...[...document.images].map((image) => image.decode()),
 ]).then(() => 0)"""
-# Texts with the same tags and classes up to the root look alike: axe measures the contrast of the
+# Texts with the same tags and classes up to the root look alike: axe looks at the colours of the
 # first two that a page shows, if no page before on this screen has shown any. Tokens of code that
-# look like others become plain text, as they are thousands.
+# look like others become plain text, as they are thousands. Two slow rules find nothing serious.
 ONE_OF_A_KIND = """(measured) => {
     const known = new Set(measured);
     const kinds = new Map([[null, ""]]);
@@ -71,7 +71,12 @@ ONE_OF_A_KIND = """(measured) => {
     for (const token of document.querySelectorAll(":is(.highlight, .sig) span[data-alike]")) {
         token.replaceWith(...token.childNodes);
     }
-    axe.configure({rules: [{id: "color-contrast", selector: ":not([data-alike])"}]});
+    axe.configure({rules: [
+        {id: "color-contrast", selector: ":not([data-alike])"},
+        {id: "link-in-text-block", selector: "a[href]:not([data-alike])"},
+        {id: "region", enabled: false},
+        {id: "landmark-unique", enabled: false},
+    ]});
     return [...seen.keys()];
 }"""
 
@@ -125,7 +130,7 @@ def opened(browser, place, theme, viewport):
 def faults(seen):
     """What axe finds serious or critical, each rule with the first elements that break it.
 
-    The contrast of elements that look alike is measured on two of them.
+    The colours of elements that look alike are measured on two of them.
     """
     if seen.tab.evaluate("typeof axe") == "undefined":
         seen.tab.evaluate(Axe().axe_script)
@@ -142,6 +147,20 @@ def faults(seen):
         for rule in found
         if rule["impact"] in ("serious", "critical")
     }
+
+
+def test_faults_are_found_on_the_second_page_of_a_screen_too(browser, tmp_path):
+    """Also where the page before looked much the same, and had none."""
+    text = '<html lang="en"><title>t</title><main><h1>t</h1><p>Read <a href="x">{}</a>.</p>{}'
+    bad = '<p style="color: #ccc">pale</p><img src="data:,">'
+    (tmp_path / "good.html").write_text(text.format("this", "<p>dark</p>"), encoding="utf-8")
+    (tmp_path / "bad.html").write_text(text.format("that", bad), encoding="utf-8")
+    screen = new_screen(browser, "light", WIDE)
+    screen.tab.goto((tmp_path / "good.html").as_uri())
+    assert faults(screen) == {}
+    screen.tab.goto((tmp_path / "bad.html").as_uri())
+    assert set(faults(screen)) == {"color-contrast", "image-alt"}
+    screen.tab.context.close()
 
 
 # ---------------------------------------------------------------- each page of the book
