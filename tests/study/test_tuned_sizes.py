@@ -124,3 +124,17 @@ def test_gains_are_by_the_rule_of_record(tmp_path):
     gains = load_user_gains(path, ["a", "b", "c"], "HR@10")
     assert {key: values.tolist() for key, values in gains.items()} == {"a": [1, 0], "b": [1, 1]}
     assert load_user_gains(path, ["a"])["a"][0] == pytest.approx(1 / np.log2(3))
+
+
+@pytest.mark.integration
+def test_a_log_is_analysed_as_the_parts_say():
+    found = tuned_sizes.analyse_log("amazon-beauty")
+    assert found.verdicts.equals(tuned_sizes.judge_depths(found.changes))
+    assert set(found.again["seed"]) == {1, 2}
+    assert found.usual["d_emb"].min() == found.chosen["d_emb"].min()
+    means = found.again.groupby(["n_layers", "d_emb"])["NDCG@10"].mean()
+    assert found.chosen["value"].to_numpy() == pytest.approx(means.to_numpy())
+    both = found.chosen.dropna()
+    ratio = (both["value"] / both["usual"]).to_numpy()
+    assert len(both) == 6
+    assert 1 + both["gain"].to_numpy() / 100 == pytest.approx(ratio)

@@ -6,6 +6,7 @@ The question, the measure and the verdicts were declared before the runs (data/g
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -223,3 +224,47 @@ def hold_recipes(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     change = 100 * (table.iloc[:, -1] / table[FALL_FROM] - 1)
     table.columns = [f"d = {d}" for d in table]
     return table.assign(change=change).reset_index()
+
+
+class LogOfRecipes(NamedTuple):
+    """What the sweep of recipes says of one log; `analyse_log` makes it.
+
+    `tried` and `again` are runs with all recipes and with the chosen ones, `usual` those with the
+    study's usual recipe at the same depths, none smaller. `chosen` is a row a size, with the mean
+    of the usual recipe, and the gain over it in per cent. `changes`, `verdicts` and `held` are
+    what `compare_dimensions`, `judge_depths` and `hold_recipes` return.
+    """
+
+    tried: pd.DataFrame
+    again: pd.DataFrame
+    usual: pd.DataFrame
+    chosen: pd.DataFrame
+    changes: pd.DataFrame
+    verdicts: pd.Series
+    held: pd.DataFrame
+
+
+def analyse_log(log: str, metric: str = "NDCG@10", level: float = 0.9) -> LogOfRecipes:
+    """Do all that was declared for a log.
+
+    Parameters
+    ----------
+    log
+        Name of a log with runs of the grid `recipes`, and new seeds of its chosen recipes.
+    metric
+        NDCG@10 or HR@10.
+    level
+        Of the intervals.
+    """
+    tried = load_recipe_runs(log)
+    chosen = choose_by_validation(tried, metric)
+    again = select_new_seeds(tried, chosen)
+    usual = study_runs.load_base_runs(grids.read_grid("base")["settings"], log)
+    is_beside = usual["n_layers"].isin(chosen["n_layers"])
+    usual = usual[is_beside & (usual["d_emb"] >= chosen["d_emb"].min())]
+    means = usual.groupby(_SIZE)[metric].mean().rename("usual").reset_index()
+    chosen = chosen.merge(means, how="left")
+    chosen["gain"] = 100 * (chosen["value"] / chosen["usual"] - 1)
+    changes = compare_dimensions(*draw_values(load_gains(again, metric)), level)
+    verdicts, held = judge_depths(changes), hold_recipes(tried, metric)
+    return LogOfRecipes(tried, again, usual, chosen, changes, verdicts, held)
