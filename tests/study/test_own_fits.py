@@ -6,6 +6,7 @@ import pytest
 
 from perflaw.laws import families, fitting, varpro
 from perflaw.models.sweeps import results
+from perflaw.stats import student_quantile
 from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
 
 
@@ -92,10 +93,17 @@ def test_joint_laws_are_summarised_by_split():
     assert row["covered, beyond"] == 100
 
 
+def paper_runs():
+    """Our runs of the paper's sizes on MovieLens-1M at L = 100, from both tables."""
+    folder = results.sweeps_folder()
+    tables = [pd.read_csv(folder / "ml-1m.csv"), pd.read_csv(folder / "growing" / "ml-1m.csv")]
+    return pd.concat(tables).query("backbone == 'llama' and max_seq_len == 100")
+
+
 def test_our_models_stand_beside_the_published_values():
     table = paper_sizes.load_surface()
     beside = paper_sizes.compare_with_paper(table)
-    assert len(beside) == 8
+    assert len(beside) == len(paper_runs().groupby(["n_layers", "d_emb"]))
     assert beside[["value", "published", "sampled"]].notna().all(axis=None)
     assert (beside["sampled"] > beside["value"]).all()
     assert np.allclose(beside["ratio"], beside["sampled"] / beside["published"])
@@ -120,11 +128,34 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
     assert row["inside"] == (row["low"] <= row["measured"] <= row["high"])
 
 
-def test_later_cells_are_those_that_the_surface_lacks():
-    later = paper_sizes.load_later_cells()
-    assert later[["n_layers", "d_emb", "seeds"]].to_numpy().tolist() == [[12, 25, 1], [16, 25, 1]]
-    runs = pd.read_csv(results.sweeps_folder() / "growing" / "ml-1m.csv").set_index("n_layers")
-    assert later["value"].tolist() == runs.loc[[12, 16], "removed NDCG@10"].tolist()
+def test_a_step_in_depth_has_the_interval_of_its_seeds():
+    steps = paper_sizes.compare_depths(level=0.9).set_index(["d_emb", "smaller", "larger"])
+    values = paper_runs().groupby(["d_emb", "n_layers"])["removed NDCG@10"].agg(["mean", "size"])
+    change = 100 * np.log(values["mean"][25, 12] / values["mean"][25, 8])
+    step = steps.loc[(25, 8, 12)]
+    assert step["change"] == pytest.approx(change, abs=1e-3)
+    assert step["published"] == pytest.approx(100 * np.log(0.1613 / 0.1535))
+    assert step["seeds"] == "2, 1"
+    noise = seed_noise.seed_sd_by_surface(paper_sizes.load_surface()).iloc[0]
+    dof = (values["size"] - 1).sum()
+    reach = student_quantile(0.9, dof) * noise * np.sqrt(1 + 1 / 2)
+    assert [step["low"], step["high"]] == pytest.approx([change - reach, change + reach], abs=1e-3)
+
+
+def test_errors_of_predictions_are_averaged_by_law():
+    judged = pd.DataFrame(
+        {
+            "metric": "HR@10",
+            "law": ["a", "b", "a", "b"],
+            "error": [3.0, 1.0, -1.0, 2.0],
+            "low": [0.1, np.nan, 0.1, np.nan],
+            "inside": [True, False, False, False],
+        }
+    )
+    summary = paper_sizes.summarise_predictions(judged).set_index("law")
+    assert summary.loc["a", ["cells", "error", "bias", "inside"]].tolist() == [2, 2, 1, 1]
+    assert summary.loc["b", ["error", "bias"]].tolist() == [1.5, 1.5]
+    assert np.isnan(summary.loc["b", "inside"])
 
 
 def test_logs_are_described_by_sizes_entropies_and_counts():

@@ -15,7 +15,6 @@ NEED_ARGUMENTS = {
     "growth_baselines": "LOG",
     "neighbours": "tasks",
     "pack_ranks": "RUNS, NAME",
-    "paper_sizes": "RUNS",
     "predict_base": "RUNS/LOG",
     "predictions": "RUNS",
     "probes": "LOG",

@@ -8,8 +8,9 @@ import pandas as pd
 from perflaw.laws import families
 from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids, results
+from perflaw.stats import student_quantile
 from perflaw.study import trained_cells
-from perflaw.study.analysis import study_runs
+from perflaw.study.analysis import seed_noise, study_runs
 from perflaw.study.files import study_file
 from perflaw.study.paper import published
 
@@ -30,7 +31,8 @@ def load_surface(metric: str = "NDCG@10") -> pd.DataFrame:
     DataFrame
         As `mean_surfaces` returns it.
     """
-    return study_runs.mean_surfaces(_filter_paper_runs(study_runs.load_study_runs()), (metric,))
+    runs = study_runs.load_study_runs(growing=True)
+    return study_runs.mean_surfaces(_filter_paper_runs(runs), (metric,))
 
 
 def _filter_paper_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -85,46 +87,24 @@ def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
     return by_size.agg(value=(metric, "mean"), seeds=(metric, "size"))
 
 
-def load_later_cells(metric: str = "NDCG@10", seen: str = Seen.HISTORY) -> pd.DataFrame:
-    """Load the sizes that were trained after the surface of `load_surface`.
-
-    Parameters
-    ----------
-    metric
-        Name of the metric.
-    seen
-        The ranking rule of the values.
-
-    Returns
-    -------
-    DataFrame
-        Columns n_layers, d_emb, value (the mean over seeds) and seeds.
-    """
-    axes = list(families.AXES)
-    all_cells = _mean_cells(metric, seen, growing=True)
-    first = _mean_cells(metric, seen, growing=False)[axes]
-    marked = all_cells.merge(first, on=axes, how="left", indicator=True)
-    is_later = marked.pop("_merge") == "left_only"
-    return marked[is_later].reset_index(drop=True)
-
-
 def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
     """Judge what was written of the grid's larger cells before they were trained.
 
     Predictions of data/predictions-paper.csv stand under the older ranking rule, and so do the
-    values by default. The nearest trained cell was not written down; it is added afterwards.
+    values by default. The nearest and the best of the cells that were trained then were not
+    written down; they are added afterwards.
 
     Parameters
     ----------
     seen
-        The ranking rule of the values. Under another than the default only the nearest trained
-        cell is judged fairly.
+        The ranking rule of the values. Under another than the default only the nearest and the
+        best trained cell are judged fairly.
 
     Returns
     -------
     DataFrame
         One row a metric, cell that has been trained since, and rule: metric, n_layers, d_emb, law,
-        predicted, low and high (nan for the nearest cell), measured and seeds, error
+        predicted, low and high (nan for what was added), measured and seeds, error
         (100 × ln of predicted over measured) and inside, whether the interval has it.
     """
     axes = list(families.AXES)
@@ -132,15 +112,82 @@ def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
     tables = []
     for metric, predicted in written.groupby("metric"):
         known = _mean_cells(str(metric), seen, growing=False)
-        asked = load_later_cells(str(metric), seen).merge(predicted[axes].drop_duplicates())
-        nearest = asked[axes].assign(
-            law=trained_cells.NEAREST,
-            metric=metric,
-            predicted=trained_cells.nearest_values(known, asked),
-        )
-        tables.append(pd.concat([predicted, nearest]).merge(asked, on=axes))
+        trained = _mean_cells(str(metric), seen, growing=True)
+        asked = trained.merge(predicted[axes].drop_duplicates())
+        copied = trained_cells.predict_by_trained(known, asked)
+        added = [
+            asked[axes].assign(metric=metric, law=name, predicted=copied[name])
+            for name in (trained_cells.NEAREST, trained_cells.BEST)
+        ]
+        tables.append(pd.concat([predicted, *added]).merge(asked, on=axes))
     judged = pd.concat(tables, ignore_index=True).rename(columns={"value": "measured"})
     judged["error"] = 100 * np.log(judged["predicted"] / judged["measured"])
     judged["inside"] = judged["measured"].between(judged["low"], judged["high"])
     columns = ["metric", *axes, "law", "predicted", "low", "high", "measured", "seeds"]
     return judged[[*columns, "error", "inside"]]
+
+
+def summarise_predictions(judged: pd.DataFrame) -> pd.DataFrame:
+    """Average the errors of `judge_predictions` over cells.
+
+    Returns
+    -------
+    DataFrame
+        One row a metric and rule: cells, mean absolute error and bias (the mean error), both in
+        100 × ln; inside, how many intervals hold the value (nan where none were written).
+    """
+    by_law = judged.groupby(["metric", "law"], sort=False)
+    summary = by_law["error"].agg(
+        cells="size", error=lambda errors: errors.abs().mean(), bias="mean"
+    )
+    inside = by_law["inside"].sum().where(by_law["low"].count() > 0)
+    return summary.assign(inside=inside).reset_index()
+
+
+def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
+    """Average the metric over the seeds of a size: columns n_layers, d_emb, value and seeds."""
+    runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing))
+    by_size = runs.groupby(list(families.AXES), as_index=False)
+    return by_size.agg(value=(metric, "mean"), seeds=(metric, "size"))
+
+
+def compare_depths(metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
+    """Compare each size with the next deeper one of the same dimension, ours and the paper's.
+
+    Parameters
+    ----------
+    metric
+        Name of the metric.
+    level
+        Level of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row a step: d_emb, smaller and larger (layers), change with low and high (ours, under
+        the rule of record; Student's interval, by the noise between seeds of all cells that have
+        two) and published (the change of the paper's values). Changes are 100 × the logarithm of
+        the ratio. seeds: of the two cells, such as "2, 1".
+    """
+    surface = load_surface(metric)
+    noise = seed_noise.seed_sd_by_surface(surface, metric).iloc[0]
+    dof = (surface["seeds"] - 1).sum()
+    cells = surface.merge(load_published(metric).rename(columns={"value": "published"}))
+    cells = cells.sort_values(["d_emb", "n_layers"])
+    earlier = cells.groupby("d_emb").shift()
+    se = noise * np.sqrt(1 / cells["seeds"] + 1 / earlier["seeds"])
+    change = 100 * np.log(cells["value"] / earlier["value"])
+    reach = student_quantile(level, dof) * se
+    steps = pd.DataFrame(
+        {
+            "d_emb": cells["d_emb"],
+            "smaller": earlier["n_layers"],
+            "larger": cells["n_layers"],
+            "change": change,
+            "low": change - reach,
+            "high": change + reach,
+            "published": 100 * np.log(cells["published"] / earlier["published"]),
+            "seeds": earlier["seeds"].map("{:.0f}, ".format) + cells["seeds"].map(str),
+        }
+    ).dropna()
+    return steps.astype({"smaller": int}).reset_index(drop=True)
