@@ -114,10 +114,8 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
     judged = paper_sizes.judge_predictions()
     cell = judged[(judged["n_layers"] == 16) & (judged["d_emb"] == 25)]
     of_ndcg = cell[cell["metric"] == "NDCG@10"].set_index("law")
-    run = (
-        pd.read_csv(results.sweeps_folder() / "growing" / "ml-1m.csv").set_index("n_layers").loc[16]
-    )
-    assert of_ndcg["measured"].to_numpy() == pytest.approx(run["NDCG@10"])
+    run = paper_runs().query("n_layers == 16 and d_emb == 25")
+    assert of_ndcg["measured"].to_numpy() == pytest.approx(run["NDCG@10"].item())
     # the nearest of the trained cells has 8 layers and the same dimension
     runs = pd.read_csv(results.sweeps_folder() / "ml-1m.csv")
     near = runs.query("n_layers == 8 and d_emb == 25 and max_seq_len == 100")["NDCG@10"]
