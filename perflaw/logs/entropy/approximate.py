@@ -98,9 +98,9 @@ def apen(sequence: Iterable, m: int = 2, r: float = 0.0) -> float:
         return float(parallel.load_kernels().apen_symbols(codes, starts, stops, m)[0])
     x = finite_numbers(sequence)
     check_length(len(x), m + 1, f"m = {m}")
-    near, nearer = _count_matches(x, m, r, len(x) - m + 1)
-    phi = np.log((near + 1) / len(near)).mean()
-    phi_next = np.log((nearer[nearer >= 0] + 1) / (len(x) - m)).mean()
+    matches, longer_matches = _count_matches(x, m, r, len(x) - m + 1)
+    phi = np.log((matches + 1) / len(matches)).mean()
+    phi_next = np.log((longer_matches[longer_matches >= 0] + 1) / (len(x) - m)).mean()
     return float(phi - phi_next)
 
 
@@ -217,7 +217,8 @@ def sample_entropy(log_or_sequence: Histories | Iterable, m: int = 2, r: float =
     if r > 0:
         x = finite_numbers(log_or_sequence)  # type: ignore[arg-type]
         check_length(len(x), m + 2, f"m = {m}")
-        shorter, longer = (int(each.sum()) // 2 for each in _count_matches(x, m, r, len(x) - m))
+        matches, longer_matches = _count_matches(x, m, r, len(x) - m)
+        shorter, longer = int(matches.sum()) // 2, int(longer_matches.sum()) // 2
     else:
         items, offsets, n_items = pooled_arrays(log_or_sequence)
         check_length(len(items), m + 2, f"m = {m}")
@@ -262,10 +263,9 @@ def _count_matches(
     columns = np.ascontiguousarray(padded[order + np.arange(m + 1)[:, None]])
     workers = parallel.THREADS if templates > PARALLEL_FROM else 1
     kernels = parallel.load_kernels()
-    parts = parallel.run_in_threads(
+    counts = parallel.run_in_threads(
         lambda first: kernels.matches_in_window(columns, r, first, workers), range(workers)
     )
-    near = np.sum([part[0] for part in parts], axis=0)
-    nearer = np.sum([part[1] for part in parts], axis=0)
-    nearer[np.isnan(columns[m])] = -1
-    return near, nearer
+    matches, longer_matches = np.sum(counts, axis=0)
+    longer_matches[np.isnan(columns[m])] = -1
+    return matches, longer_matches

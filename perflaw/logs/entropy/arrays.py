@@ -37,12 +37,8 @@ def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
     n_items = int(log.n_items)
     if not len(items):
         raise InputError("the log is empty; give at least one history")
-    if (
-        len(offsets) < 2
-        or offsets[0] != 0
-        or offsets[-1] != len(items)
-        or np.any(np.diff(offsets) < 0)
-    ):
+    spans_items = len(offsets) > 1 and offsets[0] == 0 and offsets[-1] == len(items)
+    if not spans_items or np.any(np.diff(offsets) < 0):
         raise InputError(
             f"the log's offsets must rise from 0 to its {len(items)} items; build the log anew"
         )
@@ -75,11 +71,11 @@ def symbol_codes(sequence: Iterable) -> np.ndarray:
         raise InputError(
             "the elements of a sequence must be hashable symbols; give one flat sequence"
         ) from None
-    kinds = {_family(kind): kind.__name__ for kind in set(map(type, values))}
-    if type(None) in kinds or any(_is_unusable(symbol) for symbol in codes):
+    names_by_family = {_family(kind): kind.__name__ for kind in set(map(type, values))}
+    if type(None) in names_by_family or any(_is_unusable(symbol) for symbol in codes):
         raise InputError("the sequence has a missing or infinite value; drop or fill it")
-    if len(kinds) > 1:
-        names = " and ".join(sorted(kinds.values()))
+    if len(names_by_family) > 1:
+        names = " and ".join(sorted(names_by_family.values()))
         raise InputError(f"the sequence mixes {names}; convert its elements to one type")
     try:
         ordered = sorted(codes)  # type: ignore[type-var]
@@ -141,7 +137,7 @@ def refuse_masked(values: object) -> None:
 
 
 def _family(kind: type) -> type:
-    """Return the type that stands for all that may be mixed with this one."""
+    """Return the type that stands for all types that one sequence may mix with this one."""
     if issubclass(kind, (bool, np.bool_)):
         return bool
     families: tuple[type, ...] = (numbers.Number, str, bytes)
@@ -167,11 +163,6 @@ def _check_finite(values: np.ndarray) -> None:
 
 
 # ---------------------------------------------------------------- arguments
-
-
-def check_apen_options(m: int, r: float, last: int | None) -> tuple[int, float, int | None]:
-    """Check the arguments of `apen_by_user`; raises InputError for one that cannot be used."""
-    return check_order(m), check_tolerance(r), last if last is None else check_whole(last, "last")
 
 
 def check_whole(value: object, name: str) -> int:
