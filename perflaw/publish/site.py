@@ -1,4 +1,4 @@
-"""What a copy of the book says of itself: version, date, commit, authors, citation, licences."""
+"""Facts about a copy of the book: version, date, commit, authors, citation, licences, changes."""
 
 from __future__ import annotations
 
