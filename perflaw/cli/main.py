@@ -1,4 +1,4 @@
-"""The group of commands, which imports a command's module when it is asked for."""
+"""The group of commands, which imports the module of a command when it is called."""
 
 from importlib import import_module
 from typing import Any
@@ -34,8 +34,7 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"perflaw.cli.{cmd_name}").command
-        return command
+        return import_module(f"perflaw.cli.{cmd_name}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,9 +55,9 @@ class LazyGroup(click.Group):
 
 
 def check_options(ctx: click.Context, args: list[str]) -> None:
-    """Refuse an option that is given twice, of which the last would win, unless it may be.
+    """Refuse an option that is given twice and may be given once: click would take the last one.
 
-    An option that is given empty, as by a variable of the shell that is not set, is refused too.
+    An empty value is refused too, as a variable of the shell that is not set gives it.
     """
     if ctx.resilient_parsing:
         return
