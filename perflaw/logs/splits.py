@@ -118,8 +118,8 @@ def leave_one_out(log: InteractionLog) -> Split:
     test = np.where(long_enough, ends - 1, NO_TARGET)
     validation = np.where(long_enough, ends - 2, NO_TARGET)
     is_train = np.ones(log.tokens, bool)
-    is_train[test[long_enough]] = False
-    is_train[validation[long_enough]] = False
+    is_train[ends[long_enough] - 1] = False
+    is_train[ends[long_enough] - 2] = False
     return Split(log, log.keep(is_train), validation, test, "leave one out")
 
 
@@ -162,13 +162,13 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
             f"{log.name} cannot be split by time: both cuts fall on {_date(first_cut)}"
         )
     starts, ends = log.offsets[:-1], log.offsets[1:]
-    from_first = starts + np.add.reduceat(times < first_cut, starts, dtype=np.int64)
-    from_second = starts + np.add.reduceat(times < second_cut, starts, dtype=np.int64)
+    first_positions = starts + np.add.reduceat(times < first_cut, starts, dtype=np.int64)
+    second_positions = starts + np.add.reduceat(times < second_cut, starts, dtype=np.int64)
     train = log.keep(
         times < first_cut, f"{log.name} cannot be split by time: nothing is before the first cut"
     )
-    validation_targets = _first_targets(from_first, starts, from_second)
-    test_targets = _first_targets(from_second, starts, ends)
+    validation_targets = _targets_within(starts, first_positions, second_positions)
+    test_targets = _targets_within(starts, second_positions, ends)
     if not (_count_targets(validation_targets) and _count_targets(test_targets)):
         raise InputError(
             f"{log.name} cannot be split by time: no user has interactions on both sides of a cut"
@@ -177,8 +177,8 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
     return Split(log, train, validation_targets, test_targets, rule)
 
 
-def _first_targets(positions: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Positions that have an interaction before them and lie before the end, else NO_TARGET."""
+def _targets_within(starts: np.ndarray, positions: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return positions strictly between start and end, and NO_TARGET in place of others."""
     return np.where((positions > starts) & (positions < ends), positions, NO_TARGET)
 
 
