@@ -259,7 +259,7 @@ def _count_matches(
     """
     r += _rounding(x, r)
     order = np.argsort(x[:templates], kind="stable")
-    padded = np.append(x, np.nan)  # nan is near nothing
+    padded = np.append(x, np.nan)  # nan matches nothing
     columns = np.ascontiguousarray(padded[order + np.arange(m + 1)[:, None]])
     workers = parallel.THREADS if templates > PARALLEL_FROM else 1
     kernels = parallel.load_kernels()

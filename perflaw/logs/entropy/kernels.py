@@ -161,12 +161,11 @@ def apen_numbers(
         templates = len(x) - m + 1
         if templates < 2:
             continue
-        columns = np.full((m + 1, templates), np.nan)
         order = np.argsort(x[:templates])
+        padded = np.append(x, np.nan)  # nan matches nothing
+        columns = np.empty((m + 1, templates))
         for k in range(m + 1):
-            for a in range(templates):
-                if order[a] + k < len(x):
-                    columns[k, a] = x[order[a] + k]
+            columns[k] = padded[order + k]
         matches, longer_matches = matches_in_window(columns, r, 0, 1)
         phi = 0.0
         phi_next = 0.0

@@ -13,6 +13,7 @@ import numpy as np
 from perflaw.cores import count_cores
 from perflaw.errors import InputError, require
 from perflaw.logs.entropy.arrays import Histories, check_whole, log_arrays
+from perflaw.logs.histories import user_blocks
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
@@ -64,7 +65,7 @@ def measure_by_user(
     purpose: str,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> ByUser:
-    """Measure each history, or its last items, by parts of the log of about equal size.
+    """Measure each history of a log, or its last items, a block of users at a time.
 
     Parameters
     ----------
@@ -87,14 +88,12 @@ def measure_by_user(
     starts, stops = offsets[:-1], offsets[1:]
     if last is not None:
         starts = np.maximum(starts, stops - check_whole(last, "last"))
-    pieces = min(16 * THREADS, 1 + len(items) // 4096)
-    even = np.linspace(0, len(items), pieces + 1)
-    cuts = np.unique(np.searchsorted(offsets, even).clip(0, len(starts)))
-    cuts[0], cuts[-1] = 0, len(starts)
-    parts = run_in_threads(
-        lambda cut: measure(items, starts[cut], stops[cut]), map(slice, cuts[:-1], cuts[1:])
-    )
-    values = np.concatenate(parts)
+
+    def measure_block(users: tuple[int, int]) -> np.ndarray:
+        first, until = users
+        return measure(items, starts[first:until], stops[first:until])
+
+    values = np.concatenate(run_in_threads(measure_block, user_blocks(offsets)))
     defined = values[~np.isnan(values)]
     if not len(defined):
         longest = int((stops - starts).max())
