@@ -88,13 +88,11 @@ def command(
     )
     trained: list[dict] = []
 
-    def describe_rest() -> str:
-        return (
-            f"the same command goes on from the last checkpoint, if {folder} has one, and "
-            "otherwise from the start."
-        )
-
-    with interruptible(describe_rest):
+    advice = (
+        f"the same command goes on from the last checkpoint, if {folder} has one, and otherwise "
+        "from the start."
+    )
+    with interruptible(lambda: advice):
         data = load_log(log, options)
         record = trainer.train(
             config, data, folder, device, model_folder=save, on_run=trained.append

@@ -1,4 +1,4 @@
-"""The measures of a log's quality that this package compares, each one number."""
+"""The measures of a log's quality that the study compares, each one number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from perflaw.errors import InputError
 from perflaw.logs.entropy import approximate, compression, conditional, lempel_ziv, predictability
-from perflaw.logs.entropy.arrays import check_order, check_tolerance, check_whole
+from perflaw.logs.entropy.arrays import check_count, check_order, check_tolerance
 from perflaw.logs.entropy.parallel import ByUser
 from perflaw.logs.interaction_log import InteractionLog
 
@@ -26,7 +26,7 @@ class Measure(NamedTuple):
     compute : callable
         Takes a log, returns the number; raises InputError where it is undefined.
     pooled : bool
-        Over all histories together, or each on its own.
+        Whether it takes all histories together, or each on its own.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Measure(NamedTuple):
 
 
 def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measure]:
-    """List the measures of this study.
+    """List the measures that this study compares.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
     """
     m, r = check_order(m), check_tolerance(r)
     if last is not None:
-        last = check_whole(last, "last")
+        last = check_count(last, "last")
     return [
         Measure(
             "shannon",

@@ -11,8 +11,8 @@ From item i of interest g the next item is
   h = g + 1 (modulo K) otherwise.
 
 Moves between interests are doubly stochastic, so π is stationary whatever ρ, ε and σ are:
-the knobs change how predictable the next item is, and leave popularity alone. Everything
-about the process then follows from the K × V transition probabilities in closed form.
+they change how predictable the next item is, and leave popularity as it is. Everything about
+the process then follows from the K × V transition probabilities in closed form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sequences, logs and arguments of the entropies, checked once and turned into arrays."""
+"""Checks of what the entropies take: sequences and logs, which become arrays, and arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Histories(Protocol):
 
 
 def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
-    """Take items, offsets and n_items of a log, checked so that the loops stay within bounds."""
+    """Return items, offsets and n_items of a log, checked so that compiled loops stay in bounds."""
     refuse_masked(log.items)
     refuse_masked(log.offsets)
     items = np.ascontiguousarray(log.items, np.int32)
@@ -50,7 +50,7 @@ def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def pooled_arrays(log_or_sequence: Histories | Iterable) -> tuple[np.ndarray, np.ndarray, int]:
-    """Take items, offsets and n_items of a log, or of a sequence as a log of one history."""
+    """Return items, offsets and n_items of a log, or of a sequence as a log of one history."""
     if hasattr(log_or_sequence, "offsets"):
         return log_arrays(log_or_sequence)  # type: ignore[arg-type]
     codes = symbol_codes(log_or_sequence)
@@ -59,7 +59,7 @@ def pooled_arrays(log_or_sequence: Histories | Iterable) -> tuple[np.ndarray, np
 
 def symbol_codes(sequence: Iterable) -> np.ndarray:
     """Code the symbols of a sequence as int32, 0, 1, …, in their order if they have one."""
-    values = _flat(sequence)
+    values = _flat_values(sequence)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufU":
         if values.dtype.kind == "f":
             _check_finite(values)
@@ -87,7 +87,7 @@ def symbol_codes(sequence: Iterable) -> np.ndarray:
 
 def finite_numbers(sequence: Iterable) -> np.ndarray:
     """Turn a sequence of numbers into float64, all of them finite."""
-    values = _flat(sequence)
+    values = _flat_values(sequence)
     try:
         array = np.asarray(values)
         is_numeric = array.dtype.kind in "biuf" or all(
@@ -102,8 +102,8 @@ def finite_numbers(sequence: Iterable) -> np.ndarray:
     return array
 
 
-def _flat(sequence: Iterable) -> np.ndarray | Sequence:
-    """Return the sequence as an array if it is one, otherwise as a list."""
+def _flat_values(sequence: Iterable) -> np.ndarray | Sequence:
+    """Return the values of a flat sequence, as an array if it is one, otherwise as a list."""
     if hasattr(sequence, "offsets"):
         raise InputError(
             "this measures one sequence, not a log; use the function by user, or r = 0"
@@ -145,10 +145,11 @@ def _family(kind: type) -> type:
 
 
 def _is_unusable(symbol: Any) -> bool:
+    """Return whether a symbol is missing or infinite."""
     try:
         return bool(symbol != symbol) or (isinstance(symbol, numbers.Real) and math.isinf(symbol))
     except (TypeError, OverflowError):
-        # a missing value that cannot be compared, or a whole number of any size
+        # a missing value that cannot be compared, or a whole number too large for a float
         return not isinstance(symbol, numbers.Real)
 
 
@@ -165,7 +166,7 @@ def _check_finite(values: np.ndarray) -> None:
 # ---------------------------------------------------------------- arguments
 
 
-def check_whole(value: object, name: str) -> int:
+def check_count(value: object, name: str) -> int:
     """Check that an argument is a whole number of at least 1."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
     if not is_whole or value < 1:  # type: ignore[operator]
@@ -175,7 +176,7 @@ def check_whole(value: object, name: str) -> int:
 
 def check_order(m: object) -> int:
     """Check the length m of templates."""
-    return check_whole(m, "m")
+    return check_count(m, "m")
 
 
 def check_tolerance(r: object) -> float:

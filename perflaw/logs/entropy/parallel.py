@@ -12,14 +12,13 @@ import numpy as np
 
 from perflaw.cores import count_cores
 from perflaw.errors import InputError, require
-from perflaw.logs.entropy.arrays import Histories, check_whole, log_arrays
+from perflaw.logs.entropy.arrays import Histories, check_count, log_arrays
 from perflaw.logs.histories import user_blocks
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-
-# Threads of the compiled loops. The environment variable, which is numba's, sets their number.
+# Threads of the compiled loops; the environment variable is numba's.
 THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or count_cores())
 
 
@@ -31,11 +30,11 @@ class ByUser(NamedTuple):
     values : ndarray of float64, shape (n_users,)
         nan where the history is too short.
     too_short : int
-        How many users that are.
+        Number of users whose history is too short.
     mean : float
-        Of the signed values, over users with a long enough history.
+        Mean of the signed values, over users with a long enough history.
     mean_absolute : float
-        Of their absolute values: what the paper calls ApEn.
+        Mean of their absolute values: what the paper calls ApEn.
     """
 
     values: np.ndarray
@@ -45,7 +44,7 @@ class ByUser(NamedTuple):
 
 
 def load_kernels(name: str = "kernels") -> ModuleType:
-    """Import a module of compiled loops, when it is first needed: it imports numba."""
+    """Import a module of compiled loops; it imports numba, so it is imported where it is used."""
     return require(f"perflaw.logs.entropy.{name}")
 
 
@@ -87,7 +86,7 @@ def measure_by_user(
     items, offsets, _ = log_arrays(log)
     starts, stops = offsets[:-1], offsets[1:]
     if last is not None:
-        starts = np.maximum(starts, stops - check_whole(last, "last"))
+        starts = np.maximum(starts, stops - check_count(last, "last"))
 
     def measure_block(users: tuple[int, int]) -> np.ndarray:
         first, until = users
