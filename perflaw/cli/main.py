@@ -61,7 +61,7 @@ def check_options(ctx: click.Context, args: list[str]) -> None:
     """
     if ctx.resilient_parsing:
         return
-    given: set[click.Parameter] = set()
+    seen: set[click.Parameter] = set()
     values, _, order = ctx.command.make_parser(ctx).parse_args(list(args))
     for parameter in order:
         if not isinstance(parameter, click.Option) or parameter.multiple or parameter.count:
@@ -69,9 +69,9 @@ def check_options(ctx: click.Context, args: list[str]) -> None:
         names = " or ".join([*parameter.opts, *parameter.secondary_opts])
         if values.get(parameter.name) == "":
             raise click.UsageError(f"{names} is empty; give a value, or leave it out", ctx)
-        if parameter in given:
+        if parameter in seen:
             raise click.UsageError(f"{names} is given twice; give it once", ctx)
-        given.add(parameter)
+        seen.add(parameter)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

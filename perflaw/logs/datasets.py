@@ -72,8 +72,8 @@ def load_log(name: str | os.PathLike, **options: Any) -> InteractionLog:
     if path := local.get(name) or by_file_name.get(name):
         return read_log(path, **options)
     if name in (SYNTHETIC, *SOURCES):
-        if given := [option for option, value in options.items() if value is not None]:
-            raise InputError(f"{name} is known; {given[0]}= is for files of your own")
+        if unused := [option for option, value in options.items() if value is not None]:
+            raise InputError(f"{name} is known; {unused[0]}= is for files of your own")
         if name == SYNTHETIC:
             return synthetic.Process().sample().log
         return read_log(_fetch_log(name), name=name)

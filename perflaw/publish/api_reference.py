@@ -64,10 +64,12 @@ def api_page(texts: Iterable[str] = ()) -> str:
         documented.update(id(getattr(import_module(module), name)) for name in names)
         entries = [_entry(module, name) for name in names]
         sections.append(f"## {title}: `{module}`\n\n```{{eval-rst}}\n{''.join(entries)}```\n")
-    used = {name for text in texts for block in BLOCK.findall(text) for name in names_used(block)}
-    others = [name for name in sorted(used) if id(_resolve(name)) not in documented]
-    if others:
-        entries = [_entry(*name.rsplit(".", 1)) for name in others]
+    used_names: set[str] = set()
+    for code in BLOCK.findall("\n".join(texts)):
+        used_names.update(names_used(code))
+    undocumented = [name for name in sorted(used_names) if id(_resolve(name)) not in documented]
+    if undocumented:
+        entries = [_entry(*name.rsplit(".", 1)) for name in undocumented]
         sections.append(f"{EXERCISES}\n```{{eval-rst}}\n{''.join(entries)}```\n")
     return "\n".join(sections)
 

@@ -64,7 +64,7 @@ def build_book(
     root = Path(root).resolve()
     parameters = parameters or {}
     _check_book(root, parameters, name)
-    given = assign_parameters(declared(root), parameters) if parameters else {}
+    values_by_notebook = assign_parameters(declared(root), parameters) if parameters else {}
     home = root / "book" / "_build" / name
     scratch = home / "scratch"
     home.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def build_book(
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             try:
-                execute_notebooks(root, home, given, scratch)
+                execute_notebooks(root, home, values_by_notebook, scratch)
                 assemble_pages(root, home, solutions)
                 render_pages(home, scratch)
             finally:

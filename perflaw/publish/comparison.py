@@ -152,8 +152,8 @@ def _compare_tables(page: str, old: Path, new: Path) -> Iterator[Change]:
             yield Change(page, name, _describe_size(before), _describe_size(after), "")
         elif before.shape != after.shape or list(before) != list(after):
             yield Change(page, name, _describe_size(before), _describe_size(after), "another shape")
-        elif moved := _count_moved(before, after):
-            yield Change(page, name, "", "", f"{moved} of {before.size} cells differ")
+        elif n_moved := _count_moved(before, after):
+            yield Change(page, name, "", "", f"{n_moved} of {before.size} cells differ")
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:

@@ -63,7 +63,9 @@ class RunningJob:
     started: datetime
 
 
-def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scratch: Path) -> None:
+def execute_notebooks(
+    root: Path, home: Path, values_by_notebook: Mapping[str, Values], scratch: Path
+) -> None:
     """Execute the notebooks whose code, data or parameters have changed since they were executed.
 
     Parameters
@@ -72,7 +74,7 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
         Folder of the study.
     home
         Folder of the book; `home`/executed gets a folder for each notebook.
-    given
+    values_by_notebook
         Parameters of each notebook, by its name.
     scratch
         Empty folder in which notebooks run.
@@ -91,7 +93,7 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
     shutil.rmtree(home / "failed", ignore_errors=True)
     jobs = [
         job
-        for job in list_jobs(root, notebooks, given)
+        for job in list_jobs(root, notebooks, values_by_notebook)
         if not is_current(root, executed / job.name, job.key)
         and not _copy_from_default(root, job, executed, scratch)
     ]
@@ -122,7 +124,9 @@ def _copy_from_default(root: Path, job: Job, executed: Path, scratch: Path) -> b
     return True
 
 
-def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) -> Iterator[Job]:
+def list_jobs(
+    root: Path, notebooks: list[Path], values_by_notebook: Mapping[str, Values]
+) -> Iterator[Job]:
     """Make the job of each notebook.
 
     Its key is the digest of the notebook, its parameters, the versions of the packages and the
@@ -137,7 +141,7 @@ def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) ->
     imports = Imports(root / "perflaw")
     for notebook in notebooks:
         modules = imports.files_reached_by(notebook)
-        values = given.get(notebook.stem, {})
+        values = values_by_notebook.get(notebook.stem, {})
         parts = [*shared, digest_files(root, [notebook, *modules]), yaml.safe_dump(dict(values))]
         if root / READS_LOGS in modules:
             parts.append(stamp_local_logs())

@@ -77,13 +77,13 @@ def print_book(home: Path) -> Path:
     target.unlink(missing_ok=True)
     try:
         whole.write_text(join_pages(home / "html", list_pages(contents)), encoding="utf-8")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
         raise InputError(f"Chromium did not print the book within {TIMEOUT} s") from None
     finally:
         whole.unlink(missing_ok=True)
     if not target.is_file():
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise InputError(f"Chromium could not print the book: {last}")
     return target
 

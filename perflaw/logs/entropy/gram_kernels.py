@@ -112,7 +112,7 @@ def unseen_successors(n: int, once: int, twice: int) -> float:
     """Second term of Chao, Wang and Jost's (2013) estimator, times n.
 
     Of a context that occurs n times, so many successors occur once and twice. The term is
-    once (1 − A)^(1−n) (−ln A − sum over r < n of (1 − A)^r / r), the bracket as the rest
+    once (1 − A)^(1−n) (−ln A − sum over r < n of (1 − A)^r / r), the bracket as the tail
     of the series of −ln A where it would cancel.
     """
     if once == 0 or n < 2:
@@ -120,16 +120,16 @@ def unseen_successors(n: int, once: int, twice: int) -> float:
     a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
     if a >= 1:
         return 0.0
-    rest = 0.0
+    series = 0.0
     power = 1.0
     if n * a < 10:
         for r in range(1, n):
             power *= 1 - a
-            rest += power / r
-        return once * (-math.log(a) - rest) / power
+            series += power / r
+        return once * (-math.log(a) - series) / power
     r = n
     while power > 1e-17:
         power *= 1 - a
-        rest += power / r
+        series += power / r
         r += 1
-    return once * rest
+    return once * series

@@ -52,8 +52,8 @@ def accuracy_limit(entropy: ArrayLike, n_items: int) -> float | np.ndarray:
         )
 
     def excess(p: float, value: float) -> float:
-        rest = 1 - p
-        return entr(p) + entr(rest) + rest * math.log(max(n_items - 1, 1)) - value
+        wrong = 1 - p
+        return entr(p) + entr(wrong) + wrong * math.log(max(n_items - 1, 1)) - value
 
     def solve(value: float) -> float:
         if value == 0:
