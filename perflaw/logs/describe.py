@@ -59,7 +59,7 @@ def _summarize_times(log: InteractionLog) -> dict[str, int | float | str | None]
         return dict.fromkeys(("ties", "duplicates", "first", "last", "span_days"))
     first, last = float(log.timestamps.min()), float(log.timestamps.max())
     return {
-        "ties": float(_is_tied(log.timestamps, log.offsets).mean()),
+        "ties": float(is_tied(log.timestamps, log.offsets).mean()),
         "duplicates": _count_duplicates(log, log.timestamps),
         "first": str(np.datetime64(int(first), "s"))[:10],
         "last": str(np.datetime64(int(last), "s"))[:10],
@@ -67,7 +67,7 @@ def _summarize_times(log: InteractionLog) -> dict[str, int | float | str | None]
     }
 
 
-def _is_tied(timestamps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def is_tied(timestamps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """(tokens,) bool, whether another interaction of the same user has the same time."""
     same_as_next = np.diff(timestamps) == 0
     same_as_next[offsets[1:-1] - 1] = False

@@ -9,7 +9,7 @@ import numpy as np
 
 from perflaw.errors import InputError, check_kind
 from perflaw.logs import fingerprint
-from perflaw.logs.describe import summary_html
+from perflaw.logs.describe import is_tied, summary_html
 from perflaw.logs.interaction_log import InteractionLog
 
 NO_TARGET = -1  # in place of the position of a target
@@ -71,26 +71,19 @@ class Split:
             whose item is not in the training part.
         """
         targets = self.test[self.test >= 0]
-        trained = self.train.item_counts[self.log.items[targets]] > 0
+        is_trained = self.train.item_counts[self.log.items[targets]] > 0
+        share_tied = None
+        if self.log.timestamps is not None:
+            share_tied = float(is_tied(self.log.timestamps, self.log.offsets)[targets].mean())
         return {
             "train_users": self.train.n_users,
             "train_tokens": self.train.tokens,
             "validation_targets": _count_targets(self.validation),
             "test_targets": len(targets),
-            "tied": self._share_tied(targets),
+            "tied": share_tied,
             "repeated": float(self.log.repeats[targets].mean()),
-            "untrained": float(np.mean(~trained)),
+            "untrained": float(np.mean(~is_trained)),
         }
-
-    def _share_tied(self, targets: np.ndarray) -> float | None:
-        times = self.log.timestamps
-        if times is None:
-            return None
-        ends = self.log.offsets[1:][self.test >= 0]
-        following = np.minimum(targets + 1, self.log.tokens - 1)
-        tied_before = times[targets - 1] == times[targets]
-        tied_after = (times[following] == times[targets]) & (targets + 1 < ends)
-        return float(np.mean(tied_before | tied_after))
 
 
 def leave_one_out(log: InteractionLog) -> Split:

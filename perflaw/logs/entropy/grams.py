@@ -13,7 +13,7 @@ from perflaw.logs.entropy.arrays import check_count
 from perflaw.logs.entropy.parallel import load_kernels, run_in_threads
 
 BLOCK = 1 << 16  # keys sorted at a time, at least
-BLOCKS = 256  # at most: partition into more is slower
+BLOCKS = 256  # at most: more of them are slower to partition
 
 Logarithm = Callable[[np.ndarray], np.ndarray]
 
