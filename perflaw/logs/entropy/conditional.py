@@ -15,7 +15,7 @@ from perflaw.errors import InputError
 from perflaw.logs.entropy.arrays import Histories, check_order, log_arrays, pooled_arrays
 from perflaw.logs.entropy.grams import GramCounts, Spectrum, count_grams
 
-DEFAULT_CORRECTION = "chao-wang-jost"
+CHAO_WANG_JOST = "chao-wang-jost"  # the default correction
 
 
 def shannon_entropy(log_or_sequence: Histories | Iterable) -> float:
@@ -51,7 +51,7 @@ def apen_pooled(log: Histories, m: int = 2) -> float:
 def conditional_entropy(
     log: Histories,
     m: int = 1,
-    correction: str = DEFAULT_CORRECTION,
+    correction: str = CHAO_WANG_JOST,
     tokens: int | None = None,
     seed: int = 0,
 ) -> float:
@@ -109,7 +109,7 @@ def conditional_entropy(
             f"there is no correction {correction!r}; use one of {', '.join(CORRECTIONS)}"
         )
     items, offsets, n_items = log_arrays(log)
-    with_unseen = correction == "chao-wang-jost"
+    with_unseen = correction == CHAO_WANG_JOST
     counts = count_grams(items, offsets, n_items, m, tokens, seed, with_unseen)
     return float(np.clip(CORRECTIONS[correction](counts), 0, math.log(n_items)))
 
@@ -173,5 +173,5 @@ CORRECTIONS: dict[str, Callable[[GramCounts], float]] = {
     "miller-madow": _miller_madow,
     "grassberger": _grassberger,
     "chao-shen": _chao_shen,
-    DEFAULT_CORRECTION: _chao_wang_jost,
+    CHAO_WANG_JOST: _chao_wang_jost,
 }
