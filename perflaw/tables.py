@@ -132,7 +132,9 @@ def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
     return numbers
 
 
-def check_one_surface(table: pd.DataFrame, label: str, mend: str, but: Iterable[str] = ()) -> None:
+def check_one_surface(
+    table: pd.DataFrame, label: str, mend: str, may_differ: Iterable[str]
+) -> None:
     """Refuse rows of different logs, backbones, splits and the like in one table.
 
     Parameters
@@ -140,20 +142,20 @@ def check_one_surface(table: pd.DataFrame, label: str, mend: str, but: Iterable[
     table
         One row a run.
     label
-        Of the table, for the message.
+        Name of the table, for the message.
     mend
         What to do about it, for the message.
-    but
-        Columns that may differ, beside `TUNED_COLUMNS`.
+    may_differ
+        Columns in which rows may differ, beside `TUNED_COLUMNS`.
 
     Raises
     ------
     InputError
-        Naming the column and its first values.
+        With the first column in which rows differ, and its first values.
     """
-    may_differ = {*but, *TUNED_COLUMNS}
+    ignored = {*may_differ, *TUNED_COLUMNS}
     for name in IDENTITY_COLUMNS:
-        if name not in table or name in may_differ:
+        if name not in table or name in ignored:
             continue
         values = table[name].unique()
         if len(values) > 1:

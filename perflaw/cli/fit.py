@@ -116,7 +116,7 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
         if name in axes and name in table:
             tables.check_whole(table, name, points)
     mend = "keep those of one value with --where"
-    tables.check_one_surface(table, points, mend, but=(*axes, metric))
+    tables.check_one_surface(table, points, mend, (*axes, metric))
     if blank := int(table[metric].isna().sum()):
         raise InputError(
             f"{points}: {blank} of {len(table)} rows have no {metric}; "
