@@ -207,11 +207,9 @@ def parse_setting(text: str) -> Any:
         return None if text in ("None", "none") else parse_value(text)
 
 
-def _make_error(line: str) -> click.ClickException:
-    return click.ClickException(as_options(line))
-
-
-one_line_errors = functools.partial(errors.one_line_errors, _make_error)
+one_line_errors = functools.partial(
+    errors.one_line_errors, lambda line: click.ClickException(as_options(line))
+)
 """Turns a mistake of the user into one line and a non-zero exit; serves as a decorator."""
 
 

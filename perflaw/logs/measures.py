@@ -10,7 +10,7 @@ import numpy as np
 
 from perflaw.errors import InputError
 from perflaw.logs.entropy import approximate, compression, conditional, lempel_ziv, predictability
-from perflaw.logs.entropy.arrays import check_count, check_order, check_tolerance
+from perflaw.logs.entropy.arrays import check_count, check_tolerance
 from perflaw.logs.entropy.parallel import ByUser
 from perflaw.logs.interaction_log import InteractionLog
 
@@ -49,7 +49,7 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
     InputError
         For an m, r or last that cannot be used.
     """
-    m, r = check_order(m), check_tolerance(r)
+    m, r = check_count(m, "m"), check_tolerance(r)
     if last is not None:
         last = check_count(last, "last")
     return [

@@ -122,7 +122,7 @@ def _compare_values(page: str, old: dict[str, Any], new: dict[str, Any]) -> Iter
 
 
 def _is_same(before: object, after: object) -> bool:
-    if isinstance(before, float) and isinstance(after, float):
+    if isinstance(before, int | float) and isinstance(after, int | float):
         both_missing = math.isnan(before) and math.isnan(after)
         return both_missing or math.isclose(before, after, rel_tol=CLOSE)
     return before == after
@@ -166,8 +166,4 @@ def _describe_size(table: pd.DataFrame | None) -> str:
 
 def _count_moved(before: pd.DataFrame, after: pd.DataFrame) -> int:
     pairs = zip(before.to_numpy(object).ravel(), after.to_numpy(object).ravel(), strict=True)
-    return sum(not _is_same(_as_float(old), _as_float(new)) for old, new in pairs)
-
-
-def _as_float(value: object) -> object:
-    return float(value) if isinstance(value, (int, float)) else value
+    return sum(not _is_same(old, new) for old, new in pairs)

@@ -114,7 +114,10 @@ def join_pages(html: Path, names: list[str]) -> str:
         Their names, in order, without suffix; those that are not there are left out.
     """
     names = [name for name in names if (html / f"{name}.html").is_file()]
-    pages = {name: _parse(html / f"{name}.html") for name in names}
+    pages = {
+        name: BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+        for name in names
+    }
     whole = pages[names[0]]
     articles = [_take_article(page, name, names) for name, page in pages.items()]
     scripts = next(filter(None, (_formula_scripts(page, name) for name, page in pages.items())), "")
@@ -136,10 +139,6 @@ def _list_contents(pages: dict[str, BeautifulSoup]) -> str:
             text = escape(title.get_text(strip=True))
             links.append(f'<li><a href="#{_slug(name)}">{text}</a></li>')
     return f'<article class="whole-contents"><h2>Contents</h2><ul>{"".join(links)}</ul></article>'
-
-
-def _parse(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 def _formula_scripts(page: BeautifulSoup, name: str) -> str:

@@ -174,11 +174,6 @@ def check_count(value: object, name: str) -> int:
     return int(value)  # type: ignore[call-overload]
 
 
-def check_order(m: object) -> int:
-    """Check the length m of templates."""
-    return check_count(m, "m")
-
-
 def check_tolerance(r: object) -> float:
     """Check the tolerance r of matches."""
     is_number = isinstance(r, numbers.Real) and not isinstance(r, (bool, np.bool_))

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import entr, psi
 
 from perflaw.errors import InputError
-from perflaw.logs.entropy.arrays import Histories, check_order, log_arrays, pooled_arrays
+from perflaw.logs.entropy.arrays import Histories, check_count, log_arrays, pooled_arrays
 from perflaw.logs.entropy.grams import GramCounts, Spectrum, count_grams
 
 CHAO_WANG_JOST = "chao-wang-jost"  # the default correction
@@ -45,7 +45,7 @@ def apen_pooled(log: Histories, m: int = 2) -> float:
     InputError
         If no history has m + 1 items.
     """
-    return plug_in(count_grams(*log_arrays(log), check_order(m)))
+    return plug_in(count_grams(*log_arrays(log), check_count(m, "m")))
 
 
 def conditional_entropy(
@@ -103,7 +103,7 @@ def conditional_entropy(
     >>> round(conditional_entropy(log, correction="none"), 4)
     0.3984
     """
-    m = check_order(m)
+    m = check_count(m, "m")
     if correction not in CORRECTIONS:
         raise InputError(
             f"there is no correction {correction!r}; use one of {', '.join(CORRECTIONS)}"
@@ -119,7 +119,7 @@ def share_seen_once(log: Histories, m: int = 1, tokens: int | None = None, seed:
 
     The larger it is, the less counts can be trusted. Arguments as in `conditional_entropy`.
     """
-    counted = count_grams(*log_arrays(log), check_order(m), tokens, seed)
+    counted = count_grams(*log_arrays(log), check_count(m, "m"), tokens, seed)
     counts, times = counted.grams
     return float(times[counts == 1].sum() / counted.total)
 
