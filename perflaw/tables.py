@@ -103,7 +103,7 @@ def check_whole(table: pd.DataFrame, name: str, label: str) -> None:
     InputError
         "row 3 of `label`: ...", or "line 4" where the table was read from a file.
     """
-    numbers = pd.to_numeric(table[name], errors="coerce")
+    numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
     is_fraction = (numbers % 1 > 0).to_numpy()
     if is_fraction.any():
         row = int(is_fraction.argmax())
