@@ -40,14 +40,14 @@ def summarize_log(log: InteractionLog) -> dict[str, int | float | str | None]:
 def summary_html(title: str, summary: Mapping[str, object]) -> str:
     """Make an HTML table of the entries of a summary that have a value, under a title."""
     rows = "".join(
-        f"<tr><th scope='row'>{escape(key.replace('_', ' '))}</th><td>{_text(value)}</td></tr>"
+        f"<tr><th scope='row'>{escape(key.replace('_', ' '))}</th><td>{_format(value)}</td></tr>"
         for key, value in summary.items()
         if value is not None
     )
     return f"<table><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>"
 
 
-def _text(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
