@@ -6,7 +6,7 @@ import os
 
 
 def count_cores() -> int:
-    """Count the cores that this process may use: fewer than there are under `taskset`, say."""
+    """Count the cores that this process may use; under `taskset`, say, these are not all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

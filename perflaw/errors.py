@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
-# The extra of pyproject.toml that brings a package; by the name that Python imports.
+# The extra of pyproject.toml that brings a package, by the name that Python imports.
 EXTRAS = {
     "duckdb": "logs",
     "numba": "logs",
@@ -43,7 +43,7 @@ class MissingPackageError(InputError, ImportError):
 
 
 def check_kind(value: object, kind: type | tuple[type, ...], mend: str) -> None:
-    """Raise InputError for an argument of another kind than a function takes.
+    """Raise InputError for an argument of a kind that a function does not take.
 
     Parameters
     ----------
@@ -104,12 +104,12 @@ def require(package: str) -> Any:
 
 @contextmanager
 def one_line_errors(make_exit: Callable[[str], BaseException] = SystemExit) -> Iterator[None]:
-    """End a program with one line at bad input or a missing package; warn in one line.
+    """Turn bad input, a missing package or a full disk into one line; print warnings in one line.
 
     Parameters
     ----------
     make_exit
-        Returns what is raised, for the line.
+        Makes the exception that is raised instead, from that line.
     """
     warnings.showwarning = lambda message, *_: print(message, file=sys.stderr)
     try:
@@ -124,7 +124,7 @@ def one_line_errors(make_exit: Callable[[str], BaseException] = SystemExit) -> I
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        if error.filename is None:  # standard output: what is left of it is not tried again
+        if error.filename is None:  # standard output: Python shall not try to flush it at the end
             with suppress(OSError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         where = error.filename or "the output"

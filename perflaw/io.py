@@ -1,7 +1,4 @@
-"""Files as every folder reads and writes them.
-
-YAML without surprises, and files that are complete or not there.
-"""
+"""Reading YAML without surprises, and writing files that are complete or not there."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ LEADING_ZERO = re.compile(r"\s*[-+]?0\d")  # 010: 8 to some, 10 to others
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as to everybody but YAML 1.1, and no key is given twice."""
+    """Reads YAML in which 1e-3 is a number, unlike in YAML 1.1, and no key is given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -38,7 +35,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_yaml_number(self, node: yaml.ScalarNode) -> Any:
-        """Refuse 010 and 1:30, which are 8 and 90 to YAML 1.1, and 10 and no number to others."""
+        """Refuse 010 and 1:30: YAML 1.1 reads them as 8 and 90, others as 10 and as text."""
         if LEADING_ZERO.match(node.value) or ":" in node.value:
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value} is no plain number; write its digits", node.start_mark
@@ -99,7 +96,7 @@ def load_yaml(path: str | os.PathLike[str]) -> Any:
 
 
 def parse_yaml(text: str) -> Any:
-    """Parse a value as a YAML file has it; text where it is none.
+    """Parse a text as a value of a YAML file; return the text where it is none.
 
     Examples
     --------
@@ -113,7 +110,7 @@ def parse_yaml(text: str) -> Any:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message about an unknown name: the nearest known one, or nothing.
+    """Return the end of a message about an unknown name: the most similar known one, or nothing.
 
     Examples
     --------

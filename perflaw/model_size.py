@@ -24,9 +24,9 @@ LAYER_WEIGHTS = {
     "mamba": (4, 0),
 }
 # Weights of a layer in units of d: 8 numbers of state written and read, 4 places of a convolution.
-NARROW = {"mamba": 20}
-# Numbers of state of each channel of a recurrent backbone, which attends to nothing. One of them
-# costs what an attended position does.
+LINEAR_WEIGHTS = {"mamba": 20}
+# Numbers of state of each channel of a recurrent backbone, which has no attention. Each costs as
+# much as an attended position.
 STATE_SIZES = {"gru": 0, "mamba": 8}
 
 
@@ -35,9 +35,9 @@ def parameters_by_group(
 ) -> dict[str, NDArray[np.float64]]:
     """Count the trainable parameters of a decoder with tied item embeddings, by group.
 
-    Each layer has `LAYER_WEIGHTS` times d², `NARROW` times d, and two norms (one in Mamba) of one
-    gain a dimension; a last norm follows. Biases, positions and Mamba's numbers by channel are
-    left out; `perflaw.models.backbones.count_parameters` counts everything.
+    Each layer has `LAYER_WEIGHTS` times d², `LINEAR_WEIGHTS` times d, and two norms (one in Mamba)
+    of one gain a dimension; a last norm follows. Biases, positions and Mamba's numbers by channel
+    are left out; `perflaw.models.backbones.count_parameters` counts everything.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def parameters_by_group(
     norms = 1 if backbone == "mamba" else 2
     return {
         "embedding": np.asarray(n_items, float) * d,
-        "attention": attention * n * d**2 + NARROW.get(backbone, 0) * n * d,
+        "attention": attention * n * d**2 + LINEAR_WEIGHTS.get(backbone, 0) * n * d,
         "feed_forward": feed_forward * n * d**2,
         "norm": (norms * n + 1) * d,
     }
@@ -119,10 +119,8 @@ def flops_per_token(
     n = np.asarray(n_layers, float)
     d = np.asarray(d_emb, float)
     length = np.asarray(max_seq_len, float)
-    if backbone in STATE_SIZES:
-        positions = np.full_like(length, STATE_SIZES[backbone])
-    else:
-        positions = (length + 1) / 2
+    is_recurrent = backbone in STATE_SIZES
+    positions = np.full_like(length, STATE_SIZES[backbone]) if is_recurrent else (length + 1) / 2
     weights = layer_parameters(n, d, backbone)
     forward = 2 * weights + 4 * n * d * positions + 2 * d * np.asarray(n_scored)
     return 3 * forward

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
-STARTS = 3  # of a kernel, at most
-# How nbclient's errors begin where a kernel does not start: another process may have taken a port
-# between the moment that it was chosen and the kernel's start.
+STARTS = 3  # attempts to start a kernel
+# How nbclient's errors begin if a kernel does not start. Another process may have taken its port
+# after the port was chosen.
 NOT_STARTED = ("Kernel didn't respond", "Kernel died before replying")
 
 

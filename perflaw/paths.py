@@ -1,4 +1,4 @@
-"""Where the study is: the notebooks, the prose and the data of a clone."""
+"""The folder of the study: a clone, with its notebooks, prose and data."""
 
 import os
 from pathlib import Path

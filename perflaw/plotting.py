@@ -8,6 +8,7 @@ survive a grey print.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
@@ -82,7 +83,7 @@ def panel_grid(
         The figure and its axes, row by row.
     """
     n_columns = narrow_columns if narrow else wide_columns
-    n_rows = -(-n_panels // n_columns)
+    n_rows = math.ceil(n_panels / n_columns)
     size = (NARROW if narrow else WIDE, row_height * n_rows)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, squeeze=False, **options)
     for spare in axes.flat[n_panels:]:
@@ -122,13 +123,16 @@ def legend_above(
     n_columns
         Entries in a row.
     handles
-        What is shown by label, or the axes whose labelled artists are shown, each label once.
+        Artists by label, or the axes whose labelled artists are shown, each label once.
     **options
         Further arguments of `matplotlib.figure.Figure.legend`.
     """
     if not isinstance(handles, Mapping):
-        pairs = [zip(*ax.get_legend_handles_labels()) for ax in handles]
-        handles = {label: handle for axes_pairs in pairs for handle, label in axes_pairs}
+        handles_by_label: dict[str, Any] = {}
+        for ax in handles:
+            axes_handles, labels = ax.get_legend_handles_labels()
+            handles_by_label |= zip(labels, axes_handles)
+        handles = handles_by_label
     figure.legend(
         list(handles.values()),
         list(handles),

@@ -28,6 +28,7 @@ IDENTITY_COLUMNS = (
     "truncate",
 )
 TOKENS = "tokens"  # the column of the amount of training data
+LINE = "line"  # the name of an index that holds the line of each row in its file
 TUNED_COLUMNS = ("dropout", "learning_rate")  # which may differ between runs of one surface
 
 
@@ -58,8 +59,7 @@ def select_rows(table: pd.DataFrame, query: str) -> pd.DataFrame:
         )
     if not np.any(mask):
         raise InputError(f"the query {query!r} keeps no row")
-    selected: pd.DataFrame = table.loc[mask]
-    return selected
+    return table.loc[mask]
 
 
 def hint_at_comma(value: Any) -> str:
@@ -74,18 +74,15 @@ def hint_at_comma(value: Any) -> str:
     return " (write it without a comma)" if is_number else ""
 
 
-LINE = "line"  # name of an index of the lines of a file
-
-
 def name_row(rows: pd.DataFrame | pd.Series, place: int) -> str:
     """Name a row by its line in the file that it was read from, or else by its place.
 
     Parameters
     ----------
     rows
-        Of a table. An index called "line" holds the lines of a file.
+        A table or a column; an index called "line" holds the lines of its file.
     place
-        From 0.
+        Position of the row, from 0.
 
     Examples
     --------
@@ -106,10 +103,10 @@ def check_whole(table: pd.DataFrame, name: str, label: str) -> None:
     InputError
         "row 3 of `label`: ...", or "line 4" where the table was read from a file.
     """
-    numbers = pd.to_numeric(table[name], errors="coerce")
-    is_part = (numbers % 1 > 0).to_numpy()
-    if is_part.any():
-        row = int(is_part.argmax())
+    numbers = pd.to_numeric(table[name], errors="coerce").astype(float)
+    is_fraction = (numbers % 1 > 0).to_numpy()
+    if is_fraction.any():
+        row = int(is_fraction.argmax())
         raise InputError(
             f"{name_row(table, row)} of {label}: {name} = {numbers.iloc[row]:g} is not usable; "
             "use a whole number"
@@ -135,7 +132,9 @@ def check_numbers(values: Iterable[Any], what: str) -> NDArray[np.float64]:
     return numbers
 
 
-def check_one_surface(table: pd.DataFrame, label: str, mend: str, but: Iterable[str] = ()) -> None:
+def check_one_surface(
+    table: pd.DataFrame, label: str, mend: str, may_differ: Iterable[str]
+) -> None:
     """Refuse rows of different logs, backbones, splits and the like in one table.
 
     Parameters
@@ -143,19 +142,22 @@ def check_one_surface(table: pd.DataFrame, label: str, mend: str, but: Iterable[
     table
         One row a run.
     label
-        Of the table, for the message.
+        Name of the table, for the message.
     mend
         What to do about it, for the message.
-    but
-        Columns that may differ, beside `TUNED_COLUMNS`.
+    may_differ
+        Columns in which rows may differ, beside `TUNED_COLUMNS`.
 
     Raises
     ------
     InputError
-        Naming the column and its first values.
+        With the first column in which rows differ, and its first values.
     """
-    for name in (name for name in IDENTITY_COLUMNS if name in table):
+    ignored = {*may_differ, *TUNED_COLUMNS}
+    for name in IDENTITY_COLUMNS:
+        if name not in table or name in ignored:
+            continue
         values = table[name].unique()
-        if len(values) > 1 and name not in (*but, *TUNED_COLUMNS):
-            shown = ", ".join("none" if value != value else str(value) for value in values[:3])
-            raise InputError(f"{label}: rows differ in {name} ({shown}); {mend}")
+        if len(values) > 1:
+            examples = ", ".join("none" if value != value else str(value) for value in values[:3])
+            raise InputError(f"{label}: rows differ in {name} ({examples}); {mend}")

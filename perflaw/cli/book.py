@@ -38,7 +38,7 @@ def command(
     from perflaw.publish.pdf import find_chromium, print_book
 
     if pdf:
-        find_chromium()  # before minutes of work
+        find_chromium()  # fails before minutes of work, not after
     with interruptible(lambda: "the last complete book is untouched."):
         try:
             parameters = read_parameters(file, pairs)

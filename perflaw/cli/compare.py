@@ -1,5 +1,7 @@
 """`perflaw compare`: which numbers moved between two built books."""
 
+from itertools import groupby
+
 import click
 
 from perflaw.cli.options import one_line_errors
@@ -18,14 +20,12 @@ def command(before: str, after: str) -> None:
     """
     from perflaw.publish.comparison import compare_books
 
-    page = None
     changes = compare_books(before, after)
-    for change in changes:
-        if change.page != page:
-            page = change.page
-            click.echo(page)
-        moved = f"{change.before or '-'} -> {change.after or '-'}"
-        moved = moved if change.before or change.after else ""
-        click.echo("  " + "  ".join(filter(None, [change.name, moved, change.verdict])))
+    for page, page_changes in groupby(changes, key=lambda change: change.page):
+        click.echo(page)
+        for change in page_changes:
+            has_values = change.before or change.after
+            values = f"{change.before or '-'} -> {change.after or '-'}" if has_values else ""
+            click.echo("  " + "  ".join(filter(None, [change.name, values, change.verdict])))
     beyond = sum(change.verdict.startswith("BEYOND") for change in changes)
     click.echo(f"differences: {len(changes)}; beyond their intervals: {beyond}")

@@ -111,12 +111,12 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
             f"{metric} is an axis of the law; name the column of a metric with --metric"
         )
     if metric not in table:
-        table_checks.choose_metric(points, table, metric)
+        table_checks.choose_metric(points, table, metric)  # raises, with the likely columns
     for name in families.WHOLE_AXES:
         if name in axes and name in table:
             tables.check_whole(table, name, points)
     mend = "keep those of one value with --where"
-    tables.check_one_surface(table, points, mend, but=(*axes, metric))
+    tables.check_one_surface(table, points, mend, (*axes, metric))
     if blank := int(table[metric].isna().sum()):
         raise InputError(
             f"{points}: {blank} of {len(table)} rows have no {metric}; "
@@ -125,7 +125,7 @@ def _check_table(points: str, table: pd.DataFrame, metric: str, axes: tuple[str,
 
 
 def _check_output(out: str) -> None:
-    """Raise InputError for a file that is no fitted law and would be overwritten."""
+    """Raise InputError for a file that would be overwritten and is no fitted law."""
     from perflaw.laws import serialization
 
     if not Path(out).exists():

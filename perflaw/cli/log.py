@@ -59,8 +59,8 @@ def command(log: str, as_json: bool, quiet: bool, **options: Any) -> None:
             }
         )
         return
-    leave_one_out, no_leave_one_out = _if_possible(splits.leave_one_out, interactions)
-    global_time, no_global_time = _if_possible(splits.global_time, interactions)
+    leave_one_out, no_leave_one_out = _try_to_split(splits.leave_one_out, interactions)
+    global_time, no_global_time = _try_to_split(splits.global_time, interactions)
     _echo_summary(interactions, leave_one_out, quiet)
     click.echo("\nwhat would be done")
     if leave_one_out:
@@ -145,7 +145,7 @@ def _percent(share: Any, digits: int = 1) -> str:
 
 
 def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
-    """Print what the times of a log are like."""
+    """Print the span of a log's times, and how many are tied."""
     span = f"{summary['span_days']:,.1f} days"
     _echo_row("time", f"{summary['first']} to {summary['last']}, {span}")
     _echo_row(
@@ -160,7 +160,7 @@ def _echo_times(summary: dict[str, Any], split: Split | None) -> None:
 
 
 def _echo_ranking(split: Split) -> None:
-    """Print how items would be ranked, and the metrics of the most popular ones."""
+    """Print how items would be ranked, and the metrics of ranking them by popularity."""
     from perflaw.models import ranking, ranking_metrics
 
     popularity = ranking.item_popularity(split)
@@ -175,7 +175,7 @@ def _echo_ranking(split: Split) -> None:
     _echo_row("floor", f"most popular, so ranked: HR@10 {hit_rate:.4f}, NDCG@10 {ndcg:.4f}")
 
 
-def _if_possible(
+def _try_to_split(
     split: Callable[[InteractionLog], Split], log: InteractionLog
 ) -> tuple[Split | None, InputError | None]:
     """Return the split, or else why there is none: one of the two is None."""

@@ -1,4 +1,4 @@
-"""The group of commands, which imports a command's module when it is asked for."""
+"""The group of commands, which imports the module of a command when it is called."""
 
 from importlib import import_module
 from typing import Any
@@ -34,8 +34,7 @@ class LazyGroup(click.Group):
         """Import a command; None if there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"perflaw.cli.{cmd_name}").command
-        return command
+        return import_module(f"perflaw.cli.{cmd_name}").command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -56,13 +55,13 @@ class LazyGroup(click.Group):
 
 
 def check_options(ctx: click.Context, args: list[str]) -> None:
-    """Refuse an option that is given twice, of which the last would win, unless it may be.
+    """Refuse an option that is given twice and may be given once: click would take the last one.
 
-    An option that is given empty, as by a variable of the shell that is not set, is refused too.
+    An empty value is refused too, as a variable of the shell that is not set gives it.
     """
     if ctx.resilient_parsing:
         return
-    given: set[click.Parameter] = set()
+    seen: set[click.Parameter] = set()
     values, _, order = ctx.command.make_parser(ctx).parse_args(list(args))
     for parameter in order:
         if not isinstance(parameter, click.Option) or parameter.multiple or parameter.count:
@@ -70,9 +69,9 @@ def check_options(ctx: click.Context, args: list[str]) -> None:
         names = " or ".join([*parameter.opts, *parameter.secondary_opts])
         if values.get(parameter.name) == "":
             raise click.UsageError(f"{names} is empty; give a value, or leave it out", ctx)
-        if parameter in given:
+        if parameter in seen:
             raise click.UsageError(f"{names} is given twice; give it once", ctx)
-        given.add(parameter)
+        seen.add(parameter)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

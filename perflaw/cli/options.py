@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 import math
 import re
@@ -22,6 +21,15 @@ if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+# How the command line has arguments of Python that are written as they are here.
+FLAGS = {
+    "header=True": "--header",
+    "header=False": "--no-header",
+    "drop_incomplete=True": "--drop-incomplete",
+    "parts=True": "--parts",
+    "time_format=": "time-format=",
+}
 
 LOG_ARGUMENT: Decorator = click.argument("log", metavar="LOG")
 LOG_OPTIONS: list[Decorator] = [
@@ -68,6 +76,17 @@ LOG_OPTIONS: list[Decorator] = [
 ]
 
 
+JSON_OPTION: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else."
+)
+DEVICE_OPTION: Decorator = click.option(
+    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."
+)
+QUIET_OPTION: Decorator = click.option(
+    "--quiet", is_flag=True, help="Leave out how the log was read: guesses and notes."
+)
+
+
 def log_options(argument: Decorator = LOG_ARGUMENT) -> Decorator:
     """Add a log, and the options that say how to read it, to a command."""
 
@@ -79,15 +98,21 @@ def log_options(argument: Decorator = LOG_ARGUMENT) -> Decorator:
     return decorate
 
 
+def is_given(name: str) -> bool:
+    """Return whether the command line gives a parameter of the command that runs."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
 def repeat_log_arguments() -> str:
     """Write the log of the command that runs, and the options given to read it, for a shell."""
+    from perflaw.logs.readers import ReadOptions
+
     context = click.get_current_context()
-    of_log = {parameter.name for parameter in vars(log_options()(lambda: None))["__click_params__"]}
     words: list[str] = []
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if name not in of_log or not given:
+        if name not in ("log", *ReadOptions.__dataclass_fields__) or not is_given(name):
             continue
         value = context.params[name]
         if isinstance(parameter, click.Argument):
@@ -108,29 +133,18 @@ def load_log(log: str, options: dict[str, Any]) -> InteractionLog:
     return datasets.load_log(log, **options)
 
 
-JSON_OPTION: Decorator = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else."
-)
-DEVICE_OPTION: Decorator = click.option(
-    "--device", default="cpu", show_default=True, help="cpu, cuda or cuda:1."
-)
-QUIET_OPTION: Decorator = click.option(
-    "--quiet", is_flag=True, help="Leave out how the log was read: guesses and notes."
-)
-
-
 def echo_json(values: dict[str, Any]) -> None:
     """Print one JSON object; what is not finite is null."""
     click.echo(json.dumps(_plain(values), ensure_ascii=False, indent=2, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:
-    """Make a value one that JSON has."""
+    """Turn a value into one that JSON has: plain types, and null for what is not finite."""
     if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if hasattr(value, "item"):
+        return [_plain(each) for each in value]
+    if hasattr(value, "item"):  # a number of numpy
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None
@@ -138,7 +152,7 @@ def _plain(value: Any) -> Any:
 
 
 def describe_reading(log: InteractionLog) -> dict[str, list[str]]:
-    """Return what was guessed when a log was read, and what else there is to know."""
+    """Return what was guessed when a log was read, and the other notes about it."""
     return {
         "guesses": list(log.guesses),
         "notes": [as_options(note) for note in log.notes if note not in log.guesses],
@@ -178,7 +192,7 @@ def refuse_repeats(
 
 
 def parse_value(text: str) -> Any:
-    """Parse a value: a number, true or false, a list, or text, as 010 is too."""
+    """Parse a value: a number, true or false, a list, or text; 010 is text."""
     try:
         return text if LEADING_ZERO.match(text) else float(text)
     except ValueError:
@@ -186,24 +200,22 @@ def parse_value(text: str) -> Any:
 
 
 def parse_setting(text: str) -> Any:
-    """Parse a setting of a configuration: as a value, but a whole number stays one."""
+    """Parse a setting of a configuration: a value, but whole numbers are int and none is None."""
     try:
         return text if LEADING_ZERO.match(text) else int(text)
     except ValueError:
         return None if text in ("None", "none") else parse_value(text)
 
 
-def _make_error(line: str) -> click.ClickException:
-    return click.ClickException(as_options(line))
-
-
-one_line_errors = functools.partial(errors.one_line_errors, _make_error)
+one_line_errors = functools.partial(
+    errors.one_line_errors, lambda line: click.ClickException(as_options(line))
+)
 """Turns a mistake of the user into one line and a non-zero exit; serves as a decorator."""
 
 
 @contextmanager
 def interruptible(describe_rest: Callable[[], str]) -> Iterator[None]:
-    """End with 130 at Ctrl-C or SIGTERM, children included, and say what is left.
+    """At Ctrl-C or SIGTERM say what is left, and exit with 130; children are ended too.
 
     Parameters
     ----------
@@ -223,25 +235,18 @@ def as_options(message: str) -> str:
 
     What the user typed stays as it is.
     """
-    given = click.get_current_context().params.values()
-    values = itertools.chain.from_iterable(v if isinstance(v, tuple) else (v,) for v in given)
-    typed = sorted((text for text in map(str, values) if "=" in text), key=len, reverse=True)
+    words: list[str] = []
+    for value in click.get_current_context().params.values():
+        words += map(str, value if isinstance(value, tuple) else [value])
+    typed = sorted((word for word in words if "=" in word), key=len, reverse=True)
     if not typed:
         return _name_options(message).rstrip()
-    parts = re.split("(" + "|".join(map(re.escape, typed)) + ")", message)
-    return "".join(part if part in typed else _name_options(part) for part in parts).rstrip()
-
-
-FLAGS = {
-    "header=True": "--header",
-    "header=False": "--no-header",
-    "drop_incomplete=True": "--drop-incomplete",
-    "parts=True": "--parts",
-    "time_format=": "time-format=",
-}
+    pieces = re.split("(" + "|".join(map(re.escape, typed)) + ")", message)
+    return "".join(text if text in typed else _name_options(text) for text in pieces).rstrip()
 
 
 def _name_options(text: str) -> str:
+    """Write the arguments of Python that a text names as options."""
     for python, option in FLAGS.items():
         text = text.replace(python, option)
 

@@ -33,7 +33,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
 
     fitted = serialization.load_fit(law)
     if "=" in where[0] and not Path(where[0]).is_file():
-        points = combine_values(where, fitted.law.axes)
+        points = combine_axis_values(where, fitted.law.axes)
     elif len(where) > 1:
         raise InputError(
             f"give either a file of points or AXIS=VALUE pairs, not {where[0]} and {where[1]}"
@@ -46,19 +46,19 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
     is_rate = table_checks.is_rate(fitted.y, json.loads(Path(law).read_text()).get("metric"))
     with warnings.catch_warnings(action="ignore"):  # the doubts below say more
         predictions = prediction.predict(fitted, points, level, is_rate=is_rate)
-    outside = int(predictions["clipped"].sum())
+    clipped = int(predictions["clipped"].sum())
     predictions = predictions.drop(columns=["law_value", "clipped"]).reset_index(drop=True)
-    shown = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
-    click.echo(shown.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
+    table = points[list(fitted.law.axes)].reset_index(drop=True).join(predictions.round(5))
+    click.echo(table.replace({"beyond": {True: "yes", False: ""}}).to_string(index=False))
     click.echo(f"low and high: {100 * level:g} % interval, for one more run")
     if predictions["beyond"].any():
         click.echo(
             "beyond: outside the measured range of an axis, "
             "where the interval holds only if the law does"
         )
-    if outside:
+    if clipped:
         click.echo(
-            f"{outside} of these would be below 0 or above 1, where no rate can be, and are shown "
+            f"{clipped} of these would be below 0 or above 1, where no rate can be, and are shown "
             "as 0 or 1: the law does not hold there"
         )
     for doubt in table_checks.describe_doubts(fitted):
@@ -67,7 +67,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
         click.echo(f"the fit of this law: {fitted.status}")
 
 
-def combine_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> pd.DataFrame:
+def combine_axis_values(pairs: tuple[str, ...], axes: tuple[str, ...]) -> pd.DataFrame:
     """Make a table of points at every combination of AXIS=VALUE,VALUE pairs."""
     import pandas as pd
 

@@ -9,6 +9,7 @@ import click
 from perflaw.cli.options import (
     DEVICE_OPTION,
     interruptible,
+    is_given,
     load_log,
     log_options,
     one_line_errors,
@@ -118,17 +119,14 @@ def command(
         click.echo(f"{name + ':':<11}{line}")
     click.echo("\n".join(["", *report.says]))
     click.echo(page)
-    overrun = describe_overrun(time.perf_counter() - start, budget) if log is not None else None
-    if overrun:
+    if log is not None and (overrun := describe_overrun(time.perf_counter() - start, budget)):
         click.echo(overrun, err=True)
 
 
 def _given_but_unused() -> str | None:
-    """Name an option that was given and means nothing to a report on own runs."""
-    context = click.get_current_context()
-    for name in context.params:
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if given and name not in ("log", "out", "runs", "metric"):
+    """Name an option that is given and has no meaning for a report on the user's own runs."""
+    for name in click.get_current_context().params:
+        if is_given(name) and name not in ("log", "out", "runs", "metric"):
             return name.replace("_", "-")
     return None
 

@@ -86,7 +86,7 @@ def command(
     """
     from perflaw.models.sweeps import grids, runner
 
-    check_executor(executor_name)  # this and the grid are refused before a log is read
+    check_executor(executor_name)  # before a log is read, as is the grid
     grids.expand_grid(grid)
     interactions = load_log(log, options)
     if dry_run:
@@ -112,13 +112,7 @@ def _count_records(folder: Path) -> int:
 
 
 def check_executor(where: str) -> None:
-    """Refuse a name that is neither an executor's nor an address.
-
-    Raises
-    ------
-    InputError
-        If it is neither.
-    """
+    """Raise InputError for a text that is neither the name of an executor nor an address."""
     if where not in ("processes", "here") and "://" not in where:
         raise InputError(
             f"there is no executor {where!r}; use processes, here, "
@@ -151,7 +145,7 @@ def executor_at(where: str, workers: int | None, device: str) -> Any:
 
 
 def _echo_results(table: pd.DataFrame, out: Path) -> None:
-    """Print what came of a sweep; raise ClickException if runs failed."""
+    """Print the results of a sweep; raise ClickException if runs failed."""
     from perflaw.report.findings import METRICS
     from perflaw.report.measurements import by_rule_of_record
 
@@ -186,19 +180,19 @@ def _echo_plan(plan: SweepPlan, workers: int, log: InteractionLog, out: Path) ->
         f"{log.name}: {log.n_users:,} users, {log.n_items:,} items, {log.tokens:,} interactions;"
         f" into {out}\nall runs: {constant or 'the defaults'}\n"
     )
-    shown = frame[["key", *varying]].assign(
+    table = frame[["key", *varying]].assign(
         seconds=frame["predicted_seconds"].round(1), status=frame["done"]
     )
-    click.echo(shown.to_string(index=False, max_rows=100, na_rep="-").replace(" None", "    -"))
-    left = frame.loc[frame["done"] == "", "predicted_seconds"]
-    one_worker = left.sum()
-    all_workers = max(one_worker / workers, left.max() if len(left) else 0)
+    click.echo(table.to_string(index=False, max_rows=100, na_rep="-").replace(" None", "    -"))
+    rest = frame.loc[frame["done"] == "", "predicted_seconds"]
+    one_worker = rest.sum()
+    all_workers = max(one_worker / workers, rest.max() if len(rest) else 0)
     source = "of a server's core, as no run is done yet; it may be far off here"
     if plan.records:
         source = f"learnt from {len(plan.records)} runs done"
     unit = "h:min:s" if one_worker >= 3600 else "min:s"
     click.echo(
-        f"\n{len(frame)} runs, {len(frame) - len(left)} of them done; the rest would take about "
+        f"\n{len(frame)} runs, {len(frame) - len(rest)} of them done; the rest would take about "
         f"{tqdm.format_interval(one_worker)} ({unit}) of one worker,"
     )
     click.echo(f"{tqdm.format_interval(all_workers)} of {workers} ({source})")

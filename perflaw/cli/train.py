@@ -88,20 +88,18 @@ def command(
     )
     trained: list[dict] = []
 
-    def describe_rest() -> str:
-        return (
-            f"the same command goes on from the last checkpoint, if {folder} has one, and "
-            "otherwise from the start."
-        )
-
-    with interruptible(describe_rest):
+    advice = (
+        f"the same command goes on from the last checkpoint, if {folder} has one, and otherwise "
+        "from the start."
+    )
+    with interruptible(lambda: advice):
         data = load_log(log, options)
         record = trainer.train(
             config, data, folder, device, model_folder=save, on_run=trained.append
         )
     echo_guesses(data)
-    found = "" if trained else " (it was there already; nothing was trained)"
-    click.echo(f"{folder}/{record['key']}.json: {record['status']}{found}")
+    note = "" if trained else " (it was there already; nothing was trained)"
+    click.echo(f"{folder}/{record['key']}.json: {record['status']}{note}")
     if "metrics" not in record:
         raise SystemExit(1)
     _echo_metrics(record)
@@ -124,12 +122,12 @@ def _echo_metrics(record: dict[str, Any]) -> None:
         rules["test"] = "none removed, as items repeat"
     for part in record["ranks"]:
         metrics = record["metrics"][part]
-        shown = ", ".join(_format_metric(metrics, name) for name in ("HR@10", "NDCG@10"))
-        click.echo(f"  {rules[part]}: {shown}")
+        values = ", ".join(_format_metric(metrics, name) for name in ("HR@10", "NDCG@10"))
+        click.echo(f"  {rules[part]}: {values}")
 
 
 def _format_metric(metrics: dict[str, float | None], name: str) -> str:
     """Write a metric with its standard error, which is unknown of one user."""
     error = metrics[f"{name} se"]
-    shown_error = "unknown, of one user" if error is None else f"{error:.4f}"
-    return f"{name} {metrics[name]:.4f} (se {shown_error})"
+    error_text = "unknown, of one user" if error is None else f"{error:.4f}"
+    return f"{name} {metrics[name]:.4f} (se {error_text})"

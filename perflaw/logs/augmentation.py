@@ -1,10 +1,10 @@
-"""Augmentations: to each history of a log is added one that is made of it.
+"""Augmentations: functions that add, for each history of a log, another one made from it.
 
-The added histories are users of their own, so that the log has twice the users. `copy` adds the
-history as it is: the control for longer epochs. Crop, mask and reorder follow Xie et al. (2022);
-the models here have no mask token, so masked items are left out. Insert follows the idea of Liu et
-al. (2021), with items that come next in the log as the related ones. `markov` adds a walk of the
-first-order Markov chain of the log, of the same length: a generator that learns the data.
+Each added history is a user of its own, so the log gets twice the users. `copy` adds the history
+as it is: the control for longer epochs. Crop, mask and reorder follow Xie et al. (2022); the models
+here have no mask token, so masked items are left out. Insert follows the idea of Liu et al. (2021);
+its related items are those that come next in the log. `markov` adds a walk of the log's first-order
+Markov chain, of the same length: a generator that learns the data.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import replace
 import numpy as np
 
 from perflaw.errors import InputError
-from perflaw.logs.histories import to_offsets
+from perflaw.logs.histories import history_starts, to_offsets
 from perflaw.logs.interaction_log import InteractionLog
 
-CROP = 0.6  # of a history that is kept, in one piece
-MASK = 0.3  # of its items that are left out
-REORDER = 0.6  # of it that is shuffled, in one piece
-INSERT = 0.3  # of its items that get another one after them
+CROP = 0.6  # share of a history that is kept, in one piece
+MASK = 0.3  # share of its items that are left out
+REORDER = 0.6  # share of it that is shuffled, in one piece
+INSERT = 0.3  # share of its items that get another one after them
 
 Followers = tuple[np.ndarray, np.ndarray]
-"""Items that came next, sorted by the item before them; and where those of each item begin."""
+"""What `find_followers` returns: items that came next, and where those of each item begin."""
 Augment = Callable[[np.ndarray, np.random.Generator, Followers], np.ndarray]
 
 
@@ -39,9 +39,8 @@ def _crop(history: np.ndarray, rng: np.random.Generator, followers: Followers) -
 
 
 def _mask(history: np.ndarray, rng: np.random.Generator, followers: Followers) -> np.ndarray:
-    kept = np.ones(len(history), bool)
-    kept[rng.permutation(len(history))[: int(MASK * len(history))]] = False
-    return history[kept]
+    masked = rng.permutation(len(history))[: int(MASK * len(history))]
+    return np.delete(history, masked)
 
 
 def _reorder(history: np.ndarray, rng: np.random.Generator, followers: Followers) -> np.ndarray:
@@ -67,12 +66,12 @@ def _markov(history: np.ndarray, rng: np.random.Generator, followers: Followers)
 
 
 def _draw_next(item: int, rng: np.random.Generator, followers: Followers) -> int:
-    """Draw an item that came right after this one, as often as it did; any, if none did."""
+    """Draw one of the items that came right after this one; if none did, any that followed."""
     items, starts = followers
-    first, until = starts[item], starts[item + 1]
-    if first == until:
-        first, until = 0, len(items)
-    return int(items[rng.integers(first, until)])
+    first, end = starts[item], starts[item + 1]
+    if first == end:
+        first, end = 0, len(items)
+    return int(items[rng.integers(first, end)])
 
 
 AUGMENTATIONS: dict[str, Augment] = {
@@ -99,9 +98,8 @@ def find_followers(log: InteractionLog) -> Followers:
     starts : ndarray of int64, shape (n_items + 1,)
         Where the pairs of each first item begin.
     """
-    followed = np.ones(log.tokens, bool)
-    followed[log.offsets[1:] - 1] = False
-    before, after = log.items[:-1][followed[:-1]], log.items[1:][followed[:-1]]
+    is_followed = ~history_starts(log.offsets, log.tokens)[1:]
+    before, after = log.items[:-1][is_followed], log.items[1:][is_followed]
     order = np.argsort(before, kind="stable")
     return after[order], to_offsets(np.bincount(before, minlength=log.n_items))
 
@@ -136,14 +134,15 @@ def augment(log: InteractionLog, name: str, seed: int = 0) -> InteractionLog:
         raise InputError(
             f"there is no augmentation {name!r}; use one of {', '.join(AUGMENTATIONS)}"
         )
-    rng, followers = np.random.default_rng(seed), find_followers(log)
+    rng = np.random.default_rng(seed)
+    followers = find_followers(log)
     added = [AUGMENTATIONS[name](log.history(user), rng, followers) for user in range(log.n_users)]
-    lengths = [*log.lengths, *map(len, added)]
+    added_lengths = [len(history) for history in added]
     added_ids = [f"{user} ({name})" for user in log.user_ids]
     return replace(
         log,
         items=np.concatenate([log.items, *added]).astype(np.int32),
-        offsets=to_offsets(np.asarray(lengths)),
+        offsets=to_offsets(np.concatenate([log.lengths, added_lengths])),
         timestamps=None,
         user_ids=np.concatenate([log.user_ids.astype(object), added_ids]),
     )

@@ -1,15 +1,13 @@
-"""Logs by name: the synthetic one, two public ones fetched, and yours in a folder.
+"""Logs by name: a synthetic one, two public ones that are downloaded, and yours in a folder.
 
-A public log is downloaded once, its checksum verified, read from within its archive (nothing
-is unpacked to disk) and kept as Parquet in the cache; each step is complete or leaves nothing.
-`PERFLAW_DATA` names a folder of logs that are used by file name, before anything is
-downloaded; `PERFLAW_CACHE` moves the cache.
+A public log is downloaded once, its checksum is verified, and it is kept as Parquet in the cache.
+Each step is complete or leaves nothing. `PERFLAW_DATA` names a folder of logs that are used by file
+name, before anything is downloaded; `PERFLAW_CACHE` moves the cache.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -58,7 +56,7 @@ def load_log(name: str | os.PathLike, **options: Any) -> InteractionLog:
     Raises
     ------
     InputError
-        For what cannot be had, with the names there are.
+        For an unknown name, with the known ones, and for a log that cannot be read.
 
     Examples
     --------
@@ -70,27 +68,22 @@ def load_log(name: str | os.PathLike, **options: Any) -> InteractionLog:
     if Path(name).is_file():
         return read_log(name, **options)
     local = {} if name == SYNTHETIC else local_logs()
-    if path := _find_local(local, name):
+    by_file_name = {path.name: path for path in local.values()}
+    if path := local.get(name) or by_file_name.get(name):
         return read_log(path, **options)
     if name in (SYNTHETIC, *SOURCES):
-        if given := [option for option, value in options.items() if value is not None]:
-            raise InputError(f"{name} is known; {given[0]}= is for files of your own")
+        if unused := [option for option, value in options.items() if value is not None]:
+            raise InputError(f"{name} is known; {unused[0]}= is for files of your own")
         if name == SYNTHETIC:
             return synthetic.Process().sample().log
         return read_log(_fetch_log(name), name=name)
     if Path(name).name != name or Path(name).suffix or Path(name).exists():
-        return read_log(name, **options)  # which says what is wrong with the path
+        return read_log(name, **options)  # raises an error that says what is wrong with the path
     hint = f"{DATA_VARIABLE} may name a folder of logs"
     if local:
         hint = f"the folder {DATA_VARIABLE} has {', '.join(local)}"
     names = ", ".join((SYNTHETIC, *SOURCES))
     raise InputError(f"there is no log {name!r}: name a file, or one of {names}; {hint}")
-
-
-def _find_local(logs: dict[str, Path], name: str) -> Path | None:
-    """Find a log of the folder by its name, or by that of its file."""
-    by_file = {path.name: path for path in logs.values()}
-    return logs.get(name) or by_file.get(name)
 
 
 def local_logs() -> dict[str, Path]:
@@ -114,12 +107,12 @@ def local_logs() -> dict[str, Path]:
 
 
 def available_logs() -> list[str]:
-    """List what `load_log` knows without downloading: synthetic, and those of PERFLAW_DATA."""
+    """List the logs that need no download: synthetic, and those of PERFLAW_DATA."""
     return [SYNTHETIC, *sorted(local_logs())]
 
 
 def cache_folder() -> Path:
-    """Name the folder of what was downloaded: PERFLAW_CACHE, or the system's place for such."""
+    """Return the folder of downloads: PERFLAW_CACHE, or the system's folder for caches."""
     return Path(os.environ.get("PERFLAW_CACHE") or require("pooch").os_cache("perflaw"))
 
 
@@ -129,7 +122,7 @@ def fetch(name: str, url: str, checksum: str) -> Path:
     Parameters
     ----------
     name : str
-        What it is, for messages.
+        What the file is, for messages.
     url : str
     checksum : str
         ``sha256:…``, or another that hashlib knows.
@@ -137,12 +130,12 @@ def fetch(name: str, url: str, checksum: str) -> Path:
     Returns
     -------
     Path
-        Of the file in the cache.
+        Path of the file in the cache.
 
     Raises
     ------
     InputError
-        If it cannot be had or is another file, with how to mend that.
+        If it cannot be downloaded or is another file, with how to mend that.
     """
     pooch = require("pooch")
     pooch.get_logger().setLevel("WARNING")
@@ -151,11 +144,11 @@ def fetch(name: str, url: str, checksum: str) -> Path:
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         return Path(pooch.retrieve(url, checksum, file, cache_folder(), progressbar=True))
-    except ValueError as error:  # pooch's word for a checksum that differs
+    except ValueError as error:  # pooch raises it for a checksum that differs
         raise InputError(
             f"{name}: {file} is not the published file (its checksum differs); {mend}"
         ) from error
-    except Exception as error:  # whatever the network, the server or the disk may say
+    except Exception as error:  # the network, the server and the disk can fail in many ways
         raise InputError(
             f"{name} is not here and could not be downloaded ({type(error).__name__}); {mend}"
         ) from error
@@ -175,15 +168,10 @@ def _fetch_log(name: str) -> Path:
     path = fetch(name, source.url, source.checksum)
     mend = _how_to_mend(source.url)
     with tempfile.TemporaryDirectory() as scratch:
-        plain = Path(scratch) / Path(source.member).name
         try:
-            with (
-                zipfile.ZipFile(path) as packed,
-                packed.open(source.member) as member,
-                open(plain, "wb") as file,
-            ):
-                shutil.copyfileobj(member, file)
-            write_log(read_log(plain), converted)
+            with zipfile.ZipFile(path) as archive:
+                table = archive.extract(source.member, scratch)
+            write_log(read_log(table), converted)
         except (zipfile.BadZipFile, KeyError, EOFError) as error:
             raise InputError(
                 f"{name}: {path} does not hold {source.member} ({type(error).__name__}); {mend}"

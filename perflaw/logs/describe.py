@@ -29,7 +29,7 @@ def summarize_log(log: InteractionLog) -> dict[str, int | float | str | None]:
         "tokens": log.tokens,
         "length_mean": float(lengths.mean()),
         "length_min": int(lengths.min()),
-        **{f"length_q{100 * q:02.0f}": float(v) for q, v in zip(QUANTILES, quantiles)},
+        **{f"length_q{100 * q:02.0f}": float(n) for q, n in zip(QUANTILES, quantiles)},
         "length_max": int(lengths.max()),
         "repeats": repeated / log.tokens,
         "density": (log.tokens - repeated) / (log.n_users * occurring),
@@ -40,14 +40,14 @@ def summarize_log(log: InteractionLog) -> dict[str, int | float | str | None]:
 def summary_html(title: str, summary: Mapping[str, object]) -> str:
     """Make an HTML table of the entries of a summary that have a value, under a title."""
     rows = "".join(
-        f"<tr><th scope='row'>{escape(key.replace('_', ' '))}</th><td>{_text(value)}</td></tr>"
+        f"<tr><th scope='row'>{escape(key.replace('_', ' '))}</th><td>{_format(value)}</td></tr>"
         for key, value in summary.items()
         if value is not None
     )
     return f"<table><caption>{escape(title)}</caption><tbody>{rows}</tbody></table>"
 
 
-def _text(value: object) -> str:
+def _format(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
@@ -59,7 +59,7 @@ def _summarize_times(log: InteractionLog) -> dict[str, int | float | str | None]
         return dict.fromkeys(("ties", "duplicates", "first", "last", "span_days"))
     first, last = float(log.timestamps.min()), float(log.timestamps.max())
     return {
-        "ties": float(_tied(log.timestamps, log.offsets).mean()),
+        "ties": float(is_tied(log.timestamps, log.offsets).mean()),
         "duplicates": _count_duplicates(log, log.timestamps),
         "first": str(np.datetime64(int(first), "s"))[:10],
         "last": str(np.datetime64(int(last), "s"))[:10],
@@ -67,14 +67,15 @@ def _summarize_times(log: InteractionLog) -> dict[str, int | float | str | None]
     }
 
 
-def _tied(timestamps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+def is_tied(timestamps: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """(tokens,) bool, whether another interaction of the same user has the same time."""
-    same = np.diff(timestamps) == 0
-    same[offsets[1:-1] - 1] = False
-    return np.concatenate([same, [False]]) | np.concatenate([[False], same])
+    same_as_next = np.diff(timestamps) == 0
+    same_as_next[offsets[1:-1] - 1] = False
+    return np.append(same_as_next, False) | np.append(False, same_as_next)
 
 
 def _count_duplicates(log: InteractionLog, timestamps: np.ndarray) -> int:
+    """Count the interactions that repeat user, item and time."""
     return sum(
         int(np.sum(same & (np.diff(timestamps[start:stop][order]) == 0)))
         for start, stop, order, same in sorted_pairs(log)

@@ -1,6 +1,6 @@
-"""Digests that name a log or a split by its content.
+"""Digests of the content of a log or a split, by which run records are named.
 
-What is digested, and in which order, never changes: run records are named by it.
+What is digested, and in which order, never changes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from perflaw.logs.histories import to_offsets, user_blocks
+from perflaw.logs.histories import concatenated_ranges, to_offsets, user_blocks
 
 if TYPE_CHECKING:
     from perflaw.logs.interaction_log import InteractionLog
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 def digest_log(log: InteractionLog) -> str:
     """Hash who had what in which order and when, and nothing else; see `InteractionLog.hash`.
 
-    Renaming is undone by ordering users by what they did. Should two users be alike in all that
-    is looked at and yet not interchangeable, one log can have two hashes. Different logs never
-    share one.
+    Users are ordered by what they did, so that their names do not matter. If two users look alike
+    in that order and yet are not interchangeable, one log can have two hashes. Different logs never
+    share a hash.
     """
     header = f"{log.n_users} {log.tokens} {log.timestamps is not None}\n"
     digest = hashlib.sha256(header.encode())
-    _digest_histories(digest, log, *_canonical(log))
+    _digest_histories(digest, log, *_canonical_order(log))
     return digest.hexdigest()
 
 
@@ -40,7 +40,7 @@ def digest_numbering(log: InteractionLog) -> str:
 def digest_split(split: Split) -> str:
     """Hash the log, its training part, the targets and the rule; see `Split.hash`."""
     log = split.log
-    order, codes = _canonical(log)
+    order, codes = _canonical_order(log)
     digest = hashlib.sha256(f"{split.rule}\n{log.n_items}\n".encode())
     _digest_histories(digest, log, order, codes)
     for targets in (split.validation, split.test):
@@ -51,11 +51,12 @@ def digest_split(split: Split) -> str:
     return digest.hexdigest()
 
 
-def _canonical(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
+def _canonical_order(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
     """Order users and number items in a way that does not depend on how either is named.
 
-    Items are coloured by the places in which they stand, users by the colours of their items;
-    users are ordered by colour, items numbered as they then appear, unused ones last.
+    This is colour refinement. The colour of an item depends on the places in which it stands, and
+    that of a user on the colours of the items. Users are ordered by colour; items are numbered in
+    order of appearance, unused ones last.
 
     Returns
     -------
@@ -68,12 +69,12 @@ def _canonical(log: InteractionLog) -> tuple[np.ndarray, np.ndarray]:
         np.add.at(colours, items, _mix(_places(log, first, until)))
     order = np.argsort(_colour_users(log, _mix(colours)), kind="stable")
     codes = np.full(log.n_items, -1, np.int32)
-    used = 0
+    n_coded = 0
     for items in _reordered(log, log.items, order):
-        fresh = pd.unique(items[codes[items] < 0])
-        codes[fresh] = np.arange(used, used + len(fresh))
-        used += len(fresh)
-    codes[codes < 0] = np.arange(used, log.n_items)
+        new_items = pd.unique(items[codes[items] < 0])
+        codes[new_items] = np.arange(n_coded, n_coded + len(new_items))
+        n_coded += len(new_items)
+    codes[codes < 0] = np.arange(n_coded, log.n_items)
     return order, codes
 
 
@@ -112,9 +113,8 @@ def _reordered(log: InteractionLog, values: np.ndarray, order: np.ndarray) -> It
     lengths = log.lengths[order]
     offsets = to_offsets(lengths)
     for first, until in user_blocks(offsets):
-        moved = log.offsets[order[first:until]] - offsets[first:until]
-        positions = np.arange(offsets[first], offsets[until])
-        yield values[positions + np.repeat(moved, lengths[first:until])]
+        starts = log.offsets[order[first:until]]
+        yield values[concatenated_ranges(starts, lengths[first:until])]
 
 
 def _digest_histories(

@@ -16,7 +16,7 @@ BLOCK = 1 << 16
 
 
 def to_offsets(lengths: np.ndarray) -> np.ndarray:
-    """Where each of the histories of these lengths begins, and where the last one ends.
+    """Return where each of the histories of these lengths begins, and where the last one ends.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ def concatenated_ranges(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def history_starts(offsets: np.ndarray, tokens: int) -> np.ndarray:
-    """Mask, of shape (tokens,), of the first interaction of each history."""
-    first = np.zeros(tokens, bool)
-    first[offsets[:-1]] = True
-    return first
+    """Return a mask, of shape (tokens,), of the first interaction of each history."""
+    is_first = np.zeros(tokens, bool)
+    is_first[offsets[:-1]] = True
+    return is_first
 
 
 def user_blocks(offsets: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -78,7 +78,7 @@ def sorted_pairs(log: InteractionLog) -> Iterator[tuple[int, int, np.ndarray, np
         lengths = np.diff(log.offsets[first : until + 1])
         users = np.repeat(np.arange(until - first, dtype=np.uint64), lengths)
         pairs = users * np.uint64(log.n_items) + log.items[start:stop].astype(np.uint64)
-        # one number for pair and place makes the sort fast and stable
+        # pair and place in one number: the sort is fast and stable
         bits = np.uint64(int(stop - start).bit_length())
         keys = np.sort((pairs << bits) | np.arange(stop - start, dtype=np.uint64))
         order = (keys & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)

@@ -1,9 +1,9 @@
 """The interaction log: histories in flat arrays, read from a file, filtered and sampled.
 
-A log holds every history in one array of item codes, one after another in time order, and
-the offsets at which they begin. All functions on logs are pure, keep the item codes (the
-vocabulary) and drop users with nothing left. Interactions at the same time keep the order
-of the file: that is the tie rule, and `InteractionLog.summary` says how often it decides.
+A log holds all histories, each in time order, in one array of item codes, and the offsets at which
+they begin. Functions on logs are pure, keep the item codes (the vocabulary) and drop users without
+interactions. Interactions of a user at the same time keep the order of the file: that is the tie
+rule, and `InteractionLog.summary` says how often it decides.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class InteractionLog:
         """sha256 (hex) of who had what in which order and when, and of nothing else.
 
         Names of users and items, their numbering, the order of users and the file's layout do
-        not matter: two logs have the same hash if renaming users and items makes one the other.
+        not matter: two logs have the same hash if renaming users and items turns one into the
+        other.
         """
         return fingerprint.digest_log(self)
 
@@ -146,12 +147,11 @@ class InteractionLog:
     def k_core(self, k: int) -> InteractionLog:
         """Keep the largest part in which every user and item has at least k interactions."""
         log = self
-        while log.tokens:
+        while True:
             enough = np.repeat(log.lengths >= k, log.lengths) & (log.item_counts >= k)[log.items]
             if enough.all():
                 return log
             log = log.keep(enough, f"nothing of {self.name} is left in its {k}-core")
-        return log
 
     def last(self, n: int) -> InteractionLog:
         """Keep the last n interactions of each user."""
@@ -167,7 +167,7 @@ class InteractionLog:
         """
         shuffled = np.random.default_rng(seed).permutation(self.n_users)
         chosen = np.zeros(self.n_users, bool)
-        chosen[shuffled[: _count(share, self.n_users)]] = True
+        chosen[shuffled[: _size_of_share(share, self.n_users)]] = True
         return self.keep(np.repeat(chosen, self.lengths))
 
     def sample_time(self, share: float, seed: int | None = None) -> InteractionLog:
@@ -178,7 +178,7 @@ class InteractionLog:
         """
         timestamps = self.clock("a span of time")
         times = np.sort(timestamps)
-        count = _count(share, self.tokens)
+        count = _size_of_share(share, self.tokens)
         start = self.tokens - count
         if seed is not None:
             start = int(np.random.default_rng(seed).integers(start + 1))
@@ -188,9 +188,9 @@ class InteractionLog:
     def reverse_ties(self) -> InteractionLog:
         """Reverse the order of interactions of a user at one time: the opposite tie rule."""
         times = self.clock("the order of ties")
-        is_new = history_starts(self.offsets, self.tokens)
-        is_new[1:] |= np.diff(times) != 0
-        starts = np.flatnonzero(is_new)
+        is_new_time = history_starts(self.offsets, self.tokens)
+        is_new_time[1:] |= np.diff(times) != 0
+        starts = np.flatnonzero(is_new_time)
         sizes = np.diff(np.append(starts, self.tokens))
         mirrored = np.repeat(2 * starts + sizes - 1, sizes) - np.arange(self.tokens)
         return replace(self, items=self.items[mirrored])
@@ -334,7 +334,7 @@ def from_histories(
     Raises
     ------
     InputError
-        For a history without items, and for timestamps that do not fit.
+        For a history without items or with a missing one, and for timestamps that do not fit.
 
     Examples
     --------
@@ -342,16 +342,21 @@ def from_histories(
     <InteractionLog log: 2 users, 2 items, 4 interactions>
     """
     arrays = [np.asarray(history) for history in histories]
-    lengths = np.array([len(array) for array in arrays], np.int64)
-    if not len(lengths) or not lengths.all():
+    if any(array.ndim != 1 for array in arrays):
+        raise InputError("a history is no flat sequence; give the items of each user as a list")
+    lengths = [len(array) for array in arrays]
+    if not lengths or not all(lengths):
         raise InputError("a log needs at least one user, and each user an item")
     codes, item_ids = pd.factorize(np.concatenate(arrays))
-    offsets = to_offsets(lengths)
+    if codes.min() < 0:
+        raise InputError("a history has a missing item; leave it out, or give it a name")
+    offsets = to_offsets(np.array(lengths))
     times = None
     if timestamps is not None:
-        times = np.concatenate([np.asarray(seconds, np.float64) for seconds in timestamps])
+        times_by_user = [np.asarray(seconds, np.float64) for seconds in timestamps]
+        times = np.concatenate([[], *times_by_user])
         if (
-            len(times) != len(codes)
+            [len(seconds) for seconds in times_by_user] != lengths
             or not np.isfinite(times).all()
             or (np.diff(times) < 0)[~history_starts(offsets, len(codes))[1:]].any()
         ):
@@ -382,7 +387,8 @@ def write_log(log: InteractionLog, path: str | os.PathLike) -> None:
         duckdb.sql("select * from frame").write_parquet(str(temporary), compression="zstd")
 
 
-def _count(share: float, n: int) -> int:
+def _size_of_share(share: float, n: int) -> int:
+    """Return how many of n are this share, at least one."""
     if not 0 < share <= 1:
         raise InputError(f"a share of {share} cannot be kept; it must be above 0 and at most 1")
     return max(1, round(share * n))

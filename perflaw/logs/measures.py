@@ -1,4 +1,4 @@
-"""The measures of a log's quality that this package compares, each one number."""
+"""The measures of a log's quality that the study compares, each one number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from perflaw.errors import InputError
 from perflaw.logs.entropy import approximate, compression, conditional, lempel_ziv, predictability
-from perflaw.logs.entropy.arrays import check_apen_options
+from perflaw.logs.entropy.arrays import check_count, check_tolerance
 from perflaw.logs.entropy.parallel import ByUser
 from perflaw.logs.interaction_log import InteractionLog
 
@@ -23,20 +23,20 @@ class Measure(NamedTuple):
     name : str
     meaning : str
         In a line.
-    of : callable
+    compute : callable
         Takes a log, returns the number; raises InputError where it is undefined.
     pooled : bool
-        Over all histories together, or each on its own.
+        Whether it takes all histories together, or each on its own.
     """
 
     name: str
     meaning: str
-    of: Callable[[InteractionLog], float]
+    compute: Callable[[InteractionLog], float]
     pooled: bool = True
 
 
 def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> list[Measure]:
-    """List the measures of this study.
+    """List the measures that this study compares.
 
     Parameters
     ----------
@@ -49,7 +49,9 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
     InputError
         For an m, r or last that cannot be used.
     """
-    m, r, last = check_apen_options(m, r, last)
+    m, r = check_count(m, "m"), check_tolerance(r)
+    if last is not None:
+        last = check_count(last, "last")
     return [
         Measure(
             "shannon",
@@ -143,7 +145,7 @@ def measure_log(log: InteractionLog, measures: list[Measure]) -> dict[str, float
     values: dict[str, float | InputError] = {}
     for measure in measures:
         try:
-            values[measure.name] = measure.of(log)
+            values[measure.name] = measure.compute(log)
         except InputError as error:
             values[measure.name] = error
     return values

@@ -1,9 +1,9 @@
 """Perturbations: seeded functions log → log that change how much a training log teaches.
 
-Each takes the log, a strength and a seed, changes one thing and keeps the vocabulary. `apply`
-puts one on the training part of a split, which leaves test users, targets, histories and
-vocabulary as they were. With the same seed a stronger perturbation contains the weaker one
-wherever that has a meaning. In records and tables perturbations are called interventions.
+Each takes a log, a strength and a seed, changes one thing and keeps the vocabulary. `apply` changes
+the training part of a split, and leaves test users, targets, histories and vocabulary as they were.
+With the same seed a stronger perturbation contains the weaker one wherever that has a meaning.
+Records and tables call perturbations interventions.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ def duplicate_users(log: InteractionLog, strength: float, seed: int = 0) -> Inte
     if not 0 <= strength < np.inf:
         raise InputError(f"{strength} copies of each user cannot be added; use 0 or more")
     everyone = np.arange(log.n_users)
-    lots = np.random.default_rng(seed).permutation(log.n_users)
-    partly = np.sort(lots[: round(strength % 1 * log.n_users)])
-    copied = np.concatenate([everyone] * int(strength) + [partly])
+    shuffled = np.random.default_rng(seed).permutation(log.n_users)
+    once_more = np.sort(shuffled[: round(strength % 1 * log.n_users)])
+    copied = np.concatenate([everyone] * int(strength) + [once_more])
     users = np.concatenate([everyone, copied])
     lengths = log.lengths[users]
     positions = concatenated_ranges(log.offsets[users], lengths)

@@ -9,7 +9,7 @@ import numpy as np
 
 from perflaw.errors import InputError, check_kind
 from perflaw.logs import fingerprint
-from perflaw.logs.describe import summary_html
+from perflaw.logs.describe import is_tied, summary_html
 from perflaw.logs.interaction_log import InteractionLog
 
 NO_TARGET = -1  # in place of the position of a target
@@ -71,26 +71,19 @@ class Split:
             whose item is not in the training part.
         """
         targets = self.test[self.test >= 0]
-        trained = self.train.item_counts[self.log.items[targets]] > 0
+        is_trained = self.train.item_counts[self.log.items[targets]] > 0
+        share_tied = None
+        if self.log.timestamps is not None:
+            share_tied = float(is_tied(self.log.timestamps, self.log.offsets)[targets].mean())
         return {
             "train_users": self.train.n_users,
             "train_tokens": self.train.tokens,
             "validation_targets": _count_targets(self.validation),
             "test_targets": len(targets),
-            "tied": self._share_tied(targets),
+            "tied": share_tied,
             "repeated": float(self.log.repeats[targets].mean()),
-            "untrained": float(np.mean(~trained)),
+            "untrained": float(np.mean(~is_trained)),
         }
-
-    def _share_tied(self, targets: np.ndarray) -> float | None:
-        times = self.log.timestamps
-        if times is None:
-            return None
-        ends = self.log.offsets[1:][self.test >= 0]
-        following = np.minimum(targets + 1, self.log.tokens - 1)
-        tied_before = times[targets - 1] == times[targets]
-        tied_after = (times[following] == times[targets]) & (targets + 1 < ends)
-        return float(np.mean(tied_before | tied_after))
 
 
 def leave_one_out(log: InteractionLog) -> Split:
@@ -118,8 +111,8 @@ def leave_one_out(log: InteractionLog) -> Split:
     test = np.where(long_enough, ends - 1, NO_TARGET)
     validation = np.where(long_enough, ends - 2, NO_TARGET)
     is_train = np.ones(log.tokens, bool)
-    is_train[test[long_enough]] = False
-    is_train[validation[long_enough]] = False
+    is_train[ends[long_enough] - 1] = False
+    is_train[ends[long_enough] - 2] = False
     return Split(log, log.keep(is_train), validation, test, "leave one out")
 
 
@@ -162,13 +155,13 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
             f"{log.name} cannot be split by time: both cuts fall on {_date(first_cut)}"
         )
     starts, ends = log.offsets[:-1], log.offsets[1:]
-    from_first = starts + np.add.reduceat(times < first_cut, starts, dtype=np.int64)
-    from_second = starts + np.add.reduceat(times < second_cut, starts, dtype=np.int64)
+    first_positions = starts + np.add.reduceat(times < first_cut, starts, dtype=np.int64)
+    second_positions = starts + np.add.reduceat(times < second_cut, starts, dtype=np.int64)
     train = log.keep(
         times < first_cut, f"{log.name} cannot be split by time: nothing is before the first cut"
     )
-    validation_targets = _first_targets(from_first, starts, from_second)
-    test_targets = _first_targets(from_second, starts, ends)
+    validation_targets = _targets_within(starts, first_positions, second_positions)
+    test_targets = _targets_within(starts, second_positions, ends)
     if not (_count_targets(validation_targets) and _count_targets(test_targets)):
         raise InputError(
             f"{log.name} cannot be split by time: no user has interactions on both sides of a cut"
@@ -177,8 +170,8 @@ def global_time(log: InteractionLog, validation: float = 0.1, test: float = 0.1)
     return Split(log, train, validation_targets, test_targets, rule)
 
 
-def _first_targets(positions: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Positions that have an interaction before them and lie before the end, else NO_TARGET."""
+def _targets_within(starts: np.ndarray, positions: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return positions strictly between start and end, and NO_TARGET in place of others."""
     return np.where((positions > starts) & (positions < ends), positions, NO_TARGET)
 
 

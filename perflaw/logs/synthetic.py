@@ -1,8 +1,8 @@
 r"""Logs from a Markov process over items whose entropy rate is known in closed form.
 
-The book's default log, and what estimators are checked against. V items belong to K interests
-in turn; an interest has its items in Zipf order, :math:`\pi(j \mid h) \propto r_j^{-s}` with
-:math:`r_j` the rank in h, and all interests weigh the same, :math:`\pi(j) = \pi(j \mid h)/K`.
+Such a log is the book's default, and estimators are checked against it. V items belong to K
+interests in turn; an interest has its items in Zipf order, :math:`\pi(j \mid h) \propto r_j^{-s}`
+with :math:`r_j` the rank in h, and all interests weigh the same, :math:`\pi(j) = \pi(j \mid h)/K`.
 From item i of interest g the next item is
 
 * i again, with probability ρ (`repeat`); else
@@ -11,8 +11,8 @@ From item i of interest g the next item is
   h = g + 1 (modulo K) otherwise.
 
 Moves between interests are doubly stochastic, so π is stationary whatever ρ, ε and σ are:
-the knobs change how predictable the next item is, and leave popularity alone. Everything
-about the process then follows from the K × V transition probabilities in closed form.
+they change how predictable the next item is, and leave popularity as it is. Everything about
+the process then follows from the K × V transition probabilities in closed form.
 """
 
 from __future__ import annotations
@@ -151,21 +151,23 @@ class Process:
     @property
     def entropy_rate(self) -> float:
         """Σ π(i) H(P(i, ·)), the entropy of the next item given the past, in nats."""
-        away = (1 - self.repeat) * self.moves
-        own = away[self._interest, np.arange(self.n_items)]
-        rows = -xlogy(away, away).sum(axis=1)[self._interest]
-        rows += xlogy(own, own) - xlogy(own + self.repeat, own + self.repeat)
-        return float(self.popularity @ rows)
+        moves = (1 - self.repeat) * self.moves
+        to_itself = moves[self._interest, np.arange(self.n_items)]
+        entropies = -xlogy(moves, moves).sum(axis=1)[self._interest]
+        again = to_itself + self.repeat
+        entropies += xlogy(to_itself, to_itself) - xlogy(again, again)
+        return float(self.popularity @ entropies)
 
     def best(self, k: int = 10) -> tuple[float, float]:
         """HR@k and NDCG@k of ranking all items by P(i, ·): the best possible on average."""
         hits = np.zeros(k)
         for interest in range(self.n_interests):
-            away = (1 - self.repeat) * self.moves[interest]
-            order = np.argsort(-away, kind="stable")[: k + 1]
+            moves = (1 - self.repeat) * self.moves[interest]
+            likeliest = np.argsort(-moves, kind="stable")[: k + 1]
             for item in range(interest, self.n_items, self.n_interests):
-                row = np.append(away[order[order != item]], away[item] + self.repeat)
-                top = np.sort(row)[::-1][:k]
+                others = moves[likeliest[likeliest != item]]
+                candidates = np.append(others, moves[item] + self.repeat)
+                top = np.sort(candidates)[::-1][:k]
                 hits[: len(top)] += self.popularity[item] * top
         return float(hits.sum()), float(hits @ (1 / np.log2(np.arange(2, k + 2))))
 
@@ -232,12 +234,12 @@ class Process:
         jump = np.maximum.accumulate(np.where(is_jump, positions, 0))
         jumped_to = rng.integers(self.n_interests, size=tokens)[jump]
         interest = (jumped_to + steps - steps[jump]) % self.n_interests
-        # one search for all interests: the cumulative distribution of each is raised by its number
+        # one search for all interests: the cumulative distribution of each is shifted by its number
         cumulative = np.cumsum(self._within, axis=1)
         cumulative[:, -1] = 1.0
-        ladder = (np.minimum(cumulative, 1.0) + np.arange(self.n_interests)[:, None]).ravel()
-        rung = np.searchsorted(ladder, interest + rng.random(tokens), side="right")
-        rank = rung - interest * self._within.shape[1]
+        shifted = np.minimum(cumulative, 1.0) + np.arange(self.n_interests)[:, None]
+        place = np.searchsorted(shifted.ravel(), interest + rng.random(tokens), side="right")
+        rank = place - interest * self._within.shape[1]
         newest = np.maximum.accumulate(np.where(is_new, positions, 0))
         return (interest + rank * self.n_interests)[newest]
 
@@ -249,7 +251,7 @@ def _draw_times(offsets: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     entries = rng.uniform(0, YEAR, len(offsets) - 1)[users]
     gaps = np.where(history_starts(offsets, tokens), entries, rng.exponential(DAY, tokens))
     elapsed = np.cumsum(gaps)
-    before = (elapsed - gaps)[offsets[:-1]][users]  # all that other users took
+    before = (elapsed - gaps)[offsets[:-1]][users]  # the time that earlier users took
     return START + np.floor(elapsed - before)
 
 

@@ -55,24 +55,27 @@ def api_page(texts: Iterable[str] = ()) -> str:
     Parameters
     ----------
     texts
-        Markdown with exercises; what the code of these uses has a section at the end.
+        Markdown with exercises; the names that their code uses get a section at the end.
     """
     sections = [HEAD]
-    shown: set[int] = set()
+    documented: set[int] = set()  # ids of objects, as one may have two names
     for module, title in FRONT_DOORS.items():
         names = sorted(import_module(module).__all__)
-        shown.update(id(getattr(import_module(module), name)) for name in names)
+        documented.update(id(getattr(import_module(module), name)) for name in names)
         entries = [_entry(module, name) for name in names]
         sections.append(f"## {title}: `{module}`\n\n```{{eval-rst}}\n{''.join(entries)}```\n")
-    used = {name for text in texts for block in BLOCK.findall(text) for name in names_used(block)}
-    others = [name for name in sorted(used) if id(_resolve(name)) not in shown]
-    if others:
-        entries = [_entry(*name.rsplit(".", 1)) for name in others]
+    used_names: set[str] = set()
+    for code in BLOCK.findall("\n".join(texts)):
+        used_names.update(names_used(code))
+    undocumented = [name for name in sorted(used_names) if id(_resolve(name)) not in documented]
+    if undocumented:
+        entries = [_entry(*name.rsplit(".", 1)) for name in undocumented]
         sections.append(f"{EXERCISES}\n```{{eval-rst}}\n{''.join(entries)}```\n")
     return "\n".join(sections)
 
 
 def _entry(module: str, name: str) -> str:
+    """Write the directive that documents a name of a module."""
     value = getattr(import_module(module), name)
     if not callable(value):
         return f".. py:data:: {module}.{name}\n\n   By name: {', '.join(map(str, value))}.\n\n"

@@ -1,6 +1,6 @@
-"""Parameters → papermill → pages: a book from the notebooks and the prose.
+"""Build a book: notebooks are executed with their parameters, and become pages with the prose.
 
-A book lives wholly in ``book/_build/NAME/``:
+A book is wholly in ``book/_build/NAME/``:
 
 ``executed/x/``
     what notebook x made in one run: ``x.ipynb``, ``figures/``, ``tables/``
@@ -11,9 +11,9 @@ A book lives wholly in ``book/_build/NAME/``:
 ``failed/``
     the notebook that failed last, if one did
 
-A notebook runs in an empty folder with ``figures`` and ``tables`` in it, which
-becomes ``executed/x`` by one rename; the pages arrive in the same way. So
-what is there is complete, and a build that stops half-way leaves it alone.
+A notebook runs in a folder with empty folders ``figures`` and ``tables``, which becomes
+``executed/x`` by one rename. The pages arrive in the same way. So what is there is complete, and a
+build that stops half-way leaves it alone.
 """
 
 import re
@@ -64,7 +64,7 @@ def build_book(
     root = Path(root).resolve()
     parameters = parameters or {}
     _check_book(root, parameters, name)
-    given = assign_parameters(declared(root), parameters) if parameters else {}
+    values_by_notebook = assign_parameters(declared(root), parameters) if parameters else {}
     home = root / "book" / "_build" / name
     scratch = home / "scratch"
     home.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def build_book(
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             try:
-                execute_notebooks(root, home, given, scratch)
+                execute_notebooks(root, home, values_by_notebook, scratch)
                 assemble_pages(root, home, solutions)
                 render_pages(home, scratch)
             finally:

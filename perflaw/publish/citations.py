@@ -22,11 +22,11 @@ class AuthorYearLabels(BaseLabelStyle):
     def format_labels(self, sorted_entries: Sequence[Entry]) -> Iterator[str]:
         """Yield the label of each entry."""
         labels = [f"{_authors(entry)}, {entry.fields['year']}" for entry in sorted_entries]
-        count = Counter(labels)
-        given: Counter[str] = Counter()
+        total = Counter(labels)
+        used: Counter[str] = Counter()
         for label in labels:
-            yield label + (ascii_lowercase[given[label]] if count[label] > 1 else "")
-            given[label] += 1
+            yield label + (ascii_lowercase[used[label]] if total[label] > 1 else "")
+            used[label] += 1
 
 
 def _authors(entry: Entry) -> str:
@@ -40,7 +40,7 @@ def _authors(entry: Entry) -> str:
 
 
 class AuthorYearStyle(PlainStyle):
-    """Entries in the order of authors, with these labels."""
+    """Entries in the order of authors, with labels of authors and year."""
 
     default_label_style = AuthorYearLabels
 
@@ -58,15 +58,18 @@ class LinkCitingPages(SphinxPostTransform):
         order = list(get_docnames(self.env))
         for citation in self.document.findall(nodes.citation):
             key = keys.get(next(iter(citation["ids"]), ""))
-            citing = {
+            anchors = {  # of the first citation on each page
                 ref.docname: ref.citation_ref_id
                 for ref in reversed(domain.citation_refs)
                 if key in {target.key for target in ref.targets}
             }
-            if citing:
-                citation += self._line(sorted(citing.items(), key=lambda x: order.index(x[0])))
+            if anchors:
+                citation += self._list_pages(
+                    sorted(anchors.items(), key=lambda x: order.index(x[0]))
+                )
 
-    def _line(self, citing: list[tuple[str, str]]) -> nodes.paragraph:
+    def _list_pages(self, citing: list[tuple[str, str]]) -> nodes.paragraph:
+        """Write the line with links to the places that cite a reference."""
         line = nodes.paragraph("", "Cited in ", classes=["cited-in"])
         for i, (page, anchor) in enumerate(citing):
             address = self.app.builder.get_relative_uri(self.env.docname, page)

@@ -1,7 +1,7 @@
 """Compare two built books: which glued numbers and which tables moved.
 
-A glued number has an interval where its notebook glues one too: ``gain`` has ``gain_low`` and
-``gain_high``, and so has ``best_gain`` where only ``best_low`` and ``best_high`` are there.
+A glued number has an interval if its notebook glues the ends of one. For ``best_gain`` these are
+``best_gain_low`` and ``best_gain_high`` or, if they are missing, ``best_low`` and ``best_high``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pandas as pd
 from perflaw.errors import InputError
 
 GLUED = "application/papermill.record/text/plain"
-CLOSE = 1e-9  # relative: less is rounding between machines
+CLOSE = 1e-9  # relative difference of numbers that count as the same, for rounding by machines
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def compare_books(before: str | Path, after: str | Path) -> list[Change]:
     InputError
         If a folder holds no executed notebook, and if both are one folder.
     """
-    old, new = _executed(before), _executed(after)
-    if _folder(old) == _folder(new):
+    old, new = _find_notebooks(before), _find_notebooks(after)
+    if _book_folder(old) == _book_folder(new):
         raise InputError(
-            f"{before} and {after} are the same folder, {_folder(old)}; name two books"
+            f"{before} and {after} are the same folder, {_book_folder(old)}; name two books"
         )
     changes = [
         Change(page, "(page)", "there" if page in old else "", "there" if page in new else "", "")
@@ -77,7 +77,7 @@ def compare_books(before: str | Path, after: str | Path) -> list[Change]:
     return changes
 
 
-def _executed(book: str | Path) -> dict[str, Path]:
+def _find_notebooks(book: str | Path) -> dict[str, Path]:
     """Find the executed notebooks of a book, by page."""
     for folder in (Path(book), Path("book") / "_build" / str(book)):
         notebooks = {path.stem: path for path in (folder / "executed").glob("*/*.ipynb")}
@@ -89,7 +89,7 @@ def _executed(book: str | Path) -> dict[str, Path]:
     )
 
 
-def _folder(notebooks: dict[str, Path]) -> Path:
+def _book_folder(notebooks: dict[str, Path]) -> Path:
     """Return the folder of a book, given its executed notebooks."""
     return next(iter(notebooks.values())).parents[2].resolve()
 
@@ -102,11 +102,11 @@ def glued_values(notebook: Path) -> dict[str, Any]:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
             text = output.get("data", {}).get(GLUED)
             if name and text is not None:
-                values[name] = _number("".join(text))
+                values[name] = _parse_number("".join(text))
     return values
 
 
-def _number(text: str) -> float | str:
+def _parse_number(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
@@ -118,22 +118,22 @@ def _compare_values(page: str, old: dict[str, Any], new: dict[str, Any]) -> Iter
         before, after = old.get(name, ""), new.get(name, "")
         if not _is_same(before, after):
             verdict = _judge(name, old, after) if name in old else ""
-            yield Change(page, name, _shown(before), _shown(after), verdict)
+            yield Change(page, name, _as_text(before), _as_text(after), verdict)
 
 
 def _is_same(before: object, after: object) -> bool:
-    if isinstance(before, float) and isinstance(after, float):
+    if isinstance(before, int | float) and isinstance(after, int | float):
         both_missing = math.isnan(before) and math.isnan(after)
         return both_missing or math.isclose(before, after, rel_tol=CLOSE)
     return before == after
 
 
-def _shown(value: object) -> str:
+def _as_text(value: object) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _judge(name: str, old: dict[str, Any], after: object) -> str:
-    """Say where a new value lies with regard to the interval that the old book gave."""
+    """Say whether a new value lies within the interval of the old book."""
     if not isinstance(after, float) or name.endswith(("_low", "_high")):
         return ""
     for stem in (name, name.rpartition("_")[0]):
@@ -146,27 +146,24 @@ def _judge(name: str, old: dict[str, Any], after: object) -> str:
 def _compare_tables(page: str, old: Path, new: Path) -> Iterator[Change]:
     names = {path.name for folder in (old, new) for path in (folder / "tables").glob("*.csv")}
     for name in sorted(names):
-        before, after = (_read(folder / "tables" / name) for folder in (old, new))
+        before = _read_table(old / "tables" / name)
+        after = _read_table(new / "tables" / name)
         if before is None or after is None:
-            yield Change(page, name, _size(before), _size(after), "")
+            yield Change(page, name, _describe_size(before), _describe_size(after), "")
         elif before.shape != after.shape or list(before) != list(after):
-            yield Change(page, name, _size(before), _size(after), "another shape")
-        elif moved := _count_moved(before, after):
-            yield Change(page, name, "", "", f"{moved} of {before.size} cells differ")
+            yield Change(page, name, _describe_size(before), _describe_size(after), "another shape")
+        elif n_moved := _count_moved(before, after):
+            yield Change(page, name, "", "", f"{n_moved} of {before.size} cells differ")
 
 
-def _read(path: Path) -> pd.DataFrame | None:
+def _read_table(path: Path) -> pd.DataFrame | None:
     return pd.read_csv(path) if path.is_file() else None
 
 
-def _size(table: pd.DataFrame | None) -> str:
+def _describe_size(table: pd.DataFrame | None) -> str:
     return "" if table is None else f"{len(table)} rows, {table.shape[1]} columns"
 
 
 def _count_moved(before: pd.DataFrame, after: pd.DataFrame) -> int:
     pairs = zip(before.to_numpy(object).ravel(), after.to_numpy(object).ravel(), strict=True)
-    return sum(not _is_same(_as_float(old), _as_float(new)) for old, new in pairs)
-
-
-def _as_float(value: object) -> object:
-    return float(value) if isinstance(value, (int, float)) else value
+    return sum(not _is_same(old, new) for old, new in pairs)

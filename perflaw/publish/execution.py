@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from perflaw import __version__
 from perflaw.cores import count_cores
+from perflaw.logs import datasets
 from perflaw.notebook_runner import describe_failure, start_notebook
 from perflaw.publish import recorder
 from perflaw.publish.provenance import (
@@ -31,7 +32,7 @@ from perflaw.publish.provenance import (
 from perflaw.publish.reachability import Imports
 
 Values = Mapping[str, Any]
-AT_ONCE = 2  # notebooks that run at the same time, at most
+MOST_AT_ONCE = 2  # notebooks that run at the same time
 READS_LOGS = "perflaw/logs/datasets.py"  # reached by notebooks that use the logs of PERFLAW_DATA
 
 
@@ -47,6 +48,11 @@ class Job:
     values: Values
     key: str
 
+    @property
+    def name(self) -> str:
+        """The name of the notebook, and of the folder of its results."""
+        return self.notebook.stem
+
 
 @dataclass
 class RunningJob:
@@ -57,8 +63,10 @@ class RunningJob:
     started: datetime
 
 
-def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scratch: Path) -> None:
-    """Execute the notebooks whose executed copy is not of this code, data and parameters.
+def execute_notebooks(
+    root: Path, home: Path, values_by_notebook: Mapping[str, Values], scratch: Path
+) -> None:
+    """Execute the notebooks whose code, data or parameters have changed since they were executed.
 
     Parameters
     ----------
@@ -66,7 +74,7 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
         Folder of the study.
     home
         Folder of the book; `home`/executed gets a folder for each notebook.
-    given
+    values_by_notebook
         Parameters of each notebook, by its name.
     scratch
         Empty folder in which notebooks run.
@@ -85,55 +93,55 @@ def execute_notebooks(root: Path, home: Path, given: Mapping[str, Values], scrat
     shutil.rmtree(home / "failed", ignore_errors=True)
     jobs = [
         job
-        for job in list_jobs(root, notebooks, given)
-        if not is_current(root, executed / job.notebook.stem, job.key)
+        for job in list_jobs(root, notebooks, values_by_notebook)
+        if not is_current(root, executed / job.name, job.key)
         and not _copy_from_default(root, job, executed, scratch)
     ]
     quiet = not (jobs and sys.stdout.isatty())
     bar = tqdm(total=len(jobs), desc="notebooks", leave=False, disable=quiet, file=sys.stdout)
     with bar, closing(_run_jobs(jobs, root, scratch, bar)) as ended:
-        for running in ended:
-            name = running.job.notebook.stem
-            folder = scratch / name
-            if running.process.returncode:
+        for run in ended:
+            job = run.job
+            folder = scratch / job.name
+            if run.process.returncode:
                 raise BuildError(describe_failure(home, folder))
-            seconds = (datetime.now(UTC) - running.started).total_seconds()
-            reads = digest_reads(root, parse_reads(root, scratch / f"{name}.reads"))
-            write_provenance(
-                folder, running.job.key, running.job.values, reads, running.started, seconds
-            )
-            replace_dir(folder, executed / name, scratch)
+            seconds = (datetime.now(UTC) - run.started).total_seconds()
+            reads = digest_reads(root, parse_reads(root, scratch / f"{job.name}.reads"))
+            write_provenance(folder, job.key, job.values, reads, run.started, seconds)
+            replace_dir(folder, executed / job.name, scratch)
             bar.update()
-            tqdm.write(f"{name:<24}{seconds:7.1f} s", file=sys.stdout)
+            tqdm.write(f"{job.name:<24}{seconds:7.1f} s", file=sys.stdout)
 
 
 def _copy_from_default(root: Path, job: Job, executed: Path, scratch: Path) -> bool:
-    """Take a notebook from the default book, if the same job was done there."""
-    name = job.notebook.stem
-    done = root / "book" / "_build" / "default" / "executed" / name
-    if done == executed / name or not is_current(root, done, job.key):
+    """Take a notebook from the default book, if the same job was done there; say whether."""
+    target = executed / job.name
+    default = root / "book" / "_build" / "default" / "executed" / job.name
+    if default == target or not is_current(root, default, job.key):
         return False
-    shutil.copytree(done, scratch / name)
-    replace_dir(scratch / name, executed / name, scratch)
+    shutil.copytree(default, scratch / job.name)
+    replace_dir(scratch / job.name, target, scratch)
     return True
 
 
-def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) -> Iterator[Job]:
+def list_jobs(
+    root: Path, notebooks: list[Path], values_by_notebook: Mapping[str, Values]
+) -> Iterator[Job]:
     """Make the job of each notebook.
 
-    Its key is the digest of the notebook, its parameters, the versions of the packages, the
-    modules that it reaches and, where it reaches them, of the logs in PERFLAW_DATA.
+    Its key is the digest of the notebook, its parameters, the versions of the packages and the
+    modules that it reaches; if it can load logs, also of those in PERFLAW_DATA.
     """
     shared = [
         digest_files(root, [root / "requirements.txt"]),
         __version__,
         sys.version,
-        os.environ.get("PERFLAW_FIGURES", ""),  # the authors' figures: what they are is verified
+        os.environ.get("PERFLAW_FIGURES", ""),  # the folder of the authors' figures
     ]
     imports = Imports(root / "perflaw")
     for notebook in notebooks:
         modules = imports.files_reached_by(notebook)
-        values = given.get(notebook.stem, {})
+        values = values_by_notebook.get(notebook.stem, {})
         parts = [*shared, digest_files(root, [notebook, *modules]), yaml.safe_dump(dict(values))]
         if root / READS_LOGS in modules:
             parts.append(stamp_local_logs())
@@ -142,10 +150,6 @@ def list_jobs(root: Path, notebooks: list[Path], given: Mapping[str, Values]) ->
 
 def stamp_local_logs() -> str:
     """Return path, size and time of each log in the folder PERFLAW_DATA, as text."""
-    if not os.environ.get("PERFLAW_DATA"):
-        return ""
-    from perflaw.logs import datasets
-
     stamps = [(path, path.stat()) for path in datasets.local_logs().values()]
     return "".join(f"\n{path} {stat.st_size} {stat.st_mtime_ns}" for path, stat in stamps)
 
@@ -156,13 +160,13 @@ def _run_jobs(
     """Run jobs, a few at once, and yield each when it has ended; end all if closed early."""
     waiting = list(jobs)
     cores = count_cores()
-    workers = min(AT_ONCE, cores, len(jobs))
+    workers = min(MOST_AT_ONCE, cores, len(jobs))
     running: list[RunningJob] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 running.append(_start_job(waiting.pop(0), root, scratch, cores // workers))
-            bar.set_postfix_str(", ".join(each.job.notebook.stem for each in running))
+            bar.set_postfix_str(", ".join(each.job.name for each in running))
             time.sleep(0.1)
             for ended in [each for each in running if each.process.poll() is not None]:
                 running.remove(ended)

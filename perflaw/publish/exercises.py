@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 PAGE = "executed/solutions"
-ENTRY = re.compile(rf"^ *- file: {PAGE}\n", re.MULTILINE)
-SOLVED = re.compile(
+CONTENTS_ENTRY = re.compile(rf"^ *- file: {PAGE}\n", re.MULTILINE)
+SOLVED_TASK = re.compile(
     r"^:::\{admonition\} (?P<title>(?:Exercise|Quiz) .*)\n(?P<exercise>(?:^(?!:::$).*\n)*)^:::\n\n"
     r"^:::\{admonition\} Solution\n:class: dropdown\n(?P<solution>(?:^(?!:::$).*\n)*)^:::$",
     re.MULTILINE,
 )
-OWN_VALUE = re.compile(r"(\{glue:\w+\}`)(?![^`]*::)")
+# A glued number that does not name its notebook, as it is on the same page.
+UNQUALIFIED_GLUE = re.compile(r"(\{glue:\w+\}`)(?![^`]*::)")
 HEAD = """# Solutions
 
 :::{{admonition}} In short
@@ -39,30 +40,31 @@ def separate_solutions(source: Path, keep: bool) -> None:
     source
         Folder of the pages to render; those with solutions and the table of contents are rewritten.
     keep
-        Whether there shall be such a page; if not, solutions are dropped.
+        Whether to make that page; otherwise solutions are dropped.
     """
     contents = source / "_toc.yml"
     text = contents.read_text(encoding="utf-8")
-    if keep and not ENTRY.search(text):
+    if keep and not CONTENTS_ENTRY.search(text):
         return
     if not keep:
-        contents.write_text(ENTRY.sub("", text), encoding="utf-8")
-    sections, quizzes = [], []
+        contents.write_text(CONTENTS_ENTRY.sub("", text), encoding="utf-8")
+    sections = []
+    quizzes = []
     for page in re.findall(r"file: ((?:executed|teaching)/\w+)", text):
-        cutter = _Cutter(page, keep)
+        collector = _SolutionCollector(page, keep)
         if (source / f"{page}.ipynb").is_file():
-            title = _rewrite_notebook(source / f"{page}.ipynb", cutter.cut)
+            title = _rewrite_notebook(source / f"{page}.ipynb", collector.cut)
         elif (source / f"{page}.md").is_file():
-            title = _rewrite_text(source / f"{page}.md", cutter.cut)
-        if cutter.sections:
-            head = f"\n## {title}\n\nTasks of {{doc}}`/{page}`.\n"
-            sections.append("\n".join([head, *cutter.sections]))
+            title = _rewrite_text(source / f"{page}.md", collector.cut)
+        if collector.sections:
+            heading = f"\n## {title}\n\nTasks of {{doc}}`/{page}`.\n"
+            sections.append("\n".join([heading, *collector.sections]))
         if page.startswith("teaching/"):
-            quizzes += cutter.links
+            quizzes += collector.links
     if keep:
-        linked = f" Answers to the quizzes: {', '.join(quizzes)}." if quizzes else ""
-        text = HEAD.format(quizzes=linked) + "".join(sections)
-        (source / f"{PAGE}.md").write_text(text, encoding="utf-8")
+        links = f" Answers to the quizzes: {', '.join(quizzes)}." if quizzes else ""
+        solutions = HEAD.format(quizzes=links) + "".join(sections)
+        (source / f"{PAGE}.md").write_text(solutions, encoding="utf-8")
 
 
 def _rewrite_notebook(path: Path, rewrite: Callable[[str], str]) -> str:
@@ -82,35 +84,33 @@ def _rewrite_text(path: Path, rewrite: Callable[[str], str]) -> str:
     return _title(text)
 
 
-def _body(admonition: str) -> str:
-    """Return the text of an admonition without its options."""
-    return re.sub(r"^(:\w+:.*\n)+", "", admonition)
-
-
 def _title(text: str) -> str:
     return re.sub(r"^# ", "", text.partition("\n")[0])
 
 
-class _Cutter:
-    """Cuts the solutions out of the text of a page, and keeps each as a section."""
+class _SolutionCollector:
+    """Cuts the solutions out of the text of a page, and makes a section of each."""
 
     def __init__(self, page: str, keep: bool) -> None:
-        self.page, self.keep = page, keep
+        self.name = page.rpartition("/")[2]
+        self.keep = keep
         self.sections: list[str] = []
         self.links: list[str] = []
 
     def cut(self, text: str) -> str:
         """Return the text without solutions; exercises link to them where they are kept."""
-        return SOLVED.sub(self._cut_one, text)
+        return SOLVED_TASK.sub(self._cut_one, text)
 
     def _cut_one(self, match: re.Match[str]) -> str:
-        name = self.page.rpartition("/")[2]
-        label = f"solution-{name.replace('_', '-')}-{len(self.sections) + 1}"
-        task, solution = (
-            OWN_VALUE.sub(rf"\g<1>{name}.ipynb::", match[part]) for part in ("exercise", "solution")
-        )
-        quoted = "\n".join(f"> {line}".rstrip() for line in _body(task).splitlines())
+        label = f"solution-{self.name.replace('_', '-')}-{len(self.sections) + 1}"
+        task = self._qualify(re.sub(r"^(:\w+:.*\n)+", "", match["exercise"]))  # without options
+        solution = self._qualify(match["solution"])
+        quoted = "\n".join(f"> {line}".rstrip() for line in task.splitlines())
         self.sections.append(f"({label})=\n### {match['title']}\n\n{quoted}\n\n{solution}")
         self.links.append(f"{{ref}}`{match['title']} <{label}>`")
         link = f"\n{{ref}}`Solution <{label}>`\n" if self.keep else ""
         return f":::{{admonition}} {match['title']}\n{match['exercise']}{link}:::"
+
+    def _qualify(self, text: str) -> str:
+        """Name the notebook of glued numbers, as another page has to."""
+        return UNQUALIFIED_GLUE.sub(rf"\g<1>{self.name}.ipynb::", text)

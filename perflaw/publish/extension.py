@@ -25,30 +25,33 @@ from sphinx.writers.html5 import HTML5Translator
 
 from perflaw.publish.citations import LinkCitingPages
 
-AFTER_REFERENCES = 900  # when links and outputs of cells are resolved
 NARROW_SCREEN = "(max-width: 699.98px)"
-# 1.5 MB that the theme loads; its style sheet has these icons too, as a font.
+# The theme loads this script of 1.5 MB; its style sheet has the same icons as a font.
 ICON_SCRIPT = re.compile(r"<script [^>]*/fontawesome\.js[^>]*></script>")
 SIDEBAR = '<div id="pst-primary-sidebar" '
-# Spaces between a number and its "%", and around an "=" that begins a text, as it follows a symbol.
+NAMED_SIDEBAR = SIDEBAR + 'role="region" aria-label="Book" '
+# Spaces between a number and its "%", and around an "=" that begins a text: it follows a symbol.
 UNBREAKABLE = re.compile(r"(?:(?<=\d)|^) %|^ = ?")
 MINUS = re.compile(r"(?<![\w.])-(?=\d)")
 GLOSSARY = "glossary"
-# Words of the glossary that mean something else more often than not.
+# Words of the glossary that usually mean something else.
 EVERYDAY = {"run", "stack", "walk", "condition", "hidden", "held out", "history"}
 BINDER = "https://mybinder.org/v2/git/{repository}/HEAD?urlpath=lab/tree/notebooks/{name}.ipynb"
-NAMED_SIDEBAR = SIDEBAR + 'role="region" aria-label="Book" '
+
+
+class PageTransform(SphinxPostTransform):
+    """A change of each page, made after links and outputs of cells are resolved."""
+
+    default_priority = 900
+    formats = ("html",)
 
 
 class picture(nodes.General, nodes.Element):  # noqa: N801 as docutils names its nodes
     """Two images of the same: for narrow screens, and for all others."""
 
 
-class PairPictures(SphinxPostTransform):
+class PairPictures(PageTransform):
     """Move an image of the class `narrow` into the figure that follows it."""
-
-    default_priority = AFTER_REFERENCES
-    formats = ("html",)
 
     def run(self, **_: Any) -> None:
         """Pair the images of a page."""
@@ -63,11 +66,8 @@ class PairPictures(SphinxPostTransform):
             pair.extend([narrow, wide])
 
 
-class KeepMetricNames(SphinxPostTransform):
+class KeepMetricNames(PageTransform):
     """Take back the links that docutils makes of names like NDCG@10, which are no addresses."""
-
-    default_priority = AFTER_REFERENCES
-    formats = ("html",)
 
     def run(self, **_: Any) -> None:
         """Put the text of each such link in its place."""
@@ -76,11 +76,8 @@ class KeepMetricNames(SphinxPostTransform):
                 link.parent.replace(link, nodes.Text(link.astext()))
 
 
-class KeepFormulasUnbroken(SphinxPostTransform):
+class KeepFormulasUnbroken(PageTransform):
     """Wrap an inline formula with the punctuation around it, so that no line begins with it."""
-
-    default_priority = AFTER_REFERENCES
-    formats = ("html",)
 
     def run(self, **_: Any) -> None:
         """Wrap the formulas of a page."""
@@ -99,11 +96,8 @@ class KeepFormulasUnbroken(SphinxPostTransform):
                 wrapper += nodes.Text(after[: len(after) - len(rest)])
 
 
-class SetNumbers(SphinxPostTransform):
+class SetNumbers(PageTransform):
     """Set a minus before negative numbers, and spaces that do not break before "%" and "="."""
-
-    default_priority = AFTER_REFERENCES
-    formats = ("html",)
 
     def run(self, **_: Any) -> None:
         """Rewrite the texts of a page; a text that begins with " %" follows a glued number."""
@@ -116,11 +110,8 @@ class SetNumbers(SphinxPostTransform):
                 text.parent.replace(text, nodes.Text(rewritten))
 
 
-class NameColumnHeaders(SphinxPostTransform):
+class NameColumnHeaders(PageTransform):
     """Say of the headers of pandas' tables that they are those of columns."""
-
-    default_priority = AFTER_REFERENCES
-    formats = ("html",)
 
     def run(self, **_: Any) -> None:
         """Rewrite the tables of a page."""
@@ -131,11 +122,10 @@ class NameColumnHeaders(SphinxPostTransform):
                 raw.children = [nodes.Text(html)]
 
 
-class LinkGlossary(SphinxPostTransform):
+class LinkGlossary(PageTransform):
     """Link the first use of each word of the glossary on a page."""
 
-    default_priority = AFTER_REFERENCES + 10
-    formats = ("html",)
+    default_priority = PageTransform.default_priority + 10
 
     def run(self, **_: Any) -> None:
         """Link the words of a page."""
@@ -156,27 +146,22 @@ class LinkGlossary(SphinxPostTransform):
     def _link(
         self, text: nodes.Text, pattern: re.Pattern[str], terms: dict[str, str], seen: set[str]
     ) -> None:
-        parts: list[nodes.Node] = []
+        """Link the words of one text that are not linked yet, and add their anchors to `seen`."""
+        address = self.app.builder.get_relative_uri(self.env.docname, GLOSSARY)
+        pieces: list[nodes.Node] = []
         end = 0
-        for match in pattern.finditer(text.astext()):
+        for match in pattern.finditer(text):
             anchor = terms[match[0].lower()]
             if anchor in seen:
                 continue
             seen.add(anchor)
-            address = self.app.builder.get_relative_uri(self.env.docname, GLOSSARY)
-            parts += [nodes.Text(text.astext()[end : match.start()])]
-            parts += [
-                nodes.reference(
-                    "",
-                    match[0],
-                    refuri=f"{address}#{anchor}",
-                    internal=True,
-                    classes=["glossary-word"],
-                )
-            ]
+            link = nodes.reference(
+                "", match[0], refuri=f"{address}#{anchor}", internal=True, classes=["glossary-word"]
+            )
+            pieces += [nodes.Text(text[end : match.start()]), link]
             end = match.end()
-        if parts:
-            text.parent.replace(text, [*parts, nodes.Text(text.astext()[end:])])
+        if pieces:
+            text.parent.replace(text, [*pieces, nodes.Text(text[end:])])
 
 
 def _glossary_terms(env: Any) -> Iterator[tuple[str, str]]:
@@ -184,7 +169,8 @@ def _glossary_terms(env: Any) -> Iterator[tuple[str, str]]:
     for name, _, kind, page, anchor, _ in env.get_domain("std").get_objects():
         if kind != "term" or page != GLOSSARY:
             continue
-        for word in re.split(", ", re.sub(r" [A-Za-z]\W?$", "", name.lower())):
+        names = re.sub(r" [A-Za-z]\W?$", "", name.lower())  # without a symbol, as of "tokens D"
+        for word in names.split(", "):
             if word and word not in EVERYDAY:
                 yield word, anchor
                 yield f"{word}s", anchor
@@ -209,11 +195,6 @@ def visit_citation(translator: HTML5Translator, node: nodes.citation) -> None:
     if not isinstance(node.previous_sibling(), nodes.citation):
         translator.body.append('<div class="citation-list">\n')
     translator.body.append(translator.starttag(node, "div", classes=[node.tagname]))
-
-
-def depart_citation(translator: HTML5Translator, node: nodes.citation) -> None:
-    """End a reference, and the list after the last one."""
-    HTML5Translator.depart_citation(translator, node)
 
 
 def remove_unused_maths(
@@ -258,10 +239,12 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    """Register all of this with Sphinx."""
+    """Register the transforms, nodes and hooks of this module with Sphinx."""
     app.setup_extension("sphinxcontrib.bibtex")
     app.add_node(picture, html=(visit_picture, None))
-    app.add_node(nodes.citation, override=True, html=(visit_citation, depart_citation))
+    app.add_node(
+        nodes.citation, override=True, html=(visit_citation, HTML5Translator.depart_citation)
+    )
     app.add_post_transform(PairPictures)
     app.add_post_transform(KeepMetricNames)
     app.add_post_transform(KeepFormulasUnbroken)

@@ -20,8 +20,9 @@ from perflaw.publish.provenance import digest_files, files_in, read_provenance, 
 from perflaw.publish.site import describe_changes, describe_copy
 
 API_PAGE = "api.md"  # written if the table of contents has it
+# The two that pages need of the hundred files of MathJax.
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
-MATHJAX_SCRIPT = "tex-chtml-full.js"  # of the package's hundred files
+MATHJAX_SCRIPT = "tex-chtml-full.js"
 PAGES_FROM_ELSEWHERE = {
     "_config.yml": "_config.yml",
     "CHANGELOG.md": "CHANGELOG.md",
@@ -29,7 +30,7 @@ PAGES_FROM_ELSEWHERE = {
 }
 
 
-def assemble_pages(root: Path, home: Path, solutions: bool = True) -> None:
+def assemble_pages(root: Path, home: Path, solutions: bool) -> None:
     """Lay prose and executed notebooks, with their figures and tables, into `home`/source.
 
     Parameters
@@ -80,7 +81,7 @@ def _copy_executed(executed: Path, source: Path) -> None:
 
 
 def _write_made_pages(root: Path, home: Path, source: Path) -> None:
-    """Write what pages include: the runtime, the facts of this copy, its differences; the API."""
+    """Write the API page, and what pages include: run times, facts and changes of this copy."""
     runs = {path.stem: read_provenance(path) for path in source.glob("executed/*.ipynb")}
     (source / "_runtime.md").write_text(runtime_table(runs), encoding="utf-8")
     (source / "_runtime_answer.md").write_text(runtime_answer(runs), encoding="utf-8")
@@ -97,7 +98,7 @@ def _write_made_pages(root: Path, home: Path, source: Path) -> None:
 
 def _read_markdown(notebook: Path) -> str:
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
 
 
 def runtime_answer(runs: Mapping[str, Mapping[str, Any]]) -> str:
@@ -105,32 +106,40 @@ def runtime_answer(runs: Mapping[str, Mapping[str, Any]]) -> str:
     last = max(runs.values(), key=lambda run: run["started"])
     longest = sorted(runs, key=lambda name: -runs[name]["seconds"])[:3]
     minutes = sum(run["seconds"] for run in runs.values()) / 60
-    named = ", ".join(f"*{name}* ({runs[name]['seconds']:.0f} s)" for name in longest)
+    slowest = ", ".join(f"*{name}* ({runs[name]['seconds']:.0f} s)" for name in longest)
     return (
         f"**Answer.** Python {last['python']} on {last['platform']} with {last['cores']} cores "
         f"made it. Its {len(runs)} notebooks ran for {minutes:.0f} minutes, summed over notebooks. "
         f"Two run at a time, so they take about half of that. The first `make book` also installs "
-        f"the packages and renders the pages: 10 to 20 minutes in all. The longest: {named}.\n"
+        f"the packages and renders the pages: 10 to 20 minutes in all. The longest: {slowest}.\n"
     )
 
 
 def runtime_table(runs: Mapping[str, Mapping[str, Any]]) -> str:
     """Write what ran when, for how long and on what, as Markdown, from notebooks' provenance."""
     last = max(runs.values(), key=lambda run: run["started"])
-    lines = ["| notebook | seconds | started (UTC) |", "|---|---:|---|"]
-    lines += [
+    run_rows = [
         f"| `{name}` | {run['seconds']:.1f} | {run['started'][:16].replace('T', ' ')} |"
         for name, run in sorted(runs.items())
     ]
-    lines += [f"| sum of all | {sum(run['seconds'] for run in runs.values()):.1f} | |", ""]
-    lines += ["| environment | version |", "|---|---|", f"| Python | {last['python']} |"]
-    lines += [f"| platform | {last['platform']} |", f"| cores | {last['cores']} |"]
-    lines += [f"| {name} | {version} |" for name, version in last["versions"].items()]
+    lines = [
+        "| notebook | seconds | started (UTC) |",
+        "|---|---:|---|",
+        *run_rows,
+        f"| sum of all | {sum(run['seconds'] for run in runs.values()):.1f} | |",
+        "",
+        "| environment | version |",
+        "|---|---|",
+        f"| Python | {last['python']} |",
+        f"| platform | {last['platform']} |",
+        f"| cores | {last['cores']} |",
+        *(f"| {name} | {version} |" for name, version in last["versions"].items()),
+    ]
     return "\n".join(lines) + "\n"
 
 
 def render_pages(home: Path, scratch: Path) -> None:
-    """Turn `home`/source into `home`/html, from scratch, unless these pages are there already.
+    """Turn `home`/source into the pages of `home`/html, unless they are there already.
 
     Raises
     ------
@@ -139,8 +148,8 @@ def render_pages(home: Path, scratch: Path) -> None:
     """
     source, html = home / "source", home / "html"
     package = Path(__file__).parents[1]
-    shown = "**/*.py" if (source / API_PAGE).exists() else "publish/*.py"  # docstrings, too
-    key = digest_files(source, files_in(source)) + digest_files(package, package.glob(shown))
+    modules = "**/*.py" if (source / API_PAGE).exists() else "publish/*.py"  # for the docstrings
+    key = digest_files(source, files_in(source)) + digest_files(package, package.glob(modules))
     stamp = html / ".hash"
     if stamp.is_file() and stamp.read_text() == key:
         return

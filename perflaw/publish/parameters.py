@@ -36,15 +36,15 @@ def parameters_of(notebook: Path) -> list[Parameter]:
     InputError
         If the notebook cannot be read, or a parameter lacks a type.
     """
+    parameters: list[Parameter] = []
     try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-        tagged = [cell for cell in cells if "parameters" in cell["metadata"].get("tags", [])]
-        sources = ["".join(cell["source"]) for cell in tagged]
-        assignments = [found for source in sources for found in _parse_assignments(source)]
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            if "parameters" in cell["metadata"].get("tags", []):
+                assignments = _parse_assignments("".join(cell["source"]))
+                parameters += [Parameter(notebook.stem, *each) for each in assignments]
     except (ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{notebook.name} cannot be read as a notebook: {reason}") from None
-    parameters = [Parameter(notebook.stem, *assignment) for assignment in assignments]
     for parameter in parameters:
         if parameter.kind.partition("[")[0] not in TYPES:
             raise InputError(
@@ -94,7 +94,7 @@ def read_parameters(
 
 
 def name_for(file: Path | None = None, pairs: Iterable[tuple[str, str]] = ()) -> str:
-    """Make a book's name from where its parameters come from."""
+    """Make a book's name from the names of its file of parameters and of those given in pairs."""
     parts = [file.stem] if file else []
     parts += [f"{name}-{text}" for name, text in pairs]
     name = re.sub(r"[^\w.-]+", "-", "_".join(parts), flags=re.ASCII).strip("-.")
@@ -119,15 +119,15 @@ def assign_parameters(
         Listing what is available, for a parameter that no notebook declares or whose value is
         of another type.
     """
-    given: dict[str, dict[str, Any]] = {}
+    values_by_notebook: dict[str, dict[str, Any]] = {}
     for name, value in parameters.items():
-        takers = [parameter for parameter in available if parameter.name == name]
-        if not takers:
+        declarations = [parameter for parameter in available if parameter.name == name]
+        if not declarations:
             hint = suggest(name, {parameter.name for parameter in available})
             raise InputError(
                 f"no notebook declares a parameter {name!r}{hint}\n{list_parameters(available)}"
             )
-        for parameter in takers:
+        for parameter in declarations:
             try:
                 coerced = coerce_value(value, parameter.kind)
             except ValueError:
@@ -135,8 +135,8 @@ def assign_parameters(
                     f"the parameter {name} must be of type {parameter.kind}, not {value!r}\n"
                     f"{list_parameters(available)}"
                 ) from None
-            given.setdefault(parameter.notebook, {})[name] = coerced
-    return given
+            values_by_notebook.setdefault(parameter.notebook, {})[name] = coerced
+    return values_by_notebook
 
 
 def coerce_value(value: Any, kind: str) -> Any:

@@ -18,8 +18,8 @@ from bs4 import BeautifulSoup, Tag
 from perflaw.errors import InputError
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-LONGEST = 600  # seconds for Chromium
-PATIENCE = 120_000  # milliseconds of the page's own clock, for formulas to be set
+TIMEOUT = 600  # seconds of Chromium
+VIRTUAL_TIME = 120_000  # milliseconds of the page's own clock, in which formulas are set
 LEFT_OUT = "script, button, form, nav, .headerlink, .explorer, .law-term, .slides-button, source"
 REFERRING = ("aria-labelledby", "aria-describedby", "for")
 
@@ -63,34 +63,44 @@ def print_book(home: Path) -> Path:
     contents = yaml.safe_load((home / "source" / "_toc.yml").read_text(encoding="utf-8"))
     whole = home / "html" / "whole.html"
     target = home / "book.pdf"
-    command = [chromium, "--headless", "--disable-gpu", "--no-pdf-header-footer"]
-    command += ["--generate-pdf-document-outline"]
-    command += ["--no-sandbox"] if os.geteuid() == 0 else []
-    command += [f"--virtual-time-budget={PATIENCE}", f"--print-to-pdf={target}", whole.as_uri()]
+    command = [
+        chromium,
+        "--headless",
+        "--disable-gpu",
+        "--no-pdf-header-footer",
+        "--generate-pdf-document-outline",
+        f"--virtual-time-budget={VIRTUAL_TIME}",
+        f"--print-to-pdf={target}",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+        whole.as_uri(),
+    ]
     target.unlink(missing_ok=True)
     try:
         whole.write_text(join_pages(home / "html", list_pages(contents)), encoding="utf-8")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise InputError(f"Chromium did not print the book within {LONGEST} s") from None
+        raise InputError(f"Chromium did not print the book within {TIMEOUT} s") from None
     finally:
         whole.unlink(missing_ok=True)
     if not target.is_file():
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        last = (process.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise InputError(f"Chromium could not print the book: {last}")
     return target
 
 
 def list_pages(contents: dict) -> list[str]:
     """List the names of a book's pages in the order of its table of contents."""
-    parts = contents.get("parts", [contents])
-    return [contents["root"], *(name for part in parts for name in _names(part["chapters"]))]
+    names = [contents["root"]]
+    for part in contents.get("parts", [contents]):
+        names += _list_files(part["chapters"])
+    return names
 
 
-def _names(entries: list[dict]) -> Iterator[str]:
+def _list_files(entries: list[dict]) -> Iterator[str]:
+    """Yield the page of each entry, and those of its sections after it."""
     for entry in entries:
         yield entry["file"]
-        yield from _names(entry.get("sections", []))
+        yield from _list_files(entry.get("sections", []))
 
 
 def join_pages(html: Path, names: list[str]) -> str:
@@ -104,7 +114,10 @@ def join_pages(html: Path, names: list[str]) -> str:
         Their names, in order, without suffix; those that are not there are left out.
     """
     names = [name for name in names if (html / f"{name}.html").is_file()]
-    pages = {name: _parse(html / f"{name}.html") for name in names}
+    pages = {
+        name: BeautifulSoup((html / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+        for name in names
+    }
     whole = pages[names[0]]
     articles = [_take_article(page, name, names) for name, page in pages.items()]
     scripts = next(filter(None, (_formula_scripts(page, name) for name, page in pages.items())), "")
@@ -120,20 +133,16 @@ def join_pages(html: Path, names: list[str]) -> str:
 
 def _list_contents(pages: dict[str, BeautifulSoup]) -> str:
     """List the titles of pages, each a link into the joined page."""
-    titles = {name: title for name, page in pages.items() if (title := page.select_one("h1"))}
-    links = "".join(
-        f'<li><a href="#{_slug(name)}">{escape(title.get_text(strip=True))}</a></li>'
-        for name, title in titles.items()
-    )
-    return f'<article class="whole-contents"><h2>Contents</h2><ul>{links}</ul></article>'
-
-
-def _parse(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+    links = []
+    for name, page in pages.items():
+        if title := page.select_one("h1"):
+            text = escape(title.get_text(strip=True))
+            links.append(f'<li><a href="#{_slug(name)}">{text}</a></li>')
+    return f'<article class="whole-contents"><h2>Contents</h2><ul>{"".join(links)}</ul></article>'
 
 
 def _formula_scripts(page: BeautifulSoup, name: str) -> str:
-    """Return the scripts of a page that set formulas, as seen from the top folder."""
+    """Return the scripts of a page that set formulas, with addresses from the top folder."""
     scripts = [script for script in page.select("script") if "athJax" in str(script)]
     scripts += [script for script in page.select("script[src]") if "mathjax/" in script["src"]]
     for script in scripts:
@@ -143,13 +152,13 @@ def _formula_scripts(page: BeautifulSoup, name: str) -> str:
 
 
 def _take_article(page: BeautifulSoup, name: str, names: list[str]) -> str:
-    """Return the article of a page, with links and names that hold in the joined page."""
+    """Return the article of a page, with links and ids that are valid in the joined page."""
     article = page.select_one("article") or page
     for element in article.select(LEFT_OUT):
         element.decompose()
     slug = _slug(name)
     for element in article.select("[id]"):
-        if not str(element["id"]).startswith("T_"):  # the style of a table is by its name
+        if not str(element["id"]).startswith("T_"):  # the style of a table refers to its id
             element["id"] = f"{slug}--{element['id']}"
     for attribute in REFERRING:
         for element in article.select(f"[{attribute}]"):
@@ -164,10 +173,10 @@ def _take_article(page: BeautifulSoup, name: str, names: list[str]) -> str:
 
 def _redirect(link: Tag, name: str, names: list[str]) -> None:
     """Point a link into the joined page; one to a file that is not in it loses its address."""
-    place, anchor = urldefrag(str(link["href"]))
-    if re.match(r"\w+:", place):
+    address, anchor = urldefrag(str(link["href"]))
+    if re.match(r"\w+:", address):
         return
-    target = _from_top(name, place).removesuffix(".html") if place else name
+    target = _from_top(name, address).removesuffix(".html") if address else name
     if target in names:
         link["href"] = f"#{_slug(target)}--{anchor}" if anchor else f"#{_slug(target)}"
     else:

@@ -32,7 +32,7 @@ def digest_files(root: Path, paths: Iterable[Path]) -> str:
 
 
 def replace_dir(new: Path, place: Path, scratch: Path) -> None:
-    """Move the folder `new` to `place`, out of which the old one goes into `scratch` first."""
+    """Move the folder `new` to `place`; what was there goes into `scratch` first."""
     if place.exists():
         place.rename(scratch / f"{place.name}.old")
     new.rename(place)
@@ -71,17 +71,15 @@ def _digest_read(root: Path, name: str) -> str:
 def parse_reads(root: Path, record: Path) -> list[str]:
     """Return the names, relative to the study or the package, that a notebook's record lists.
 
-    Left out are Python files, whose imports are followed instead, what was built, and hidden
-    files.
+    Python files are left out, as their imports are followed instead. Built and hidden files are
+    left out too.
     """
     if not record.is_file():
         return []
     names = set()
     for line in record.read_text(encoding="utf-8").splitlines():
-        base = next(
-            (base for base in (root, PACKAGE_PARENT) if Path(line).is_relative_to(base)), None
-        )
-        if base is None:
+        base = root if Path(line).is_relative_to(root) else PACKAGE_PARENT
+        if not Path(line).is_relative_to(base):
             continue
         path = Path(line).relative_to(base)
         is_folder = line.endswith(os.sep)
@@ -160,12 +158,11 @@ def versions() -> dict[str, str]:
 
 def read_provenance(path: Path) -> dict[str, Any]:
     """Return what `write_provenance` wrote into an executed notebook."""
-    provenance: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["metadata"]["perflaw"]
-    return provenance
+    return json.loads(path.read_text(encoding="utf-8"))["metadata"]["perflaw"]
 
 
 def is_current(root: Path, folder: Path, key: str) -> bool:
-    """Return whether a folder is the complete result of a run with this key on these data."""
+    """Return whether a folder holds the complete result of a run with this key on today's data."""
     try:
         provenance = read_provenance(folder / f"{folder.name}.ipynb")
         reads = provenance["reads"]

@@ -1,7 +1,8 @@
-"""Which modules of the package a notebook reaches, directly, in functions or by front doors."""
+"""Which modules of the package a notebook imports, itself and through the modules it imports."""
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -42,13 +43,7 @@ class Imports:
     def front_doors(self) -> dict[str, dict[str, str]]:
         """Module behind each name that a package offers lazily, by package."""
         return {
-            name: {
-                door: f"{name}.{_text(module)}"
-                for doors in ast.walk(tree)
-                if isinstance(doors, ast.Dict)
-                for module, names in zip(doors.keys, doors.values, strict=True)
-                for door in ast.literal_eval(names)
-            }
+            name: _modules_by_lazy_name(name, tree)
             for name, tree in self.trees.items()
             if self.paths[name].name == "__init__.py" and _offers_lazily(tree)
         }
@@ -66,23 +61,28 @@ class Imports:
                 imported.update(f"{source}.{alias.name}" for alias in node.names)
                 if any(alias.name == "*" for alias in node.names):
                     imported.update(self.front_doors.get(source, {}).values())
-            elif isinstance(node, ast.Constant) and module not in self.front_doors:
-                imported.update({_text(node) or ""} & self.paths.keys())  # importlib, python -m
+            elif (
+                isinstance(node, ast.Constant)
+                and node.value in self.paths  # named for importlib, or for python -m
+                and module not in self.front_doors
+            ):
+                imported.add(str(node.value))
         return self._resolve_names(imported, nodes)
 
     def _resolve_names(self, imported: set[str], nodes: list[ast.AST]) -> set[str]:
         """Return the modules behind imported names, and behind the lazy names used of them."""
-        used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         reached: set[str] = set()
         seen: set[str] = set()
         waiting = set(imported)
         while waiting:
             name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                reached |= self._behind(name)
-                doors = self.front_doors.get(name, {})
-                waiting |= {module for attribute, module in doors.items() if attribute in used}
+            if name in seen:
+                continue
+            seen.add(name)
+            reached |= self._behind(name)
+            lazy_names = self.front_doors.get(name, {})
+            waiting |= {lazy_names[used] for used in attributes & lazy_names.keys()}
         return reached
 
     def _source(self, node: ast.ImportFrom, module: str) -> str:
@@ -95,7 +95,7 @@ class Imports:
         return ".".join([*parts, *filter(None, [node.module])])
 
     def _behind(self, name: str) -> set[str]:
-        """Return the module of this name, or that holds it, with the packages around it."""
+        """Return the module that has or holds this name, with the packages around it."""
         reached = set()
         package, _, attribute = name.rpartition(".")
         if name not in self.paths and attribute in self.front_doors.get(package, {}):
@@ -120,28 +120,21 @@ class Imports:
 
     def files_reached_by(self, notebook: Path) -> list[Path]:
         """List the files of all modules that a notebook reaches."""
-        reached = set()
-        for tree in parse_cells(notebook):
-            reached |= self.reachable(tree)
-        return sorted(self.paths[name] for name in reached)
+        return sorted(self.paths[name] for name in self.reachable(parse_cells(notebook)))
 
 
-def parse_cells(notebook: Path) -> Iterator[ast.Module]:
-    """Parse the code cells of a notebook as one module; of none if it cannot be parsed."""
+def parse_cells(notebook: Path) -> ast.Module:
+    """Parse the code cells of a notebook as one module: an empty one if they cannot be parsed.
+
+    What is wrong with such a notebook is reported when it is executed.
+    """
     try:
         cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
         sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError):
-        return  # papermill says what is wrong with it
-    lines = [
-        "" if line.lstrip().startswith(("%", "!")) else line
-        for source in sources
-        for line in source.splitlines()
-    ]
-    try:
-        yield ast.parse("\n".join(lines))
-    except SyntaxError:
-        return  # its run will say so
+        code = "\n".join(sources)
+        return ast.parse(re.sub(r"^[ \t]*[%!].*", "", code, flags=re.MULTILINE))  # without magics
+    except (ValueError, KeyError, TypeError, SyntaxError):
+        return ast.Module([], [])
 
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -158,8 +151,11 @@ def _offers_lazily(tree: ast.Module) -> bool:
     return any(isinstance(node, ast.Name) and node.id == "offer_lazily" for node in ast.walk(tree))
 
 
-def _text(node: ast.expr | None) -> str | None:
-    """Return the text of a constant; None for all else."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    return None
+def _modules_by_lazy_name(package: str, tree: ast.Module) -> dict[str, str]:
+    """Read the dictionary of an `__init__`: the module behind each name that it offers lazily."""
+    modules: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Dict):
+            for module, names in ast.literal_eval(node).items():
+                modules |= dict.fromkeys(names, f"{package}.{module}")
+    return modules

@@ -1,4 +1,4 @@
-"""What a copy of the book says of itself: version, date, commit, authors, citation, licences."""
+"""Facts about a copy of the book: version, date, commit, authors, citation, licences, changes."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def read_commit(root: Path) -> str:
     """Return the commit of a clone, '-dirty' added where files differ from it, or 'unknown'."""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        process = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return done.stdout.strip()
+    return process.stdout.strip()
 
 
 def describe_changes(changes: list[Change] | None) -> str:

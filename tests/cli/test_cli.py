@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 from command_line import run
@@ -102,6 +103,14 @@ def test_rows_are_named_by_their_lines_in_the_file(tmp_path):
     path.write_text("\n".join(["# mine", "n_layers,d_emb,log,value", "", *cells, cells[-1]]) + "\n")
     told = run("fit", path, "--where", "log == 'b'").output
     assert "Error: line 16 repeats an earlier cell (n_layers 2, d_emb 32)" in told
+
+
+def test_a_whole_number_that_is_missing_in_parquet_is_named(tmp_path):
+    cells = "(1, 8, 1e-1), (2, 8, 2e-1), (null, 8, 3e-1)"
+    runs = duckdb.sql(f"select * from (values {cells}) as runs(n_layers, d_emb, value)")
+    runs.write_parquet(str(tmp_path / "runs.parquet"))
+    told = run("fit", tmp_path / "runs.parquet").output
+    assert "Error: n_layers is '<NA>' in row 3; it must be a finite number" in told
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,7 @@ def test_threads_and_blocks_change_nothing(monkeypatch):
     monkeypatch.setattr(parallel, "THREADS", 1)
     one = everything()
     monkeypatch.setattr(parallel, "THREADS", 5)
+    monkeypatch.setattr("perflaw.logs.histories.BLOCK", 1000)
     assert everything() == one
     monkeypatch.setattr(grams, "BLOCK", 100)
     assert np.allclose(np.concatenate(everything()), np.concatenate(one), rtol=0, atol=1e-12)

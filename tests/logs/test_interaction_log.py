@@ -100,6 +100,11 @@ def test_from_histories_refuses():
         ([["a", "b"]], [[2e9, 1e9]]),
         ([["a"]], [[np.nan]]),
         ([["a"]], [[1.0, 2.0]]),
+        ([["a"]], []),
+        ([["a", "b"], ["c"]], [[1.0], [2.0, 3.0]]),
+        ([["a", None]], None),
+        ([[1.0, np.nan]], None),
+        (["abc"], None),
     ):
         with pytest.raises(InputError):
             from_histories(items, times)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +20,8 @@ from perflaw.errors import InputError
 from perflaw.logs.entropy import parallel
 from perflaw.logs.entropy.arrays import (
     Histories,
+    check_count,
     check_length,
-    check_order,
     check_tolerance,
     finite_numbers,
     pooled_arrays,
@@ -90,7 +91,7 @@ def apen(sequence: Iterable, m: int = 2, r: float = 0.0) -> float:
     >>> round(apen("abcdefgh"), 6)
     -0.154151
     """
-    m, r = check_order(m), check_tolerance(r)
+    m, r = check_count(m, "m"), check_tolerance(r)
     if r == 0:
         codes = symbol_codes(sequence)
         check_length(len(codes), m + 1, f"m = {m}")
@@ -98,9 +99,9 @@ def apen(sequence: Iterable, m: int = 2, r: float = 0.0) -> float:
         return float(parallel.load_kernels().apen_symbols(codes, starts, stops, m)[0])
     x = finite_numbers(sequence)
     check_length(len(x), m + 1, f"m = {m}")
-    near, nearer = _count_matches(x, m, r, len(x) - m + 1)
-    phi = np.log((near + 1) / len(near)).mean()
-    phi_next = np.log((nearer[nearer >= 0] + 1) / (len(x) - m)).mean()
+    matches, longer_matches = _count_matches(x, m, r, len(x) - m + 1)
+    phi = np.log((matches + 1) / len(matches)).mean()
+    phi_next = np.log((longer_matches[longer_matches >= 0] + 1) / (len(x) - m)).mean()
     return float(phi - phi_next)
 
 
@@ -111,7 +112,7 @@ def apen_of_distinct(n: ArrayLike, m: int = 2) -> np.ndarray | np.float64:
     depends on the length and on nothing else. n is a number or an array.
     """
     refuse_masked(n)
-    m, lengths = check_order(m), np.asarray(n)
+    m, lengths = check_count(m, "m"), np.asarray(n)
     if lengths.dtype.kind not in "iu":
         raise InputError(f"n = {lengths.tolist()!r} is not usable; give whole numbers")
     check_length(lengths.min(initial=m + 1), m + 1, f"m = {m}")
@@ -149,14 +150,12 @@ def apen_by_user(
     >>> by_user.too_short, round(by_user.mean, 4)
     (1, -0.0201)
     """
-    m, r = check_order(m), check_tolerance(r)
+    m, r = check_count(m, "m"), check_tolerance(r)
     kernels = parallel.load_kernels()
-
-    def measure(items: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-        if r == 0:
-            return kernels.apen_symbols(items, starts, stops, m)
-        return kernels.apen_numbers(items, starts, stops, m, r)
-
+    if r == 0:
+        measure = partial(kernels.apen_symbols, m=m)
+    else:
+        measure = partial(kernels.apen_numbers, m=m, r=r)
     return parallel.measure_by_user(log, last, m + 1, f"m = {m}", measure)
 
 
@@ -166,7 +165,7 @@ def nist_apen(sequence: Iterable, m: int) -> NistApen:
     It has as many templates of length m + 1 as of length m, so it is never negative; it is
     another statistic than `apen`. chi2 and p test two equally likely symbols.
     """
-    m, codes = check_order(m), symbol_codes(sequence)
+    m, codes = check_count(m, "m"), symbol_codes(sequence)
     n = len(codes)
     check_length(n, m + 1, f"m = {m}")
     circle = np.concatenate([codes, codes[:m]])
@@ -213,11 +212,12 @@ def sample_entropy(log_or_sequence: Histories | Iterable, m: int = 2, r: float =
     >>> round(sample_entropy("abababcababab"), 4)
     0.2877
     """
-    m, r = check_order(m), check_tolerance(r)
+    m, r = check_count(m, "m"), check_tolerance(r)
     if r > 0:
         x = finite_numbers(log_or_sequence)  # type: ignore[arg-type]
         check_length(len(x), m + 2, f"m = {m}")
-        shorter, longer = (int(each.sum()) // 2 for each in _count_matches(x, m, r, len(x) - m))
+        matches, longer_matches = _count_matches(x, m, r, len(x) - m)
+        shorter, longer = int(matches.sum()) // 2, int(longer_matches.sum()) // 2
     else:
         items, offsets, n_items = pooled_arrays(log_or_sequence)
         check_length(len(items), m + 2, f"m = {m}")
@@ -258,14 +258,13 @@ def _count_matches(
     """
     r += _rounding(x, r)
     order = np.argsort(x[:templates], kind="stable")
-    padded = np.append(x, np.nan)  # nan is near nothing
+    padded = np.append(x, np.nan)  # nan matches nothing
     columns = np.ascontiguousarray(padded[order + np.arange(m + 1)[:, None]])
     workers = parallel.THREADS if templates > PARALLEL_FROM else 1
     kernels = parallel.load_kernels()
-    parts = parallel.run_in_threads(
+    counts = parallel.run_in_threads(
         lambda first: kernels.matches_in_window(columns, r, first, workers), range(workers)
     )
-    near = np.sum([part[0] for part in parts], axis=0)
-    nearer = np.sum([part[1] for part in parts], axis=0)
-    nearer[np.isnan(columns[m])] = -1
-    return near, nearer
+    matches, longer_matches = np.sum(counts, axis=0)
+    longer_matches[np.isnan(columns[m])] = -1
+    return matches, longer_matches

@@ -1,4 +1,4 @@
-"""Sequences, logs and arguments of the entropies, checked once and turned into arrays."""
+"""Checks of what the entropies take: sequences and logs, which become arrays, and arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Histories(Protocol):
 
 
 def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
-    """Take items, offsets and n_items of a log, checked so that the loops stay within bounds."""
+    """Return items, offsets and n_items of a log, checked so that compiled loops stay in bounds."""
     refuse_masked(log.items)
     refuse_masked(log.offsets)
     items = np.ascontiguousarray(log.items, np.int32)
@@ -37,12 +37,8 @@ def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
     n_items = int(log.n_items)
     if not len(items):
         raise InputError("the log is empty; give at least one history")
-    if (
-        len(offsets) < 2
-        or offsets[0] != 0
-        or offsets[-1] != len(items)
-        or np.any(np.diff(offsets) < 0)
-    ):
+    spans_items = len(offsets) > 1 and offsets[0] == 0 and offsets[-1] == len(items)
+    if not spans_items or np.any(np.diff(offsets) < 0):
         raise InputError(
             f"the log's offsets must rise from 0 to its {len(items)} items; build the log anew"
         )
@@ -54,7 +50,7 @@ def log_arrays(log: Histories) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def pooled_arrays(log_or_sequence: Histories | Iterable) -> tuple[np.ndarray, np.ndarray, int]:
-    """Take items, offsets and n_items of a log, or of a sequence as a log of one history."""
+    """Return items, offsets and n_items of a log, or of a sequence as a log of one history."""
     if hasattr(log_or_sequence, "offsets"):
         return log_arrays(log_or_sequence)  # type: ignore[arg-type]
     codes = symbol_codes(log_or_sequence)
@@ -63,7 +59,7 @@ def pooled_arrays(log_or_sequence: Histories | Iterable) -> tuple[np.ndarray, np
 
 def symbol_codes(sequence: Iterable) -> np.ndarray:
     """Code the symbols of a sequence as int32, 0, 1, …, in their order if they have one."""
-    values = _flat(sequence)
+    values = _flat_values(sequence)
     if isinstance(values, np.ndarray) and values.dtype.kind in "biufU":
         if values.dtype.kind == "f":
             _check_finite(values)
@@ -75,11 +71,11 @@ def symbol_codes(sequence: Iterable) -> np.ndarray:
         raise InputError(
             "the elements of a sequence must be hashable symbols; give one flat sequence"
         ) from None
-    kinds = {_family(kind): kind.__name__ for kind in set(map(type, values))}
-    if type(None) in kinds or any(_is_unusable(symbol) for symbol in codes):
+    names_by_family = {_family(kind): kind.__name__ for kind in set(map(type, values))}
+    if type(None) in names_by_family or any(_is_unusable(symbol) for symbol in codes):
         raise InputError("the sequence has a missing or infinite value; drop or fill it")
-    if len(kinds) > 1:
-        names = " and ".join(sorted(kinds.values()))
+    if len(names_by_family) > 1:
+        names = " and ".join(sorted(names_by_family.values()))
         raise InputError(f"the sequence mixes {names}; convert its elements to one type")
     try:
         ordered = sorted(codes)  # type: ignore[type-var]
@@ -91,7 +87,7 @@ def symbol_codes(sequence: Iterable) -> np.ndarray:
 
 def finite_numbers(sequence: Iterable) -> np.ndarray:
     """Turn a sequence of numbers into float64, all of them finite."""
-    values = _flat(sequence)
+    values = _flat_values(sequence)
     try:
         array = np.asarray(values)
         is_numeric = array.dtype.kind in "biuf" or all(
@@ -106,8 +102,8 @@ def finite_numbers(sequence: Iterable) -> np.ndarray:
     return array
 
 
-def _flat(sequence: Iterable) -> np.ndarray | Sequence:
-    """Return the sequence as an array if it is one, otherwise as a list."""
+def _flat_values(sequence: Iterable) -> np.ndarray | Sequence:
+    """Return the values of a flat sequence, as an array if it is one, otherwise as a list."""
     if hasattr(sequence, "offsets"):
         raise InputError(
             "this measures one sequence, not a log; use the function by user, or r = 0"
@@ -141,7 +137,7 @@ def refuse_masked(values: object) -> None:
 
 
 def _family(kind: type) -> type:
-    """Return the type that stands for all that may be mixed with this one."""
+    """Return the type that stands for all types that one sequence may mix with this one."""
     if issubclass(kind, (bool, np.bool_)):
         return bool
     families: tuple[type, ...] = (numbers.Number, str, bytes)
@@ -149,10 +145,11 @@ def _family(kind: type) -> type:
 
 
 def _is_unusable(symbol: Any) -> bool:
+    """Return whether a symbol is missing or infinite."""
     try:
         return bool(symbol != symbol) or (isinstance(symbol, numbers.Real) and math.isinf(symbol))
     except (TypeError, OverflowError):
-        # a missing value that cannot be compared, or a whole number of any size
+        # a missing value that cannot be compared, or a whole number too large for a float
         return not isinstance(symbol, numbers.Real)
 
 
@@ -169,22 +166,12 @@ def _check_finite(values: np.ndarray) -> None:
 # ---------------------------------------------------------------- arguments
 
 
-def check_apen_options(m: int, r: float, last: int | None) -> tuple[int, float, int | None]:
-    """Check the arguments of `apen_by_user`; raises InputError for one that cannot be used."""
-    return check_order(m), check_tolerance(r), last if last is None else check_whole(last, "last")
-
-
-def check_whole(value: object, name: str) -> int:
+def check_count(value: object, name: str) -> int:
     """Check that an argument is a whole number of at least 1."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
     if not is_whole or value < 1:  # type: ignore[operator]
         raise InputError(f"{name} = {value!r} is not usable; give a whole number of at least 1")
     return int(value)  # type: ignore[call-overload]
-
-
-def check_order(m: object) -> int:
-    """Check the length m of templates."""
-    return check_whole(m, "m")
 
 
 def check_tolerance(r: object) -> float:

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.special import entr, psi
 
 from perflaw.errors import InputError
-from perflaw.logs.entropy.arrays import Histories, check_order, log_arrays, pooled_arrays
+from perflaw.logs.entropy.arrays import Histories, check_count, log_arrays, pooled_arrays
 from perflaw.logs.entropy.grams import GramCounts, Spectrum, count_grams
 
-DEFAULT_CORRECTION = "chao-wang-jost"
+CHAO_WANG_JOST = "chao-wang-jost"  # the default correction
 
 
 def shannon_entropy(log_or_sequence: Histories | Iterable) -> float:
@@ -45,13 +45,13 @@ def apen_pooled(log: Histories, m: int = 2) -> float:
     InputError
         If no history has m + 1 items.
     """
-    return plug_in(count_grams(*log_arrays(log), check_order(m)))
+    return plug_in(count_grams(*log_arrays(log), check_count(m, "m")))
 
 
 def conditional_entropy(
     log: Histories,
     m: int = 1,
-    correction: str = DEFAULT_CORRECTION,
+    correction: str = CHAO_WANG_JOST,
     tokens: int | None = None,
     seed: int = 0,
 ) -> float:
@@ -103,13 +103,13 @@ def conditional_entropy(
     >>> round(conditional_entropy(log, correction="none"), 4)
     0.3984
     """
-    m = check_order(m)
+    m = check_count(m, "m")
     if correction not in CORRECTIONS:
         raise InputError(
             f"there is no correction {correction!r}; use one of {', '.join(CORRECTIONS)}"
         )
     items, offsets, n_items = log_arrays(log)
-    with_unseen = correction == "chao-wang-jost"
+    with_unseen = correction == CHAO_WANG_JOST
     counts = count_grams(items, offsets, n_items, m, tokens, seed, with_unseen)
     return float(np.clip(CORRECTIONS[correction](counts), 0, math.log(n_items)))
 
@@ -119,7 +119,7 @@ def share_seen_once(log: Histories, m: int = 1, tokens: int | None = None, seed:
 
     The larger it is, the less counts can be trusted. Arguments as in `conditional_entropy`.
     """
-    counted = count_grams(*log_arrays(log), check_order(m), tokens, seed)
+    counted = count_grams(*log_arrays(log), check_count(m, "m"), tokens, seed)
     counts, times = counted.grams
     return float(times[counts == 1].sum() / counted.total)
 
@@ -173,5 +173,5 @@ CORRECTIONS: dict[str, Callable[[GramCounts], float]] = {
     "miller-madow": _miller_madow,
     "grassberger": _grassberger,
     "chao-shen": _chao_shen,
-    DEFAULT_CORRECTION: _chao_wang_jost,
+    CHAO_WANG_JOST: _chao_wang_jost,
 }

@@ -1,4 +1,4 @@
-"""Compiled loops over m-grams of a whole log: dealt out, sorted and tallied.
+"""Compiled loops over the m-grams of a whole log, which are partitioned, sorted and tallied.
 
 As in `perflaw.logs.entropy.kernels`, nothing here checks its arguments.
 """
@@ -25,7 +25,7 @@ def count_first_items(items: np.ndarray, offsets: np.ndarray, n_items: int, m: i
 
 
 @compiled
-def deal_grams(
+def partition_grams(
     items: np.ndarray,
     offsets: np.ndarray,
     n_items: int,
@@ -33,12 +33,12 @@ def deal_grams(
     block: np.ndarray,
     ends: np.ndarray,
     packed: bool,
-    dealt: np.ndarray,
+    partitioned: np.ndarray,
 ) -> None:
-    """Fill `dealt` with the (m+1)-grams, a block of first items together.
+    """Fill `partitioned` with the (m+1)-grams, those of a block of first items together.
 
-    A gram is a number to the base n_items if `packed`, otherwise its position. `ends` says
-    where the next gram of each block goes, and is moved on.
+    A gram is a number to the base n_items if `packed`, otherwise its position. `ends` holds where
+    the next gram of each block goes, and is advanced.
     """
     base = np.uint64(n_items)
     for user in range(len(offsets) - 1):
@@ -49,7 +49,7 @@ def deal_grams(
                 for k in range(1, m + 1):
                     key = key * base + np.uint64(items[i + k])
             b = block[items[i]]
-            dealt[ends[b]] = key
+            partitioned[ends[b]] = key
             ends[b] += 1
 
 
@@ -99,7 +99,7 @@ def tally_counts(
 
 @compiled
 def _tally(count: int, rare: np.ndarray, frequent: np.ndarray, n_frequent: int) -> int:
-    """Add a count to a tally; returns how many frequent ones there are."""
+    """Add a count to a tally; return the number of frequent counts."""
     if count < RARE:
         rare[count] += 1
         return n_frequent
@@ -112,7 +112,7 @@ def unseen_successors(n: int, once: int, twice: int) -> float:
     """Second term of Chao, Wang and Jost's (2013) estimator, times n.
 
     Of a context that occurs n times, so many successors occur once and twice. The term is
-    once (1 − A)^(1−n) (−ln A − sum over r < n of (1 − A)^r / r), the bracket as the rest
+    once (1 − A)^(1−n) (−ln A − sum over r < n of (1 − A)^r / r), the bracket as the tail
     of the series of −ln A where it would cancel.
     """
     if once == 0 or n < 2:
@@ -120,16 +120,16 @@ def unseen_successors(n: int, once: int, twice: int) -> float:
     a = 2 * twice / ((n - 1) * once + 2 * twice) if twice else 2 / ((n - 1) * (once - 1) + 2)
     if a >= 1:
         return 0.0
-    rest = 0.0
+    series = 0.0
     power = 1.0
     if n * a < 10:
         for r in range(1, n):
             power *= 1 - a
-            rest += power / r
-        return once * (-math.log(a) - rest) / power
+            series += power / r
+        return once * (-math.log(a) - series) / power
     r = n
     while power > 1e-17:
         power *= 1 - a
-        rest += power / r
+        series += power / r
         r += 1
-    return once * rest
+    return once * series

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from perflaw.errors import InputError
-from perflaw.logs.entropy.arrays import check_whole
+from perflaw.logs.entropy.arrays import check_count
 from perflaw.logs.entropy.parallel import load_kernels, run_in_threads
 
 BLOCK = 1 << 16  # keys sorted at a time, at least
-BLOCKS = 256  # at most: more are slower to deal out
+BLOCKS = 256  # at most: more of them are slower to partition
 
 Logarithm = Callable[[np.ndarray], np.ndarray]
 
@@ -62,8 +62,8 @@ def count_grams(
 ) -> GramCounts:
     """Count all (m+1)-grams within histories, or `tokens` of them.
 
-    They are dealt out by their first item into blocks, which are packed into 64-bit numbers,
-    sorted and tallied one by one: a gram takes 8 bytes.
+    The grams are partitioned by their first item into blocks. Those of a block are packed into
+    64-bit numbers, sorted and tallied: a gram takes 8 bytes.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def count_grams(
         )
     packed = tokens is None and n_items ** (m + 1) <= 2**64
     if tokens is None:
-        blocks = _deal(items, offsets, n_items, m, total, packed)
+        blocks = _partition(items, offsets, n_items, m, total, packed)
     else:
         blocks = [_draw(offsets, grams_by_user, total, m, tokens, seed)]
     tally_counts = load_kernels("gram_kernels").tally_counts
@@ -111,26 +111,26 @@ def count_grams(
     )
 
 
-def _deal(
+def _partition(
     items: np.ndarray, offsets: np.ndarray, n_items: int, m: int, total: int, packed: bool
 ) -> list[np.ndarray]:
-    """Deal all grams out by their first item, into blocks of about equal size."""
+    """Partition all grams by their first item into blocks of about equal size."""
     kernels = load_kernels("gram_kernels")
     per_item = kernels.count_first_items(items, offsets, n_items, m)
     block = (np.cumsum(per_item) - per_item) // max(BLOCK, total // BLOCKS)
     ends = np.cumsum(np.bincount(block, weights=per_item).astype(np.int64))
     starts = np.append(0, ends[:-1])
-    # made here, as numpy asks for large pages and the compiled code would not
-    dealt = np.empty(total, np.uint64)
-    kernels.deal_grams(items, offsets, n_items, m, block, starts.copy(), packed, dealt)
-    return [dealt[start:end] for start, end in zip(starts, ends) if end > start]
+    # allocated here, as numpy asks for large pages and compiled code does not
+    partitioned = np.empty(total, np.uint64)
+    kernels.partition_grams(items, offsets, n_items, m, block, starts.copy(), packed, partitioned)
+    return [partitioned[start:end] for start, end in zip(starts, ends) if end > start]
 
 
 def _draw(
     offsets: np.ndarray, grams_by_user: np.ndarray, total: int, m: int, tokens: int, seed: int
 ) -> np.ndarray:
     """Draw positions of `tokens` items that have m more after them in their history."""
-    tokens = check_whole(tokens, "tokens")
+    tokens = check_count(tokens, "tokens")
     if tokens > total:
         raise InputError(
             f"tokens = {tokens}, but the log has {total} transitions for m = {m};"
@@ -163,6 +163,7 @@ def _pack(items: np.ndarray, positions: np.ndarray, n_items: int, m: int) -> np.
 
 
 def _merge_tallies(rare: Sequence[np.ndarray], frequent: Sequence[np.ndarray]) -> Spectrum:
+    """Merge tallies of small counts, and large counts one by one, into one spectrum."""
     tally = np.sum(rare, axis=0)
     small = np.flatnonzero(tally)
     large, times = np.unique(np.concatenate(frequent), return_counts=True)

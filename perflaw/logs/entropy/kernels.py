@@ -161,19 +161,18 @@ def apen_numbers(
         templates = len(x) - m + 1
         if templates < 2:
             continue
-        columns = np.full((m + 1, templates), np.nan)
         order = np.argsort(x[:templates])
+        padded = np.append(x, np.nan)  # nan matches nothing
+        columns = np.empty((m + 1, templates))
         for k in range(m + 1):
-            for a in range(templates):
-                if order[a] + k < len(x):
-                    columns[k, a] = x[order[a] + k]
-        near, nearer = matches_in_window(columns, r, 0, 1)
+            columns[k] = padded[order + k]
+        matches, longer_matches = matches_in_window(columns, r, 0, 1)
         phi = 0.0
         phi_next = 0.0
         for a in range(templates):
-            phi += math.log((near[a] + 1) / templates)
+            phi += math.log((matches[a] + 1) / templates)
             if order[a] + m < len(x):
-                phi_next += math.log((nearer[a] + 1) / (templates - 1))
+                phi_next += math.log((longer_matches[a] + 1) / (templates - 1))
         values[user] = phi / templates - phi_next / (templates - 1)
     return values
 
@@ -182,16 +181,16 @@ def apen_numbers(
 def matches_in_window(
     columns: np.ndarray, r: float, first: int, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Count the matches of the templates first, first + step, … with all after them, for both.
+    """Match the templates first, first + step, … with all that follow; both count each match.
 
-    columns[k] is the k-th coordinate of the templates, which are in order of coordinate 0, so
-    the partners of one are those that follow until that coordinate is too far away. Returns
-    the counts at lengths m and m + 1.
+    columns[k] is the k-th coordinate of the templates, which are sorted by coordinate 0. So the
+    candidates for a match follow until that coordinate is too far away. Returns the counts at
+    lengths m and m + 1.
     """
     m = columns.shape[0] - 1
     templates = columns.shape[1]
-    near = np.zeros(templates, np.int64)
-    nearer = np.zeros(templates, np.int64)
+    matches = np.zeros(templates, np.int64)
+    longer_matches = np.zeros(templates, np.int64)
     scratch = np.empty(templates, np.int64)
     end = first
     for a in range(first, templates, step):
@@ -205,18 +204,18 @@ def matches_in_window(
             value = columns[k, a]
             for b in range(len(alike)):
                 alike[b] &= np.int64(abs(column[b] - value) <= r)
-        count = near[a + 1 : end]
+        count = matches[a + 1 : end]
         for b in range(len(alike)):
             count[b] += alike[b]
-        near[a] += alike.sum()
+        matches[a] += alike.sum()
         column = columns[m, a + 1 : end]
         value = columns[m, a]
-        count = nearer[a + 1 : end]
+        count = longer_matches[a + 1 : end]
         for b in range(len(alike)):
             alike[b] &= np.int64(abs(column[b] - value) <= r)
             count[b] += alike[b]
-        nearer[a] += alike.sum()
-    return near, nearer
+        longer_matches[a] += alike.sum()
+    return matches, longer_matches
 
 
 # ---------------------------------------------------------------- Lempel and Ziv
@@ -226,9 +225,8 @@ def matches_in_window(
 #   states, (3, states): length of the longest string, suffix link, first edge;
 #   edges, (2, edges): target, and the next edge of the same state (−1 after the last);
 #   keys, (edges,): state and symbol of each edge;
-#   table, (1 << bits,): edges by the hash of their key, −1 where there is none;
-#   used, (2,): numbers of states and of edges.
-# Arrays are handed on one by one: in a tuple each access would count references.
+#   table, (1 << bits,): edges by the hash of their key, −1 where there is none.
+# Arrays are passed one by one: in a tuple each access would count references.
 
 
 @compiled

@@ -12,13 +12,13 @@ import numpy as np
 
 from perflaw.cores import count_cores
 from perflaw.errors import InputError, require
-from perflaw.logs.entropy.arrays import Histories, check_whole, log_arrays
+from perflaw.logs.entropy.arrays import Histories, check_count, log_arrays
+from perflaw.logs.histories import user_blocks
 
 Piece = TypeVar("Piece")
 Result = TypeVar("Result")
 
-
-# Threads of the compiled loops. The environment variable, which is numba's, sets their number.
+# Threads of the compiled loops; the environment variable is numba's.
 THREADS = int(os.environ.get("NUMBA_NUM_THREADS") or count_cores())
 
 
@@ -30,11 +30,11 @@ class ByUser(NamedTuple):
     values : ndarray of float64, shape (n_users,)
         nan where the history is too short.
     too_short : int
-        How many users that are.
+        Number of users whose history is too short.
     mean : float
-        Of the signed values, over users with a long enough history.
+        Mean of the signed values, over users with a long enough history.
     mean_absolute : float
-        Of their absolute values: what the paper calls ApEn.
+        Mean of their absolute values: what the paper calls ApEn.
     """
 
     values: np.ndarray
@@ -44,7 +44,7 @@ class ByUser(NamedTuple):
 
 
 def load_kernels(name: str = "kernels") -> ModuleType:
-    """Import a module of compiled loops, when it is first needed: it imports numba."""
+    """Import a module of compiled loops; it imports numba, so it is imported where it is used."""
     return require(f"perflaw.logs.entropy.{name}")
 
 
@@ -64,7 +64,7 @@ def measure_by_user(
     purpose: str,
     measure: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
 ) -> ByUser:
-    """Measure each history, or its last items, by parts of the log of about equal size.
+    """Measure each history of a log, or its last items, a block of users at a time.
 
     Parameters
     ----------
@@ -86,15 +86,13 @@ def measure_by_user(
     items, offsets, _ = log_arrays(log)
     starts, stops = offsets[:-1], offsets[1:]
     if last is not None:
-        starts = np.maximum(starts, stops - check_whole(last, "last"))
-    pieces = min(16 * THREADS, 1 + len(items) // 4096)
-    even = np.linspace(0, len(items), pieces + 1)
-    cuts = np.unique(np.searchsorted(offsets, even).clip(0, len(starts)))
-    cuts[0], cuts[-1] = 0, len(starts)
-    parts = run_in_threads(
-        lambda cut: measure(items, starts[cut], stops[cut]), map(slice, cuts[:-1], cuts[1:])
-    )
-    values = np.concatenate(parts)
+        starts = np.maximum(starts, stops - check_count(last, "last"))
+
+    def measure_block(users: tuple[int, int]) -> np.ndarray:
+        first, until = users
+        return measure(items, starts[first:until], stops[first:until])
+
+    values = np.concatenate(run_in_threads(measure_block, user_blocks(offsets)))
     defined = values[~np.isnan(values)]
     if not len(defined):
         longest = int((stops - starts).max())

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from scipy.special import entr
 
 from perflaw.errors import InputError
-from perflaw.logs.entropy.arrays import check_whole
+from perflaw.logs.entropy.arrays import check_count
 
 
 def accuracy_limit(entropy: ArrayLike, n_items: int) -> float | np.ndarray:
@@ -40,7 +40,7 @@ def accuracy_limit(entropy: ArrayLike, n_items: int) -> float | np.ndarray:
     >>> round(accuracy_limit(1.0, 100), 4)
     0.8675
     """
-    n_items = check_whole(n_items, "n_items")
+    n_items = check_count(n_items, "n_items")
     entropies = np.asarray(entropy, float)
     largest = math.log(n_items)
     impossible = ~((entropies >= 0) & (entropies <= largest * (1 + 1e-12)))
@@ -52,8 +52,8 @@ def accuracy_limit(entropy: ArrayLike, n_items: int) -> float | np.ndarray:
         )
 
     def excess(p: float, value: float) -> float:
-        rest = 1 - p
-        return entr(p) + entr(rest) + rest * math.log(max(n_items - 1, 1)) - value
+        wrong = 1 - p
+        return entr(p) + entr(wrong) + wrong * math.log(max(n_items - 1, 1)) - value
 
     def solve(value: float) -> float:
         if value == 0:

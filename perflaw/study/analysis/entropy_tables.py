@@ -236,7 +236,7 @@ def perturbation_table(
 
 
 def _measures_and_tokens(log: InteractionLog, measures: Iterable[Measure]) -> dict[str, float]:
-    return {measure.name: measure.of(log) for measure in measures} | {"tokens": log.tokens}
+    return {measure.name: measure.compute(log) for measure in measures} | {"tokens": log.tokens}
 
 
 def known_entropy(
