@@ -75,8 +75,7 @@ def worth_of_data(metric: str, level: float, draws: int) -> Finding:
     runs = data_measures.perturbation_runs(data_conditions.load_perturbed_runs())
     table = study_runs.mean_surfaces(study_runs.load_survey_runs(), (metric,))
     noise = seed_noise.seed_sd_by_surface(table, metric)
-    by_name = {str(name): noise[name] for name in noise.index}
-    conditions = data_measures.paired_conditions(runs, metric, by_name)
+    conditions = data_measures.paired_conditions(runs, metric, noise)
     scores = data_measures_by_log.scores_by_log(conditions, list(MEASURES), draws=draws)
     equal = data_measures_by_log.weigh_logs_equally(scores, level)
     shares = equal[equal["split"] == "log"].set_index("candidate").loc[list(MEASURES)]
