@@ -14,8 +14,8 @@ from perflaw.study.analysis.extrapolation import is_determined
 
 LEAST_SCALES = 4
 POINT = ["n_layers", "d_emb", "tokens"]
-LOO = validation.LEAVE_ONE_OUT
-COLUMNS = ["log", "metric", "points", "scales", "r2", "noise ceiling", LOO, "floor", "p_D"]
+COLUMNS = ["log", "metric", "points", "scales", "r2", "noise ceiling"]
+COLUMNS += [validation.LEAVE_ONE_OUT, "floor", "p_D"]
 
 
 def fit_with_data(
