@@ -25,6 +25,7 @@ from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps.results import filter_runs
 from perflaw.stats import check_level
 from perflaw.study.analysis.data_conditions import PROBE, add_probes
+from perflaw.study.analysis.study_runs import USUAL_KIND
 from perflaw.study.files import study_file
 
 # By column of a table of runs: what it is called here. All are above 0 on any log.
@@ -38,13 +39,7 @@ MEASURES = {
     "entropy shannon": "Shannon entropy",
     "entropy compression": "compression ratio",
 }
-MODEL = {
-    "backbone": "sasrec",
-    "n_layers": 2,
-    "d_emb": 32,
-    "split": "leave one out",
-    "shared_layers": False,
-}
+MODEL = USUAL_KIND | {"n_layers": 2, "d_emb": 32, "shared_layers": False}
 """The model that the study trained on changed training parts."""
 MODEL_SETTINGS = (
     "backbone",

@@ -183,11 +183,11 @@ def measure_on_test(scorer: ranking.Scorer, split: Split) -> dict[str, float]:
 
     Names that begin with `HISTORY_REMOVED` are of the rule of record where nothing repeats.
     """
+    rules = {"": Seen.TRAINING}
+    if ranking.removes_seen(split):
+        rules[HISTORY_REMOVED] = Seen.HISTORY
     row: dict[str, float] = {}
-    for seen in ranking.Seen:
-        if seen == ranking.Seen.HISTORY and not ranking.removes_seen(split):
-            continue
-        prefix = HISTORY_REMOVED if seen == ranking.Seen.HISTORY else ""
+    for prefix, seen in rules.items():
         ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
         row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
         row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)

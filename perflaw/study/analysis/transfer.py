@@ -16,14 +16,6 @@ SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a ru
 LEAST_RUNS_OF_PLANE = 4
 CARRIED, MEAN, PLANE = "carried law", "mean of the cells", "log-linear, target alone"
 SAME_LOG, OTHER_LOG = "same log", "another log"
-LOG_COLUMNS = {
-    "tokens": "tokens",
-    "items": "items",
-    "h": "entropy conditional",
-    "apen": "entropy apen absolute",
-    "limit": "entropy accuracy limit",
-    "shannon": "entropy shannon",
-}
 COUNT_PREFIX = "count-based: "
 DESCRIBED_SIZE = {"n_layers": 2, "d_emb": 32}
 
@@ -141,7 +133,7 @@ def compare_with_mean(errors: pd.DataFrame, n_cells: int, level: float = 0.9) ->
     """
     used = errors[errors["cells"] == n_cells].rename(columns={"target": "dataset"})
     compared = compare_with_reference(used, "rule", "ape", MEAN, ["dataset"], level)
-    return compared.set_index("rule").loc[CARRIED]
+    return compared[compared["rule"] == CARRIED].iloc[0]
 
 
 def ensemble_gains(
@@ -224,14 +216,19 @@ def describe_logs(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """
     cell = study_runs.select_full_data_runs(runs, **study_runs.USUAL_KIND, **DESCRIBED_SIZE)
     groups = cell.groupby("log", sort=False)
-    logs = groups[list(LOG_COLUMNS.values())].first()
-    logs.columns = list(LOG_COLUMNS)
-    described = pd.DataFrame({metric: groups[metric].mean(), "h": logs["h"]})
-    described["shannon"] = logs["shannon"]
-    for name in ("tokens", "items", "limit"):
-        described[f"ln {name}"] = np.log(logs[name])
-    described["ln D / H"] = np.log(logs["tokens"] / logs["h"])
-    described["ln D / ApEn"] = np.log(logs["tokens"] / logs["apen"])
+    first = groups.first()
+    described = pd.DataFrame(
+        {
+            metric: groups[metric].mean(),
+            "h": first["entropy conditional"],
+            "shannon": first["entropy shannon"],
+            "ln tokens": np.log(first["tokens"]),
+            "ln items": np.log(first["items"]),
+            "ln limit": np.log(first["entropy accuracy limit"]),
+            "ln D / H": np.log(first["tokens"] / first["entropy conditional"]),
+            "ln D / ApEn": np.log(first["tokens"] / first["entropy apen absolute"]),
+        }
+    )
     baselines = study_runs.load_count_baselines(metric).apply(np.log).add_prefix(COUNT_PREFIX)
     return described.join(baselines).reset_index()
 

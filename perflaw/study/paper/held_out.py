@@ -301,7 +301,7 @@ def _predict_log(
 ) -> pd.DataFrame:
     """Predict hidden cells of one log, exponents shrunk towards those of the teachers but it."""
     is_teacher = exponents.index.isin(teachers) & (exponents.index != log)
-    centres = exponents[is_teacher].median().to_dict()
+    centres = {name: float(exponents.loc[is_teacher, name].median()) for name in law.exponents}
     shrunk = with_penalty(law, centres, strength)
     own = points[points["dataset"] == log]
     return validation.heldout_by_surface({"shrunk": shrunk}, own, SURFACE)
