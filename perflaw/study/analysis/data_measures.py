@@ -214,7 +214,7 @@ def synthetic_controls(
         intervention=np.where(points["x"] == middle, "", points["kind"]),
         strength=points["x"],
     )
-    return points, _changes(varied, metric, {})
+    return points, _changes(varied, metric, None)
 
 
 def _middle(values: pd.Series) -> float:

@@ -106,10 +106,9 @@ def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.Data
     axes = list(families.AXES)
     cells = new_cells[axes].drop_duplicates().reset_index(drop=True)
     parts = []
-    for key, surface in seen.groupby(["dataset", "metric"], sort=False):
-        labels = dict(zip(("dataset", "metric"), key))
+    for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         parts += [
-            cells.assign(law=name, predicted=values, **labels)
+            cells.assign(dataset=str(dataset), metric=str(metric), law=name, predicted=values)
             for name, values in predict_by_trained(surface, cells).items()
         ]
     return pd.concat(parts, ignore_index=True)[["dataset", "metric", "law", *axes, "predicted"]]
