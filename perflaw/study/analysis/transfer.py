@@ -163,10 +163,10 @@ def ensemble_gains(
         sd=(metric, "std"),
         groups=(metric, "size"),
     ).reset_index()
-    one = shown[shown["members"] == 1].set_index(["log", "total d"])["mean"]
-    several = shown[shown["members"] > 1]
-    known = pd.MultiIndex.from_frame(several[["log", "total d"]]).map(one.to_dict()).to_numpy(float)
-    gains = several.assign(gain=100 * (several["mean"] / known - 1)).dropna(subset="gain")
+    one = shown[shown["members"] == 1].set_index(["log", "total d"])["mean"].rename("mean of one")
+    several = shown[shown["members"] > 1].join(one, on=["log", "total d"])
+    several["gain"] = 100 * (several["mean"] / several["mean of one"] - 1)
+    gains = several.dropna(subset="gain")
     columns = ["log", "total d", "members", "gain"]
     return shown.rename(columns={"mean": metric}), gains[columns].reset_index(drop=True)
 
