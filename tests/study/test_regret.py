@@ -46,8 +46,8 @@ def test_intervals_are_over_logs():
         scored[f"regret of {policy}"] = values
         scored[f"{policy} within noise"] = [True, False, True]
     summary = regret.summarize_regret(scored).set_index("policy")
-    assert summary.loc["advised", "regret"] == pytest.approx(3.0)  # of 2 and 4
-    assert summary.loc["advised minus stay", "regret"] == pytest.approx(-4.0)
+    assert summary.loc["advised", "regret, %"] == pytest.approx(3.0)  # of 2 and 4
+    assert summary.loc["advised minus stay", "regret, %"] == pytest.approx(-4.0)
     assert summary.loc["advised minus stay", "high"] == pytest.approx(-4.0)
     assert summary.loc["advised", "low"] == pytest.approx(3 - 6.314, abs=0.01)
     assert summary.loc["stay", "within noise"] == pytest.approx(2 / 3)

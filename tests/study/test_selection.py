@@ -18,7 +18,7 @@ def test_choices_know_the_best_and_keep_to_the_budget(swept):
     table = study_runs.mean_surfaces(swept(sigma=0.0001))
     noise = seed_noise.seed_sd_by_surface(table)
     found = selection.selection_regret(table, "NDCG@10", noise, budgets=(1.0, 0.5))
-    whole = found[(found["of"] == "parameters") & (found["budget"] == 1.0)].set_index(
+    whole = found[(found["cost"] == "parameters") & (found["budget"] == 1.0)].set_index(
         ["dataset", "rule"]
     )
     best = (
@@ -30,14 +30,14 @@ def test_choices_know_the_best_and_keep_to_the_budget(swept):
         best["n_layers"],
         best["d_emb"],
     )
-    assert whole.loc[("a", "log-quadratic"), "regret"] == 0
+    assert whole.loc[("a", "log-quadratic"), selection.REGRET] == 0
     assert tuple(whole.loc[("a", "largest model"), ["n_layers", "d_emb"]]) == (6, 64)
-    assert (found["regret"] >= 0).all()
+    assert (found[selection.REGRET] >= 0).all()
     assert (found["noises"] >= 0).all()
     assert (whole.xs("best seen", level="rule")["n_layers"] <= 3).all()
     is_least = (table["n_layers"] == 1) & (table["d_emb"] == 8)
     tiny = table[is_least | ~extrapolation.is_small(table)]
-    kept = selection.selection_regret(tiny, "NDCG@10", noise, budgets=(1.0,), kept=True)
+    kept = selection.selection_regret(tiny, "NDCG@10", noise, budgets=(1.0,), keep_measured=True)
     assert not set(kept["rule"]) & set(
         extrapolation.EXTRAPOLATED_LAWS
     )  # one cell determines no law
@@ -45,21 +45,22 @@ def test_choices_know_the_best_and_keep_to_the_budget(swept):
         value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"])
     )
     _bare, kept = (
-        selection.selection_regret(mixed, "NDCG@10", noise, budgets=(1.0,), kept=kept).query(
-            "rule == 'log-linear'"
-        )
+        selection.selection_regret(
+            mixed, "NDCG@10", noise, budgets=(1.0,), keep_measured=kept
+        ).query("rule == 'log-linear'")
         for kept in (False, True)
     )
     assert (kept["d_emb"] == 8).all()
     assert (kept["n_layers"] == 1).all()
-    assert (kept["regret"] == 0).all()
+    assert (kept[selection.REGRET] == 0).all()
     wide = selection.selection_regret(
         table, "NDCG@10", noise, pd.Series(5.0, noise.index), budgets=(1.0, 0.5)
     )
-    assert wide["regret"].equals(found["regret"])
+    assert wide[selection.REGRET].equals(found[selection.REGRET])
     assert (wide["noises"] <= found["noises"]).all()
     assert wide["noises"].max() == pytest.approx(
-        wide["regret"].max() / (5 * np.sqrt(2 * (1 - seed_noise.SHARED_USER_CORRELATION))), rel=1e-3
+        wide[selection.REGRET].max() / (5 * np.sqrt(2 * (1 - seed_noise.SHARED_USER_CORRELATION))),
+        rel=1e-3,
     )  # next to no noise between seeds
     lucky = table.assign(validation=table["value"]).assign(
         value=lambda rows: rows["value"].where(rows["d_emb"] != 8, 9.0)
@@ -70,7 +71,7 @@ def test_choices_know_the_best_and_keep_to_the_budget(swept):
         )["d_emb"]
         > 8
     ).all()
-    half = found[(found["of"] == "parameters") & (found["budget"] == 0.5)].merge(
+    half = found[(found["cost"] == "parameters") & (found["budget"] == 0.5)].merge(
         table[table["metric"] == "NDCG@10"][["dataset", "n_layers", "d_emb", "parameters"]]
     )
     assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
@@ -110,7 +111,7 @@ def test_luck_of_a_seed_that_chose_does_not_judge(swept):
     noise = pd.Series(1.0, study_runs.mean_surfaces(runs)["dataset"].unique())
     found = selection.regret_by_seed(runs, "NDCG@10", noise)
     kept = found[(found["rule"] == "best seen") & (found["budget"] == 1.0)]
-    by_seeds = kept.groupby("seeds")["regret"]
+    by_seeds = kept.groupby("seeds")[selection.REGRET]
     assert by_seeds.max()["0, 0"] == 0  # its own luck judges it
     assert by_seeds.max()["1, 0"] > 100  # of what seed 0 alone has, nothing was seen
     assert by_seeds.min()["0, 1"] > by_seeds.max()["1, 1"]  # a choice by luck, none left
@@ -130,15 +131,17 @@ def made_choices():
         for budget in (1.0, 0.5)
         for rule, regret in (("best seen", 1.0), ("law", 3.0 if log == "b" else 1.0))
     ]
-    table = pd.DataFrame(rows, columns=["dataset", "log", "of", "budget", "rule", "regret"])
-    return table.assign(noises=table["regret"] / 2)
+    table = pd.DataFrame(
+        rows, columns=["dataset", "log", "cost", "budget", "rule", selection.REGRET]
+    )
+    return table.assign(noises=table[selection.REGRET] / 2)
 
 
 def test_rules_are_summed_up_with_and_without_a_budget():
     found = selection.summarise_by_rule(made_choices()).set_index("rule")
     law = found.loc["law"]
     assert law["as good"] == pytest.approx(50)  # each log counts once
-    assert law["regret"] == pytest.approx(2)
+    assert law[selection.REGRET] == pytest.approx(2)
     assert law["worst"] == 3
     assert law["as good, no budget"] == pytest.approx(50)
     assert found.loc["best seen", "as good"] == 100
@@ -147,9 +150,9 @@ def test_rules_are_summed_up_with_and_without_a_budget():
 def test_intervals_of_choices_are_over_logs():
     found = selection.summarise_by_rule(made_choices()).set_index("rule")
     half = stats.t.ppf(0.95, 1)  # the two logs have a regret of 1 and of 3
-    assert found.loc["law", "regret, high"] == pytest.approx(2 + half)
-    assert found.loc["law", "regret, low"] == 0  # no regret is less
-    assert found.loc["best seen", "regret, high"] == 1
+    assert found.loc["law", "100 ln regret, high"] == pytest.approx(2 + half)
+    assert found.loc["law", "100 ln regret, low"] == 0  # no regret is less
+    assert found.loc["best seen", "100 ln regret, high"] == 1
     assert found["as good, high"].max() == 100
 
 

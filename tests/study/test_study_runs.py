@@ -38,7 +38,7 @@ def test_what_holds_under_one_split_is_asked_of_the_other(swept):
     assert found["best, global time"] == "N 1, d 8"
     assert found["best, leave one out"] == "N {}, d {}".format(*chosen)
     ratio = value[chosen] / value.max()
-    assert found["regret"] == pytest.approx(100 * (1 - ratio))
+    assert found["regret, %"] == pytest.approx(100 * (1 - ratio))
     assert found["noises"] == pytest.approx(-100 * np.log(ratio) / (3 * np.sqrt(2 / 3)))
     assert found["correlation"] == pytest.approx(
         0.5

@@ -22,7 +22,7 @@ def load_perturbed_runs() -> pd.DataFrame:
 
 
 def count_conditions(runs: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Count runs and conditions, and sum up the changes of the metric, by log.
+    """Count runs and conditions, and summarise the changes of the metric, by log.
 
     Parameters
     ----------
@@ -52,18 +52,14 @@ def count_conditions(runs: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFra
         noise_sq=("noise_sq", "sum"),
     )
     is_changed = ~results.is_unperturbed(runs)
-    n_tried = runs[is_changed].groupby("log")[list(PERTURBATIONS)].apply(_count_distinct)
-    table["idle"] = n_tried - table["conditions"]
+    tried = runs[is_changed].drop_duplicates(["log", *PERTURBATIONS])
+    table["idle"] = tried.groupby("log").size() - table["conditions"]
     table["base runs"] = (~is_changed).groupby(runs["log"]).sum()
     table["idle runs"] = is_changed.groupby(runs["log"]).sum() - table["runs"]
     table["ceiling"] = 1 - table["noise_sq"] / table["squared"]
     table["weight"] = table["squared"] / table["squared"].sum()
     columns = ["conditions", "runs", "base runs", "idle", "idle runs", "least", "most", "noise"]
     return table[[*columns, "ceiling", "weight"]].reset_index()
-
-
-def _count_distinct(strengths: pd.DataFrame) -> int:
-    return len(strengths.drop_duplicates())
 
 
 def add_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
@@ -77,12 +73,11 @@ def add_probes(runs: pd.DataFrame, probes: pd.DataFrame) -> pd.DataFrame:
         As data/probes.csv: columns "probe: …".
     """
     keys = ["log", *PERTURBATIONS, "data_seed"]
-    left, right = (_fill_steps(table) for table in (runs, probes))
-    merged = left[keys].merge(right, how="left", on=keys)
+    merged = _fill_strengths(runs)[keys].merge(_fill_strengths(probes), how="left", on=keys)
     columns = [column for column in probes if str(column).startswith(PROBE)]
     return pd.concat([runs, merged[columns].set_axis(runs.index)], axis=1)
 
 
-def _fill_steps(table: pd.DataFrame) -> pd.DataFrame:
-    """Make the strengths of interventions comparable: none is -1."""
+def _fill_strengths(table: pd.DataFrame) -> pd.DataFrame:
+    """Write -1 for the strength of an intervention that was not made, so that tables can merge."""
     return table.assign(**{name: table[name].fillna(-1.0).astype(float) for name in PERTURBATIONS})

@@ -25,6 +25,7 @@ from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.sweeps.results import filter_runs
 from perflaw.stats import check_level
 from perflaw.study.analysis.data_conditions import PROBE, add_probes
+from perflaw.study.analysis.study_runs import USUAL_KIND
 from perflaw.study.files import study_file
 
 # By column of a table of runs: what it is called here. All are above 0 on any log.
@@ -38,13 +39,7 @@ MEASURES = {
     "entropy shannon": "Shannon entropy",
     "entropy compression": "compression ratio",
 }
-MODEL = {
-    "backbone": "sasrec",
-    "n_layers": 2,
-    "d_emb": 32,
-    "split": "leave one out",
-    "shared_layers": False,
-}
+MODEL = USUAL_KIND | {"n_layers": 2, "d_emb": 32, "shared_layers": False}
 """The model that the study trained on changed training parts."""
 MODEL_SETTINGS = (
     "backbone",
@@ -92,9 +87,9 @@ def perturbation_runs(runs: pd.DataFrame, model: Mapping[str, Any] = MODEL) -> p
 
 
 def paired_conditions(
-    runs: pd.DataFrame, metric: str = "NDCG@10", noise: Mapping[str, float] | None = None
+    runs: pd.DataFrame, metric: str = "NDCG@10", noise: pd.Series | None = None
 ) -> pd.DataFrame:
-    """Tabulate what the metric and the data changed under each condition, against the base.
+    """Tabulate by how much each condition changes the metric and the data, against the base.
 
     Parameters
     ----------
@@ -129,7 +124,7 @@ def paired_conditions(
         raise InputError(f"run {key} had two interventions; a condition has one")
     runs["intervention"] = np.where(n_steps > 0, has_step.idxmax(axis=1), "")
     runs["strength"] = runs[list(PERTURBATIONS)].sum(axis=1)
-    conditions = _changes(runs, metric, {} if noise is None else noise)
+    conditions = _changes(runs, metric, noise)
     is_moved = conditions.filter(like=CHANGE).abs().max(axis=1) > 1e-9
     return conditions[is_moved].reset_index(drop=True)
 
@@ -141,24 +136,25 @@ def _check_one_model(runs: pd.DataFrame) -> None:
                 raise InputError(f"the runs on {log} differ in {name}; choose those of one model")
 
 
-def _changes(runs: pd.DataFrame, metric: str, noise: Mapping[str, float]) -> pd.DataFrame:
+def _changes(runs: pd.DataFrame, metric: str, noise: pd.Series | None) -> pd.DataFrame:
     """Compare means of each log, intervention and strength with those of intervention ""."""
-    names = {TOKENS: TOKENS, "positions": POSITIONS, **MEASURES}
-    names = {column: name for column, name in names.items() if column in runs}
+    measures = {TOKENS: TOKENS, "positions": POSITIONS, **MEASURES}
+    names = {column: name for column, name in measures.items() if column in runs}
     names |= {str(column): str(column) for column in runs if str(column).startswith(PROBE)}
     logarithms = {column: np.log(runs[column].where(runs[column] > 0)) for column in names}
     runs = runs.assign(y=np.log(runs[metric]), **logarithms)
-    parts = [
-        _changes_of_log(of_log, str(log), metric, names, noise)
-        for log, of_log in runs.groupby("log", sort=False)
-    ]
-    table = pd.concat(parts, ignore_index=True)
-    return table[["log", *[name for name in table if name != "log"]]]
+    tables = []
+    for log, of_log in runs.groupby("log", sort=False):
+        sd = noise[log] / 100 if noise is not None and log in noise else None
+        tables.append(_changes_of_log(of_log, str(log), metric, names, sd))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["log", *table.columns.drop("log")]]
 
 
 def _changes_of_log(
-    runs: pd.DataFrame, log: str, metric: str, names: Mapping[str, str], noise: Mapping[str, float]
+    runs: pd.DataFrame, log: str, metric: str, names: Mapping[str, str], sd: float | None
 ) -> pd.DataFrame:
+    """Compare one log's conditions with its base; `sd` is of a run, None: pooled over them."""
     means = runs.groupby(["intervention", "strength"], sort=False).agg(
         runs=("y", "size"),
         value=(metric, "mean"),
@@ -171,7 +167,8 @@ def _changes_of_log(
         raise InputError(
             f"{log} was not trained without an intervention; there is nothing to compare with"
         )
-    sd = noise[log] / 100 if log in noise else _pooled_sd(means)
+    if sd is None:
+        sd = _pooled_sd(means)
     base = means[is_base].iloc[0]
     changed = means[~is_base].reset_index()
     changed["change"] = changed["y"] - base["y"]
@@ -182,6 +179,7 @@ def _changes_of_log(
 
 
 def _pooled_sd(means: pd.DataFrame) -> float:
+    """Pool the standard deviation of ln metric between runs of a condition; nan of single runs."""
     repeated = means[means["runs"] > 1]
     if repeated.empty:
         return np.nan
@@ -216,7 +214,7 @@ def synthetic_controls(
         intervention=np.where(points["x"] == middle, "", points["kind"]),
         strength=points["x"],
     )
-    return points, _changes(varied, metric, {})
+    return points, _changes(varied, metric, None)
 
 
 def _middle(values: pd.Series) -> float:
@@ -274,7 +272,7 @@ def predict_changes(conditions: pd.DataFrame, columns: np.ndarray, hide: str) ->
         A candidate, (conditions, 1 or 2).
     hide
         "intervention": slopes from the log's other interventions; "log": from all other logs;
-        "": from all conditions, itself included.
+        "": from all conditions, that condition included.
 
     Returns
     -------
@@ -286,22 +284,19 @@ def predict_changes(conditions: pd.DataFrame, columns: np.ndarray, hide: str) ->
     usable = np.isfinite(columns).all(axis=1)
     predicted = np.full(len(conditions), np.nan)
     keys = {"": [], "log": ["log"], "intervention": ["log", "intervention"]}[hide]
-    for _, rows in conditions.groupby(keys or np.zeros(len(conditions))):
-        in_group = np.zeros(len(conditions), bool)
-        in_group[rows.index] = True
-        pool = usable
-        if hide:
-            pool = pool & ~in_group
+    for _, hidden in conditions.groupby(keys or np.zeros(len(conditions))):
+        is_hidden = conditions.index.isin(hidden.index)
+        can_teach = usable & ~is_hidden if hide else usable
         if hide == "intervention":
-            pool = pool & (logs == rows["log"].iloc[0])
-        if pool.sum() > columns.shape[1]:
-            slopes = np.linalg.lstsq(columns[pool], y[pool])[0]
-            predicted[in_group & usable] = columns[in_group & usable] @ slopes
+            can_teach &= logs == hidden["log"].iloc[0]
+        if can_teach.sum() > columns.shape[1]:
+            slopes = np.linalg.lstsq(columns[can_teach], y[can_teach])[0]
+            predicted[is_hidden & usable] = columns[is_hidden & usable] @ slopes
     return predicted
 
 
 def comparison_table(
-    conditions: pd.DataFrame, level: float = 0.9, draws: int = 4000, seed: int = 0
+    conditions: pd.DataFrame, level: float = 0.9, draws: int = 4000
 ) -> pd.DataFrame:
     """Compare the candidates: which share of the squared change each one predicts.
 
@@ -314,8 +309,8 @@ def comparison_table(
         As `paired_conditions` returns them.
     level
         Level of the intervals.
-    draws, seed
-        Number of bootstrap samples (of pairs of a log and an intervention), and the seed.
+    draws
+        Number of bootstrap samples, of pairs of a log and an intervention.
 
     Returns
     -------
@@ -327,9 +322,7 @@ def comparison_table(
     check_level(level)
     y = conditions["change"].to_numpy()
     groups = conditions.groupby(["log", "intervention"], sort=False).ngroup().to_numpy()
-    n_groups = groups.max() + 1
-    weights = np.full(n_groups, 1 / n_groups)
-    counts = np.random.default_rng(seed).multinomial(n_groups, weights, size=draws)
+    counts = draw_counts(groups.max() + 1, draws)
     total = np.bincount(groups, y**2)
     splits = dict(SPLITS)
     if conditions["log"].nunique() < 2:
@@ -353,6 +346,12 @@ def comparison_table(
     return pd.DataFrame(rows)
 
 
+def draw_counts(n_groups: int, draws: int) -> np.ndarray:
+    """(draws, n_groups) how often each group is in a bootstrap sample, of seed 0."""
+    weights = np.full(n_groups, 1 / n_groups)
+    return np.random.default_rng(0).multinomial(n_groups, weights, size=draws)
+
+
 def control_table(known: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """Explain the synthetic controls in sample: their sizes, their rates, and both at once.
 
@@ -370,26 +369,24 @@ def control_table(known: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
         change), "slope, size varies" (of the candidate's first number) and "slope, rate varies"
         (of its last number; nan for tokens, which then do not vary).
     """
+    change = known["change"].to_numpy()
+    parts = {
+        "size varies": (known["log"] == "size").to_numpy(),
+        "rate varies": (known["log"] == "rate").to_numpy(),
+        "both at once": np.full(len(known), True),
+    }
+    candidates = candidate_measures(known)
     rows = []
     for name in names:
-        columns, change = candidate_measures(known)[name], known["change"].to_numpy()
-        row: dict[str, Any] = {"candidate": name}
-        for kind in ("size", "rate", "both"):
-            part = (
-                np.full(len(known), True) if kind == "both" else (known["log"] == kind).to_numpy()
-            )
-            x, y = columns[part], change[part]
-            slopes = np.linalg.lstsq(x, y)[0]
-            label = "both at once" if kind == "both" else f"{kind} varies"
-            row[label] = 1 - ((y - x @ slopes) ** 2).sum() / (y**2).sum()
-            if kind == "size":
-                row["slope, size varies"] = slopes[0]
-            if kind == "rate":
-                row["slope, rate varies"] = np.nan if name == TOKENS else slopes[-1]
-        rows.append(row)
-    shares = ["size varies", "rate varies", "both at once"]
-    slope_names = ["slope, size varies", "slope, rate varies"]
-    return pd.DataFrame(rows)[["candidate", *shares, *slope_names]]
+        shares, slopes = {}, {}
+        for label, part in parts.items():
+            x, y = candidates[name][part], change[part]
+            slopes[label] = np.linalg.lstsq(x, y)[0]
+            shares[label] = 1 - ((y - x @ slopes[label]) ** 2).sum() / (y**2).sum()
+        slope_by_rate = np.nan if name == TOKENS else slopes["rate varies"][-1]
+        rows.append((name, *shares.values(), slopes["size varies"][0], slope_by_rate))
+    columns = ["candidate", *parts, "slope, size varies", "slope, rate varies"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def noise_ceiling(conditions: pd.DataFrame) -> float:

@@ -12,7 +12,7 @@ from perflaw.errors import InputError
 from perflaw.stats import check_level, mean_interval
 from perflaw.study.analysis import data_measures
 
-HELD_OUT = ("intervention", "log")  # splits, of which each hides what it is named by
+HIDDEN = ("intervention", "log")  # what the slopes have not seen, of one split each
 
 
 def scores_by_log(
@@ -21,7 +21,6 @@ def scores_by_log(
     reference: str = data_measures.TOKENS,
     level: float = 0.9,
     draws: int = 4000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Score candidates for D′ on each log.
 
@@ -35,15 +34,15 @@ def scores_by_log(
         Name of the candidate whose score is subtracted.
     level
         Level of the intervals.
-    draws, seed
-        Number of bootstrap samples of the log's interventions, and the seed of their draw.
+    draws
+        Number of bootstrap samples of the log's interventions.
 
     Returns
     -------
     DataFrame
-        One row a split, candidate and log. Columns split (what was left out), candidate, log,
-        share (of the log's squared change), low and high (its interval), and edge (share less
-        that of the reference).
+        One row a split, candidate and log. Columns split (what was hidden), candidate, log, share
+        (of the log's squared change that is predicted), low and high (its interval), and edge
+        (share less that of the reference).
 
     Raises
     ------
@@ -57,18 +56,17 @@ def scores_by_log(
             raise InputError(f"no candidate {name!r}; there are {', '.join(candidates)}")
     squared = conditions["change"].to_numpy() ** 2
     rows = []
-    for split in HELD_OUT:
-        baseline = _squared_errors(conditions, candidates[reference], split)
+    for split in HIDDEN:
+        reference_errors = _squared_errors(conditions, candidates[reference], split)
         for name in names:
             errors = _squared_errors(conditions, candidates[name], split)
-            for log, part in conditions.groupby("log", sort=False):
-                total = squared[part.index].sum()
-                drawn = _bootstrap_share(
-                    errors[part.index], squared[part.index], part["intervention"], draws, seed
-                )
+            for log, of_log in conditions.groupby("log", sort=False):
+                part = of_log.index
+                total = squared[part].sum()
+                drawn = _bootstrap_share(errors[part], squared[part], of_log["intervention"], draws)
                 low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-                share = 1 - errors[part.index].sum() / total
-                edge = (baseline - errors)[part.index].sum() / total
+                share = 1 - errors[part].sum() / total
+                edge = (reference_errors - errors)[part].sum() / total
                 rows.append((split, name, log, share, low, high, edge))
     return pd.DataFrame(rows, columns=["split", "candidate", "log", "share", "low", "high", "edge"])
 
@@ -80,13 +78,11 @@ def _squared_errors(conditions: pd.DataFrame, columns: np.ndarray, hide: str) ->
 
 
 def _bootstrap_share(
-    errors: np.ndarray, squared: np.ndarray, interventions: pd.Series, draws: int, seed: int
+    errors: np.ndarray, squared: np.ndarray, interventions: pd.Series, draws: int
 ) -> np.ndarray:
     """(draws,) share of the squared change that is predicted, interventions drawn anew."""
-    codes = pd.factorize(interventions)[0]
-    n_groups = codes.max() + 1
-    weights = np.full(n_groups, 1 / n_groups)
-    counts = np.random.default_rng(seed).multinomial(n_groups, weights, size=draws)
+    codes, distinct = pd.factorize(interventions)
+    counts = data_measures.draw_counts(len(distinct), draws)
     return 1 - (counts @ np.bincount(codes, errors)) / (counts @ np.bincount(codes, squared))
 
 

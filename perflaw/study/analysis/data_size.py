@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, fitting, identifiability, validation
+from perflaw.laws import families, fitting, validation
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import seed_noise
+from perflaw.study.analysis.extrapolation import is_determined
 
 LEAST_SCALES = 4
 POINT = ["n_layers", "d_emb", "tokens"]
-COLUMNS = ["log", "metric", "points", "scales", "r2", "noise ceiling", "leave-one-out", "floor"]
-COLUMNS += ["p_D"]
+COLUMNS = ["log", "metric", "points", "scales", "r2", "noise ceiling"]
+COLUMNS += [validation.LEAVE_ONE_OUT, "floor", "p_D"]
 
 
 def fit_with_data(
@@ -37,26 +38,26 @@ def fit_with_data(
     -------
     DataFrame
         Columns log, metric, points, scales (of data), r2, noise ceiling (of R², from the noise
-        between the runs of a point; nan where no point has two), leave-one-out (mean error of
-        left-out points, per cent), floor (the same of the mean of the others) and p_D (nan where
-        the law has no such exponent).
+        between the runs of a point; nan where no point has two), leave-one-out (mean error, per
+        cent, each point in turn left out of the fit), floor (the same of the mean of the others)
+        and p_D (nan where the law has no such exponent).
     """
-    may_differ = results.is_unperturbed(runs, but="sample_users")
-    is_plain = may_differ & ~runs["shared_layers"].astype(bool)
+    sampled_only = results.is_unperturbed(runs, but="sample_users")
+    is_used = sampled_only & ~runs["shared_layers"].astype(bool)
     rows = []
-    for log, of_log in runs[is_plain].groupby("log", sort=False):
+    for log, of_log in runs[is_used].groupby("log", sort=False):
         by_share = _average_tokens(of_log)
         points = by_share.groupby(POINT)[list(metrics)].mean().reset_index()
-        if not _determines(points, law):
+        if not _can_be_fitted(law, points):
             continue
         scales = points["tokens"].nunique()
         for metric in metrics:
             y = points[metric].to_numpy()
             fit = fitting.fit(law, points, y)
+            ceiling = _noise_ceiling(by_share, metric)
             error = _mean_error(validation.loo_predictions(law, points, y), y)
             floor = _mean_error((y.sum() - y) / (len(y) - 1), y)
             exponent = fit.parameters.get("p_D", np.nan)
-            ceiling = _noise_ceiling(by_share, metric)
             rows.append((log, metric, len(y), scales, fit.r2, ceiling, error, floor, exponent))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -76,14 +77,15 @@ def _noise_ceiling(runs: pd.DataFrame, metric: str) -> float:
     return float(seed_noise.r2_noise_ceiling(points.assign(dataset="all"), noise).item())
 
 
-def _determines(points: pd.DataFrame, law: families.Law) -> bool:
-    n_parameters = len(law.parameters)
+def _can_be_fitted(law: families.Law, points: pd.DataFrame) -> bool:
+    """Say whether there are scales of data enough, and two points to leave out of a fit."""
     return (
         points["tokens"].nunique() >= LEAST_SCALES
-        and len(points) > n_parameters + 2
-        and identifiability.identifiable_rank(law, points) >= n_parameters
+        and len(points) > len(law.parameters) + 2
+        and is_determined(law, points)
     )
 
 
 def _mean_error(predicted: np.ndarray, y: np.ndarray) -> float:
+    """Give the mean absolute error in per cent."""
     return 100 * np.abs(predicted / y - 1).mean()

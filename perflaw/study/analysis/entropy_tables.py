@@ -29,7 +29,9 @@ from perflaw.logs.splits import leave_one_out
 from perflaw.logs.synthetic import Process
 
 SEEN_ONCE = Measure("seen once", "share of transitions that occur once", share_seen_once)
+TEMPLATE = 2  # m of all tables but that of sensitivity
 ORDERS, LENGTHS = (1, 2, 4, 8), (25, 50, 100, 200)  # m and L of the table of sensitivity
+WINDOW = 50  # L of the table of numberings
 # A bound, and a quantity near zero of either sign: per cents of these mean nothing.
 UNUSABLE = ("accuracy limit", "apen signed")
 STRENGTHS: dict[str, float] = {  # of perturbations, in the order in which they are shown
@@ -46,26 +48,26 @@ STRENGTHS: dict[str, float] = {  # of perturbations, in the order in which they 
 
 
 def entropy_table(
-    logs: Mapping[str, InteractionLog], m: int = 2, r: float = 0.0, last: int | None = None
+    logs: Mapping[str, InteractionLog], m: int = TEMPLATE, r: float = 0.0, last: int | None = None
 ) -> pd.DataFrame:
     """Take all measures of each log, one row a log.
 
     Columns: log, tokens, each measure (nan where undefined), seen once (share of transitions),
     too short (users, for ApEn).
     """
-    rows: list[dict[str, Any]] = []
+    measures = [*available_measures(m, r, last), SEEN_ONCE]
+    rows = []
     for name, log in logs.items():
-        row: dict[str, Any] = {"log": name, "tokens": log.tokens}
-        for measure, value in measure_log(
-            log, [*available_measures(m, r, last), SEEN_ONCE]
-        ).items():
-            row[measure] = math.nan if isinstance(value, InputError) else value
-        row["too short"] = count_too_short(log, m, last)
-        rows.append(row)
+        values = {
+            measure: math.nan if isinstance(value, InputError) else value
+            for measure, value in measure_log(log, measures).items()
+        }
+        too_short = count_too_short(log, m, last)
+        rows.append({"log": name, "tokens": log.tokens, **values, "too short": too_short})
     return pd.DataFrame(rows)
 
 
-def worked_example(sequence: str, m: int = 1) -> pd.DataFrame:
+def worked_example(sequence: str, m: int) -> pd.DataFrame:
     """Lay out Pincus's sums: a row for each template of length m and of length m + 1.
 
     Columns: length, i, template, matches, of (templates of that length), ln C (logarithm of the
@@ -89,7 +91,7 @@ def worked_example(sequence: str, m: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def apen_by_length(logs: Mapping[str, InteractionLog], m: int = 2) -> pd.DataFrame:
+def apen_by_length(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
     """Average symbolic ApEn over the users of about one length.
 
     Columns: log, length (geometric mean), apen, users. Groups of under five users are left out.
@@ -97,19 +99,19 @@ def apen_by_length(logs: Mapping[str, InteractionLog], m: int = 2) -> pd.DataFra
     rows = []
     for name, log in logs.items():
         longest = log.lengths.max()
-        if longest <= m:
+        if longest <= TEMPLATE:
             continue
-        values = apen_by_user(log, m).values  # noqa: PD011
-        edges = np.unique(np.round(np.geomspace(m + 1, longest + 1, 16)).astype(int))
+        values = apen_by_user(log, TEMPLATE).values  # noqa: PD011
+        edges = np.unique(np.round(np.geomspace(TEMPLATE + 1, longest + 1, 16)).astype(int))
         for low, high in itertools.pairwise(edges):
-            inside = (log.lengths >= low) & (log.lengths < high)
-            if inside.sum() >= 5:
+            is_inside = (log.lengths >= low) & (log.lengths < high)
+            if is_inside.sum() >= 5:
                 rows.append(
                     {
                         "log": name,
-                        "length": float(np.exp(np.log(log.lengths[inside]).mean())),
-                        "apen": float(values[inside].mean()),
-                        "users": int(inside.sum()),
+                        "length": float(np.exp(np.log(log.lengths[is_inside]).mean())),
+                        "apen": float(values[is_inside].mean()),
+                        "users": int(is_inside.sum()),
                     }
                 )
     return pd.DataFrame(rows)
@@ -124,7 +126,7 @@ def sensitivity_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
     for (name, log), m, last in itertools.product(logs.items(), ORDERS, LENGTHS):
         try:
             by_user = apen_by_user(log, m, last=last)
-        except InputError:
+        except InputError:  # no history is so long
             continue
         rows.append(
             {
@@ -142,8 +144,6 @@ def sensitivity_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
 def numbering_table(
     logs: Mapping[str, InteractionLog],
     tolerances: Iterable[float] = (0, 1, 2, 100),
-    last: int = 50,
-    m: int = 2,
     seeds: int = 5,
 ) -> pd.DataFrame:
     """Take ApEn by user on item numbers for each r: as numbered, and renumbered at random.
@@ -153,21 +153,15 @@ def numbering_table(
     """
     rows = []
     for (name, log), r in itertools.product(logs.items(), tolerances):
-        if log.lengths.max() <= m:
+        if log.lengths.max() <= TEMPLATE:
             continue
-        renumbered = [
-            apen_by_user(_renumber(log, seed), m, r, last).mean_absolute for seed in range(seeds)
-        ]
-        rows.append(
-            {
-                "log": name,
-                "r": r,
-                "as_numbered": apen_by_user(sort_items_by_id(log), m, r, last).mean_absolute,
-                "renumbered_low": min(renumbered),
-                "renumbered_high": max(renumbered),
-            }
+        numberings = [sort_items_by_id(log), *(_renumber(log, seed) for seed in range(seeds))]
+        as_numbered, *renumbered = (
+            apen_by_user(numbered, TEMPLATE, r, WINDOW).mean_absolute for numbered in numberings
         )
-    return pd.DataFrame(rows)
+        rows.append((name, r, as_numbered, min(renumbered), max(renumbered)))
+    columns = ["log", "r", "as_numbered", "renumbered_low", "renumbered_high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _renumber(log: InteractionLog, seed: int) -> InteractionLog:
@@ -182,12 +176,11 @@ def estimator_bias_table(
     process: Process,
     users: Sequence[int] = (30, 100, 300, 1_000, 3_000, 10_000, 30_000),
     mean_length: int = 50,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Apply estimators to logs of one process as they grow: columns tokens, measure, value."""
     rows = []
     for n_users in users:
-        log = process.sample(n_users, mean_length, seed=seed).log
+        log = process.sample(n_users, mean_length, seed=0).log
         values = {
             "plug-in, m = 1": apen_pooled(log, 1),
             "corrected, m = 1": conditional_entropy(log, 1),
@@ -207,16 +200,16 @@ def perturbation_table(
     process: Process,
     strengths: Mapping[str, float] = STRENGTHS,
     seeds: int = 3,
-    m: int = 2,
     **size: Any,
 ) -> pd.DataFrame:
-    """Tell how perturbations of the training part change each measure, in per cent.
+    """Measure how perturbations of the training part change each measure, in per cent.
 
     Columns: intervention, strength, measure, change (mean over logs drawn with different
     seeds), sd (between seeds). The measure "truth" is the exact change of the entropy of the
-    next item given the last, "tokens" that of D. `size` goes to `Process.sample`.
+    next item given the last, and "tokens" the change of their number. `size` goes to
+    `Process.sample`.
     """
-    measures = [measure for measure in available_measures(m) if measure.name not in UNUSABLE]
+    measures = [one for one in available_measures(TEMPLATE) if one.name not in UNUSABLE]
     rows = []
     for seed in range(seeds):
         split = leave_one_out(process.sample(seed=seed, **size).log)
@@ -227,11 +220,9 @@ def perturbation_table(
             changes = {key: 100 * (after[key] - before[key]) / abs(before[key]) for key in before}
             entropy = known_entropy(process, name, strength, split.train.lengths)
             changes["truth"] = 100 * (entropy / process.entropy_rate - 1)
-            rows += [
-                {"intervention": name, "strength": strength, "measure": key, "change": value}
-                for key, value in changes.items()
-            ]
-    groups = pd.DataFrame(rows).groupby(["intervention", "strength", "measure"], sort=False)
+            rows += [(name, strength, *change) for change in changes.items()]
+    key = ["intervention", "strength", "measure"]
+    groups = pd.DataFrame(rows, columns=[*key, "change"]).groupby(key, sort=False)
     return groups["change"].agg(change="mean", sd="std").reset_index()
 
 

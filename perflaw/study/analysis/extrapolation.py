@@ -7,7 +7,7 @@ measured later, and its error counted in standard deviations of such a mean.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -16,12 +16,10 @@ from scipy.stats import binomtest
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
+from perflaw.study.analysis.references import compare_with_reference
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import surface_names
-from perflaw.study.intervals import interval_over_logs, mean_over_logs
-from perflaw.study.trained_cells import BEST as BEST
-from perflaw.study.trained_cells import CONSTANT as CONSTANT
-from perflaw.study.trained_cells import NEAREST as NEAREST
+from perflaw.study.intervals import mean_over_logs
 from perflaw.study.trained_cells import predict_by_trained
 
 SMALL_GRID = (3, 32)
@@ -68,18 +66,15 @@ def extrapolate(seen: pd.DataFrame, new_cells: pd.DataFrame, level: float = 0.9)
     cells = new_cells[list(families.AXES)].reset_index(drop=True)
     rivals = families.rival_laws()
     parts = []
-    dataset: Any
-    metric: Any
-    length: Any
     for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         points = surface.reset_index(drop=True)
         for name in EXTRAPOLATED_LAWS:
-            if not is_determined(rivals[name], points):
-                continue
-            fit = fitting.fit(rivals[name], points, points["value"].to_numpy())
-            parts.append(_label(cells, dataset, metric, name, fit.interval(cells, level)))
+            if is_determined(rivals[name], points):
+                interval = fitting.fit(rivals[name], points, points["value"]).interval(cells, level)
+                parts.append(_label(cells, str(dataset), str(metric), name, interval))
     joint = mixed.fit_mixed(seen)
-    for (dataset, length), _ in seen.groupby(["dataset", "max_seq_len"], sort=False):
+    lengths = seen[["dataset", "max_seq_len"]].drop_duplicates()
+    for dataset, length in lengths.itertuples(index=False):
         points = cells.assign(dataset=dataset, max_seq_len=length)
         for metric in joint.data.metrics:
             try:
@@ -111,12 +106,10 @@ def baseline_predictions(seen: pd.DataFrame, new_cells: pd.DataFrame) -> pd.Data
     axes = list(families.AXES)
     cells = new_cells[axes].drop_duplicates().reset_index(drop=True)
     parts = []
-    dataset: Any
-    metric: Any
-    for (dataset, metric), cells_seen in seen.groupby(["dataset", "metric"], sort=False):
+    for (dataset, metric), surface in seen.groupby(["dataset", "metric"], sort=False):
         parts += [
-            cells.assign(dataset=dataset, metric=metric, law=name, predicted=numbers)
-            for name, numbers in predict_by_trained(cells_seen, cells).items()
+            cells.assign(dataset=str(dataset), metric=str(metric), law=name, predicted=values)
+            for name, values in predict_by_trained(surface, cells).items()
         ]
     return pd.concat(parts, ignore_index=True)[["dataset", "metric", "law", *axes, "predicted"]]
 
@@ -227,11 +220,12 @@ def summarise_by_law(scored: pd.DataFrame, users: pd.Series) -> tuple[pd.DataFra
         noises, width (median), within and covered (shares of all cells), all but cells and noises
         in per cent; width and covered are nan of a baseline.
     """
+    allowed = error_tolerance(scored["unit"], scored["dataset"].map(users))
     scored = scored.assign(
-        allowed=error_tolerance(scored["unit"], scored["dataset"].map(users)),
+        allowed=allowed,
+        within=scored["ape"] <= allowed,
         width=50 * (scored["high"] - scored["low"]) / scored["predicted"],
     )
-    scored.insert(list(scored.columns).index("width"), "within", scored["ape"] <= scored["allowed"])
     is_deep = scored["n_layers"] > SMALL_GRID[0]
     by_law = scored.groupby("law", sort=False)
     means = by_law.agg(cells=("ape", "size"))
@@ -270,13 +264,24 @@ def compare_errors(scored: pd.DataFrame, reference: str, level: float = 0.9) -> 
         Columns law, mean (error of the law less that of the reference, in points of per cent),
         low, high and logs.
     """
-    of_reference = scored[scored["law"] == reference].set_index(CELL)["ape"]
-    others = scored[scored["law"] != reference]
-    known = pd.MultiIndex.from_frame(others[CELL]).map(of_reference.to_dict()).to_numpy(float)
-    return interval_over_logs(others.assign(more=others["ape"] - known), "law", "more", level)
+    return compare_with_reference(scored, "law", "ape", reference, CELL, level)
 
 
-def coverage_interval(covered: pd.Series, level: float = 0.9) -> tuple[int, int, float, float]:
+class Coverage(NamedTuple):
+    """Cells inside their interval, cells with one, and the interval of the share, in per cent."""
+
+    inside: int
+    cells: int
+    low: float
+    high: float
+
+    @property
+    def in_words(self) -> str:
+        """How many of how many cells."""
+        return f"{self.inside} of {self.cells}"
+
+
+def coverage_interval(covered: pd.Series, level: float = 0.9) -> Coverage:
     """Count the cells inside their intervals, with the exact binomial interval of the share.
 
     Cells of one fit are not independent, so the interval is rather too narrow.
@@ -287,18 +292,14 @@ def coverage_interval(covered: pd.Series, level: float = 0.9) -> tuple[int, int,
         Of each cell, 1 or 0; nan where there is no interval.
     level
         Level of the binomial interval.
-
-    Returns
-    -------
-    tuple
-        Cells inside, cells with an interval, and the ends of the share's interval, in per cent.
     """
     check_level(level)
     known = covered.dropna()
     if known.empty:
-        return 0, 0, float("nan"), float("nan")
-    share = binomtest(int(known.sum()), len(known)).proportion_ci(level)
-    return int(known.sum()), len(known), 100 * share.low, 100 * share.high
+        return Coverage(0, 0, np.nan, np.nan)
+    inside = int(known.sum())
+    share = binomtest(inside, len(known)).proportion_ci(level)
+    return Coverage(inside, len(known), 100 * share.low, 100 * share.high)
 
 
 def shrink_predictions(
@@ -333,16 +334,16 @@ def shrink_predictions(
     may_learn = np.ones(len(datasets), bool) if learn is None else datasets.isin(learn)
     rows = []
     for name in datasets.unique():
-        rest = (datasets != name) & may_learn
-        x, y = predicted_change[rest], observed_change[rest]
+        is_own = datasets == name
+        can_teach = ~is_own & may_learn
+        x, y = predicted_change[can_teach], observed_change[can_teach]
         share = float(x @ y / (x @ x))
         errors = (
             predicted_change - observed_change,
             -observed_change,
             share * predicted_change - observed_change,
         )
-        of_surface = datasets == name
-        means = [100 * np.abs(np.expm1(error[of_surface])).mean() for error in errors]
+        means = [100 * np.abs(np.expm1(error[is_own])).mean() for error in errors]
         rows.append((name, share, *means))
     return pd.DataFrame(rows, columns=["dataset", "share", law, "constant", "shrunk"])
 
@@ -350,7 +351,7 @@ def shrink_predictions(
 def shrink_laws(
     scored: pd.DataFrame, laws: Sequence[str], earlier: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Shrink several laws, on all surfaces and on those that came after an idea.
+    """Shrink several laws, on all surfaces and on those that were predicted later.
 
     Parameters
     ----------
@@ -359,7 +360,7 @@ def shrink_laws(
     laws
         Laws whose predictions are shrunk.
     earlier
-        Surfaces that were seen before; the share for the others is learnt on these alone.
+        Surfaces that were predicted first; the share for the others is learnt on these alone.
 
     Returns
     -------
@@ -368,22 +369,23 @@ def shrink_laws(
         later surfaces as "later: …"; and the later surfaces one by one, with log and gain
         (constant less shrunk).
     """
-    every, after = (
-        pd.concat(
-            [
-                shrink_predictions(scored, law, learn)
-                .rename(columns={law: "unshrunk"})
-                .assign(law=law)
-                for law in laws
-            ]
-        )
-        for learn in (None, list(earlier))
-    )
-    logs = scored.drop_duplicates("dataset").set_index("dataset")["log"]
-    every, after = (table.assign(log=table["dataset"].map(logs)) for table in (every, after))
-    later = after[~after["dataset"].isin(earlier)]
-    later = later.assign(gain=later["constant"] - later["shrunk"])
     columns = ["share", "unshrunk", "shrunk", "constant"]
-    means = mean_over_logs(every, columns, ["law"])
+    means = mean_over_logs(_shrink_each(scored, laws), columns, ["law"])
+    later = _shrink_each(scored, laws, list(earlier))
+    later = later[~later["dataset"].isin(earlier)]
+    later = later.assign(gain=later["constant"] - later["shrunk"])
     of_later = mean_over_logs(later, columns, ["law"]).add_prefix("later: ")
     return means.join(of_later).reset_index(), later
+
+
+def _shrink_each(
+    scored: pd.DataFrame, laws: Sequence[str], learn: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """Shrink each law by `shrink_predictions`: a row a law and surface, with its log."""
+    tables = [
+        shrink_predictions(scored, law, learn).rename(columns={law: "unshrunk"}).assign(law=law)
+        for law in laws
+    ]
+    table = pd.concat(tables)
+    logs = scored.drop_duplicates("dataset").set_index("dataset")["log"]
+    return table.assign(log=table["dataset"].map(logs))

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from perflaw.models.ranking import Seen
+from perflaw.study import trained_cells
 from perflaw.study.analysis import (
     data_conditions,
     data_measures,
@@ -36,16 +37,16 @@ MEASURES = {
 OF_PAPER = {"Performance Law", "tokens / ApEn"}
 SIMPLE = {
     LABELS["constant"],
-    extrapolation.NEAREST,
-    extrapolation.BEST,
+    trained_cells.NEAREST,
+    trained_cells.BEST,
     "tokens",
     LABELS["best seen"],
     LABELS["largest model"],
 }
-LEFT_OUT = "power of parameters"
+NOT_SHOWN = "power of parameters"
 GOAL = 80.0  # per cent of choices
 Panel = tuple[pd.DataFrame, float, tuple[str, str, str]]
-"""Rows of a finding; where the dashed line stands; axis, which way is better, what the line is."""
+"""Rows of a finding; where the dashed line is; axis label, the better side, name of the line."""
 
 
 class Finding(NamedTuple):
@@ -68,15 +69,15 @@ def errors_of_larger_models(metric: str, level: float) -> Finding:
 
 
 def worth_of_data(metric: str, level: float, draws: int) -> Finding:
-    """Score measures of data on a log left out, logs weighted equally, with intervals over logs.
+    """Score measures of data on each log, learnt from the others, with intervals over logs.
 
-    The bars are those of the difference to tokens, so that tokens have none, up to the ceiling.
+    Logs count equally. The intervals are those of the difference from tokens, so that tokens have
+    none; they end at the noise ceiling.
     """
     runs = data_measures.perturbation_runs(data_conditions.load_perturbed_runs())
     table = study_runs.mean_surfaces(study_runs.load_survey_runs(), (metric,))
     noise = seed_noise.seed_sd_by_surface(table, metric)
-    by_name = {str(name): noise[name] for name in noise.index}
-    conditions = data_measures.paired_conditions(runs, metric, by_name)
+    conditions = data_measures.paired_conditions(runs, metric, noise)
     scores = data_measures_by_log.scores_by_log(conditions, list(MEASURES), draws=draws)
     equal = data_measures_by_log.weigh_logs_equally(scores, level)
     shares = equal[equal["split"] == "log"].set_index("candidate").loc[list(MEASURES)]
@@ -94,7 +95,7 @@ def worth_of_data(metric: str, level: float, draws: int) -> Finding:
 
 
 def rate_choices(metric: str) -> pd.DataFrame:
-    """Say of each rule's choices whether they are as good as the best: column good, in per cent."""
+    """Rate each rule's choices: column good, 100 where one is as good as the best, else 0."""
     runs, table = recorded_predictions.load_predicted_surfaces(Seen.HISTORY)
     is_large = table.groupby("dataset")["d_emb"].transform("max") > extrapolation.SMALL_GRID[1]
     choices = selection.selection_regret(
@@ -147,5 +148,5 @@ def describe_panels(panels: Mapping[str, Panel]) -> dict[str, dict[str, float]]:
 
 
 def _label(means: pd.DataFrame) -> pd.DataFrame:
-    rows = means[means["label"] != LEFT_OUT].replace({"label": LABELS})
+    rows = means[means["label"] != NOT_SHOWN].replace({"label": LABELS})
     return rows[["label", "mean", "low", "high"]].reset_index(drop=True)

@@ -16,22 +16,18 @@ from perflaw.errors import InputError
 from perflaw.models.sweeps import grids, results
 from perflaw.stats import mean_interval
 from perflaw.study.analysis import study_runs
+from perflaw.study.analysis.seed_noise import MEAN_ABSOLUTE_NORMAL
 from perflaw.study.files import study_file
 from perflaw.study.intervals import to_percent
 
+METRIC = "NDCG@10"  # on test, under the ranking rule of record
 TIMES = (2, 4, 8)  # by how much a log grows until it is whole
 NETWORK = "SASRec"
 RULES = ("no growth", "growth of other logs", "own slope")
-USUAL = {"backbone": "sasrec", "split": "leave one out", "shared_layers": False}
 
 
-def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
+def load_growth_points() -> pd.DataFrame:
     """Load the runs of the grid `growth`, of logs of which samples were trained.
-
-    Parameters
-    ----------
-    metric
-        Name of the metric; on test, under the ranking rule of record.
 
     Returns
     -------
@@ -42,54 +38,49 @@ def load_growth_points(metric: str = "NDCG@10") -> pd.DataFrame:
     sizes = {d for block in grid["grid"] for d in block["d_emb"]}
     runs = study_runs.apply_ranking_rule(study_runs.read_real_runs(growing=True))
     is_wanted = results.is_unperturbed(runs) & runs["d_emb"].isin(sizes)
-    for name, value in (grid["settings"] | USUAL).items():
-        is_wanted &= runs[name] == value
-    points = _make_points(runs[is_wanted], "sample_log", metric)
+    settings = grid["settings"] | study_runs.USUAL_KIND | {"shared_layers": False}
+    points = _make_points(runs[is_wanted & study_runs.has_settings(runs, settings)], "sample_log")
     sampled = points.loc[points["share"] < 1, "log"].unique()
     return points[points["log"].isin(sampled)].reset_index(drop=True)
 
 
-def load_fixed_points(metric: str = "NDCG@10") -> pd.DataFrame:
+def load_fixed_points() -> pd.DataFrame:
     """Load runs on samples of the training part, vocabulary and test users being fixed.
-
-    Parameters
-    ----------
-    metric
-        Name of the metric; on test, under the ranking rule of record.
 
     Returns
     -------
     DataFrame
         Points, as those of `load_growth_points`, of models with two layers.
     """
-    settings = grids.read_grid("survey")["settings"] | USUAL | {"n_layers": 2}
+    model = study_runs.USUAL_KIND | {"shared_layers": False, "n_layers": 2}
+    settings = grids.read_grid("survey")["settings"] | model
     runs = results.filter_runs(study_runs.load_study_runs(growing=True), settings)
-    plain = runs[results.is_unperturbed(runs, but="sample_users")]
-    points = _make_points(plain, "sample_users", metric)
+    points = _make_points(runs[results.is_unperturbed(runs, but="sample_users")], "sample_users")
     is_sampled = points["share"] < 1
     sampled = points.loc[is_sampled, ["log", "model"]].drop_duplicates()
     return points.merge(sampled, on=["log", "model"])
 
 
-def load_baseline_points(metric: str = "NDCG@10") -> pd.DataFrame:
+def load_baseline_points() -> pd.DataFrame:
     """Load count-based baselines on the same samples, as points with a column users.
 
     They are made by scripts/growth_baselines.py.
     """
     table = pd.read_csv(study_file("data", "growth_baselines.csv"))
-    table = table.rename(columns={"recommender": "model", metric: "value", f"{metric} se": "se"})
+    table = table.rename(columns={"recommender": "model", METRIC: "value", f"{METRIC} se": "se"})
     return table[["log", "model", "share", "draw", "value", "se", "users"]]
 
 
-def _make_points(runs: pd.DataFrame, share: str, metric: str) -> pd.DataFrame:
+def _make_points(runs: pd.DataFrame, share: str) -> pd.DataFrame:
+    """Make points of runs, given the column of their share; nan there is the whole log."""
     return pd.DataFrame(
         {
             "log": runs["log"],
             "model": f"{NETWORK}, d = " + runs["d_emb"].astype(str),
             "share": runs[share].fillna(1.0),
             "draw": runs["data_seed"],
-            "value": runs[metric],
-            "se": runs[f"{metric} se"],
+            "value": runs[METRIC],
+            "se": runs[f"{METRIC} se"],
         }
     ).reset_index(drop=True)
 
@@ -112,15 +103,17 @@ def average_draws(points: pd.DataFrame) -> pd.DataFrame:
         over test users, as a fraction of the mean; training seeds not included).
     """
     squared = points.assign(variance=points["se"] ** 2)
-    cells = squared.groupby(["log", "model", "share", "draw"])
-    draws = cells.agg(
+    by_draw = squared.groupby(["log", "model", "share", "draw"]).agg(
         value=("value", "mean"), runs=("value", "size"), variance=("variance", "mean")
     )
-    of_share = draws.groupby(["log", "model", "share"])
-    table = of_share.agg(
-        value=("value", "mean"), runs=("runs", "sum"), variance=("variance", "mean")
+    table = by_draw.groupby(["log", "model", "share"]).agg(
+        value=("value", "mean"),
+        runs=("runs", "sum"),
+        variance=("variance", "mean"),
+        draws=("runs", "size"),
     )
-    n_draws, table = of_share.size().to_numpy(), table.reset_index()
+    table = table.reset_index()
+    n_draws = table.pop("draws")
     shared = (1 + (n_draws - 1) * table["share"]) / n_draws
     table["relative_se"] = np.sqrt(table.pop("variance") * shared) / table["value"]
     return table
@@ -139,16 +132,14 @@ def growth_by_log(levels: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         One row a log, model and times of `TIMES`, where both values are above zero. Columns log,
         model, times (how many times as many users the whole log has), growth (of ln metric) and
-        se (over test users, overlaps neglected).
+        se (over test users, as if the two had none in common).
     """
     rows = []
-    for (log, model), table in levels.groupby(["log", "model"], sort=False):
+    for (log, model), table in levels[levels["value"] > 0].groupby(["log", "model"], sort=False):
         by_share = table.set_index("share")
         for factor in TIMES:
-            if 1.0 not in by_share.index or 1 / factor not in by_share.index:
-                continue
-            whole, part = by_share.loc[1.0], by_share.loc[1 / factor]
-            if min(whole["value"], part["value"]) > 0:
+            if 1.0 in by_share.index and 1 / factor in by_share.index:
+                whole, part = by_share.loc[1.0], by_share.loc[1 / factor]
                 growth = np.log(whole["value"] / part["value"])
                 se = np.hypot(whole["relative_se"], part["relative_se"])
                 rows.append((log, model, factor, growth, se))
@@ -215,8 +206,8 @@ def predict_whole_logs(levels: pd.DataFrame) -> pd.DataFrame:
     """Predict the metric on each whole log from its small samples, by three rules.
 
     *No growth* repeats the value of the largest visible sample. *Growth of other logs* multiplies
-    it by what the others grew, the log itself left out. *Own slope* extends the line of ln metric
-    over ln share through the log's visible samples, weighted by their errors.
+    it by the mean growth of the others, without the log itself. *Own slope* extends the line of
+    ln metric over ln share through the log's visible samples, weighted by their errors.
 
     Parameters
     ----------
@@ -245,11 +236,11 @@ def predict_whole_logs(levels: pd.DataFrame) -> pd.DataFrame:
         observed = table.loc[table["share"] == 1, "value"].sum()
         for factor, se in growth.loc[is_mine, ["times", "se"]].to_numpy():
             visible = table[(table["share"] <= 1 / factor) & (table["value"] > 0)]
-            is_other = (growth["model"] == model) & (growth["times"] == factor)
-            others = growth.loc[is_other & (growth["log"] != log), "growth"].mean()
+            is_same = (growth["model"] == model) & (growth["times"] == factor)
+            others = growth.loc[is_same & (growth["log"] != log), "growth"].mean()
             last = visible.loc[visible["share"].idxmax(), "value"]
             predictions = (last, last * np.exp(others), _extend_line(visible))
-            noise = 100 * np.sqrt(2 / np.pi) * se
+            noise = 100 * MEAN_ABSOLUTE_NORMAL * se
             for rule, predicted in zip(RULES, predictions):
                 error = 100 * abs(predicted / observed - 1)
                 rows.append((log, model, int(factor), rule, predicted, observed, error, noise))

@@ -15,7 +15,9 @@ from scipy.stats import norm
 
 from perflaw.report.forecast import LEVEL_ORIGIN, from_log_odds, to_log_odds
 from perflaw.study.analysis import growth_prior
-from perflaw.study.analysis.growth_prior import METRICS, SAMPLE_SD, START_SD, START_WEIGHT
+from perflaw.study.analysis.growth import METRIC
+from perflaw.study.analysis.growth_prior import LEVEL, METRICS
+from perflaw.study.analysis.seed_noise import MEAN_ABSOLUTE_NORMAL
 from perflaw.study.files import study_file
 from perflaw.study.intervals import mean_over_logs
 
@@ -41,14 +43,12 @@ OWN_SAMPLES = "Markov and level, own smaller samples"
 NO_GROWTH, NESTED, ORACLE = "no growth", "chosen on the other logs", "the log's own rise, known"
 BASELINE_START, OTHER_START = (0.5, 0.5), (0.0, 0.1)  # of a coefficient, before any log is seen
 MEAN_START, REST_START = (0.1, 0.1), (0.0, 0.1)  # of the intercept, without a baseline and with
-LEVEL = 0.9
-ABSOLUTE = np.sqrt(2 / np.pi)  # mean of the absolute value of a standard normal
 
 
-def load_steps(metric: str = "NDCG@10") -> pd.DataFrame:
+def load_steps() -> pd.DataFrame:
     """Load the steps from a sample to a larger one, with the forecasts of reports."""
     steps = pd.read_csv(study_file("data", "growth_forecasts.csv"))
-    return steps[steps["metric"] == metric].reset_index(drop=True)
+    return steps[steps["metric"] == METRIC].reset_index(drop=True)
 
 
 def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
@@ -79,8 +79,8 @@ def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
             "error": 100 * (part["predicted"] / part["value"] - 1).abs(),
             "no_growth": 100 * (part["unchanged"] / part["value"] - 1).abs(),
             "bias": 100 * (part["predicted"] / part["value"] - 1),
-            "users": 100 * ABSOLUTE * part["error_of_value"],
-            "noise": 100 * ABSOLUTE * part["noise"],
+            "users": 100 * MEAN_ABSOLUTE_NORMAL * part["error_of_value"],
+            "noise": 100 * MEAN_ABSOLUTE_NORMAL * part["noise"],
             "square": error**2 - part["noise"] ** 2,
             "within": error.abs() <= norm.ppf((1 + LEVEL) / 2) * part["noise"],
         }
@@ -89,11 +89,11 @@ def decompose_errors(steps: pd.DataFrame) -> pd.DataFrame:
     means = by_log.mean()
     means.loc["all"] = means.mean()
     means["rows"] = by_log.size().reindex(means.index, fill_value=len(table))
-    means["excess"] = 100 * ABSOLUTE * np.sqrt(means.pop("square").clip(lower=0))
+    means["excess"] = 100 * MEAN_ABSOLUTE_NORMAL * np.sqrt(means.pop("square").clip(lower=0))
     return means.reset_index()
 
 
-def compare_draws(runs: pd.DataFrame, seed_factor: float, metric: str = "NDCG@10") -> float:
+def compare_draws(runs: pd.DataFrame, seed_factor: float) -> float:
     """Compare how two draws of a sample differ with the noise that the forecasts assume.
 
     Parameters
@@ -102,8 +102,6 @@ def compare_draws(runs: pd.DataFrame, seed_factor: float, metric: str = "NDCG@10
         Of `growth_prior.load_growth_runs`.
     seed_factor
         Standard deviation of a run between seeds, by its standard error over users.
-    metric
-        Name of the metric.
 
     Returns
     -------
@@ -111,8 +109,8 @@ def compare_draws(runs: pd.DataFrame, seed_factor: float, metric: str = "NDCG@10
         Root mean square difference over what users and seeds would give; 1 where these are all.
     """
     samples = growth_prior.average_seeds(runs[runs["share"] < 1])
-    rate = samples[metric]
-    variance = (samples[f"{metric} se"] / (rate * (1 - rate))) ** 2
+    rate = samples[METRIC]
+    variance = (samples[f"{METRIC} se"] / (rate * (1 - rate))) ** 2
     noise = variance * (1 - samples["share"] + seed_factor**2 / samples["seeds"])
     y = samples[["log", "share", "d_emb"]].assign(y=to_log_odds(rate.to_numpy()), noise=noise)
     cells = y.groupby(["log", "share", "d_emb"])
@@ -155,23 +153,14 @@ def tabulate_covariates(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataF
     columns = {f"{name} slope": name for name in BASELINES}
     columns |= {f"{name} slope se": f"{name} se" for name in BASELINES}
     table = table.join(baselines.set_index(SAMPLE)[list(columns)].rename(columns=columns))
-    own = [_own_slope(samples, *sample) for sample in table.index]
-    table[["own", "own se"]] = own
+    table[["own", "own se"]] = [_own_slope(samples, *sample) for sample in table.index]
     return table
 
 
 def _own_slope(samples: pd.DataFrame, log: str, share: float, draw: int) -> tuple[float, float]:
     """Fit the rise over a sample and the smaller ones in it; nan where there are none."""
     is_visible = (samples["log"] == log) & (samples["draw"] == draw) & (samples["share"] <= share)
-    visible = samples[is_visible]
-    if visible["share"].nunique() < 2:
-        return np.nan, np.nan
-    fits = [
-        growth_prior.fit_slope(rows, metric)
-        for metric in METRICS
-        for _, rows in visible.groupby("d_emb")
-    ]
-    slope, variance = np.mean(fits, axis=0)
+    slope, variance = growth_prior.fit_mean_slope(samples[is_visible])
     return slope, np.sqrt(variance)
 
 
@@ -221,13 +210,10 @@ def _prepare_covariate(
         means = values.groupby("log").mean().loc[train]
         origin = means.mean() if name in COUNTS else 0.0
         return (means - origin).to_numpy(), (values.loc[log] - origin).to_numpy()
-    weight = 1 / (covariates[f"{name} se"] ** 2 + SAMPLE_SD**2)
-    means = (weight * values).groupby("log").sum() / weight.groupby("log").sum()
-    means = means.loc[train]
-    mean = means.mean()
-    squares = START_WEIGHT * START_SD**2 + ((means - mean) ** 2).sum()
-    spread = squares / (START_WEIGHT + len(means))
-    trust = spread / (spread + covariates[f"{name} se"].xs(log) ** 2)
+    errors = covariates[f"{name} se"]
+    means = growth_prior.average_baseline_slopes(values, errors).loc[train]
+    mean, variance = means.mean(), growth_prior.variance_between_logs(means)
+    trust = variance / (variance + errors.xs(log) ** 2)
     shrunk = mean + trust * (values.loc[log] - mean)
     return means.to_numpy(), shrunk.fillna(mean).to_numpy()
 
@@ -253,19 +239,23 @@ def score_predictors(
         for each log, the predictor of the least error at four times as many users, mean over the
         other logs, each predicted without itself and without that log.
     """
-    errors = steps[["log", "times"]].copy()
-    parts = [_score_log(steps, covariates, slopes, log) for log in slopes.index]
-    table = errors.join(pd.concat(parts))
+    table = steps[["log", "times"]].join(_score_logs(steps, covariates, slopes))
     for log in slopes.index:
-        others = slopes.drop(index=log)
-        scores = pd.concat([_score_log(steps, covariates, others, one) for one in others.index])
+        scores = _score_logs(steps, covariates, slopes.drop(index=log))
         at_four = scores[steps.loc[scores.index, "times"] == 4].abs()
-        by_log = at_four.groupby(steps["log"]).mean().mean()
-        is_mine = table["log"] == log
-        chosen = by_log[list(PREDICTORS)].idxmin()
-        table.loc[is_mine, NESTED] = table.loc[is_mine, chosen]
-        table.loc[is_mine, "chosen"] = chosen
+        errors = at_four.groupby(steps["log"]).mean().mean()
+        chosen = errors[list(PREDICTORS)].idxmin()
+        is_own = table["log"] == log
+        table.loc[is_own, NESTED] = table.loc[is_own, chosen]
+        table.loc[is_own, "chosen"] = chosen
     return table
+
+
+def _score_logs(
+    steps: pd.DataFrame, covariates: pd.DataFrame, slopes: pd.DataFrame
+) -> pd.DataFrame:
+    """Score each predictor on the steps of each log that has a slope, learnt from the others."""
+    return pd.concat([_score_log(steps, covariates, slopes, log) for log in slopes.index])
 
 
 def _score_log(

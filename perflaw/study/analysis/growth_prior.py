@@ -22,12 +22,13 @@ from perflaw.report.forecast import LEVEL_ORIGIN, Forecast, from_log_odds, to_lo
 from perflaw.report.prior import Prior
 from perflaw.report.reasons import FEWEST_HITS
 from perflaw.study.analysis import study_runs
+from perflaw.study.analysis.growth import TIMES
+from perflaw.study.analysis.seed_noise import MEAN_ABSOLUTE_NORMAL
 from perflaw.study.files import study_file
 from perflaw.study.intervals import mean_over_logs
 
 METRICS = ("NDCG@10", "HR@10")
 CELL = ["log", "share", "data_seed", "d_emb"]
-SETTINGS = {"n_layers": 2, "backbone": "sasrec", "split": "leave one out"}
 FEWEST_USERS = 200  # tested on a sample, below which its metric says next to nothing
 FEWEST_LOGS = 3
 CELL_NOISE = 0.03  # of y between samples, were there users without number
@@ -35,7 +36,6 @@ SAMPLE_SD = 0.05  # of b between samples of a log, were there users without numb
 START = {"α": (0.0, 0.1), "β": (0.5, 0.5), "γ": (0.0, 0.1)}  # before any log is seen
 START_SD, START_WEIGHT = 0.1, 2.0  # of θ and of b between logs; how many logs it counts for
 ROUNDS = 50
-TIMES = (2, 4, 8)
 LEVEL = 0.9
 
 
@@ -51,13 +51,12 @@ def load_growth_runs() -> pd.DataFrame:
     paths = sorted(results.sweeps_folder().rglob("*.csv"))
     runs = pd.concat([results.read_runs_table(path) for path in paths], ignore_index=True)
     runs = runs.drop_duplicates("key")
-    settings = grids.read_grid("survey")["settings"] | SETTINGS
+    settings = grids.read_grid("survey")["settings"] | study_runs.USUAL_KIND | {"n_layers": 2}
     is_wanted = results.is_unperturbed(runs) & (runs["NDCG@10"] > 0)
-    for name, value in settings.items():
-        is_wanted &= runs[name] == value
-    shares = runs["sample_log"].fillna(1.0)
-    wanted = runs[is_wanted].copy()  # in one piece: pandas reads so many columns as many
-    runs = study_runs.apply_ranking_rule(wanted.assign(share=shares))
+    # a copy, as pandas warns of columns that are added to a table in many pieces
+    wanted = runs[is_wanted & study_runs.has_settings(runs, settings)].copy()
+    wanted = wanted.assign(share=wanted["sample_log"].fillna(1.0))
+    runs = study_runs.apply_ranking_rule(wanted)
     sampled = set(runs.loc[runs["share"] < 1, "d_emb"])
     n_shares = runs.groupby("log")["share"].transform("nunique")
     is_used = runs["d_emb"].isin(sampled) & (runs["test_targets"] >= FEWEST_USERS) & (n_shares > 1)
@@ -83,7 +82,7 @@ def average_seeds(runs: pd.DataFrame) -> pd.DataFrame:
     their mean.
     """
     cells = runs.groupby(CELL)
-    means = cells.mean(numeric_only=True).copy()  # in one piece, as they have many columns
+    means = cells.mean(numeric_only=True).copy()  # as in `load_growth_runs`
     return means.assign(seeds=cells.size()).reset_index()
 
 
@@ -107,30 +106,45 @@ def estimate_slopes(runs: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame
     runs = average_seeds(runs)
     samples = runs[runs["share"] < 1]
     keys = samples[["log", "share", "data_seed"]].drop_duplicates()
-    measured = keys.merge(
-        baselines.rename(columns={"draw": "data_seed"}), on=list(keys), how="left"
-    ).dropna(subset="Markov slope")
-    weight = 1 / (measured["Markov slope se"] ** 2 + SAMPLE_SD**2)
-    total = (weight * measured["Markov slope"]).groupby(measured["log"]).sum()
-    chains = total / weight.groupby(measured["log"]).sum()
+    measured = keys.merge(baselines.rename(columns={"draw": "data_seed"}), on=list(keys))
+    measured = measured.dropna(subset="Markov slope").set_index("log")
+    chains = average_baseline_slopes(measured["Markov slope"], measured["Markov slope se"])
     y = pd.Series(to_log_odds(samples[list(METRICS)].to_numpy()).mean(axis=1), samples.index)
     levels = y.groupby(samples["log"]).mean()
     rows = {}
     for log, of_log in runs.groupby("log"):
-        parts = [
-            fit_slope(rows_of_size, metric)
-            for metric in METRICS
-            for _, rows_of_size in of_log.groupby("d_emb")
-            if rows_of_size["share"].nunique() > 1
-        ]
-        if parts:
-            slope, variance = np.mean(parts, axis=0)
+        slope, variance = fit_mean_slope(of_log)
+        if not np.isnan(slope):
             rows[log] = {"θ": slope, "variance": variance, "b": chains.get(log, np.nan)}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.assign(level=levels.reindex(table.index) - LEVEL_ORIGIN)
 
 
-def fit_slope(runs: pd.DataFrame, metric: str) -> tuple[float, float]:
+def average_baseline_slopes(slopes: pd.Series, errors: pd.Series) -> pd.Series:
+    """Average a baseline's slopes on the samples of each log, weighted by their errors.
+
+    The log of a sample is the level "log" of the index.
+    """
+    weight = 1 / (errors**2 + SAMPLE_SD**2)
+    return (weight * slopes).groupby("log").sum() / weight.groupby("log").sum()
+
+
+def fit_mean_slope(runs: pd.DataFrame) -> tuple[float, float]:
+    """Fit the rise of each size and metric: the means of the slopes and of their variances.
+
+    Sizes with one share are left out; of none but these both are nan.
+    """
+    fits = [
+        _fit_slope(of_size, metric)
+        for metric in METRICS
+        for _, of_size in runs.groupby("d_emb")
+        if of_size["share"].nunique() > 1
+    ]
+    slope, variance = np.mean(fits, axis=0) if fits else (np.nan, np.nan)
+    return slope, variance
+
+
+def _fit_slope(runs: pd.DataFrame, metric: str) -> tuple[float, float]:
     """Fit y, the log-odds of a metric, by doublings of users: the slope and its variance."""
     rate = runs[metric].to_numpy()
     x = np.log2(runs["share"].to_numpy())
@@ -160,10 +174,14 @@ def learn_growth(slopes: pd.DataFrame) -> dict[str, tuple[float, ...]]:
         return {}
     design = np.column_stack([np.ones(len(known)), known["b"], known["level"]])
     coefficients, sd = fit_hierarchy(known, design, list(START.values()))
-    mean = float(known["b"].mean())
-    squares = START_WEIGHT * START_SD**2 + ((known["b"] - mean) ** 2).sum()
-    spread = float(np.sqrt(squares / (START_WEIGHT + len(known))))
+    mean, spread = float(known["b"].mean()), float(np.sqrt(variance_between_logs(known["b"])))
     return {"growth": (*coefficients, sd), "baseline growth": (mean, spread)}
+
+
+def variance_between_logs(means: pd.Series) -> float:
+    """Estimate the variance of a slope between logs, as if START_WEIGHT logs had START_SD."""
+    squares = START_WEIGHT * START_SD**2 + ((means - means.mean()) ** 2).sum()
+    return squares / (START_WEIGHT + len(means))
 
 
 def fit_hierarchy(
@@ -223,10 +241,15 @@ def list_steps(runs: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFram
             is_larger = (runs["log"] == log) & np.isclose(runs["share"], share * times)
             is_larger &= (runs["data_seed"] == draw) | (runs["share"] == 1)
             if is_larger.any():
-                step = {"log": log, "share": share, "draw": int(draw), "times": times}
-                step["users"] = int(seen["test_targets"].max())
                 hits = float((seen["HR@10"] * seen["test_targets"]).median())
-                step["claims"] = hits >= FEWEST_HITS
+                step = {
+                    "log": log,
+                    "share": share,
+                    "draw": int(draw),
+                    "times": times,
+                    "users": int(seen["test_targets"].max()),
+                    "claims": hits >= FEWEST_HITS,
+                }
                 yield step, seen, runs[is_larger]
 
 
@@ -277,6 +300,38 @@ def score_growth(
     return pd.DataFrame(rows)
 
 
+def _predict_step(
+    forecast: Forecast,
+    before: pd.DataFrame,
+    later: pd.DataFrame,
+    times: float,
+    known: BaselineGrowth | None,
+) -> dict[str, float]:
+    """Predict one size and metric of a step; see `score_growth` for the keys."""
+    metric = forecast.metric
+    point = before[["n_layers", "d_emb", "tokens"]].head(1)
+    grown = forecast.growth_interval(point, times, known, LEVEL)
+    without_baseline = forecast.growth_interval(point, times, None, LEVEL)
+    assert grown is not None  # the prior has learnt it
+    assert without_baseline is not None
+    held = forecast.draws(point.assign(tokens=point["tokens"] * times))
+    rate = before[metric].mean()
+    users = before[f"{metric} se"].mean() / rate * np.sqrt(1 - 1 / times)
+    seed = np.sqrt((forecast.noise**2).mean()) * (1 - rate)  # of one run, relative
+    seeds = seed * np.sqrt(1 / len(before) + 1 / (times * len(later)))
+    is_inside = later[metric].between(grown["low"].iloc[0], grown["high"].iloc[0])
+    return {
+        "value": later[metric].mean(),
+        "unchanged": rate,
+        **{name: float(grown[name].iloc[0]) for name in ("predicted", "low", "high")},
+        "without_baseline": without_baseline["predicted"].iloc[0],
+        "held_vocabulary": float(from_log_odds(np.median(held))),
+        "error_of_value": users,
+        "noise": np.hypot(users, seeds),
+        "covered": is_inside.mean(),
+    }
+
+
 def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
     """Summarize how growth was predicted, by times as many users.
 
@@ -296,7 +351,7 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
     predictors = ["predicted", "without_baseline", "unchanged", "held_vocabulary"]
     noises = ["error_of_value", "noise"]
     errors = scored[predictors].div(scored["value"], axis=0).sub(1).abs()
-    errors = errors.join(np.sqrt(2 / np.pi) * scored[noises])
+    errors = errors.join(MEAN_ABSOLUTE_NORMAL * scored[noises])
     means = mean_over_logs(
         scored[["log", "times"]].join(100 * errors), [*predictors, *noises], ["times"]
     )
@@ -310,34 +365,3 @@ def summarize_steps(scored: pd.DataFrame) -> pd.DataFrame:
             | {"inside": inside / len(part), "from": ends.low, "to": ends.high}
         )
     return pd.DataFrame(summaries)
-
-
-def _predict_step(
-    forecast: Forecast,
-    before: pd.DataFrame,
-    later: pd.DataFrame,
-    times: float,
-    known: BaselineGrowth | None,
-) -> dict[str, float]:
-    metric = forecast.metric
-    point = before[["n_layers", "d_emb", "tokens"]].head(1)
-    grown = forecast.growth_interval(point, times, known, LEVEL)
-    assert grown is not None  # the prior has learnt it
-    blind = forecast.growth_interval(point, times, None, LEVEL)
-    assert blind is not None
-    held = forecast.draws(point.assign(tokens=point["tokens"] * times))
-    rate = before[metric].mean()
-    users = before[f"{metric} se"].mean() / rate * np.sqrt(1 - 1 / times)
-    seed = np.sqrt((forecast.noise**2).mean()) * (1 - rate)  # of one run, relative
-    seeds = seed * np.sqrt(1 / len(before) + 1 / (times * len(later)))
-    is_inside = later[metric].between(grown["low"].iloc[0], grown["high"].iloc[0])
-    return {
-        "value": later[metric].mean(),
-        "unchanged": rate,
-        **{name: float(grown[name].iloc[0]) for name in ("predicted", "low", "high")},
-        "without_baseline": blind["predicted"].iloc[0],
-        "held_vocabulary": float(from_log_odds(np.median(held))),
-        "error_of_value": users,
-        "noise": np.hypot(users, seeds),
-        "covered": is_inside.mean(),
-    }

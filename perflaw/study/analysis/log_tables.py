@@ -65,10 +65,10 @@ def summary_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
 def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
     """Split each log by each rule that it supports, and rank by popularity.
 
-    Rules: leave one out; the same with ties reversed (where there are any at a target); global
-    time. Columns: log, rule, train_tokens, targets, tied, repeated, untrained (shares of test
-    targets, as in `Split.summary`), moved (share of users whose last item is not that of
-    leave-one-out in the file's order; users without a target count too), HR@10 and NDCG@10 of
+    Rules: leave one out (each user's last interactions); the same with ties reversed (where there
+    are any at a target); global time. Columns: log, rule, train_tokens, targets, tied, repeated,
+    untrained (shares of test targets, as in `Split.summary`), moved (share of users whose last
+    item is not that in the file's order; users without a target count too), HR@10 and NDCG@10 of
     most popular (where nothing repeats, items of the training part are removed from the ranking,
     the older rule), and "removed HR@10" and "removed NDCG@10" (all of the history is; missing
     where items repeat). Logs without a user of three interactions are left out.
@@ -78,11 +78,10 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
         if log.lengths.max() < 3:
             continue
         splits = _supported_splits(log)
+        in_file_order = _test_items(splits["leave one out"])
         for rule, split in splits.items():
             summary = split.summary()
-            moved = None
-            if rule == TIES_REVERSED:
-                moved = float(np.mean(_test_items(splits["leave one out"]) != _test_items(split)))
+            is_moved = in_file_order != _test_items(split)
             rows.append(
                 {
                     "log": name,
@@ -92,7 +91,7 @@ def split_table(logs: Mapping[str, InteractionLog]) -> pd.DataFrame:
                     "tied": summary["tied"],
                     "repeated": summary["repeated"],
                     "untrained": summary["untrained"],
-                    "moved": moved,
+                    "moved": float(np.mean(is_moved)) if rule == TIES_REVERSED else None,
                     **_popularity_metrics(split),
                 }
             )
@@ -119,11 +118,10 @@ def with_rule_of_record(splits: pd.DataFrame) -> pd.DataFrame:
 
     Where nothing repeats, all of the history is removed; where items repeat, none is.
     """
-    names = ["HR@10", "NDCG@10"]
-    removed = splits[[f"removed {name}" for name in names]].set_axis(names, axis=1)
-    return splits.drop(columns=[f"removed {name}" for name in names]).assign(
-        **removed.fillna(splits[names])
-    )
+    table = splits.copy()
+    for name in ("HR@10", "NDCG@10"):
+        table[name] = table.pop(f"removed {name}").fillna(table[name])
+    return table
 
 
 def _supported_splits(log: InteractionLog) -> dict[str, Split]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from perflaw.laws import families, fitting, validation
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.intervals import interval_over_logs, mean_over_logs
+from perflaw.study.analysis.references import compare_with_reference
+from perflaw.study.intervals import mean_over_logs
 from perflaw.study.trained_cells import BEST, NEAREST, trained_cell_errors
 
 LOUDEST, FEWEST_CELLS = 20.0, 12  # per cent of noise between seeds, and cells of a surface
 SHOWN_LAWS = ("Performance Law, k = 2", "sum of powers")
-SPLITS = list(study_runs.HELD_OUT_SPLITS)
 
 
 def clear_surfaces(table: pd.DataFrame, metric: str = "NDCG@10") -> list[str]:
-    """List the surfaces that can bear a law: enough cells, and seeds that differ by little.
+    """List the surfaces to which laws are fitted: enough cells, and seeds that differ by little.
 
     Parameters
     ----------
@@ -63,10 +62,8 @@ def _ceilings(surfaces: pd.DataFrame, metric: str) -> pd.Series:
 
 def mean_noise(table: pd.DataFrame, metric: str) -> float:
     """Average over logs how far seed noise alone puts a cell's mean off, in per cent."""
-    cells = table[table["metric"] == metric]
-    noise = cells["dataset"].map(seed_noise.seed_sd_by_surface(table, metric))
-    of_mean = seed_noise.MEAN_ABSOLUTE_NORMAL * noise / np.sqrt(cells["seeds"])
-    by_surface = of_mean.groupby([cells["log"], cells["dataset"]]).mean()
+    noise = seed_noise.noise_of_means(table, metric)
+    by_surface = noise.groupby([table["log"], table["dataset"]]).mean()
     return float(by_surface.groupby(level="log").mean().mean())
 
 
@@ -89,8 +86,8 @@ def compare_with_baselines(
     by_surface, means
         By surface: the columns of `validation.compare_laws` with log and noise ceiling; baselines
         have neither parameters nor R², and of a loss only the nearest cell is one. Means over logs
-        of parameters, r2, noise ceiling and the errors, by law; a surface that leaves too few
-        values for a sum of power laws takes no part in a split.
+        of parameters, r2, noise ceiling and the errors, by law (see
+        `study_runs.average_comparison`).
     """
     surfaces = table[table["metric"] == metric].reset_index(drop=True)
     laws = validation.compare_laws(families.rival_laws(bound), surfaces, ["dataset", "metric"])
@@ -122,16 +119,16 @@ def differences(by_surface: pd.DataFrame, reference: str, level: float = 0.9) ->
     Returns
     -------
     DataFrame
-        Index law and split; columns mean (error of the law less that of the reference, in points
-        of per cent), low, high and logs. Surfaces without an entry of the law take no part.
+        Index law and split (of HIDDEN_CELLS); columns mean (error of the law less that of the
+        reference, in points of per cent), low, high and logs. Surfaces without an entry of the law
+        take no part.
     """
-    of_reference = by_surface[by_surface["law"] == reference].set_index("dataset")
-    parts = []
-    for split in SPLITS:
-        more = by_surface[split] - by_surface["dataset"].map(of_reference[split])
-        rows = by_surface.assign(more=more)
-        means = interval_over_logs(rows[rows["law"] != reference], "law", "more", level)
-        parts.append(means.assign(split=split))
+    parts = [
+        compare_with_reference(by_surface, "law", split, reference, ["dataset"], level).assign(
+            split=split
+        )
+        for split in study_runs.HIDDEN_CELLS
+    ]
     return pd.concat(parts).set_index(["law", "split"])
 
 
@@ -147,12 +144,13 @@ def summarise_joint(hidden: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns law, mean error over logs (per cent) by split, and the per cent of cells inside
-        their interval: "covered, left out" and "covered, beyond".
+        their interval: "covered, left out" (each cell hidden in turn) and "covered, beyond" (the
+        largest hidden).
     """
     means = validation.mean_errors(hidden, ["log", "dataset"], log="log")
     errors = means.pivot(index="law", columns="split", values="mape")
     errors = errors.loc[hidden["law"].unique(), hidden["split"].unique()]
-    is_left_out = hidden["split"] == validation.LEAVE_ONE_OUT
-    for name, rows in (("left out", hidden[is_left_out]), ("beyond", hidden[~is_left_out])):
+    is_in_turn = hidden["split"] == validation.LEAVE_ONE_OUT
+    for name, rows in (("left out", hidden[is_in_turn]), ("beyond", hidden[~is_in_turn])):
         errors[f"covered, {name}"] = 100 * rows.groupby("law")["covered"].mean()
     return errors.rename_axis(columns=None).reset_index()

@@ -14,7 +14,7 @@ from perflaw.laws.families import AXES, log_quadratic
 from perflaw.laws.fitting import Fit, fit
 from perflaw.laws.mixed import MixedFit, fit_mixed
 from perflaw.laws.turning import turning_point
-from perflaw.laws.validation import LEAVE_ONE_OUT, hidden_cells
+from perflaw.laws.validation import LARGER_N, LARGEST_D, hidden_cells
 from perflaw.model_size import layer_parameters
 from perflaw.study.paper.published import surface_label
 
@@ -38,16 +38,16 @@ def turning_points(fits: Mapping[tuple, Fit], level: float = 0.9) -> pd.DataFram
     rows = []
     for key, fitted in fits.items():
         for axis in fitted.law.axes:
-            turn, measured = turning_point(fitted, axis, level), fitted.points[axis]
-            row = {
-                "surface": surface_label(key),
-                "axis": axis,
-                **asdict(turn),
+            turn = turning_point(fitted, axis, level)
+            measured = fitted.points[axis]
+            row = {"surface": surface_label(key), "axis": axis, **asdict(turn)}
+            row |= {
+                "kind": str(turn.kind),
                 "open": turn.open,
                 "smallest": measured.min(),
                 "largest": measured.max(),
             }
-            rows.append(row | {"kind": str(turn.kind)})
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -79,18 +79,17 @@ def replay_plans(
     -------
     pandas.DataFrame
         One row a split, surface, metric, budget and rule: the chosen n_layers and d_emb, its
-        measured value, the best measured value within the budget, regret (difference of their
-        logarithms) and noises (regret over the standard deviation of one run's logarithm). Rules:
+        measured value, the best measured value within the budget, "ln regret" (difference of their
+        logarithms) and noises (that over the standard deviation of one run's logarithm). Rules:
         the guarded plan, the best by the joint law's prediction, the best trained model, a
         log-quadratic of the surface alone, and the largest model.
     """
     whole = fit_mixed(table)
     rows: list[dict[str, Any]] = []
     for dataset, cells in whole.data.frame.groupby("dataset"):
-        for split, masks in hidden_cells(cells).items():
-            if split == LEAVE_ONE_OUT:
-                continue
-            is_hidden = masks[0]
+        splits = hidden_cells(cells)
+        for split in (LARGER_N, LARGEST_D):
+            is_hidden = splits[split][0]
             law = fit_mixed(table, hide=cells[is_hidden])
             for metric in whole.data.metrics:
                 labels = {"split": split, "dataset": dataset, "metric": metric}
@@ -101,7 +100,7 @@ def replay_plans(
                 )
                 rows += [labels | row for row in replayed]
     columns = ["split", "dataset", "max_seq_len", "metric", "budget", "rule", *AXES]
-    return pd.DataFrame(rows)[[*columns, "value", "best", "regret", "noises"]]
+    return pd.DataFrame(rows)[[*columns, "value", "best", "ln regret", "noises"]]
 
 
 def _replay_metric(
@@ -124,26 +123,27 @@ def _replay_metric(
         cost = layer_parameters(surface["n_layers"], surface["d_emb"])
         for budget in budgets:
             is_allowed = cost <= budget * cost.max() * (1 + 1e-9)
-            at = surface.index[is_allowed]
-            plan = choose_by_law(draws[:, at], measured[at], confidence)
+            allowed = surface.index[is_allowed]
+            plan = choose_by_law(draws[:, allowed], measured[allowed], confidence)
             choices = {
                 "guarded plan": plan.choice,
-                "joint law's best": int(predicted[at].argmax()),
+                "joint law's best": int(predicted[allowed].argmax()),
                 "keep the best trained model": plan.best_seen,
                 "log-quadratic alone": int(alone[is_allowed].argmax()),
                 "largest model": int(cost[is_allowed].argmax()),
             }
-            best = truth[at].max()
+            best = truth[allowed].max()
             for rule, choice in choices.items():
-                value = truth[at[choice]]
-                regret = np.log(best / value)
+                chosen = allowed[choice]
+                value = truth[chosen]
+                log_regret = np.log(best / value)
                 yield {
                     "max_seq_len": length,
                     "budget": budget,
                     "rule": rule,
-                    **surface.loc[at[choice], list(AXES)].to_dict(),
+                    **surface.loc[chosen, list(AXES)].to_dict(),
                     "value": value,
                     "best": best,
-                    "regret": regret,
-                    "noises": regret / noise_sd[at[choice]],
+                    "ln regret": log_regret,
+                    "noises": log_regret / noise_sd[chosen],
                 }

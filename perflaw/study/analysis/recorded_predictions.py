@@ -15,11 +15,10 @@ from perflaw.models.ranking import Seen
 from perflaw.models.sweeps import grids
 from perflaw.study import trained_cells
 from perflaw.study.analysis import extrapolation, seed_noise, study_runs
-from perflaw.study.analysis.extrapolation import CELL, CONSTANT, is_small
+from perflaw.study.analysis.extrapolation import CELL, is_small
 from perflaw.study.files import study_file
 
 WRITTEN_RULE = Seen.TRAINING  # of data/predictions.csv
-BASE_SEEDS = 3
 
 
 def load_recorded() -> pd.DataFrame:
@@ -67,7 +66,9 @@ def score_recorded(metric: str = "NDCG@10", seen: str = WRITTEN_RULE) -> pd.Data
     _, table = load_predicted_surfaces(seen)
     small = table[is_small(table) & (table["metric"] == metric)]
     baselines = extrapolation.baseline_predictions(small, recorded)
-    baselines = baselines[baselines["law"] != CONSTANT].merge(recorded[CELL].drop_duplicates())
+    baselines = baselines[baselines["law"] != trained_cells.CONSTANT].merge(
+        recorded[CELL].drop_duplicates()
+    )
     noise = seed_noise.seed_sd_by_surface(table, metric)
     both = pd.concat([recorded, baselines], ignore_index=True)
     return extrapolation.score_predictions(both, table, noise)
@@ -93,7 +94,7 @@ def refit(metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
     small = table[is_small(table)].reset_index(drop=True)
     laws = extrapolation.extrapolate(small, wanted.drop_duplicates(list(families.AXES)), level)
     baselines = extrapolation.baseline_predictions(small, wanted)
-    others = baselines[baselines["law"] != CONSTANT]
+    others = baselines[baselines["law"] != trained_cells.CONSTANT]
     predictions = pd.concat([laws, others], ignore_index=True).merge(wanted)
     of_metric = predictions[predictions["metric"] == metric]
     return extrapolation.score_predictions(of_metric, table)
@@ -151,9 +152,9 @@ def coverage_by_log(scored: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     for law, cells in with_interval.groupby("law", sort=False):
         row: dict[str, object] = {"law": law}
         for log, of_log in [*cells.groupby("log"), ("all", cells)]:
-            inside, known, low, high = extrapolation.coverage_interval(of_log["covered"], level)
-            row[str(log)] = f"{inside} of {known}"
-        rows.append(row | {"low": low, "high": high})
+            coverage = extrapolation.coverage_interval(of_log["covered"], level)
+            row[str(log)] = coverage.in_words
+        rows.append(row | {"low": coverage.low, "high": coverage.high})  # of all, which is last
     return pd.DataFrame(rows)
 
 
@@ -176,9 +177,7 @@ def score_base(metric: str = "NDCG@10") -> pd.DataFrame:
     recorded = recorded.assign(metric=plain, dataset=recorded["log"])
     recorded = recorded[recorded["metric"] == metric]
     settings = grids.read_grid("base")["settings"]
-    runs = [
-        study_runs.load_base_runs(settings, log, BASE_SEEDS) for log in recorded["log"].unique()
-    ]
+    runs = [study_runs.load_base_runs(settings, log) for log in recorded["log"].unique()]
     table = study_runs.mean_surfaces(pd.concat(runs))
     scored = extrapolation.score_predictions(recorded, table)
     missing = recorded.merge(scored[[*CELL, "law"]], how="left", indicator=True)
@@ -202,11 +201,31 @@ def summarise_base(scored: pd.DataFrame) -> pd.DataFrame:
         which a run was), inside (cells in their interval), low and high (the binomial interval
         of the share of cells inside, per cent).
     """
-    by_log = [
-        _summarise_log(of_log).assign(log=log) for log, of_log in scored.groupby("log", sort=False)
+    by_log = {log: _summarise_log(rows) for log, rows in scored.groupby("log", sort=False)}
+    return pd.concat(by_log, names=["log", "law"]).reset_index()
+
+
+def _summarise_log(scored: pd.DataFrame) -> pd.DataFrame:
+    """Summarise the scored predictions of one log; index law."""
+    is_known = scored["known before"].astype(bool)
+    strict = scored[~is_known & (scored["seeds"] > 0)]
+    summary = pd.DataFrame(index=pd.Index(scored["law"].unique(), name="law"))
+    summary["cells"] = strict.groupby("law").size().reindex(summary.index, fill_value=0)
+    summary["error"] = strict.groupby("law")["ape"].mean()
+    for name, is_part in (
+        ("d = 128", strict["d_emb"] == 128),
+        ("N = 12", strict["n_layers"] == 12),
+    ):
+        summary[name] = strict[is_part].groupby("law")["ape"].mean()
+    summary["known before"] = scored[is_known].groupby("law")["ape"].mean()
+    coverages = [
+        extrapolation.coverage_interval(strict.loc[strict["law"] == law, "covered"])
+        for law in summary.index
     ]
-    summary = pd.concat(by_log, ignore_index=True)
-    return summary[["log", *summary.columns.drop("log")]]
+    summary["inside"] = [coverage.in_words if coverage.cells else "" for coverage in coverages]
+    summary["low"] = [coverage.low for coverage in coverages]
+    summary["high"] = [coverage.high for coverage in coverages]
+    return summary
 
 
 def choose_on_other_logs(summary: pd.DataFrame) -> pd.DataFrame:
@@ -237,27 +256,3 @@ def choose_on_other_logs(summary: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def _summarise_log(scored: pd.DataFrame) -> pd.DataFrame:
-    """Summarise the scored predictions of one log by law."""
-    is_known = scored["known before"].astype(bool)
-    strict = scored[~is_known & (scored["seeds"] > 0)]
-    summary = scored.drop_duplicates("law")[["law"]].set_index("law")
-    summary["cells"] = strict.groupby("law").size().reindex(summary.index, fill_value=0)
-    summary["error"] = strict.groupby("law")["ape"].mean()
-    for name, is_part in (
-        ("d = 128", strict["d_emb"] == 128),
-        ("N = 12", strict["n_layers"] == 12),
-    ):
-        summary[name] = strict[is_part].groupby("law")["ape"].mean()
-    summary["known before"] = scored[is_known].groupby("law")["ape"].mean()
-    bounds = {
-        law: extrapolation.coverage_interval(strict.loc[strict["law"] == law, "covered"])
-        for law in summary.index
-    }
-    summary["inside"] = [f"{bounds[law][0]} of {bounds[law][1]}" for law in summary.index]
-    summary.loc[[bounds[law][1] == 0 for law in summary.index], "inside"] = ""
-    summary["low"] = [bounds[law][2] for law in summary.index]
-    summary["high"] = [bounds[law][3] for law in summary.index]
-    return summary.reset_index()

@@ -1,8 +1,12 @@
-"""What following a report's advice costs against the best step that was open, on logs left out.
+"""What following a report's advice costs against the best step that was open.
 
 A pilot is the small models of a sweep. The steps that are open are to stay with the best trained
 size, to raise the dimension, to add layers, and the best baseline. The sweep says what each of them
 brings. More data is no step here: no sweep has a log that is larger than it is.
+
+No report has learnt from the log that it advises on. Here regret is how far a step is below the
+best one, in per cent of the best one's NDCG@10. In `selection` and `planning` it is a logarithm,
+and named so.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import pandas as pd
 from scipy import stats
 
 from perflaw.report import advice, conclusions
-from perflaw.report.findings import Advice, BaselineComparison, Recommendation, Size
+from perflaw.report.findings import Advice, BaselineComparison, Size
 from perflaw.report.outliers import drop_outliers
 from perflaw.report.prior import Prior
 from perflaw.stats import mean_interval
@@ -71,31 +75,30 @@ def score_advice(
 def _score_pilot(
     runs: pd.DataFrame, seen: pd.DataFrame, prior: Prior, baseline: float
 ) -> dict[str, Any] | None:
-    """Score the advice of one pilot; None where the sweep has no larger size to compare with."""
+    """Score the advice of one pilot; None where the pilot shows no best size."""
     cells = runs[runs["sample_users"].isna()].groupby(["n_layers", "d_emb"])[METRIC]
     values, seeds = cells.mean(), cells.size()
     noise = np.sqrt((cells.var() / values**2).mean())  # of one run between seeds, relative
     findings = conclusions.draw_conclusions(seen, prior=prior)
-    if findings.best is None:
-        return None
     best = findings.best
+    if best is None:
+        return None
     error = float(seen[f"{METRIC} se"].median())
     comparison = compare_unpaired(values[best.n_layers, best.d_emb], baseline, error)
-    advised = _recommend(seen, prior, values.index.tolist(), comparison, findings.reasons)
+    forecast, _ = drop_outliers(seen, METRIC, prior)
+    candidates = advice.list_candidates(forecast, values.index.tolist())  # sizes of the sweep only
+    advised = advice.recommend(candidates, (), [comparison], findings.reasons, LEVEL)
     steps = _open_steps(best, seen, set(values.index))
     worth = {step: float(values[size]) for step, size in steps.items()}
-    worth["baseline"] = baseline
-    counts = {step: int(seeds[size]) for step, size in steps.items()}
-    chosen = advised.size
-    if chosen is not None:
-        size = (chosen.n_layers, chosen.d_emb)
-        worth["advised"], counts["advised"] = float(values[size]), int(seeds[size])
+    variances = {step: noise**2 / int(seeds[size]) for step, size in steps.items()}
+    worth["baseline"], variances["baseline"] = baseline, 0.0
+    if advised.size is not None:
+        size = (advised.size.n_layers, advised.size.d_emb)
+        worth["advised"], variances["advised"] = float(values[size]), noise**2 / int(seeds[size])
     else:
-        name = "baseline" if advised.advice == Advice.NO_TRANSFORMER else "stay"
-        worth["advised"] = worth[name]
-        if name in counts:
-            counts["advised"] = counts[name]
-    return {"advice": str(advised.advice), **worth} | _regrets(worth, counts, noise)
+        step = "baseline" if advised.advice == Advice.NO_TRANSFORMER else "stay"
+        worth["advised"], variances["advised"] = worth[step], variances[step]
+    return {"advice": str(advised.advice), **worth} | _regrets(worth, variances)
 
 
 def compare_unpaired(value: float, baseline: float, error: float) -> BaselineComparison:
@@ -105,19 +108,6 @@ def compare_unpaired(value: float, baseline: float, error: float) -> BaselineCom
     return BaselineComparison(
         "best baseline", METRIC, baseline, difference, difference - margin, difference + margin
     )
-
-
-def _recommend(
-    seen: pd.DataFrame,
-    prior: Prior,
-    sizes: list[tuple[int, int]],
-    comparison: BaselineComparison,
-    reasons: tuple[str, ...],
-) -> Recommendation:
-    """Give the advice of a report that can only advise sizes of the sweep."""
-    forecast, _ = drop_outliers(seen, METRIC, prior)
-    candidates = advice.list_candidates(forecast, sizes)
-    return advice.recommend(candidates, (), [comparison], reasons, LEVEL)
 
 
 def _open_steps(
@@ -134,16 +124,15 @@ def _open_steps(
     return steps
 
 
-def _regrets(worth: Mapping[str, float], counts: Mapping[str, int], noise: float) -> dict[str, Any]:
-    """Give regret and nearness to the best step, by policy."""
+def _regrets(worth: Mapping[str, float], variances: Mapping[str, float]) -> dict[str, Any]:
+    """Give regret and nearness to the best step, by policy; variances are relative."""
     best = max(worth, key=lambda step: worth[step])
-    best_variance = noise**2 / counts[best] if best in counts else 0.0
     scores: dict[str, Any] = {"best": best}
     for policy in POLICIES:
         chosen = policy if policy in worth else "stay"
         regret = 1 - worth[chosen] / worth[best]
-        variance = noise**2 / counts[chosen] if chosen in counts else 0.0
-        margin = stats.norm.ppf((1 + LEVEL) / 2) * np.sqrt(variance + best_variance)
+        sd = np.sqrt(variances[chosen] + variances[best])
+        margin = stats.norm.ppf((1 + LEVEL) / 2) * sd
         scores[f"regret of {policy}"] = 100 * regret
         scores[f"{policy} within noise"] = bool(regret <= margin)
     return scores
@@ -162,8 +151,8 @@ def summarize_regret(scored: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame
     Returns
     -------
     pandas.DataFrame
-        By policy and by difference: regret, low and high, per cent; and the share within noise of
-        the best step (not for differences).
+        Columns policy (or difference), "regret, %", low and high, and within noise: the share
+        within noise of the best step (not for differences).
     """
     names = [f"regret of {policy}" for policy in POLICIES]
     by_log = scored.groupby("log")[names].mean()
@@ -174,4 +163,4 @@ def summarize_regret(scored: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame
     for name, values in columns.items():
         within = scored[f"{name} within noise"].mean() if name in POLICIES else np.nan
         rows.append((name, *mean_interval(values, level), within))
-    return pd.DataFrame(rows, columns=["policy", "regret", "low", "high", "within noise"])
+    return pd.DataFrame(rows, columns=["policy", "regret, %", "low", "high", "within noise"])

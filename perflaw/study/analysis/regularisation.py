@@ -20,10 +20,8 @@ TUNED_LOG, TUNED_GRID = "ml-100k", "choose"
 def load_tuned_runs() -> pd.DataFrame:
     """Load SASRec's runs of the grid `choose`: each size with several recipes, one seed each."""
     grid = grids.read_grid(TUNED_GRID)
-    usual = {"log": TUNED_LOG, "backbone": "sasrec", "split": "leave one out", "seed": 0}
-    runs = study_runs.select_full_data_runs(
-        study_runs.load_study_runs(), **(usual | grid["settings"])
-    )
+    settings = grid["settings"] | study_runs.USUAL_KIND | {"log": TUNED_LOG, "seed": 0}
+    runs = study_runs.select_full_data_runs(study_runs.load_study_runs(), **settings)
     is_of_grid = runs[list(grid["grid"])].isin(grid["grid"]).all(axis=1)
     return runs[is_of_grid].reset_index(drop=True)
 
@@ -99,7 +97,7 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     DataFrame
         Columns recipe, change (`decline_from_best` in per cent), low and high (its interval, from
         that of the logarithm), and by luck, the per cent of cases in which equal sizes would show
-        as much (`chance_of_decline`): the interval is that of two sizes chosen beforehand, which
+        as much (`chance_of_decline`). The interval is that of two sizes chosen beforehand, which
         the best is not. Where the largest size is the best, change is 0 and the others are nan.
     """
     check_level(level)
@@ -107,13 +105,13 @@ def decline_intervals(by_size: pd.DataFrame, noise: float, level: float = 0.9) -
     recipes = [str(name) for name in by_size if str(name).startswith("dropout ")] + ["chosen"]
     changes = [decline_from_best(by_size, name) for name in recipes]
     table = pd.DataFrame({"recipe": recipes, "change": changes})
-    is_compared = table["change"] < 0
-    table["low"] = (table["change"] - reach).where(is_compared)
-    table["high"] = (table["change"] + reach).where(is_compared)
-    chances = [100 * chance_of_decline(-change / noise, len(by_size)) for change in changes]
-    table["by luck"] = pd.Series(chances).where(is_compared)
+    table["low"] = table["change"] - reach
+    table["high"] = table["change"] + reach
     ends = ["change", "low", "high"]
     table[ends] = table[ends].map(to_percent)
+    chances = [100 * chance_of_decline(-change / noise, len(by_size)) for change in changes]
+    table["by luck"] = chances
+    table.loc[table["change"] == 0, ["low", "high", "by luck"]] = np.nan
     return table
 
 
@@ -142,11 +140,11 @@ def compare_shared_layers(
     both = cast("pd.DataFrame", means.unstack("shared_layers")).dropna()
     apart = both.xs(False, axis=1, level="shared_layers")
     shared = both.xs(True, axis=1, level="shared_layers")
-    table = {
+    columns = {
         "apart": apart["mean"],
         "shared": shared["mean"],
         "runs": np.minimum(apart["size"], shared["size"]),
         "change": 100 * np.log(shared["mean"] / apart["mean"]),
         "se": noise * np.sqrt(1 / apart["size"] + 1 / shared["size"]),
     }
-    return pd.DataFrame(table).reset_index()
+    return pd.DataFrame(columns).reset_index()

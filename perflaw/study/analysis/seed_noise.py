@@ -1,4 +1,4 @@
-"""Noise between seeds, steps to larger models, and means over logs with intervals.
+"""Noise between seeds, and steps to larger models with intervals from it.
 
 Noise is that between seeds on the same users: how much another training run would differ, not
 how much other users would. It is estimated from few seeds, so intervals are Student's.
@@ -25,6 +25,7 @@ On the study's six logs it is 0.46 to 0.75 in the mean (scripts/shared_users.py)
 """
 MEAN_ABSOLUTE_NORMAL = float(np.sqrt(2 / np.pi))
 """Mean absolute value of a normal variable of standard deviation one."""
+STEP = ["log", "axis", "smaller", "larger", "change", "se", "pairs"]
 
 
 def seed_sd_by_log(cells: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
@@ -84,6 +85,26 @@ def seed_sd_by_surface(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.Serie
     return by_surface.reindex(logs.index).fillna(logs.map(by_log)).rename("noise")
 
 
+def noise_of_means(table: pd.DataFrame, metric: str) -> pd.Series:
+    """Say how far the noise between seeds puts each cell's mean off, in the mean and in per cent.
+
+    Parameters
+    ----------
+    table
+        As `mean_surfaces` returns it.
+    metric
+        Name of the metric.
+
+    Returns
+    -------
+    Series
+        By row of the table that has the metric.
+    """
+    cells = table[table["metric"] == metric]
+    noise = cells["dataset"].map(seed_sd_by_surface(table, metric))
+    return MEAN_ABSOLUTE_NORMAL * noise / np.sqrt(cells["seeds"])
+
+
 def user_standard_error(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
     """Take the median standard error of a run over users, in per cent of its value, by surface."""
     relative = 100 * runs[f"{metric} se"] / runs[metric]
@@ -125,7 +146,7 @@ def marginal_gains(
         for axis, other in (families.AXES, families.AXES[::-1])
         for step in _axis_steps(of_log, axis, other, metric, noise[log])
     ]
-    gains = pd.DataFrame(rows, columns=_STEP_COLUMNS)
+    gains = pd.DataFrame(rows, columns=STEP)
     gains["dof"] = gains["log"].map(dof)
     reach = student_quantile(level, gains["dof"]) * gains["se"]
     gains["low"], gains["high"] = gains["change"] - reach, gains["change"] + reach
@@ -236,25 +257,21 @@ def count_gains(gains: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(columns).groupby(gains["axis"], sort=False).sum().astype(int)
 
 
-_STEP_COLUMNS = ["log", "axis", "smaller", "larger", "change", "se", "pairs"]
-
-
 def _axis_steps(
     cells: pd.DataFrame, axis: str, other: str, metric: str, noise: float
 ) -> Iterator[tuple]:
-    """Yield the steps along one axis of one log, in the order of _STEP_COLUMNS."""
+    """Yield the steps along one axis of one log, with the columns STEP."""
     grid = cells.set_index([other, axis]).sort_index()
     values = grid[metric].unstack()
     seeds = grid["seeds"].unstack()
     for small, large in zip(values.columns, values.columns[1:]):
         both = values[[small, large]].notna().all(axis=1)
-        n_pairs = int(both.sum())
-        if n_pairs == 0:
+        if not both.any():
             continue
         change = 100 * np.log(values.loc[both, large] / values.loc[both, small])
         variance = noise**2 * (1 / seeds.loc[both, small] + 1 / seeds.loc[both, large])
-        se = np.sqrt(variance.sum()) / n_pairs
-        yield cells["log"].iloc[0], axis, small, large, change.mean(), se, n_pairs
+        se = np.sqrt(variance.sum()) / len(change)
+        yield cells["log"].iloc[0], axis, small, large, change.mean(), se, len(change)
 
 
 def r2_noise_ceiling(table: pd.DataFrame, noise: pd.Series) -> pd.Series:

@@ -1,7 +1,8 @@
 """Choosing a model by a law: what that costs, and how often the best can be found at all.
 
-Regret is 100 × ln of the ratio of the best measured value to that of the choice. It is counted in
-standard deviations of such a difference, from seeds and from test users.
+Here regret is logarithmic, and its column is named so: "100 ln regret" is 100 × ln of the ratio of
+the best measured value to that of the choice. It is also counted in standard deviations of such a
+difference, from seeds and from test users ("noises").
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pandas as pd
 from perflaw import model_size
 from perflaw.laws import families, fitting
 from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, is_determined, is_small
+from perflaw.study.analysis.references import compare_with_reference
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import (
     mean_surfaces,
@@ -25,8 +27,9 @@ from perflaw.study.intervals import interval_over_logs, mean_over_logs
 
 BUDGETS = (1.0, 0.5, 0.25)
 VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface
-CHOICE = ["dataset", "log", "of", "budget", "rule"]
-COLUMNS = [*CHOICE, *families.AXES, "value", "best", "regret", "noises"]
+REGRET = "100 ln regret"
+COLUMNS = ["dataset", "log", "cost", "budget", "rule"]
+COLUMNS += [*families.AXES, "value", "best", REGRET, "noises"]
 SAME_SEED, OTHER_SEED = "same seed", "other seed"
 
 
@@ -36,7 +39,7 @@ def selection_regret(
     noise: pd.Series,
     users: pd.Series | None = None,
     budgets: Sequence[float] = BUDGETS,
-    kept: bool = False,
+    keep_measured: bool = False,
 ) -> pd.DataFrame:
     """Let each law choose among all cells, having seen the small ones, and count the cost.
 
@@ -58,15 +61,15 @@ def selection_regret(
     budgets
         Shares of the most parameters, or of the most FLOPs by token, that a cell of the surface
         has; 1, which is none, is in once, as of parameters.
-    kept
-        Whether seen cells keep their measured values, so that a law is evaluated only on others.
+    keep_measured
+        Whether a law's score of a seen cell is its measured value instead of its prediction.
 
     Returns
     -------
     DataFrame
         One row a surface, budget and rule (the laws, "best seen", "largest model"). Columns
-        dataset, log, of (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best, regret
-        and noises.
+        dataset, log, cost (parameters or FLOPs), budget, rule, n_layers, d_emb, value, best,
+        "100 ln regret" and noises (see the module).
     """
     rows = []
     for dataset, group in table[table["metric"] == metric].groupby("dataset", sort=False):
@@ -75,8 +78,8 @@ def selection_regret(
         values = surface["value"].to_numpy()
         seed_sd = noise[dataset] / np.sqrt(surface["seeds"].to_numpy())
         user_se = 0.0 if users is None else users[dataset]
-        scores = _rule_scores(surface, kept)
-        for unit, budget, is_allowed in _budgets(surface, budgets):
+        scores = _rule_scores(surface, keep_measured)
+        for cost, budget, is_allowed in _budgets(surface, budgets):
             best = np.where(is_allowed, values, -np.inf).argmax()
             for rule, score in scores.items():
                 chosen = np.where(is_allowed, score, -np.inf).argmax()
@@ -84,7 +87,7 @@ def selection_regret(
                 sd = _difference_sd(seed_sd[best], seed_sd[chosen], user_se)
                 size = surface.loc[chosen, list(families.AXES)]
                 row = (rule, *size, values[chosen], values[best], regret, regret / sd)
-                rows.append((dataset, log, unit, budget, *row))
+                rows.append((dataset, log, cost, budget, *row))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -131,7 +134,7 @@ def regret_by_seed(
     return pd.concat(parts, ignore_index=True)
 
 
-def _rule_scores(surface: pd.DataFrame, kept: bool) -> dict[str, np.ndarray]:
+def _rule_scores(surface: pd.DataFrame, keep_measured: bool) -> dict[str, np.ndarray]:
     """Score all cells by each rule; the highest score is the choice."""
     is_seen = is_small(surface).to_numpy()
     known = surface["value"].to_numpy()
@@ -144,7 +147,7 @@ def _rule_scores(surface: pd.DataFrame, kept: bool) -> dict[str, np.ndarray]:
     for name in EXTRAPOLATED_LAWS[1:]:
         if is_determined(rivals[name], visible):
             predicted = fitting.fit(rivals[name], visible, known[is_seen]).predict(surface)
-            scores[name] = np.where(is_seen, known, predicted) if kept else predicted
+            scores[name] = np.where(is_seen, known, predicted) if keep_measured else predicted
     return scores
 
 
@@ -157,7 +160,7 @@ def _difference_sd(one: np.ndarray, other: np.ndarray, user_se: float) -> np.nda
 def _budgets(
     surface: pd.DataFrame, budgets: Sequence[float]
 ) -> Iterator[tuple[str, float, np.ndarray]]:
-    """Yield what costs, the budget as a share of the most, and which cells it allows."""
+    """Yield the name of a cost, the budget as a share of its most, and which cells it allows."""
     columns = [*families.AXES, "max_seq_len", "backbone"]
     flops = [
         model_size.flops_per_token(n, d, length, VOCABULARY, backbone)
@@ -167,12 +170,12 @@ def _budgets(
         "parameters": surface["parameters"].to_numpy(float),
         "FLOPs": np.array(flops, float),
     }
-    for unit, cost in costs.items():
+    for name, cost in costs.items():
         for budget in budgets:
             is_allowed = cost <= budget * cost.max() * (1 + 1e-9)
-            is_repeated = unit == "FLOPs" and budget == 1  # no budget, once
+            is_repeated = name == "FLOPs" and budget == 1  # no budget, once
             if is_allowed.any() and not is_repeated:
-                yield unit, budget, is_allowed
+                yield name, budget, is_allowed
 
 
 def oracle_success_rate(
@@ -200,8 +203,8 @@ def oracle_success_rate(
     Returns
     -------
     DataFrame
-        One row a surface and budget. Columns dataset, log, of, budget, smooth and rough: per cent
-        of draws within one standard deviation of the best.
+        One row a surface and budget. Columns dataset, log, cost, budget, smooth and rough: per
+        cent of draws within one standard deviation of the best.
     """
     law = families.rival_laws()["log-quadratic"]
     random = np.random.default_rng(seed)
@@ -212,8 +215,9 @@ def oracle_success_rate(
         seed_sd = noise[dataset] / 100 / np.sqrt(surface["seeds"].to_numpy())
         user_se = 0.0 if users is None else users[dataset] / 100
         smooth = fitting.fit(law, surface, values).predict(surface)
-        for unit, budget, is_allowed in _budgets(surface, budgets):
-            row = {"dataset": dataset, "log": surface["log"].iloc[0], "of": unit, "budget": budget}
+        for cost, budget, is_allowed in _budgets(surface, budgets):
+            log = surface["log"].iloc[0]
+            row = {"dataset": dataset, "log": log, "cost": cost, "budget": budget}
             for name, expected in (("smooth", smooth), ("rough", values)):
                 log_values = np.where(is_allowed, np.log(expected), -np.inf)
                 row[name] = _success_rate(log_values, seed_sd, user_se, draws, random)
@@ -250,15 +254,15 @@ def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
     -------
     DataFrame
         Columns rule, as good (per cent of choices within one standard deviation of the best),
-        regret, worst, the first two without a budget, and the ends of their intervals, "as good,
-        low" … "regret, high". As good and regret are means over the choices of a surface, over
-        surfaces, then over logs.
+        100 ln regret, worst (of it), the first two without a budget, and the ends of their
+        intervals, "as good, low" … "100 ln regret, high". As good and regret are means over the
+        choices of a surface, over surfaces, then over logs.
     """
     rated = regrets.assign(**{"as good": 100.0 * (regrets["noises"] <= 1)})
-    means = _rule_means(rated).assign(worst=rated.groupby("rule")["regret"].max())
+    means = _rule_means(rated).assign(worst=rated.groupby("rule")[REGRET].max())
     free = _rule_means(rated[rated["budget"] == 1.0]).add_suffix(", no budget")
     summary = means.join(free)
-    for column in ("as good", "regret"):
+    for column in ("as good", REGRET):
         interval = interval_over_logs(rated, "rule", column, level).set_index("rule")
         interval = interval.clip(lower=0.0, upper=100.0 if column == "as good" else None)
         summary[f"{column}, low"] = interval["low"]
@@ -267,13 +271,13 @@ def summarise_by_rule(regrets: pd.DataFrame, level: float = 0.9) -> pd.DataFrame
 
 
 def _rule_means(rated: pd.DataFrame) -> pd.DataFrame:
-    columns = ["as good", "regret"]
+    columns = ["as good", REGRET]
     by_surface = rated.groupby(["rule", "log", "dataset"], sort=False)[columns].mean()
     return mean_over_logs(by_surface.reset_index(), columns, ["rule"])
 
 
 def compare_rules(
-    choices: pd.DataFrame, reference: str = "best seen", level: float = 0.9, value: str = "regret"
+    choices: pd.DataFrame, reference: str = "best seen", level: float = 0.9, value: str = REGRET
 ) -> pd.DataFrame:
     """Compare each rule's choices with those of a reference, with intervals over logs.
 
@@ -293,8 +297,5 @@ def compare_rules(
     DataFrame
         Columns rule, mean (of the rule's value minus that of the reference), low, high and logs.
     """
-    place = [name for name in ("dataset", "of", "budget", "seeds") if name in choices]
-    of_reference = choices[choices["rule"] == reference].set_index(place)[value]
-    others = choices[choices["rule"] != reference]
-    known = of_reference.reindex(pd.MultiIndex.from_frame(others[place])).to_numpy()
-    return interval_over_logs(others.assign(more=others[value] - known), "rule", "more", level)
+    place = [name for name in ("dataset", "cost", "budget", "seeds") if name in choices]
+    return compare_with_reference(choices, "rule", value, reference, place, level)

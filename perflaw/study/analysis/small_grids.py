@@ -16,7 +16,7 @@ from perflaw.study.trained_cells import CONSTANT, NEAREST, nearest_values
 def predict_larger(table: pd.DataFrame, laws: Mapping[str, Law]) -> pd.DataFrame:
     """Predict the cells beyond the small grid of each surface from those within it.
 
-    Surfaces whose small grid does not determine every law are left out.
+    Surfaces whose small grid does not determine every law have no row.
 
     Parameters
     ----------

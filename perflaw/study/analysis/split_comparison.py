@@ -1,4 +1,4 @@
-"""Does what is seen under one split hold under the other: surfaces trained under both."""
+"""Surfaces of one log that were trained under both splits of it, compared cell by cell."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def compare_splits(table: pd.DataFrame, metric: str, noise: pd.Series) -> pd.Dat
     -------
     DataFrame
         One row a log and backbone. Columns: those of SURFACE but the split, cells (in both),
-        correlation (Spearman's, of the cells' values), "best, SPLIT", regret (how far the first's
-        best is below the second's under the second, per cent), noises (the logarithm of that ratio
-        over the standard deviation of such a difference between seeds) and "noise, SPLIT".
+        correlation (Spearman's, of the cells' values), "best, SPLIT", "regret, %" (how far the
+        first's best is below the second's under the second, in per cent of the second's), noises
+        (the logarithm of that ratio over the standard deviation of such a difference between
+        seeds) and "noise, SPLIT".
     """
     same = [name for name in SURFACE if name != "split"]
     wanted = table[(table["metric"] == metric) & table["split"].isin(SPLITS)]
@@ -54,14 +55,14 @@ def _compare_cells(one: pd.DataFrame, other: pd.DataFrame, noise: pd.Series) -> 
     """Compare the same cells under two splits; see `compare_splits` for the keys."""
     values = other["value"]
     chosen, best = one["value"].argmax(), values.argmax()
-    loss = 100 * np.log(values.iloc[best] / values.iloc[chosen])
+    log_regret = 100 * np.log(values.iloc[best] / values.iloc[chosen])
     sd = noise[other["dataset"].iloc[0]] / np.sqrt(other["seeds"])
     correlation = spearmanr(one["value"], values).statistic
     row = {"cells": len(one), "correlation": correlation}
     for split, place in zip(SPLITS, (chosen, best)):
         row[f"best, {split}"] = "N {}, d {}".format(*one.index[int(place)])
-    row["regret"] = -to_percent(-loss)
-    row["noises"] = loss / np.hypot(sd.iloc[chosen], sd.iloc[best])
+    row["regret, %"] = -to_percent(-log_regret)
+    row["noises"] = log_regret / np.hypot(sd.iloc[chosen], sd.iloc[best])
     for split, part in zip(SPLITS, (one, other)):
         row[f"noise, {split}"] = noise[part["dataset"].iloc[0]]
     return row

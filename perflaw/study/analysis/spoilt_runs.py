@@ -1,4 +1,4 @@
-"""Fits that survive runs that went wrong: the consensus, on measured and on spoilt surfaces."""
+"""Fits that withstand runs that went wrong: by consensus, on measured and on spoilt surfaces."""
 
 from __future__ import annotations
 
@@ -34,25 +34,22 @@ def consensus_by_surface(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame
     law = families.log_quadratic()
     random = np.random.default_rng(0)
     rows, named = [], []
-    cells = table[table["metric"] == metric]
-    for surface, part in cells.groupby("dataset", sort=False):
+    for surface, part in table[table["metric"] == metric].groupby("dataset", sort=False):
         kind = part.iloc[0][["log", "backbone", "split"]]
         own = study_runs.select_full_data_runs(runs, **kind)
         y = own[metric].to_numpy()
         fits = {loss: fitting.fit(law, own, y, loss) for loss in robust.LOSSES}
-        plain = fits["squares"].predict(part)
+        by_squares = fits["squares"].predict(part)
         outliers = fits["consensus"].outliers
         by_noise = [
             (robust.consensus_weights(law, own, noise) == 0).sum()
             for noise in random.normal(size=(NOISE_DRAWS, len(own)))
         ]
-        labels = {"surface": surface, "runs": len(own), "left out": len(outliers)}
-        labels["by noise"] = np.mean(by_noise)
-        distances = {
-            f"{loss}, %": 100 * np.abs(fits[loss].predict(part) / plain - 1).max()
+        distances = [
+            100 * np.abs(fits[loss].predict(part) / by_squares - 1).max()
             for loss in ("huber", "consensus")
-        }
-        rows.append(labels | distances)
+        ]
+        rows.append((surface, len(own), len(outliers), np.mean(by_noise), *distances))
         named.append(
             pd.DataFrame(
                 {
@@ -65,7 +62,8 @@ def consensus_by_surface(table: pd.DataFrame, metric: str) -> tuple[pd.DataFrame
                 }
             )
         )
-    return pd.DataFrame(rows), pd.concat(named, ignore_index=True)
+    columns = ["surface", "runs", "left out", "by noise", "huber, %", "consensus, %"]
+    return pd.DataFrame(rows, columns=columns), pd.concat(named, ignore_index=True)
 
 
 def spoil_and_refit(log: str, metric: str, seed: int = 0) -> pd.DataFrame:
@@ -88,7 +86,7 @@ def spoil_and_refit(log: str, metric: str, seed: int = 0) -> pd.DataFrame:
     """
     random = np.random.default_rng(seed)
     runs = study_runs.load_survey_runs()
-    own = study_runs.select_full_data_runs(runs, log=log, backbone="sasrec", split="leave one out")
+    own = study_runs.select_full_data_runs(runs, log=log, **study_runs.USUAL_KIND)
     law = families.log_quadratic()
     unspoilt = fitting.fit(law, own, own[metric].to_numpy()).predict(own)
     rows = []

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.laws import families
+from perflaw.laws import families, validation
 from perflaw.logs.splits import Split
 from perflaw.models import configuration, ranking, ranking_metrics
 from perflaw.models.ranking import Seen
@@ -26,10 +26,14 @@ from perflaw.study.files import study_file
 from perflaw.study.intervals import mean_over_logs
 
 SURFACE = ["log", "backbone", "split", "loss", "max_seq_len"]
+USUAL_KIND = {"backbone": "sasrec", "split": "leave one out"}
+"""Most runs of the study; this split leaves out each user's last interactions."""
 # Of these a surface's name says nothing.
-DEFAULT_KIND = ("sasrec", "leave one out", "sampled_softmax")
-HELD_OUT_SPLITS = ("leave-one-out", "largest N", "largest d")
+DEFAULT_KIND = (*USUAL_KIND.values(), "sampled_softmax")
+HIDDEN_CELLS = (validation.LEAVE_ONE_OUT, validation.LARGEST_N, validation.LARGEST_D)
+"""Which cells of a surface are hidden from a fit: each in turn, or those of the largest N or d."""
 SURFACE_GRIDS = ("survey", "laptop")
+BASE_SEEDS = 3  # of each cell of the grids `base` and `base-large`
 HISTORY_REMOVED = "removed "  # prefix of metrics under the rule of record where nothing repeats
 
 
@@ -94,9 +98,9 @@ def apply_ranking_rule(runs: pd.DataFrame, seen: str = Seen.HISTORY) -> pd.DataF
     if seen not in list(Seen):
         raise InputError(f"seen = {seen!r} is not usable; use 'training' or 'history'")
     removed = {
-        prefix + HISTORY_REMOVED + name: prefix + name
-        for prefix in ("", results.LEAST)
-        for name in _names_after(runs, prefix + HISTORY_REMOVED)
+        column: column.replace(HISTORY_REMOVED, "", 1)
+        for column in map(str, runs)
+        if column.startswith((HISTORY_REMOVED, results.LEAST + HISTORY_REMOVED))
     }
     if seen == Seen.TRAINING:
         return runs.drop(columns=list(removed))
@@ -112,19 +116,13 @@ def apply_ranking_rule(runs: pd.DataFrame, seen: str = Seen.HISTORY) -> pd.DataF
     return runs.drop(columns=list(removed)).assign(**values)
 
 
-def _names_after(runs: pd.DataFrame, prefix: str) -> list[str]:
-    """List what follows a prefix in the names of the columns that have it."""
-    names = [str(name) for name in runs]
-    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-
-
 def load_survey_runs(seen: str = Seen.HISTORY) -> pd.DataFrame:
     """Load the study's runs with the settings of the grid `survey`.
 
     Backbone, size, split and training data may be any; the ranking rule is as for
     `load_study_runs`. Sweeps that are under way add seeds to cells, and no cells.
     """
-    return _load_with_seeds(grids.read_grid("survey")["settings"], seen)
+    return _load_with_seeds("survey", seen)
 
 
 def load_surface_runs(sweep: str = "", seen: str = Seen.HISTORY) -> pd.DataFrame:
@@ -140,19 +138,20 @@ def load_surface_runs(sweep: str = "", seen: str = Seen.HISTORY) -> pd.DataFrame
     """
     if sweep:
         return apply_ranking_rule(results.read_runs_table(sweep), seen)
-    parts = [_load_with_seeds(grids.read_grid(grid)["settings"], seen) for grid in SURFACE_GRIDS]
+    parts = [_load_with_seeds(grid, seen) for grid in SURFACE_GRIDS]
     return pd.concat(parts).drop_duplicates("key", ignore_index=True)
 
 
-def _load_with_seeds(settings: Mapping[str, Any], seen: str) -> pd.DataFrame:
-    """Load runs with some settings; of sweeps under way those of cells that are there already."""
+def _load_with_seeds(grid: str, seen: str) -> pd.DataFrame:
+    """Load runs with a grid's settings; sweeps under way add seeds to cells, and no cells."""
+    settings = grids.read_grid(grid)["settings"]
     cells = results.filter_runs(load_study_runs(seen), settings)[[*SURFACE, *families.AXES]]
     runs = results.filter_runs(load_study_runs(seen, growing=True), settings)
     return runs.merge(cells.drop_duplicates())
 
 
 def load_count_baselines(metric: str = "NDCG@10") -> pd.DataFrame:
-    """Load what count-based baselines reach by leave-one-out under the rule of record.
+    """Load what count-based baselines reach on users' last interactions, by the rule of record.
 
     Returns
     -------
@@ -164,21 +163,19 @@ def load_count_baselines(metric: str = "NDCG@10") -> pd.DataFrame:
     return rows.assign(value=value).pivot(index="log", columns="recommender", values="value")
 
 
-def load_base_runs(settings: Mapping[str, Any], log: str, n_seeds: int = 3) -> pd.DataFrame:
-    """Load SASRec's runs with some settings by leave-one-out on a log, growing sweeps included.
+def load_base_runs(settings: Mapping[str, Any], log: str) -> pd.DataFrame:
+    """Load a log's runs of the usual kind with some settings, growing sweeps included.
 
     Parameters
     ----------
     settings
         Of a grid, such as `base`.
     log
-        Name of the log.
-    n_seeds
-        Runs of seeds from this on are left out.
+        Name of the log. Of each cell the first BASE_SEEDS seeds are loaded.
     """
     runs = load_study_runs(growing=True)
-    usual = {"backbone": "sasrec", "split": "leave one out", "log": log}
-    return select_full_data_runs(runs[runs["seed"] < n_seeds], **(dict(settings) | usual))
+    wanted = {**settings, **USUAL_KIND, "log": log}
+    return select_full_data_runs(runs[runs["seed"] < BASE_SEEDS], **wanted)
 
 
 def measure_on_test(scorer: ranking.Scorer, split: Split) -> dict[str, float]:
@@ -186,11 +183,11 @@ def measure_on_test(scorer: ranking.Scorer, split: Split) -> dict[str, float]:
 
     Names that begin with `HISTORY_REMOVED` are of the rule of record where nothing repeats.
     """
+    rules = {"": Seen.TRAINING}
+    if ranking.removes_seen(split):
+        rules[HISTORY_REMOVED] = Seen.HISTORY
     row: dict[str, float] = {}
-    for seen in ranking.Seen:
-        if seen == ranking.Seen.HISTORY and not ranking.removes_seen(split):
-            continue
-        prefix = HISTORY_REMOVED if seen == ranking.Seen.HISTORY else ""
+    for prefix, seen in rules.items():
         ranked = ranking.rank_targets(scorer, split, split.test, seen=seen)
         row[f"{prefix}HR@10"] = ranking_metrics.hit_rate(ranked.ranks, ties=ranked.ties)
         row[f"{prefix}NDCG@10"] = ranking_metrics.ndcg(ranked.ranks, ties=ranked.ties)
@@ -237,10 +234,14 @@ def select_full_data_runs(runs: pd.DataFrame, **settings: Any) -> pd.DataFrame:
     **settings
         Values that columns must have; layers are not shared unless `shared_layers` says so.
     """
+    wanted = {"shared_layers": False} | settings
     unchanged = runs[results.is_unperturbed(runs)]
-    return results.filter_runs(unchanged, {"shared_layers": False} | settings).reset_index(
-        drop=True
-    )
+    return results.filter_runs(unchanged, wanted).reset_index(drop=True)
+
+
+def has_settings(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.Series:
+    """Say which runs have the given values, those on samples of users included."""
+    return (runs[list(settings)] == pd.Series(settings)).all(axis=1)
 
 
 def mean_surfaces(
@@ -294,10 +295,9 @@ def _mean_cells(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
         seeds=(metric, "size"),
         parameters=("parameters", "first"),
     )
-    validation: float | np.ndarray = np.nan
-    if f"validation {metric}" in runs:
-        validation = groups[f"validation {metric}"].mean().to_numpy()
-    return means.reset_index().assign(metric=metric, validation=validation)
+    column = f"validation {metric}"
+    validated = groups[column].mean().to_numpy() if column in runs else np.nan
+    return means.reset_index().assign(metric=metric, validation=validated)
 
 
 def surface_names(rows: pd.DataFrame) -> pd.Series:
@@ -312,8 +312,8 @@ def surface_names(rows: pd.DataFrame) -> pd.Series:
 def average_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     """Average a comparison of laws over the surfaces of a log, then over logs.
 
-    A surface on which a split leaves too few values for a sum of power laws takes no part in the
-    mean of that split; a law that then still lacks an entry has none.
+    A surface of which too few cells are visible for a sum of power laws takes no part in the mean
+    of those hidden cells. A law that then still lacks an entry has no mean.
 
     Parameters
     ----------
@@ -323,12 +323,12 @@ def average_comparison(comparison: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        parameters, r2 and the error of each split, by law.
+        parameters, r2 and the errors on each of HIDDEN_CELLS, by law.
     """
     means = mean_over_logs(comparison, ["parameters", "r2"], ["law"])
     means["r2"] = means["r2"].round(9) + 0.0  # a mean has no -0.000
     reference = comparison[comparison["law"] == "sum of powers"].set_index("dataset")
-    for split in HELD_OUT_SPLITS:
+    for split in HIDDEN_CELLS:
         rows = comparison[comparison["dataset"].map(reference[split].notna())]
         means[split] = mean_over_logs(rows, [split], ["law"])[split]
         lacking = rows.loc[rows[split].isna(), "law"].unique()

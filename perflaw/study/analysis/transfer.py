@@ -1,4 +1,4 @@
-"""From one backbone, or log, to another: what a law of the first says of the second."""
+"""From one surface, or log, to another: what a fit to the first says of the second."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.intervals import interval_over_logs
+from perflaw.study.analysis.references import compare_with_reference
 
 SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
 LEAST_RUNS_OF_PLANE = 4
 CARRIED, MEAN, PLANE = "carried law", "mean of the cells", "log-linear, target alone"
 SAME_LOG, OTHER_LOG = "same log", "another log"
+COUNT_PREFIX = "count-based: "
+DESCRIBED_SIZE = {"n_layers": 2, "d_emb": 32}
 
 
 def transfer_errors(
@@ -97,9 +99,7 @@ def errors_by_target(
     """
     cells = table[table["metric"] == metric]
     logs = cells.drop_duplicates("dataset").set_index("dataset")["log"]
-    noise = cells["dataset"].map(seed_noise.seed_sd_by_surface(table, metric))
-    of_mean = seed_noise.MEAN_ABSOLUTE_NORMAL * noise / np.sqrt(cells["seeds"])
-    alone = of_mean.groupby(cells["dataset"]).mean()
+    noise = seed_noise.noise_of_means(table, metric).groupby(table["dataset"]).mean()
     parts = [
         transfer_errors(table, source, target, metric, law, draws=draws, seed=seed).assign(
             target=target,
@@ -110,8 +110,7 @@ def errors_by_target(
         if target != source
     ]
     errors = pd.concat(parts, ignore_index=True)
-    errors["noise alone"] = errors["target"].map(alone)
-    return errors
+    return errors.assign(**{"noise alone": errors["target"].map(noise)})
 
 
 def compare_with_mean(errors: pd.DataFrame, n_cells: int, level: float = 0.9) -> pd.Series:
@@ -132,11 +131,9 @@ def compare_with_mean(errors: pd.DataFrame, n_cells: int, level: float = 0.9) ->
         mean (error of the carried law less that of the mean, in points of per cent), low, high
         and logs.
     """
-    used = errors[errors["cells"] == n_cells]
-    by_target = used.pivot(index=["target", "log"], columns="rule", values="ape")
-    more = (by_target[CARRIED] - by_target[MEAN]).rename("more").reset_index()
-    rows = more.rename(columns={"target": "dataset"}).assign(cells=n_cells)
-    return interval_over_logs(rows, "cells", "more", level).iloc[0]
+    used = errors[errors["cells"] == n_cells].rename(columns={"target": "dataset"})
+    compared = compare_with_reference(used, "rule", "ape", MEAN, ["dataset"], level)
+    return compared[compared["rule"] == CARRIED].iloc[0]
 
 
 def ensemble_gains(
@@ -166,10 +163,10 @@ def ensemble_gains(
         sd=(metric, "std"),
         groups=(metric, "size"),
     ).reset_index()
-    one = shown[shown["members"] == 1].set_index(["log", "total d"])["mean"]
-    several = shown[shown["members"] > 1]
-    known = pd.MultiIndex.from_frame(several[["log", "total d"]]).map(one.to_dict()).to_numpy(float)
-    gains = several.assign(gain=100 * (several["mean"] / known - 1)).dropna(subset="gain")
+    one = shown[shown["members"] == 1].set_index(["log", "total d"])["mean"].rename("mean of one")
+    several = shown[shown["members"] > 1].join(one, on=["log", "total d"])
+    several["gain"] = 100 * (several["mean"] / several["mean of one"] - 1)
+    gains = several.dropna(subset="gain")
     columns = ["log", "total d", "members", "gain"]
     return shown.rename(columns={"mean": metric}), gains[columns].reset_index(drop=True)
 
@@ -200,18 +197,6 @@ def _predictions(
     return predicted
 
 
-LOG_COLUMNS = {
-    "tokens": "tokens",
-    "items": "items",
-    "h": "entropy conditional",
-    "apen": "entropy apen absolute",
-    "limit": "entropy accuracy limit",
-    "shannon": "entropy shannon",
-}
-COUNT_PREFIX = "count-based: "
-DESCRIBED_SIZE = {"n_layers": 2, "d_emb": 32}
-
-
 def describe_logs(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """Describe each log by its size, its entropies and its count-based baselines.
 
@@ -225,21 +210,25 @@ def describe_logs(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a log: log, METRIC (of SASRec with `DESCRIBED_SIZE` by leave-one-out, the mean over
-        seeds), and logarithms of tokens, items, tokens over entropies, the
-        accuracy limit and each baseline; the entropies h and shannon in nats.
+        One row a log: log, METRIC (of runs of `DESCRIBED_SIZE` and the usual kind, the mean over
+        seeds), and logarithms of tokens, items, tokens over entropies, the accuracy limit and each
+        baseline; the entropies h and shannon in nats.
     """
-    settings = {"backbone": "sasrec", "split": "leave one out"}
-    cell = study_runs.select_full_data_runs(runs, **settings, **DESCRIBED_SIZE)
+    cell = study_runs.select_full_data_runs(runs, **study_runs.USUAL_KIND, **DESCRIBED_SIZE)
     groups = cell.groupby("log", sort=False)
-    logs = groups[list(LOG_COLUMNS.values())].first()
-    logs.columns = list(LOG_COLUMNS)
-    described = pd.DataFrame({metric: groups[metric].mean(), "h": logs["h"]})
-    described["shannon"] = logs["shannon"]
-    for name in ("tokens", "items", "limit"):
-        described[f"ln {name}"] = np.log(logs[name])
-    described["ln D / H"] = np.log(logs["tokens"] / logs["h"])
-    described["ln D / ApEn"] = np.log(logs["tokens"] / logs["apen"])
+    first = groups.first()
+    described = pd.DataFrame(
+        {
+            metric: groups[metric].mean(),
+            "h": first["entropy conditional"],
+            "shannon": first["entropy shannon"],
+            "ln tokens": np.log(first["tokens"]),
+            "ln items": np.log(first["items"]),
+            "ln limit": np.log(first["entropy accuracy limit"]),
+            "ln D / H": np.log(first["tokens"] / first["entropy conditional"]),
+            "ln D / ApEn": np.log(first["tokens"] / first["entropy apen absolute"]),
+        }
+    )
     baselines = study_runs.load_count_baselines(metric).apply(np.log).add_prefix(COUNT_PREFIX)
     return described.join(baselines).reset_index()
 
@@ -262,7 +251,7 @@ def candidate_columns(logs: pd.DataFrame) -> dict[str, list[str]]:
 def leave_one_log_out(
     logs: pd.DataFrame, candidates: Mapping[str, Sequence[str]], value: str = "NDCG@10"
 ) -> pd.DataFrame:
-    """Predict a log's best value from those of the other logs: ln y = a + b x + ….
+    """Leave each log out of a fit, and predict its value from the others: ln y = a + b x + ….
 
     Parameters
     ----------

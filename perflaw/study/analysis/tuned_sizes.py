@@ -29,10 +29,8 @@ def load_recipe_runs(log: str) -> pd.DataFrame:
     Sizes of which a recipe has not been trained yet are left out.
     """
     grid = grids.read_grid("recipes")
-    usual = {"log": log, "backbone": "sasrec", "split": "leave one out"}
-    runs = study_runs.select_full_data_runs(
-        study_runs.load_study_runs(growing=True), **(usual | grid["settings"])
-    )
+    settings = grid["settings"] | study_runs.USUAL_KIND | {"log": log}
+    runs = study_runs.select_full_data_runs(study_runs.load_study_runs(growing=True), **settings)
     recipes = pd.DataFrame(grid["grid"])[list(RECIPE)].astype(float)
     recipes["recipe"] = recipes.index + 1
     named = runs.merge(recipes, on=list(RECIPE))
@@ -56,12 +54,12 @@ def load_gains(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.Series:
         As `draw_values` takes them.
     """
     (log,) = runs["log"].unique()
-    kept: dict[str, np.ndarray] = {}
+    by_run: dict[str, np.ndarray] = {}
     for path in (results.sweeps_folder() / "growing").glob(f"{log}*.npz"):
         if not path.stem.endswith("-least"):
-            kept |= load_user_gains(path, runs["key"], metric)
+            by_run |= load_user_gains(path, runs["key"], metric)
     gains = {
-        size: np.stack([kept[key] for key in of_size.sort_values("seed")["key"]])
+        size: np.stack([by_run[key] for key in of_size.sort_values("seed")["key"]])
         for size, of_size in runs.groupby(_SIZE)
     }
     return pd.Series(gains).rename_axis(_SIZE)
@@ -170,9 +168,8 @@ def compare_dimensions(
             change = of_depth[large] - of_depth[small]
             low, high = change.quantile([(1 - level) / 2, (1 + level) / 2])
             changes = 100 * np.expm1([values[large] - values[small], low, high])
-            names = ("n_layers", "from", "to", "change", "low", "high")
-            rows.append(dict(zip(names, (depth, small, large, *changes))))
-    return pd.DataFrame(rows)
+            rows.append((depth, small, large, *changes))
+    return pd.DataFrame(rows, columns=["n_layers", "from", "to", "change", "low", "high"])
 
 
 def judge_depths(changes: pd.DataFrame) -> pd.Series:
@@ -192,11 +189,12 @@ def judge_depths(changes: pd.DataFrame) -> pd.Series:
     """
     verdicts = {}
     for depth, rows in changes.groupby("n_layers"):
-        of_change = rows.set_index(["from", "to"])
+        ends = rows.set_index(["from", "to"])
         dimensions = sorted({*rows["from"], *rows["to"]})
-        has_fall = any(of_change["high"][step] < 0 for step in pairwise(dimensions))
-        rises = of_change["low"][dimensions[0], dimensions[-1]] > 0
-        if of_change["high"][FALL_FROM, dimensions[-1]] < 0:
+        smallest, largest = dimensions[0], dimensions[-1]
+        has_fall = any(ends["high"][step] < 0 for step in pairwise(dimensions))
+        rises = ends["low"][smallest, largest] > 0
+        if ends["high"][FALL_FROM, largest] < 0:
             verdicts[depth] = FALLS
         else:
             verdicts[depth] = MONOTONE if rises and not has_fall else UNDECIDED

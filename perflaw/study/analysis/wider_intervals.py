@@ -1,4 +1,4 @@
-"""Prediction intervals widened by what the errors on other logs teach (post hoc)."""
+"""Prediction intervals widened as the errors on other logs suggest; not declared beforehand."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def compare_widths(scored: pd.DataFrame, widened: pd.DataFrame, level: float = 0
     rows = []
     for law, after in widened.groupby("law", sort=False):
         before = scored.loc[after.index]
-        inside, n_cells, low, high = coverage_interval(after["covered"], level)
+        coverage = coverage_interval(after["covered"], level)
         halves = [
             (50 * (cells["high"] - cells["low"]) / cells["predicted"]).median()
             for cells in (before, after)
         ]
-        of_before = f"{before['covered'].sum():.0f} of {n_cells}"
+        count_before = coverage_interval(before["covered"], level).in_words
         over_logs = 100 * after.groupby("log")["covered"].mean().mean()
-        row = (law, of_before, f"{inside} of {n_cells}", low, high, over_logs)
+        row = (law, count_before, coverage.in_words, coverage.low, coverage.high, over_logs)
         rows.append((*row, after["factor"].median(), *halves))
     columns = ["law", "before", "after", "low", "high", "over logs", "factor"]
     columns += ["half before", "half after"]

@@ -75,8 +75,9 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
     Parameters
     ----------
     counts
-        Columns rule; as good and regret (per cent); the ends of their intervals, with ", low" and
-        ", high"; and the same with ", kept": where a law is evaluated only on untrained cells.
+        Columns rule; as good (per cent) and 100 ln regret; the ends of their intervals, with
+        ", low" and ", high"; and the same with ", kept": where a law is evaluated only on
+        untrained cells.
     target
         The share at which the dashed line stands.
     narrow
@@ -84,7 +85,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
     """
     figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
     place = np.arange(len(counts))[::-1]
-    labels = {"as good": "as good as the best, %", "regret": "mean regret, %"}
+    labels = {"as good": "as good as the best, %", "100 ln regret": "mean regret, 100 × ln"}
     colours = [BASELINE if rule in SIMPLE_RULES else law_colour(rule) for rule in counts["rule"]]
     for ax, (column, label) in zip(axes, labels.items()):
         kept = counts[f"{column}, kept"]

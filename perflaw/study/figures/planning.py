@@ -76,7 +76,7 @@ def plot_replayed_plan(
     ----------
     counts
         Columns split, rule, within (surfaces on which the choice is within one standard
-        deviation of noise of the best) and regret (per cent).
+        deviation of noise of the best) and 100 ln regret.
     surfaces
         Number of surfaces.
     target
@@ -88,7 +88,10 @@ def plot_replayed_plan(
     rules = list(dict.fromkeys(counts["rule"]))
     figure, axes = panel_grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
     place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
-    labels = {"within": f"surfaces within one s.d., of {surfaces}", "regret": "mean regret, %"}
+    labels = {
+        "within": f"surfaces within one s.d., of {surfaces}",
+        "100 ln regret": "mean regret, 100 × ln",
+    }
     for ax, (column, label) in zip(axes, labels.items()):
         # A little apart, so that one split does not hide the other.
         for split, marker, colour, shift in zip(

@@ -21,7 +21,7 @@ from perflaw.logs import datasets
 from perflaw.study.files import study_file
 from perflaw.study.paper.panel_view import calibrate, locate_dots
 from perflaw.study.paper.pdf_panels import read_pdf
-from perflaw.study.paper.published import SURFACE
+from perflaw.study.paper.published import DIMENSIONS, LAYERS, SURFACE
 
 FOLDER_VARIABLE = "PERFLAW_FIGURES"
 DOWNLOAD = "download"  # in the place of a folder
@@ -37,9 +37,8 @@ SHA256 = {
 }
 # The panels of a figure in order. Names of logs are inferred; a panel's title has its length alone.
 LOGS = ("MovieLens-1M",) * 3 + ("KuaiRand-Pure",) * 2 + ("Amazon-Books",) * 3 + ("Industrial",) * 2
-GRID = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
-"""Layers and dimensions, as the paper has them."""
-GRIDS = {"Industrial": ((8, 16, 32, 64), (128, 256, 512, 1024))}  # others than GRID
+OTHER_GRIDS = {"Industrial": ((8, 16, 32, 64), (128, 256, 512, 1024))}
+"""Layers and dimensions, where they are not LAYERS and DIMENSIONS."""
 CELL = [*SURFACE, "n_layers", "d_emb"]
 COLUMNS = [*CELL, "value", "pixel_residual_pt", "source_pdf", "read", "next_pt"]
 
@@ -107,17 +106,22 @@ def recover_points(files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.DataFram
     for source, path in files.items():
         metric = f"{Path(source).stem.partition('_')[2]}@10"
         for panel, dataset in zip(read_pdf(path), LOGS, strict=True):
-            title = " ".join(panel.texts)
-            length = int(re.findall(r"Max Sequence Length = (\d+)", title)[0])
+            texts = " ".join(panel.texts)
+            length = int(re.findall(r"Max Sequence Length = (\d+)", texts)[0])
             surface: dict[str, Any] = dict(zip(SURFACE, (dataset, length, metric)))
             view = calibrate(panel)
-            dots = locate_dots(panel, view, *GRIDS.get(dataset, GRID))
+            dots = locate_dots(panel, view, *OTHER_GRIDS.get(dataset, (LAYERS, DIMENSIONS)))
             points.append(dots.assign(**surface, value=dots["read"].round(4), source_pdf=source))
-            row = {"source_pdf": source, **surface, "grid_lines": len(panel.lines)}
-            row |= dict(zip(("n_pt", "d_pt", "value_pt"), view.residuals))
-            row["dot_pt"] = dots["pixel_residual_pt"].max()
-            row["next_pt"] = dots["next_pt"].min()
-            panels.append(row)
+            panels.append(
+                {
+                    "source_pdf": source,
+                    **surface,
+                    "grid_lines": len(panel.lines),
+                    **dict(zip(("n_pt", "d_pt", "value_pt"), view.residuals)),
+                    "dot_pt": dots["pixel_residual_pt"].max(),
+                    "next_pt": dots["next_pt"].min(),
+                }
+            )
     return pd.concat(points, ignore_index=True)[COLUMNS], pd.DataFrame(panels)
 
 
@@ -142,7 +146,7 @@ def compare_points(points: pd.DataFrame, recorded: pd.DataFrame) -> dict[str, fl
     own, other = points[is_source], points[~is_source]
     keys = [*CELL, "source_pdf"]
     both = recorded.merge(own, on=keys, how="outer", suffixes=("", "_read"), indicator="where")
-    twice = own.merge(other, on=CELL, suffixes=("", "_other"))
+    in_two_figures = own.merge(other, on=CELL, suffixes=("", "_other"))
     residual = both["pixel_residual_pt"] - both["pixel_residual_pt_read"]
     return {
         "rows": len(own),
@@ -150,5 +154,5 @@ def compare_points(points: pd.DataFrame, recorded: pd.DataFrame) -> dict[str, fl
         "values_apart": int((both["value"] != both["value_read"]).sum()),
         "read": (both["read"] - both["value"]).abs().max(),
         "residual_pt": residual.abs().max(),
-        "figures": (twice["read"] - twice["read_other"]).abs().max(),
+        "figures": (in_two_figures["read"] - in_two_figures["read_other"]).abs().max(),
     }

@@ -43,9 +43,10 @@ def differences_over_logs(
         over cells, then surfaces, then logs), low, high, and logs (how many).
     """
     by_log = _errors_by_log(cells)
-    rows = []
-    for split, values in (by_log[law] - by_log[other]).groupby(level="split", sort=False):
-        rows.append((split, *mean_interval(values, level), len(values)))
+    rows = [
+        (split, *mean_interval(values, level), len(values))
+        for split, values in (by_log[law] - by_log[other]).groupby(level="split", sort=False)
+    ]
     return pd.DataFrame(rows, columns=["split", "difference", "low", "high", "logs"])
 
 
@@ -66,10 +67,11 @@ def ratios_over_logs(cells: pd.DataFrame, law: str, other: str, level: float = 0
         interval of the logarithm).
     """
     by_log = _errors_by_log(cells)
-    rows = []
     logarithms = by_log[law].map(np.log) - by_log[other].map(np.log)
-    for split, values in logarithms.groupby(level="split", sort=False):
-        rows.append((split, *np.exp(mean_interval(values, level))))
+    rows = [
+        (split, *np.exp(mean_interval(values, level)))
+        for split, values in logarithms.groupby(level="split", sort=False)
+    ]
     return pd.DataFrame(rows, columns=["split", "ratio", "ratio_low", "ratio_high"])
 
 
@@ -90,8 +92,8 @@ def nearest_heldout(points: pd.DataFrame) -> pd.DataFrame:
     for key, rows in points.groupby(SURFACE, sort=False):
         surface = rows.reset_index(drop=True)
         labels: dict[str, Any] = {"law": NEAREST, **dict(zip(SURFACE, key)), "covered": np.nan}
-        for split, folds in validation.hidden_cells(surface).items():
-            for is_hidden in folds:
+        for split, masks in validation.hidden_cells(surface).items():
+            for is_hidden in masks:
                 hidden = surface.loc[is_hidden, ["value"]]
                 predicted = nearest_values(surface[~is_hidden], surface[is_hidden])
                 parts.append(
@@ -250,8 +252,9 @@ def shrunk_heldout(
     """Predict hidden cells by a law whose exponents are shrunk towards those of the other logs.
 
     For each log the centres are the median exponents on the other logs. The strength of the
-    penalty, one of `STRENGTHS`, is the one with the least error there, leave-one-out, each of
-    them predicted with centres from the remaining logs. So neither sees the scored log.
+    penalty, one of `STRENGTHS`, is the one with the least error on the other logs: each of their
+    cells is hidden in turn, and the centres are those of the remaining logs. So neither centres
+    nor strength depend on the scored log.
 
     Returns
     -------
@@ -261,22 +264,15 @@ def shrunk_heldout(
     law = with_bounds(families.get_law(family), -bound, bound)
     fits = fitting.fit_surfaces(law, points, SURFACE)
     exponents = pd.DataFrame(
-        [
-            {**dict(zip(SURFACE, key)), **fit.parameters[list(law.exponents)].to_dict()}
-            for key, fit in fits.items()
-        ]
+        [fit.parameters[list(law.exponents)] for fit in fits.values()],
+        pd.Index([log for log, *_ in fits], name="dataset"),
     )
     logs = list(points["dataset"].unique())
     parts = []
     for log in logs:
         others = [name for name in logs if name != log]
-        errors: dict[float, float] = {}
-        for strength in STRENGTHS:
-            inner = [
-                _predict_log(points, law, exponents, name, others, strength) for name in others
-            ]
-            errors[strength] = float(np.mean([_loo_error(cells) for cells in inner]))
-        best = min(errors, key=lambda strength: errors[strength])
+        errors = [_loo_error(points, law, exponents, others, strength) for strength in STRENGTHS]
+        best = STRENGTHS[int(np.argmin(errors))]
         cells = _predict_log(points, law, exponents, log, others, best)
         parts.append(cells.assign(law=f"{SHRUNK[family]}, shrunk", strength=best))
     return pd.concat(parts, ignore_index=True)
@@ -300,17 +296,28 @@ def _predict_log(
     law: families.Law,
     exponents: pd.DataFrame,
     log: str,
-    taught_by: Sequence[str],
+    teachers: Sequence[str],
     strength: float,
 ) -> pd.DataFrame:
-    """Predict hidden cells of one log, exponents shrunk towards those of other logs."""
-    is_teacher = exponents["dataset"].isin(taught_by) & (exponents["dataset"] != log)
+    """Predict hidden cells of one log, exponents shrunk towards those of the teachers but it."""
+    is_teacher = exponents.index.isin(teachers) & (exponents.index != log)
     centres = {name: float(exponents.loc[is_teacher, name].median()) for name in law.exponents}
     shrunk = with_penalty(law, centres, strength)
     own = points[points["dataset"] == log]
     return validation.heldout_by_surface({"shrunk": shrunk}, own, SURFACE)
 
 
-def _loo_error(cells: pd.DataFrame) -> float:
-    own: Any = cells[cells["split"] == validation.LEAVE_ONE_OUT]
-    return float(own.groupby(SURFACE)["ape"].mean().mean())
+def _loo_error(
+    points: pd.DataFrame,
+    law: families.Law,
+    exponents: pd.DataFrame,
+    logs: Sequence[str],
+    strength: float,
+) -> float:
+    """Average over logs the error on cells hidden in turn, each log taught by the others."""
+    errors = []
+    for log in logs:
+        cells = _predict_log(points, law, exponents, log, logs, strength)
+        in_turn = cells[cells["split"] == validation.LEAVE_ONE_OUT]
+        errors.append(in_turn.groupby(SURFACE)["ape"].mean().mean())
+    return float(np.mean(errors))

@@ -15,6 +15,8 @@ from perflaw.study.files import study_file
 SURFACE = ["dataset", "max_seq_len", "metric"]
 """The columns that name a surface."""
 POINT = (*SURFACE, "n_layers", "d_emb", "value")
+LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
+"""The paper's grid on all logs but its industrial one."""
 ROW_WORDS = {
     "sasrec": "SASRec",
     "hstu": "HSTU",
@@ -127,12 +129,10 @@ def load_published_rows() -> pd.DataFrame:
     """
     rows = pd.read_csv(study_file("data", "published_rows.csv"))
     losses = load_protocols().drop_duplicates("name").set_index("name")["loss"]
-    parts = (rows["model"], rows["name"].map(losses), rows["log"])
-    return rows.assign(label=[", ".join(map(_in_words, part)) for part in zip(*parts)])
-
-
-def _in_words(name: str) -> str:
-    return ROW_WORDS.get(name, name)
+    names = pd.DataFrame(
+        {"model": rows["model"], "loss": rows["name"].map(losses), "log": rows["log"]}
+    )
+    return rows.assign(label=names.replace(ROW_WORDS).agg(", ".join, axis=1))
 
 
 def load_protocols() -> pd.DataFrame:

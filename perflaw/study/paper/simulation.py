@@ -20,8 +20,8 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws import families, mixed, mixed_claims, mixed_design, profile, reml, varpro
+from perflaw.study.paper.published import DIMENSIONS, LAYERS
 
-LAYERS, DIMENSIONS = (4, 8, 12, 16, 24, 32), (25, 50, 75, 100)
 GRID = pd.DataFrame(list(product(LAYERS, DIMENSIONS)), columns=list(families.AXES))
 PREDICTED = {"inside": (12, 60), "corner": (32, 100), "beyond": (48, 150)}  # (N, d)
 MEAN, NOISE = 0.3, 0.017
