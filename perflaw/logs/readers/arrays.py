@@ -171,7 +171,7 @@ def _complete(raw: RawRows, reading: Reading) -> RawRows:
         note_dropped(int(incomplete_rows.sum()), len(incomplete_rows), reading)
     if not incomplete_rows.any():
         return raw
-    rows = np.flatnonzero(~incomplete_rows)
+    rows = np.flatnonzero(~incomplete_rows).tolist()
     complete = {role: [cells[row] for row in rows] for role, cells in columns.items()}
     numbers = [raw.numbers[row] for row in rows]
     return RawRows(complete["user"], complete["item"], complete.get("time"), numbers, noun=raw.noun)
@@ -278,7 +278,7 @@ def whole_id(value: float, role: str, place: str) -> int:
     return int(value)
 
 
-def _whole_numbers(distinct: Sequence[Any]) -> np.ndarray | None:
+def _whole_numbers(distinct: np.ndarray) -> np.ndarray | None:
     """Return these ids as int64 if each is a whole number written plainly, else None."""
     if any(not is_whole(str(value)) or value == "-0" for value in distinct):
         return None

@@ -25,8 +25,9 @@ from perflaw.logs.readers.times import clock_of_dates, clock_of_texts
 # Dates and numbers as programs write them.
 DATE = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d(:?\d\d)?)?)?"
 DECIMAL = r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?"
-WHOLE_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT")
-WHOLE_TYPES += ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
+WHOLE_TYPES = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+)  # fmt: skip
 
 
 class EngineClock(NamedTuple):

@@ -1,8 +1,8 @@
 """DuckDB as the engine of what is large: it reads, sorts, and spills to disk where memory is short.
 
-It was chosen by measurement (README, "Speed"): its time per row does not grow from a million to
-100 million rows, and its memory can be bounded. The user's names never enter its language:
-columns go by their place (c0, c1, …), paths and delimiters as parameters.
+It was chosen by measurement (the book's page *Speed*): its time per row does not grow from a
+million to 100 million rows, and its memory can be bounded. The user's names never enter its
+language: columns go by their place (c0, c1, …), paths and delimiters as parameters.
 """
 
 from __future__ import annotations

@@ -168,12 +168,12 @@ def _parse_digits(values: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray
     milli = np.zeros_like(rest)
     if size == 17:
         rest, milli = np.divmod(rest, 1000)
-    fields = []  # from the last to the month
+    fields: list[np.ndarray] = []  # from the last to the month
     for _ in range(min(size - 4, 10) // 2):
         rest, field = np.divmod(rest, 100)
         fields.append(field)
-    month, day, *clock = fields[::-1]
-    hour, minute, second = [*clock, *[np.zeros_like(rest)] * (3 - len(clock))]
+    missing = [np.zeros_like(rest)] * (5 - len(fields))
+    month, day, hour, minute, second = fields[::-1] + missing
     are_dates = (rest >= 1970) & (rest <= 2100) & (month >= 1) & (month <= 12) & (day >= 1)
     are_dates &= (hour < 24) & (minute < 60) & (second < 60)
     months = (np.clip(rest, 1970, 2100) - 1970) * 12 + np.clip(month, 1, 12) - 1

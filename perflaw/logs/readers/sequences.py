@@ -80,7 +80,7 @@ def sequence_rows(lines: Iterable[str], reading: Reading) -> Iterator[tuple[int,
 
 
 def _other_form(fields: list[str]) -> str | None:
-    """Return of which other format a line is, in words; None if it may hold plain items."""
+    """Return the name of the other format that a line has; None if it may hold plain items."""
     if fields[-1] == "-2":
         return "-1 and -2 end item sets (SPMF)"
     if len(fields) > 1 and all(map(PAIR.fullmatch, fields[1:])):
