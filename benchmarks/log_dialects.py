@@ -27,7 +27,7 @@ from log_dialects import compare, draw_log, to_text, write, write_other
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import read_log
-from perflaw.logs.readers import json_lines, text, whole_numbers
+from perflaw.logs.readers import large_text, whole_numbers
 
 AT_A_TIME = 100
 TOO_LONG = 5  # seconds
@@ -38,7 +38,7 @@ ODD_VALUES = (None, True, 0, -1, 1.5, 1e17, 2**70, "", "NA", "\ud800", [], [1], 
 def choose_way(seed):
     """Every second file is read as if it were large."""
     large = seed % 2 == 1
-    text.SMALL = json_lines.SMALL = -1 if large else 1 << 22
+    large_text.SMALL = -1 if large else 1 << 22
     whole_numbers.FITS = 0 if large else 1 << 28
 
 

@@ -2,8 +2,7 @@
 
 import pytest
 
-from perflaw.logs.readers import json_lines, whole_numbers
-from perflaw.logs.readers import text as text_reader
+from perflaw.logs.readers import large_text, whole_numbers
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +14,6 @@ def _inside(tmp_path, monkeypatch):
 def way(request, monkeypatch):
     """Small files are read line by line, large ones by the engine: both ways read alike."""
     if request.param == "engine":
-        monkeypatch.setattr(text_reader, "SMALL", -1)
-        monkeypatch.setattr(json_lines, "SMALL", -1)
+        monkeypatch.setattr(large_text, "SMALL", -1)
         monkeypatch.setattr(whole_numbers, "FITS", 0)
     return request.param

@@ -9,8 +9,7 @@ from log_dialects import DELIMITERS, compare, draw_log, to_text, write, write_ot
 
 from perflaw.errors import InputError
 from perflaw.logs.interaction_log import read_log
-from perflaw.logs.readers import json_lines, whole_numbers
-from perflaw.logs.readers import text as text_reader
+from perflaw.logs.readers import large_text, whole_numbers
 
 DRAWN = 500
 AT_A_TIME = 50
@@ -28,8 +27,7 @@ def test_drawn_logs_are_read_as_they_are(start, tmp_path, monkeypatch):
         path = tmp_path / "log"
         path.write_bytes(content)
         if seed % 2:  # as if it were large
-            monkeypatch.setattr(text_reader, "SMALL", -1)
-            monkeypatch.setattr(json_lines, "SMALL", -1)
+            monkeypatch.setattr(large_text, "SMALL", -1)
             monkeypatch.setattr(whole_numbers, "FITS", 0)
         log, message = None, ""
         try:

@@ -42,10 +42,28 @@ def histories(log):
         ("user,item\n1,2\n1,3\n".encode("utf-16-le"), {"1": ["2", "3"]}),
         ("user,item\n1,2\n1,3\n".encode("utf-16-be"), {"1": ["2", "3"]}),
         ("user,item\n1,2\n1,3\n".encode("utf-32"), {"1": ["2", "3"]}),
+        ("//a\nuser,item\n/b,c\n/d,e\n", {"/b": ["c"], "/d": ["e"]}),
+        (f"{TIMES}1,2,13010022\n1,3,12010021\n1,4,11010020\n", {"1": ["4", "3", "2"]}),
+        ('{"1":5,"user":1,"events":[{"item":2}]}\n', {"1": ["2"]}),
     ],
 )
 def test_odd_files_are_read(content, expected):
     assert histories(read_log(write(content))) == expected
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize(
+    ("times", "options"),
+    [
+        (['"time":1600000002000', '"time":1600000001000'], {"unit": "ms"}),
+        (['"date":"2020-09-13","time":"12:27"', '"date":"2020-09-13","time":"12:26"'], {}),
+    ],
+)
+def test_events_have_times(times, options):
+    events = ",".join(f'{{"item":{item},{time}}}' for item, time in enumerate(times))
+    log = read_log(write(f'{{"user":1,"events":[{events}]}}\n'), **options)
+    assert histories(log) == {"1": ["1", "0"]}
+    np.testing.assert_allclose(log.timestamps, 1.6e9, atol=60)
 
 
 @pytest.mark.usefixtures("way")
@@ -82,6 +100,8 @@ def test_odd_files_are_read(content, expected):
         (b"user,item\n1,\xe9\n", "line 2: not UTF-8 text; convert it"),
         ("user,item\n1,2\n".encode("utf-16")[:-1], "is not whole UTF-16 text"),
         ("+---+---+\n| user | item |\n+---+---+\n", "has a header and no rows"),
+        ("sep=;\n", "has no rows: fetch or write it again"),
+        ("//a\n/b,c\n/d,e\n", "may be a header or a row"),
         ("user,item,time\n1,2,-5\n1,3,1500000000\n", "line 2: the time -5 is negative"),
         ("user,item,time\n1,2,1500000000\n1,3,9999999999\n", "line 3: .* after the year 2100 in s"),
         ("user,item,time\n1,2,1500000000\n1,3,1500000000000\n", "line 2: .* others are like"),

@@ -15,7 +15,7 @@ import numpy as np
 
 from perflaw.errors import InputError
 from perflaw.logs.readers import files, frames, json_lines, text
-from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Findings, ReadOptions
+from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Reading, ReadOptions
 from perflaw.logs.readers.sniffing import read_sample
 
 __all__ = ["ALL_UNITS", "LAYOUTS", "Columns", "ReadOptions", "read"]
@@ -40,41 +40,40 @@ def read(source: Any, options: ReadOptions | None = None) -> Columns:
     InputError
         With the source, the place and the mend, in one line.
     """
-    columns = _read(source, options or ReadOptions(), Findings())
+    columns = _read(source, options or ReadOptions())
     lengths = np.diff(columns.offsets)
-    if len(columns.items) >= 20 and len(lengths) > 1 and 2 * lengths.max() > len(columns.items):
+    rows, longest = len(columns.items), lengths.max()
+    if rows >= 20 and len(lengths) > 1 and 2 * longest > rows:
         user = columns.user_ids[lengths.argmax()]
-        note = f"user: {user!s} has {lengths.max():,} of {len(columns.items):,} rows"
+        note = f"user: {user!s} has {longest:,} of {rows:,} rows"
         columns = columns._replace(notes=(*columns.notes, note))
     return columns
 
 
-def _read(source: Any, options: ReadOptions, findings: Findings) -> Columns:
+def _read(source: Any, options: ReadOptions) -> Columns:
     if frames.is_frame(source):
-        return frames.read_frame(source, options, findings)
+        return frames.read_frame(source, options)
     if options.parts:
-        return _read_parts(source, options, findings)
+        return _read_parts(source, options)
     path = files.existing_path(source, ", or read its Parquet parts with parts=True")
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
-        return _read_file(path, Path(scratch), options, findings)
+        return _read_file(path, Path(scratch), Reading(str(path), options))
 
 
-def _read_file(path: Path, scratch: Path, options: ReadOptions, findings: Findings) -> Columns:
-    label = str(path)
+def _read_file(path: Path, scratch: Path, reading: Reading) -> Columns:
+    label, layout = reading.label, reading.options.layout
     plain = files.unpack(path, scratch)
-    if options.layout == "parquet" or (
-        options.layout is None and files.read_head(plain, 4) == b"PAR1"
-    ):
-        return frames.read_parquet([plain], label, options, findings)
+    if layout == "parquet" or (layout is None and files.is_parquet(plain)):
+        return frames.read_parquet([plain], reading)
     files.refuse_other_kinds(plain, label)
     plain = files.decode(plain, scratch, label)
     sample = read_sample(plain, label)
-    if json_lines.is_json(sample, options):
-        return json_lines.read_json_lines(plain, sample, label, options, findings)
-    return text.read_text(plain, sample, label, options, findings)
+    if json_lines.is_json(sample, reading.options):
+        return json_lines.read_json_lines(plain, sample, reading)
+    return text.read_text(plain, sample, reading)
 
 
-def _read_parts(source: Any, options: ReadOptions, findings: Findings) -> Columns:
+def _read_parts(source: Any, options: ReadOptions) -> Columns:
     files.refuse_empty_name(source)
     try:
         folder = Path(source)
@@ -86,7 +85,8 @@ def _read_parts(source: Any, options: ReadOptions, findings: Findings) -> Column
     if not paths:
         raise InputError(f"{folder} has no files; name a folder of Parquet files")
     for path in paths:
-        if not path.is_file() or files.read_head(path, 4) != b"PAR1":
+        if not path.is_file() or not files.is_parquet(path):
             raise InputError(f"{path} is no Parquet file; leave nothing else in a folder of parts")
-    findings.guess(f"parts: {len(paths)} Parquet files, in the order of their names")
-    return frames.read_parquet(paths, str(folder), options, findings)
+    reading = Reading(str(folder), options)
+    reading.findings.guess(f"parts: {len(paths)} Parquet files, in the order of their names")
+    return frames.read_parquet(paths, reading)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,19 +11,19 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.number_times import Clock, Where, clock_of_numbers
+from perflaw.logs.readers.number_times import Clock, clock_of_numbers
 from perflaw.logs.readers.options import (
+    ROLES,
     WHITE,
     Columns,
     Findings,
-    ReadOptions,
+    Reading,
+    Where,
     clip,
     is_missing,
     note_odd_ids,
 )
-from perflaw.logs.readers.times import clock_of_texts
-
-WHOLE_ID = re.compile(r"-?(?:0|[1-9]\d{0,18})")
+from perflaw.logs.readers.times import clock_of_texts, is_whole
 
 
 @dataclass
@@ -37,20 +36,51 @@ class RawRows:
         Text or whole numbers, one of each row.
     time : list or None
         Text or numbers; None where there is no column of times.
-    places : sequence of int
-        Where each row is in the source, for messages.
-    where : str
-        How a place is written, as in "line {:,}".
+    numbers : sequence of int
+        The line or row of each in the source.
+    last : list or None
+        The item that comes after each list of `item`.
+    noun : str
+        What messages call a place in the source.
     """
 
     user: list
     item: list
     time: list | None
-    places: Sequence[int] | np.ndarray
-    where: str = "line {}"
+    numbers: Sequence[int]
+    last: list | None = None
+    noun: str = "line"
+
+    def place(self, row: int) -> str:
+        """Return where a row is in the source, in words."""
+        return f"{self.noun} {self.numbers[row]}"
 
 
-def sort_rows(raw: RawRows, options: ReadOptions, findings: Findings, label: str) -> Columns:
+def collect_rows(
+    rows: Iterable[tuple[int, Sequence]], roles: Sequence[str], label: str, nothing: str
+) -> RawRows:
+    """Bring rows into columns.
+
+    Parameters
+    ----------
+    rows : iterable of (int, sequence)
+        The line of each row, and its cells.
+    roles : sequence of str
+        What the cells are: user, item, time, last.
+    nothing : str
+        What the source has where it has no rows, for the message.
+    """
+    numbered = list(rows)
+    if not numbered:
+        raise InputError(f"{label} has {nothing}: fetch or write it again")
+    numbers = [number for number, _ in numbered]
+    columns = dict(zip(roles, map(list, zip(*(cells for _, cells in numbered)))))
+    return RawRows(
+        columns["user"], columns["item"], columns.get("time"), numbers, columns.get("last")
+    )
+
+
+def sort_rows(raw: RawRows, reading: Reading) -> Columns:
     """Check the rows, sort them by user, time and place, and number the items.
 
     Raises
@@ -58,30 +88,43 @@ def sort_rows(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     InputError
         For the first row that has no user, item or time, or one that cannot be.
     """
-    if not len(raw.user):
-        raise InputError(f"{label} has a header and no rows: fetch or write it again")
-    raw = _without_spaces(raw, findings)
-    raw = _complete(raw, options, findings, label)
+    _strip_spaces(raw, reading.findings)
+    raw = _complete(raw, reading)
 
     def where(row: int) -> str:
-        return f"{label}, {raw.where.format(int(raw.places[row]))}"
+        return f"{reading.label}, {raw.place(row)}"
 
-    users, user_names = identify(raw.user, "user", where, findings)
-    items, item_names = identify(raw.item, "item", where, findings)
-    time = None
-    if raw.time is not None:
-        time = _clock(raw.time, options, findings, where)
-    order = np.lexsort((users,) if time is None else (time.key, users))
-    users, items = users[order], items[order]
+    users, user_ids = _identify(raw.user, "user", where, reading.findings)
+    items, item_ids = _identify(raw.item, "item", where, reading.findings)
+    clock = None if raw.time is None else _clock(raw.time, reading, where)
+    order = np.lexsort((users,) if clock is None else (clock.key, users))
+    seconds = None if clock is None or clock.seconds is None else clock.seconds[order]
+    return number_items(users[order], items[order], seconds, reading.findings, user_ids, item_ids)
+
+
+def number_items(
+    users: np.ndarray,
+    items: np.ndarray,
+    seconds: np.ndarray | None,
+    findings: Findings,
+    user_ids: np.ndarray | None = None,
+    item_ids: np.ndarray | None = None,
+) -> Columns:
+    """Bring sorted rows into the form in which a log is kept.
+
+    Parameters
+    ----------
+    users, items : ndarray of int, shape (rows,)
+        Positions in `user_ids` and `item_ids`, or the ids themselves where these are None.
+    """
     starts = np.flatnonzero(np.concatenate([[True], users[1:] != users[:-1]]))
-    codes, seen = pd.factorize(items)
-    seconds = (
-        None if time is None or time.seconds is None else time.seconds[order].astype(np.float64)
-    )
+    offsets = np.append(starts, len(users)).astype(np.int64)
+    users = users[starts]  # of a large log, all of them would take much of the memory
+    codes, first_items = pd.factorize(items)
     return Columns(
-        user_names[users[starts]],
-        np.append(starts, len(users)).astype(np.int64),
-        item_names[seen],
+        users if user_ids is None else user_ids[users],
+        offsets,
+        first_items if item_ids is None else item_ids[first_items],
         codes.astype(np.int32),
         seconds,
         tuple(findings.guesses),
@@ -89,53 +132,61 @@ def sort_rows(raw: RawRows, options: ReadOptions, findings: Findings, label: str
     )
 
 
-def _without_spaces(raw: RawRows, findings: Findings) -> RawRows:
+def _strip_spaces(raw: RawRows, findings: Findings) -> None:
     for role in ("user", "item"):
         cells = getattr(raw, role)
-        bare = [cell.strip(WHITE) if isinstance(cell, str) else cell for cell in cells]
-        if bare != cells and len(set(map(str, bare))) < len(set(map(str, cells))):
+        stripped = _strip(cells)
+        if stripped != cells and len(set(map(str, stripped))) < len(set(map(str, cells))):
             findings.note(
                 f"{role}: spaces around ids are not part of them; some differ in nothing else"
             )
-        setattr(raw, role, bare)
+        setattr(raw, role, stripped)
     if raw.time is not None:
-        raw.time = [cell.strip(WHITE) if isinstance(cell, str) else cell for cell in raw.time]
-    return raw
+        raw.time = _strip(raw.time)
 
 
-def _complete(raw: RawRows, options: ReadOptions, findings: Findings, label: str) -> RawRows:
+def _strip(cells: list) -> list:
+    return [cell.strip(WHITE) if isinstance(cell, str) else cell for cell in cells]
+
+
+def _complete(raw: RawRows, reading: Reading) -> RawRows:
     """Drop the rows that lack something, or raise InputError for the first that does."""
-    columns = {role: getattr(raw, role) for role in ("user", "item", "time")}
+    columns = {role: getattr(raw, role) for role in ROLES}
     columns = {role: cells for role, cells in columns.items() if cells is not None}
     if "time" in columns and all(map(_is_blank, columns["time"])):
-        raise InputError(
-            f"{label}: the column of times is blank; fill it in, or remove it if the order of rows "
-            "is the order of each history"
-        )
-    lacking = np.zeros(len(raw.user), bool)
+        raise blank_times(reading.label)
+    incomplete_rows = np.zeros(len(raw.user), bool)
     for role, cells in columns.items():
         blank = np.fromiter(map(_is_blank, cells), bool, len(cells))
-        odd = np.array([isinstance(cell, str) and is_missing(cell) for cell in cells], bool)
-        if options.drop_incomplete:
-            lacking |= blank | odd
-        elif blank.any() or (role == "time" and odd.any()):
-            row = int(np.flatnonzero(blank | odd if role == "time" else blank)[0])
-            raise incomplete(f"{label}, {raw.where.format(int(raw.places[row]))}", role)
-        elif odd.any():
-            values = pd.Series(cells, dtype=object)[odd].value_counts()
-            note_missing(role, values.index[0], int(odd.sum()), len(cells), findings)
-    if options.drop_incomplete:
-        note_dropped(int(lacking.sum()), len(lacking), findings, label)
-    if not lacking.any():
+        token = np.array([isinstance(cell, str) and is_missing(cell) for cell in cells], bool)
+        if reading.options.drop_incomplete:
+            incomplete_rows |= blank | token
+        elif blank.any() or (role == "time" and token.any()):
+            refused = blank | token if role == "time" else blank
+            raise incomplete(f"{reading.label}, {raw.place(int(refused.argmax()))}", role)
+        elif token.any():
+            counts = pd.Series(cells, dtype=object)[token].value_counts()
+            note_missing(role, counts.index[0], int(token.sum()), len(cells), reading.findings)
+    if reading.options.drop_incomplete:
+        note_dropped(int(incomplete_rows.sum()), len(incomplete_rows), reading)
+    if not incomplete_rows.any():
         return raw
-    keep = np.flatnonzero(~lacking)
-    kept = {role: [cells[k] for k in keep] for role, cells in columns.items()}
-    places = np.asarray(raw.places)[keep]
-    return RawRows(kept["user"], kept["item"], kept.get("time"), places, raw.where)
+    rows = np.flatnonzero(~incomplete_rows).tolist()
+    complete = {role: [cells[row] for row in rows] for role, cells in columns.items()}
+    numbers = [raw.numbers[row] for row in rows]
+    return RawRows(complete["user"], complete["item"], complete.get("time"), numbers, noun=raw.noun)
 
 
 def _is_blank(cell: Any) -> bool:
     return cell is None or cell == "" or (isinstance(cell, float) and math.isnan(cell))
+
+
+def blank_times(label: str) -> InputError:
+    """Return the error for a column of times that holds nothing."""
+    return InputError(
+        f"{label}: the column of times is blank; fill it in, or remove it if the order of rows "
+        "is the order of each history"
+    )
 
 
 def incomplete(place: str, role: str) -> InputError:
@@ -147,56 +198,54 @@ def incomplete(place: str, role: str) -> InputError:
 
 
 def note_missing(role: str, token: str, count: int, rows: int, findings: Findings) -> None:
-    """Say that some ids look like the mark of a missing one."""
+    """Note that some ids look like the mark of a missing one."""
     findings.note(
         f"{role}: {count:,} of {rows:,} rows have the {role} {token!r} or another word for "
         "none; if it stands for none, leave them out with drop_incomplete=True"
     )
 
 
-def note_dropped(count: int, rows: int, findings: Findings, label: str) -> None:
-    """Say how many rows are left out, or raise InputError if none is left."""
+def note_dropped(count: int, rows: int, reading: Reading) -> None:
+    """Note how many rows are left out, or raise InputError if none is left."""
     if count == rows:
         raise InputError(
-            f"{label}: all of {rows:,} rows are incomplete; fill in users, items and times"
+            f"{reading.label}: all of {rows:,} rows are incomplete; fill in users, items and times"
         )
     if count:
-        findings.note(f"rows left out as incomplete: {count:,} of {rows:,}")
-    elif not any("left out as" in note for note in findings.notes):  # of lists, of lines
-        findings.note("rows left out as incomplete: 0")
+        reading.findings.note(f"rows left out as incomplete: {count:,} of {rows:,}")
+    elif not any("left out as" in note for note in reading.findings.notes):  # of lists, of lines
+        reading.findings.note("rows left out as incomplete: 0")
 
 
-def identify(
-    cells: list, role: str, where: Callable[[int], str], findings: Findings
+def _identify(
+    cells: list, role: str, where: Where, findings: Findings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ids as codes in their order, and the ids: int64 if all are plain whole numbers, else text."""
+    """Return a code of each row, and the ids in order: int64 if all are plain whole numbers."""
     codes, distinct = pd.factorize(np.asarray(_hashable(cells, role, where), dtype=object))
-    whole = _whole_numbers(distinct)
-    if whole is not None:
-        names, ranks = np.unique(whole, return_inverse=True)
-        return ranks[codes], names
-    texts = [_as_text(value) for value in distinct]
+    numbers = _whole_numbers(distinct)
+    if numbers is not None:
+        ids, ranks = np.unique(numbers, return_inverse=True)
+        return ranks[codes], ids
+    texts = [str(value) for value in distinct]
     if any("\0" in text for text in texts):
-        row = next(k for k, cell in enumerate(cells) if "\0" in str(cell))
+        row = next(row for row, cell in enumerate(cells) if "\0" in str(cell))
         raise InputError(
             f"{where(row)}: a zero byte in the {role}; the file may be damaged: fetch or write it "
             "again"
         )
     ordered = sorted(set(texts))
     note_odd_ids(role, ordered, findings)
-    rank = {name: k for k, name in enumerate(ordered)}
-    return np.array([rank[text] for text in texts], np.int64)[codes], np.array(
-        ordered, dtype=object
-    )
+    rank = {text: position for position, text in enumerate(ordered)}
+    ranks = np.array([rank[text] for text in texts], np.int64)
+    return ranks[codes], np.array(ordered, dtype=object)
 
 
 def _hashable(cells: list, role: str, where: Where) -> list:
     """Return the cells, if all of them are text or whole numbers."""
-    kinds = set(map(type, cells))
-    if kinds <= {str, int}:
+    if set(map(type, cells)) <= {str, int}:
         return cells
     for row, cell in enumerate(cells):
-        if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
+        if not _is_text_or_number(cell):
             kind = {dict: "an object", list: "a list", bool: "true or false"}.get(
                 type(cell), type(cell).__name__
             )
@@ -208,6 +257,10 @@ def _hashable(cells: list, role: str, where: Where) -> list:
         whole_id(cell, role, where(row)) if isinstance(cell, float) else cell
         for row, cell in enumerate(cells)
     ]
+
+
+def _is_text_or_number(cell: Any) -> bool:
+    return isinstance(cell, (str, int, float)) and not isinstance(cell, bool)
 
 
 def whole_id(value: float, role: str, place: str) -> int:
@@ -225,18 +278,28 @@ def whole_id(value: float, role: str, place: str) -> int:
     return int(value)
 
 
-def _whole_numbers(distinct: Iterable[Any]) -> np.ndarray | None:
+def _whole_numbers(distinct: np.ndarray) -> np.ndarray | None:
     """Return these ids as int64 if each is a whole number written plainly, else None."""
-    values = []
-    for value in distinct:
-        if isinstance(value, str):
-            if not WHOLE_ID.fullmatch(value) or value == "-0":
-                return None
-            value = int(value)
-        if not -(2**63) <= value < 2**63:
-            return None
-        values.append(value)
-    return np.array(values, np.int64)
+    if any(not is_whole(str(value)) or value == "-0" for value in distinct):
+        return None
+    return np.array(list(map(int, distinct)), np.int64)
+
+
+def _clock(cells: list, reading: Reading, where: Where) -> Clock:
+    kinds = set(map(type, cells))
+    if kinds <= {int, float} and reading.options.time_format is None:
+        try:
+            values = np.array(cells, dtype=np.int64 if kinds == {int} else np.float64)
+        except OverflowError:
+            values = np.array([_as_float(cell) for cell in cells])
+        return clock_of_numbers(values, reading, where)
+    for row, cell in enumerate(cells):
+        if not _is_text_or_number(cell):
+            raise InputError(
+                f"{where(row)}: the time {clip(cell, 30)!r} is no number and no text; name another "
+                "column with time="
+            )
+    return clock_of_texts([str(cell) for cell in cells], reading, where)
 
 
 def _as_float(value: float) -> float:
@@ -245,24 +308,3 @@ def _as_float(value: float) -> float:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
-
-
-def _clock(cells: list, options: ReadOptions, findings: Findings, where: Where) -> Clock:
-    kinds = set(map(type, cells))
-    if kinds <= {int, float} and options.time_format is None:
-        try:
-            values = np.array(cells, dtype=np.int64 if kinds == {int} else np.float64)
-        except OverflowError:
-            values = np.array([_as_float(cell) for cell in cells])
-        return clock_of_numbers(values, options, findings, where)
-    for row, cell in enumerate(cells):
-        if isinstance(cell, bool) or not isinstance(cell, (str, int, float)):
-            raise InputError(
-                f"{where(row)}: the time {clip(cell, 30)!r} is no number and no text; name another "
-                "column with time="
-            )
-    return clock_of_texts([_as_text(cell) for cell in cells], options, findings, where)

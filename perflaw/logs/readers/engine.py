@@ -1,27 +1,36 @@
 """DuckDB as the engine of what is large: it reads, sorts, and spills to disk where memory is short.
 
-It was chosen by measurement (README, "Speed"): its time per row does not grow from a million to
-100 million rows, and its memory can be bounded. The user's names never enter its language:
-columns go by their place (c0, c1, …), paths and delimiters as parameters.
+It was chosen by measurement (the book's page *Speed*): its time per row does not grow from a
+million to 100 million rows, and its memory can be bounded. The user's names never enter its
+language: columns go by their place (c0, c1, …), paths and delimiters as parameters.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from perflaw.errors import InputError, require
-from perflaw.logs.readers import clocks
-from perflaw.logs.readers.arrays import incomplete, note_dropped, note_missing
+from perflaw.logs.readers.arrays import (
+    blank_times,
+    incomplete,
+    note_dropped,
+    note_missing,
+    number_items,
+)
+from perflaw.logs.readers.clocks import (
+    WHOLE_TYPES,
+    any_row,
+    find_clock,
+    first_place,
+    refuse_rows,
+)
 from perflaw.logs.readers.number_times import to_seconds
 from perflaw.logs.readers.options import (
     MISSING,
@@ -30,26 +39,20 @@ from perflaw.logs.readers.options import (
     Columns,
     Connection,
     Findings,
-    ReadOptions,
+    Reading,
+    Where,
     clip,
     is_missing,
     note_odd_ids,
 )
 
 MEMORY = "1GB"  # of the engine's own; beyond it, it writes to temporary files
-WHOLE = tuple(f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "", "BIG"))
-WHOLE += ("INTEGER", "UINTEGER")
-WORDS = {  # kinds of column that hold no ids
+NO_IDS = {  # starts of the types of columns that hold no ids, and what they hold
     "TIMESTAMP": "dates", "DATE": "dates", "TIME": "times of day", "INTERVAL": "durations",
     "STRUCT": "records", "MAP": "maps", "BOOLEAN": "true or false", "BLOB": "bytes", "BIT": "bits",
-    "UNION": "values of several kinds", "NULL": "nothing",
+    "UNION": "values of several kinds",
 }  # fmt: skip
 TRIMMED = "trim({}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))"  # slow
-
-
-def is_here() -> bool:
-    """Return whether the engine is installed."""
-    return importlib.util.find_spec("duckdb") is not None
 
 
 @contextmanager
@@ -78,48 +81,22 @@ def session(label: str) -> Iterator:
 
 
 def _explain(error: Exception, label: str, duckdb: Any) -> str:
-    text = str(error)
-    if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in text:
+    if isinstance(error, duckdb.OutOfMemoryException) or "No space left" in str(error):
         return f"{label}: too little memory or temporary disk space to sort it; give it more"
     return f"{label}: it cannot be read; it may be damaged or cut short: fetch or write it again"
 
 
 def escape_path(path: Path) -> str:
     """Write a path as a pattern that fits nothing but that path."""
-    return re.sub(r"([\[*?])", r"[\1]", str(Path(path).absolute()))
-
-
-@dataclass
-class Places:
-    """How the place of a row is shown in messages.
-
-    Attributes
-    ----------
-    offset : int
-        Of the number that is shown to that of the row in `raw`.
-    line : callable or None
-        number of the row in `raw` → its line, where that is no matter of an offset.
-    """
-
-    label: str
-    where: str = "row {}"
-    offset: int = 1
-    line: Callable[[int], int] | None = None
-
-    def show(self, place: int) -> str:
-        """Where a row is, in words."""
-        number = self.line(int(place)) if self.line else int(place) + self.offset
-        return f"{self.label}, {self.where.format(number)}"
+    return re.sub(r"([\[*?])", r"[\1]", str(path.absolute()))
 
 
 # ---------------------------------------------------------------- relations → the view `raw`
 
 
-def create_rows(
-    connection: Connection, relation: str, picked: dict[str, str], extra: str = ""
-) -> None:
+def create_rows(connection: Connection, relation: str, picked: dict[str, str]) -> None:
     """Make the view `raw` of a copy: user, item, time and place, the number of the row from 0."""
-    copy_rows(connection, f"select {select_roles(picked)}{extra} from {relation}")
+    copy_rows(connection, f"select {select_roles(picked)} from {relation}")
 
 
 def copy_rows(connection: Connection, query: str) -> None:
@@ -143,14 +120,15 @@ def select_roles(picked: dict[str, str]) -> str:
     return ", ".join(f'{picked.get(role, "null::bigint")} as "{role}"' for role in ROLES)
 
 
-def set_source(connection: Connection, path: str | list[str]) -> None:
-    """Name the path, or the paths, that `getvariable('source')` stands for: no SQL has them."""
-    connection.execute("set variable source = $1", [path])
-
-
 def text_column(name: str, only_spaces: bool = False) -> str:
     """Return SQL that strips a column of text, null where nothing is left."""
-    return f"nullif({f'trim({name})' if only_spaces else TRIMMED.format(name)}, '')"
+    stripped = f"trim({name})" if only_spaces else TRIMMED.format(name)
+    return f"nullif({stripped}, '')"
+
+
+def count_rows(label: str, number: int = 1, noun: str = "row") -> Where:
+    """Return a function that says where a row of `raw` is: the first is `noun` `number`."""
+    return lambda place: f"{label}, {noun} {place + number}"
 
 
 # ---------------------------------------------------------------- the view `raw` → arrays
@@ -162,204 +140,177 @@ class Ids(NamedTuple):
     code: str  # SQL for them
     names: np.ndarray | None = None  # what they stand for, if they are not the ids themselves
 
-    def show(self, codes: np.ndarray) -> np.ndarray:
-        """Return the ids of these codes."""
-        return codes if self.names is None else self.names[codes]
-
 
 def finish(
     connection: Connection,
-    places: Places,
+    where: Where,
     timed: bool,
-    options: ReadOptions,
-    findings: Findings,
+    reading: Reading,
     check_users: Callable[[np.ndarray], None] | None = None,
 ) -> Columns:
     """Validate the view `raw`, sort it and bring it into arrays.
 
     Parameters
     ----------
+    where : callable
+        Number of a row of `raw` → its place in words.
     timed : bool
         Has it a column of times?
     check_users : callable, optional
         Called with the ids of users where they are text; may raise.
     """
-    rows = _count_complete(connection, places, timed, options, findings)
-    users = _identify(connection, "user", places, rows, findings)
+    rows = _count_complete(connection, where, timed, reading)
+    users = _identify(connection, "user", where, rows, reading.findings)
     if check_users is not None and users.names is not None:
         check_users(users.names)
-    items = _identify(connection, "item", places, rows, findings)
-    clock = clocks.find(connection, places, options, findings) if timed else None
-    wanted = {"user": users.code, "item": items.code}
-    if clock is not None and clock.unit != ORDER:
-        wanted["time"] = clock.seconds
-    by = ", ".join([users.code, *([clock.key] if clock else []), "place"])
-    picked = ", ".join(f'{sql} as "{name}"' for name, sql in wanted.items())
-    relation = clock.relation if clock else "raw"
-    found = _fetch(
-        connection,
-        f"select {picked} from {relation} order by {by}",
-        rows,
-        clock.unit if clock else ORDER,
-    )
-    starts = np.flatnonzero(np.concatenate([[True], found["user"][1:] != found["user"][:-1]]))
-    user_ids = users.show(found.pop("user")[starts])
-    codes, seen = pd.factorize(found["item"])
-    return Columns(
-        user_ids,
-        np.append(starts, rows),
-        items.show(seen),
-        codes.astype(np.int32),
-        found.get("time"),
-        tuple(findings.guesses),
-        tuple(findings.notes),
+    items = _identify(connection, "item", where, rows, reading.findings)
+    columns = f'{users.code} as "user", {items.code} as item'
+    clock = find_clock(connection, where, reading) if timed else None
+    if clock is None:
+        query = f"select {columns} from raw order by {users.code}, place"
+    else:
+        if clock.unit != ORDER:
+            columns += f", {clock.seconds} as time"
+        query = f"select {columns} from {clock.relation} order by {users.code}, {clock.key}, place"
+    arrays = _fetch(connection, query, rows, clock.unit if clock else ORDER)
+    return number_items(
+        arrays.pop("user"),
+        arrays["item"],
+        arrays.get("time"),
+        reading.findings,
+        users.names,
+        items.names,
     )
 
 
-def _count_complete(
-    connection: Connection, places: Places, timed: bool, options: ReadOptions, findings: Findings
-) -> int:
+def _count_complete(connection: Connection, where: Where, timed: bool, reading: Reading) -> int:
     """Count the rows of `raw`; leave out those that lack something, or refuse the first."""
-    label = places.label
     rows, *filled = connection.execute(
         'select count(*), count("user"), count(item), count(time) from raw'
     ).fetchone()
     if not rows:
-        raise InputError(f"{label} has a header and no rows: fetch or write it again")
+        raise InputError(f"{reading.label} has a header and no rows: fetch or write it again")
     if timed and not filled[2]:
-        raise InputError(
-            f"{label}: the column of times is blank; fill it in, or remove it if the order of rows "
-            "is the order of each history"
-        )
-    if options.drop_incomplete:
-        return _drop_incomplete(connection, rows, timed, label, findings)
-    for role, count in zip(ROLES, filled, strict=True):
-        if count < rows and (role != "time" or timed):
-            raise incomplete(places.show(clocks.first_of(connection, f'"{role}" is null')), role)
+        raise blank_times(reading.label)
+    roles = ROLES if timed else ROLES[:2]
+    if reading.options.drop_incomplete:
+        return _drop_incomplete(connection, rows, roles, reading)
+    for role, count in zip(roles, filled):
+        if count < rows:
+            place = first_place(connection, f'"{role}" is null')
+            assert place is not None  # as fewer are filled
+            raise incomplete(where(place), role)
     return rows
 
 
 def _drop_incomplete(
-    connection: Connection, rows: int, timed: bool, label: str, findings: Findings
+    connection: Connection, rows: int, roles: tuple[str, ...], reading: Reading
 ) -> int:
-    """Leave out of `raw` what has no user, item or time; the rows that are left."""
-    query = 'select typeof("user"), typeof(item), typeof(time) from raw limit 1'
-    kinds = dict(zip(ROLES, connection.execute(query).fetchone(), strict=True))
-    tokens = ", ".join("'" + token + "'" for token in sorted(MISSING))
+    """Leave out of `raw` what has no user, item or time; return how many rows are left."""
+    tokens = ", ".join(f"'{token}'" for token in sorted(MISSING))
     conditions = []
-    for role in ROLES[: 2 + timed]:
+    for role in roles:
         conditions.append(f'"{role}" is not null')
-        if kinds[role] == "VARCHAR":
+        if _type_of(connection, role) == "VARCHAR":
             conditions.append(f'lower("{role}") not in ({tokens})')
     connection.execute(
         f"create temp table complete as select * from raw where {' and '.join(conditions)}"
     )
     left = connection.execute("select count(*) from complete").fetchone()[0]
-    note_dropped(rows - left, rows, findings, label)
+    note_dropped(rows - left, rows, reading)
     connection.execute("create or replace temp view raw as select * from complete")
     return left
+
+
+def _type_of(connection: Connection, role: str) -> str:
+    return connection.execute(f'select typeof("{role}") from raw limit 1').fetchone()[0]
 
 
 def _fetch(connection: Connection, query: str, rows: int, unit: str) -> dict[str, np.ndarray]:
     """Fetch a query's columns, times in seconds: piece by piece, so that nothing is there twice."""
     connection.execute(query)
     columns: dict[str, np.ndarray] = {}
-    at = 0
+    start = 0
     while len(piece := connection.fetch_df_chunk(100)):
-        for name, values in piece.items():
-            values = to_seconds(values.to_numpy(), unit) if name == "time" else values.to_numpy()
-            columns.setdefault(name, np.empty(rows, values.dtype))[at : at + len(values)] = values
-        at += len(piece)
+        end = start + len(piece)
+        for name, series in piece.items():
+            values = series.to_numpy()
+            if name == "time":
+                values = to_seconds(values, unit)
+            columns.setdefault(name, np.empty(rows, values.dtype))[start:end] = values
+        start = end
     return columns
 
 
-def first_place(connection: Connection, condition: str) -> tuple[int, dict[str, Any]]:
-    """Return the place of the first row of `raw` for which this holds, and the row itself."""
-    found = connection.execute(
-        f'select place, "user", item, time from raw where {condition} order by place limit 1'
-    ).fetchone()
-    return found[0], dict(zip(ROLES, found[1:], strict=True))
+# ---------------------------------------------------------------- ids
 
 
 def _identify(
-    connection: Connection, role: str, places: Places, rows: int, findings: Findings
+    connection: Connection, role: str, where: Where, rows: int, findings: Findings
 ) -> Ids:
-    kind = connection.execute(f'select typeof("{role}") from raw limit 1').fetchone()[0]
+    kind = _type_of(connection, role)
     name = f'"{role}"'
-
-    def refuse(condition: str, sentence: str) -> NoReturn:
-        place, row = first_place(connection, condition)
-        raise InputError(f"{places.show(place)}: " + sentence.format(clip(row[role], 40)))
-
-    if kind in WHOLE and (
-        kind != "UBIGINT"
-        or connection.execute(f"select max({name}) from raw").fetchone()[0] < 2**63
+    held = next((word for start, word in NO_IDS.items() if kind.startswith(start)), None)
+    if kind.endswith("]"):
+        held = "lists"
+    if held is not None:
+        first = connection.execute("select min(place) from raw").fetchone()[0]
+        raise InputError(
+            f"{where(first)}: the {role} column holds {held}; an id is a whole number or text; "
+            "name another column"
+        )
+    if kind in WHOLE_TYPES and not (
+        kind == "UBIGINT" and any_row(connection, f"{name} >= {2**63}")
     ):
         return Ids(f"{name}::bigint" if kind.startswith("U") else name)
-    if kind in ("FLOAT", "DOUBLE") or kind.startswith("DECIMAL"):
+    if kind.startswith(("FLOAT", "DOUBLE", "DECIMAL")):
         value = f"{name}::double"
-        odd = f"not isfinite({value}) or {name} <> floor({name})"
-        if connection.execute(f"select bool_or({odd}) from raw").fetchone()[0]:
-            refuse(
-                odd,
-                f"the {role} {{}} is a number but not a whole one; mend it, or write ids as text",
-            )
-        if connection.execute(f"select max(abs({value})) from raw").fetchone()[0] > 2.0**53:
-            refuse(
-                f"abs({value}) > 2::double ** 53",
-                f"the {role} {{}} is a decimal number too large to be exact; write ids as text",
-            )
+        _refuse_ids(
+            connection,
+            role,
+            f"not isfinite({value}) or {name} <> floor({name})",
+            "is a number but not a whole one; mend it, or write ids as text",
+            where,
+        )
+        _refuse_ids(
+            connection,
+            role,
+            f"abs({value}) > 2::double ** 53",
+            "is a decimal number too large to be exact; write ids as text",
+            where,
+        )
         return Ids(f"{name}::bigint")
-    if kind.endswith("]"):
-        refuse(
-            "true",
-            f"the {role} column holds lists; an id is a whole number or text; name another column",
-        )
-    if word := next(
-        (word for start, word in WORDS.items() if kind.startswith(start) or kind == f'"{start}"'),
-        None,
-    ):
-        refuse(
-            "true",
-            f"the {role} column holds {word}; an id is a whole number or text; name another column",
-        )
-    return _identify_text(
-        connection,
-        role,
-        name if kind == "VARCHAR" else f"{name}::varchar",
-        places,
-        rows,
-        findings,
-        refuse,
-    )
+    text = name if kind == "VARCHAR" else f"{name}::varchar"
+    return _identify_text(connection, role, text, where, rows, findings)
+
+
+def _refuse_ids(
+    connection: Connection, role: str, condition: str, reason: str, where: Where
+) -> None:
+    """Raise InputError for the first row of `raw` for which the condition holds, if any."""
+    row = connection.execute(
+        f'select place, "{role}" from raw where {condition} order by place limit 1'
+    ).fetchone()
+    if row is not None:
+        raise InputError(f"{where(row[0])}: the {role} {clip(row[1], 40)} {reason}")
 
 
 def _identify_text(
-    connection: Connection,
-    role: str,
-    text: str,
-    places: Places,
-    rows: int,
-    findings: Findings,
-    refuse: Callable[[str, str], NoReturn],
+    connection: Connection, role: str, text: str, where: Where, rows: int, findings: Findings
 ) -> Ids:
-    differs = f"try_cast({text} as bigint)::varchar is distinct from {text}"
-    if not connection.execute(
-        f"select count(*) from (select 1 from raw where {differs} limit 1)"
-    ).fetchone()[0]:
+    if not any_row(connection, f"try_cast({text} as bigint)::varchar is distinct from {text}"):
         return Ids(f"{text}::bigint")
-    if connection.execute(f"select bool_or(contains({text}, chr(0))) from raw").fetchone()[0]:
-        refuse(
-            f"contains({text}, chr(0))",
-            f"a zero byte in the {role}; the file may be damaged: fetch or write it again",
-        )
+    refuse_rows(
+        connection,
+        f"contains({text}, chr(0))",
+        f"a zero byte in the {role}; the file may be damaged: fetch or write it again",
+        where,
+    )
     connection.execute(f"create type {role}s as enum (select distinct {text} from raw order by 1)")
-    names = connection.execute(
-        f"select unnest(enum_range(null::{role}s))::varchar as name"
-    ).fetchnumpy()["name"]
-    names = np.asarray(names.data if isinstance(names, np.ma.MaskedArray) else names)
+    query = f"select unnest(enum_range(null::{role}s))::varchar as name"
+    names = np.asarray(connection.execute(query).fetchnumpy()["name"])
     note_odd_ids(role, names, findings)
-    if tokens := [token for token in names if is_missing(token)]:
+    if tokens := [name for name in names if is_missing(name)]:
         counts = connection.execute(
             f"select {text}, count(*) from raw where list_contains($1, {text}) group by 1 order by "
             "2 desc",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import bz2
-import codecs
 import gzip
 import lzma
+import os
 import re
 import shutil
 import zipfile
@@ -72,19 +72,14 @@ def existing_path(source: Any, of_folder: str = "") -> Path:
             "a log is read from a path or a DataFrame, or another table with the Arrow C stream, "
             f"not from a {type(source).__name__}; give one of these"
         ) from None
-    try:
-        exists = path.exists()
-    except (OSError, ValueError):
-        exists = False
-    if not exists:
+    if not os.path.exists(path):
         raise InputError(f"{path} does not exist: check the path")
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file in it{of_folder}")
     if not path.is_file():
         raise InputError(f"{path} is no regular file: write what it holds to a file, and name that")
     try:
-        with open(path, "rb") as file:
-            empty = not file.read(1)
+        empty = not read_head(path, 1)
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}): check its permissions"
@@ -98,6 +93,11 @@ def read_head(path: Path, size: int = 1 << 16) -> bytes:
     """Read the first bytes of a file."""
     with open(path, "rb") as file:
         return file.read(size)
+
+
+def is_parquet(path: Path) -> bool:
+    """Return whether a file begins as Parquet does."""
+    return read_head(path, 4) == b"PAR1"
 
 
 def refuse_other_kinds(path: Path, label: str) -> None:
@@ -125,7 +125,7 @@ def _describe_zip(path: Path) -> str:
         return "is a damaged zip archive: fetch it again, unzip it and name the file inside"
     if any(name.startswith("xl/") for name in names):
         return "is a workbook (.xlsx): save the sheet as CSV, and name that file"
-    if "mimetype" in names and any(name == "content.xml" for name in names):
+    if "mimetype" in names and "content.xml" in names:
         return "is a workbook (OpenDocument): save the sheet as CSV, and name that file"
     if names and all(name.endswith(".npy") for name in names):
         return "is an archive of NumPy arrays: write the table as CSV"
@@ -137,30 +137,31 @@ def unpack(path: Path, scratch: Path) -> Path:
     plain = scratch / "plain"
     head = read_head(path, 6)
     if head.startswith(b"\x1f\x8b"):
-        return _unpack_with(gzip.open, path, plain, "gzip")
-    if head.startswith(b"BZh"):
-        return _unpack_with(bz2.open, path, plain, "bzip2")
-    if head.startswith(b"\xfd7zXZ\0"):
-        return _unpack_with(lzma.open, path, plain, "xz")
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
-        return _unpack_zstd(path, plain)
-    return path
-
-
-def _unpack_with(
-    opener: Callable[[Path], IO[bytes] | gzip.GzipFile], path: Path, plain: Path, name: str
-) -> Path:
-    try:
-        with opener(path) as packed, open(plain, "wb") as file:
-            shutil.copyfileobj(packed, file, 1 << 20)
-    except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise InputError(f"{path} is not a whole {name} file ({error}): {UNREADABLE}") from None
+        _unpack_with(gzip.open, path, plain, "gzip")
+    elif head.startswith(b"BZh"):
+        _unpack_with(bz2.open, path, plain, "bzip2")
+    elif head.startswith(b"\xfd7zXZ\0"):
+        _unpack_with(lzma.open, path, plain, "xz")
+    elif head.startswith(b"\x28\xb5\x2f\xfd"):
+        _unpack_zstd(path, plain)
+    else:
+        return path
     if not plain.stat().st_size:
         raise InputError(f"{path} holds nothing once unpacked: {UNREADABLE}")
     return plain
 
 
-def _unpack_zstd(path: Path, plain: Path) -> Path:
+def _unpack_with(
+    opener: Callable[[Path], IO[bytes] | gzip.GzipFile], path: Path, plain: Path, name: str
+) -> None:
+    try:
+        with opener(path) as packed, open(plain, "wb") as file:
+            shutil.copyfileobj(packed, file, 1 << 20)
+    except (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path} is not a whole {name} file ({error}): {UNREADABLE}") from None
+
+
+def _unpack_zstd(path: Path, plain: Path) -> None:
     zstandard = require("zstandard")
     try:
         with open(path, "rb") as packed, open(plain, "wb") as file:
@@ -173,9 +174,6 @@ def _unpack_zstd(path: Path, plain: Path) -> Path:
             raise zstandard.ZstdError("it ends early")
     except zstandard.ZstdError as error:
         raise InputError(f"{path} is not a whole zstd file ({error}): {UNREADABLE}") from None
-    if not plain.stat().st_size:
-        raise InputError(f"{path} holds nothing once unpacked: {UNREADABLE}")
-    return plain
 
 
 def decode(path: Path, scratch: Path, label: str) -> Path:
@@ -187,12 +185,12 @@ def decode(path: Path, scratch: Path, label: str) -> Path:
             raise InputError(f"{label} is neither text nor Parquet: {EXPORT}")
         return _with_newlines(path, scratch) if b"\r" in head and b"\n" not in head else path
     decoded = scratch / "decoded"
-    decoder = codecs.getincrementaldecoder(encoding)()
     try:
-        with open(path, "rb") as file, open(decoded, "wb") as out:
-            while block := file.read(1 << 20):
-                out.write(decoder.decode(block).encode())
-            out.write(decoder.decode(b"", final=True).encode())
+        with (
+            open(path, encoding=encoding, newline="") as file,
+            open(decoded, "w", encoding="utf-8", newline="") as out,
+        ):
+            shutil.copyfileobj(file, out, 1 << 20)
     except UnicodeError:
         raise InputError(
             f"{label} is not whole {encoding.upper()} text; convert it, as with iconv -t utf8"

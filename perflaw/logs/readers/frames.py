@@ -9,13 +9,13 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from perflaw.errors import InputError, require
+from perflaw.errors import InputError
 from perflaw.logs.readers import engine
 from perflaw.logs.readers.arrays import RawRows, incomplete, sort_rows
-from perflaw.logs.readers.options import Columns, Connection, Findings, ReadOptions, clip
+from perflaw.logs.readers.options import Columns, Connection, Reading, ReadOptions, clip
 from perflaw.logs.readers.roles import Roles, choose_roles
 from perflaw.logs.readers.sequences import expand_lists
-from perflaw.logs.readers.times import Resolution, resolution_of
+from perflaw.logs.readers.times import Fineness, resolution_of
 
 TABLE_OPTIONS = ("delimiter", "header", "layout", "parts")
 
@@ -35,13 +35,14 @@ def is_frame(source: Any) -> bool:
     return isinstance(source, pd.DataFrame) or hasattr(source, "__arrow_c_stream__")
 
 
-def read_frame(source: Any, options: ReadOptions, findings: Findings) -> Columns:
+def read_frame(source: Any, options: ReadOptions) -> Columns:
     """Read a pandas DataFrame or a table with the Arrow C stream; no copy through objects."""
-    if isinstance(source, pd.DataFrame):
-        return _read_pandas(source, options, findings)
-    label = f"the {type(source).__name__}"
-    options.refuse_unused(label, *TABLE_OPTIONS)
-    with engine.session(label) as connection:
+    is_pandas = isinstance(source, pd.DataFrame)
+    reading = Reading(f"the {'DataFrame' if is_pandas else type(source).__name__}", options)
+    options.refuse_unused(reading.label, *TABLE_OPTIONS)
+    if is_pandas:
+        return _read_pandas(source, reading)
+    with engine.session(reading.label) as connection:
         try:
             connection.register("given", _Stream(source))
             relation = "given"
@@ -49,15 +50,13 @@ def read_frame(source: Any, options: ReadOptions, findings: Findings) -> Columns
                 connection.execute("create temp table once as select * from given")
                 relation = "once"
             described = connection.execute(f"describe select * from {relation}").fetchall()
-        except InputError:
-            raise
         except Exception as error:
             raise InputError(
-                f"{label} cannot be read as an Arrow table ({type(error).__name__}); write columns "
-                "of numbers, text and dates"
+                f"{reading.label} cannot be read as an Arrow table ({type(error).__name__}); write "
+                "columns of numbers, text and dates"
             ) from error
         names = _column_names(source, [row[0] for row in described])
-        return _read_relation(connection, relation, names, label, options, findings)
+        return _read_relation(connection, relation, names, reading)
 
 
 def _column_names(source: Any, described: list[str]) -> list[str]:
@@ -72,14 +71,11 @@ def _column_names(source: Any, described: list[str]) -> list[str]:
 # ---------------------------------------------------------------- Parquet
 
 
-def read_parquet(
-    paths: Sequence[Path], label: str, options: ReadOptions, findings: Findings
-) -> Columns:
+def read_parquet(paths: Sequence[Path], reading: Reading) -> Columns:
     """Read a Parquet file, or parts of one kind in the order given."""
-    require("duckdb")
-    options.refuse_unused(f"{label} is Parquet, which", "delimiter", "header")
+    reading.options.refuse_unused(f"{reading.label} is Parquet, which", "delimiter", "header")
     patterns = [engine.escape_path(path) for path in paths]
-    with engine.session(label) as connection:
+    with engine.session(reading.label) as connection:
         names = [_parquet_names(connection, pattern) for pattern in patterns]
         for path, other in zip(paths, names):
             if other != names[0]:
@@ -87,17 +83,17 @@ def read_parquet(
                     f"{path} has other columns ({', '.join(other)[:80]}) than {paths[0].name} "
                     f"({', '.join(names[0])[:80]}); write all parts alike, or move it away"
                 )
+        connection.execute("set variable source = $1", [patterns])
+        relation = "read_parquet(getvariable('source'), hive_partitioning=false{})"
         if len(paths) > 1:
             _refuse_other_kinds(connection, patterns, paths)
-        extra = ", file_row_number=true" if len(paths) == 1 else ""
-        engine.set_source(connection, patterns)
-        relation = f"read_parquet(getvariable('source'), hive_partitioning=false{extra})"
-        place = f"c{len(names[0])}" if extra else "rowid"
-        return _read_relation(connection, relation, names[0], label, options, findings, place)
+            return _read_relation(connection, relation.format(""), names[0], reading)
+        numbered = relation.format(", file_row_number=true")
+        return _read_relation(connection, numbered, names[0], reading, f"c{len(names[0])}")
 
 
 def _parquet_names(connection: Connection, pattern: str) -> list[str]:
-    """Names of the columns as the file has them, and not those within others."""
+    """Return the names of the columns as the file has them, without those within others."""
     rows = connection.execute(
         "select name, coalesce(num_children, 0) from parquet_schema($1)", [pattern]
     ).fetchall()
@@ -115,11 +111,10 @@ def _parquet_names(connection: Connection, pattern: str) -> list[str]:
 def _refuse_other_kinds(
     connection: Connection, patterns: Sequence[str], paths: Sequence[Path]
 ) -> None:
-    kinds = []
-    for path, pattern in zip(paths, patterns):
-        query = "describe select * from read_parquet($1, hive_partitioning=false)"
-        kinds.append([row[1] for row in connection.execute(query, [pattern]).fetchall()])
-        if kinds[-1] != kinds[0]:
+    query = "describe select * from read_parquet($1, hive_partitioning=false)"
+    kinds = [connection.execute(query, [pattern]).fetchall() for pattern in patterns]
+    for path, other in zip(paths, kinds):
+        if other != kinds[0]:
             raise InputError(
                 f"{path} has columns of other kinds than {paths[0].name}; write all parts alike"
             )
@@ -129,33 +124,38 @@ def _read_relation(
     connection: Connection,
     relation: str,
     names: Sequence[str],
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
-    place: str = "rowid",
+    reading: Reading,
+    place: str | None = None,
 ) -> Columns:
-    """Read columns of a relation that go by their places."""
+    """Read columns of a relation that go by their places.
+
+    Parameters
+    ----------
+    place : str, optional
+        The column, after those of `names`, that numbers the rows.
+    """
     if not names:
-        raise InputError(f"{label} has no columns")
-    width = len(names) + (place != "rowid")
-    relation = f"{relation} as t({', '.join(f'c{k}' for k in range(width))})"
+        raise InputError(f"{reading.label} has no columns")
+    columns = [f"c{k}" for k in range(len(names))]
+    if place is not None:
+        columns.append(place)
+    relation = f"{relation} as t({', '.join(columns)})"
     kinds = [row[1] for row in connection.execute(f"describe select * from {relation}").fetchall()]
 
-    def resolution(column: int) -> Resolution | str | None:
+    def resolution(column: int) -> Fineness:
         query = f"select c{column}::varchar from {relation} limit 200"
         return resolution_of([row[0] for row in connection.execute(query).fetchall()])
 
-    roles = choose_roles(label, names, options, findings, resolution)
+    roles = choose_roles(names, reading, resolution)
     if kinds[roles.item].endswith("]"):
-        return _read_lists(connection, relation, roles, names, kinds, label, options, findings)
+        return _read_lists(connection, relation, roles, names, kinds, reading)
     picked = _pick(roles, kinds)
-    if place == "rowid":
+    if place is None:
         engine.create_rows(connection, relation, picked)
     else:
         engine.view_rows(connection, relation, picked, place)
-    return engine.finish(
-        connection, engine.Places(label), roles.time is not None, options, findings
-    )
+    where = engine.count_rows(reading.label)
+    return engine.finish(connection, where, roles.time is not None, reading)
 
 
 def _pick(roles: Roles, kinds: Sequence[str] | Mapping[int, str]) -> dict[str, str]:
@@ -193,35 +193,31 @@ def _read_lists(
     roles: Roles,
     names: Sequence[str],
     kinds: Sequence[str],
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
+    reading: Reading,
 ) -> Columns:
     """Read a table with a list of items in each row; the engine unnests the lists."""
-    item, time = f"c{roles.item}", f"c{roles.time}"
-    timed = roles.time is not None and kinds[roles.time].endswith("]")
-    findings.guess(f"layout: a list of items in each cell of {clip(names[roles.item])!r}")
-    if roles.time is not None and not timed:
-        findings.guess(f"time: one in {clip(names[roles.time])!r} for all items of a list")
-    clock = "null::bigint" if roles.time is None else time
-    user = _expression(roles.user, kinds)
     kind = _kind_in_list(kinds[roles.item])
-    items = f"{item}::{kind}[]"
+    reading.findings.guess(f"layout: a list of items in each cell of {clip(names[roles.item])!r}")
+    times = "null::bigint" if roles.time is None else f"c{roles.time}"
+    time = "times"
+    list_of_times = None
+    if roles.time is not None and kinds[roles.time].endswith("]"):
+        time = _nan_as_null("unnest(times)", _kind_in_list(kinds[roles.time]))
+        list_of_times = names[roles.time]
+    elif roles.time is not None:
+        reading.findings.guess(f"time: one in {clip(names[roles.time])!r} for all items of a list")
     connection.execute(
-        f'create temp table lists as select {user} as "user", {items} as items, '
-        f"{clock} as times from {relation}",
+        f'create temp table lists as select {_expression(roles.user, kinds)} as "user", '
+        f"c{roles.item}::{kind}[] as items, {times} as times from {relation}",
     )
-    _check_lists(connection, timed, roles, names, label, options, findings)
-    times = "times"
-    if timed and roles.time is not None:
-        times = _nan_as_null("unnest(times)", _kind_in_list(kinds[roles.time]))
+    _check_lists(connection, names[roles.item], list_of_times, reading)
     engine.copy_rows(
         connection,
-        f'select "user", {_nan_as_null("unnest(items)", kind)} as item, {times} as time '
+        f'select "user", {_nan_as_null("unnest(items)", kind)} as item, {time} as time '
         "from (select *, rowid as place from lists) where len(items) > 0 order by place",
     )
-    places = engine.Places(label, "interaction {}")
-    return engine.finish(connection, places, roles.time is not None, options, findings)
+    where = engine.count_rows(reading.label, noun="interaction")
+    return engine.finish(connection, where, roles.time is not None, reading)
 
 
 def _kind_in_list(kind: str) -> str:
@@ -229,68 +225,58 @@ def _kind_in_list(kind: str) -> str:
 
 
 def _check_lists(
-    connection: Connection,
-    timed: bool,
-    roles: Roles,
-    names: Sequence[str],
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
+    connection: Connection, item: str, list_of_times: str | None, reading: Reading
 ) -> None:
-    rows, empty = connection.execute(
-        "select count(*), count_if(coalesce(len(items), 0) = 0) from lists"
+    """Check the lists of items in the column `item`, and those of times beside them."""
+    label = reading.label
+    rows, empty, first_empty = connection.execute(
+        "select count(*), count_if(blank), min(rowid) filter (where blank) "
+        "from (select rowid, coalesce(len(items), 0) = 0 as blank from lists)"
     ).fetchone()
     if not rows:
         raise InputError(f"{label} has no rows: fetch or write it again")
-    if empty and not options.drop_incomplete:
-        place = connection.execute(
-            "select min(rowid) from lists where coalesce(len(items), 0) = 0"
-        ).fetchone()[0]
-        raise incomplete(f"{label}, row {place + 1}", "item")
+    if empty and not reading.options.drop_incomplete:
+        raise incomplete(f"{label}, row {first_empty + 1}", "item")
     if empty == rows:
         raise InputError(f"{label}: all lists are empty; fetch or write it again")
     if empty:
-        findings.note(f"lists left out as empty: {empty:,}")
+        reading.findings.note(f"lists left out as empty: {empty:,}")
     twice = connection.execute(
         'select min(rowid), max(rowid) from lists group by "user" '
         "having count(*) > 1 order by 2 limit 1"
     ).fetchone()
     if twice:
         raise InputError(
-            f"{label}, row {twice[1] + 1}: a second list of a user in {clip(names[roles.item])!r}, "
-            "after "
-            f"that of row {twice[0] + 1}; join them"
+            f"{label}, row {twice[1] + 1}: a second list of a user in {clip(item)!r}, after that "
+            f"of row {twice[0] + 1}; join them"
         )
-    if timed and roles.time is not None:
-        odd = connection.execute(
+    if list_of_times is not None:
+        uneven = connection.execute(
             "select min(rowid) from lists where len(items) is distinct from len(times)"
         ).fetchone()[0]
-        if odd is not None:
+        if uneven is not None:
             raise InputError(
-                f"{label}, row {odd + 1}: as many times as items are needed, and "
-                f"{clip(names[roles.time])!r} has not; mend the row"
+                f"{label}, row {uneven + 1}: as many times as items are needed, and "
+                f"{clip(list_of_times)!r} has not; mend the row"
             )
 
 
 # ---------------------------------------------------------------- pandas
 
 
-def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) -> Columns:
-    label = "the DataFrame"
-    options.refuse_unused(label, *TABLE_OPTIONS)
+def _read_pandas(frame: pd.DataFrame, reading: Reading) -> Columns:
+    label = reading.label
     if isinstance(frame.columns, pd.MultiIndex):
         raise InputError(
             f"{label} has columns of several levels; give each one name, as with set_axis"
         )
-    if not len(frame.columns) or not len(frame):
+    if frame.empty:
         raise InputError(
             f"{label} has no {'rows' if len(frame.columns) else 'columns'}; give it some"
         )
     names = ["" if pd.isna(name) else str(name) for name in frame.columns]
     try:
-        roles = choose_roles(
-            label, names, options, findings, lambda k: resolution_of(_cells(frame.iloc[:200, k]))
-        )
+        roles = choose_roles(names, reading, lambda k: resolution_of(_cells(frame.iloc[:200, k])))
     except InputError as error:
         levels = [str(level) for level in frame.index.names if level is not None]
         if levels and "which column" in str(error):
@@ -301,17 +287,12 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
     columns = {k: _plain_column(frame.iloc[:, k], names[k], label) for k in roles.picked}
     if _is_list_column(columns[roles.item]):
         cells: dict[int | None, list] = {k: _cells(column) for k, column in columns.items()}
+        numbers = range(1, len(frame) + 1)
         raw = RawRows(
-            cells[roles.user],
-            cells[roles.item],
-            cells.get(roles.time),
-            range(1, len(frame) + 1),
-            "row {}",
+            cells[roles.user], cells[roles.item], cells.get(roles.time), numbers, noun="row"
         )
         titles = {role: names[k] for role, k in roles.by_role.items()}
-        return sort_rows(
-            expand_lists(raw, None, label, titles, options, findings), options, findings, label
-        )
+        return sort_rows(expand_lists(raw, titles, reading), reading)
     for role, k, one in (("user", roles.user, "an id"), ("time", roles.time, "a time")):
         if k is not None and _is_list_column(columns[k]):  # the engine may crash on such a column
             raise InputError(
@@ -321,14 +302,11 @@ def _read_pandas(frame: pd.DataFrame, options: ReadOptions, findings: Findings) 
     given = pd.DataFrame({f"c{k}": column.reset_index(drop=True) for k, column in columns.items()})
     with engine.session(label) as connection:
         connection.register("given", given)
-        kinds = {
-            int(row[0][1:]): row[1]
-            for row in connection.execute("describe select * from given").fetchall()
-        }
+        described = connection.execute("describe select * from given").fetchall()
+        kinds = {k: row[1] for k, row in zip(columns, described)}
         engine.create_rows(connection, "given", _pick(roles, kinds))
-        return engine.finish(
-            connection, engine.Places(label), roles.time is not None, options, findings
-        )
+        where = engine.count_rows(label)
+        return engine.finish(connection, where, roles.time is not None, reading)
 
 
 def _is_list_column(column: pd.Series) -> bool:
@@ -360,20 +338,16 @@ def _plain_column(column: pd.Series, name: str, label: str) -> pd.Series:
             f"{label}: the column {clip(name)!r} holds {kind} values, which are neither ids nor "
             "times; name another column"
         )
-    elif (
-        isinstance(kind, pd.CategoricalDtype)
-        and column.cat.categories.dtype.kind not in "OTUiu"
-        and not isinstance(column.cat.categories.dtype, pd.StringDtype)
-    ):
-        return _plain_column(column.astype(column.cat.categories.dtype), name, label)
-    if column.dtype != object:
+    elif isinstance(kind, pd.CategoricalDtype):
+        held = kind.categories.dtype
+        if held.kind not in "OTUiu" and not isinstance(held, pd.StringDtype):
+            return _plain_column(column.astype(held), name, label)
+    if column.dtype != object or _is_list_column(column):
         return column
     return _plain_objects(column, name, label)
 
 
 def _plain_objects(column: pd.Series, name: str, label: str) -> pd.Series:
-    if _is_list_column(column):
-        return column
     held = pd.api.types.infer_dtype(column, skipna=True)
     if held in ("string", "empty", "boolean", "datetime", "datetime64"):
         return column
@@ -383,14 +357,12 @@ def _plain_objects(column: pd.Series, name: str, label: str) -> pd.Series:
         return column.astype("Float64")
     if held == "date":
         return pd.to_datetime(column)
-    if held in ("integer", "mixed-integer", "mixed-integer-float", "decimal", "time"):
-        return column.map(lambda cell: None if pd.isna(cell) else str(cell)).astype(object)
-    if all(
+    numbers = ("integer", "mixed-integer", "mixed-integer-float", "decimal", "time")
+    if held in numbers or all(
         isinstance(cell, str) or pd.isna(cell) or type(cell).__name__ == "UUID" for cell in column
     ):
         return column.map(lambda cell: None if pd.isna(cell) else str(cell)).astype(object)
     raise InputError(
         f"{label}: the column {clip(name)!r} holds {held} values, and an id is a whole number or "
-        "text; "
-        "name another column"
+        "text; name another column"
     )

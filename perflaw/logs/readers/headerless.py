@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.options import Findings, ReadOptions
-from perflaw.logs.readers.records import (
-    is_number,
-)
+from perflaw.logs.readers.options import Reading
+from perflaw.logs.readers.records import is_number
 from perflaw.logs.readers.sniffing import Table
 from perflaw.logs.readers.times import ISO
 
@@ -16,9 +14,7 @@ from perflaw.logs.readers.times import ISO
 RECENT = 6.3e8
 
 
-def default_roles(
-    table: Table, label: str, options: ReadOptions, findings: Findings
-) -> ReadOptions:
+def default_roles(table: Table, reading: Reading) -> Reading:
     """Name the columns of a file without a header by number, from the layouts in use.
 
     Raises
@@ -26,35 +22,33 @@ def default_roles(
     InputError
         Where the layout is not one of those.
     """
-    if table.header or any(options.named.values()) or not table.rows:
-        return options
-    width = len(table.names)
-    while width > 2 and all(not row[width - 1].strip() for row in table.rows):
-        width -= 1
-    clock = {
-        k: all(_is_clock(row[k - 1].strip()) for row in table.rows) for k in (3, 4) if k <= width
-    }
-    time = next((k for k in (4, 3) if clock.get(k)), None)
-    clocks = [
-        k
-        for k in (1, 2)
-        if all(_is_clock(row[k - 1].strip()) for row in table.rows)
-        and not (time and is_number(table.rows[0][k - 1].strip()))
-    ]
-    third = [row[2].strip() for row in table.rows] if width > 2 else []
-    unclear = width == 3 and not time and not all(is_number(cell) or not cell for cell in third)
-    if width > 4 or (width == 4 and not time) or unclear or clocks:
+    if table.header or any(reading.options.named.values()) or not table.rows:
+        return reading
+    columns = [[row[k].strip() for row in table.rows] for k in range(len(table.names))]
+    while len(columns) > 2 and not any(columns[-1]):
+        columns.pop()
+    width = len(columns)
+    clocks = [k for k, column in enumerate(columns[:4]) if all(map(_is_clock, column))]
+    time = max((k for k in clocks if k >= 2), default=None)
+    # Large numbers beside a column of times are ids.
+    ahead = [k for k in clocks if k < 2 and (time is None or not is_number(columns[k][0]))]
+    if ahead and width == 2:
         raise InputError(
-            f"{label} has {width} columns and no header: name them by number, as in user=1, "
-            f"item=2, time={min(width, 4)}"
-            if width > 2
-            else f"{label} has two columns, one of them times, and no header; a log needs items too"
+            f"{reading.label} has two columns, one of them times, and no header; a log needs items "
+            "too"
         )
-    taken = ["user, item"] + [
-        {time: "time"}.get(k, "rating (not used)") for k in range(3, width + 1)
-    ]
-    findings.guess(f"no header; columns taken as {', '.join(taken)}")
-    return replace(options, user="1", item="2", time=str(time) if time else None)
+    unclear = width == 3 and not all(is_number(cell) or not cell for cell in columns[2])
+    if ahead or width > 4 or (time is None and (width == 4 or unclear)):
+        raise InputError(
+            f"{reading.label} has {width} columns and no header: name them by number, as in "
+            f"user=1, item=2, time={min(width, 4)}"
+        )
+    others = ["time" if k == time else "rating (not used)" for k in range(2, width)]
+    reading.findings.guess(f"no header; columns taken as {', '.join(['user, item', *others])}")
+    named = replace(
+        reading.options, user="1", item="2", time=None if time is None else str(time + 1)
+    )
+    return replace(reading, options=named)
 
 
 def _is_clock(text: str) -> bool:

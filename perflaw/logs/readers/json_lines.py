@@ -6,18 +6,18 @@ import ast
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from perflaw.errors import InputError
-from perflaw.logs.readers import engine, large_text
-from perflaw.logs.readers.arrays import RawRows, sort_rows, whole_id
-from perflaw.logs.readers.options import Columns, Findings, ReadOptions, clip, join_names
-from perflaw.logs.readers.roles import Roles, choose_roles, role_of
-from perflaw.logs.readers.sequences import expand_lists, has_lists
+from perflaw.logs.readers.arrays import collect_rows, sort_rows, whole_id
+from perflaw.logs.readers.large_text import is_large, read_spooled
+from perflaw.logs.readers.options import Columns, Reading, ReadOptions, clip, join_names
+from perflaw.logs.readers.roles import Roles, choose_column, choose_roles, role_of
+from perflaw.logs.readers.sequences import expand_lists, hold_lists
 from perflaw.logs.readers.sniffing import Sample
 from perflaw.logs.readers.table_rows import read_lines
-from perflaw.logs.readers.text import SMALL
 from perflaw.logs.readers.times import resolution_of
 
 LOOKED_AT = 200  # records, to find the columns
@@ -35,11 +35,9 @@ def is_json(sample: Sample, options: ReadOptions) -> bool:
     if options.layout is not None or options.delimiter is not None:
         return False
     first = sample.lines[0].strip()
-    if first.startswith("{"):
+    if first.startswith("{") or first == "[":
         return True
-    if not first.startswith("["):
-        return False
-    return first == "[" or first[1:].lstrip().startswith("{") or _is_json_list(first)
+    return first.startswith("[") and (first[1:].lstrip().startswith("{") or _is_json_list(first))
 
 
 def _is_json_list(line: str) -> bool:
@@ -49,117 +47,97 @@ def _is_json_list(line: str) -> bool:
         return False
 
 
-def read_json_lines(
-    path: Path, sample: Sample, label: str, options: ReadOptions, findings: Findings
-) -> Columns:
+def read_json_lines(path: Path, sample: Sample, reading: Reading) -> Columns:
     """Read a UTF-8 file of JSON lines."""
-    options.refuse_unused(f"{label} is JSON, which", "delimiter", "header")
-    findings.guess("layout: JSON, a record a line")
-    head = []
-    for record in _records(path, sample, label):
-        head.append(record)
-        if len(head) == LOOKED_AT:
-            break
-    names = _keys(head)
-    events = _find_events(head, names, options)
+    label = reading.label
+    reading.options.refuse_unused(f"{label} is JSON, which", "delimiter", "header")
+    reading.findings.guess("layout: JSON, a record a line")
+    head = [record for _, record in islice(_records(path, sample, label), LOOKED_AT)]
+    names = list(dict.fromkeys(key for record in head for key in record))
+    events = _find_events(head, names, reading.options)
     if events is not None:
-        return _read_events(path, sample, names, events, label, options, findings)
+        return _read_events(path, sample, names, events, reading)
     roles = choose_roles(
-        label, names, options, findings, lambda k: resolution_of([r.get(names[k]) for _, r in head])
+        names, reading, lambda k: resolution_of([record.get(names[k]) for record in head])
     )
-    items = [record.get(names[roles.item]) for _, record in head]
-    users = [record.get(names[roles.user]) for _, record in head]
-    lists = has_lists(items, names[roles.item], "", label, "item", users)
+    users = [record.get(names[roles.user]) for record in head]
+    items = [record.get(names[roles.item]) for record in head]
+    rows = (
+        (number, _cells(record, record, names, roles, f"{label}, line {number}"))
+        for number, record in _records(path, sample, label)
+    )
+    if not hold_lists(items, names[roles.item], users=users):
+        return _sort_records(path, rows, roles, reading)
+    raw = collect_rows(rows, list(roles.by_role), label, "no records")
     titles = {role: names[k] for role, k in roles.by_role.items()}
-
-    def rows() -> Iterator[tuple[int, list[Any]]]:
-        for number, record in _records(path, sample, label):
-            cells = [_value(record.get(title), title, number, label) for title in titles.values()]
-            if roles.clock_time is not None:
-                cells[2] = f"{cells[2]} {record.get(names[roles.clock_time])}"
-            yield number, cells
-
-    return _finish(path, rows(), titles, lists, label, options, findings)
+    return sort_rows(expand_lists(raw, titles, reading), reading)
 
 
-def _finish(
-    path: Path,
-    rows: Iterable[tuple[int, list[Any]]],
-    titles: dict[str, str],
-    lists: bool,
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
+def _cells(record: dict, event: dict, names: Sequence[str], roles: Roles, place: str) -> list[Any]:
+    """Return the user of a record, and the item and time of an event, which may be the record."""
+    cells = [_value(record, names[roles.user], place), _value(event, names[roles.item], place)]
+    if roles.time is not None:
+        cells.append(_value(event, names[roles.time], place))
+    if roles.clock_time is not None:
+        cells[2] = f"{cells[2]} {event.get(names[roles.clock_time])}"
+    return cells
+
+
+def _value(record: dict, name: str, place: str) -> Any:
+    value = record.get(name)
+    if not isinstance(value, dict):
+        return value
+    inner = list(value.values())
+    if len(inner) == 1 and not isinstance(inner[0], (dict, list)):
+        return inner[0]  # {"$oid": …}, {"$numberLong": …}
+    raise InputError(
+        f"{place}: {clip(name)!r} holds an object with {join_names(list(value), 60)}; write the id "
+        "itself, or name another key"
+    )
+
+
+def _sort_records(
+    path: Path, rows: Iterable[tuple[int, list[Any]]], roles: Roles, reading: Reading
 ) -> Columns:
-    if not lists and path.stat().st_size > SMALL and engine.is_here():
-        checked = (
-            (number, [_as_cell(cell, n, number, label) for cell, n in zip(cells, titles)])
-            for number, cells in rows
-        )
-        return large_text.read_spooled(checked, len(titles), label, options, findings)
-    numbers: list[int] = []
-    columns: list[list[Any]] = [[] for _ in titles]
-    for number, cells in rows:
-        numbers.append(number)
-        for column, cell in zip(columns, cells):
-            column.append(cell)
-    if not numbers:
-        raise InputError(f"{label} has no records: fetch or write it again")
-    raw = RawRows(columns[0], columns[1], columns[2] if len(columns) > 2 else None, numbers)
-    if lists:
-        raw = expand_lists(raw, None, label, titles, options, findings)
-    return sort_rows(raw, options, findings, label)
+    """Sort rows that hold no lists."""
+    names = list(roles.by_role)
+    if not is_large(path):
+        return sort_rows(collect_rows(rows, names, reading.label, "no records"), reading)
+
+    def texts() -> Iterator[tuple[int, list[str]]]:
+        for number, cells in rows:
+            place = f"{reading.label}, line {number}"
+            yield number, [_as_text(cell, role, place) for cell, role in zip(cells, names)]
+
+    return read_spooled(texts(), len(names), reading)
 
 
-def _as_cell(cell: Any, role: str, number: int, label: str) -> str:
+def _as_text(cell: Any, role: str, place: str) -> str:
     """Return a value as text that says what it is."""
     if cell is None:
         return ""
     if isinstance(cell, (bool, list, dict)):
         raise InputError(
-            f"{label}, line {number}: the {role} is {clip(cell, 30)}; it is a number or text; name "
-            "another key"
+            f"{place}: the {role} is {clip(cell, 30)}; it is a number or text; name another key"
         )
     if isinstance(cell, float) and role != "time":
-        return str(whole_id(cell, role, f"{label}, line {number}"))
+        return str(whole_id(cell, role, place))
     return str(cell)
-
-
-def _value(value: Any, title: str, number: int, label: str) -> Any:
-    if isinstance(value, dict):
-        if len(value) == 1 and not isinstance(next(iter(value.values())), (dict, list)):
-            return next(iter(value.values()))  # {"$oid": …}, {"$numberLong": …}
-        raise InputError(
-            f"{label}, line {number}: {clip(title)!r} holds an object with "
-            f"{join_names(list(value), 60)}; write "
-            "the id itself, or name another key"
-        )
-    return value
 
 
 # ---------------------------------------------------------------- records
 
 
-def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _RepeatedKeyError(next(name for name in names if names.count(name) > 1))
-    return record
-
-
 def _records(path: Path, sample: Sample, label: str) -> Iterator[tuple[int, dict]]:
     """Yield the number and the record of each line."""
-    if sample.lines[0].strip().startswith("[") and not (
-        len(sample.lines) > 1 and _is_json_list(sample.lines[0])
-    ):
+    first = sample.lines[0]
+    if first.strip().startswith("[") and not (len(sample.lines) > 1 and _is_json_list(first)):
         yield from _array_records(path, label)
         return
-    parse = _parser(sample)
+    parse = _choose_parser(first)
     for number, line in enumerate(read_lines(path, label), 1):
-        if not line.strip():
-            continue
-        yield number, _parse(parse, line, f"{label}, line {number}")
+        if line.strip():
+            yield number, _parse(parse, line, f"{label}, line {number}")
 
 
 def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
@@ -171,9 +149,9 @@ def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
         ) from None
     except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError) as error:
         cut = "; the record goes over several lines?" if line.strip() in ("{", "[") else ""
-        said = getattr(error, "msg", type(error).__name__)
+        reason = getattr(error, "msg", type(error).__name__)
         raise InputError(
-            f"{place}: no whole JSON record ({clip(said, 40)}{cut}); write one record a line, as "
+            f"{place}: no whole JSON record ({clip(reason, 40)}{cut}); write one record a line, as "
             "with jq -c"
         ) from None
     if not isinstance(record, dict):
@@ -185,7 +163,7 @@ def _parse(parse: Callable[[str], Any], line: str, place: str) -> dict:
     return record
 
 
-def _refuse_half_characters(line: str, record: Any, place: str) -> None:
+def _refuse_half_characters(line: str, record: dict, place: str) -> None:
     r"""Raise InputError for an escape such as \ud800 without its other half: it is no text."""
     if "\\ud" not in line.lower():
         return
@@ -198,23 +176,32 @@ def _refuse_half_characters(line: str, record: Any, place: str) -> None:
         ) from None
 
 
-def _parser(sample: Sample) -> Callable[[str], Any]:
-    """JSON, or the dicts of Python where the first line is one."""
-
-    def parse_json(line: str) -> Any:
-        return json.loads(line, object_pairs_hook=_unique, parse_constant=lambda _: None)
-
+def _choose_parser(first: str) -> Callable[[str], Any]:
+    """Return the parser of JSON, or that of Python's dicts where the first line is one."""
     try:
-        parse_json(sample.lines[0])
+        _parse_json(first)
     except _RepeatedKeyError:
-        return parse_json
+        return _parse_json
     except (ValueError, RecursionError):
         try:
-            if isinstance(ast.literal_eval(sample.lines[0].strip()), dict):
+            if isinstance(ast.literal_eval(first.strip()), dict):
                 return _parse_python
         except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             pass
-    return parse_json
+    return _parse_json
+
+
+def _parse_json(text: str) -> Any:
+    return json.loads(text, object_pairs_hook=_unique, parse_constant=lambda _: None)
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """Return a record, or raise _RepeatedKeyError."""
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedKeyError(next(name for name in names if names.count(name) > 1))
+    return record
 
 
 def _parse_python(line: str) -> Any:
@@ -231,7 +218,7 @@ def _parse_python(line: str) -> Any:
 def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
     text = "\n".join(read_lines(path, label))
     try:
-        records = json.loads(text, object_pairs_hook=_unique, parse_constant=lambda _: None)
+        records = _parse_json(text)
     except _RepeatedKeyError as error:
         raise InputError(
             f"{label}: the key {clip(error)!r} stands twice in a record; remove one"
@@ -251,118 +238,67 @@ def _array_records(path: Path, label: str) -> Iterator[tuple[int, dict]]:
         yield number, record
 
 
-def _keys(head: Sequence[tuple[int, dict[str, Any]]]) -> list[str]:
-    return list(dict.fromkeys(key for _, record in head for key in record))
-
-
 # ---------------------------------------------------------------- events
 
 
-def _find_events(
-    head: Sequence[tuple[int, dict[str, Any]]], names: Sequence[str], options: ReadOptions
-) -> str | None:
+def _find_events(head: Sequence[dict], names: Sequence[str], options: ReadOptions) -> str | None:
     """Return the key of the lists of events; None if a record is an interaction."""
-    if not head or (options.item is not None and options.item in names):
+    if options.item is not None and options.item in names:
         return None
     lists = [
-        name
-        for name in names
-        if any(
-            isinstance(r.get(name), list) and r[name] and isinstance(r[name][0], dict)
-            for _, r in head
-        )
+        name for name in names if any(_is_list_of_records(record.get(name)) for record in head)
     ]
     if any(role_of(name) == "item" and name not in lists for name in names):
         return None
-    named = [name for name in lists if name.lower() in EVENTS]
-    return next(iter(named or lists), None)
+    usual = [name for name in lists if name.lower() in EVENTS]
+    return next(iter(usual or lists), None)
+
+
+def _is_list_of_records(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
 def _read_events(
-    path: Path,
-    sample: Sample,
-    names: Sequence[str],
-    events: str,
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
+    path: Path, sample: Sample, names: Sequence[str], events: str, reading: Reading
 ) -> Columns:
     """Read records of users whose list `events` holds a record per interaction."""
+    label, findings = reading.label, reading.findings
     findings.guess(f"layout: a record a user, with its interactions in {clip(events)!r}")
-    inner: dict[str, None] = {}
-    some: list[dict] = []
+    head: list[dict] = []
     for _, record in _records(path, sample, label):
         listed = record.get(events)
-        for event in listed if isinstance(listed, list) else ():
-            if isinstance(event, dict):
-                inner.update(dict.fromkeys(event))
-                some.append(event)
-        if len(some) > LOOKED_AT:
+        if isinstance(listed, list):
+            head += [event for event in listed if isinstance(event, dict)]
+        if len(head) > LOOKED_AT:
             break
+    inner = list(dict.fromkeys(key for event in head for key in event))
     outer = [name for name in names if name != events]
-    columns = [*outer, *inner]
-    prefix = len(outer)
-    roles = _event_roles(columns, prefix, some, label, options, findings)
-    titles = {role: columns[k] for role, k in roles.by_role.items()}
+    user = outer[choose_column("user", outer, reading)]
+    if reading.options.user is not None:
+        findings.guess(f"user: column {user!r}")
+    columns = [user, *inner]
+    known = "\0user" if user in inner else user  # the key of the record is the one that counts
+    roles = choose_roles(
+        [known, *inner],
+        replace(reading, options=replace(reading.options, user=known)),
+        lambda k: resolution_of([event.get(columns[k]) for event in head]),
+    )
 
     def rows() -> Iterator[tuple[int, list[Any]]]:
         for number, record in _records(path, sample, label):
+            place = f"{label}, line {number}"
             listed = record.get(events)
             if not isinstance(listed, list):
                 raise InputError(
-                    f"{label}, line {number}: no list of interactions in {clip(events)!r}; write "
-                    "[] where there are none"
+                    f"{place}: no list of interactions in {clip(events)!r}; write [] where there "
+                    "are none"
                 )
             for event in listed:
                 if not isinstance(event, dict):
                     raise InputError(
-                        f"{label}, line {number}: {clip(event, 30)} in {clip(events)!r} is no "
-                        "record; mend the line"
+                        f"{place}: {clip(event, 30)} in {clip(events)!r} is no record; mend the "
+                        "line"
                     )
-                yield (
-                    number,
-                    [
-                        _value(
-                            (record if k < prefix else event).get(columns[k]),
-                            columns[k],
-                            number,
-                            label,
-                        )
-                        for k in roles.by_role.values()
-                    ],
-                )
+                yield number, _cells(record, event, columns, roles, place)
 
-    return _finish(path, rows(), titles, False, label, options, findings)
-
-
-def _event_roles(
-    columns: Sequence[str],
-    prefix: int,
-    some: list[dict],
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
-) -> Roles:
-    """Return the roles: the user of the record, the item and the time of its events."""
-    outer = [name if k < prefix else "" for k, name in enumerate(columns)]
-    inner = [name if k >= prefix else "" for k, name in enumerate(columns)]
-    said = Findings()
-    users = options.user
-    role = replace(options, item="1", time=None)
-    names = [*outer, "1"]
-    user = choose_roles(label, names, replace(role, user=users), said, lambda k: None).user
-    findings.guess(
-        next((g for g in said.guesses if g.startswith("user")), f"user: column {columns[user]!r}")
-    )
-    names = [columns[user] if k == user else name for k, name in enumerate(inner)]
-    said = Findings()
-    rest = replace(options, user=columns[user])
-    if columns[user] in inner:  # the same key within events: the record's counts
-        names = [*inner, "\0user"]
-        rest = replace(options, user="\0user")
-    found = choose_roles(
-        label, names, rest, said, lambda k: resolution_of([e.get(columns[k]) for e in some])
-    )
-    for guess in said.guesses:
-        findings.guess(guess)
-    return Roles(user, found.item, found.time, found.clock_time)
+    return _sort_records(path, rows(), roles, reading)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import zoneinfo
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -20,9 +21,14 @@ EPOCHS = {  # units of 100 ns, and seconds from their zero to 1970
 }
 ALL_UNITS = (*UNITS, *EPOCHS, ORDER)
 ROLES = ("user", "item", "time")
-WHITE = " \t\r\n\v\f"  # what is no part of an id at its ends
-Connection: TypeAlias = Any  # of DuckDB, which is optional; what it fetches has no types
+WHITE = " \t\r\n\v\f"  # stripped from the ends of ids and times
 MISSING = frozenset(("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "\\n"))
+WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,18})")  # a whole number as it is written shortest
+ROUNDED = re.compile(r"-?\d\.\d+[eE]\+\d+")
+INVISIBLE = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]|[\s\u200b-\u200f\u2060\ufeff]$")
+
+Connection: TypeAlias = Any  # of DuckDB, which is optional; what it fetches has no types
+Where: TypeAlias = Callable[[int], str]  # number of a row → its place in words, for messages
 
 
 class Columns(NamedTuple):
@@ -121,18 +127,33 @@ class Findings:
         if sentence not in self.notes:
             self.notes.append(sentence)
 
-    def add(self, others: Findings) -> None:
-        """Say what others found too."""
-        for guess in others.guesses:
-            self.guess(guess)
-        for note in others.notes:
-            self.note(note)
+
+@dataclass(frozen=True)
+class Reading:
+    """One source while it is read.
+
+    Attributes
+    ----------
+    label : str
+        What messages call the source.
+    options : ReadOptions
+        What the user says about it.
+    findings : Findings
+        What is guessed and noted so far.
+    """
+
+    label: str
+    options: ReadOptions
+    findings: Findings = field(default_factory=Findings)
+
+    def draft(self) -> Reading:
+        """Return a copy whose findings can be thrown away."""
+        findings = Findings(list(self.findings.guesses), list(self.findings.notes))
+        return replace(self, findings=findings)
 
 
 def check_timezone(name: str) -> None:
     """Raise InputError unless `name` is a time zone of the IANA data base."""
-    import zoneinfo
-
     try:
         zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -141,29 +162,31 @@ def check_timezone(name: str) -> None:
         ) from None
 
 
+def refuse_first(wrong: np.ndarray, describe: Callable[[int], str]) -> None:
+    """Raise InputError for the first row that is wrong, if any; `describe` makes the message."""
+    if wrong.any():
+        raise InputError(describe(int(wrong.argmax())))
+
+
 def is_missing(text: str) -> bool:
     """Return whether this text is what programs write where there is no value."""
     return len(text) <= 4 and text.lower() in MISSING
 
 
-ROUNDED = re.compile(r"-?\d\.\d+[eE]\+\d+")
-INVISIBLE = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]|[\s\u200b-\u200f\u2060\ufeff]$")
-
-
-def note_odd_ids(role: str, names: Iterable[str], findings: Findings) -> None:
-    """Say so where ids have quotes around them, end in what is not seen, or have lost digits."""
-    quoted = [name for name in names if len(name) > 1 and name[0] == name[-1] and name[0] in "'\""]
+def note_odd_ids(role: str, ids: Sequence[str] | np.ndarray, findings: Findings) -> None:
+    """Note ids with quotes around them, with invisible characters, or that have lost digits."""
+    quoted = [text for text in ids if len(text) > 1 and text[0] == text[-1] and text[0] in "'\""]
     if quoted:
         findings.note(
             f"{role}: {len(quoted):,} ids have quotes around them, which are part of them, as in "
             f"{clip(quoted[0], 20)}"
         )
-    if hidden := [name for name in names if INVISIBLE.search(name)]:
+    if hidden := [text for text in ids if INVISIBLE.search(text)]:
         findings.note(
             f"{role}: {len(hidden):,} ids begin or end with a character that is not seen, as in "
             f"{ascii(hidden[0])[:24]}"
         )
-    if rounded := [name for name in names if ROUNDED.fullmatch(name)]:
+    if rounded := [text for text in ids if ROUNDED.fullmatch(text)]:
         findings.note(
             f"{role}: {len(rounded):,} ids are like {rounded[0]}; "
             "a spreadsheet may have rounded them"
@@ -171,12 +194,13 @@ def note_odd_ids(role: str, names: Iterable[str], findings: Findings) -> None:
 
 
 def clip(value: Any, width: int = 60) -> str:
-    """Return a value as it is shown in a message: on one line, and short."""
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value)[: width + 1])
+    """Return a value as a message shows it: on one line, and short."""
+    start = str(value)[: width + 1]
+    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in start)
     return text if len(text) <= width else text[:width] + "…"
 
 
 def join_names(names: Sequence[str], width: int = 160) -> str:
-    """Names of columns for a message, as many as fit."""
-    shown = ", ".join(clip(name, 40) or "(unnamed)" for name in list(names)[:40])
-    return shown if len(shown) <= width and len(names) <= 40 else shown[:width] + " …"
+    """Return names of columns for a message, as many as fit."""
+    text = ", ".join(clip(name, 40) or "(unnamed)" for name in names[:40])
+    return text if len(text) <= width and len(names) <= 40 else text[:width] + " …"

@@ -7,6 +7,7 @@ delimiter or the end of the line follows; a quote inside a field is text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -39,7 +40,9 @@ class Dialect:
     width : int
         Fields of each row; 0 while it is not known.
     numeric : list of int
-        Positions of the columns that hold numbers, as far as was looked.
+        Positions of the columns that hold numbers in the sample.
+    skipped : int
+        Lines of comment that were met after the first row.
     """
 
     delimiter: str = ","
@@ -48,7 +51,7 @@ class Dialect:
     comment: str | None = None
     width: int = 0
     numeric: list[int] = field(default_factory=list)
-    skipped: int = 0  # comment lines met after the first row
+    skipped: int = 0
 
     def split(self, line: str) -> list[str]:
         """Return the fields of a line in which quotes are text."""
@@ -73,7 +76,7 @@ class UnclosedQuoteError(InputError):
 def split_records(
     lines: Iterable[str], dialect: Dialect, label: str, first_line: int = 1
 ) -> Iterator[tuple[int, list[str]]]:
-    """Cut lines (without their ends) into records: the number of the first line, and the fields.
+    """Cut lines without their ends into records: the number of the first line, and the fields.
 
     Blank lines are skipped, and so are comments and drawn lines where the dialect has them.
 
@@ -86,8 +89,6 @@ def split_records(
     numbered = enumerate(lines, first_line)
     rows = 0
     for number, line in numbered:
-        if line.endswith("\r"):
-            line = line[:-1]
         if not line or line.isspace():
             continue
         if dialect.comment and line.startswith(dialect.comment):
@@ -112,10 +113,10 @@ def split_records(
         yield number, fields
 
 
-def _check_footer(said: int, rows: int, label: str, number: int) -> None:
-    if said not in (rows, rows - 1):  # with the header
+def _check_footer(count: int, rows: int, label: str, number: int) -> None:
+    if count not in (rows, rows - 1):  # with the header
         raise InputError(
-            f"{label}, line {number}: it says {said} rows, and {rows - 1} are above it; "
+            f"{label}, line {number}: it says {count} rows, and {rows - 1} are above it; "
             "fetch or write it again"
         )
 
@@ -125,67 +126,63 @@ def _split_quoted(
 ) -> list[str]:
     """Return the fields of a record whose first line has a quote; take more lines if needed."""
     delimiter = dialect.delimiter
-    step = len(delimiter)
     fields: list[str] = []
-    at = 0
-    taken = [line]
+    lines = [line]
+    start = 0
     while True:
-        if line.startswith('"', at):
-            value, line, at = _quoted_field(number, line, at + 1, numbered, taken, label)
-            if at < len(line) and not line.startswith(delimiter, at):
+        if line.startswith('"', start):
+            value, end = _quoted_field(number, start + 1, lines, numbered, label)
+            line = lines[-1]
+            if end < len(line) and not line.startswith(delimiter, end):
                 raise InputError(
-                    f"{label}, line {number + len(taken) - 1}: text after the end of a quoted "
-                    f"field ({clip(line[max(at - 20, 0) : at + 10], 30)}); double the quotes "
+                    f"{label}, line {number + len(lines) - 1}: text after the end of a quoted "
+                    f"field ({clip(line[max(end - 20, 0) : end + 10], 30)}); double the quotes "
                     "within fields, or remove them"
                 )
-            fields.append(value)
         else:
-            end = line.find(delimiter, at)
-            end = len(line) if end < 0 else end
-            fields.append(line[at:end])
-            at = end
-        if at >= len(line):
+            end = line.find(delimiter, start)
+            if end < 0:
+                end = len(line)
+            value = line[start:end]
+        fields.append(value)
+        if end >= len(line):
             break
-        at += step
-    if len(taken) > 1 and all(_is_row(text, dialect) for text in taken):
+        start = end + len(delimiter)
+    if len(lines) > 1 and all(_is_row(text, dialect) for text in lines):
         raise InputError(
-            f"{label}, line {number}: a quoted field goes over {len(taken)} lines that are rows "
+            f"{label}, line {number}: a quoted field goes over {len(lines)} lines that are rows "
             "by themselves; close the quote, double it, or remove it"
         )
     return fields
 
 
 def _quoted_field(
-    number: int,
-    line: str,
-    at: int,
-    numbered: Iterator[tuple[int, str]],
-    taken: list[str],
-    label: str,
-) -> tuple[str, str, int]:
-    """Return the text of a field after its opening quote, the line it ends on, and where."""
+    number: int, start: int, lines: list[str], numbered: Iterator[tuple[int, str]], label: str
+) -> tuple[str, int]:
+    """Return the text of a field after its opening quote, and where the field ends.
+
+    It begins in the last of `lines`, and may go on: the lines that it takes are added to them.
+    """
     parts = []
     while True:
-        inside = INSIDE.match(line, at)
+        inside = INSIDE.match(lines[-1], start)
         assert inside is not None  # it fits the empty text
         parts.append(inside[0])
-        at = inside.end()
-        if at < len(line):  # the closing quote
-            return "\n".join(parts).replace('""', '"'), line, at + 1
+        if inside.end() < len(lines[-1]):  # the closing quote
+            return "\n".join(parts).replace('""', '"'), inside.end() + 1
         following = next(numbered, None)
-        if following is None or len(taken) >= LONGEST_FIELD:
+        if following is None or len(lines) >= LONGEST_FIELD:
             raise UnclosedQuoteError(
                 f"{label}, line {number}: a quote that does not end; close it or remove it"
             )
-        line = following[1].removesuffix("\r")
-        taken.append(line)
-        at = 0
+        lines.append(following[1])
+        start = 0
 
 
 def _is_row(line: str, dialect: Dialect) -> bool:
     """Return whether this line would be a row if its quotes were text."""
     fields = line.split(dialect.delimiter)
-    if not dialect.width or len(fields) != dialect.width:
+    if len(fields) != dialect.width:
         return False
     return all(is_number(fields[place].strip(' "')) for place in dialect.numeric)
 
@@ -193,7 +190,6 @@ def _is_row(line: str, dialect: Dialect) -> bool:
 def is_number(text: str) -> bool:
     """Return whether this text is a finite number."""
     try:
-        value = float(text)
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
-    return value - value == 0 and "_" not in text

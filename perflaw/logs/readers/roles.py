@@ -10,8 +10,8 @@ import numpy as np
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.number_times import DAY
-from perflaw.logs.readers.options import ORDER, ROLES, Findings, ReadOptions, clip, join_names
-from perflaw.logs.readers.times import Resolution
+from perflaw.logs.readers.options import ORDER, ROLES, Reading, clip, join_names
+from perflaw.logs.readers.times import Fineness, Resolution
 
 NOUNS = {  # what a row is about; ids before names, the first that is there is taken
     "user": "user visitor customer reviewer member client buyer account session",
@@ -19,27 +19,15 @@ NOUNS = {  # what a row is about; ids before names, the first that is there is t
     "venue poi location business game app aid song artist news",
 }
 SHORT = {"user": ("uid", "userno"), "item": ("iid", "itemno")}
+LISTED = "item product movie book track song video article"  # nouns of columns of lists
 TIMES = [
-    "timestamp",
-    "time",
-    "ts",
-    "datetime",
-    "date",
-    "unixreviewtime",
-    "unixtimestamp",
-    "unixtime",
-    "epoch",
-    "eventtime",
-    "eventtimestamp",
-    "eventdate",
-    "createdat",
-    "utctime",
-    "invoicedate",
-    "timestampms",
-    "timems",
-    "timestamps",
-    "times",
-]
+    "timestamp", "time", "ts", "datetime", "date", "unixreviewtime", "unixtimestamp", "unixtime",
+    "epoch", "eventtime", "eventtimestamp", "eventdate", "createdat", "utctime", "invoicedate",
+    "timestampms", "timems", "timestamps", "times",
+]  # fmt: skip
+FINE = re.compile(
+    r"(?:unix|event|utc)?(?:time|timestamp|ts)(?:ms|us|ns|millis|micros|nanos|s|sec)?"
+)
 ENDING = re.compile(r"[_ .-](?i:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Timestamp)$")
 ABOUT_OTHERS = re.compile(  # dates of a thing or a person, not of what happened
     r"birth|releas|publi|expir|sign.?up|regist|join|updat|modif|launch|death", re.IGNORECASE
@@ -86,17 +74,25 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def list_stem(name: str) -> str | None:
+    """Return a column's name without its word for a list, such as `_seq`; None without such."""
+    name = name.strip().lower()
+    stem = LIST_WORDS.sub("", name)
+    return None if stem == name else stem
+
+
 def _known_names(role: str) -> list[str]:
-    """Names of a role without case and punctuation, the best first."""
+    """Return names of a role without case and punctuation, the best first."""
     if role == "time":
-        return list(TIMES)
+        return TIMES
     names: list[str] = []
     for noun in NOUNS[role].split():
-        names += [f"{noun}id", f"{noun}uuid", f"{noun}key", noun]
+        names += [f"{noun}id", f"{noun}uuid", f"{noun}key"]
         if noun == role:
-            names[3:3] = list(SHORT[role])
+            names += SHORT[role]
+        names.append(noun)
     if role == "item":
-        for noun in ("item", "product", "movie", "book", "track", "song", "video", "article"):
+        for noun in LISTED.split():
             names += [f"sequence{noun}ids", f"{noun}idlist", f"{noun}ids", f"{noun}s"]
         names += LISTS
     return names
@@ -108,19 +104,17 @@ ROLE_OF = {name: role for role in reversed(ROLES) for name in KNOWN[role]}
 
 def role_of(name: str) -> str | None:
     """Return the role that a column of this name is likely to have, or None."""
-    plain = plain_name(name)
-    if plain in ROLE_OF:
-        return ROLE_OF[plain]
-    stem = plain_name(LIST_WORDS.sub("", name.strip().lower()))
-    return ROLE_OF.get(stem) if stem else None
+    return next((ROLE_OF[form] for form in _forms(name) if form in ROLE_OF), None)
+
+
+def _forms(name: str) -> tuple[str, str]:
+    """Return a column's plain name, and that without its word for a list."""
+    plain, stem = plain_name(name), list_stem(name)
+    return plain, plain if stem is None else plain_name(stem)
 
 
 def choose_roles(
-    label: str,
-    names: Sequence[str],
-    options: ReadOptions,
-    findings: Findings,
-    resolution: Callable[[int], Resolution | str | None],
+    names: Sequence[str], reading: Reading, resolution: Callable[[int], Fineness]
 ) -> Roles:
     """Find the columns of users, items and times.
 
@@ -129,100 +123,95 @@ def choose_roles(
     names : sequence of str
         Of all columns, "" for one without a name.
     resolution : callable
-        position → the step of a column's times in seconds, "clock" for times of day, None if
-        it holds no times; asked where names do not say which column is the time.
+        position → how fine a column's times are; asked where names do not say which column is
+        the time.
 
     Raises
     ------
     InputError
         Where a column that is named is not there or is there twice, or none can be guessed.
     """
-    chosen: dict[str, int] = {}
-    for role in ("user", "item"):
-        name = getattr(options, role)
-        place = _named(label, names, role, name) if name is not None else None
-        chosen[role] = _guessed(label, names, role, findings) if place is None else place
+    label, options = reading.label, reading.options
+    user = choose_column("user", names, reading)
+    item = choose_column("item", names, reading)
     clock_time = None
     if options.time is not None:
-        time: int | None = _named(label, names, "time", options.time)
+        time: int | None = _named_column("time", options.time, names, label)
     else:
-        time, clock_time = _guess_time(label, names, chosen, findings, resolution)
-    places = [chosen["user"], chosen["item"], time]
-    if len({place for place in places if place is not None}) < 3 - (time is None):
-        said = ", ".join(f"{r}={names[p]}" for r, p in zip(ROLES, places) if p is not None)
-        raise InputError(f"{label}: one column cannot be two of {clip(said, 120)}; name another")
+        time, clock_time = _guess_time(names, (user, item), reading, resolution)
+    roles = Roles(user, item, time, clock_time)
+    by_role = roles.by_role
+    if len(set(by_role.values())) < len(by_role):
+        pairs = ", ".join(f"{role}={names[place]}" for role, place in by_role.items())
+        raise InputError(f"{label}: one column cannot be two of {clip(pairs, 120)}; name another")
     if time is None:
         for name in ("time_format", "timezone", "unit"):
-            if (value := getattr(options, name)) is not None and value != ORDER:
+            value = getattr(options, name)
+            if value not in (None, ORDER):
                 raise InputError(
                     f"{label}: {name}={value!r} is for times, and no column of times is found; "
-                    "name "
-                    "it with time="
+                    "name it with time="
                 )
     if unnamed := sum(not name for name in names):
-        many = "a column without a name is" if unnamed == 1 else f"{unnamed} unnamed columns are"
-        findings.note(f"columns: {many} left out")
-    return Roles(chosen["user"], chosen["item"], time, clock_time)
+        columns = "a column without a name is" if unnamed == 1 else f"{unnamed} unnamed columns are"
+        reading.findings.note(f"columns: {columns} left out")
+    return roles
 
 
-def _named(label: str, names: Sequence[str], role: str, name: str) -> int:
-    places = [place for place, each in enumerate(names) if each == name]
+def choose_column(role: str, names: Sequence[str], reading: Reading) -> int:
+    """Return the position of the column of users or items: the one that is named, or a guess."""
+    label = reading.label
+    given = reading.options.named[role]
+    if given is not None:
+        return _named_column(role, given, names, label)
+    forms = [_forms(name) for name in names]
+    for known in KNOWN[role]:
+        for kind in (0, 1):  # plain names, then stems
+            places = [place for place, form in enumerate(forms) if form[kind] == known]
+            if not places:
+                continue
+            _refuse_two(role, names, places, label)
+            reading.findings.guess(f"{role}: column {clip(names[places[0]])!r}, by its name")
+            return places[0]
+    present = join_names([name for name in names if name]) or "its columns"
+    raise InputError(f"{label}: which column holds the {role}? With {role}= name one of {present}")
+
+
+def _named_column(role: str, given: str, names: Sequence[str], label: str) -> int:
+    places = [place for place, name in enumerate(names) if name == given]
     if not places:
-        has = join_names([each for each in names if each])
-        raise InputError(f"{label} has no column {clip(name)!r} for {role}; it has {has}")
+        present = join_names([name for name in names if name])
+        raise InputError(f"{label} has no column {clip(given)!r} for {role}; it has {present}")
     if len(places) > 1:
-        raise InputError(f"{label} has the column {clip(name)!r} twice: rename one")
+        raise InputError(f"{label} has the column {clip(given)!r} twice: rename one")
     return places[0]
 
 
-def _guessed(label: str, names: Sequence[str], role: str, findings: Findings) -> int:
-    plain = [plain_name(name) for name in names]
-    stems = [plain_name(LIST_WORDS.sub("", name.strip().lower())) for name in names]
-    for known in KNOWN[role]:
-        for written in (plain, stems):
-            places = [place for place, name in enumerate(written) if name == known and name]
-            if not places:
-                continue
-            if len(places) > 1 and len({names[place] for place in places}) == 1:
-                raise InputError(f"{label} has the column {names[places[0]]!r} twice: rename one")
-            if len(places) > 1:
-                both = " and ".join(repr(names[place]) for place in places[:2])
-                raise InputError(f"{label}: {both} may both hold the {role}; name one with {role}=")
-            findings.guess(f"{role}: column {clip(names[places[0]])!r}, by its name")
-            return places[0]
-    has = join_names([name for name in names if name])
+def _refuse_two(role: str, names: Sequence[str], places: Sequence[int], label: str) -> None:
+    """Raise InputError if more than one column may hold a role."""
+    if len(places) < 2:
+        return
+    first, second = (names[place] for place in places[:2])
+    if first == second:
+        raise InputError(f"{label} has the column {first!r} twice: rename one")
     raise InputError(
-        f"{label}: which column holds the {role}? With {role}= name one of {has or 'its columns'}"
+        f"{label}: {first!r} and {second!r} may both hold the {role}; name one with {role}="
     )
 
 
-FINE = re.compile(
-    r"(?:unix|event|utc)?(?:time|timestamp|ts)(?:ms|us|ns|millis|micros|nanos|s|sec)?"
-)
-
-
-def time_candidates(names: Sequence[str], taken: Collection[int] = ()) -> list[int]:
-    """Columns that may hold times by their names, the likeliest first."""
-    free = [place for place, name in enumerate(names) if name and place not in taken]
-    plain = {place: plain_name(names[place]) for place in free}
-    stems = {p: plain_name(LIST_WORDS.sub("", names[p].strip().lower())) for p in free}
-    known = [p for name in TIMES for p in free if name in (plain[p], stems[p])]
-    known += [p for p in free if FINE.fullmatch(plain[p])]
-    ending = [p for p in free if ENDING.search(names[p]) and not ABOUT_OTHERS.search(names[p])]
-    return list(dict.fromkeys(known + ending))
+# ---------------------------------------------------------------- times
 
 
 def _guess_time(
-    label: str,
     names: Sequence[str],
-    chosen: dict[str, int],
-    findings: Findings,
-    resolution: Callable[[int], Resolution | str | None],
+    taken: Collection[int],
+    reading: Reading,
+    resolution: Callable[[int], Fineness],
 ) -> tuple[int | None, int | None]:
-    """Positions of the column of times, and of times of day to be added to it."""
-    taken = tuple(chosen.values())
-    candidates = time_candidates(names, taken)
-    known = [p for p in candidates if _is_known_time(names[p])]
+    """Return the positions of the column of times, and of times of day to be added to it."""
+    findings = reading.findings
+    candidates = _time_candidates(names, taken)
+    known = [place for place in candidates if _is_known_time(names[place])]
     if not known:
         if len(candidates) == 1:
             place = candidates[0]
@@ -232,50 +221,54 @@ def _guess_time(
         if dates is not None:
             findings.guess(f"time: column {clip(names[dates])!r}, the only one of dates")
             return dates, None
-        _say_no_time(names, taken, findings)
+        unused = [name for place, name in enumerate(names) if name and place not in taken]
+        hint = f" (a time may be named; not used: {join_names(unused)})" if unused else ""
+        findings.guess(f"time: none; the order of rows is the order of each history{hint}")
         return None, None
-    same = [p for p in known if plain_name(names[p]) == plain_name(names[known[0]])]
-    if len(same) > 1:
-        if names[same[0]] == names[same[1]]:
-            raise InputError(f"{label} has the column {names[same[0]]!r} twice: rename one")
-        both = " and ".join(repr(names[p]) for p in same[:2])
-        raise InputError(f"{label}: {both} may both hold the time; name one with time=")
-    found = {place: resolution(place) for place in candidates}
-    return _finest(label, names, known, found, findings)
+    first = plain_name(names[known[0]])
+    alike = [place for place in known if plain_name(names[place]) == first]
+    _refuse_two("time", names, alike, reading.label)
+    return _finest(names, known, {place: resolution(place) for place in candidates}, reading)
+
+
+def _time_candidates(names: Sequence[str], taken: Collection[int]) -> list[int]:
+    """Return the columns that may hold times by their names, the likeliest first."""
+    free = [place for place, name in enumerate(names) if name and place not in taken]
+    forms = {place: _forms(names[place]) for place in free}
+    known = [place for time in TIMES for place in free if time in forms[place]]
+    known += [place for place in free if FINE.fullmatch(forms[place][0])]
+    ending = [p for p in free if ENDING.search(names[p]) and not ABOUT_OTHERS.search(names[p])]
+    return list(dict.fromkeys(known + ending))
+
+
+def _is_known_time(name: str) -> bool:
+    plain, stem = _forms(name)
+    return plain in TIMES or stem in TIMES or FINE.fullmatch(plain) is not None
 
 
 def _only_dates(
-    names: Sequence[str],
-    taken: Collection[int],
-    resolution: Callable[[int], Resolution | str | None],
+    names: Sequence[str], taken: Collection[int], resolution: Callable[[int], Fineness]
 ) -> int | None:
-    """Position of the only column of dates, if it may be of what happened."""
-    free = [place for place, name in enumerate(names) if name and place not in taken]
-    found = {place: resolution(place) for place in free}
-    dates = [p for p, each in found.items() if isinstance(each, Resolution) and each.all_dates]
+    """Return the position of the only column of dates, if it may be of what happened."""
+    dates = []
+    for place, name in enumerate(names):
+        if name and place not in taken:
+            fineness = resolution(place)
+            if isinstance(fineness, Resolution) and fineness.all_dates:
+                dates.append(place)
     if len(dates) == 1 and not ABOUT_OTHERS.search(names[dates[0]]):
         return dates[0]
     return None
 
 
-def _is_known_time(name: str) -> bool:
-    plain = plain_name(name)
-    stem = plain_name(LIST_WORDS.sub("", name.lower()))
-    return plain in TIMES or stem in TIMES or FINE.fullmatch(plain) is not None
-
-
 def _finest(
-    label: str,
-    names: Sequence[str],
-    known: list[int],
-    found: dict[int, Resolution | str | None],
-    findings: Findings,
+    names: Sequence[str], known: list[int], fineness: dict[int, Fineness], reading: Reading
 ) -> tuple[int, int | None]:
-    """Of columns that may be the time the finest that agrees with the first."""
-    clocks = [p for p in found if found[p] == "clock"]
-    fine = {p: each for p, each in found.items() if isinstance(each, Resolution)}
-    moments = list(fine)
-    dates = [p for p in moments if fine[p].step >= DAY]
+    """Return, of columns that may be the time, the finest that agrees with the first."""
+    label, findings = reading.label, reading.findings
+    clocks = [place for place, fine in fineness.items() if fine == "clock"]
+    moments = {place: fine for place, fine in fineness.items() if isinstance(fine, Resolution)}
+    dates = [place for place, fine in moments.items() if fine.step >= DAY]
     if clocks and len(dates) == len(moments):
         if len(dates) == 1 and len(clocks) == 1:
             findings.guess(
@@ -287,16 +280,15 @@ def _finest(
             f"{label}: {clip(names[clocks[0]])!r} holds times of day; with time= name a column of "
             "dates, or write date and time into one column"
         )
-    first = next((p for p in known if p not in clocks), moments[0] if moments else known[0])
+    first = next(place for place in [*known, *moments] if place not in clocks)
     if first not in moments and moments:
         raise InputError(
-            f"{label}: {clip(names[first])!r} or {clip(names[moments[0]])!r} may be the time; name "
-            "one with time="
+            f"{label}: {clip(names[first])!r} or {clip(names[next(iter(moments))])!r} may be the "
+            "time; name one with time="
         )
     best = first
-    for place in moments:
-        trusted = place in known or _agree(fine[place], fine[first])
-        if fine[place].step < fine[best].step and trusted:
+    for place, fine in moments.items():
+        if fine.step < moments[best].step and (place in known or _agree(fine, moments[first])):
             best = place
     why = "by its name" if best == first else f"finer than {clip(names[first])!r}"
     findings.guess(f"time: column {clip(names[best])!r}, {why}")
@@ -308,9 +300,3 @@ def _agree(one: Resolution, other: Resolution) -> bool:
     if len(one.seconds) != len(other.seconds):
         return False
     return bool(np.abs(one.seconds - other.seconds).max() <= 2 * DAY)
-
-
-def _say_no_time(names: Sequence[str], taken: Collection[int], findings: Findings) -> None:
-    unused = [name for place, name in enumerate(names) if name and place not in taken]
-    hint = f" (a time may be named; not used: {join_names(unused)})" if unused else ""
-    findings.guess(f"time: none; the order of rows is the order of each history{hint}")

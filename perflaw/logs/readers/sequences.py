@@ -6,13 +6,12 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import RawRows
-from perflaw.logs.readers.options import Findings, ReadOptions, clip
-from perflaw.logs.readers.roles import LIST_WORDS, LISTS, Roles, plain_name, role_of
+from perflaw.logs.readers.options import Reading, ReadOptions, clip
+from perflaw.logs.readers.roles import LISTS, Roles, list_stem, plain_name, role_of
 from perflaw.logs.readers.sniffing import COMMENTS, Sample
 
 BRACKETS = re.compile(r"\s*[\[(].*[\])]\s*", re.DOTALL)
@@ -20,7 +19,6 @@ CODE = r"[A-Za-z0-9_-]*\d[A-Za-z0-9_-]*"  # an id with a digit in it
 CODES = re.compile(rf"\s*{CODE}(?:(?: +|\s*[,;|]\s*){CODE})*\s*")
 NUMBERS = re.compile(r"\s*\d+(?:(?: +|\s*[,;|]\s*)\d+)*\s*")
 SEVERAL = re.compile(r"\S[ ,;|]+\S")
-SEPARATORS = (",", ";", "|")
 PAIR = re.compile(r"\d+:[-+.\deE]+")
 
 
@@ -28,7 +26,7 @@ PAIR = re.compile(r"\d+:[-+.\deE]+")
 
 
 def is_sequences(sample: Sample, options: ReadOptions) -> bool:
-    """Is this `user item item …` a line? Lines differ in length, and no user has two."""
+    """Return whether lines are `user item item …`: of several lengths, and one for each user."""
     if options.delimiter not in (None, " ") or any(options.named.values()) or options.header:
         return False
     lines = sample.lines
@@ -40,109 +38,116 @@ def is_sequences(sample: Sample, options: ReadOptions) -> bool:
     widths = [len(row) for row in rows]
     if len(set(widths)) == 1 and widths[0] < 5:
         return False
-    if sum(width > 1 for width in widths) <= len(widths) // 2 or any(role_of(x) for x in rows[0]):
+    if sum(width > 1 for width in widths) <= len(widths) // 2 or any(map(role_of, rows[0])):
         return False
     if any(set(line.strip()) <= set("-+|= ") for line in lines):
         return False
     return len({row[0] for row in rows}) == len(rows)
 
 
-def sequence_rows(
-    lines: Iterable[str], label: str, options: ReadOptions, findings: Findings
-) -> Iterator[tuple[int, str, str]]:
-    """Yield the line, the user and the item of each interaction of a file with a line per user."""
-    seen: dict[str, int] = {}
+def sequence_rows(lines: Iterable[str], reading: Reading) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line, and the user and the item, of each interaction of a line per user."""
+    label = reading.label
+    line_of: dict[str, int] = {}
     empty = 0
     for number, line in enumerate(lines, 1):
         fields = line.split()
         if not fields:
             continue
-        user = fields[0]
-        if user in seen:
+        user, *items = fields
+        if user in line_of:
             raise InputError(
-                f"{label}: user {clip(user)} has two lines, {seen[user]} and {number}: join them"
+                f"{label}: user {clip(user)} has two lines, {line_of[user]} and {number}: join them"
             )
-        seen[user] = number
-        if fields[-1] == "-2" or (len(fields) > 1 and all(map(PAIR.fullmatch, fields[1:]))):
-            kind = (
-                "-1 and -2 end item sets (SPMF)" if fields[-1] == "-2" else "pairs as 3:1 (LIBSVM)"
-            )
+        line_of[user] = number
+        form = _other_form(fields)
+        if form is not None:
             raise InputError(
-                f"{label}, line {number}: {kind}, not plain items; write `user item item …`, or "
+                f"{label}, line {number}: {form}, not plain items; write `user item item …`, or "
                 "a row for each interaction"
             )
-        if len(fields) < 2:
+        if not items:
             empty += 1
-            if not options.drop_incomplete:
+            if not reading.options.drop_incomplete:
                 raise InputError(
                     f"{label}, line {number}: a user without items: remove the line, or leave such "
                     "lines out with drop_incomplete=True"
                 )
-        for item in fields[1:]:
-            yield number, user, item
-    if options.drop_incomplete:
-        findings.note(f"lines left out as incomplete: {empty:,} of {len(seen):,}")
+        for item in items:
+            yield number, [user, item]
+    if reading.options.drop_incomplete:
+        reading.findings.note(f"lines left out as incomplete: {empty:,} of {len(line_of):,}")
+
+
+def _other_form(fields: list[str]) -> str | None:
+    """Return the name of the other format that a line has; None if it may hold plain items."""
+    if fields[-1] == "-2":
+        return "-1 and -2 end item sets (SPMF)"
+    if len(fields) > 1 and all(map(PAIR.fullmatch, fields[1:])):
+        return "pairs as 3:1 (LIBSVM)"
+    return None
 
 
 # ---------------------------------------------------------------- a list a cell
 
 
-def find_last_item(
-    roles: Roles, names: Sequence[str], options: ReadOptions, findings: Findings
-) -> Roles:
-    """Where a column lists the items before the one of the item column, both."""
-    if options.item is not None:
+def find_last_item(roles: Roles, names: Sequence[str], reading: Reading) -> Roles:
+    """Add the column of the items before those of the item column, where there is such a list."""
+    if reading.options.item is not None:
         return roles
     for place, name in enumerate(names):
-        stem = LIST_WORDS.sub("", name.strip().lower())
-        if place in roles.picked or stem == name.strip().lower() or not stem:
+        stem = list_stem(name)
+        if place in roles.picked or not stem or plain_name(stem) != plain_name(names[roles.item]):
             continue
-        if plain_name(stem) == plain_name(names[roles.item]):
-            findings.guess(
-                f"item: the list {clip(name)!r} and after it {clip(names[roles.item])!r}"
+        reading.findings.guess(
+            f"item: the list {clip(name)!r} and after it {clip(names[roles.item])!r}"
+        )
+        if roles.time is not None:
+            reading.findings.guess(
+                f"time: {clip(names[roles.time])!r} is of the last item only, and not used"
             )
-            time = roles.time
-            if time is not None:
-                findings.guess(
-                    f"time: {clip(names[time])!r} is of the last item only, and not used"
-                )
-            return replace(roles, item=place, last_item=roles.item, time=None, clock_time=None)
+        return Roles(roles.user, place, last_item=roles.item)
     return roles
 
 
-def has_lists(
-    cells: Sequence, name: str, kind: str, label: str, role: str, users: Sequence[Any] | None = None
-) -> bool:
-    """Return whether cells hold lists: by the column's type or name, or by what is in them.
-
-    Raises
-    ------
-    InputError
-        Where they do and cannot be histories: lists of users, or several lists of a user.
-    """
-    texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
-    lists = any(isinstance(cell, (list, tuple)) for cell in cells)
-    several = any(SEVERAL.search(text.strip()) for text in texts)
-    wrapped = bool(texts) and all(BRACKETS.fullmatch(text) for text in texts)
-    by_name = several and is_list_name(name)
-    found = lists or wrapped or kind.endswith("_seq") or by_name
-    if not found and several and texts:
-        numbers = all(NUMBERS.fullmatch(text) for text in texts)
-        alone = users is not None and len(set(map(str, users))) == len(users)
-        found = numbers or (alone and role == "item" and all(map(CODES.fullmatch, texts)))
-    if found and role == "user":
+def refuse_user_lists(cells: Sequence, name: str, kind: str, label: str) -> None:
+    """Raise InputError where the column of users holds lists."""
+    if hold_lists(cells, name, kind):
         raise InputError(
             f"{label}: the column {clip(name)!r} holds lists, and users are one a row; write a row "
             "for each, or name another column with user="
         )
-    return found
+
+
+def hold_lists(
+    cells: Sequence, name: str, kind: str = "", users: Sequence[Any] | None = None
+) -> bool:
+    """Return whether cells hold lists: by the column's type or name, or by what is in them.
+
+    Parameters
+    ----------
+    kind : str
+        RecBole's type of the column.
+    users : sequence, optional
+        Of cells that hold items: codes are taken for lists where no user has two cells.
+    """
+    texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+    if kind.endswith("_seq") or any(isinstance(cell, (list, tuple)) for cell in cells):
+        return True
+    if texts and all(map(BRACKETS.fullmatch, texts)):
+        return True
+    if not any(SEVERAL.search(text.strip()) for text in texts):
+        return False
+    if is_list_name(name) or all(map(NUMBERS.fullmatch, texts)):
+        return True
+    one_each = users is not None and len(set(map(str, users))) == len(users)
+    return one_each and all(map(CODES.fullmatch, texts))
 
 
 def is_list_name(name: str) -> bool:
     """Return whether this name of a column says that it holds lists."""
     plain = plain_name(name)
-    stem = LIST_WORDS.sub("", name.strip().lower())
-    return plain in LISTS or stem != name.strip().lower() or plain.endswith(("ids", "items"))
+    return plain in LISTS or list_stem(name) is not None or plain.endswith(("ids", "items"))
 
 
 def parse_list(cell: Any) -> list | None:
@@ -155,9 +160,8 @@ def parse_list(cell: Any) -> list | None:
     if not BRACKETS.fullmatch(text):
         if text.startswith("["):
             return None  # cut off, as where a program keeps so many characters of a cell
-        mark = next((mark for mark in SEPARATORS if mark in text), None)
-        parts = text.split(mark) if mark else text.split()
-        return [part.strip() for part in parts] if text else []
+        mark = next((mark for mark in ",;|" if mark in text), None)
+        return [part.strip() for part in text.split(mark)] if text else []
     for parse in (json.loads, ast.literal_eval):
         try:
             value = parse(text)
@@ -170,82 +174,71 @@ def parse_list(cell: Any) -> list | None:
     inner = text[1:-1].strip()
     if set("[](){}'\"") & set(inner):
         return None
-    parts = inner.split(",") if "," in inner else inner.split()
-    return [part.strip() for part in parts]
+    return [part.strip() for part in inner.split("," if "," in inner else None)]
 
 
-def expand_lists(
-    raw: RawRows,
-    last: list | None,
-    label: str,
-    names: dict[str, str],
-    options: ReadOptions,
-    findings: Findings,
-) -> RawRows:
-    """Return a row for each item of the lists in the item column.
+def expand_lists(raw: RawRows, names: dict[str, str], reading: Reading) -> RawRows:
+    """Return a row for each item of the lists in the item column, and of the items after them.
 
     Parameters
     ----------
-    last : list or None
-        An item after each list.
     names : dict
         Of the columns in use, by role.
     """
+    label, findings = reading.label, reading.findings
     findings.guess(f"layout: a list of items in each cell of {clip(names['item'])!r}")
-    users, items, times, places = [], [], [], []
+    users, items, times, numbers = [], [], [], []
     timed = raw.time is not None and (
-        is_list_name(names["time"]) or has_lists(raw.time, names["time"], "", label, "time")
+        is_list_name(names["time"]) or hold_lists(raw.time, names["time"])
     )
     empty = 0
-    for k, place, history in _histories(raw, last, label, names["item"]):
+    for k, (place, history) in enumerate(_histories(raw, names["item"], label)):
         if not history:
             empty += 1
-            if not options.drop_incomplete:
+            if not reading.options.drop_incomplete:
                 raise InputError(
                     f"{place}: an empty list in {clip(names['item'])!r}; remove the row, or leave "
                     "such rows out with drop_incomplete=True"
                 )
             continue
-        if timed and raw.time is not None:
+        if raw.time is not None and timed:
             times += _times_of(raw.time[k], len(history), place, names)
         elif raw.time is not None:
             times += [raw.time[k]] * len(history)
         users += [raw.user[k]] * len(history)
         items += history
-        places += [raw.places[k]] * len(history)
+        numbers += [raw.numbers[k]] * len(history)
     if empty:
         findings.note(f"lists left out as empty: {empty:,}")
     if raw.time is not None and not timed:
         findings.guess(f"time: one in {clip(names['time'])!r} for all items of a list")
     if not users:
         raise InputError(f"{label}: all lists are empty; fetch or write it again")
-    return RawRows(users, items, times if raw.time is not None else None, places, raw.where)
+    return RawRows(users, items, None if raw.time is None else times, numbers, noun=raw.noun)
 
 
-def _histories(
-    raw: RawRows, last: list | None, label: str, name: str
-) -> Iterator[tuple[int, str, list]]:
-    """Yield the number of each row, its place in words, and its items; `name` is of their column.
+def _histories(raw: RawRows, name: str, label: str) -> Iterator[tuple[str, list]]:
+    """Yield the place of each row in words, and its items; `name` is of their column.
 
     Raises
     ------
     InputError
         For what is no list, and for a second list of a user.
     """
-    seen: dict[str, int] = {}
+    row_of: dict[str, int] = {}
     for k, user in enumerate(raw.user):
-        place = f"{label}, {raw.where.format(raw.places[k])}"
+        place = f"{label}, {raw.place(k)}"
         history = _list_of(raw.item[k], place, name)
-        if last is not None:
-            history = [*history, last[k]]
+        if raw.last is not None:
+            history = [*history, raw.last[k]]
         text = str(user).strip()
-        if text in seen and user not in (None, ""):
+        if text in row_of and user not in (None, ""):
             raise InputError(
                 f"{place}: a second list of the user {clip(user, 30)!r} in {clip(name)!r}, "
-                f"after that of {raw.where.format(seen[text])}; join them"
+                f"after that of {raw.place(row_of[text])}; join them"
             )
-        seen[text] = raw.places[k]
-        yield k, place, history
+        row_of[text] = k
+        yield place, history
 
 
 def _times_of(cell: Any, count: int, place: str, names: dict[str, str]) -> list:

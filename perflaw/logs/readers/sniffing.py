@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.options import Findings, ReadOptions, clip, is_missing
+from perflaw.logs.readers.options import Reading, ReadOptions, clip, is_missing
 from perflaw.logs.readers.records import (
     RULE,
     SPACES,
@@ -27,9 +26,11 @@ DELIMITERS = ("::", "\t", ",", ";", "|", SPACES, WIDE_SPACES)
 QUOTED = (",", ";", "|")  # delimiters of files in which a quote may wrap a field
 COMMENTS = ("#", "%", "//")
 TYPES = ("token", "token_seq", "float", "float_seq")  # of RecBole's name:type
-LINES = 200  # that are looked at
-SHOWN = {"\t": "'\\t'", SPACES: "spaces", WIDE_SPACES: "two spaces or more"}
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?')  # the first line of some spreadsheets' files
+LINES = 201  # that are looked at
+DELIMITER_NAMES = {"\t": "'\\t'", SPACES: "spaces", WIDE_SPACES: "two spaces or more"}
 BLOCK = re.compile(r"\s*[^\s:,;|]+:\s*")
+WRAPPED = re.compile(r'"[^"]*(?:""[^"]*)*"')
 
 
 @dataclass
@@ -38,7 +39,6 @@ class Sample:
 
     lines: list[str]
     numbers: list[int]
-    whole: bool  # is this all of the file?
 
 
 @dataclass
@@ -74,95 +74,92 @@ def read_sample(path: Path, label: str) -> Sample:
         with open(path, "rb") as file:
             head = file.read(size)
             whole = not file.read(1)
-        ends = head.count(b"\n")
-        if whole or ends > 3 or size >= 1 << 28:
+        if whole or head.count(b"\n") > 3 or size >= 1 << 28:
             break
         size *= 8
     if not whole:
         head = head[: head.rfind(b"\n") + 1] or head
     text = head.decode("utf-8", errors="replace").removeprefix("\ufeff")
     numbered = enumerate(text.split("\n"), 1)
-    filled = ((line.removesuffix("\r"), n) for n, line in numbered if line and not line.isspace())
-    kept = list(islice(filled, LINES + 1))
-    if not kept:
+    filled = ((line.rstrip("\r"), number) for number, line in numbered if line.strip())
+    first = list(islice(filled, LINES))
+    if not first:
         raise InputError(f"{label} holds nothing but blank lines: fetch or write it again")
-    shown, numbers = zip(*kept, strict=True)
-    return Sample(list(shown), list(numbers), whole and len(kept) <= LINES)
+    lines, numbers = map(list, zip(*first))
+    return Sample(lines, numbers)
 
 
-def sniff(sample: Sample, label: str, options: ReadOptions, findings: Findings) -> Table:
+def sniff(sample: Sample, reading: Reading) -> Table:
     """Find out how the lines of a table are cut, and what its columns are called.
 
     Raises
     ------
     InputError
-        Where that cannot be told, with the option that says it.
+        Where that cannot be decided, with the option that says it.
     """
-    lines, numbers = list(sample.lines), list(sample.numbers)
-    delimiter = options.delimiter
-    if match := re.fullmatch(r'"?sep=(.)"?', lines[0]):
+    label, findings = reading.label, reading.findings
+    lines, numbers = sample.lines, sample.numbers
+    delimiter = reading.options.delimiter
+    if match := SEPARATOR_LINE.fullmatch(lines[0]):
         delimiter = delimiter or match[1]
         findings.guess(f"columns: split at {match[1]!r}, as the first line says")
         lines, numbers = lines[1:], numbers[1:]
-    lines, numbers, comments = _without_comments(lines, numbers)
+    comment = _comment_mark(lines)
+    above = 0
+    if comment is not None:
+        above = next(k for k, line in enumerate(lines) if not line.startswith(comment))
+    comments = list(zip(lines[:above], numbers[:above]))
+    lines, numbers = lines[above:], numbers[above:]
+    _refuse_blocks(lines, numbers, label)
+    dialect = Dialect(comment=comment)
+    dialect.ruled = any(RULE.fullmatch(line) for line in lines[:5])
+    if dialect.ruled:
+        numbers = [number for line, number in zip(lines, numbers) if not is_drawn(line)]
+        lines = [line for line in lines if not is_drawn(line)]
     if not lines:
         raise InputError(f"{label} has no rows: fetch or write it again")
-    _refuse_blocks(lines, numbers, label)
-    dialect = Dialect(comment=comments[0][0][:1] if comments else None)
-    dialect.ruled = any(RULE.fullmatch(line) for line in lines[:5])
-    kept = [k for k, line in enumerate(lines) if not (dialect.ruled and is_drawn(line))]
-    plain = [lines[k] for k in kept]
-    if not plain:
-        raise InputError(f"{label} has no rows: fetch or write it again")
     if delimiter is None:
-        delimiter = _guess_delimiter(plain, dialect, label)
-        findings.guess(f"columns: split at {SHOWN.get(delimiter, repr(delimiter))}")
+        delimiter = _guess_delimiter(lines, dialect.ruled, label)
+        findings.guess(f"columns: split at {DELIMITER_NAMES.get(delimiter, repr(delimiter))}")
     dialect.delimiter = delimiter
     if dialect.ruled:
         findings.note("lines drawn around the table are left out")
-    dialect.quoting = _is_quoted(plain, dialect)
-    at, rows = _sample_rows(plain, dialect, label)
+    dialect.quoting = _is_quoted(lines, dialect)
+    starts, rows = _sample_rows(lines, dialect, label)
     dialect.skipped = 0
-    starts = [numbers[kept[k - 1]] for k in at]
-    _refuse_title(rows, starts[0], label)
+    numbers = [numbers[start - 1] for start in starts]
+    _refuse_title(rows, numbers[0], label)
     if len(rows[0]) < 2:
-        other = _guess_delimiter(plain, Dialect(ruled=dialect.ruled), label)
+        other = _guess_delimiter(lines, dialect.ruled, label)
         raise InputError(
             f"{label} has one column when split at {delimiter!r}; it seems to be split at {other!r}"
         )
-    return _name_columns(rows, starts, comments, dialect, label, options, findings)
+    return _name_columns(rows, numbers, comments, dialect, reading)
 
 
-def _without_comments(
-    lines: list[str], numbers: list[int]
-) -> tuple[list[str], list[int], list[tuple[str, int]]]:
-    """Lines after the comments at the top, and those comments with their numbers."""
-    for prefix in COMMENTS:
-        if not lines[0].startswith(prefix):
-            continue
-        first = next((k for k, line in enumerate(lines) if not line.startswith(prefix)), None)
-        if (
-            first is None
-            or sum(line.startswith(prefix) for line in lines) > first + len(lines) // 4
-        ):
-            return lines, numbers, []  # ids that begin so
-        return lines[first:], numbers[first:], list(zip(lines[:first], numbers[:first]))
-    return lines, numbers, []
+def _comment_mark(lines: Sequence[str]) -> str | None:
+    """Return what the lines of comment at the top begin with; None if there are none."""
+    mark = next((mark for mark in COMMENTS if lines and lines[0].startswith(mark)), None)
+    if mark is None:
+        return None
+    comments = [line.startswith(mark) for line in lines]
+    if all(comments) or sum(comments) > comments.index(False) + len(lines) // 4:
+        return None  # ids that begin so
+    return mark
 
 
 def _refuse_blocks(lines: Sequence[str], numbers: Sequence[int], label: str) -> None:
-    if not BLOCK.fullmatch(lines[0]) or len(lines) < 2:
-        return
-    raise InputError(
-        f"{label}, line {numbers[0]} ({clip(lines[0], 20)}): blocks of one item or user each, the "
-        "name above its rows; write the name into each row, as in user,item,time"
-    )
+    if len(lines) > 1 and BLOCK.fullmatch(lines[0]):
+        raise InputError(
+            f"{label}, line {numbers[0]} ({clip(lines[0], 20)}): blocks of one item or user each, "
+            "the name above its rows; write the name into each row, as in user,item,time"
+        )
 
 
 def _sample_rows(
     lines: Sequence[str], dialect: Dialect, label: str
 ) -> tuple[list[int], list[list[str]]]:
-    """Where the rows of sample lines begin, and the rows; what is wrong with them is said later."""
+    """Return where the rows of sample lines begin, and the rows, up to one that is wrong."""
     starts, rows = [], []
     try:
         for number, fields in split_records(lines, dialect, label):
@@ -178,40 +175,28 @@ def _is_quoted(lines: Sequence[str], dialect: Dialect) -> bool:
     """Return whether quotes wrap fields: at commas; elsewhere if the first line is wrapped."""
     if dialect.ruled or dialect.delimiter == WIDE_SPACES:
         return False
-    if dialect.delimiter in QUOTED or (
-        len(dialect.delimiter) == 1 and dialect.delimiter not in "\t "
-    ):
+    if len(dialect.delimiter) == 1 and dialect.delimiter not in "\t ":
         return True
-    wrapped = re.compile(r'"[^"]*(?:""[^"]*)*"')
     first = lines[0].strip().split(dialect.delimiter)
-    return len(first) > 1 and all(wrapped.fullmatch(cell) for cell in first)
+    return len(first) > 1 and all(WRAPPED.fullmatch(cell) for cell in first)
 
 
 # ---------------------------------------------------------------- delimiter
 
 
-def _widths(lines: Sequence[str], delimiter: str, ruled: bool) -> list[int]:
-    dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=not ruled and delimiter in QUOTED)
-    if dialect.quoting:
-        return [len(row) for row in _sample_rows(lines, dialect, "")[1]]
-    return [len(dialect.split(line)) for line in lines]
-
-
-def _guess_delimiter(lines: Sequence[str], dialect: Dialect, label: str) -> str:
+def _guess_delimiter(lines: Sequence[str], ruled: bool, label: str) -> str:
     """Return the delimiter that splits all lines into equally many fields, else the most common."""
-    candidates = ("|", SPACES, WIDE_SPACES, "\t", ",") if dialect.ruled else DELIMITERS
-    widths = {mark: _widths(lines, mark, dialect.ruled) for mark in candidates}
+    candidates = ("|", SPACES, WIDE_SPACES, "\t", ",") if ruled else DELIMITERS
+    widths = {mark: _widths(lines, mark, ruled) for mark in candidates}
     even = [mark for mark, sizes in widths.items() if min(sizes) > 1 and len(set(sizes)) == 1]
     if not even:  # a delimiter too many at the end of each row, or a header of one field less
-        even = [
-            mark for mark, sizes in widths.items() if len(sizes) > 2 and _is_even_but_first(sizes)
-        ]
+        even = [mark for mark, sizes in widths.items() if _is_even_but_first(sizes)]
     if even:
-        named = [mark for mark in even if _has_roles(lines[0], mark, dialect.ruled)]
+        named = [mark for mark in even if _has_roles(lines[0], mark, ruled)]
         marks = [mark for mark in even if mark.strip(" ")]
         if len(marks) > 1 and not named:
-            said = " or ".join(map(repr, marks))
-            raise InputError(f"{label} may be split at {said}; say which with delimiter=")
+            choices = " or ".join(map(repr, marks))
+            raise InputError(f"{label} may be split at {choices}; say which with delimiter=")
         return (named or even)[0]
     best = max(candidates, key=lambda mark: sum(size > 1 for size in widths[mark]))
     if max(widths[best]) < 2:
@@ -222,16 +207,22 @@ def _guess_delimiter(lines: Sequence[str], dialect: Dialect, label: str) -> str:
     return best
 
 
+def _widths(lines: Sequence[str], delimiter: str, ruled: bool) -> list[int]:
+    """Return the number of fields of each line, or of each record where quotes wrap fields."""
+    dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=not ruled and delimiter in QUOTED)
+    if dialect.quoting:
+        return [len(row) for row in _sample_rows(lines, dialect, "")[1]]
+    return [len(dialect.split(line)) for line in lines]
+
+
 def _is_even_but_first(sizes: list[int]) -> bool:
-    return len(set(sizes[1:])) == 1 and sizes[1] == sizes[0] + 1 and sizes[0] > 1
+    return len(sizes) > 2 and set(sizes[1:]) == {sizes[0] + 1} and sizes[0] > 1
 
 
 def _has_roles(line: str, delimiter: str, ruled: bool) -> bool:
     dialect = Dialect(delimiter=delimiter, ruled=ruled, quoting=delimiter in QUOTED)
     _, rows = _sample_rows([line], dialect, "")
-    return (
-        len(rows[0]) > 1 and sum(role_of(split_type(cell)[0]) is not None for cell in rows[0]) > 1
-    )
+    return sum(role_of(split_type(cell)[0]) is not None for cell in rows[0]) > 1
 
 
 # ---------------------------------------------------------------- header
@@ -249,79 +240,73 @@ def _name_columns(
     numbers: list[int],
     comments: list[tuple[str, int]],
     dialect: Dialect,
-    label: str,
-    options: ReadOptions,
-    findings: Findings,
+    reading: Reading,
 ) -> Table:
-    first = rows[0]
-    above = _commented_header(comments, rows, dialect) if options.header is None else None
-    if above is not None:
-        number, cells = above
-        findings.guess(f"columns: named by the comment in line {number}")
-        rows, first, header = [cells, *rows], cells, True
-        skip = numbers[0] - 1
+    options, findings = reading.options, reading.findings
+    header = options.header
+    skip = numbers[0] - 1
+    lines_above = len(comments)
+    if header is None and (cells := _commented_header(comments, rows[0], dialect)):
+        findings.guess(f"columns: named by the comment in line {comments[-1][1]}")
+        header = True
+        rows = [cells, *rows]
+        lines_above -= 1
     else:
-        header = _has_header(rows, label, options) if options.header is None else options.header
-        skip = numbers[0] - 1
+        if header is None:
+            header = _has_header(rows, reading.label, options)
         if header:
             skip = numbers[1] - 1 if len(numbers) > 1 else numbers[0]
-    if left := len(comments) - (above is not None):
-        lines = "a line" if left == 1 else f"{left} lines"
+    if lines_above:
+        lines = "a line" if lines_above == 1 else f"{lines_above} lines"
         findings.note(f"{lines} of comment above the table left out")
-    pairs = [split_type(cell) for cell in first]
-    body = rows[1:] if header else rows
-    names = [name for name, _ in pairs] if header else [str(k) for k in range(1, len(first) + 1)]
-    types = [kind for _, kind in pairs] if header else [""] * len(first)
-    if header and body:
-        names, types = _fit_header(names, types, body, dialect, findings)
-    dialect.width = len(names)
-    checked = [row for row in body if len(row) == dialect.width]
-    dialect.numeric = [
-        k
-        for k in range(dialect.width)
-        if checked and all(is_number(row[k].strip()) for row in checked)
-    ]
-    return Table(dialect, names, types, header, skip, checked)
+    if header:
+        body = rows[1:]
+        columns = _fit_header([split_type(cell) for cell in rows[0]], body)
+    else:
+        body = rows
+        columns = [(str(number), "") for number in range(1, len(rows[0]) + 1)]
+    dialect.width = len(columns)
+    body = [row for row in body if len(row) == dialect.width]
+    if body:
+        dialect.numeric = [
+            k for k in range(dialect.width) if all(is_number(row[k].strip()) for row in body)
+        ]
+    names, types = map(list, zip(*columns))
+    return Table(dialect, names, types, header, skip, body)
 
 
 def _commented_header(
-    comments: list[tuple[str, int]], rows: list[list[str]], dialect: Dialect
-) -> tuple[int, list[str]] | None:
-    """Return the comment right above the table that names its columns, if there is one."""
-    if not comments or (len(rows) > 0 and any(role_of(cell) for cell in rows[0])):
+    comments: list[tuple[str, int]], first: list[str], dialect: Dialect
+) -> list[str] | None:
+    """Return the cells of the comment right above the table, if they name its columns."""
+    if not comments or any(role_of(cell) for cell in first):
         return None
-    line, number = comments[-1]
+    line, _ = comments[-1]
     cells = dialect.split(line.lstrip("#%/ "))
     roles = [role_of(split_type(cell)[0]) for cell in cells]
-    if len(cells) == len(rows[0]) and "user" in roles and "item" in roles:
-        return number, cells
-    return None
+    return cells if len(cells) == len(first) and {"user", "item"} <= set(roles) else None
 
 
-def _fit_header(
-    names: list[str], types: list[str], body: list[list[str]], dialect: Dialect, findings: Findings
-) -> tuple[list[str], list[str]]:
+def _fit_header(columns: list[tuple[str, str]], body: list[list[str]]) -> list[tuple[str, str]]:
     """Widen the header to the rows where their one field more is empty or numbers the rows."""
-    widths = Counter(len(row) for row in body)
-    if len(widths) != 1 or next(iter(widths)) != len(names) + 1:
-        return names, types
-    if all(not row[-1].strip() for row in body):
-        return [*names, ""], [*types, ""]
-    counted = [row[0].strip().strip('"') for row in body]
-    start = counted[0]
-    if start in ("0", "1") and counted == [str(int(start) + k) for k in range(len(counted))]:
-        return ["", *names], ["", *types]  # row names, as R writes them
-    return names, types
+    if {len(row) for row in body} != {len(columns) + 1}:
+        return columns
+    if not any(row[-1].strip() for row in body):
+        return [*columns, ("", "")]
+    numbers = [row[0].strip().strip('"') for row in body]
+    start = numbers[0]
+    if start in ("0", "1") and numbers == [str(int(start) + k) for k in range(len(numbers))]:
+        return [("", ""), *columns]  # row names, as R writes them
+    return columns
 
 
 def _refuse_title(rows: list[list[str]], number: int, label: str) -> None:
     """Raise InputError for a first line that is not of the table below it."""
-    widths = {len(row) for row in rows[1:]}
-    first = len(rows[0])
-    if len(widths) != 1 or len(rows) < 3 or first in widths:
+    first, *widths = map(len, rows)
+    if len(widths) < 2 or len(set(widths)) > 1:
         return
-    width = widths.pop()
-    if width < 2 or (width == first + 1 and first > 1):
+    width = widths[0]
+    if width < 2 or width == first or (width == first + 1 and first > 1):
         return
     raise InputError(
         f"{label}, line {number}: {first} column{'s' * (first != 1)} where the lines below have "
@@ -330,12 +315,12 @@ def _refuse_title(rows: list[list[str]], number: int, label: str) -> None:
 
 
 def _has_header(rows: list[list[str]], label: str, options: ReadOptions) -> bool:
-    """Is the first row a header? By known names, and by how it differs from the rows below."""
-    pairs = [split_type(cell) for cell in rows[0]]
-    first = [name for name, _ in pairs]
+    """Return whether the first row is a header: by its names, or as it differs from the rest."""
+    columns = [split_type(cell) for cell in rows[0]]
+    first = [name for name, _ in columns]
     body = [row for row in rows[1:] if len(row) == len(first)]
-    named = [name for name in options.named.values() if name and not name.isdigit()]
-    if any(name in first for name in named) or any(kind for _, kind in pairs):
+    given = [name for name in options.named.values() if name and not name.isdigit()]
+    if any(name in first for name in given) or any(kind for _, kind in columns):
         return True
     if first[0] == "" and all(first[1:]) and body and all(row[0] for row in body):
         return True  # a table with its index, as pandas writes it
@@ -347,20 +332,19 @@ def _has_header(rows: list[list[str]], label: str, options: ReadOptions) -> bool
     if roles and not alike and (differs or {"user", "item"} <= roles or not body):
         return True
     if _is_counted(first) and body:
-        alike, differs = [], list(range(len(first)))
-    above_words = [k for k in differs if kinds[k] == "number"]
-    alone = len(body) < 2 and len(above_words) < len(first)  # one row says little
-    if above_words and not alone:
+        differs = list(range(len(first)))
+    numbers = [k for k in differs if kinds[k] == "number"]
+    one_row = len(body) < 2 and len(numbers) < len(first)  # it says little
+    if numbers and not one_row:
         raise _ask_for_header(label, first, "is numbers, perhaps the names of columns")
-    if not roles and "number" in kinds and (not differs or above_words):
+    if not roles and "number" in kinds and (numbers or not differs):
         return False
     raise _ask_for_header(label, first, "may be a header or a row")
 
 
 def _is_counted(first: list[str]) -> bool:
     """Return whether these are 0, 1, 2 or 1, 2, 3, … as columns without names are called."""
-    counted = [[str(k + start) for k in range(len(first))] for start in (0, 1)]
-    return 2 < len(first) < 5 and first in counted
+    return first in (["0", "1", "2"], ["1", "2", "3"], ["0", "1", "2", "3"], ["1", "2", "3", "4"])
 
 
 def _ask_for_header(label: str, first: list[str], what: str) -> InputError:
@@ -374,4 +358,6 @@ def _kind(cell: str) -> str | None:
     cell = cell.strip()
     if not cell or is_missing(cell):
         return None
-    return "number" if is_number(cell) else "date" if ISO.fullmatch(cell) else "text"
+    if is_number(cell):
+        return "number"
+    return "date" if ISO.fullmatch(cell) else "text"

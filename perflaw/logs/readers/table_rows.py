@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import NoReturn
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.options import Reading
 from perflaw.logs.readers.records import is_number, split_records
 from perflaw.logs.readers.roles import Roles, plain_name, role_of
 from perflaw.logs.readers.sniffing import Table, split_type
@@ -34,7 +35,7 @@ def read_lines(path: Path, label: str) -> Iterator[str]:
 
 
 def table_rows(
-    lines: Iterable[str], table: Table, roles: Roles, label: str
+    lines: Iterable[str], table: Table, roles: Roles, reading: Reading
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the line of each row, and its user, item, time and item after a list, if there are any.
 
@@ -44,15 +45,18 @@ def table_rows(
         For a row of another width, and for the header where it stands again.
     """
     dialect = table.dialect
-    width = dialect.width
+    label = reading.label
     words = header_words(table)
     picked = roles.picked
-    lines = iter(lines)
-    for _ in range(table.skip):
-        next(lines)
-    for number, fields in split_records(lines, dialect, label, table.skip + 1):
-        if len(fields) != width:
-            _refuse_width(number, fields, table, label)
+    body = islice(lines, table.skip, None)
+    for number, fields in split_records(body, dialect, label, table.skip + 1):
+        if len(fields) != dialect.width:
+            first = "header" if table.header else "first line"
+            columns = f"{len(fields)} column{'s' * (len(fields) != 1)}"
+            raise InputError(
+                f"{label}, line {number}: {columns} where the {first} has {dialect.width}; mend "
+                "the line"
+            )
         cells = [fields[place] for place in picked]
         if roles.clock_time is not None:
             cells[2:] = [f"{cells[2].strip()} {cells[3].strip()}"]
@@ -64,13 +68,8 @@ def table_rows(
                 "joined; remove it"
             )
         yield number, cells
-
-
-def _refuse_width(number: int, fields: list[str], table: Table, label: str) -> NoReturn:
-    width = table.dialect.width
-    first = "header" if table.header else "first line"
-    many = f"{len(fields)} column{'s' * (len(fields) != 1)}"
-    raise InputError(f"{label}, line {number}: {many} where the {first} has {width}; mend the line")
+    if dialect.skipped:
+        reading.findings.note(f"lines of comment within the table left out: {dialect.skipped:,}")
 
 
 def header_words(table: Table) -> set[str]:
@@ -80,7 +79,7 @@ def header_words(table: Table) -> set[str]:
 
 def is_header_word(user: str, words: set[str]) -> bool:
     """Return whether this, in the place of a user, is the name of a column of users."""
-    name = plain_name(split_type(user.lstrip("\ufeff"))[0])
+    name = plain_name(_column_name(user))
     return bool(name) and (name in words or role_of(name) == "user")
 
 
@@ -88,11 +87,17 @@ def _is_header(cells: list[str], fields: list[str], words: set[str]) -> bool:
     """Return whether this row is the header again, or that of another file."""
     if not is_header_word(cells[0], words):
         return False
-    names = [plain_name(split_type(field.lstrip("\ufeff"))[0]) for field in fields if field.strip()]
-    if len(set(names)) > 1 and all(name in words for name in names):
+    names = {plain_name(_column_name(field)) for field in fields if field.strip()}
+    if len(names) > 1 and names <= words:
         return True
     if any(is_number(field.strip()) for field in fields):
         return False
-    user, item = (split_type(cell.lstrip("\ufeff"))[0] for cell in cells[:2])
+    user, item = map(_column_name, cells[:2])
     both = role_of(user) == "user" and role_of(item) == "item"
     return both and plain_name(item) != plain_name(user)
+
+
+def _column_name(cell: str) -> str:
+    """Return the name that a cell has as a column, without a byte-order mark and its type."""
+    name, _ = split_type(cell.lstrip("\ufeff"))
+    return name

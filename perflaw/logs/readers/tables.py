@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 import tempfile
@@ -16,6 +15,7 @@ from perflaw.logs.readers import files
 from perflaw.logs.readers.engine import escape_path, session
 from perflaw.logs.readers.options import clip, join_names
 from perflaw.logs.readers.records import Dialect, split_records
+from perflaw.logs.readers.sniffing import SEPARATOR_LINE
 from perflaw.logs.readers.table_rows import read_lines
 from perflaw.tables import LINE
 
@@ -50,7 +50,7 @@ def read_table(path: str | Path, *, keep_lines: bool = False) -> pd.DataFrame:
     label = str(path)
     with tempfile.TemporaryDirectory(prefix="perflaw-") as scratch:
         plain = files.unpack(source, Path(scratch))
-        if files.read_head(plain, 4) == b"PAR1":
+        if files.is_parquet(plain):
             table = _read_parquet(plain, label)
         else:
             files.refuse_other_kinds(plain, label)
@@ -74,8 +74,9 @@ def _read_text(path: Path, label: str) -> pd.DataFrame:
     if first is None:
         raise InputError(f"{label} is not a table with a header line: it is blank; write it again")
     delimiter = None
-    if match := re.fullmatch(r'"?sep=(.)"?', lines[first].strip()):
-        delimiter, first = match[1], first + 1
+    if match := SEPARATOR_LINE.fullmatch(lines[first].strip()):
+        delimiter = match[1]
+        first += 1
     while first < len(lines) and (not lines[first].strip() or lines[first].startswith("#")):
         first += 1
     dialect = _choose_dialect(lines[first:], delimiter, label)
@@ -94,16 +95,18 @@ def _read_text(path: Path, label: str) -> pd.DataFrame:
 
 
 def _choose_dialect(lines: Sequence[str], delimiter: str | None, label: str) -> Dialect:
-    """Choose the delimiter that splits the header into most fields."""
+    """Return how lines are split: at the delimiter that cuts the header into most fields."""
+
+    def count_fields(mark: str) -> int:
+        dialect = Dialect(delimiter=mark, quoting=mark != "\t")
+        try:
+            _, fields = next(split_records(lines, dialect, label), (0, []))
+        except InputError:
+            return 0
+        return len(fields)
+
     if delimiter is None:
-        counts = {}
-        for mark in DELIMITERS:
-            dialect = Dialect(delimiter=mark, quoting=mark != "\t")
-            try:
-                counts[mark] = len(next(split_records(lines, dialect, label), (0, []))[1])
-            except InputError:
-                counts[mark] = 0
-        delimiter = max(counts, key=lambda mark: counts[mark])
+        delimiter = max(DELIMITERS, key=count_fields)
     wrapped = bool(lines) and all(re.fullmatch(r'"[^"]*"', x) for x in lines[0].split(delimiter))
     return Dialect(delimiter=delimiter, quoting=delimiter != "\t" or wrapped)
 
@@ -120,8 +123,7 @@ def _to_frame(
             more = "more" if len(cells) > len(names) else "fewer"
             raise InputError(
                 f"{label}, line {number}: {more} columns ({len(cells)}) than the {len(names)} of "
-                "the "
-                f"header ({join_names(names, 60)}); mend the line or the header"
+                f"the header ({join_names(names, 60)}); mend the line or the header"
             )
         if cells == names:
             raise InputError(f"{label}, line {number}: the header again; remove the line")
@@ -130,15 +132,12 @@ def _to_frame(
     columns = {name: [row[k] for row in rows] for k, name in enumerate(names) if name}
     if dialect.delimiter != ",":
         columns = {name: _with_points(name, cells, label) for name, cells in columns.items()}
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return pd.read_csv(io.StringIO(text.getvalue())).set_axis(pd.Index(lines, name=LINE))
+    text = pd.DataFrame(columns).to_csv(index=False, lineterminator="\r\n")
+    return pd.read_csv(io.StringIO(text)).set_axis(pd.Index(lines, name=LINE))
 
 
 def _with_points(name: str, cells: list[str], label: str) -> list[str]:
-    """Decimals with a comma as decimals with a point."""
+    """Return the cells of a column, their decimal commas replaced by points."""
     with_comma = [cell for cell in cells if "," in cell]
     others = [cell for cell in cells if cell and "," not in cell]
     if not with_comma or not all(DECIMAL_COMMA.fullmatch(cell) for cell in with_comma):
@@ -148,7 +147,6 @@ def _with_points(name: str, cells: list[str], label: str) -> list[str]:
     if all(re.fullmatch(r"-?[1-9]\d{0,2},\d{3}", cell) for cell in with_comma):
         raise InputError(
             f"{label}: {with_comma[0]} in {clip(name)!r}: is the comma a decimal point? Write "
-            "numbers "
-            "as 1234.5"
+            "numbers as 1234.5"
         )
     return [cell.replace(",", ".") for cell in cells]

@@ -13,18 +13,16 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.logs.readers.arrays import note_dropped
+from perflaw.logs.readers.arrays import note_dropped, number_items
 from perflaw.logs.readers.number_times import clock_of_numbers
-from perflaw.logs.readers.options import Columns, Findings, ReadOptions
+from perflaw.logs.readers.options import Columns, Reading
 from perflaw.logs.readers.roles import Roles
 from perflaw.logs.readers.sniffing import Table
 
 FITS = 1 << 28  # bytes of text that are read at once
 
 
-def read(
-    path: Path, table: Table, roles: Roles, options: ReadOptions, findings: Findings
-) -> Columns | None:
+def read(path: Path, table: Table, roles: Roles, reading: Reading) -> Columns | None:
     """Read a table of whole numbers; None if it holds anything else, is large, or is at fault."""
     dialect = table.dialect
     if len(dialect.delimiter) > 1 or dialect.ruled or dialect.comment or path.stat().st_size > FITS:
@@ -32,47 +30,36 @@ def read(
     if (
         roles.last_item is not None
         or roles.clock_time is not None
-        or options.time_format is not None
+        or reading.options.time_format is not None
     ):
         return None
     values = _parse(path, table)
     if values is None:
         return None
+    reading = reading.draft()
     users, items = values[roles.user], values[roles.item]
-    times = None if roles.time is None else values[roles.time]
-    said = Findings()
-    seconds = None
-    if times is not None:
+    times = seconds = None
+    if roles.time is not None:
+        times = values[roles.time]
         try:
-            seconds = clock_of_numbers(times, options, said, str).seconds
+            seconds = clock_of_numbers(times, reading, str).seconds
         except InputError:
             return None  # the slow way says which line it is
-    order = sorting_order(users, times)
+    order = _sorting_order(users, times)
     if order is None:
         return None
-    findings.add(said)
-    if options.drop_incomplete:
-        note_dropped(0, len(users), findings, str(path))
-    users, items = users[order], items[order]
-    starts = np.flatnonzero(np.concatenate([[True], users[1:] != users[:-1]]))
-    codes, item_ids = pd.factorize(items)
-    return Columns(
-        users[starts],
-        np.append(starts, len(users)).astype(np.int64),
-        item_ids,
-        codes.astype(np.int32),
-        None if seconds is None else seconds[order],
-        tuple(findings.guesses),
-        tuple(findings.notes),
-    )
+    if reading.options.drop_incomplete:
+        note_dropped(0, len(users), reading)
+    if seconds is not None:
+        seconds = seconds[order]
+    return number_items(users[order], items[order], seconds, reading.findings)
 
 
 def _parse(path: Path, table: Table) -> list[np.ndarray] | None:
-    """All columns as int64, if they fill the file to the byte."""
+    """Return all columns as int64, if they fill the file to the byte."""
     try:
-        with np.errstate(
-            invalid="ignore"
-        ):  # it tries numbers that are not whole, then refuses them
+        # pandas tries numbers that are not whole, with a warning, and then refuses them.
+        with np.errstate(invalid="ignore"):
             frame = pd.read_csv(
                 path,
                 sep=table.dialect.delimiter,
@@ -93,31 +80,31 @@ def _parse(path: Path, table: Table) -> list[np.ndarray] | None:
         file.seek(-1, 2)
         size -= file.read() != b"\n"
     values = [frame[name].to_numpy() for name in frame.columns]
-    size += sum(count_digits(column) + len(column) for column in values)
+    size += sum(_count_digits(column) + len(column) for column in values)
     return values if size == path.stat().st_size else None
 
 
-def count_digits(values: np.ndarray) -> int:
-    """Characters that whole numbers take together, signs included."""
-    low, high = int(values.min()), int(values.max())
-    size = np.abs(values) if low < 0 else values
-    powers = [10**k for k in range(1, 19) if 10**k <= max(high, -low)]
-    signs = int(np.count_nonzero(values < 0)) * (low < 0)
-    return len(values) + signs + sum(int(np.count_nonzero(size >= power)) for power in powers)
+def _count_digits(values: np.ndarray) -> int:
+    """Return the number of characters that whole numbers take together, signs included."""
+    negative = int(np.count_nonzero(values < 0))
+    sizes = np.abs(values) if negative else values
+    largest = max(int(values.max()), -int(values.min()))
+    powers = [10**k for k in range(1, 19) if 10**k <= largest]
+    return len(values) + negative + sum(int(np.count_nonzero(sizes >= power)) for power in powers)
 
 
-def sorting_order(users: np.ndarray, times: np.ndarray | None) -> slice | np.ndarray | None:
+def _sorting_order(users: np.ndarray, times: np.ndarray | None) -> slice | np.ndarray | None:
     """Return what sorts by user, time, row: a slice if all is in order, None beyond 64 bits."""
-    keys = [users] if times is None else [users, times]
     if times is None and (users[1:] >= users[:-1]).all():
         return slice(None)
+    keys = [users] if times is None else [users, times]
     widths = [(int(key.max()) - int(key.min())).bit_length() for key in keys]
-    row = len(users).bit_length()
-    if sum(widths) + row > 64:
+    row_width = len(users).bit_length()
+    if sum(widths) + row_width > 64:
         return None
     packed = np.zeros(len(users), np.uint64)
     for key, width in zip(keys, widths):
         packed = (packed << np.uint64(width)) | (key - key.min()).astype(np.uint64)
-    packed = (packed << np.uint64(row)) | np.arange(len(users), dtype=np.uint64)
+    packed = (packed << np.uint64(row_width)) | np.arange(len(users), dtype=np.uint64)
     packed.sort()
-    return (packed & np.uint64((1 << row) - 1)).astype(np.int64)
+    return (packed & np.uint64((1 << row_width) - 1)).astype(np.int64)
