@@ -13,7 +13,7 @@ from perflaw.report.outliers import OUTLIER_SHARE
 
 FEWEST_RUNS = 5
 FEWEST_HITS = 30  # of a run, below which nothing is claimed
-WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above which nothing is
+WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension; if wider, nothing is claimed
 
 
 def too_few_runs(done: pd.DataFrame) -> str | None:
@@ -30,10 +30,9 @@ def too_few_runs(done: pd.DataFrame) -> str | None:
 
 def nothing_to_gain(done: pd.DataFrame, metric: str) -> str | None:
     """Say whether a run on all data, with test users enough, has the most that a metric can be."""
-    is_one = done[metric] >= 1
     full = on_all_data(done)
     if ((full[metric] >= 1) & (full["test_targets"] >= FEWEST_HITS)).any():
-        return f"nothing is left to gain: {_count_ones(is_one, metric)}"
+        return f"nothing is left to gain: {_count_ones(done[metric], metric)}"
     return None
 
 
@@ -45,23 +44,20 @@ def too_few_users(done: pd.DataFrame, metric: str) -> str | None:
             "too little data: of so few test users nobody knows how uncertain a metric is "
             f"({done['test_targets'].min():.0f} in the smallest run)"
         )
-    if empty := int((values <= 0).sum()):
+    is_zero = values <= 0
+    if is_zero.any():
         return (
-            f"too little data: in {empty} of {len(done)} runs no test user finds the target "
-            "among the first ten"
+            f"too little data: in {is_zero.sum()} of {len(done)} runs no test user finds the "
+            "target among the first ten"
         )
-    if (is_one := values >= 1).any():
+    if (values >= 1).any():
         return (
-            f"too little data: {_count_ones(is_one, metric)}, none on all data with {FEWEST_HITS} "
+            f"too little data: {_count_ones(values, metric)}, none on all data with {FEWEST_HITS} "
             "test users or more"
         )
     if (errors <= 0).any():
         return "too little data: all test users of a run have the same rank"
     return None
-
-
-def _count_ones(is_one: pd.Series, metric: str) -> str:
-    return f"{metric} is 1, the most that it can be, in {is_one.sum()} of {len(is_one)} runs"
 
 
 def too_few_hits(forecast: Forecast) -> str | None:
@@ -108,3 +104,8 @@ def reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[st
             f"{end['high'] / end['low']:.1f}, too wide to plan by"
         )
     return reasons
+
+
+def _count_ones(values: pd.Series, metric: str) -> str:
+    ones = (values >= 1).sum()
+    return f"{metric} is 1, the most that it can be, in {ones} of {len(values)} runs"
