@@ -140,6 +140,172 @@ class Forecast:
         """Say of what the forecast is."""
         return f"Forecast({self.metric}, {len(self.runs)} runs, {self._cell.max() + 1} cells)"
 
+    def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+        """Forecast one more run at each point.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens.
+        level
+            Of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns predicted (the median), low and high: rates, with the index of `points`.
+        """
+        sd = np.hypot(self.noise, self.prior["cell"])[:, None]
+        return _quantiles(self.draws(points), sd, points.index, level)
+
+    def draws(self, points: pd.DataFrame) -> np.ndarray:
+        """Draw what y, the log-odds, may be, without the noise of runs and of cells.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens.
+
+        Returns
+        -------
+        numpy.ndarray
+            (DRAWS, points).
+        """
+        pairs, coefficients = self._coefficient_draws
+        designs = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
+        return np.einsum("wmi,wi->wm", designs[pairs // len(NOISE_GRID)], coefficients)
+
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """(DRAWS,) what the standard deviation of one run's y between seeds may be."""
+        pairs, _ = self._coefficient_draws
+        factor = self._noise_factor(self._posterior.z[pairs])
+        return np.hypot(SEED_NOISE, factor * self._full_error)
+
+    @property
+    def knows_growth(self) -> bool:
+        """Whether the prior has learnt what a log brings once it has grown."""
+        return "growth" in self.prior
+
+    def growth_interval(
+        self,
+        points: pd.DataFrame,
+        times: float,
+        baseline: BaselineGrowth | None = None,
+        level: float = 0.9,
+    ) -> pd.DataFrame:
+        """Forecast one run on the grown log, tested on all users that it then has.
+
+        Parameters
+        ----------
+        points, times, baseline
+            As for `growth_draws`.
+        level
+            Of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As of `interval`.
+        """
+        seeds = self.noise / np.sqrt(times)
+        new_users = self._full_error * np.sqrt(1 - 1 / times)  # who is tested then and not now
+        sd = np.sqrt(seeds**2 + self.prior["cell"] ** 2 + new_users**2)[:, None]
+        return _quantiles(self.growth_draws(points, times, baseline), sd, points.index, level)
+
+    def growth_draws(
+        self, points: pd.DataFrame, times: float, baseline: BaselineGrowth | None = None
+    ) -> np.ndarray:
+        """Draw what y may be once the log has grown as it has, by new users with their own items.
+
+        The runs of a pilot do not say this. Other logs do, where the prior `knows_growth`: y rises
+        by less where it is high already, and by more where a baseline's has risen.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens: on the log as it is.
+        times
+            Users then, by those now.
+        baseline
+            What a baseline of this log has gained in log-odds as its users doubled.
+
+        Returns
+        -------
+        numpy.ndarray
+            (DRAWS, points).
+        """
+        intercept, by_baseline, by_level, sd = self.prior["growth"]
+        slope, slope_sd = self._shrink_baseline(baseline)
+        level = self.draws(points)
+        means = intercept + by_baseline * slope + by_level * (level - LEVEL_ORIGIN)
+        deviations = np.random.default_rng(2).normal(0, np.hypot(sd, by_baseline * slope_sd), DRAWS)
+        return level + np.log2(times) * (means + deviations[:, None])
+
+    def moments(self, name: str) -> tuple[float, float]:
+        """Give the mean and the variance of a coefficient, of p or of ln k ("k").
+
+        Parameters
+        ----------
+        name
+            One of `COEFFICIENTS`, "p" or "k".
+
+        Returns
+        -------
+        tuple of float
+            Mean and variance given the runs.
+        """
+        variances: np.ndarray | float = 0.0  # given p and k
+        if name in COEFFICIENTS:
+            place = 1 + COEFFICIENTS.index(name)
+            values = self._posterior.means[:, place]
+            variances = self._posterior.covariances[:, place, place]
+        elif name == "p":
+            values = self._posterior.p
+        else:
+            values = np.log(self._noise_factor(self._posterior.z))
+        mean = self._weights @ values
+        return float(mean), float(self._weights @ (variances + (values - mean) ** 2))
+
+    def loo_predictions(self) -> pd.DataFrame:
+        """Predict each cell from the others.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a cell: its axes, runs (how many), value (mean of y), error (of that, less
+            its prediction) and sd (the standard deviation that the error should have).
+        """
+        posterior = self._posterior
+        rows = []
+        for _, runs in self.runs.groupby(self._cell):
+            places = runs.index.to_numpy()
+            spread = np.linalg.inv(posterior.precisions[:, places[:, None], places])
+            errors = np.einsum("wij,wj->wi", spread, posterior.residuals[:, places]).mean(axis=1)
+            error = self._weights @ errors
+            variance = spread.mean(axis=(1, 2)) + (errors - error) ** 2
+            rows.append(
+                {
+                    **runs[AXES].iloc[0],
+                    "runs": len(places),
+                    "value": self._y[places].mean(),
+                    "error": error,
+                    "sd": np.sqrt(self._weights @ variance),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def loo_zscores(self) -> np.ndarray:
+        """Say by how many standard deviations each run differs from what all others say.
+
+        Returns
+        -------
+        numpy.ndarray
+            (runs,).
+        """
+        own_precision = np.diagonal(self._posterior.precisions, axis1=1, axis2=2)
+        return self._weights @ (self._posterior.residuals / np.sqrt(own_precision))
+
     def _errors_of_log_odds(self) -> np.ndarray:
         """Give the standard error over users of y, the median of as much data: (runs,)."""
         rate = self.runs[self.metric]
@@ -184,31 +350,6 @@ class Forecast:
         mean, sd = self.prior["k"]
         return np.exp(mean + sd * z)
 
-    def moments(self, name: str) -> tuple[float, float]:
-        """Give the mean and the variance of a coefficient, of p or of ln k ("k").
-
-        Parameters
-        ----------
-        name
-            One of `COEFFICIENTS`, "p" or "k".
-
-        Returns
-        -------
-        tuple of float
-            Mean and variance given the runs.
-        """
-        variances: np.ndarray | float = 0.0  # given p and k
-        if name in COEFFICIENTS:
-            place = 1 + COEFFICIENTS.index(name)
-            values = self._posterior.means[:, place]
-            variances = self._posterior.covariances[:, place, place]
-        elif name == "p":
-            values = self._posterior.p
-        else:
-            values = np.log(self._noise_factor(self._posterior.z))
-        mean = self._weights @ values
-        return float(mean), float(self._weights @ (variances + (values - mean) ** 2))
-
     @cached_property
     def _coefficient_draws(self) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of p and k by their place, (DRAWS,), and coefficients, (DRAWS, coefficients)."""
@@ -220,56 +361,10 @@ class Forecast:
         normal = random.normal(size=(DRAWS, n_coefficients))
         return pairs, posterior.means[pairs] + np.einsum("wij,wj->wi", roots[pairs], normal)
 
-    def draws(self, points: pd.DataFrame) -> np.ndarray:
-        """Draw what y, the log-odds, may be, without the noise of runs and of cells.
-
-        Parameters
-        ----------
-        points
-            Columns n_layers, d_emb and tokens.
-
-        Returns
-        -------
-        numpy.ndarray
-            (DRAWS, points).
-        """
-        pairs, coefficients = self._coefficient_draws
-        designs = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
-        return np.einsum("wmi,wi->wm", designs[pairs // len(NOISE_GRID)], coefficients)
-
     @property
-    def knows_growth(self) -> bool:
-        """Whether the prior has learnt what a log brings once it has grown."""
-        return "growth" in self.prior
-
-    def growth_draws(
-        self, points: pd.DataFrame, times: float, baseline: BaselineGrowth | None = None
-    ) -> np.ndarray:
-        """Draw what y may be once the log has grown as it has, by new users with their own items.
-
-        The runs of a pilot do not say this. Other logs do, where the prior `knows_growth`: y rises
-        by less where it is high already, and by more where a baseline's has risen.
-
-        Parameters
-        ----------
-        points
-            Columns n_layers, d_emb and tokens: on the log as it is.
-        times
-            Users then, by those now.
-        baseline
-            What a baseline of this log has gained in log-odds as its users doubled.
-
-        Returns
-        -------
-        numpy.ndarray
-            (DRAWS, points).
-        """
-        intercept, by_baseline, by_level, sd = self.prior["growth"]
-        slope, slope_sd = self._shrink_baseline(baseline)
-        level = self.draws(points)
-        means = intercept + by_baseline * slope + by_level * (level - LEVEL_ORIGIN)
-        deviations = np.random.default_rng(2).normal(0, np.hypot(sd, by_baseline * slope_sd), DRAWS)
-        return level + np.log2(times) * (means + deviations[:, None])
+    def _full_error(self) -> float:
+        """Standard error over users of y, of the runs on most tokens."""
+        return self._error[self.runs["tokens"].argmax()]
 
     def _shrink_baseline(self, baseline: BaselineGrowth | None) -> tuple[float, float]:
         """Give the slope of a baseline and its standard deviation, shrunk to that of other logs."""
@@ -278,101 +373,6 @@ class Forecast:
             return mean, spread
         trust = spread**2 / (spread**2 + baseline.se**2)
         return mean + trust * (baseline.slope - mean), spread * np.sqrt(1 - trust)
-
-    def growth_interval(
-        self,
-        points: pd.DataFrame,
-        times: float,
-        baseline: BaselineGrowth | None = None,
-        level: float = 0.9,
-    ) -> pd.DataFrame:
-        """Forecast one run on the grown log, tested on all users that it then has.
-
-        Parameters
-        ----------
-        points, times, baseline
-            As for `growth_draws`.
-        level
-            Of the interval.
-
-        Returns
-        -------
-        pandas.DataFrame
-            As of `interval`.
-        """
-        seeds = self.noise / np.sqrt(times)
-        new_users = self._full_error * np.sqrt(1 - 1 / times)  # who is tested then and not now
-        sd = np.sqrt(seeds**2 + self.prior["cell"] ** 2 + new_users**2)[:, None]
-        return _quantiles(self.growth_draws(points, times, baseline), sd, points.index, level)
-
-    @cached_property
-    def noise(self) -> np.ndarray:
-        """(DRAWS,) what the standard deviation of one run's y between seeds may be."""
-        pairs, _ = self._coefficient_draws
-        factor = self._noise_factor(self._posterior.z[pairs])
-        return np.hypot(SEED_NOISE, factor * self._full_error)
-
-    @property
-    def _full_error(self) -> float:
-        """Standard error over users of y, of the runs on most tokens."""
-        return self._error[self.runs["tokens"].argmax()]
-
-    def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-        """Forecast one more run at each point.
-
-        Parameters
-        ----------
-        points
-            Columns n_layers, d_emb and tokens.
-        level
-            Of the interval.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns predicted (the median), low and high, rates, with the index of `points`.
-        """
-        sd = np.hypot(self.noise, self.prior["cell"])[:, None]
-        return _quantiles(self.draws(points), sd, points.index, level)
-
-    def loo_predictions(self) -> pd.DataFrame:
-        """Predict each cell from the others.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a cell: its axes, runs (how many), value (mean of y), error (of that, less
-            its prediction) and sd (the standard deviation that the error should have).
-        """
-        posterior = self._posterior
-        rows = []
-        for _, runs in self.runs.groupby(self._cell):
-            places = runs.index.to_numpy()
-            spread = np.linalg.inv(posterior.precisions[:, places[:, None], places])
-            errors = np.einsum("wij,wj->wi", spread, posterior.residuals[:, places]).mean(axis=1)
-            error = self._weights @ errors
-            variance = spread.mean(axis=(1, 2)) + (errors - error) ** 2
-            rows.append(
-                {
-                    **runs[AXES].iloc[0],
-                    "runs": len(places),
-                    "value": self._y[places].mean(),
-                    "error": error,
-                    "sd": np.sqrt(self._weights @ variance),
-                }
-            )
-        return pd.DataFrame(rows)
-
-    def loo_zscores(self) -> np.ndarray:
-        """Say by how many standard deviations each run differs from what all others say.
-
-        Returns
-        -------
-        numpy.ndarray
-            (runs,).
-        """
-        own_precision = np.diagonal(self._posterior.precisions, axis1=1, axis2=2)
-        return self._weights @ (self._posterior.residuals / np.sqrt(own_precision))
 
 
 def _quantiles(values: np.ndarray, sd: np.ndarray, index: pd.Index, level: float) -> pd.DataFrame:

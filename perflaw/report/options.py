@@ -56,6 +56,8 @@ class ReportOptions:
             raise InputError(
                 f"a budget of {self.minutes:g} minutes is no time; give --budget 10, say"
             )
+        if self.workers < 1:
+            raise InputError(f"{self.workers} workers cannot train; give --workers 1, or more")
         if self.metric not in METRICS:
             raise InputError(
                 f"a report cannot be on {self.metric!r}; --metric is one of {', '.join(METRICS)}"

@@ -1,4 +1,4 @@
-"""Why nothing, or less than was asked for, is concluded from runs."""
+"""Why nothing, or less than was asked for, is concluded from runs: a reason each, or None."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension; if wider
 
 
 def too_few_runs(done: pd.DataFrame) -> str | None:
-    """Say why so few runs do not bear a forecast at all."""
+    """Say why there are too few runs for a forecast."""
     full = on_all_data(done)
     depths, dimensions = full["n_layers"].nunique(), full["d_emb"].nunique()
     if depths < 2 or dimensions < 2 or len(done) < FEWEST_RUNS:
@@ -29,7 +29,7 @@ def too_few_runs(done: pd.DataFrame) -> str | None:
 
 
 def nothing_to_gain(done: pd.DataFrame, metric: str) -> str | None:
-    """Say whether a run on all data, with test users enough, has the most that a metric can be."""
+    """Say that a run on all data, with enough test users, has the most that a metric can be."""
     full = on_all_data(done)
     if ((full[metric] >= 1) & (full["test_targets"] >= FEWEST_HITS)).any():
         return f"nothing is left to gain: {_count_ones(done[metric], metric)}"
@@ -37,7 +37,7 @@ def nothing_to_gain(done: pd.DataFrame, metric: str) -> str | None:
 
 
 def too_few_users(done: pd.DataFrame, metric: str) -> str | None:
-    """Say why so few test users do not bear a forecast."""
+    """Say why there are too few test users for a forecast."""
     values, errors = done[metric], done[f"{metric} se"]
     if errors.isna().any():
         return (
@@ -61,7 +61,7 @@ def too_few_users(done: pd.DataFrame, metric: str) -> str | None:
 
 
 def too_few_hits(forecast: Forecast) -> str | None:
-    """Say why so few hits do not bear a claim."""
+    """Say why there are too few hits for a claim."""
     runs, metric = forecast.runs, forecast.metric
     if "HR@10" not in runs:
         return None
@@ -77,7 +77,7 @@ def too_few_hits(forecast: Forecast) -> str | None:
 
 
 def no_better_than_popular(forecast: Forecast, floor: Mapping[str, float]) -> str | None:
-    """Say why models that do no more than count do not bear a claim."""
+    """Say that no model is clearly better than ranking by popularity."""
     runs, metric = forecast.runs, forecast.metric
     if metric not in floor or runs[metric].max() > floor[metric] + runs[f"{metric} se"].median():
         return None
@@ -88,7 +88,7 @@ def no_better_than_popular(forecast: Forecast, floor: Mapping[str, float]) -> st
 
 
 def reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[str]:
-    """Say why the forecast does not bear a claim."""
+    """List why the forecast is too poor for a claim."""
     reasons = []
     if not findings.fit.fits:
         reasons.append(

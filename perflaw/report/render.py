@@ -197,7 +197,7 @@ def _doubling_values(judged: Mapping[str, Any]) -> dict[str, Any]:
 
 def _next_table(judged: Mapping[str, Any], level: str) -> pd.DataFrame:
     metric = next(iter(judged["metrics"]))
-    rows = [
+    return pd.DataFrame(
         {
             "N": run["n_layers"],
             "d": run["d_emb"],
@@ -208,12 +208,11 @@ def _next_table(judged: Mapping[str, Any], level: str) -> pd.DataFrame:
             "time here": "" if run["seconds"] is None else format_duration(run["seconds"]),
         }
         for run in judged["next"]
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def _baseline_table(baselines: list[Mapping[str, Any]], level: str) -> pd.DataFrame:
-    rows = [
+    return pd.DataFrame(
         {
             "baseline": baseline["name"],
             baseline["metric"]: f"{baseline['value']:.4f}",
@@ -222,8 +221,7 @@ def _baseline_table(baselines: list[Mapping[str, Any]], level: str) -> pd.DataFr
             "to": f"{baseline['high']:+.4f}",
         }
         for baseline in baselines
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def _describe_log(log: Mapping[str, Any]) -> list[str]:

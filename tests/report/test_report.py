@@ -450,6 +450,11 @@ def test_options_that_cannot_be(shop, tmp_path, options, reason):
     assert reason in refused(shop, tmp_path / "out", *options)
 
 
+def test_fewer_than_one_worker_is_refused(log, tmp_path):
+    with pytest.raises(InputError, match="-1 workers cannot train; give --workers 1, or more"):
+        report.run_report(log, tmp_path / "out", workers=-1)
+
+
 def test_a_folder_that_cannot_be(shop, own_runs, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     out = tmp_path / "file" / "out"
