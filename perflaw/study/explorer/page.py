@@ -64,7 +64,7 @@ def page_data(
     key: Any
     for key, surface in table[has_fit].groupby(SURFACE, sort=False):
         name, metric = key
-        laws = []
+        laws: list[list[Any] | None] = []
         for law in EXPLORER_LAWS:
             fit = fitted[key].get(law)
             if fit is None:

@@ -70,9 +70,8 @@ def explorer_surfaces(runs: pd.DataFrame) -> pd.DataFrame:
         tokens and apen (of the training part, nats).
     """
     full = study_runs.select_full_data_runs(runs)
-    names = ("split", *Config.__dataclass_fields__)
-    settings = [name for name in names if name in full and name not in (*families.AXES, "seed")]
-    same = ["data_hash", *settings]
+    settings = ("data_hash", "split", *Config.__dataclass_fields__)
+    same = [name for name in settings if name in full and name not in (*families.AXES, "seed")]
     candidates = full.groupby(["log", *same], dropna=False, sort=False)
     groups = [group for _, group in candidates if _is_surface(group)]
     if not groups:
