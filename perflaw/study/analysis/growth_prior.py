@@ -322,7 +322,9 @@ def _predict_step(
     metric = forecast.metric
     point = before[["n_layers", "d_emb", "tokens"]].head(1)
     grown = forecast.growth_interval(point, times, known, LEVEL)
+    assert grown is not None  # the prior has learnt it
     blind = forecast.growth_interval(point, times, None, LEVEL)
+    assert blind is not None
     held = forecast.draws(point.assign(tokens=point["tokens"] * times))
     rate = before[metric].mean()
     users = before[f"{metric} se"].mean() / rate * np.sqrt(1 - 1 / times)
