@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import pandas as pd
@@ -34,23 +34,19 @@ WORTHWHILE = 0.01  # relative gain below which nothing is trained
 class Candidates:
     """Sizes that were trained and sizes that could be, with what the forecast says of each."""
 
-    sizes: list[Size]
-    points: pd.DataFrame  # n_layers, d_emb, tokens
+    points: pd.DataFrame  # n_layers, d_emb, tokens, seconds (of one core; nan where nobody knows)
     draws: np.ndarray  # (draws, sizes) of `Forecast.draws`
-    seconds: np.ndarray  # (sizes,) of one core; not a number where nobody knows
-    trained: np.ndarray  # (sizes,) bool
+    trained: np.ndarray  # positions
     affordable: np.ndarray  # positions of what is not trained and costs no more than all runs did
 
-    @property
-    def best_trained(self) -> int:
-        """Position of the trained size that is expected to be best, by the forecast."""
-        places = np.flatnonzero(self.trained)
-        return int(places[self.draws[:, places].mean(axis=0).argmax()])
+    def size(self, place: int) -> Size:
+        """Give the size at a position."""
+        point = self.points.iloc[place]
+        return Size(int(point["n_layers"]), int(point["d_emb"]))
 
-    @property
-    def best_affordable(self) -> int:
-        """Position of the affordable size that is expected to be best."""
-        return int(self.affordable[self.draws[:, self.affordable].mean(axis=0).argmax()])
+    def best_of(self, places: np.ndarray) -> int:
+        """Find the position of the size that is expected to be best."""
+        return int(places[self.draws[:, places].mean(axis=0).argmax()])
 
 
 def list_candidates(
@@ -77,18 +73,19 @@ def list_candidates(
     near = {(n, d) for n in NEXT_LAYERS for d in NEXT_DIMENSIONS if n <= most_n and d <= most_d}
     if within is not None:
         near &= set(within)
-    sizes = [Size(*size) for size in sorted(near | trained_sizes)]
-    points = pd.DataFrame(
-        [(size.n_layers, size.d_emb, forecast.full_tokens) for size in sizes],
-        columns=["n_layers", "d_emb", "tokens"],
+    sizes = sorted(near | trained_sizes)
+    points = pd.DataFrame(sizes, columns=["n_layers", "d_emb"]).assign(tokens=forecast.full_tokens)
+    is_trained = np.array([size in trained_sizes for size in sizes])
+    points["seconds"], budget = _predict_seconds(full, runs, points)
+    return Candidates(
+        points=points,
+        draws=forecast.draws(points),
+        trained=np.flatnonzero(is_trained),
+        affordable=np.flatnonzero(~is_trained & ~(points["seconds"] > budget)),
     )
-    trained = np.array([(size.n_layers, size.d_emb) in trained_sizes for size in sizes])
-    seconds, budget = _seconds(full, runs, points)
-    affordable = np.flatnonzero(~trained & ~(seconds > budget))
-    return Candidates(sizes, points, forecast.draws(points), seconds, trained, affordable)
 
 
-def _seconds(
+def _predict_seconds(
     full: pd.DataFrame, runs: pd.DataFrame, points: pd.DataFrame
 ) -> tuple[np.ndarray, float]:
     """Predict the seconds of runs of other sizes, and add up those of the runs that were done."""
@@ -124,21 +121,19 @@ def choose_next_runs(
     if not len(candidates.affordable):
         return ()
     draws, trained = candidates.draws, candidates.trained
-    chance = (draws > draws[:, trained].max(axis=1, keepdims=True)).mean(axis=0)
+    chances = (draws > draws[:, trained].max(axis=1, keepdims=True)).mean(axis=0)
     # The best known value may be that of a trained size, which may be trained again.
-    places = np.append(np.flatnonzero(trained), candidates.affordable)
+    places = np.append(trained, candidates.affordable)
     noise = np.full(len(places), np.median(forecast.noise) ** 2)
     mean, covariance = draws[:, places].mean(axis=0), np.cov(draws[:, places].T)
     order = places[design.next_runs(mean, covariance, noise, len(places))]
-    chosen = [place for place in order if not trained[place]][:NEXT_COUNT]
-    intervals = forecast.interval(candidates.points, level)
-    next_runs = []
-    for place in sorted(chosen, key=lambda place: -chance[place]):
-        size = candidates.sizes[place]
-        values = {name: float(value) for name, value in intervals.loc[place].items()}
-        costs = {"seconds": float(candidates.seconds[place]), "chance": float(chance[place])}
-        next_runs.append(NextRun(size.n_layers, size.d_emb, **values, **costs))
-    return tuple(next_runs)
+    chosen = [place for place in order if place not in trained][:NEXT_COUNT]
+    forecasts = forecast.interval(candidates.points, level)
+    forecasts = forecasts.assign(seconds=candidates.points["seconds"], chance=chances)
+    return tuple(
+        NextRun(*astuple(candidates.size(place)), **forecasts.loc[place].to_dict())
+        for place in sorted(chosen, key=lambda place: -chances[place])
+    )
 
 
 def name_step(before: Size, after: Size) -> Advice:
@@ -168,8 +163,7 @@ def recommend(
     candidates
         Trained and affordable sizes.
     growth
-        What the log brings once it has grown, first of all to twice its users; none where nobody
-        knows.
+        What the log brings once it has grown, first to twice its users; none where nobody knows.
     baselines
         Compared with the best model, the best first.
     reasons
@@ -198,15 +192,16 @@ def recommend(
 
 def _find_promising(candidates: Candidates, level: float) -> Promising:
     """Compare the size that is expected to be best with the best trained one."""
-    best, place = candidates.best_trained, candidates.best_affordable
-    rates = from_log_odds(candidates.draws[:, [best, place]])
-    ratio = rates[:, 1] / rates[:, 0]
+    best = candidates.best_of(candidates.trained)
+    place = candidates.best_of(candidates.affordable)
+    best_rates, rates = from_log_odds(candidates.draws[:, [best, place]]).T
+    ratios = rates / best_rates
     return Promising(
-        candidates.sizes[place],
-        candidates.sizes[best],
-        float(np.median(rates[:, 1])),
-        float(np.median(rates[:, 0])),
-        summarize_ratio(ratio, level),
-        float((ratio > 1).mean()),
-        float(candidates.seconds[place]),
+        size=candidates.size(place),
+        best=candidates.size(best),
+        value=float(np.median(rates)),
+        best_value=float(np.median(best_rates)),
+        gain=summarize_ratio(ratios, level),
+        chance=float((ratios > 1).mean()),
+        seconds=float(candidates.points["seconds"][place]),
     )

@@ -164,25 +164,31 @@ def _conclude(
     without_log: bool = False,
 ) -> Findings:
     done = measured[measured[metrics[0]].notna()].reset_index(drop=True)
-    too_few, full = too_few_runs(done), nothing_to_gain(done, metrics[0])
-    if reason := too_few or full or too_few_users(done, metrics[0]):
-        is_full = full is not None and too_few is None
-        recommendation = Recommendation(Advice.STAY if is_full else Advice.UNKNOWN)
-        findings = Findings(
-            level,
-            len(done),
-            0,
-            (reason,),
-            {},
-            _unknown(reason),
-            recommendation=recommendation,
-            lacks_users=full is None and too_few is None,
-        )
+    if reason := too_few_runs(done):
+        findings = _findings_without_forecast(len(done), level, reason)
+    elif reason := nothing_to_gain(done, metrics[0]):
+        findings = _findings_without_forecast(len(done), level, reason, Advice.STAY)
+    elif reason := too_few_users(done, metrics[0]):
+        findings = _findings_without_forecast(len(done), level, reason)
+        findings = replace(findings, lacks_users=True)
     else:
         findings = _forecast_all(done, metrics, floor, level, prior, baselines, baseline_growth)
     unfinished = len(measured) - len(done)
     findings = replace(findings, unfinished=unfinished, without_log=without_log)
     return replace(findings, says=describe_findings(findings))
+
+
+def _findings_without_forecast(
+    runs: int, level: float, reason: str, advice: Advice = Advice.UNKNOWN
+) -> Findings:
+    return Findings(
+        level=level,
+        runs=runs,
+        reasons=(reason,),
+        metrics={},
+        bottleneck=_unknown(reason),
+        recommendation=Recommendation(advice),
+    )
 
 
 def _forecast_all(
@@ -194,32 +200,31 @@ def _forecast_all(
     baselines: Comparisons,
     baseline_growth: BaselineGrowth | None,
 ) -> Findings:
-    forecast, dropped = drop_outliers(done, metrics[0], prior)
-    best = find_best_size(forecast.runs, metrics[0])
+    first, *others = metrics
+    forecast, dropped = drop_outliers(done, first, prior)
+    best = _find_best_size(forecast.runs, first)
     if callable(baselines):
-        baselines = baselines(_keys_of_best(forecast.runs, best), level)
-    not_forecast = {
-        name: why
-        for name in metrics[1:]
-        if (why := nothing_to_gain(done, name) or too_few_users(done, name))
-    }
-    others = [name for name in metrics[1:] if name not in not_forecast]
-    forecasts = [forecast, *(Forecast(forecast.runs, metric, prior) for metric in others)]
-    by_metric = {one.metric: _metric_findings(one, best, level) for one in forecasts}
+        baselines = baselines(_keys_of_size(forecast.runs, best), level)
+    by_metric = {first: _metric_findings(forecast, best, level)}
+    not_forecast = {}
+    for metric in others:
+        if reason := nothing_to_gain(done, metric) or too_few_users(done, metric):
+            not_forecast[metric] = reason
+        else:
+            of_metric = Forecast(forecast.runs, metric, prior)
+            by_metric[metric] = _metric_findings(of_metric, best, level)
     few_hits = too_few_hits(forecast)
     in_data = (few_hits, no_better_than_popular(forecast, floor))
-    in_fit = reasons_in_fit(by_metric[metrics[0]], len(dropped), len(done))
+    in_fit = reasons_in_fit(by_metric[first], len(dropped), len(done))
     reasons = (*filter(None, in_data), *in_fit)
-    bottleneck = _unknown(reasons[0]) if reasons else _bottleneck(forecast, best)
     growth = _growth(forecast, best, level, baseline_growth)
     candidates = advice.list_candidates(forecast)
     return Findings(
         level=level,
         runs=len(done),
-        unfinished=0,
         reasons=reasons,
         metrics=by_metric,
-        bottleneck=bottleneck,
+        bottleneck=_unknown(reasons[0]) if reasons else _bottleneck(forecast, best),
         next=advice.choose_next_runs(forecast, candidates, level),
         left_out=tuple(
             LeftOutRun(row["key"], int(row["n_layers"]), int(row["d_emb"]), row["sigmas"])
@@ -231,24 +236,23 @@ def _forecast_all(
         growth=growth,
         not_forecast=not_forecast,
         lacks_users=few_hits is not None,
-        chosen_on_test=f"validation {metrics[0]}" not in done,
+        chosen_on_test=f"validation {first}" not in done,
     )
 
 
-def find_best_size(runs: pd.DataFrame, metric: str = METRICS[0]) -> Size:
+def _find_best_size(runs: pd.DataFrame, metric: str) -> Size:
     """Find the size on all data that is best, mean over seeds: by validation where runs have it."""
-    full = on_all_data(runs)
     validation = f"validation {metric}"
     deciding = validation if validation in runs else metric
-    means = full.groupby(["n_layers", "d_emb"])[deciding].mean()
+    means = on_all_data(runs).groupby(["n_layers", "d_emb"])[deciding].mean()
     n_layers, d_emb = cast("tuple[int, int]", means.idxmax())
     return Size(int(n_layers), int(d_emb))
 
 
-def _keys_of_best(runs: pd.DataFrame, best: Size) -> list[str]:
+def _keys_of_size(runs: pd.DataFrame, size: Size) -> list[str]:
     full = on_all_data(runs)
-    is_best = (full["n_layers"] == best.n_layers) & (full["d_emb"] == best.d_emb)
-    return sorted(full.loc[is_best, "key"])
+    is_size = (full["n_layers"] == size.n_layers) & (full["d_emb"] == size.d_emb)
+    return sorted(full.loc[is_size, "key"])
 
 
 def _points(forecast: Forecast, cells: Iterable[Cell]) -> pd.DataFrame:
@@ -262,29 +266,26 @@ def _points(forecast: Forecast, cells: Iterable[Cell]) -> pd.DataFrame:
 
 def _metric_findings(forecast: Forecast, best: Size, level: float) -> MetricFindings:
     predictions = _predictions(forecast, best, level)
-    loo = forecast.loo_predictions()
-    relative = 100 * (
-        1 - from_log_odds(loo["value"].to_numpy())
-    )  # per cent of the rate by log-odds
-    fit = NoiseTest(
-        len(loo),
-        (relative * loo["error"].abs()).mean(),
-        math.sqrt(2 / math.pi) * (relative * loo["sd"]).mean(),
-        is_within_noise(loo),
-    )
-    measured = forecast.runs[["n_layers", "d_emb", "seed", forecast.metric, "tokens"]].rename(
+    larger = predictions.loc[predictions["data"] == 1, ["n_layers", "d_emb"]]
+    measured = forecast.runs[["n_layers", "d_emb", "seed", forecast.metric]].rename(
         columns={forecast.metric: "value"}
     )
-    measured["data"] = measured.pop("tokens") / forecast.full_tokens
-    larger = predictions.loc[predictions["data"] == 1, ["n_layers", "d_emb"]]
+    loo = forecast.loo_predictions()
+    # a step of log-odds in per cent of the rate
+    percent = 100 * (1 - from_log_odds(loo["value"].to_numpy()))
     return MetricFindings(
-        float(np.median(relative) * np.median(forecast.noise)),
-        fit,
-        predictions,
-        {axis: _curve(forecast, best, axis, level) for axis in AXIS_LABELS},
-        _doublings(forecast, best, level),
-        {name: predict_by_rival(name, forecast, larger, level) for name in RIVAL_LAWS},
-        measured,
+        noise=float(np.median(percent) * np.median(forecast.noise)),
+        fit=NoiseTest(
+            cells=len(loo),
+            error=(percent * loo["error"].abs()).mean(),
+            expected=math.sqrt(2 / math.pi) * (percent * loo["sd"]).mean(),
+            fits=is_within_noise(loo),
+        ),
+        predictions=predictions,
+        curves={axis: _curve(forecast, best, axis, level) for axis in AXIS_LABELS},
+        doublings=_doublings(forecast, best, level),
+        laws={name: predict_by_rival(name, forecast, larger, level) for name in RIVAL_LAWS},
+        measured=measured.assign(data=forecast.runs["tokens"] / forecast.full_tokens),
     )
 
 
@@ -298,9 +299,8 @@ def _predictions(forecast: Forecast, best: Size, level: float) -> pd.DataFrame:
         for d_emb in sorted({d, 2 * most_d, REACH * most_d})
     ]
     cells += [(n, d, 2), (n, d, REACH), (n, 2 * most_d, 2), (n, REACH * most_d, REACH)]
-    points = _points(forecast, cells)
-    table = points[["n_layers", "d_emb"]].assign(data=[times for *_, times in cells])
-    return table.join(forecast.interval(points, level))
+    sizes = pd.DataFrame(cells, columns=["n_layers", "d_emb", "data"])
+    return sizes.join(forecast.interval(_points(forecast, cells), level))
 
 
 def _curve(forecast: Forecast, best: Size, axis: str, level: float) -> pd.DataFrame:
@@ -314,23 +314,25 @@ def _curve(forecast: Forecast, best: Size, axis: str, level: float) -> pd.DataFr
 
 def _doublings(forecast: Forecast, best: Size, level: float) -> dict[str, Change]:
     """Say what doubling each size brings, without the noise of runs."""
-    rates = from_log_odds(forecast.draws(_points(forecast, _doubled_cells(best))))
-    ratios = (rates[:, 1:] / rates[:, :1]).T
-    return {axis: summarize_ratio(ratio, level) for axis, ratio in zip(AXIS_LABELS, ratios)}
+    start, *doubled = from_log_odds(forecast.draws(_points(forecast, _doubled_cells(best)))).T
+    return {
+        axis: summarize_ratio(rates / start, level) for axis, rates in zip(AXIS_LABELS, doubled)
+    }
 
 
 def _growth(
     forecast: Forecast, best: Size, level: float, baseline_growth: BaselineGrowth | None
 ) -> tuple[Growth, ...]:
-    """Say what the log brings once it has grown as it has; nothing where the prior does not."""
+    """Say what growth as before brings; nothing where the prior has not learnt it."""
+    if not forecast.knows_growth:
+        return ()
     point = _points(forecast, [(best.n_layers, best.d_emb, 1)])
     rates = from_log_odds(forecast.draws(point))
     growth = []
     for times in GROWTH_TIMES:
-        draws = forecast.growth_draws(point, times, baseline_growth)
-        if draws is not None:
-            gain = summarize_ratio(from_log_odds(draws) / rates, level)
-            growth.append(Growth(times, gain.change, gain.low, gain.high))
+        grown_rates = from_log_odds(forecast.growth_draws(point, times, baseline_growth))
+        gain = summarize_ratio(grown_rates / rates, level)
+        growth.append(Growth(times, gain.change, gain.low, gain.high))
     return tuple(growth)
 
 
@@ -355,19 +357,19 @@ def _bottleneck(forecast: Forecast, best: Size) -> Bottleneck:
         )
     start, wide, deep, more_data = forecast.draws(_points(forecast, _doubled_cells(best))).T
     model = max(wide, deep, key=np.mean)
-    noise = np.median(forecast.noise)
-    little = float((np.maximum(model, more_data) - start < noise).mean())
-    if little >= CONFIDENCE:
-        return Bottleneck(
-            Verdict.NEITHER,
-            little,
+    is_little = np.maximum(model, more_data) - start < np.median(forecast.noise)
+    little_chance = float(is_little.mean())
+    if little_chance >= CONFIDENCE:
+        why = (
             "doubling either brings less than the noise of one run with a probability of "
-            + format_percent(little),
+            f"{format_percent(little_chance)}"
         )
+        return Bottleneck(Verdict.NEITHER, little_chance, why)
     data_chance = float((more_data > model).mean())
-    chance = max(data_chance, 1 - data_chance)
-    favoured = Verdict.DATA if data_chance >= 0.5 else Verdict.MODEL
-    other = Verdict.MODEL if favoured == Verdict.DATA else Verdict.DATA
+    if data_chance >= 0.5:
+        favoured, other, chance = Verdict.DATA, Verdict.MODEL, data_chance
+    else:
+        favoured, other, chance = Verdict.MODEL, Verdict.DATA, 1 - data_chance
     why = (
         f"doubling the {favoured} brings more than doubling the {other}, with a probability of "
         f"{format_percent(chance)}"

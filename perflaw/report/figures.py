@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 
 from perflaw.plotting import BLUE, GREY, VERMILLION, legend_above, panel_grid, set_log_axis
 
-# By the name of a curve: what its axis says, and the column of the runs.
+# By the name of a curve: the label of its axis, and the column of the runs.
 OUTLOOK_AXES = {
     "d_emb": ("dimension d", "d_emb"),
     "n_layers": ("layers N", "n_layers"),
     "tokens": ("data, times what there is\n(same items, same test users)", "data"),
 }
-DATA_TICKS = (0.25, 0.5, 1, 2, 4)
+DATA_TICKS = [0.25, 0.5, 1, 2, 4]
 
 
 def plot_outlook(
@@ -54,16 +54,17 @@ def plot_outlook(
     runs = pd.DataFrame(conclusion["measured"])
     figure, axes = panel_grid(3, narrow, 3, 1, 2.4, sharey=not narrow)
     for ax, (name, (label, column)) in zip(axes, OUTLOOK_AXES.items()):
-        curve = {key: np.array(values) for key, values in conclusion["curves"][name].items()}
+        curve = pd.DataFrame(conclusion["curves"][name])
         largest = runs[column].max()
         ax.axvspan(largest, curve["x"].max(), color=GREY, alpha=0.12, lw=0)
-        _draw_curve(ax, curve)
+        band: dict[str, Any] = {"color": BLUE, "alpha": 0.2, "lw": 0}
+        ax.fill_between(
+            curve["x"], curve["low"], curve["high"], label="interval for one run", **band
+        )
+        ax.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
         _draw_runs(ax, runs, column, best)
         if later is not None and column != "data":
-            other = "n_layers" if column == "d_emb" else "d_emb"
-            along = later[later[other] == best[other]]
-            style: dict[str, Any] = {"ms": 5, "color": "black", "mfc": "none"}
-            ax.plot(along[column], along[metric], "D", label="run not seen", **style)
+            _draw_later(ax, later, column, best, metric)
         ticks = (
             DATA_TICKS if column == "data" else sorted({*runs[column], 2 * largest, 4 * largest})
         )
@@ -73,12 +74,6 @@ def plot_outlook(
     axes[0].set_ylabel(metric)
     legend_above(figure, 2 if narrow else 5, axes[:1])
     return figure
-
-
-def _draw_curve(ax: Axes, curve: Mapping[str, np.ndarray]) -> None:
-    band: dict[str, Any] = {"color": BLUE, "alpha": 0.2, "lw": 0, "label": "interval for one run"}
-    ax.fill_between(curve["x"], curve["low"], curve["high"], **band)
-    ax.plot(curve["x"], curve["predicted"], color=BLUE, lw=1.6, label="expected")
 
 
 def _draw_runs(ax: Axes, runs: pd.DataFrame, column: str, best: Mapping[str, int]) -> None:
@@ -91,6 +86,16 @@ def _draw_runs(ax: Axes, runs: pd.DataFrame, column: str, best: Mapping[str, int
     ax.plot(others[column], others["value"], "o", label="run of other sizes", **off)
     same = runs[on_curve]
     ax.plot(same[column], same["value"], "o", ms=5, color=VERMILLION, mew=0, label="run")
+
+
+def _draw_later(
+    ax: Axes, later: pd.DataFrame, column: str, best: Mapping[str, int], metric: str
+) -> None:
+    """Draw the later runs that differ from the best in this column alone."""
+    other = "n_layers" if column == "d_emb" else "d_emb"
+    along = later[later[other] == best[other]]
+    label = "run not seen"
+    ax.plot(along[column], along[metric], "D", ms=5, color="black", mfc="none", label=label)
 
 
 def plot_doublings(
@@ -112,20 +117,12 @@ def plot_doublings(
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 1.9)
     names = {"tokens": "data", "n_layers": "layers N", "d_emb": "dimension d"}
-    styles = zip((BLUE, VERMILLION), (0.12, -0.12))
+    styles = [(BLUE, 0.12), (VERMILLION, -0.12)]
     for (metric, gains), (colour, shift) in zip(doublings.items(), styles):
-        change, low, high = (
-            np.array([gains[name][key] for name in names]) for key in ("change", "low", "high")
-        )
-        bars: dict[str, Any] = {
-            "fmt": "o",
-            "ms": 5,
-            "capsize": 2,
-            "lw": 1.4,
-            "color": colour,
-            "label": metric,
-        }
-        ax.errorbar(change, np.arange(3) + shift, xerr=[change - low, high - change], **bars)
+        rows = pd.DataFrame([gains[name] for name in names])
+        ends = [rows["change"] - rows["low"], rows["high"] - rows["change"]]
+        bars: dict[str, Any] = {"fmt": "o", "ms": 5, "capsize": 2, "lw": 1.4, "color": colour}
+        ax.errorbar(rows["change"], np.arange(3) + shift, xerr=ends, label=metric, **bars)
     ax.axvline(0, color="black", lw=0.8)
     ax.set_yticks(range(3), list(names.values()))
     ax.set_ylim(-0.5, 2.5)

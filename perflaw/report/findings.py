@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -70,9 +70,9 @@ def summarize_ratio(ratio: np.ndarray, level: float) -> Change:
 
 @dataclass(frozen=True)
 class Growth:
-    """What a log brings that has grown by new users with their own items, in per cent."""
+    """Change in per cent of a metric once the log has grown by new users with their own items."""
 
-    times: int  # users then, by those now
+    times: int  # as many users as now
     change: float
     low: float
     high: float
@@ -117,7 +117,7 @@ class NextRun:
     low: float
     high: float
     seconds: float  # of one core
-    chance: float  # that its expected value is above that of every size of the pilot
+    chance: float  # that its expected value is above those of all trained sizes
 
 
 @dataclass(frozen=True)
@@ -146,11 +146,11 @@ class Promising:
 
     size: Size
     best: Size  # the trained size with the highest forecast
-    value: float  # expected of the first
-    best_value: float  # and of the second
+    value: float  # expected of `size`
+    best_value: float  # expected of `best`
     gain: Change
-    chance: float  # that the first is better
-    seconds: float  # that it takes, of one core; not a number where nobody knows
+    chance: float  # that `size` is better
+    seconds: float  # of one core, that its training takes; nan where nobody knows
 
 
 @dataclass(frozen=True)
@@ -181,21 +181,20 @@ class MetricFindings:
 
     def to_dict(self) -> dict:
         """Give plain values: tables as lists of rows, curves as lists by column."""
-        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        values["curves"] = {axis: curve.to_dict("list") for axis, curve in self.curves.items()}
-        return plain_values(values)
+        curves = {axis: curve.to_dict("list") for axis, curve in self.curves.items()}
+        return plain_values(vars(self) | {"curves": curves})
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Findings:
     """What is concluded from the runs of one log.
 
-    `reasons` says why nothing is claimed, should that be; `says` is the whole in sentences.
+    `reasons` says why nothing is claimed, if so; `says` is the whole in sentences.
     """
 
     level: float
     runs: int
-    unfinished: int
+    unfinished: int = 0
     reasons: tuple[str, ...]
     metrics: Mapping[str, MetricFindings]
     bottleneck: Bottleneck
@@ -204,25 +203,26 @@ class Findings:
     best: Size | None = None  # of the runs on all data, by validation, else by the first metric
     baselines: tuple[BaselineComparison, ...] = ()  # the best first
     recommendation: Recommendation = Recommendation(Advice.UNKNOWN)
-    growth: tuple[Growth, ...] = ()  # of the first metric, at the best size; other logs say it
+    growth: tuple[Growth, ...] = ()  # of the first metric at the best size, learnt from other logs
     says: tuple[str, ...] = ()
     not_forecast: Mapping[str, str] = field(default_factory=dict)  # why, by metric but the first
     lacks_users: bool = False  # whether more test users are needed, which no training brings
     chosen_on_test: bool = False  # whether `best` is so for want of a metric on validation
     without_log: bool = False  # whether the runs came in a table, without the log to compare with
 
+    @property
+    def first_metric(self) -> str:
+        """The metric that conclusions are drawn from."""
+        return next(iter(self.metrics))
+
     def to_dict(self) -> dict:
         """Give plain values, as report.json has them under "judged"."""
-        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        values["metrics"] = {name: one.to_dict() for name, one in self.metrics.items()}
-        if self.best is None:
-            del values["best"]
-        if not self.not_forecast:
-            del values["not_forecast"]
-        for name in ("chosen_on_test", "without_log"):
-            if not values[name]:
+        metrics = {name: metric.to_dict() for name, metric in self.metrics.items()}
+        values = plain_values(vars(self) | {"metrics": metrics})
+        for name in ("best", "not_forecast", "chosen_on_test", "without_log"):
+            if not values[name]:  # such values are left out
                 del values[name]
-        return plain_values(values)
+        return values
 
     def __repr__(self) -> str:
         """Say what was found, a line a sentence."""

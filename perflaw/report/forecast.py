@@ -23,7 +23,6 @@ and Empirical Bayes Methods for Data Analysis, chapter 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -38,8 +37,7 @@ from perflaw.report.prior import Prior, load_prior
 if TYPE_CHECKING:
     from perflaw.models.baselines import BaselineGrowth
 
-DOUBLINGS_FROM = {"d_emb": 8.0, "n_layers": 1.0, "tokens": None}
-"""By column, the value that doublings are counted from; None: the largest of the runs."""
+AXES = ["d_emb", "n_layers", "tokens"]
 
 COEFFICIENTS = ("G", "b_d", "b_N", "c_N", "b_T", "c_T", "e_dN", "f_dT")
 """Coefficients with a prior. The level a has none that says anything."""
@@ -79,10 +77,9 @@ def forecast_design(points: pd.DataFrame, p: float, full_tokens: float) -> np.nd
     numpy.ndarray
         (points, 1 + coefficients), the level first, then in the order of `COEFFICIENTS`.
     """
-    d, n, t = (
-        np.log2(points[axis].to_numpy(float) / (origin or full_tokens))
-        for axis, origin in DOUBLINGS_FROM.items()
-    )
+    d = np.log2(points["d_emb"].to_numpy(float) / 8)
+    n = np.log2(points["n_layers"].to_numpy(float))
+    t = np.log2(points["tokens"].to_numpy(float) / full_tokens)
     saturating = np.expm1(-p * d * np.log(2)) / np.expm1(-p * np.log(2))
     columns = [np.ones_like(d), saturating, d, n, n**2, t, t**2, d * n, d * t]
     return np.stack(columns, axis=1)
@@ -120,7 +117,7 @@ class Forecast:
     """
 
     def __init__(self, runs: pd.DataFrame, metric: str, prior: Prior | None = None) -> None:
-        for name in (*DOUBLINGS_FROM, metric, f"{metric} se"):
+        for name in (*AXES, metric, f"{metric} se"):
             if name not in runs:
                 raise InputError(f"the runs have no column {name!r}")
         if runs.empty or not ((runs[metric] > 0) & (runs[metric] < 1)).all():
@@ -133,15 +130,181 @@ class Forecast:
         self.full_tokens = float(self.runs["tokens"].max())
         self._y = to_log_odds(self.runs[metric].to_numpy(float))
         self._error = self._errors_of_log_odds()
-        self._cell = self.runs.groupby(list(DOUBLINGS_FROM), sort=True).ngroup().to_numpy()
-        parts = [self._update(p) for p in EXPONENTS]
-        self._posterior = _Posterior(*(np.concatenate(part) for part in zip(*parts)))
+        self._cell = self.runs.groupby(AXES, sort=True).ngroup().to_numpy()
+        by_exponent = [self._update(p) for p in EXPONENTS]
+        self._posterior = _Posterior(*map(np.concatenate, zip(*by_exponent)))
         log_weight = self._posterior.log_weight
         self._weights = np.exp(log_weight - np.logaddexp.reduce(log_weight))
 
     def __repr__(self) -> str:
         """Say of what the forecast is."""
         return f"Forecast({self.metric}, {len(self.runs)} runs, {self._cell.max() + 1} cells)"
+
+    def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
+        """Forecast one more run at each point.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens.
+        level
+            Of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns predicted (the median), low and high: rates, with the index of `points`.
+        """
+        sd = np.hypot(self.noise, self.prior["cell"])[:, None]
+        return _quantiles(self.draws(points), sd, points.index, level)
+
+    def draws(self, points: pd.DataFrame) -> np.ndarray:
+        """Draw what y, the log-odds, may be, without the noise of runs and of cells.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens.
+
+        Returns
+        -------
+        numpy.ndarray
+            (DRAWS, points).
+        """
+        pairs, coefficients = self._coefficient_draws
+        designs = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
+        return np.einsum("wmi,wi->wm", designs[pairs // len(NOISE_GRID)], coefficients)
+
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """(DRAWS,) what the standard deviation of one run's y between seeds may be."""
+        pairs, _ = self._coefficient_draws
+        factor = self._noise_factor(self._posterior.z[pairs])
+        return np.hypot(SEED_NOISE, factor * self._full_error)
+
+    @property
+    def knows_growth(self) -> bool:
+        """Whether the prior has learnt what a log brings once it has grown."""
+        return "growth" in self.prior
+
+    def growth_interval(
+        self,
+        points: pd.DataFrame,
+        times: float,
+        baseline: BaselineGrowth | None = None,
+        level: float = 0.9,
+    ) -> pd.DataFrame:
+        """Forecast one run on the grown log, tested on all users that it then has.
+
+        Parameters
+        ----------
+        points, times, baseline
+            As for `growth_draws`.
+        level
+            Of the interval.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As of `interval`.
+        """
+        seeds = self.noise / np.sqrt(times)
+        new_users = self._full_error * np.sqrt(1 - 1 / times)  # who is tested then and not now
+        sd = np.sqrt(seeds**2 + self.prior["cell"] ** 2 + new_users**2)[:, None]
+        return _quantiles(self.growth_draws(points, times, baseline), sd, points.index, level)
+
+    def growth_draws(
+        self, points: pd.DataFrame, times: float, baseline: BaselineGrowth | None = None
+    ) -> np.ndarray:
+        """Draw what y may be once the log has grown as it has, by new users with their own items.
+
+        The runs of a pilot do not say this. Other logs do, where the prior `knows_growth`: y rises
+        by less where it is high already, and by more where a baseline's has risen.
+
+        Parameters
+        ----------
+        points
+            Columns n_layers, d_emb and tokens: on the log as it is.
+        times
+            Users then, by those now.
+        baseline
+            What a baseline of this log has gained in log-odds as its users doubled.
+
+        Returns
+        -------
+        numpy.ndarray
+            (DRAWS, points).
+        """
+        intercept, by_baseline, by_level, sd = self.prior["growth"]
+        slope, slope_sd = self._shrink_baseline(baseline)
+        level = self.draws(points)
+        means = intercept + by_baseline * slope + by_level * (level - LEVEL_ORIGIN)
+        deviations = np.random.default_rng(2).normal(0, np.hypot(sd, by_baseline * slope_sd), DRAWS)
+        return level + np.log2(times) * (means + deviations[:, None])
+
+    def moments(self, name: str) -> tuple[float, float]:
+        """Give the mean and the variance of a coefficient, of p or of ln k ("k").
+
+        Parameters
+        ----------
+        name
+            One of `COEFFICIENTS`, "p" or "k".
+
+        Returns
+        -------
+        tuple of float
+            Mean and variance given the runs.
+        """
+        variances: np.ndarray | float = 0.0  # given p and k
+        if name in COEFFICIENTS:
+            place = 1 + COEFFICIENTS.index(name)
+            values = self._posterior.means[:, place]
+            variances = self._posterior.covariances[:, place, place]
+        elif name == "p":
+            values = self._posterior.p
+        else:
+            values = np.log(self._noise_factor(self._posterior.z))
+        mean = self._weights @ values
+        return float(mean), float(self._weights @ (variances + (values - mean) ** 2))
+
+    def loo_predictions(self) -> pd.DataFrame:
+        """Predict each cell from the others.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a cell: its axes, runs (how many), value (mean of y), error (of that, less
+            its prediction) and sd (the standard deviation that the error should have).
+        """
+        posterior = self._posterior
+        rows = []
+        for _, runs in self.runs.groupby(self._cell):
+            places = runs.index.to_numpy()
+            spread = np.linalg.inv(posterior.precisions[:, places[:, None], places])
+            errors = np.einsum("wij,wj->wi", spread, posterior.residuals[:, places]).mean(axis=1)
+            error = self._weights @ errors
+            variance = spread.mean(axis=(1, 2)) + (errors - error) ** 2
+            rows.append(
+                {
+                    **runs[AXES].iloc[0],
+                    "runs": len(places),
+                    "value": self._y[places].mean(),
+                    "error": error,
+                    "sd": np.sqrt(self._weights @ variance),
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def loo_zscores(self) -> np.ndarray:
+        """Say by how many standard deviations each run differs from what all others say.
+
+        Returns
+        -------
+        numpy.ndarray
+            (runs,).
+        """
+        own_precision = np.diagonal(self._posterior.precisions, axis1=1, axis2=2)
+        return self._weights @ (self._posterior.residuals / np.sqrt(own_precision))
 
     def _errors_of_log_odds(self) -> np.ndarray:
         """Give the standard error over users of y, the median of as much data: (runs,)."""
@@ -187,33 +350,8 @@ class Forecast:
         mean, sd = self.prior["k"]
         return np.exp(mean + sd * z)
 
-    def moments(self, name: str) -> tuple[float, float]:
-        """Give the mean and the variance of a coefficient, of p or of ln k ("k").
-
-        Parameters
-        ----------
-        name
-            One of `COEFFICIENTS`, "p" or "k".
-
-        Returns
-        -------
-        tuple of float
-            Mean and variance given the runs.
-        """
-        variance: np.ndarray | float = 0.0
-        if name in COEFFICIENTS:
-            place = 1 + COEFFICIENTS.index(name)
-            value = self._posterior.means[:, place]
-            variance = self._posterior.covariances[:, place, place]
-        elif name == "p":
-            value = self._posterior.p
-        else:
-            value = np.log(self._noise_factor(self._posterior.z))
-        mean = self._weights @ value
-        return float(mean), float(self._weights @ (variance + (value - mean) ** 2))
-
     @cached_property
-    def _draws(self) -> tuple[np.ndarray, np.ndarray]:
+    def _coefficient_draws(self) -> tuple[np.ndarray, np.ndarray]:
         """Pairs of p and k by their place, (DRAWS,), and coefficients, (DRAWS, coefficients)."""
         random = np.random.default_rng(0)
         posterior = self._posterior
@@ -223,53 +361,10 @@ class Forecast:
         normal = random.normal(size=(DRAWS, n_coefficients))
         return pairs, posterior.means[pairs] + np.einsum("wij,wj->wi", roots[pairs], normal)
 
-    def draws(self, points: pd.DataFrame) -> np.ndarray:
-        """Draw what y, the log-odds, may be, without the noise of runs and of cells.
-
-        Parameters
-        ----------
-        points
-            Columns n_layers, d_emb and tokens.
-
-        Returns
-        -------
-        numpy.ndarray
-            (DRAWS, points).
-        """
-        pairs, coefficients = self._draws
-        rows = np.stack([forecast_design(points, p, self.full_tokens) for p in EXPONENTS])
-        return np.einsum("wmi,wi->wm", rows[pairs // len(NOISE_GRID)], coefficients)
-
-    def growth_draws(
-        self, points: pd.DataFrame, times: float, baseline: BaselineGrowth | None = None
-    ) -> np.ndarray | None:
-        """Draw what y may be once the log has grown as it has, by new users with their own items.
-
-        The runs of a pilot do not say this. Other logs do: y rises by less where it is high
-        already, and by more where a baseline's has risen.
-
-        Parameters
-        ----------
-        points
-            Columns n_layers, d_emb and tokens: on the log as it is.
-        times
-            Users then, by those now.
-        baseline
-            What a baseline of this log has gained in log-odds as its users doubled.
-
-        Returns
-        -------
-        numpy.ndarray or None
-            (DRAWS, points); None where the prior has not learnt it.
-        """
-        if "growth" not in self.prior:
-            return None
-        intercept, by_baseline, by_level, sd = self.prior["growth"]
-        slope, slope_sd = self._shrink_baseline(baseline)
-        level = self.draws(points)
-        means = intercept + by_baseline * slope + by_level * (level - LEVEL_ORIGIN)
-        deviations = np.random.default_rng(2).normal(0, np.hypot(sd, by_baseline * slope_sd), DRAWS)
-        return level + np.log2(times) * (means + deviations[:, None])
+    @property
+    def _full_error(self) -> float:
+        """Standard error over users of y, of the runs on most tokens."""
+        return self._error[self.runs["tokens"].argmax()]
 
     def _shrink_baseline(self, baseline: BaselineGrowth | None) -> tuple[float, float]:
         """Give the slope of a baseline and its standard deviation, shrunk to that of other logs."""
@@ -278,98 +373,6 @@ class Forecast:
             return mean, spread
         trust = spread**2 / (spread**2 + baseline.se**2)
         return mean + trust * (baseline.slope - mean), spread * np.sqrt(1 - trust)
-
-    def growth_interval(
-        self,
-        points: pd.DataFrame,
-        times: float,
-        baseline: BaselineGrowth | None = None,
-        level: float = 0.9,
-    ) -> pd.DataFrame | None:
-        """Forecast one run on the grown log, tested on all users that it then has.
-
-        Parameters
-        ----------
-        points, times, baseline
-            As for `growth_draws`.
-        level
-            Of the interval.
-
-        Returns
-        -------
-        pandas.DataFrame or None
-            As of `interval`.
-        """
-        values = self.growth_draws(points, times, baseline)
-        if values is None:
-            return None
-        users = self._error[self.runs["tokens"].argmax()]
-        seeds = self.noise / np.sqrt(times)
-        new_users = users * np.sqrt(1 - 1 / times)  # who is tested then and not now
-        sd = np.sqrt(seeds**2 + self.prior["cell"] ** 2 + new_users**2)[:, None]
-        return _quantiles(values, sd, points.index, level)
-
-    @cached_property
-    def noise(self) -> np.ndarray:
-        """(DRAWS,) what the standard deviation of one run's y between seeds may be."""
-        error = self._error[self.runs["tokens"].argmax()]
-        return np.hypot(SEED_NOISE, self._noise_factor(self._posterior.z[self._draws[0]]) * error)
-
-    def interval(self, points: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-        """Forecast one more run at each point.
-
-        Parameters
-        ----------
-        points
-            Columns n_layers, d_emb and tokens.
-        level
-            Of the interval.
-
-        Returns
-        -------
-        pandas.DataFrame
-            Columns predicted (the median), low and high, rates, with the index of `points`.
-        """
-        sd = np.hypot(self.noise, self.prior["cell"])[:, None]
-        return _quantiles(self.draws(points), sd, points.index, level)
-
-    def loo_predictions(self) -> pd.DataFrame:
-        """Predict each cell from the others.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row a cell: its axes, runs (how many), value (mean of y), error (of that, less
-            its prediction) and sd (the standard deviation that the error should have).
-        """
-        return pd.DataFrame(self._loo_rows())
-
-    def _loo_rows(self) -> Iterator[dict[str, float]]:
-        posterior = self._posterior
-        for _, runs in self.runs.groupby(self._cell):
-            places = runs.index.to_numpy()
-            spread = np.linalg.inv(posterior.precisions[:, places[:, None], places])
-            errors = np.einsum("wij,wj->wi", spread, posterior.residuals[:, places]).mean(axis=1)
-            error = self._weights @ errors
-            variance = spread.mean(axis=(1, 2)) + (errors - error) ** 2
-            yield {
-                **runs[list(DOUBLINGS_FROM)].iloc[0],
-                "runs": len(places),
-                "value": self._y[places].mean(),
-                "error": error,
-                "sd": np.sqrt(self._weights @ variance),
-            }
-
-    def loo_zscores(self) -> np.ndarray:
-        """Say by how many standard deviations each run differs from what all others say.
-
-        Returns
-        -------
-        numpy.ndarray
-            (runs,).
-        """
-        own_precision = np.diagonal(self._posterior.precisions, axis1=1, axis2=2)
-        return self._weights @ (self._posterior.residuals / np.sqrt(own_precision))
 
 
 def _quantiles(values: np.ndarray, sd: np.ndarray, index: pd.Index, level: float) -> pd.DataFrame:

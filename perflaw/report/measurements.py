@@ -13,11 +13,11 @@ from perflaw.models.sweeps import results
 from perflaw.tables import LINE, check_one_surface, check_whole, hint_at_comma, name_row
 
 RECORD_COLUMNS = ("key", "n_layers", "d_emb", "seed", "tokens", "test_targets")
-OWN_COLUMNS = ("n_layers", "d_emb")
+SIZE_COLUMNS = ("n_layers", "d_emb")
 MOST = 1e9  # layers, or dimensions
 MOST_TOKENS = 1e15  # or users
 LEAST_RATE = 1e-6  # of a metric
-ALMOST = 0.99  # of the most tokens, from which on runs are on all data
+ALMOST_ALL = 0.99  # of the most tokens: from there on a run is on all data
 RESERVED = ("key", "line", "seed", "test_targets", "tokens", "share", "users", "n_layers", "d_emb")
 DATA_COLUMNS = ("tokens", "share")
 REMOVED = "removed "  # prefix of metrics by the rule of record where nothing repeats
@@ -77,8 +77,8 @@ def by_rule_of_record(runs: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFram
 
 
 def on_all_data(runs: pd.DataFrame) -> pd.DataFrame:
-    """Select the runs on the most tokens, but for a hundredth."""
-    return runs[runs["tokens"] >= ALMOST * runs["tokens"].max()]
+    """Select the runs on the most tokens, or on nearly as many."""
+    return runs[runs["tokens"] >= ALMOST_ALL * runs["tokens"].max()]
 
 
 def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -108,16 +108,17 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     runs = table.copy()
     if runs.index.name != LINE:
         runs = runs.set_index(LINE) if LINE in runs else runs.reset_index(drop=True)
-    for name in OWN_COLUMNS:
+    for name in SIZE_COLUMNS:
         _check_numbers(runs, name, lowest=1, highest=MOST)
         check_whole(runs, name, "the runs")
     if set(DATA_COLUMNS).issubset(runs):
         raise InputError("the runs have both tokens and share; keep the one that holds for all")
     data = next((name for name in DATA_COLUMNS if name in runs), None)
-    but = (metric, *(("sample_users", "sample_time") if data else ()))
-    check_one_surface(runs, "the runs", "keep those of one value", but)
-    if (repeats := table.astype(str).duplicated()).any():
-        row = int(repeats.to_numpy().argmax())
+    may_differ = [metric, "sample_users", "sample_time"] if data else [metric]
+    check_one_surface(runs, "the runs", "keep those of one value", may_differ)
+    is_repeated = table.astype(str).duplicated().to_numpy()
+    if is_repeated.any():
+        row = int(is_repeated.argmax())
         raise InputError(
             f"{name_row(runs, row)} of the runs is the same as an earlier one in every column; "
             "leave it out, or tell repeated runs apart by a column 'seed'"
@@ -129,24 +130,24 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         _check_numbers(runs, data, lowest=0, highest=1, above=True)
     runs["tokens"] = runs[data].astype(float) if data else 1.0
     runs[f"{metric} se"] = _standard_errors(runs, metric)
+    columns = [*SIZE_COLUMNS, "seed", "tokens", metric, f"{metric} se", "test_targets", "key"]
     validation = f"validation {metric}"
     if validation in runs:
         _check_numbers(runs, validation, lowest=0, highest=1)
+        columns.append(validation)
     runs["test_targets"] = runs.get("users", np.nan)
     runs["seed"] = runs.get("seed", 0)
     if not runs["seed"].map(pd.api.types.is_hashable).all():
         raise InputError("the runs have a seed that is no number or text")
     runs["key"] = [name_row(runs, place) for place in range(len(runs))]
-    needed = [*OWN_COLUMNS, "seed", "tokens", metric, f"{metric} se", "test_targets", "key"]
-    needed += [validation] if validation in runs else []
-    return runs[needed].reset_index(drop=True)
+    return runs[columns].reset_index(drop=True)
 
 
 def _check_columns(table: pd.DataFrame, metric: str) -> None:
     """Refuse what is no table of runs with this metric."""
     if not isinstance(table, pd.DataFrame):
         raise InputError(f"runs have to be a pandas.DataFrame, not {type(table).__name__}")
-    if missing := [name for name in (*OWN_COLUMNS, metric) if name not in table]:
+    if missing := [name for name in (*SIZE_COLUMNS, metric) if name not in table]:
         raise InputError(
             f"the runs have no column {missing[0]!r}; they have {', '.join(map(str, table))}"
         )
@@ -190,15 +191,14 @@ def _check_numbers(
 ) -> None:
     """Make a column numeric, and refuse the first value outside its range, with its row."""
     values = pd.to_numeric(runs[name], errors="coerce").astype(float)
-    fine = values.gt(lowest) if above else values.ge(lowest)
-    fine &= values.le(highest) & np.isfinite(values)
-    if not fine.all():
-        row = int((~fine).to_numpy().argmax())
-        ends = f"{'above' if above else 'at least'} {lowest:g} and at most {highest:g}"
+    is_usable = values.between(lowest, highest, inclusive="right" if above else "both").to_numpy()
+    if not is_usable.all():
+        row = int(is_usable.argmin())
         value = runs[name].iloc[row]
         mend = "leave the row out, or give" if pd.isna(value) else "use"
+        least = f"{'above' if above else 'at least'} {lowest:g}"
         raise InputError(
             f"{name_row(runs, row)} of the runs: {name} = {value} is not usable; "
-            f"{mend} a number {ends}" + hint_at_comma(value)
+            f"{mend} a number {least} and at most {highest:g}{hint_at_comma(value)}"
         )
     runs[name] = values

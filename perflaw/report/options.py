@@ -20,7 +20,8 @@ from perflaw.models.training import preparation
 from perflaw.report.findings import METRICS
 
 PAGE_SECONDS, PAGE_SHARE = 30, 0.2  # of the budget for the page and its notebook: the lesser
-PRIOR_BACKBONE, PRIOR_SPLIT = "sasrec", "leave one out"  # on which the prior stands
+PRIOR_SPLIT = "leave one out"  # with which the prior was learnt
+LOG_PLACEHOLDER = "LOG"  # in a command, of a log whose file is not known
 
 
 def minutes_for(seconds: float) -> int:
@@ -30,17 +31,20 @@ def minutes_for(seconds: float) -> int:
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is asked of a report, checked."""
+    """What is asked of a report, checked.
+
+    A field with a default is an option of `perflaw report` of the same name.
+    """
 
     out: Path
     minutes: float  # for all of it
     workers: int  # processes that train
     progress: bool
     start: float  # from when the minutes count, of time.perf_counter
-    source: str  # the log on a command line, with the options by which it is read
+    source: str | None  # the log on a command line, with the options by which it is read
     metric: str = METRICS[0]  # from which conclusions are drawn
     device: str = "cpu"
-    backbone: str = PRIOR_BACKBONE
+    backbone: str = "sasrec"
     split: str = PRIOR_SPLIT
     epochs: int | None = None  # at most, of a run; None as in the prior's runs
     patience: int | None = None  # likewise: validations without a better one, until a run stops
@@ -52,6 +56,8 @@ class ReportOptions:
             raise InputError(
                 f"a budget of {self.minutes:g} minutes is no time; give --budget 10, say"
             )
+        if self.workers < 1:
+            raise InputError(f"{self.workers} workers cannot train; give --workers 1, or more")
         if self.metric not in METRICS:
             raise InputError(
                 f"a report cannot be on {self.metric!r}; --metric is one of {', '.join(METRICS)}"
@@ -61,9 +67,8 @@ class ReportOptions:
                 f"there is no split {self.split!r}; --split is one of "
                 f"{', '.join(grids.SPLIT_RULES)}"
             )
-        configuration.make_config(
-            **{name: value for name, value in self.changes.items() if name != "split"}
-        )
+        settings = {name: value for name, value in self.changed_settings.items() if name != "split"}
+        configuration.make_config(**settings)
         preparation.check_device(self.device)
 
     @property
@@ -72,15 +77,15 @@ class ReportOptions:
         return self.out / "runs"
 
     @property
-    def seconds_left(self) -> float:
-        """Seconds until the last run has to be done."""
-        return self.planned_seconds - (time.perf_counter() - self.start)
-
-    @property
-    def planned_seconds(self) -> float:
-        """Seconds that runs may take by the budget alone, by whatever was done before."""
+    def training_seconds(self) -> float:
+        """Seconds of the budget without the page: runs, and what comes before them."""
         seconds = 60 * self.minutes
         return seconds - min(PAGE_SECONDS, PAGE_SHARE * seconds)
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the last run has to be done."""
+        return self.training_seconds - (time.perf_counter() - self.start)
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -88,27 +93,29 @@ class ReportOptions:
         return (self.metric, *(metric for metric in METRICS if metric != self.metric))
 
     @property
-    def changes(self) -> dict[str, Any]:
-        """Settings that differ from those on which the prior stands."""
-        asked = {
-            "backbone": self.backbone,
-            "split": self.split,
-            "epochs": self.epochs,
-            "patience": self.patience,
+    def changed_settings(self) -> dict[str, Any]:
+        """Settings of the runs that differ from those with which the prior was learnt."""
+        names = ("backbone", "split", "epochs", "patience")
+        return {name: value for name, value in self._changed_options.items() if name in names}
+
+    @property
+    def _changed_options(self) -> dict[str, Any]:
+        """Options with another value than their default."""
+        defaults = {field.name: field.default for field in fields(self)}
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if defaults[name] not in (MISSING, value)
         }
-        usual = {"backbone": PRIOR_BACKBONE, "split": PRIOR_SPLIT}
-        return {name: value for name, value in asked.items() if value != usual.get(name)}
 
     def repeat(self, minutes: float) -> str:
         """Write the command of this report with another budget."""
         words = ["--out", str(self.out), "--budget", f"{minutes:g}"]
         if self.workers != count_cores():
             words += ["--workers", str(self.workers)]
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.default is not MISSING and value != field.default:
-                words += [f"--{field.name}"] if value is True else [f"--{field.name}", str(value)]
-        return f"perflaw report {self.source} {shlex.join(words)}"
+        for name, value in self._changed_options.items():
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
+        return f"perflaw report {self.source or LOG_PLACEHOLDER} {shlex.join(words)}"
 
     def say(self, line: str) -> None:
         """Show a line of progress."""

@@ -39,9 +39,8 @@ def drop_outliers(
         furthest = np.abs(zscores).argmax()
         if abs(zscores[furthest]) < OUTLIER_ZSCORE or len(dropped) + 1 > most:
             return forecast, pd.DataFrame(dropped)
-        runs = forecast.runs
-        dropped.append({**runs.iloc[furthest], "sigmas": zscores[furthest]})
-        runs = runs.drop(index=furthest)
+        dropped.append({**forecast.runs.iloc[furthest], "sigmas": zscores[furthest]})
+        runs = forecast.runs.drop(index=furthest)
 
 
 def is_within_noise(loo_predictions: pd.DataFrame) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ SETTINGS: dict[str, Any] = {
     "validate_every": 2,
     "dropout": 0.2,
 }
-"""Those of the preset survey, on which the prior stands."""
+"""Those of the preset survey, with which the prior was learnt."""
 
 CORE_RUNS = [(2, 8, 0), (1, 32, 0), (2, 16, 0), (2, 16, 1), (1, 8, 0), (2, 32, 0)]
 """Layers, dimension and seed of the runs without which nothing is concluded."""
@@ -45,11 +46,11 @@ EXPECTED_EPOCHS = 48  # of a run, in the mean of the study's own sweeps
 EXPECTED_NOISE = 0.05  # of ln NDCG@10 between seeds
 FEWEST_USERS = 500  # that a pilot on a part of a log has at the least
 BUDGET_SHARE = 0.5  # of the budget, that the core takes at the most where users can be left out
-ENLARGING_SHARE = 0.3  # likewise, for more users than those of the records that there are
+ENLARGING_SHARE = 0.3  # likewise, where a pilot is given more users than its records have
 SMALLEST_SHARE = 1 / 16  # of the users, that a pilot sees unless less is accepted
 PACE = 4.0  # seconds of a core by those of `cost_model.PACES`, the median of the study's own runs
 START_AND_PAGE = 15.0  # seconds that a report takes whatever the log
-# of reading, entropy and baselines, on a server's core and the study's own logs
+# Seconds of reading, entropy and baselines, on a server's core and the study's own logs.
 SECONDS_BY_TOKEN = 5e-6
 SECONDS_BY_PAIR = 7e-8  # a user of the pilot and an item
 LARGEST_OVERRUN = 3  # times the budget, for the core: costs are rough before any run is done
@@ -75,8 +76,8 @@ def plan_pilot(
 ) -> Pilot:
     """Plan the runs that tell most by second, on as many users as the budget allows.
 
-    The plan follows from the log, the budget and the number of workers alone: what a run takes is
-    taken from a stored cost model, not from how fast the machine is at the moment.
+    The plan follows from the log, the budget and the number of workers alone: the time of a run is
+    that of a stored cost model, whatever the machine's pace at the moment.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def plan_pilot(
         A folder of records. If some are of a share of this log, that share is used again, unless
         the budget clearly allows a larger one.
     changes
-        Settings that differ from SETTINGS, on which the prior stands: of a configuration, or split.
+        Settings that differ from SETTINGS: of a configuration, or split.
     accepts_sample
         Whether a pilot may see fewer than one in sixteen of the users.
 
@@ -117,20 +118,17 @@ def plan_pilot(
     expected = float(min(EXPECTED_EPOCHS, settings["epochs"]))
     costs = cost_model.CostModel().seconds(frame, np.full(len(frame), expected))
     core_seconds = PACE * costs[: len(CORE_RUNS)].sum()
-    share = _choose_share(
-        log, core_seconds / workers, seconds, _recorded_hashes(out), accepts_sample
-    )
-    order = [*range(len(CORE_RUNS)), *_by_information(frame, costs, len(CORE_RUNS))]
+    share = _choose_share(log, core_seconds / workers, seconds, out, accepts_sample)
     return Pilot(
         log if share == 1 else log.sample_users(share),
         share,
-        {"settings": settings, "grid": [runs[place] for place in order]},
+        {"settings": settings, "grid": [runs[place] for place in _by_information(frame, costs)]},
         core_seconds * share,
     )
 
 
-def fixed_seconds(log: InteractionLog, plan: Pilot) -> float:
-    """Estimate what a report takes but for training: reading, entropy, baselines and the page.
+def check_fixed_work(log: InteractionLog, plan: Pilot, minutes: float, workers: int) -> None:
+    """Refuse a budget that reading, entropy, baselines and the page use up.
 
     Parameters
     ----------
@@ -138,20 +136,18 @@ def fixed_seconds(log: InteractionLog, plan: Pilot) -> float:
         The whole log.
     plan
         Its pilot, on whose users the baselines are measured.
-    """
-    pairs = plan.log.n_users * plan.log.n_items
-    return START_AND_PAGE + SECONDS_BY_TOKEN * log.tokens + SECONDS_BY_PAIR * pairs
-
-
-def check_fixed_work(log: InteractionLog, plan: Pilot, minutes: float, workers: int) -> None:
-    """Refuse a budget that is spent before a model is trained.
+    minutes
+        The budget.
+    workers
+        Runs that are trained at a time.
 
     Raises
     ------
     InputError
         With a budget that would do.
     """
-    fixed = fixed_seconds(log, plan)
+    pairs = plan.log.n_users * plan.log.n_items
+    fixed = START_AND_PAGE + SECONDS_BY_TOKEN * log.tokens + SECONDS_BY_PAIR * pairs
     if fixed > 60 * minutes:
         enough = minutes_for(fixed + plan.seconds / workers)
         raise InputError(
@@ -164,7 +160,7 @@ def _choose_share(
     log: InteractionLog,
     core_seconds: float,
     budget: float,
-    recorded: set[str],
+    out: str | os.PathLike | None,
     accepts_sample: bool,
 ) -> float:
     """Choose the largest share of the users that the budget allows.
@@ -173,12 +169,12 @@ def _choose_share(
     """
     halvings = [2.0**-i for i in range(20)]
     shares = [share for share in halvings if share == 1 or share * log.n_users >= FEWEST_USERS]
-    fitting = (share for share in shares if share * core_seconds <= BUDGET_SHARE * budget)
-    share = next(fitting, shares[-1])
-    known = [one for one in shares if recorded and log.sample_users(one).compact().hash in recorded]
-    if known:
-        enlarges = share * core_seconds <= ENLARGING_SHARE * budget
-        return share if enlarges and share > known[0] else known[0]
+    affordable = [share for share in shares if share * core_seconds <= BUDGET_SHARE * budget]
+    share = max(affordable, default=shares[-1])
+    recorded = _recorded_share(log, shares, out)
+    if recorded is not None:
+        enlarges = share > recorded and share * core_seconds <= ENLARGING_SHARE * budget
+        return share if enlarges else recorded
     if share < SMALLEST_SHARE and not accepts_sample:
         minutes = minutes_for(SMALLEST_SHARE * core_seconds / BUDGET_SHARE)
         raise InputError(
@@ -195,28 +191,30 @@ def _choose_share(
     return share
 
 
-def _recorded_hashes(folder: str | os.PathLike | None) -> set[str]:
-    """Hashes of the logs that the records of a folder are of."""
+def _recorded_share(
+    log: InteractionLog, shares: list[float], out: str | os.PathLike | None
+) -> float | None:
+    """Find the largest share of the users that the records of a folder are of."""
     hashes = set()
-    for path in Path(folder).glob("*.json") if folder else ():
-        try:
+    for path in Path(out).glob("*.json") if out else ():
+        with suppress(InputError):  # the sweep names a record that cannot be read
             hashes.add(run_records.read_record(path)["data_hash"])
-        except InputError:  # the sweep says so
-            continue
-    return hashes
+    for share in shares:
+        if hashes and log.sample_users(share).compact().hash in hashes:
+            return share
+    return None
 
 
-def _by_information(frame: pd.DataFrame, costs: np.ndarray, n_core: int) -> list[int]:
-    """Order the runs after the core.
+def _by_information(frame: pd.DataFrame, costs: np.ndarray) -> list[int]:
+    """Order the runs: the core, then each that takes most off the variance by second of its cost.
 
-    Each next one takes most off the variance of TARGET_SIZES by second of its cost.
+    The variance is that of the forecasts of TARGET_SIZES.
     """
     prior = load_prior()
     targets = pd.DataFrame(TARGET_SIZES, columns=["n_layers", "d_emb", "tokens"])
     runs = frame[["n_layers", "d_emb"]].assign(tokens=frame["sample_users"].fillna(1.0))
-    x, x_targets = (
-        forecast.forecast_design(points, prior["p"][0], 1.0) for points in (runs, targets)
-    )
+    x = forecast.forecast_design(runs, prior["p"][0], 1.0)
+    x_targets = forecast.forecast_design(targets, prior["p"][0], 1.0)
     sds = [forecast.LEVEL_SD, *(prior[name][1] for name in forecast.COEFFICIENTS)]
     covariance = np.diag(np.square(sds))
     noise = EXPECTED_NOISE**2 + prior["cell"] ** 2
@@ -225,8 +223,8 @@ def _by_information(frame: pd.DataFrame, costs: np.ndarray, n_core: int) -> list
         variances = np.einsum("ij,jk,ik->i", x, covariance, x) + noise
         gains = ((x_targets @ covariance @ x.T) ** 2).sum(axis=0) / variances / costs
         gains[order] = -1
-        chosen = len(order) if len(order) < n_core else int(gains.argmax())
+        chosen = len(order) if len(order) < len(CORE_RUNS) else int(gains.argmax())
         step = covariance @ x[chosen]
         covariance = covariance - np.outer(step, step) / (x[chosen] @ step + noise)
         order.append(chosen)
-    return order[n_core:]
+    return order

@@ -1,4 +1,4 @@
-"""The prior of the forecasts: what the sweeps of other logs say of the coefficients."""
+"""The prior of the forecasts: what the sweeps of other logs say about the coefficients."""
 
 from __future__ import annotations
 
@@ -23,13 +23,11 @@ def load_prior() -> Prior:
     -------
     Prior
         By name (`forecast.COEFFICIENTS`, the exponent "p", the logarithm "k" of the factor of
-        noise) a mean and a standard deviation, and the standard deviation "cell". Where it was
-        learnt, "growth" is what a log brings that has twice as many users, with items of their
-        own and tested on all of them, in log-odds: intercept, what it adds by a unit of a Markov
-        chain's growth and by a unit of the level, and standard deviation; "baseline growth" is
-        mean and standard deviation of the Markov chain's growth between logs.
+        noise) a mean and a standard deviation, and the standard deviation "cell". "growth", where
+        it was learnt, is the gain in log-odds of a log with twice as many users, who have items of
+        their own and are all tested: intercept, coefficients of a Markov chain's growth and of the
+        level, and standard deviation. "baseline growth" is the mean and the standard deviation
+        between logs of the Markov chain's growth.
     """
-    stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))["coefficients"]
-    return MappingProxyType(
-        {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
-    )
+    stored = json.loads(PRIOR_FILE.read_text(encoding="utf-8"))
+    return MappingProxyType(stored["coefficients"])

@@ -1,4 +1,4 @@
-"""Why nothing, or less than was asked for, is concluded from runs."""
+"""Why nothing, or less than was asked for, is concluded from runs: a reason each, or None."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from perflaw.report.outliers import OUTLIER_SHARE
 
 FEWEST_RUNS = 5
 FEWEST_HITS = 30  # of a run, below which nothing is claimed
-WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension, above which nothing is
+WIDEST_INTERVAL = 2.0  # ratio of its ends at four times the dimension; if wider, nothing is claimed
 
 
 def too_few_runs(done: pd.DataFrame) -> str | None:
-    """Say why so few runs do not bear a forecast at all."""
+    """Say why there are too few runs for a forecast."""
     full = on_all_data(done)
     depths, dimensions = full["n_layers"].nunique(), full["d_emb"].nunique()
     if depths < 2 or dimensions < 2 or len(done) < FEWEST_RUNS:
@@ -29,30 +29,30 @@ def too_few_runs(done: pd.DataFrame) -> str | None:
 
 
 def nothing_to_gain(done: pd.DataFrame, metric: str) -> str | None:
-    """Say whether a run on all data, with test users enough, has the most that a metric can be."""
-    is_one = done[metric] >= 1
+    """Say that a run on all data, with enough test users, has the most that a metric can be."""
     full = on_all_data(done)
     if ((full[metric] >= 1) & (full["test_targets"] >= FEWEST_HITS)).any():
-        return f"nothing is left to gain: {_count_ones(is_one, metric)}"
+        return f"nothing is left to gain: {_count_ones(done[metric], metric)}"
     return None
 
 
 def too_few_users(done: pd.DataFrame, metric: str) -> str | None:
-    """Say why so few test users do not bear a forecast."""
+    """Say why there are too few test users for a forecast."""
     values, errors = done[metric], done[f"{metric} se"]
     if errors.isna().any():
         return (
             "too little data: of so few test users nobody knows how uncertain a metric is "
             f"({done['test_targets'].min():.0f} in the smallest run)"
         )
-    if empty := int((values <= 0).sum()):
+    is_zero = values <= 0
+    if is_zero.any():
         return (
-            f"too little data: in {empty} of {len(done)} runs no test user finds the target "
-            "among the first ten"
+            f"too little data: in {is_zero.sum()} of {len(done)} runs no test user finds the "
+            "target among the first ten"
         )
-    if (is_one := values >= 1).any():
+    if (values >= 1).any():
         return (
-            f"too little data: {_count_ones(is_one, metric)}, none on all data with {FEWEST_HITS} "
+            f"too little data: {_count_ones(values, metric)}, none on all data with {FEWEST_HITS} "
             "test users or more"
         )
     if (errors <= 0).any():
@@ -60,12 +60,8 @@ def too_few_users(done: pd.DataFrame, metric: str) -> str | None:
     return None
 
 
-def _count_ones(is_one: pd.Series, metric: str) -> str:
-    return f"{metric} is 1, the most that it can be, in {is_one.sum()} of {len(is_one)} runs"
-
-
 def too_few_hits(forecast: Forecast) -> str | None:
-    """Say why so few hits do not bear a claim."""
+    """Say why there are too few hits for a claim."""
     runs, metric = forecast.runs, forecast.metric
     if "HR@10" not in runs:
         return None
@@ -81,7 +77,7 @@ def too_few_hits(forecast: Forecast) -> str | None:
 
 
 def no_better_than_popular(forecast: Forecast, floor: Mapping[str, float]) -> str | None:
-    """Say why models that do no more than count do not bear a claim."""
+    """Say that no model is clearly better than ranking by popularity."""
     runs, metric = forecast.runs, forecast.metric
     if metric not in floor or runs[metric].max() > floor[metric] + runs[f"{metric} se"].median():
         return None
@@ -92,7 +88,7 @@ def no_better_than_popular(forecast: Forecast, floor: Mapping[str, float]) -> st
 
 
 def reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[str]:
-    """Say why the forecast does not bear a claim."""
+    """List why the forecast is too poor for a claim."""
     reasons = []
     if not findings.fit.fits:
         reasons.append(
@@ -108,3 +104,8 @@ def reasons_in_fit(findings: MetricFindings, dropped: int, runs: int) -> list[st
             f"{end['high'] / end['low']:.1f}, too wide to plan by"
         )
     return reasons
+
+
+def _count_ones(values: pd.Series, metric: str) -> str:
+    ones = (values >= 1).sum()
+    return f"{metric} is 1, the most that it can be, in {ones} of {len(values)} runs"

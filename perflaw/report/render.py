@@ -54,18 +54,18 @@ def write_report(report: Report, out: str | os.PathLike) -> Path:
     InputError
         If the notebook fails or a file cannot be written; what was there before is then as it was.
     """
-    out, values = Path(out).resolve(), report.to_dict()
+    out = Path(out).resolve()
+    values = report.to_dict()
     try:
         with tempfile.TemporaryDirectory(
             dir=out, prefix=".report-", ignore_cleanup_errors=True
-        ) as made:
-            scratch = Path(made)
-            folder = scratch / "report"  # laid out as `out` is
+        ) as scratch:
+            folder = Path(scratch) / "report"  # laid out as `out` is
             folder.mkdir()
             (folder / "runs").symlink_to(out / "runs")
             text = json.dumps(values, indent=1, allow_nan=False)
             (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-            execute_notebook(values, scratch, out)
+            execute_notebook(values, Path(scratch), out)
             (folder / "report.html").write_text(render_page(values), encoding="utf-8")
             for name in FILES:
                 (folder / name).replace(out / name)
@@ -101,42 +101,40 @@ def render_page(values: Mapping[str, Any]) -> str:
         "duration": format_duration,
         "minutes": format_minutes,
     }
-    judged, pilot = values["judged"], values["pilot"]
-    level = f"{100 * judged['level']:g} %"
-    has_log = "hash" in values["log"]
-    best = _name_best(values, has_log)
-    shown = dict(values) | {
-        "has_log": has_log,
-        "sample": None,
-        "run_table": _run_table(pilot["runs"]) if has_log else pd.DataFrame(pilot["runs"]),
-        "baseline_table": _baseline_table(judged["baselines"], level),
-        "best": best,
-        "runs_of": "the pilot" if has_log else "the runs",
-        "outlooks": [_outlook_values(metric, judged, level, best) for metric in judged["metrics"]],
-    }
-    if has_log:
-        if pilot["share"] < 1:
-            shown["sample"] = describe_sample(pilot["users"], values["log"]["users"])
-        shown |= {
-            "log_lines": _describe_log(values["log"]),
-            "entropies": _entropy_rows(values["entropy"]),
-            "pilot_seconds": sum(run["seconds"] or 0 for run in pilot["runs"]),
-        }
-    if judged["metrics"]:
-        trains = judged["recommendation"]["advice"] in TRAINS
-        shown |= {
-            "doublings": _doubling_values(judged),
-            "next_table": _next_table(judged, level) if trains else None,
-        }
-    page = environment.get_template("report.html").render(shown)
+    page = environment.get_template("report.html").render(_page_values(values))
     return re.sub(r"(?<=\d) %", "\u00a0%", page)  # a line never begins with a "%"
 
 
 def _format_cell(value: Any) -> Any:
     """Show nothing for a missing value, and numbers as short as they are."""
-    if value is None or value != value:
+    if pd.isna(value):
         return ""
     return f"{value:g}" if isinstance(value, float) else value
+
+
+def _page_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Add to the values of report.json the figures, tables and texts that the template shows."""
+    judged, runs, log = values["judged"], values["pilot"]["runs"], values["log"]
+    has_log = "hash" in log
+    level = f"{100 * judged['level']:g} %"
+    best = _name_best(values, has_log)
+    shown = {
+        **values,
+        "has_log": has_log,
+        "level": level,
+        "best": best,
+        "describe_sample": describe_sample,
+        "meanings": {measure.name: measure.meaning for measure in measures.available_measures()},
+        "log_lines": _describe_log(log) if has_log else [],
+        "run_table": _run_table(runs) if has_log else pd.DataFrame(runs),
+        "baseline_table": _baseline_table(judged["baselines"], level),
+        "outlooks": [_outlook_values(metric, judged, level, best) for metric in judged["metrics"]],
+    }
+    if judged["metrics"]:
+        trains = judged["recommendation"]["advice"] in TRAINS
+        shown["doublings"] = _doubling_values(judged)
+        shown["next_table"] = _next_table(judged, level) if trains else None
+    return shown
 
 
 def _name_best(values: Mapping[str, Any], has_log: bool) -> str:
@@ -152,8 +150,7 @@ def _outlook_values(
 ) -> dict[str, Any]:
     """Give the figure and the table of one metric."""
     findings = judged["metrics"][metric]
-    curve = findings["curves"]["d_emb"]
-    end = {name: values[-1] for name, values in curve.items()}
+    end = {name: values[-1] for name, values in findings["curves"]["d_emb"].items()}
     caption = (
         f"{metric} along each size, the others as in {best}. "
         f"Band: {level} interval for one run; grey: beyond what was run."
@@ -181,10 +178,8 @@ def _prediction_table(metric: str, findings: Mapping[str, Any], level: str) -> p
             rows = rows.merge(by_law.rename(columns={"predicted": law}), "left", sizes)
     values = rows.columns.drop(sizes)
     rows[values] = rows[values].map(lambda value: "" if pd.isna(value) else f"{value:.4f}")
-    return rows.rename(
-        columns=SIZE_HEADINGS
-        | {"data": "data ×", "predicted": metric, "low": f"{level} from", "high": "to"}
-    )
+    headings = {"data": "data ×", "predicted": metric, "low": f"{level} from", "high": "to"}
+    return rows.rename(columns=SIZE_HEADINGS | headings)
 
 
 def _doubling_values(judged: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,23 +196,23 @@ def _doubling_values(judged: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _next_table(judged: Mapping[str, Any], level: str) -> pd.DataFrame:
-    rows = [
+    metric = next(iter(judged["metrics"]))
+    return pd.DataFrame(
         {
             "N": run["n_layers"],
             "d": run["d_emb"],
-            next(iter(judged["metrics"])): f"{run['predicted']:.4f}",
+            metric: f"{run['predicted']:.4f}",
             f"{level} from": f"{run['low']:.4f}",
             "to": f"{run['high']:.4f}",
             "expected above all trained": format_percent(run["chance"]),
             "time here": "" if run["seconds"] is None else format_duration(run["seconds"]),
         }
         for run in judged["next"]
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def _baseline_table(baselines: list[Mapping[str, Any]], level: str) -> pd.DataFrame:
-    rows = [
+    return pd.DataFrame(
         {
             "baseline": baseline["name"],
             baseline["metric"]: f"{baseline['value']:.4f}",
@@ -226,51 +221,41 @@ def _baseline_table(baselines: list[Mapping[str, Any]], level: str) -> pd.DataFr
             "to": f"{baseline['high']:+.4f}",
         }
         for baseline in baselines
-    ]
-    return pd.DataFrame(rows)
+    )
 
 
 def _describe_log(log: Mapping[str, Any]) -> list[str]:
     """Say how large the log is, and how it was read."""
-    lines = [
+    repeats = "no user has an item twice"
+    if log["repeats"]:
+        share = f"{100 * log['repeats']:.1f} %"
+        repeats = f"{share} of interactions are with an item that the user had before"
+    times = "no clock; the order of each history is all there is"
+    if log["first"] is not None:
+        times = (
+            f"{log['first']} to {log['last']}; {100 * log['ties']:.1f} % of interactions share "
+            "their time with another of the user"
+        )
+    return [
         f"{log['users']:,} users, {log['items']:,} items, {log['tokens']:,} interactions; "
         f"{log['length_mean']:.1f} a user, {log['length_min']:,} to {log['length_max']:,}",
-        f"{100 * log['repeats']:.1f} % of interactions are with an item that the user had before"
-        if log["repeats"]
-        else "no user has an item twice",
-        "no clock; the order of each history is all there is"
-        if log["first"] is None
-        else f"{log['first']} to {log['last']}; {100 * log['ties']:.1f} % of interactions share "
-        "their time with another of the user",
-    ]
-    return [*lines, *(f"read as: {note}" for note in log["notes"]), f"hash {log['hash']}"]
-
-
-def _entropy_rows(entropy: Mapping[str, float | None]) -> list[dict[str, str]]:
-    meanings = {measure.name: measure.meaning for measure in measures.available_measures()}
-    return [
-        {
-            "name": name,
-            "value": "undefined" if value is None else f"{value:.4f}",
-            "meaning": meanings[name],
-        }
-        for name, value in entropy.items()
+        repeats,
+        times,
+        *(f"read as: {note}" for note in log["notes"]),
+        f"hash {log['hash']}",
     ]
 
 
 def _run_table(runs: list[Mapping[str, Any]]) -> pd.DataFrame:
     """Give the runs of the pilot, those on all users first."""
     rows = pd.DataFrame(runs)
-    rows = rows.assign(
-        share=rows["sample_users"].astype(float).fillna(1.0),
-        seconds=rows["seconds"].astype(float).round(1),
-    )
+    rows["share"] = rows["sample_users"].astype(float).fillna(1.0)
+    rows["seconds"] = rows["seconds"].astype(float).round(1)
     for metric in METRICS:
         rows[metric] = ["" if pd.isna(value) else f"{value:.4f}" for value in rows[metric]]
     rows = rows.sort_values(
         ["share", "n_layers", "d_emb", "seed"], ascending=[False, True, True, True]
     )
     columns = ["n_layers", "d_emb", "seed", "share", *METRICS, "done_epochs", "seconds", "status"]
-    return rows[columns].rename(
-        columns=SIZE_HEADINGS | {"share": "share of users", "done_epochs": "epochs"}
-    )
+    headings = SIZE_HEADINGS | {"share": "share of users", "done_epochs": "epochs"}
+    return rows[columns].rename(columns=headings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,13 +33,13 @@ from perflaw.report.findings import (
     render_sentences,
 )
 from perflaw.report.measurements import by_rule_of_record, measured_from_table
-from perflaw.report.options import PRIOR_SPLIT, ReportOptions
+from perflaw.report.options import LOG_PLACEHOLDER, PRIOR_SPLIT, ReportOptions, minutes_for
 from perflaw.report.sentences import describe_sample, format_minutes, summarize_advice
 from perflaw.tables import LINE
 
 SCHEMA = 1  # of report.json
 FEWEST_ITEMS = 21  # the metrics ask whether an item is among ten
-RUN_COLUMNS = (
+RUN_COLUMNS = [
     "key",
     "n_layers",
     "d_emb",
@@ -51,7 +50,7 @@ RUN_COLUMNS = (
     "done_epochs",
     "seconds",
     *METRICS,
-)
+]
 """Columns of a run that report.json keeps."""
 
 
@@ -64,25 +63,30 @@ class Report:
     floor: Mapping[str, float]  # metrics of ranking by popularity
     pilot: Mapping[str, Any]  # runs, and of a pilot users, share, settings, planned, minutes, ...
     findings: Findings
-    metrics: tuple[str, ...] = METRICS  # that are forecast; conclusions are drawn from the first
+    metrics: tuple[str, ...]  # that are forecast; conclusions are drawn from the first
     command: str | None = None  # to call next: it trains the size recommended, or goes on
     baseline_growth: Mapping[str, Any] | None = None  # of a Markov chain: name, slope, se
 
     @property
     def says(self) -> tuple[str, ...]:
-        """The findings in sentences, after what they are of where that is not the whole log."""
-        if self.pilot.get("share", 1) == 1:
+        """The findings in sentences; first how many of the users they are of, if not of all."""
+        if not self._is_of_sample:
             return self.findings.says
         return (describe_sample(self.pilot["users"], self.log["users"]), *self.findings.says)
 
     @property
     def headline(self) -> dict[str, str]:
-        """Verdict, gain, certainty and next command, a line each; first of whom, if not of all."""
+        """Verdict, gain, certainty and next command; first of how many users, if not of all."""
         lines = summarize_advice(self.findings, self.command)
-        if self.pilot.get("share", 1) == 1:
+        if not self._is_of_sample:
             return lines
         seen = f"{self.pilot['users']:,} of the log's {self.log['users']:,} users"
         return {"Seen": seen} | lines
+
+    @property
+    def _is_of_sample(self) -> bool:
+        """Whether the pilot saw some of the users only; runs alone have no share."""
+        return self.pilot.get("share", 1) < 1
 
     def to_dict(self) -> dict:
         """Give the values of report.json."""
@@ -138,7 +142,8 @@ def run_report(
     start
         From when the budget counts, of `time.perf_counter`; by default from now.
     source
-        The log on a command line, with the options by which it is read; by default its name.
+        The log on a command line, with the options by which it is read, for the next command.
+        Without it that command says LOG in its place, and how to make such a file.
     on_run
         Called with the record of each run when it ends: for an experiment tracker, say.
     **choices
@@ -171,21 +176,18 @@ ten; 21 are the least
         workers or count_cores(),
         progress,
         time.perf_counter() if start is None else start,
-        source or shlex.quote(log.name),
+        source,
         **choices,
     )
-    _check_printable(log.name, options.source, str(options.out))
-    _check_folder(options.out, log)
-    _check_items(log)
-    if log.timestamps is None:
-        options.say(_describe_missing_times(log))
-    plan = _plan(log, options)
+    _check_request(log, options)
+    plan = _plan_pilot(log, options)
     run_records.check_folder(options.records)
     entropy = measures.measure_log(log, measures.available_measures())
     ranked = rank_baselines(plan.log, options.split, with_growth=options.split == PRIOR_SPLIT)
+    # rounded as in report.json, so that its notebook draws the same conclusions
     floor = plain_values(ranked.metrics()["most popular"])
-    growth = plain_values(ranked.growth)  # as report.json has it
-    runs = _train(plan, options, on_run)
+    growth = plain_values(ranked.growth)
+    runs = _train_pilot(plan, options, on_run)
     findings = draw_conclusions(
         runs,
         floor,
@@ -194,47 +196,18 @@ ten; 21 are the least
         baseline_growth=growth and BaselineGrowth(**growth),
     )
     return Report(
-        {"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
-        {name: None if isinstance(value, InputError) else value for name, value in entropy.items()},
-        floor,
-        {
-            "users": plan.log.n_users,
-            "share": plan.share,
-            "settings": plan.grid["settings"],
-            "planned": len(plan.grid["grid"]),
-            "minutes": options.minutes,
-            "workers": options.workers,
-            "runs": by_rule_of_record(runs, METRICS)[list(RUN_COLUMNS)].sort_values("key"),
+        log={"name": log.name, **log.summary(), "hash": log.hash, "notes": list(log.notes)},
+        entropy={
+            name: None if isinstance(value, InputError) else value
+            for name, value in entropy.items()
         },
-        findings,
-        options.metrics,
-        _next_command(options, plan, findings, len(runs)),
-        growth,
+        floor=floor,
+        pilot=_describe_pilot(plan, options, runs),
+        findings=findings,
+        metrics=options.metrics,
+        command=_next_command(options, plan, findings, len(runs)),
+        baseline_growth=growth,
     )
-
-
-def _plan(log: InteractionLog, options: ReportOptions) -> pilot.Pilot:
-    """Plan the pilot, and say what comes."""
-    plan = pilot.plan_pilot(
-        log,
-        options.planned_seconds,
-        options.workers,
-        options.records,
-        options.changes,
-        options.sample,
-    )
-    if not any(options.records.glob("*.json")):
-        pilot.check_fixed_work(log, plan, options.minutes, options.workers)
-    options.say(
-        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
-        f"small models are trained, {format_minutes(options.minutes)} in all"
-    )
-    if plan.share < 1:
-        options.say(
-            f"{log.name} is long for {format_minutes(options.minutes)}: the pilot uses "
-            f"{plan.log.n_users:,} of its {log.n_users:,} users"
-        )
-    return plan
 
 
 def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> Report:
@@ -259,18 +232,37 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
         be forecast.
     """
     _check_printable(name, metric)
-    measured_from_table(runs, metric)  # what cannot be is refused as it was given
+    measured_from_table(runs, metric)  # refuses a bad value as it was given, before it is rounded
     if runs.index.name == LINE:
         runs = runs.drop(columns=LINE, errors="ignore").reset_index()
-    runs = pd.DataFrame(plain_values(runs))  # as report.json has them
+    # rounded as in report.json, so that its notebook draws the same conclusions
+    runs = pd.DataFrame(plain_values(runs))
     findings = forecast_runs(runs, metric)
     if not findings.metrics:
         raise InputError(f"{name}: nothing can be forecast: {'; '.join(findings.reasons)}")
-    return Report({"name": name}, {}, {}, {"runs": runs}, findings, (metric,))
+    return Report(
+        log={"name": name},
+        entropy={},
+        floor={},
+        pilot={"runs": runs},
+        findings=findings,
+        metrics=(metric,),
+    )
+
+
+def _check_request(log: InteractionLog, options: ReportOptions) -> None:
+    """Refuse names, a folder and a log of which no report can be made, before anything is done."""
+    _check_printable(log.name, options.source or "", str(options.out))
+    _check_folder(options.out, log)
+    if log.n_items < FEWEST_ITEMS:
+        raise InputError(
+            f"{log.name} has {log.n_items} items, and the metrics ask whether the next one is "
+            f"among ten; {FEWEST_ITEMS} are the least"
+        )
 
 
 def _check_printable(*names: str) -> None:
-    """Refuse names that a page in UTF-8 cannot show, before anything is trained."""
+    """Refuse names that a page in UTF-8 cannot show."""
     for name in names:
         try:
             name.encode()
@@ -292,41 +284,40 @@ def _check_folder(out: Path, log: InteractionLog) -> None:
         )
 
 
-def _check_items(log: InteractionLog) -> None:
-    """Refuse a log of so few items that metrics at ten say nothing."""
-    if log.n_items < FEWEST_ITEMS:
-        raise InputError(
-            f"{log.name} has {log.n_items} items, and the metrics ask whether the next one is "
-            f"among ten; {FEWEST_ITEMS} are the least"
+def _plan_pilot(log: InteractionLog, options: ReportOptions) -> pilot.Pilot:
+    """Plan the pilot, and say what comes."""
+    if log.timestamps is None:
+        notes = [note for note in log.notes if note.startswith("time")]
+        no_times = f"{log.name} has no times; the order of each history is all there is"
+        options.say("\n".join(notes) or no_times)
+    plan = pilot.plan_pilot(
+        log,
+        options.training_seconds,
+        options.workers,
+        options.records,
+        options.changed_settings,
+        options.sample,
+    )
+    if not any(options.records.glob("*.json")):
+        pilot.check_fixed_work(log, plan, options.minutes, options.workers)
+    budget = format_minutes(options.minutes)
+    options.say(
+        f"{log.name}: entropy and baselines are measured; then up to {len(plan.grid['grid'])} "
+        f"small models are trained, {budget} in all"
+    )
+    if plan.share < 1:
+        options.say(
+            f"{log.name} is long for {budget}: the pilot uses {plan.log.n_users:,} of its "
+            f"{log.n_users:,} users"
         )
+    return plan
 
 
-def _describe_missing_times(log: InteractionLog) -> str:
-    notes = [note for note in log.notes if note.startswith("time")]
-    return "\n".join(notes) or f"{log.name} has no times; the order of each history is all there is"
-
-
-def _next_command(
-    options: ReportOptions, plan: pilot.Pilot, findings: Findings, done: int
-) -> str | None:
-    """Give the line that trains the size advised, or that goes on where too little was run."""
-    size, settings = findings.recommendation.size, plan.grid["settings"]
-    helps = plan.share < 1 if findings.lacks_users else done < len(plan.grid["grid"])
-    if findings.recommendation.advice == Advice.UNKNOWN and helps:
-        return options.repeat(max(1, 2 * options.minutes))
-    if size is None or "split" in settings:  # `perflaw train` leaves one out
-        return None
-    settings = {"n_layers": size.n_layers, "d_emb": size.d_emb, **settings}
-    given = " ".join(f"-o {name} {value}" for name, value in settings.items())
-    device = "" if options.device == "cpu" else f" --device {options.device}"
-    return f"perflaw train {options.source} {given}{device}"
-
-
-def _train(
+def _train_pilot(
     plan: pilot.Pilot, options: ReportOptions, on_run: Callable[[dict], object] | None
 ) -> pd.DataFrame:
     """Train the pilot, as far as the budget goes."""
-    before = time.perf_counter() - options.start
+    seconds_before = time.perf_counter() - options.start
     runs = runner.run(
         plan.grid,
         plan.log,
@@ -338,10 +329,10 @@ def _train(
         on_run=on_run,
     )
     if runs.empty:
-        enough = pilot.minutes_for(before + plan.seconds / options.workers)
+        enough = minutes_for(seconds_before + plan.seconds / options.workers)
         raise InputError(
             f"no run of {plan.log.name} came to an end: reading, entropy and baselines took "
-            f"{before:.0f} s of the budget of {60 * options.minutes:g} s; give --budget "
+            f"{seconds_before:.0f} s of the budget of {60 * options.minutes:g} s; give --budget "
             f"{max(enough, math.ceil(2 * options.minutes))}, in minutes"
         )
     if "NDCG@10" not in runs:
@@ -349,3 +340,40 @@ def _train(
             f"no run of {plan.log.name} came to an end; the first: {runs['status'].iloc[0]}"
         )
     return runs
+
+
+def _describe_pilot(
+    plan: pilot.Pilot, options: ReportOptions, runs: pd.DataFrame
+) -> dict[str, Any]:
+    """Give what report.json says of a pilot and of its runs."""
+    return {
+        "users": plan.log.n_users,
+        "share": plan.share,
+        "settings": plan.grid["settings"],
+        "planned": len(plan.grid["grid"]),
+        "minutes": options.minutes,
+        "workers": options.workers,
+        "runs": by_rule_of_record(runs, METRICS)[RUN_COLUMNS].sort_values("key"),
+    }
+
+
+def _next_command(
+    options: ReportOptions, plan: pilot.Pilot, findings: Findings, n_done: int
+) -> str | None:
+    """Write the command that trains the size advised, or that goes on where too little was run."""
+    settings = plan.grid["settings"]
+    size = findings.recommendation.size
+    more_may_help = plan.share < 1 if findings.lacks_users else n_done < len(plan.grid["grid"])
+    if findings.recommendation.advice == Advice.UNKNOWN and more_may_help:
+        command = options.repeat(max(1, 2 * options.minutes))
+    elif size is None or "split" in settings:  # `perflaw train` leaves one out
+        return None
+    else:
+        chosen = {"n_layers": size.n_layers, "d_emb": size.d_emb, **settings}
+        words = [f"-o {name} {value}" for name, value in chosen.items()]
+        if options.device != "cpu":
+            words.append(f"--device {options.device}")
+        command = f"perflaw train {options.source or LOG_PLACEHOLDER} {' '.join(words)}"
+    if options.source is None:
+        command += f"  # {LOG_PLACEHOLDER}: a file that perflaw.logs.write_log makes of the log"
+    return command

@@ -37,11 +37,10 @@ def predict_by_rival(
     metric, runs = forecast.metric, forecast.runs
     cells = on_all_data(runs).groupby(["n_layers", "d_emb"])[metric].mean().reset_index()
     law = families.rival_laws()[name]
-    determined = (
-        len(cells) > len(law.parameters) == identifiability.identifiable_rank(law, cells)
-        and np.ptp(cells[metric]) > 0
-    )
-    if not determined:
+    n_parameters = len(law.parameters)
+    if len(cells) <= n_parameters or np.ptp(cells[metric]) == 0:
+        return pd.DataFrame()
+    if identifiability.identifiable_rank(law, cells) < n_parameters:
         return pd.DataFrame()
     intervals = fitting.fit(law, cells, list(cells[metric])).interval(points, level)
     intervals = intervals.rename(columns={"prediction": "predicted"})

@@ -46,29 +46,30 @@ def describe_findings(findings: Findings) -> tuple[str, ...]:
         The advice first, or the reasons where nothing is claimed; then what it stands on.
     """
     reasons = "; ".join(findings.reasons)
-    if findings.best is None and findings.recommendation.advice == Advice.STAY:
+    best, advice = findings.best, findings.recommendation.advice
+    if best is None and advice == Advice.STAY:
         return (f"There is nothing to do: {reasons}.",)
-    if findings.best is None:
+    if best is None:
         return (f"Nothing can be claimed: {reasons}.",)
-    sentences = []
-    if findings.recommendation.advice != Advice.UNKNOWN:
-        sentences.append(_describe_advice(findings))
+    sentences = [] if advice == Advice.UNKNOWN else [_describe_advice(findings)]
     if reasons:
-        what = "Nothing can be claimed" if not sentences else "Of larger models nothing can be said"
+        what = "Of larger models nothing can be said" if sentences else "Nothing can be claimed"
         sentences.append(
             f"{what}: {reasons}. The predictions below are shown with their intervals, and are no "
             "advice."
         )
     if findings.without_log:
         sentences.append(WITHOUT_LOG)
+    choice = _describe_choice(findings, best)
     sentences += [
-        _describe_metric(name, metric, _describe_choice(findings), findings.best, findings.level)
+        _describe_metric(name, metric, choice, best, findings.level)
         for name, metric in findings.metrics.items()
     ]
     sentences += [f"{name} is not forecast: {why}." for name, why in findings.not_forecast.items()]
     if findings.growth:
         sentences.append(_describe_growth(findings))
-    return (*sentences, _describe_bottleneck(findings, findings.best))
+    sentences.append(_describe_bottleneck(findings, best))
+    return tuple(sentences)
 
 
 def summarize_advice(findings: Findings, command: str | None = None) -> dict[str, str]:
@@ -86,80 +87,9 @@ def summarize_advice(findings: Findings, command: str | None = None) -> dict[str
     dict
         A line by Verdict, Gain, Certainty and Next.
     """
-    recommendation = findings.recommendation
-    advice, baseline = recommendation.advice, recommendation.baseline
-    next_line = command or _next_step(findings)
-    if baseline is not None:
-        name = f"“{baseline.name}”, which is not trained,"
-        verdict = f"no transformer: {name} is as good or better"
-        gain = (
-            f"{baseline.metric} of the best model less that of the baseline: "
-            f"{baseline.difference:+.4f}"
-        )
-        certainty = (
-            f"{100 * findings.level:.0f} % interval {baseline.low:+.4f} to {baseline.high:+.4f}"
-        )
-        return _headline(verdict, gain, certainty, next_line)
-    promising = recommendation.promising
-    if advice == Advice.STAY and findings.best is None:
-        return _headline(findings.reasons[0], "none is possible", "no rate exceeds 1", next_line)
-    if advice == Advice.UNKNOWN or findings.best is None:
-        reason = findings.reasons[0] if findings.reasons else "no run ended"
-        return _headline(f"nothing can be said: {reason}", "none is claimed", "none", next_line)
-    if promising is None:
-        verdict = "stay with the best trained size"
-        return _headline(verdict, "none", "no other size costs less than the pilot", next_line)
-    metric, gain_of_size = next(iter(findings.metrics)), promising.gain
-    gain = f"{metric} {_format_change(gain_of_size, findings.level)} for {_format(promising.size)}"
-    certainty = f"better with a probability of {format_percent(promising.chance)}"
-    if recommendation.size is not None:
-        verdict = f"train {_name(promising.size)}: {advice}"
-        gain += f", against {_format(promising.best)}, both by the forecast"
-    elif advice == Advice.MORE_DATA:
-        growth = findings.growth[0]
-        verdict = "more data before a larger model, if your log grows as other logs did"
-        gain = f"{metric} {_format_change(growth, findings.level)} with twice as many users"
-        certainty = (
-            "the interval excludes zero; it is learnt from the study's logs, not measured on yours"
-        )
-    else:
-        verdict = f"stay with {_name(promising.best)}"
-        gain += ", the most promising other size"
-    return _headline(verdict, gain, certainty, next_line)
-
-
-def _next_step(findings: Findings) -> str:
-    """Say what to do next where no command can be given."""
-    size = findings.recommendation.size
-    if size is not None:
-        return (
-            f"train {_format(size)} by your own means, and call again with its run among the others"
-        )
-    if findings.recommendation.advice == Advice.UNKNOWN and findings.lacks_users:
-        return "nothing to train: more test users are needed, and more runs do not bring them"
-    if findings.recommendation.advice == Advice.UNKNOWN:
-        return "more runs; call again with them"
-    return "nothing to do" if findings.best is None else "nothing to train"
-
-
-def _headline(verdict: str, gain: str, certainty: str, next_line: str) -> dict[str, str]:
-    return {"Verdict": verdict, "Gain": gain, "Certainty": certainty, "Next": next_line}
-
-
-def _format(size: Size) -> str:
-    return f"N = {size.n_layers}, d = {size.d_emb}"
-
-
-def _name(size: Size) -> str:
-    """Say what N and d are, where a size is named first."""
-    layers = "layer" if size.n_layers == 1 else "layers"
-    return f"{size.n_layers} {layers} (N) of dimension {size.d_emb} (d)"
-
-
-def _format_change(gain: Change | Growth, level: float) -> str:
-    return (
-        f"{gain.change:+.1f} % ({100 * level:.0f} % interval {gain.low:+.1f} to {gain.high:+.1f})"
-    )
+    verdict, gain, certainty = _summarize(findings)
+    following = command or _next_step(findings)
+    return {"Verdict": verdict, "Gain": gain, "Certainty": certainty, "Next": following}
 
 
 def describe_sample(pilot_users: int, users: int) -> str:
@@ -168,118 +98,6 @@ def describe_sample(pilot_users: int, users: int) -> str:
         f"All that follows is of {pilot_users:,} of the log's {users:,} users, one in "
         f"{users / pilot_users:.0f}, as the budget is short. The same command with a larger "
         "--budget takes more of them."
-    )
-
-
-def _describe_advice(findings: Findings) -> str:
-    recommendation, level = findings.recommendation, findings.level
-    if recommendation.baseline is not None:
-        return _describe_baseline(recommendation.baseline, level)
-    promising = recommendation.promising
-    if promising is None:
-        return (
-            "Stay with the best trained size; there is nothing to train: no other size costs less "
-            "than the pilot did."
-        )
-    metric = next(iter(findings.metrics))
-    size, best = _format(promising.size), _format(promising.best)
-    compared = (
-        f"By the forecast its {metric} is {promising.value:.4f}, against "
-        f"{promising.best_value:.4f} of {best}, the trained size with the highest forecast. "
-        f"For means over seeds that is {_format_change(promising.gain, level)}"
-    )
-    if recommendation.size is not None:
-        return (
-            f"Train {size} next ({recommendation.advice}). {compared}; it is better with a "
-            f"probability of {format_percent(promising.chance)}{_describe_cost(promising.seconds)}."
-        )
-    lead = (
-        "Get more data before a larger model"
-        if recommendation.advice == Advice.MORE_DATA
-        else f"Stay with {best}"
-    )
-    return (
-        f"{lead}; there is nothing to train. Of other sizes {size} is the most promising. "
-        f"{compared}."
-    )
-
-
-def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
-    what = "better than" if baseline.high < 0 else "within noise of"
-    return (
-        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the "
-        f"best model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
-        f"{baseline.difference:+.4f} ({100 * level:.0f} % interval {baseline.low:+.4f} to "
-        f"{baseline.high:+.4f})."
-    )
-
-
-def _describe_cost(seconds: float) -> str:
-    if not math.isfinite(seconds):
-        return ""
-    return f", and takes about {format_duration(seconds)} of one core on these users"
-
-
-def _describe_choice(findings: Findings) -> str:
-    """Say which trained size is the best, and by what."""
-    assert findings.best is not None  # there are metrics
-    best = _format(findings.best)
-    if not findings.chosen_on_test:
-        return f"on validation {best} is the best trained size"
-    metric = next(iter(findings.metrics))
-    return (
-        f"{best} is the best trained size on test. It was chosen there, as the runs have no column "
-        f"'validation {metric}', so its value is likely too high"
-    )
-
-
-def _describe_metric(
-    name: str, metric: MetricFindings, chosen: str, best: Size, level: float
-) -> str:
-    end, runs, forecasts = metric.curves["d_emb"].iloc[-1], metric.measured, metric.predictions
-    value = runs.loc[_is_size(runs, best), "value"].mean()
-    forecast = forecasts.loc[_is_size(forecasts, best), "predicted"].iloc[0]
-    change = 100 * (end["predicted"] / forecast - 1)
-    return (
-        f"{name}: {chosen}. It has {value:.4f}, and {forecast:.4f} by the forecast. "
-        f"With d = {end['x']:.0f}, four times the largest trained, "
-        f"{end['predicted']:.4f} is expected, {change:+.1f} % against that forecast "
-        f"({100 * level:.0f} % interval for one run: {end['low']:.4f} to {end['high']:.4f})."
-    )
-
-
-def _is_size(rows: pd.DataFrame, size: Size) -> pd.Series:
-    """Mark the rows of a size on all data."""
-    return (rows["n_layers"] == size.n_layers) & (rows["d_emb"] == size.d_emb) & (rows["data"] == 1)
-
-
-def _describe_bottleneck(findings: Findings, best: Size) -> str:
-    metric = next(iter(findings.metrics))
-    names = dict(DOUBLED)
-    if not (findings.metrics[metric].measured["data"] < 1).any():
-        names["tokens"] += ", by other logs alone,"
-    changes = ", ".join(
-        f"the {names[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
-        for axis, gain in findings.metrics[metric].doublings.items()
-    )
-    bottleneck = findings.bottleneck
-    return (
-        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled from {_format(best)}, each "
-        f"changes {metric} ({100 * findings.level:.0f} % intervals): {changes}. A log "
-        "that grows by new users and items gains less."
-    )
-
-
-def _describe_growth(findings: Findings) -> str:
-    metric = next(iter(findings.metrics))
-    changes = ", ".join(
-        f"{growth.times} times as many users {growth.change:+.1f} % ({growth.low:+.1f} to "
-        f"{growth.high:+.1f})"
-        for growth in findings.growth
-    )
-    return (
-        "If the log grows as it has, by new users with their own items and tested on all of them, "
-        f"{metric} changes as it did on the public logs of the perflaw study: {changes}."
     )
 
 
@@ -344,3 +162,188 @@ def format_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(1, seconds):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _summarize(findings: Findings) -> tuple[str, str, str]:
+    """Give verdict, gain and certainty."""
+    recommendation = findings.recommendation
+    advice, promising = recommendation.advice, recommendation.promising
+    if recommendation.baseline is not None:
+        return _summarize_baseline(recommendation.baseline, findings.level)
+    if advice == Advice.STAY and findings.best is None:
+        return findings.reasons[0], "none is possible", "no rate exceeds 1"
+    if advice == Advice.UNKNOWN or findings.best is None:
+        reason = findings.reasons[0] if findings.reasons else "no run ended"
+        return f"nothing can be said: {reason}", "none is claimed", "none"
+    if promising is None:
+        verdict = "stay with the best trained size"
+        return verdict, "none", "no other size costs less than the pilot"
+    metric = findings.first_metric
+    if advice == Advice.MORE_DATA:
+        change = _format_change(findings.growth[0], findings.level)
+        return (
+            "more data before a larger model, if your log grows as other logs did",
+            f"{metric} {change} with twice as many users",
+            "the interval excludes zero; it is learnt from the study's logs, not measured on yours",
+        )
+    change = _format_change(promising.gain, findings.level)
+    gain = f"{metric} {change} for {_format_size(promising.size)}"
+    certainty = f"better with a probability of {format_percent(promising.chance)}"
+    if advice == Advice.STAY:
+        verdict = f"stay with {_name_size(promising.best)}"
+        return verdict, f"{gain}, the most promising other size", certainty
+    verdict = f"train {_name_size(promising.size)}: {advice}"
+    gain += f", against {_format_size(promising.best)}, both by the forecast"
+    return verdict, gain, certainty
+
+
+def _summarize_baseline(baseline: BaselineComparison, level: float) -> tuple[str, str, str]:
+    return (
+        f"no transformer: “{baseline.name}”, which is not trained, is as good or better",
+        f"{baseline.metric} of the best model less that of the baseline: "
+        f"{baseline.difference:+.4f}",
+        _format_interval(baseline, level),
+    )
+
+
+def _next_step(findings: Findings) -> str:
+    """Say what to do next where no command can be given."""
+    size = findings.recommendation.size
+    if size is not None:
+        return (
+            f"train {_format_size(size)} by your own means, and call again with its run among the "
+            "others"
+        )
+    if findings.recommendation.advice != Advice.UNKNOWN:
+        return "nothing to do" if findings.best is None else "nothing to train"
+    if findings.lacks_users:
+        return "nothing to train: more test users are needed, and more runs do not bring them"
+    return "more runs; call again with them"
+
+
+def _describe_advice(findings: Findings) -> str:
+    recommendation, level = findings.recommendation, findings.level
+    if recommendation.baseline is not None:
+        return _describe_baseline(recommendation.baseline, level)
+    promising = recommendation.promising
+    if promising is None:
+        return (
+            "Stay with the best trained size; there is nothing to train: no other size costs less "
+            "than the pilot did."
+        )
+    metric = findings.first_metric
+    size, best = _format_size(promising.size), _format_size(promising.best)
+    compared = (
+        f"By the forecast its {metric} is {promising.value:.4f}, against "
+        f"{promising.best_value:.4f} of {best}, the trained size with the highest forecast. "
+        f"For means over seeds that is {_format_change(promising.gain, level)}"
+    )
+    if recommendation.size is not None:
+        return (
+            f"Train {size} next ({recommendation.advice}). {compared}; it is better with a "
+            f"probability of {format_percent(promising.chance)}{_describe_cost(promising.seconds)}."
+        )
+    lead = (
+        "Get more data before a larger model"
+        if recommendation.advice == Advice.MORE_DATA
+        else f"Stay with {best}"
+    )
+    return (
+        f"{lead}; there is nothing to train. Of other sizes {size} is the most promising. "
+        f"{compared}."
+    )
+
+
+def _describe_baseline(baseline: BaselineComparison, level: float) -> str:
+    what = "better than" if baseline.high < 0 else "within noise of"
+    return (
+        f"No transformer: the baseline “{baseline.name}”, which is not trained, is {what} the "
+        f"best model. Its {baseline.metric} is {baseline.value:.4f}, and the model's less it "
+        f"{baseline.difference:+.4f} ({_format_interval(baseline, level)})."
+    )
+
+
+def _describe_cost(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return ""
+    return f", and takes about {format_duration(seconds)} of one core on these users"
+
+
+def _describe_choice(findings: Findings, best: Size) -> str:
+    """Say which trained size is the best, and by what."""
+    if not findings.chosen_on_test:
+        return f"on validation {_format_size(best)} is the best trained size"
+    return (
+        f"{_format_size(best)} is the best trained size on test. It was chosen there, as the runs "
+        f"have no column 'validation {findings.first_metric}', so its value is likely too high"
+    )
+
+
+def _describe_metric(
+    name: str, metric: MetricFindings, choice: str, best: Size, level: float
+) -> str:
+    end, runs, forecasts = metric.curves["d_emb"].iloc[-1], metric.measured, metric.predictions
+    value = runs.loc[_is_size(runs, best), "value"].mean()
+    forecast = forecasts.loc[_is_size(forecasts, best), "predicted"].iloc[0]
+    change = 100 * (end["predicted"] / forecast - 1)
+    return (
+        f"{name}: {choice}. It has {value:.4f}, and {forecast:.4f} by the forecast. "
+        f"With d = {end['x']:.0f}, four times the largest trained, "
+        f"{end['predicted']:.4f} is expected, {change:+.1f} % against that forecast "
+        f"({100 * level:.0f} % interval for one run: {end['low']:.4f} to {end['high']:.4f})."
+    )
+
+
+def _is_size(rows: pd.DataFrame, size: Size) -> pd.Series:
+    """Mark the rows of a size on all data."""
+    return (rows["n_layers"] == size.n_layers) & (rows["d_emb"] == size.d_emb) & (rows["data"] == 1)
+
+
+def _describe_growth(findings: Findings) -> str:
+    metric = findings.first_metric
+    changes = ", ".join(
+        f"{growth.times} times as many users {growth.change:+.1f} % ({growth.low:+.1f} to "
+        f"{growth.high:+.1f})"
+        for growth in findings.growth
+    )
+    return (
+        "If the log grows as it has, by new users with their own items and tested on all of them, "
+        f"{metric} changes as it did on the public logs of the perflaw study: {changes}."
+    )
+
+
+def _describe_bottleneck(findings: Findings, best: Size) -> str:
+    metric = findings.first_metric
+    names = dict(DOUBLED)
+    if not (findings.metrics[metric].measured["data"] < 1).any():
+        names["tokens"] += ", by other logs alone,"
+    changes = ", ".join(
+        f"the {names[axis]} {gain.change:+.1f} % ({gain.low:+.1f} to {gain.high:+.1f})"
+        for axis, gain in findings.metrics[metric].doublings.items()
+    )
+    bottleneck = findings.bottleneck
+    return (
+        f"{VERDICTS[bottleneck.verdict]}: {bottleneck.why}. Doubled from {_format_size(best)}, "
+        f"each changes {metric} ({100 * findings.level:.0f} % intervals): {changes}. A log "
+        "that grows by new users and items gains less."
+    )
+
+
+def _format_size(size: Size) -> str:
+    return f"N = {size.n_layers}, d = {size.d_emb}"
+
+
+def _name_size(size: Size) -> str:
+    """Say what N and d are, where a size is named first."""
+    layers = "layer" if size.n_layers == 1 else "layers"
+    return f"{size.n_layers} {layers} (N) of dimension {size.d_emb} (d)"
+
+
+def _format_change(gain: Change | Growth, level: float) -> str:
+    return (
+        f"{gain.change:+.1f} % ({100 * level:.0f} % interval {gain.low:+.1f} to {gain.high:+.1f})"
+    )
+
+
+def _format_interval(baseline: BaselineComparison, level: float) -> str:
+    return f"{100 * level:.0f} % interval {baseline.low:+.4f} to {baseline.high:+.4f}"

@@ -21,9 +21,9 @@ def mark_collapsed(runs: pd.DataFrame) -> pd.Series:
     marks = pd.Series(False, runs.index)
     for _, surface in runs.groupby(SURFACE):
         places = np.column_stack([surface[name].rank(method="dense") for name in axes])
-        apart = np.abs(places[:, None] - places[None]).sum(axis=2)
+        steps = np.abs(places[:, None] - places[None]).sum(axis=2)
         values = surface["test"].to_numpy()
-        medians = [np.median(values[row == 1]) for row in apart]
+        medians = [np.median(values[row == 1]) for row in steps]
         marks[surface.index] = values < COLLAPSED * np.array(medians)
     return marks
 
@@ -49,18 +49,21 @@ def find_collapsed(runs: pd.DataFrame, factor: float = COLLAPSED) -> pd.DataFram
         missed and falsely (named although they did not collapse).
     """
     law = families.log_quadratic()
-    marks, rows = mark_collapsed(runs), []
+    marks = mark_collapsed(runs)
+    rows = []
     for key, surface in runs.groupby(SURFACE):
         visible = surface[~hide(surface, "largest d")]
         fitted = fitting.fit(
             law, visible.assign(seed=visible["grid_point"]), np.log(visible["test"]), "consensus"
         )
-        low = (fitted.weights == 0) & (fitted.residuals < np.log(factor))
-        collapsed = marks[visible.index].to_numpy()
-        rows.append(
-            dict(zip(SURFACE, key))
-            | {"visible": len(visible), "collapsed": int(collapsed.sum())}
-            | {"found": int((collapsed & low).sum()), "missed": int((collapsed & ~low).sum())}
-            | {"falsely": int((low & ~collapsed).sum())}
-        )
+        is_named = (fitted.weights == 0) & (fitted.residuals < np.log(factor))
+        is_collapsed = marks[visible.index].to_numpy()
+        counts = {
+            "visible": len(visible),
+            "collapsed": int(is_collapsed.sum()),
+            "found": int((is_collapsed & is_named).sum()),
+            "missed": int((is_collapsed & ~is_named).sum()),
+            "falsely": int((is_named & ~is_collapsed).sum()),
+        }
+        rows.append(dict(zip(SURFACE, key)) | counts)
     return pd.DataFrame(rows)

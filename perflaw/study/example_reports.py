@@ -6,14 +6,14 @@ The pilots are the small models of sweeps that were trained before, and of a log
 from __future__ import annotations
 
 import tempfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pandas as pd
 
 from perflaw.logs import synthetic
 from perflaw.models.sweeps import results, runner
 from perflaw.report import conclusions, pilot
-from perflaw.report.findings import Findings
+from perflaw.report.findings import BaselineComparison, Findings
 from perflaw.report.measurements import measured_from_records
 from perflaw.report.sentences import summarize_advice
 from perflaw.study.analysis import extrapolation, growth_prior, regret, study_runs
@@ -69,21 +69,15 @@ def report_on_sweep(log: str, seen: pd.DataFrame) -> Findings:
     floor = {name: float(popular[name].iloc[0]) for name in ("HR@10", METRIC)}
     slopes = growth_prior.load_baseline_slopes()
     whole = slopes[(slopes["share"] == 1) & (slopes["log"] == log)].iloc[0]
+    measured = measured_from_records(seen, [METRIC]).set_index("key")
+
+    def compare_best(keys: list[str], level: float) -> list[BaselineComparison]:
+        value, error = measured.loc[keys, [METRIC, f"{METRIC} se"]].mean()
+        baseline = regret.compare_unpaired(value, regret.load_best_baselines()[log], error)
+        return [replace(baseline, name=str(whole["baseline"]))]
+
     growth = growth_prior.make_baseline_growth(whole)
-    findings = conclusions.draw_conclusions(seen, floor, baseline_growth=growth)
-    if findings.best is None:
-        return findings
-    full = measured_from_records(seen, [METRIC])
-    full = full[full["tokens"] == full["tokens"].max()]
-    is_best = (full["n_layers"] == findings.best.n_layers) & (full["d_emb"] == findings.best.d_emb)
-    value, error = full.loc[is_best, [METRIC, f"{METRIC} se"]].mean()
-    baseline = regret.compare_unpaired(value, regret.load_best_baselines()[log], error)
-    return conclusions.draw_conclusions(
-        seen,
-        floor,
-        baselines=[replace(baseline, name=str(whole["baseline"]))],
-        baseline_growth=growth,
-    )
+    return conclusions.draw_conclusions(seen, floor, baselines=compare_best, baseline_growth=growth)
 
 
 def report_on_small_shop() -> Findings:
@@ -106,7 +100,8 @@ def tabulate_examples() -> pd.DataFrame:
     """
     rows = []
     for log in (DATA_HELP, BASELINE_WINS):
-        findings = report_on_sweep(log, load_pilot(log)[0])
+        pilot_runs, _ = load_pilot(log)
+        findings = report_on_sweep(log, pilot_runs)
         rows.append({"log": log} | summarize_advice(findings, _command(log, findings)))
     rows.append({"log": TOO_SMALL} | summarize_advice(report_on_small_shop()))
     return pd.DataFrame(rows)
@@ -116,4 +111,4 @@ def _command(log: str, findings: Findings) -> str | None:
     size = findings.recommendation.size
     if size is None:
         return None
-    return f"perflaw train {log} " + " ".join(f"-o {key} {n}" for key, n in asdict(size).items())
+    return f"perflaw train {log} -o n_layers {size.n_layers} -o d_emb {size.d_emb}"

@@ -16,21 +16,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from perflaw import stats
 from perflaw.errors import InputError
 from perflaw.logs.readers.tables import read_table
+from perflaw.stats import check_level, student_quantile
 from perflaw.study.files import study_file
+from perflaw.study.public_grids import CELL, LENGTH
 
-CELL = ["n_layers", "d_emb", "n_heads"]  # a configuration but for its dropout
 CHOSEN = "chosen"
-SURFACE = [
-    "log",
-    "metric",
-    "regularisation",
-]  # the columns that name a surface of `external_surfaces`
-LENGTH = 128  # maximum sequence length of every run, in items
+SURFACE = ["log", "metric", "regularisation"]  # columns that name a surface
 USERS = {"MovieLens-1M": 6040, "Amazon-Beauty": 22363}  # each with one test item
 
 
@@ -48,30 +42,44 @@ def load_grids() -> pd.DataFrame:
         value.
     """
     runs = read_table(study_file("data", "external", "time_to_split.csv"))
-    chosen = runs[
+    is_wanted = (
         (runs["backbone"] == "SASRec")
         & (runs["split"] == "leave one out")
         & runs["log"].isin(USERS)
-    ]
-    chosen = chosen.drop(columns="split").replace({"part": {"validation": "val"}})
-    values = chosen.rename(columns={"part": "split"}).melt(
-        ["log", *CELL, "dropout", "split"], ["HR@10", "NDCG@10"], "metric"
     )
+    wanted = runs[is_wanted].assign(split=runs["part"].replace("validation", "val"))
+    values = wanted.melt(["log", *CELL, "dropout", "split"], ["HR@10", "NDCG@10"], "metric")
     order = ["metric", "split", "log", *CELL, "dropout"]
     return values.sort_values(order, ascending=[True, False, False, True, True, True, True])
 
 
 def pair_splits(table: pd.DataFrame, metric: str = "") -> pd.DataFrame:
-    """One row a run and metric, its values on the two splits as the columns val and test.
+    """Put the values of a run on the two splits into one row.
 
-    metric: the one to keep; empty: all. Raises InputError if the table has no such metric.
+    Parameters
+    ----------
+    table
+        What `load_grids` returns.
+    metric
+        The one to keep; empty: all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a run and metric, with the columns val and test.
+
+    Raises
+    ------
+    InputError
+        If the table has no such metric.
     """
-    if metric and metric not in set(table["metric"]):
-        raise InputError(
-            f"there is no metric '{metric}'; there are {', '.join(table['metric'].unique())}"
-        )
-    kept = table[table["metric"] == metric] if metric else table
-    wide = kept.pivot(index=["log", "metric", *CELL, "dropout"], columns="split", values="value")
+    if metric:
+        if metric not in set(table["metric"]):
+            raise InputError(
+                f"there is no metric '{metric}'; there are {', '.join(table['metric'].unique())}"
+            )
+        table = table[table["metric"] == metric]
+    wide = table.pivot(index=["log", "metric", *CELL, "dropout"], columns="split", values="value")
     return _in_order(wide.reset_index().rename_axis(columns=None))
 
 
@@ -80,27 +88,41 @@ def choose_by_validation(
 ) -> pd.DataFrame:
     """Choose the run with the highest validation value in each cell of each log and metric.
 
-    cell: the columns held; what is not among them is chosen: the dropout, and the heads
-    too with cell = ["n_layers", "d_emb"]. judge: rows of the same runs under one other
-    metric, whose validation value decides instead. Raises InputError for a column that
-    is not there.
+    Parameters
+    ----------
+    runs
+        What `pair_splits` returns.
+    cell
+        The sizes that are held. Those not among them are chosen: the dropout, and the heads too
+        with ["n_layers", "d_emb"].
+    judge
+        The same runs under one metric, whose validation value decides; by default that of each
+        metric itself.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The chosen rows.
+
+    Raises
+    ------
+    InputError
+        For a column that is not there.
     """
     if missing := [name for name in cell if name not in runs]:
         raise InputError(
             f"the runs have no column {' and '.join(missing)}; they have {', '.join(runs.columns)}"
         )
-    run = ["log", *CELL, "dropout"]
-    decides = (
-        runs["val"]
-        if judge is None
-        else runs[run].merge(judge, "left", run)["val"].set_axis(runs.index)
-    )
-    best = decides.groupby([runs[name] for name in ("log", "metric", *cell)], sort=False).idxmax()
+    deciding = runs["val"]
+    if judge is not None:
+        run = ["log", *CELL, "dropout"]
+        deciding = runs[run].merge(judge, "left", run)["val"].set_axis(runs.index)
+    best = deciding.groupby([runs[name] for name in ("log", "metric", *cell)], sort=False).idxmax()
     return runs.loc[best].reset_index(drop=True)
 
 
 def with_regularisation(runs: pd.DataFrame) -> pd.DataFrame:
-    """Every run under the regularisation "dropout x", and the chosen ones again as "chosen"."""
+    """Put every run under the regularisation "dropout x", and the chosen ones again as "chosen"."""
     fixed = runs.assign(regularisation=[f"dropout {value:g}" for value in runs["dropout"]])
     return _in_order(pd.concat([fixed, choose_by_validation(runs).assign(regularisation=CHOSEN)]))
 
@@ -113,16 +135,31 @@ def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def dimension_changes(treated: pd.DataFrame, low: int = 128, high: int = 256) -> pd.DataFrame:
-    """Return the change of the test value from d = low to d = high, one row a cell.
+    """Compare the test value at d = low with that at d = high, one row a cell.
 
-    treated: what `with_regularisation` returned. Column change: 100 times the logarithm of the
-    ratio, which is the change in per cent while it is small. Raises InputError if d_emb
-    lacks one of the two.
+    Parameters
+    ----------
+    treated
+        What `with_regularisation` returns.
+    low, high
+        The two dimensions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With the column change: 100 × ln of the ratio, the change in per cent while it is small.
+
+    Raises
+    ------
+    InputError
+        If no run has one of the two dimensions.
     """
-    there = set(treated["d_emb"])
-    if missing := [d for d in (low, high) if d not in there]:
-        told = ", ".join(map(str, sorted(there)))
-        raise InputError(f"no run has d_emb {' or '.join(map(str, missing))}; there are {told}")
+    dimensions = sorted(set(treated["d_emb"]))
+    if missing := [d for d in (low, high) if d not in dimensions]:
+        raise InputError(
+            f"no run has d_emb {' or '.join(map(str, missing))}; there are "
+            f"{', '.join(map(str, dimensions))}"
+        )
     cell = [*SURFACE, "n_layers", "n_heads"]
     small, big = (treated[treated["d_emb"] == d][[*cell, "test"]] for d in (low, high))
     pairs = small.merge(big, on=cell, suffixes=("", "_high"))
@@ -130,7 +167,7 @@ def dimension_changes(treated: pd.DataFrame, low: int = 128, high: int = 256) ->
 
 
 def difference_of_changes(cells: pd.DataFrame, second: str, first: str) -> pd.DataFrame:
-    """`dimension_changes` under one regularisation less those under another, cell by cell."""
+    """Subtract `dimension_changes` under one regularisation from those under another, by cell."""
     left, right = (
         cells[cells["regularisation"] == name].drop(columns="regularisation")
         for name in (second, first)
@@ -143,18 +180,33 @@ def difference_of_changes(cells: pd.DataFrame, second: str, first: str) -> pd.Da
 
 
 def mean_changes(cells: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
-    """Mean change over the cells of each surface.
+    """Average the changes of the cells of each surface.
 
-    Columns: log, metric, regularisation, change (the mean, in per cent), se (its standard
-    error over the cells, which share users and, as far as is published, one seed), low
-    and high (Student's interval), falls and cells (how many of how many go down).
+    Parameters
+    ----------
+    cells
+        What `dimension_changes` or `difference_of_changes` returns.
+    level
+        Of Student's intervals.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns log, metric, regularisation, change (the mean, in per cent), se (its standard error
+        over the cells, which share users and, as far as is published, one seed), low and high (the
+        interval), falls and cells (how many of how many go down).
     """
-    stats.check_level(level)
+    check_level(level)
     groups = cells.groupby(SURFACE, sort=False)["change"]
-    table = groups.agg(change="mean", se=lambda c: c.std(ddof=1) / np.sqrt(len(c))).reset_index()
-    falls = groups.agg(falls=lambda c: int((c < 0).sum()), cells="size").reset_index(drop=True)
-    half = student.ppf((1 + level) / 2, falls["cells"] - 1) * table["se"]
-    return table.assign(low=table["change"] - half, high=table["change"] + half).join(falls)
+    table = groups.agg(
+        change="mean",
+        se=lambda changes: changes.std(ddof=1) / np.sqrt(len(changes)),
+        falls=lambda changes: int((changes < 0).sum()),
+        cells="size",
+    ).reset_index()
+    half = student_quantile(level, table["cells"] - 1) * table["se"]
+    table = table.assign(low=table["change"] - half, high=table["change"] + half)
+    return table[[*SURFACE, "change", "se", "low", "high", "falls", "cells"]]
 
 
 def hit_rate_error(hit_rate: float, users: int) -> float:
@@ -166,6 +218,6 @@ def hit_rate_error(hit_rate: float, users: int) -> float:
 
 
 def external_surfaces(treated: pd.DataFrame) -> pd.DataFrame:
-    """Test values over N and d, the mean over heads: 12 cells for each of `SURFACE`."""
+    """Average the test values over heads: one row a surface, N and d, with the column value."""
     cells = treated.groupby([*SURFACE, "n_layers", "d_emb"], sort=False)["test"].mean()
     return cells.rename("value").reset_index().assign(max_seq_len=LENGTH)

@@ -38,8 +38,8 @@ def mean_over_logs(
     >>> mean_over_logs(rows, ["ape"], ["law"])["ape"].to_dict()
     {'x': 3.0}
     """
-    of_log = rows.groupby([*by, log], sort=False)[list(columns)].mean()
-    return of_log.groupby(level=list(by), sort=False).mean()
+    by_log = rows.groupby([*by, log], sort=False)[list(columns)].mean()
+    return by_log.groupby(level=list(by), sort=False).mean()
 
 
 def interval_over_logs(rows: pd.DataFrame, by: str, value: str, level: float = 0.9) -> pd.DataFrame:
@@ -72,11 +72,11 @@ def interval_over_logs(rows: pd.DataFrame, by: str, value: str, level: float = 0
     """
     by_surface = rows.groupby([by, "log", "dataset"], sort=False)[value].mean().dropna()
     by_log = by_surface.groupby(level=[by, "log"], sort=False).mean()
-    found = [
+    intervals = [
         {by: name, **interval_columns(values, level), "logs": len(values)}
         for name, values in by_log.groupby(level=by, sort=False)
     ]
-    return pd.DataFrame(found, columns=[by, "mean", "low", "high", "logs"])
+    return pd.DataFrame(intervals, columns=[by, "mean", "low", "high", "logs"])
 
 
 def interval_columns(
@@ -138,8 +138,8 @@ def gain_columns(
 
     Examples
     --------
-    >>> found = gain_columns(pd.Series([8.0, 12.0]), 0.9)
-    >>> {name: round(value, 2) for name, value in found.items()}
+    >>> columns = gain_columns(pd.Series([8.0, 12.0]), 0.9)
+    >>> {name: round(value, 2) for name, value in columns.items()}
     {'gain': 10.52, 'low': -2.59, 'high': 25.39}
     """
     columns = interval_columns(changes, level, name, prefix)
@@ -163,8 +163,8 @@ def difference_columns(values: pd.Series, others: pd.Series, level: float) -> di
 
     Examples
     --------
-    >>> found = difference_columns(pd.Series([2.0, 4.0]), pd.Series([1.0, 3.0]), 0.9)
-    >>> {name: round(value, 2) for name, value in found.items()}
+    >>> columns = difference_columns(pd.Series([2.0, 4.0]), pd.Series([1.0, 3.0]), 0.9)
+    >>> {name: round(value, 2) for name, value in columns.items()}
     {'difference': 1.0, 'low': -3.13, 'high': 5.13}
     """
     check_level(level)

@@ -11,7 +11,7 @@ prediction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -31,34 +31,23 @@ STEPS, TOWARDS = "step of a law", "towards a law's prediction"
 OTHER_LOGS_STEP = 0.1  # a step of 0.1 in the logarithm, of which other logs teach the share
 
 
-def published_centres(bound: float = families.EQUAL_BOUND) -> dict[str, dict[str, float]]:
-    """Return the median exponents of the two laws that have one an axis, on the paper's surfaces.
+def shrunk_laws(bound: float = families.EQUAL_BOUND) -> dict[str, Law]:
+    """Return two laws with their exponents shrunk towards the published ones, by strength.
 
-    Returns
-    -------
-    dict
-        By family, the centre of each exponent.
+    The laws are those with an exponent for each axis, and the published exponents the medians over
+    the paper's surfaces.
     """
     points = published.load_surfaces()
-    centres = {}
-    for family in ("performance", "sum_of_powers"):
+    names = {"performance": "Performance Law, k = 2", "sum_of_powers": "sum of power laws"}
+    laws = {}
+    for family, name in names.items():
         law = with_bounds(families.get_law(family), -bound, bound)
         fits = fitting.fit_surfaces(law, points, published.SURFACE).values()
         exponents = pd.DataFrame([fit.parameters[list(law.exponents)] for fit in fits])
-        centres[family] = {name: float(exponents[name].median()) for name in law.exponents}
-    return centres
-
-
-def shrunk_laws(bound: float = families.EQUAL_BOUND) -> dict[str, Law]:
-    """Return both laws with their exponents shrunk towards the published ones, by strength."""
-    names = {"performance": "Performance Law, k = 2", "sum_of_powers": "sum of power laws"}
-    return {
-        f"{names[family]}, shrunk {strength:g}": with_penalty(
-            with_bounds(families.get_law(family), -bound, bound), centres, strength
-        )
-        for family, centres in published_centres(bound).items()
-        for strength in STRENGTHS
-    }
+        centres = {exponent: float(exponents[exponent].median()) for exponent in law.exponents}
+        for strength in STRENGTHS:
+            laws[f"{name}, shrunk {strength:g}"] = with_penalty(law, centres, strength)
+    return laws
 
 
 def make_steps(
@@ -84,37 +73,37 @@ def make_steps(
     """
     parts = []
     for key, cells in surfaces.groupby(SURFACE):
-        hidden = public_grids.hide(cells, "largest d")
-        visible, asked = cells[~hidden], cells[hidden]
-        before = asked.assign(d_emb=visible["d_emb"].max())
-        nearest = np.log(nearest_values(visible, asked))
+        is_hidden = public_grids.hide(cells, "largest d")
+        visible, hidden = cells[~is_hidden], cells[is_hidden]
+        before = hidden.assign(d_emb=visible["d_emb"].max())
+        nearest = np.log(nearest_values(visible, hidden))
         steps = {
-            "mean step of other logs": np.full(len(asked), OTHER_LOGS_STEP),
-            "loss by the highest dropout": np.full(len(asked), _dropout_loss(runs, key)),
+            "mean step of other logs": np.full(len(hidden), OTHER_LOGS_STEP),
+            "loss by the highest dropout": np.full(len(hidden), _dropout_loss(runs, key)),
         }
         for name, law in laws.items():
             fitted = fitting.fit(law, visible, np.log(visible["value"]))
-            at_hidden, at_visible = fitted.predict(asked), fitted.predict(before)
-            steps[f"step of {name}"] = at_hidden - at_visible
-            steps[f"towards {name}"] = at_hidden - nearest
+            predicted = fitted.predict(hidden)
+            steps[f"step of {name}"] = predicted - fitted.predict(before)
+            steps[f"towards {name}"] = predicted - nearest
         if len(joint):
-            own = asked.merge(joint, on=[*SURFACE, "n_layers", "d_emb"])["predicted"]
-            steps["towards joint law"] = np.log(own.to_numpy()) - nearest
-        known = asked[[*SURFACE, "n_layers", "d_emb", "value"]].assign(nearest=np.exp(nearest))
-        parts += [known.assign(rule=rule, step=step) for rule, step in steps.items()]
+            by_joint = hidden.merge(joint, on=[*SURFACE, "n_layers", "d_emb"])["predicted"]
+            steps["towards joint law"] = np.log(by_joint.to_numpy()) - nearest
+        rows = hidden[[*SURFACE, "n_layers", "d_emb", "value"]].assign(nearest=np.exp(nearest))
+        parts += [rows.assign(rule=rule, step=step) for rule, step in steps.items()]
     return pd.concat(parts, ignore_index=True)
 
 
 def _dropout_loss(runs: pd.DataFrame, key: tuple) -> float:
-    """By how much the highest dropout is below the lowest on validation at the largest visible d.
+    """Compare the lowest dropout with the highest on validation at the largest visible d.
 
     The median of the logarithm over layers and heads. A model that loses by regularisation is
     short of capacity, not of data.
     """
-    own = runs[(runs[SURFACE] == list(key)).all(axis=1)]
-    visible = own[own["d_emb"] < own["d_emb"].max()]
-    last = visible[visible["d_emb"] == visible["d_emb"].max()]
-    values = last.pivot(index=["n_layers", "n_heads"], columns="dropout", values="validation")
+    surface = runs[(runs[SURFACE] == list(key)).all(axis=1)]
+    visible = surface[surface["d_emb"] < surface["d_emb"].max()]
+    largest = visible[visible["d_emb"] == visible["d_emb"].max()]
+    values = largest.pivot(index=["n_layers", "n_heads"], columns="dropout", values="validation")
     return float(np.log(values.iloc[:, 0] / values.iloc[:, -1]).median())
 
 
@@ -138,13 +127,13 @@ def judge_rules(errors: pd.DataFrame) -> pd.DataFrame:
     logs = errors.index.get_level_values("log")
     rows = []
     for log in logs.unique():
-        learnt = errors[logs != log].groupby("rule").mean().idxmin(axis=1)
+        shares = errors[logs != log].groupby("rule").mean().idxmin(axis=1)
         scored = errors[logs == log].groupby("rule").mean()
-        rows += [(rule, log, share, scored.loc[rule, share]) for rule, share in learnt.items()]
+        rows += [(rule, log, share, scored.loc[rule, share]) for rule, share in shares.items()]
     return pd.DataFrame(rows, columns=["rule", "log", "share", "ape"])
 
 
-def choose_rule_by_other_logs(errors: pd.DataFrame, backbones: Sequence[str] = ()) -> pd.DataFrame:
+def choose_rule_by_other_logs(errors: pd.DataFrame) -> pd.DataFrame:
     """Choose rule and share for each log by the other logs, and score both there.
 
     A rule is judged on the other logs as `judge_rules` does it among them, so that neither its
@@ -155,13 +144,12 @@ def choose_rule_by_other_logs(errors: pd.DataFrame, backbones: Sequence[str] = (
     pandas.DataFrame
         One row a log: rule, share, ape, nearest (the error of the nearest cell) and tried.
     """
-    kept = _keep(errors, backbones)
-    logs = kept.index.get_level_values("log")
+    logs = errors.index.get_level_values("log")
     rows = []
     for log in logs.unique():
-        others = judge_rules(kept[logs != log]).groupby("rule")["ape"].mean()
+        others = judge_rules(errors[logs != log]).groupby("rule")["ape"].mean()
         rule = others.idxmin()
-        of_rule = kept.loc[[rule]]
+        of_rule = errors.loc[[rule]]
         is_scored = of_rule.index.get_level_values("log") == log
         share = of_rule[~is_scored].mean().idxmin()
         scored = of_rule[is_scored].mean()
@@ -188,13 +176,14 @@ def compare_rule_groups(errors: pd.DataFrame) -> pd.DataFrame:
     group = errors.index.get_level_values("rule").map(_rule_group)
     rows = []
     for name in [*dict.fromkeys(group), "all of these"]:
-        kept = errors if name == "all of these" else errors[group == name]
-        rules = kept.index.get_level_values("rule").nunique()
-        row = {"group": name, "rules": rules, "options": rules * len(SHARES)}
-        for column, backbones in (("SASRec", ("SASRec",)), ("all", ())):
-            row[column] = choose_rule_by_other_logs(kept, backbones)["ape"].mean()
-            seen = _keep(kept, backbones).groupby(level=["rule", "log"]).mean()
-            row[f"hindsight_{column}"] = seen.groupby("rule").mean().min(axis=None)
+        of_group = errors if name == "all of these" else errors[group == name]
+        n_rules = of_group.index.get_level_values("rule").nunique()
+        row = {"group": name, "rules": n_rules, "options": n_rules * len(SHARES)}
+        is_sasrec = of_group.index.get_level_values("backbone") == "SASRec"
+        for column, rows_scored in (("SASRec", of_group[is_sasrec]), ("all", of_group)):
+            row[column] = choose_rule_by_other_logs(rows_scored)["ape"].mean()
+            by_log = rows_scored.groupby(level=["rule", "log"]).mean()
+            row[f"hindsight_{column}"] = by_log.groupby("rule").mean().min(axis=None)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -213,10 +202,11 @@ def known_step_errors(steps: pd.DataFrame) -> pd.Series:
     No rule that gives all depths of a surface one step can do much better.
     """
     cells = steps[steps["rule"] == steps["rule"].iloc[0]]
+    surface = [cells[name] for name in SURFACE]
     log_step = np.log(cells["value"] / cells["nearest"])
-    median = log_step.groupby([cells[name] for name in SURFACE]).transform("median")
+    median = log_step.groupby(surface).transform("median")
     ape = 100 * (np.exp(median - log_step) - 1).abs()
-    return ape.groupby([cells[name] for name in SURFACE]).mean()
+    return ape.groupby(surface).mean()
 
 
 def load_joint_errors() -> pd.DataFrame:
@@ -236,9 +226,3 @@ def joint_predictions(joint: pd.DataFrame) -> pd.DataFrame:
     is_inside = joint["value"].between(joint["low"], joint["high"])
     covered = is_inside.where(joint["predicted"].notna())
     return joint.assign(law=names, ape=ape, covered=covered).drop(columns=["on", "low", "high"])
-
-
-def _keep(errors: pd.DataFrame, backbones: Sequence[str]) -> pd.DataFrame:
-    if not backbones:
-        return errors
-    return errors[errors.index.get_level_values("backbone").isin(backbones)]

@@ -23,7 +23,8 @@ from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability
 from perflaw.laws.families import Law
 from perflaw.logs.readers.tables import read_table
-from perflaw.paths import study_folder
+from perflaw.stats import mean_interval
+from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns, mean_over_logs
 from perflaw.study.trained_cells import NEAREST, predict_by_trained
 
@@ -58,7 +59,7 @@ def load_runs(metric: str = "NDCG@10") -> pd.DataFrame:
     """
     if metric not in METRICS:
         raise InputError(f"the public grids have no {metric!r}; they have {', '.join(METRICS)}")
-    rows = read_table(study_folder() / "data" / "external" / "time_to_split.csv")
+    rows = read_table(study_file("data", "external", "time_to_split.csv"))
     run = [*SURFACE, "grid_point", *CELL, "dropout"]
     values = rows.pivot(index=run, columns="part", values=metric)
     coverage = rows[rows["part"] == "test"].set_index(run)["COV@10"].rename("coverage")
@@ -99,9 +100,9 @@ def step_changes(runs: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
         grid, `chosen` by validation at both sizes. Pairs without both are left out (a GRU of one
         layer has a single dropout).
     """
-    many = runs.groupby([*SURFACE, *CELL])["dropout"].transform("nunique") > 1
-    lowest = runs[many & (runs["dropout"] == runs["dropout"].min())]
-    treatments = {"held": lowest, "chosen": choose_dropout(runs[many])}
+    has_choice = runs.groupby([*SURFACE, *CELL])["dropout"].transform("nunique") > 1
+    lowest = runs[has_choice & (runs["dropout"] == runs["dropout"].min())]
+    treatments = {"held": lowest, "chosen": choose_dropout(runs[has_choice])}
     changes = [
         _changes_along(treated, axis).set_index([*SURFACE, *CELL, "larger"])["change"].rename(name)
         for name, treated in treatments.items()
@@ -110,7 +111,7 @@ def step_changes(runs: pd.DataFrame, axis: str = "d_emb") -> pd.DataFrame:
 
 
 def _changes_along(runs: pd.DataFrame, axis: str) -> pd.DataFrame:
-    """Pairs of neighbours along an axis, with the change between them as 100 × ln of the ratio."""
+    """Pair neighbours along an axis, with the change between them as 100 × ln of the ratio."""
     others = [*SURFACE, *(name for name in CELL if name != axis)]
     ordered = runs.sort_values([*others, axis])
     following = ordered.groupby(others)[[axis, "test"]].shift(-1)
@@ -118,17 +119,13 @@ def _changes_along(runs: pd.DataFrame, axis: str) -> pd.DataFrame:
     return ordered.assign(larger=following[axis], change=change).dropna(subset=["change"])
 
 
-def judge_regularisation(
-    changes: pd.DataFrame, axis: str = "d_emb", level: float = 0.9
-) -> pd.DataFrame:
+def judge_regularisation(changes: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Ask of the last step of each surface whether it falls, dropout held and chosen.
 
     Parameters
     ----------
     changes : pandas.DataFrame
         What `step_changes` returns.
-    axis : str
-        The size that grows.
     level : float
         Of Student's intervals, over the configurations of a surface. They share test users and,
         as far as is published, one seed, so the intervals leave both out.
@@ -148,9 +145,9 @@ def judge_regularisation(
         if len(pairs) < 2:
             continue
         row: dict[str, Any] = dict(zip(SURFACE, key)) | {"pairs": len(pairs)}
-        gains = pairs["chosen"] - pairs["held"]
-        for name, values in (("held", pairs["held"]), ("chosen", pairs["chosen"]), ("gain", gains)):
-            row |= interval_columns(values, level, name, f"{name}_")
+        compared = pairs.assign(gain=pairs["chosen"] - pairs["held"])
+        for name in ("held", "chosen", "gain"):
+            row |= interval_columns(compared[name], level, name, f"{name}_")
         row["held_p"] = float(ttest_1samp(pairs["held"], 0).pvalue)
         rows.append(row | {"verdict": _verdict(row)})
     judged = pd.DataFrame(rows)
@@ -211,31 +208,31 @@ def predict_hidden(
     parts = []
     for key, cells in surfaces.groupby(SURFACE):
         for kind in what:
-            hidden = hide(cells, kind)
-            scored = hidden & hide(cells, "largest d") & hide(cells, "largest N")
-            asked = cells[scored if kind == "both" else hidden]
-            predictions = _predictions(cells[~hidden], asked, cells, laws)
-            for name, predicted in predictions.items():
-                labels: dict[str, Any] = dict(zip(SURFACE, key)) | {"hidden": kind, "law": name}
-                rows = asked[["n_layers", "d_emb", "value"]].assign(**labels, predicted=predicted)
-                parts.append(rows)
+            is_hidden = hide(cells, kind)
+            is_corner = hide(cells, "largest d") & hide(cells, "largest N")
+            scored = cells[is_corner if kind == "both" else is_hidden]
+            for law, predicted in _predict_cells(cells, is_hidden, scored, laws).items():
+                labels: dict[str, Any] = dict(zip(SURFACE, key)) | {"hidden": kind, "law": law}
+                rows = scored[["n_layers", "d_emb", "value"]]
+                parts.append(rows.assign(**labels, predicted=predicted))
     table = pd.concat(parts, ignore_index=True)
     return table.assign(ape=100 * (table["predicted"] / table["value"] - 1).abs())
 
 
-def _predictions(
-    visible: pd.DataFrame, asked: pd.DataFrame, cells: pd.DataFrame, laws: Mapping[str, Law]
+def _predict_cells(
+    cells: pd.DataFrame, is_hidden: pd.Series, scored: pd.DataFrame, laws: Mapping[str, Law]
 ) -> dict[str, np.ndarray]:
-    values = visible["value"].to_numpy()
-    predictions = predict_by_trained(visible, asked)
+    """Predict the scored cells of a surface from those that are not hidden, by baseline and law."""
+    visible = cells[~is_hidden]
+    predictions = predict_by_trained(visible, scored)
     for name, law in laws.items():
-        determined = identifiability.identifiable_rank(
-            law, visible
-        ) == identifiability.identifiable_rank(law, cells)
-        if determined and len(visible) > len(law.parameters):
-            predictions[name] = fitting.fit(law, visible, values).predict(asked)
+        rank = identifiability.identifiable_rank(law, visible)
+        is_determined = rank == identifiability.identifiable_rank(law, cells)
+        if is_determined and len(visible) > len(law.parameters):
+            fitted = fitting.fit(law, visible, visible["value"].to_numpy())
+            predictions[name] = fitted.predict(scored)
         else:
-            predictions[name] = np.full(len(asked), np.nan)
+            predictions[name] = np.full(len(scored), np.nan)
     return predictions
 
 
@@ -261,30 +258,33 @@ def mean_errors(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def choose_law_by_other_logs(
-    predictions: pd.DataFrame, backbones: Sequence[str] = (), among: str = ""
-) -> pd.DataFrame:
+def choose_law_by_other_logs(predictions: pd.DataFrame, among: str = "") -> pd.DataFrame:
     """Choose, for each log, the rule with the least error on the other logs, and score it there.
 
-    Only rules that predict every surface take part, and of these, those whose name starts with
-    `among`; how many were tried is in the column tried. One row for each hidden part and log:
-    chosen, ape (mean over the log's surfaces), nearest.
+    Parameters
+    ----------
+    predictions : pandas.DataFrame
+        What `predict_hidden` returns, of one hidden part. Only rules that predict every surface
+        take part.
+    among : str
+        What the names of the rules that take part begin with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a log: log, chosen, ape (mean over the log's surfaces), nearest (of the nearest
+        cell) and tried (how many rules took part).
     """
-    kept = predictions[predictions["backbone"].isin(backbones or predictions["backbone"].unique())]
-    by_surface = kept.groupby(["hidden", "law", *SURFACE])["ape"].mean()
+    errors = predictions.groupby(["law", *SURFACE])["ape"].mean().unstack("law")
+    complete = errors.loc[:, errors.notna().all()]
+    rules = [name for name in complete if str(name).startswith(among)]
+    logs = complete.index.get_level_values("log")
     rows = []
-    for kind, errors in by_surface.groupby(level="hidden"):
-        wide = errors.droplevel("hidden").unstack("law")
-        complete = wide.loc[:, wide.notna().all()]
-        rules = [name for name in complete if str(name).startswith(among)]
-        if not rules:
-            continue
-        logs = complete.index.get_level_values("log")
-        for log in logs.unique():
-            chosen = complete.loc[logs != log, rules].mean().idxmin()
-            scores = complete[logs == log].mean()
-            rows.append((kind, log, chosen, scores[chosen], scores[NEAREST], len(rules)))
-    return pd.DataFrame(rows, columns=["hidden", "log", "chosen", "ape", "nearest", "tried"])
+    for log in logs.unique():
+        chosen = complete.loc[logs != log, rules].mean().idxmin()
+        scores = complete[logs == log].mean()
+        rows.append((log, chosen, scores[chosen], scores[NEAREST], len(rules)))
+    return pd.DataFrame(rows, columns=["log", "chosen", "ape", "nearest", "tried"])
 
 
 def extra_regret(transfer: pd.DataFrame, level: float = 0.9) -> dict[str, float]:
@@ -306,19 +306,21 @@ def extra_regret(transfer: pd.DataFrame, level: float = 0.9) -> dict[str, float]
     return interval_columns(more, level, "extra", "extra_")
 
 
-def edge_over_logs(chosen: pd.DataFrame, name: str, level: float = 0.9) -> dict[str, float]:
-    """Average how far a choice is below the nearest cell, over logs, with Student's interval.
+def edge_over_logs(chosen: pd.DataFrame, level: float) -> tuple[float, float, float]:
+    """Average how far a choice is below the nearest cell, over logs.
 
     Parameters
     ----------
     chosen : pandas.DataFrame
-        What `choose_law_by_other_logs` returns, of one hidden part.
-    name : str
-        Key of the mean; the ends are NAME_low and NAME_high.
+        What `choose_law_by_other_logs` returns.
     level : float
-        Of the interval.
+        Of Student's interval.
+
+    Returns
+    -------
+    mean, low, high : float
     """
-    return interval_columns(chosen["nearest"] - chosen["ape"], level, name, f"{name}_")
+    return mean_interval(chosen["nearest"] - chosen["ape"], level)
 
 
 # ---------------------------------------------------------------- coverage, and two splits
@@ -355,16 +357,16 @@ def choose_under_other_split(runs: pd.DataFrame) -> pd.DataFrame:
         instead), and regret and own_regret: how far the chosen configuration's global-time test
         metric is below the best there, in per cent.
     """
-    sides = {
-        name: rows.set_index(["log", "backbone", "grid_point"])
-        for name, rows in runs.groupby("split")
+    by_split = {
+        split: rows.set_index(["log", "backbone", "grid_point"])
+        for split, rows in runs.groupby("split")
     }
-    judged = sides["global time"][["validation", "test"]].add_prefix("own_")
-    joined = sides["leave one out"][["validation"]].join(judged)
+    own = by_split["global time"][["validation", "test"]].add_prefix("own_")
+    both = by_split["leave one out"][["validation"]].join(own)
     rows = []
-    for key, pairs in joined.groupby(level=["log", "backbone"]):
+    for (log, backbone), pairs in both.groupby(level=["log", "backbone"]):
         test = pairs["own_test"]
-        row = dict(zip(["log", "backbone"], key))
+        row = {"log": log, "backbone": backbone}
         for prefix in ("", "own_"):
             validation = pairs[f"{prefix}validation"]
             row[f"{prefix}tau"] = float(kendalltau(validation, test).statistic)

@@ -40,27 +40,29 @@ def errors_of_tied_fits(surfaces: pd.DataFrame, by: Sequence[str], law: Law) -> 
         visible, hidden = surface[~is_hidden].reset_index(drop=True), surface[is_hidden]
         used = fitting.fit(law, visible, visible["value"])
         for other in _other_optima(used):
-            labels = dict(zip(by, key))
-            row = {"exponent": used.parameters[EXPONENT], "error": _error(used, hidden)}
-            row |= {"other_exponent": other.parameters[EXPONENT]}
-            rows.append(labels | row | {"other_error": _error(other, hidden)})
+            fits = {
+                "exponent": used.parameters[EXPONENT],
+                "error": _error(used, hidden),
+                "other_exponent": other.parameters[EXPONENT],
+                "other_error": _error(other, hidden),
+            }
+            rows.append(dict(zip(by, key)) | fits)
     columns = [*by, "exponent", "error", "other_exponent", "other_error"]
     return pd.DataFrame(rows, columns=columns)
 
 
 def _other_optima(used: fitting.Fit) -> Iterator[fitting.Fit]:
-    """Fit again below and above the exponent found; yield the fits that are as good."""
+    """Fit again below and above the exponent; yield the fits that are as good."""
     if not used.tied:
         return
     low, high = used.law.exponents[EXPONENT]
-    found = used.parameters[EXPONENT]
-    for bounds in ((low, found - APART), (found + APART, high)):
-        if bounds[0] >= bounds[1]:
-            continue
-        law = replace(used.law, exponents={**used.law.exponents, EXPONENT: bounds})
-        other = fitting.fit(law, used.points, used.y)
-        if other.rss <= used.rss * (1 + TIE) and EXPONENT not in other.at_bound:
-            yield other
+    exponent = used.parameters[EXPONENT]
+    for bounds in ((low, exponent - APART), (exponent + APART, high)):
+        if bounds[0] < bounds[1]:
+            law = replace(used.law, exponents={**used.law.exponents, EXPONENT: bounds})
+            other = fitting.fit(law, used.points, used.y)
+            if other.rss <= used.rss * (1 + TIE) and EXPONENT not in other.at_bound:
+                yield other
 
 
 def _error(fit: fitting.Fit, hidden: pd.DataFrame) -> float:

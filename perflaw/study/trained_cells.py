@@ -39,7 +39,7 @@ def nearest_values(trained: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     axes = list(families.AXES)
     ordered = order_by_size(trained)
     steps = np.log(asked[axes].to_numpy(float))[:, None] - np.log(ordered[axes].to_numpy(float))
-    # rounded, so that logarithms do not decide between cells that are equally near
+    # rounded, so that the last digit does not decide between cells that are equally near
     distances = (steps**2).sum(axis=2).round(9)
     return ordered["value"].to_numpy()[distances.argmin(axis=1)]
 
@@ -63,12 +63,12 @@ def predict_by_trained(trained: pd.DataFrame, asked: pd.DataFrame) -> dict[str, 
     """
     ordered = order_by_size(trained)
     values = ordered["value"].to_numpy()
-    known = ordered["validation"].to_numpy() if "validation" in ordered else values
-    choice = values if np.isnan(known).any() else known
+    has_validation = "validation" in ordered and ordered["validation"].notna().all()
+    deciding = ordered["validation"].to_numpy() if has_validation else values
     return {
         CONSTANT: np.full(len(asked), values.mean()),
         NEAREST: nearest_values(ordered, asked),
-        BEST: np.full(len(asked), values[choice.argmax()]),
+        BEST: np.full(len(asked), values[deciding.argmax()]),
     }
 
 
@@ -92,7 +92,7 @@ def trained_cell_errors(
         One row a surface and baseline: `by`, law (the baseline) and the mean absolute percentage
         errors leave-one-out, largest N and largest d, as `compare_laws` has them.
     """
-    rows = []
+    parts = []
     for key, surface in surfaces.groupby(list(by), sort=False):
         n_layers, d_emb = surface["n_layers"].to_numpy(), surface["d_emb"].to_numpy()
         folds = {
@@ -100,19 +100,16 @@ def trained_cell_errors(
             LARGEST_N: (n_layers == n_layers.max())[None],
             LARGEST_D: (d_emb == d_emb.max())[None],
         }
-        by_split = {
-            split: np.mean([_errors(surface, hidden, names) for hidden in masks], axis=0)
+        errors = {
+            split: np.mean([_errors(surface, is_hidden, names) for is_hidden in masks], axis=0)
             for split, masks in folds.items()
         }
-        rows += [
-            dict(zip(by, key)) | {"law": name} | {split: by_split[split][i] for split in folds}
-            for i, name in enumerate(names)
-        ]
-    return pd.DataFrame(rows)
+        parts.append(pd.DataFrame(dict(zip(by, key)) | {"law": list(names)} | errors))
+    return pd.concat(parts, ignore_index=True)
 
 
-def _errors(surface: pd.DataFrame, hidden: np.ndarray, names: Sequence[str]) -> list[float]:
+def _errors(surface: pd.DataFrame, is_hidden: np.ndarray, names: Sequence[str]) -> list[float]:
     """Give the mean absolute error of each baseline on the hidden cells, in per cent."""
-    predicted = predict_by_trained(surface[~hidden], surface[hidden])
-    values = surface.loc[hidden, "value"].to_numpy()
+    predicted = predict_by_trained(surface[~is_hidden], surface[is_hidden])
+    values = surface.loc[is_hidden, "value"].to_numpy()
     return [float(100 * np.abs(predicted[name] / values - 1).mean()) for name in names]

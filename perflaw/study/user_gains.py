@@ -30,9 +30,12 @@ def load_user_gains(
     dict of str to ndarray
         By key, (users,).
     """
-    gain = GAINS[metric]
-    with np.load(path) as doubled:
-        # where items repeat, there is one rule, and one array
-        parts = {key: (f"{key} {HISTORY_PART}", f"{key} test") for key in keys}
-        found = {key: [name for name in names if name in doubled] for key, names in parts.items()}
-        return {key: gain(doubled[names[0]] / 2) for key, names in found.items() if names}
+    gains = {}
+    with np.load(path) as doubled_ranks:
+        for key in keys:
+            # where items repeat, there is one rule, and one array
+            names = [f"{key} {HISTORY_PART}", f"{key} test"]
+            recorded = [name for name in names if name in doubled_ranks]
+            if recorded:
+                gains[key] = GAINS[metric](doubled_ranks[recorded[0]] / 2)
+    return gains

@@ -183,6 +183,19 @@ def test_more_time_is_advised_only_where_it_may_help(
     assert made.headline["Next"].startswith(following)
 
 
+def test_without_a_file_the_next_command_says_what_to_fill_in(log, tmp_path, monkeypatch):
+    runs = simulate_pilot().head(3).assign(sample_users=None)
+    plan = report.pilot.Pilot(log, 1, {"settings": {}, "grid": [{}] * 9}, 1.0)
+    monkeypatch.setattr(report.pilot, "plan_pilot", lambda *_: plan)
+    monkeypatch.setattr(runner, "run", lambda *_, **__: runs)
+    monkeypatch.setattr(report, "compare_baselines", lambda *_, **__: ())
+    made = report.run_report(log, tmp_path / "out", workers=count_cores(), progress=False)
+    assert made.command == (
+        f"perflaw report LOG --out {tmp_path}/out --budget 20"
+        "  # LOG: a file that perflaw.logs.write_log makes of the log"
+    )
+
+
 def test_the_next_command_repeats_what_was_asked(tmp_path):
     options = report.ReportOptions(
         tmp_path / "my report", 10, 3, False, 0.0, "shop.csv --user 'who bought'", sample=True
@@ -435,6 +448,11 @@ def test_a_log_that_is_too_small_is_refused_in_one_line(content, reason, tmp_pat
 )
 def test_options_that_cannot_be(shop, tmp_path, options, reason):
     assert reason in refused(shop, tmp_path / "out", *options)
+
+
+def test_fewer_than_one_worker_is_refused(log, tmp_path):
+    with pytest.raises(InputError, match="-1 workers cannot train; give --workers 1, or more"):
+        report.run_report(log, tmp_path / "out", workers=-1)
 
 
 def test_a_folder_that_cannot_be(shop, own_runs, tmp_path, monkeypatch):

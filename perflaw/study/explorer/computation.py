@@ -51,10 +51,8 @@ def predict_cell(
     factor = np.exp(slope * log_data)
     value = factor * interval["prediction"]
     slope_error = value * reach * log_data
-    below, above = (
-        np.hypot(factor * (interval["prediction"] - interval[end]), slope_error)
-        for end in ("low", "high")
-    )
+    below = np.hypot(factor * (interval["prediction"] - interval["low"]), slope_error)
+    above = np.hypot(factor * (interval["prediction"] - interval["high"]), slope_error)
     return float(value), float(value - below), float(value + above)
 
 
@@ -68,17 +66,17 @@ def turning_place(fit: Fit, axis: str) -> float:
     axis
         n_layers or d_emb.
     """
-    suffix = f"_{families.SYMBOLS[axis]}"
-    values = {
-        str(name).split("_")[0]: value
-        for name, value in fit.parameters.items()
-        if str(name).endswith(suffix)
-    }
+    symbol = families.SYMBOLS[axis]
+    values = fit.parameters
     with np.errstate(over="ignore"):
-        if fit.law.family == "performance" and values["w"] * values["p"] > 0:
-            return float(fit.law.options["k"] ** np.float64(-1 / values["p"]))
-        if fit.law.family == "log_quadratic" and values["c"] < 0:
-            return float(np.exp(-values["a"] / (2 * values["c"])))
+        if fit.law.family == "performance":
+            weight, exponent = values[f"w_{symbol}"], values[f"p_{symbol}"]
+            if weight * exponent > 0:
+                return float(fit.law.options["k"] ** np.float64(-1 / exponent))
+        if fit.law.family == "log_quadratic":
+            slope, curvature = values[f"a_{symbol}"], values[f"c_{symbol}"]
+            if curvature < 0:
+                return float(np.exp(-slope / (2 * curvature)))
     return float("nan")
 
 
@@ -98,13 +96,8 @@ def best_place(fit: Fit, axis: str) -> float:
     turn = turning_place(fit, axis)
     if np.isfinite(turn):
         return float(np.clip(turn, low, high))
-    other = _other_axis(axis)
-    ends = fit.predict(pd.DataFrame({axis: [low, high], other: fit.points[other].iloc[0]}))
-    return float(low if ends[0] > ends[1] else high)
-
-
-def _other_axis(axis: str) -> str:
-    return next(name for name in families.AXES if name != axis)
+    at_low, at_high = fit.predict(pd.DataFrame(_points_along(fit, axis, np.array([low, high]))))
+    return float(low if at_low > at_high else high)
 
 
 def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[float, float]:
@@ -125,14 +118,18 @@ def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[fl
     candidates = fit.candidates(level)
     is_inside = candidates[-1] >= 0
     theta, beta, root, slack = (part[is_inside] for part in candidates)
-    range_ = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), N_PLACES)
-    values = np.append(best_place(fit, axis), range_)
-    other = _other_axis(axis)
-    points = {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))}
-    rows = varpro.design_columns(fit.law, points, theta)
+    best = best_place(fit, axis)
+    places = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), N_PLACES)
+    rows = varpro.design_columns(fit.law, _points_along(fit, axis, np.append(best, places)), theta)
     lead, spread = profile.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
     least_lead = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
-    as_good = values[1:][least_lead <= 0]
+    as_good = places[least_lead <= 0]
     if len(as_good) == 0:
-        as_good = values[:1]
+        return best, best
     return float(as_good.min()), float(as_good.max())
+
+
+def _points_along(fit: Fit, axis: str, places: np.ndarray) -> dict[str, np.ndarray]:
+    """Give points at places along an axis; where they are on the other one does not matter."""
+    other = next(name for name in families.AXES if name != axis)
+    return {axis: places, other: np.full(len(places), float(fit.points[other].iloc[0]))}

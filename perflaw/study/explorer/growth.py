@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from perflaw import stats
 from perflaw.models.configuration import Config
 from perflaw.models.sweeps import results
+from perflaw.stats import check_level, student_quantile
 from perflaw.study.explorer.surfaces import METRICS
 
 SLOPE_COLUMNS = ["log", "metric", "slope", "reach", "runs", "least"]
@@ -49,7 +48,7 @@ def data_slopes(
         One row a log and metric: log, metric, slope, reach (half of its Student interval), runs
         and least (the smallest share of the tokens).
     """
-    stats.check_level(level)
+    check_level(level)
     plain = runs[results.is_unperturbed(runs, but="sample_users")]
     rows = [
         {"log": log, **row}
@@ -62,26 +61,26 @@ def data_slopes(
 def _slopes_of_log(
     runs: pd.DataFrame, metrics: Sequence[str], level: float
 ) -> Iterator[dict[str, Any]]:
-    settings = ("data_hash", "split", *Config.__dataclass_fields__)
-    same = [name for name in settings if name in runs and name != "seed"]
+    names = ("data_hash", "split", *Config.__dataclass_fields__)
+    settings = [name for name in names if name in runs and name != "seed"]
     for metric in metrics:
         positive = runs[runs[metric] > 0]
-        configuration = positive.groupby(same, dropna=False).ngroup()
+        configuration = positive.groupby(settings, dropna=False).ngroup()
         n_shares = positive.groupby(configuration)["tokens"].transform("nunique")
         used = positive[n_shares > 1]
         configuration = configuration[used.index]
         if used["tokens"].nunique() < LEAST_SHARES:
             continue
-        x: Any  # the product of two Series is a number, which the stubs of pandas do not say
-        y: Any
-        x, y = (_centred_log(used[column], configuration) for column in ("tokens", metric))
+        # the product of two Series is a number, which the stubs of pandas do not say
+        x: Any = _centred_log(used["tokens"], configuration)
+        y: Any = _centred_log(used[metric], configuration)
         dof = len(used) - configuration.nunique() - 1
         slope = (x @ y) / (x @ x)
         se = np.sqrt(((y - slope * x) ** 2).sum() / dof / (x @ x))
         yield {
             "metric": metric,
             "slope": slope,
-            "reach": student.ppf((1 + level) / 2, dof) * se,
+            "reach": student_quantile(level, dof) * se,
             "runs": len(used),
             "least": used["tokens"].min() / used["tokens"].max(),
         }
@@ -116,21 +115,19 @@ def data_effect(
         Student interval for one more log: it has the differences between logs in it.
     """
     of_metric = slopes[slopes["metric"] == metric]
-    own = of_metric[of_metric["log"].isin([log, SAME_LOG.get(log)])]
     n_logs = len(of_metric)
+    if n_logs == 0:
+        return None
+    own = of_metric[of_metric["log"].isin([log, SAME_LOG.get(log)])]
     if own.empty and n_logs > 1:
         spread = float(of_metric["slope"].std())
-        reach = student.ppf((1 + level) / 2, n_logs - 1) * spread * np.sqrt(1 + 1 / n_logs)
         effect = {
             "slope": of_metric["slope"].mean(),
-            "reach": reach,
+            "reach": student_quantile(level, n_logs - 1) * spread * np.sqrt(1 + 1 / n_logs),
             "least": of_metric["least"].min(),
         }
         return _rounded(effect) | {"source": ", ".join(of_metric["log"])}
-    rows = of_metric if own.empty else own
-    if rows.empty:
-        return None
-    row = rows.iloc[0]
+    row = (of_metric if own.empty else own).iloc[0]
     source = "" if row["log"] == log else row["log"]
     return _rounded({name: row[name] for name in ("slope", "reach", "least")}) | {"source": source}
 

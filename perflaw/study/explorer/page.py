@@ -12,18 +12,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
 from perflaw.laws import families
 from perflaw.laws.fitting import Fit
 from perflaw.laws.profile import nearby_exponents
+from perflaw.stats import student_quantile
+from perflaw.study.analysis.study_runs import HELD_OUT_SPLITS
 from perflaw.study.explorer.growth import data_effect
 from perflaw.study.explorer.surfaces import EXPLORER_LAWS, SURFACE
 from perflaw.study.files import study_file
-
-HELD_OUT_SPLITS = ["leave-one-out", "largest N", "largest d"]
-GRID_NAMES = "Nd"
-LOG_FACTS = ("tokens", "apen")
 
 
 def page_data(
@@ -57,46 +54,50 @@ def page_data(
         hidden cells, its state, and the exponents with the three standard errors around them,
         packed as one.
     """
-    errors = comparison.set_index([*SURFACE, "law"])[HELD_OUT_SPLITS]
-    data: dict[str, Any] = {"level": level, "quantiles": {}, "grids": [], "effects": []}
-    data["states"] = [""]
+    errors = comparison.set_index([*SURFACE, "law"])[list(HELD_OUT_SPLITS)]
+    quantiles: dict[str, float] = {}
+    grids: list[dict] = []
+    effects: list[dict] = []
+    states = [""]
     surfaces: dict[str, dict[str, Any]] = {}
     has_fit = table.set_index(SURFACE).index.isin(fitted)
     key: Any
     for key, surface in table[has_fit].groupby(SURFACE, sort=False):
         name, metric = key
-        first = surface.iloc[0]
-        laws = []
+        laws: list[list[Any] | None] = []
         for law in EXPLORER_LAWS:
             fit = fitted[key].get(law)
-            entry = None
-            if fit is not None:
-                quantile = float(student.ppf((1 + level) / 2, fit.dof))
-                data["quantiles"][str(fit.dof)] = quantile
-                entry = _law_entry(fit, errors.loc[(*key, law)], data["states"])
-            laws.append(entry)
-        grid = _grid_points(surface)
+            if fit is None:
+                laws.append(None)
+                continue
+            quantiles[str(fit.dof)] = float(student_quantile(level, fit.dof))
+            laws.append(_law_entry(fit, errors.loc[(*key, law)], states))
+        first = surface.iloc[0]
+        grid = {
+            families.SYMBOLS[axis]: [_shortened(value) for value in surface[axis]]
+            for axis in families.AXES
+        }
         effect = data_effect(slopes, first["log"], metric, level)
         metric_entry = {
             "metric": metric,
-            "grid": _index_of(data["grids"], grid),
-            "effect": effect and _index_of(data["effects"], effect),
+            "grid": _index_of(grids, grid),
+            "effect": effect and _index_of(effects, effect),
             "values": surface["value"].tolist(),
             "laws": laws,
         }
         surfaces.setdefault(name, _surface_entry(first))["metrics"].append(metric_entry)
-    return data | {"surfaces": list(surfaces.values())}
-
-
-def _grid_points(surface: pd.DataFrame) -> dict[str, list[int | float]]:
     return {
-        symbol: [_shortened(value) for value in surface[axis]]
-        for axis, symbol in zip(families.AXES, GRID_NAMES)
+        "level": level,
+        "quantiles": quantiles,
+        "grids": grids,
+        "effects": effects,
+        "states": states,
+        "surfaces": list(surfaces.values()),
     }
 
 
 def _law_entry(fit: Fit, errors: pd.Series, states: list[str]) -> list[Any]:
-    """R² and errors on hidden cells, state, and packed exponents where the law has some."""
+    """Give R², errors on hidden cells and state, and packed exponents where the law has some."""
     rounded = [None if np.isnan(error) else round(float(error), 1) for error in errors]
     state = "" if fit.status == "converged" else fit.status
     entry = [round(fit.r2, 3), rounded, _index_of(states, state)]
@@ -111,7 +112,7 @@ def _surface_entry(row: pd.Series) -> dict[str, Any]:
     entry = {"name": row["name"]}
     if row["own"]:
         entry["own"] = True
-    for name in LOG_FACTS:
+    for name in ("tokens", "apen"):
         if not np.isnan(row[name]):
             entry[name] = _shortened(row[name])
     return entry | {"metrics": []}
@@ -121,11 +122,11 @@ def _shortened(value: float) -> int | float:
     return int(value) if value % 1 == 0 else float(value)
 
 
-def _index_of(known: list, new: object) -> int:
-    """Find `new` among the known ones, to which it is added if it is not there."""
-    if new not in known:
-        known.append(new)
-    return known.index(new)
+def _index_of(entries: list, entry: object) -> int:
+    """Find an entry; one that is not there is added."""
+    if entry not in entries:
+        entries.append(entry)
+    return entries.index(entry)
 
 
 def pack_floats(values: Sequence[float]) -> str:
@@ -143,9 +144,8 @@ def embed_json(data: Mapping[str, Any]) -> str:
 def explorer_markup() -> str:
     """Take the explorer's part of the page out of its notebook."""
     text = study_file("notebooks", "explorer.ipynb").read_text(encoding="utf-8")
-    cells = json.loads(text)["cells"]
-    sources = ["".join(cell["source"]) for cell in cells]
-    source = next(text for text in sources if 'class="explorer"' in text)
+    sources = ["".join(cell["source"]) for cell in json.loads(text)["cells"]]
+    source = next(source for source in sources if 'class="explorer"' in source)
     return re.findall(r"```\{raw\} html\n(.*?)\n```", source, re.DOTALL)[0]
 
 

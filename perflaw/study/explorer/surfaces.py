@@ -9,6 +9,7 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, identifiability, validation
 from perflaw.laws.fitting import Fit
+from perflaw.laws.law import Law
 from perflaw.models.configuration import Config
 from perflaw.study.analysis import study_runs
 
@@ -69,23 +70,24 @@ def explorer_surfaces(runs: pd.DataFrame) -> pd.DataFrame:
         tokens and apen (of the training part, nats).
     """
     full = study_runs.select_full_data_runs(runs)
-    settings = [
-        name
-        for name in ("split", *Config.__dataclass_fields__)
-        if name in full and name not in (*families.AXES, "seed")
-    ]
-    same = ["data_hash", *settings]
+    settings = ("data_hash", "split", *Config.__dataclass_fields__)
+    same = [name for name in settings if name in full and name not in (*families.AXES, "seed")]
     candidates = full.groupby(["log", *same], dropna=False, sort=False)
     groups = [group for _, group in candidates if _is_surface(group)]
-    parts = [_mean_table(group) for group in groups]
-    names = [part["name"].iloc[0] for part in parts]
-    for part, group, name in zip(parts, groups, names):
-        namesakes = pd.concat(
-            [other for other, other_name in zip(groups, names) if other_name == name]
-        )
-        part["name"] = ", ".join([name, *_distinctions(group, namesakes, same)])
-    empty = pd.DataFrame(columns=COLUMNS).astype(COLUMN_TYPES)
-    return pd.concat(parts or [empty], ignore_index=True)[COLUMNS]
+    if not groups:
+        return pd.DataFrame(columns=COLUMNS).astype(COLUMN_TYPES)
+    tables = [_mean_table(group) for group in groups]
+    names = [table["name"].iloc[0] for table in tables]
+    named = pd.concat([group[same].assign(name=name) for group, name in zip(groups, names)])
+    differs = named.groupby("name").nunique(dropna=False) > 1
+    for group, table, name in zip(groups, tables, names):
+        distinctions = [
+            f"{families.SYMBOLS.get(setting, setting)} {group[setting].iloc[0]}"
+            for setting in same
+            if differs.loc[name, setting]
+        ]
+        table["name"] = ", ".join([name, *distinctions])
+    return pd.concat(tables, ignore_index=True)[COLUMNS]
 
 
 def _is_surface(runs: pd.DataFrame) -> bool:
@@ -106,15 +108,6 @@ def _mean_table(runs: pd.DataFrame) -> pd.DataFrame:
     ).rename(columns={"dataset": "name"})
 
 
-def _distinctions(runs: pd.DataFrame, namesakes: pd.DataFrame, settings: list[str]) -> list[str]:
-    """Say in which settings runs differ from those of surfaces of the same name."""
-    return [
-        f"{families.SYMBOLS.get(setting, setting)} {runs[setting].iloc[0]}"
-        for setting in settings
-        if len(namesakes[setting].unique()) > 1
-    ]
-
-
 def explorer_fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
     """Fit the laws of the explorer to every surface.
 
@@ -128,13 +121,11 @@ def explorer_fits(table: pd.DataFrame) -> dict[tuple[str, str], dict[str, Fit]]:
     dict
         By (name, metric) and law; those that the values of N and d determine.
     """
-    rivals = families.rival_laws()
     fits: dict[tuple[str, str], dict[str, Fit]] = {}
     key: Any
     for key, group in table.groupby(SURFACE, sort=False):
         surface = group.reset_index(drop=True)
-        for name in EXPLORER_LAWS:
-            law = rivals[name]
+        for name, law in _explorer_laws().items():
             n_parameters = len(law.parameters)
             is_enough = len(surface) > n_parameters
             if is_enough and identifiability.identifiable_rank(law, surface) == n_parameters:
@@ -155,5 +146,9 @@ def explorer_errors(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         As `validation.compare_laws` returns it.
     """
+    return validation.compare_laws(_explorer_laws(), table, SURFACE)
+
+
+def _explorer_laws() -> dict[str, Law]:
     rivals = families.rival_laws()
-    return validation.compare_laws({name: rivals[name] for name in EXPLORER_LAWS}, table, SURFACE)
+    return {name: rivals[name] for name in EXPLORER_LAWS}
