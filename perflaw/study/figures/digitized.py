@@ -75,12 +75,12 @@ def _draw_walls(ax: Axes, view: View) -> None:
     for line in view.lines:
         ax.plot(*line.T, color=BLUE, lw=0.7)
     (n0, n1), (d0, d1), (v0, v1) = view.limits
-    near, far, side = (n0, d0), (n1, d1), (n0, d1)
-    outline = [(*near, v0), (n1, d0, v0), (*far, v0), (*far, v1), (*side, v1), (*near, v1)]
+    near, far, side = (n0, d0, v0), (n1, d1, v0), (n0, d1, v0)
+    above_near, above_far, above_side = (n0, d0, v1), (n1, d1, v1), (n0, d1, v1)
     walls = [
-        [*outline, (*near, v0)],
-        [(*near, v0), (*side, v0), (*far, v0)],
-        [(*side, v0), (*side, v1)],
+        [near, (n1, d0, v0), far, above_far, above_side, above_near, near],
+        [near, side, far],
+        [side, above_side],
     ]
     for wall in walls:
         ax.plot(*view.project(wall).T, color=BLUE, lw=1)
@@ -108,5 +108,6 @@ def _draw_key(ax: Axes, with_pdf: bool) -> None:
     if with_pdf:
         drawn = Line2D([], [], color=DRAWN, lw=3, marker="o", ms=7)
         entries = {"as in the PDF": drawn} | entries
-    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
-    ax.legend(list(entries.values()), list(entries), ncols=2, **place)
+    ax.legend(
+        list(entries.values()), list(entries), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2
+    )
