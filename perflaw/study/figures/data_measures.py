@@ -70,8 +70,7 @@ def plot_data_measures(
         ax.axvline(0, color="black", lw=0.8)
         labels = [name.replace("trained ", "trained\n") if narrow else name for name in names]
         name_rows(ax, range(len(names)), labels, margin=0.7)
-        ax.set_xlim(RANGE[0] - 4, RANGE[1] + 4)
-        ax.set_title(title)
+        ax.set(xlim=(RANGE[0] - 4, RANGE[1] + 4), title=title)
     figure.supxlabel("score minus that of tokens alone, points")
     legend_above(figure, 1 if narrow else 3, _data_measures_legend())
     return figure
@@ -157,8 +156,7 @@ def plot_controls(rows: pd.DataFrame, metric: str, narrow: bool = False) -> Figu
         ax.plot(means.index, means["best"], ":", color="black", label="best possible")
         if kind == "size":
             set_log_axis(ax, list(means.index))
-        ax.set_xlabel(label)
-        ax.set_ylim(0, None)
+        ax.set(xlabel=label, ylim=(0, None))
     axes[0].set_ylabel(metric)
     legend_above(figure, 2, axes[:1])
     return figure

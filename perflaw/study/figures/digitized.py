@@ -63,9 +63,7 @@ def plot_read_panel(
             share = np.arange(1, len(distance) + 1) / len(distance)
             right.plot(distance, share, color=colour, label=label, drawstyle="steps-post")
     right.axvline(LAST_DIGIT, color="black", lw=0.8, ls="--", label="last digit in the PDF")
-    right.set_xscale("log")
-    right.set_xlabel("distance of a dot, pt")
-    right.set_ylabel("share of the dots")
+    right.set(xscale="log", xlabel="distance of a dot, pt", ylabel="share of the dots")
     right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1 if narrow else 2)
     return figure
 

@@ -36,33 +36,33 @@ def plot_growth(
     narrow
         Whether the figure is for a phone.
     """
-    logs = list(dict.fromkeys(asymptotes["log"]))
+    logs = asymptotes.groupby("log", sort=False)
     figure, axes = panel_grid(len(logs), narrow, min(2, len(logs)), 1, 3.0)
-    for ax, log in zip(axes, logs):
+    for ax, (log, limits) in zip(axes, logs):
         of_log = growth[growth["log"] == log]
         members = sorted(of_log["members"].unique())
         at_infinity = LIMIT_GAP * members[-1]
-        limits = asymptotes[asymptotes["log"] == log].set_index("way")
         for way, (colour, marker, label, shift) in WAYS.items():
             of_way = of_log[of_log["way"] == way]
-            ax.plot(
-                shift * of_way["members"], of_way["value"], marker, ms=3, color=colour, alpha=0.5
-            )
+            m, values = of_way["members"], of_way["value"]
+            ax.plot(shift * m, values, marker, ms=3, color=colour, alpha=0.5)
             means = of_way.groupby("members")["value"].mean()
             ax.plot(shift * means.index, means, color=colour, marker=marker, ms=6, label=label)
-            limit = limits.loc[way]
+            limit = limits.set_index("way").loc[way]
             x = at_infinity * shift**3
             ax.plot(x, limit["asymptote"], marker, ms=6, mfc="white", color=colour)
             ax.vlines(x, limit["low"], limit["high"], color=colour, lw=1)
-        values = students[students["log"] == log]["value"]
+        values = students.loc[students["log"] == log, "value"]
         ax.plot([STUDENT_PLACE] * len(values), values, "D", ms=3, color=PURPLE, alpha=0.5)
         ax.plot(STUDENT_PLACE, values.mean(), "D", ms=6, color=PURPLE, label=STUDENT)
         ax.set_xscale("log")
         ax.set_xticks([*members, at_infinity], [*map(str, members), "∞"])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xlim(0.8, 1.25 * at_infinity)
-        ax.set_title(log)
-        ax.set_xlabel("members m (or their parameters in one model)")
-        ax.set_ylabel(f"{METRIC} on test")
+        ax.set(
+            xlim=(0.8, 1.25 * at_infinity),
+            title=log,
+            xlabel="members m (or their parameters in one model)",
+            ylabel=f"{METRIC} on test",
+        )
     legend_above(figure, 2 if narrow else 4, axes[:1])
     return figure

@@ -56,8 +56,9 @@ def plot_dropout_and_size(
         last_changes = changes[changes["log"] == log].set_index("regularisation").loc[names]
         is_first = narrow or log == logs[0]
         _draw_changes(lower, last_changes, colours, names if is_first else [""] * len(names))
-        lower.set_xlim(-reach, reach)
-        lower.set_xlabel(f"change from d {dimensions[-2]} to {dimensions[-1]}, %")
+        lower.set(
+            xlim=(-reach, reach), xlabel=f"change from d {dimensions[-2]} to {dimensions[-1]}, %"
+        )
         if is_first:
             upper.set_ylabel(f"{rows['metric'].iloc[0]}, %")
     handles, labels = uppers[0].get_legend_handles_labels()

@@ -93,8 +93,7 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
         ax.hlines(places, low, high, color=colours, lw=1.5)
         ax.scatter(counts[column], places, s=28, c=colours, zorder=3)
         name_rows(ax, places, counts["rule"].replace(LABELS))
-        ax.set_xlabel(label)
-        ax.set_xlim(0, 103 if column == "as good" else None)
+        ax.set(xlabel=label, xlim=(0, 103 if column == "as good" else None))
     axes[0].axvline(100 * target, color=BASELINE, lw=1, ls="--")
     legend_above(figure, 1, axes[:1])
     return figure
@@ -182,9 +181,10 @@ def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
             ax.plot(of_rule.index, of_rule, "-o", ms=4, lw=1.4, color=colour, label=rule)
         noise = mean_over_logs(of_kind, ["noise alone"], ["kind"])["noise alone"].item()
         ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
-        ax.set_title(f"{kind} ({of_kind['target'].nunique()} targets)")
-        ax.set_xlabel("cells of the target that were used")
-    axes[0].set_ylim(0, None)
-    axes[0].set_ylabel("error on the rest, %")
+        ax.set(
+            title=f"{kind} ({of_kind['target'].nunique()} targets)",
+            xlabel="cells of the target that were used",
+        )
+    axes[0].set(ylim=(0, None), ylabel="error on the rest, %")
     legend_above(figure, 2 if narrow else 4, axes)
     return figure

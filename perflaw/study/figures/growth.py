@@ -52,18 +52,16 @@ def plot_learning_curves(levels: pd.DataFrame, metric: str, narrow: bool = False
     narrow
         Whether the figure is for a phone.
     """
-    logs = sorted(levels["log"].unique())
+    logs = levels.groupby("log")
     figure, axes = panel_grid(len(logs), narrow, 3, 2, 2.1 if narrow else 2.4)
-    for ax, log in zip(axes, logs):
+    for ax, (log, of_log) in zip(axes, logs):
         for model, style in STYLES.items():
-            curve = levels[(levels["log"] == log) & (levels["model"] == model)]
-            curve = curve.sort_values("share")
+            curve = of_log[of_log["model"] == model].sort_values("share")
             x, y, error = curve["share"], curve["value"], curve["value"] * curve["relative_se"]
             ax.errorbar(x, y, error, ms=3, lw=1.2, elinewidth=0.7, label=model, **style)
         set_log_axis(ax, list(SHARE_NAMES))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: SHARE_NAMES.get(x, "")))
-        ax.set_ylim(0, None)
-        ax.set_title(log)
+        ax.set(ylim=(0, None), title=log)
     legend_above(figure, 2 if narrow else 5, axes)
     figure.supxlabel("share of the log's users")
     figure.supylabel(f"{metric} on the sample's own test users")

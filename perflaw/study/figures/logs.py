@@ -60,9 +60,7 @@ def plot_log_shapes(curves: pd.DataFrame, narrow: bool = False) -> Figure:
     for ax, (curve, (xlabel, title)) in zip(axes, SHAPES.items()):
         for log, rows in curves[curves["curve"] == curve].groupby("log"):
             ax.plot(rows["x"], rows["y"], **styles[str(log)])
-        ax.set_xscale("log")
-        ax.set_xlabel(xlabel)
-        ax.set_title(title)
+        ax.set(xscale="log", xlabel=xlabel, title=title)
         if curve != "repeats":
             ax.set_yscale("log")
     legend_above(figure, 2 if narrow else 5, axes[:1])
@@ -85,9 +83,7 @@ def plot_process_truth(rates: pd.DataFrame, narrow: bool = False) -> Figure:
         for i, (repeat, rows) in enumerate(rates.groupby("repeat")):
             colour = SEQUENCE(0.2 + 0.3 * i)
             ax.plot(rows["noise"], rows[column], "-", color=colour, label=f"{repeat:g}")
-        ax.set_xlabel("noise ε")
-        ax.set_ylabel(label)
-        ax.set_ylim(0, None)
+        ax.set(xlabel="noise ε", ylabel=label, ylim=(0, None))
     axes[1].legend(title="repeat ρ")
     return figure
 
@@ -119,8 +115,7 @@ def plot_apen_by_length(
     ax.plot(x, y, color="black", ls=":", lw=1.5, label="nothing repeats")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.set_xlabel("interactions of a user")
-    ax.set_ylabel("ApEn, nats")
+    ax.set(xlabel="interactions of a user", ylabel="ApEn, nats")
     legend_above(figure, 2 if narrow else 4, [ax])
     return figure
 
@@ -173,10 +168,7 @@ def plot_estimator_bias(rows: pd.DataFrame, entropy_rate: float, narrow: bool = 
         dash, colour = ESTIMATOR_DASHES.get(kind, "-"), ESTIMATOR_COLOURS.get(str(name), BASELINE)
         x, y = line["tokens"], line["value"]
         ax.plot(x, y, marker="o", ms=3, label=measure, ls=dash, color=colour)
-    ax.set_xscale("log")
-    ax.set_ylim(0, None)
-    ax.set_xlabel("tokens of the log")
-    ax.set_ylabel("nats")
+    ax.set(xscale="log", ylim=(0, None), xlabel="tokens of the log", ylabel="nats")
     legend_above(figure, 2 if narrow else 4, [ax])
     return figure
 

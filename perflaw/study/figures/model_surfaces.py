@@ -48,10 +48,12 @@ def plot_model_surfaces(
         for value in floors:
             ax.axhline(value, color=BASELINE, lw=0.8, zorder=0)
         set_log_axis(ax, dimensions)
-        ax.set_xlim(dimensions[0] / 4.2, dimensions[-1] * 1.9)
-        ax.set_title(log)
-        ax.set_xlabel("dimension d")
-        ax.set_ylabel(metric)
+        ax.set(
+            xlim=(dimensions[0] / 4.2, dimensions[-1] * 1.9),
+            title=log,
+            xlabel="dimension d",
+            ylabel=metric,
+        )
         _label_lines(ax, line_ends, dimensions[-1] * 1.12, "center")
         floor_ends = {str(name): (value, BASELINE) for name, value in floors.items()}
         _label_lines(ax, floor_ends, dimensions[0] / 4, "bottom")

@@ -68,8 +68,7 @@ def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     ax.plot(rows["published_ndcg"], places, "D", label="published", **diamond)
     labels = rows["label"].str.replace(", ", ",\n", n=1) if narrow else rows["label"]
     name_rows(ax, places, labels, margin=0.7)
-    ax.set_xlim(0, None)
-    ax.set_xlabel("NDCG@10")
+    ax.set(xlim=(0, None), xlabel="NDCG@10")
     legend_above(figure, 2, [ax])
     return figure
 
@@ -193,10 +192,7 @@ def plot_cost_check(costs: pd.DataFrame, narrow: bool = False) -> Figure:
         for (sweep, rows), colour in zip(costs.groupby("sweep", sort=False), cycle(CATEGORIES)):
             x, y = rows["seconds"], rows[column]
             ax.plot(x, y, "o", ms=3.5, alpha=0.7, mew=0, color=colour, label=sweep)
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_title(title)
-        ax.set_xlabel("measured, seconds")
+        ax.set(xscale="log", yscale="log", title=title, xlabel="measured, seconds")
     axes[0].set_ylabel("predicted, seconds")
     legend_above(figure, 2 if narrow else 4, axes[:1])
     return figure
@@ -261,8 +257,7 @@ def plot_marginal_gains(gains: pd.DataFrame, older: pd.DataFrame, narrow: bool =
         ax.axhline(0, color="black", lw=0.8)
         sizes = zip(steps["smaller"], steps["larger"])
         ax.set_xticks(range(len(steps)), [f"{small}→{large}" for small, large in sizes])
-        ax.set_xlim(-0.6, len(steps) - 0.4)
-        ax.set_title(surface)
+        ax.set(xlim=(-0.6, len(steps) - 0.4), title=surface)
         ax.grid(axis="x", visible=False)
     legend_above(figure, 1 if narrow else 2, axes[:1])
     name = GROWING_SIZES[gains["axis"].iloc[0]]
@@ -298,8 +293,6 @@ def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
             ax.plot(points["r2"], places, "o", ms=5, color=colours[str(law)], label=law)
         ax.axvline(PAPER_R2, color="black", lw=0.8, ls=":")
         name_rows(ax, range(len(names)), names)
-        ax.set_xlim(-0.04, 1.03)
-        ax.set_title(quantity)
-        ax.set_xlabel("R² in sample")
+        ax.set(xlim=(-0.04, 1.03), title=quantity, xlabel="R² in sample")
     legend_above(figure, 2 if narrow else 3, axes[:1])
     return figure

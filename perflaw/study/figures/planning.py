@@ -50,8 +50,7 @@ def plot_alone_or_joint(errors: pd.DataFrame, narrow: bool = False) -> Figure:
             x, y = dots["mape"], dots["shape"].map(places)
             ax.plot(x, y, marker, mfc=face, mec=edge, ms=6, ls="", label=how, zorder=3)
         name_rows(ax, list(places.values()), [LABELS.get(shape, shape) for shape in shapes])
-        ax.set_title(f"hidden: {split}")
-        ax.set_xlabel("mean absolute error, %")
+        ax.set(title=f"hidden: {split}", xlabel="mean absolute error, %")
     legend_above(figure, 1 if narrow else 3, axes[:1])
     return figure
 
@@ -109,13 +108,11 @@ def plot_seeds(curves: pd.DataFrame, narrow: bool = False) -> Figure:
     for i, (noise, rows) in enumerate(curves.groupby("noise")):
         x, y, colour = rows["difference"], rows["seeds"], SEQUENCE(0.25 + 0.25 * i)
         ax.plot(x, y, "-o", ms=3.5, color=colour, label=f"{noise:g} %")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    ax.set(xscale="log", yscale="log")
     for side in (ax.xaxis, ax.yaxis):
         side.set_major_formatter(StrMethodFormatter("{x:g}"))
         side.set_minor_formatter(StrMethodFormatter(""))
     ax.xaxis.set_major_locator(FixedLocator([1, 2, 3, 5, 10]))
-    ax.set_xlabel("difference to be seen, %")
-    ax.set_ylabel("seeds of each configuration")
+    ax.set(xlabel="difference to be seen, %", ylabel="seeds of each configuration")
     ax.legend(title="noise between seeds")
     return figure

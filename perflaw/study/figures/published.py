@@ -105,9 +105,7 @@ def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) 
                     **style,
                 )
         ax.set_yticks(places, labels, fontsize=7)
-        ax.set_title(f"{PANEL_LAWS[str(law)]} panels")
-        ax.set_xlabel("R²")
-        ax.set_xlim(0, 1.03)
+        ax.set(title=f"{PANEL_LAWS[str(law)]} panels", xlabel="R²", xlim=(0, 1.03))
     axes[0].legend(loc="lower left")
     return figure
 
@@ -133,8 +131,7 @@ def plot_errors_by_law(
     height = 2.5 if narrow else 2.9
     figure, axes = panel_grid(n_panels, narrow, n_panels, 1, height, sharey=not narrow)
     axes[0].plot(in_sample["r2"], in_sample["law"].map(places), "s", color="black", ms=4)
-    axes[0].set_title("seen: R²\n(right is better)")
-    axes[0].set_xlim(-0.05, 1.05)
+    axes[0].set(title="seen: R²\n(right is better)", xlim=(-0.05, 1.05))
     axes[0].set_xticks([0, 0.5, 1])
     axes[0].set_xlabel("R²")
     for ax, (split, rows) in zip(axes[1:], splits):
@@ -144,9 +141,11 @@ def plot_errors_by_law(
             if error == rows["mape"].min():
                 ax.plot(error, y, "o", ms=9, mfc="none", mec="black", zorder=2)
             ax.annotate(f"{error:.2f}", (error, y), (5, 3), textcoords="offset points", fontsize=7)
-        ax.set_title(f"hidden: {split}\n(left is better)")
-        ax.set_xlim(0, 1.35 * errors["mape"].max())
-        ax.set_xlabel("mean error, %")
+        ax.set(
+            title=f"hidden: {split}\n(left is better)",
+            xlim=(0, 1.35 * errors["mape"].max()),
+            xlabel="mean error, %",
+        )
     for ax in axes:
         name_rows(ax, list(places.values()), [LABELS.get(name, name) for name in names])
     return figure
@@ -169,7 +168,6 @@ def plot_recipe_against_search(panels: pd.DataFrame, narrow: bool = False) -> Fi
     ax.plot(local, places, "o", ms=7, mfc="none", mec=VERMILLION, label="one search from ones")
     ax.plot(best, places, "o", ms=4, color=BLUE, label="global search")
     ax.set_yticks(places, panels["surface"], fontsize=7)
-    ax.set_xlabel("R² of the Performance Law, k = 2")
-    ax.set_xlim(0, 1.03)
+    ax.set(xlabel="R² of the Performance Law, k = 2", xlim=(0, 1.03))
     legend_above(figure, 2, [ax])
     return figure
