@@ -86,21 +86,20 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     wide = logs.pivot(index="seed", columns=["way", "n_layers"], values="value")
     sizes = logs.groupby(["way", "n_layers"])["size"].first()
     apart = wide[APART].dropna()
+    apart_sizes = sizes[APART][apart.columns]
     rows = []
     for way, against in PAIRS:
         for depth in wide[way].columns.intersection(wide[against].columns):
             labels = {"equal": DEPTH, "way": way, "against": against, "n_layers": depth}
-            rows.append(labels | _paired(wide[way, depth] - wide[against, depth], level))
+            rows.append(labels | _average_gain(wide[way, depth] - wide[against, depth], level))
     for way in (PARTLY, WHOLLY):
         for depth in wide[way].columns:
             labels = {"equal": PARAMETERS, "way": way, "against": APART, "n_layers": depth}
-            at_size = apart.apply(
-                lambda values, size=sizes[way, depth]: np.interp(
-                    size, sizes[APART][apart.columns], values
-                ),
-                axis=1,
-            )
-            rows.append(labels | _paired(wide[way, depth] - at_size, level))
+            at_size = [
+                np.interp(sizes[way, depth], apart_sizes, values) for values in apart.to_numpy()
+            ]
+            differences = wide[way, depth] - pd.Series(at_size, apart.index)
+            rows.append(labels | _average_gain(differences, level))
     return pd.DataFrame(rows)
 
 
@@ -119,12 +118,12 @@ def compare_depths(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     pandas.DataFrame
         One row: gain, low and high (of the metric, in per cent), and seeds.
     """
-    of_apart = runs[runs["way"] == APART].assign(value=lambda rows: 100 * np.log(rows["value"]))
-    apart = of_apart.pivot(index="seed", columns="n_layers", values="value")
-    return pd.DataFrame([_paired(apart[apart.columns.max()] - apart[1], level)])
+    of_apart = runs[runs["way"] == APART]
+    apart = 100 * np.log(of_apart.pivot(index="seed", columns="n_layers", values="value"))
+    return pd.DataFrame([_average_gain(apart[apart.columns.max()] - apart[1], level)])
 
 
-def _paired(differences: pd.Series, level: float) -> dict[str, float]:
-    """Return the mean gain of differences by seed, with its interval."""
+def _average_gain(differences: pd.Series, level: float) -> dict[str, float]:
+    """Average differences of 100 × ln metric over seeds, as a gain with its interval."""
     differences = differences.dropna()
     return gain_columns(differences, level) | {"seeds": len(differences)}

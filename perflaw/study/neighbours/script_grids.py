@@ -32,11 +32,12 @@ LEAST_RATE = 1e-6  # of learning rates: above 0, as tables have it
 USABLE_WIDTHS = range(1, 4096 + 1)  # where nothing else keeps a model within the memory
 USABLE_LAYERS = range(1000 + 1)
 USABLE_SEEDS = range(MOST_WHOLE + 1)
+VALIDATION = "validation NDCG@10"
 MEASURED = (
     "best_epoch",
     "done_epochs",
     "repeats",
-    "validation NDCG@10",
+    VALIDATION,
     "HR@10",
     "NDCG@10",
     f"{HISTORY_REMOVED}HR@10",
@@ -156,13 +157,6 @@ def list_runs(
     return list({tuple(run.items()): run for run in runs}.values())
 
 
-def name_one_log(logs: Sequence[str]) -> str:
-    """Return the log of a grid whose table has no column for it; raises InputError for several."""
-    if len(logs) > 1:
-        raise InputError("logs needs one log here, as the table has no column for it")
-    return logs[0]
-
-
 def load_table(table: Path, key: Sequence[str], measured: Sequence[str]) -> pd.DataFrame:
     """Load the rows that there are; none where there is no table yet.
 
@@ -224,6 +218,12 @@ def _line_of_row(table: Path, row: int) -> int:
 def _are_numbers(column: pd.Series) -> pd.Series:
     values = pd.to_numeric(column, errors="coerce").astype(float)
     return values.abs() < np.inf
+
+
+def best_on_validation(rows: pd.DataFrame, where: Mapping[str, Any]) -> pd.Series:
+    """Return the row of the best NDCG@10 on validation, of those with these values."""
+    candidates = rows[(rows[list(where)] == pd.Series(where)).all(axis=1)]
+    return candidates.iloc[candidates[VALIDATION].argmax()]
 
 
 def known_runs(rows: pd.DataFrame, key: Sequence[str]) -> set[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ how popular the target. Groups are quarters, ties together, as in `ranking_metri
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import pandas as pd
 from perflaw.logs.splits import Split
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import read_table
 from perflaw.study.user_gains import load_user_gains
 
 GROUPS = 4
@@ -48,7 +49,7 @@ def describe_users(split: Split) -> pd.DataFrame:
 
 def load_users(log: str) -> pd.DataFrame:
     """Load what scripts/neighbours.py made with `describe_users`."""
-    table = pd.read_csv(study_file("data", "neighbours", "user_groups.csv"))
+    table = read_table("user_groups")
     return table[table["log"] == log].reset_index(drop=True)
 
 
@@ -56,6 +57,13 @@ def quarters(values: pd.Series) -> np.ndarray:
     """Return the quarter of each value, from 1, the least, to 4; ties stay together."""
     edges = np.quantile(values, np.linspace(0, 1, GROUPS + 1)[1:-1])
     return np.searchsorted(edges, values, side="left") + 1
+
+
+def mark_group(users: pd.DataFrame, by: str, group: int) -> np.ndarray:
+    """Mark the users of a quarter by one of `BY`, or everybody where `by` is "all"."""
+    if by == "all":
+        return np.ones(len(users), bool)
+    return quarters(users[by]) == group
 
 
 def load_gains(
@@ -92,8 +100,8 @@ def load_gains(
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
     is_paired = at_ends.groupby("seed")["d_emb"].transform("nunique") == 2
     paired = at_ends[is_paired]
-    kept = load_user_gains(path.with_suffix(".npz"), paired["key"])
-    gains = paired["key"].map(kept.__getitem__)
+    gains_by_key = load_user_gains(path.with_suffix(".npz"), paired["key"])
+    gains = paired["key"].map(gains_by_key.__getitem__)
     return paired[["d_emb", "seed"]].assign(gains=gains).reset_index(drop=True)
 
 
@@ -114,18 +122,15 @@ def compare_groups(gains: pd.DataFrame, users: pd.DataFrame, level: float = 0.9)
         (NDCG@10 in the mean of seeds), and change, low and high: large − small, seed by seed, in
         points of NDCG@10 times 100.
     """
-    members = {("all", 0): np.ones(len(users), bool)}
-    for by in BY:
-        group_of = quarters(users[by])
-        members |= {(by, group): group_of == group for group in range(1, GROUPS + 1)}
     rows: list[dict[str, Any]] = []
-    for (by, group), is_member in members.items():
+    for by, group in [("all", 0), *itertools.product(BY, range(1, GROUPS + 1))]:
+        is_member = mark_group(users, by, group)
         if not is_member.any():
             continue
         means = gains.assign(mean=[100 * row[is_member].mean() for row in gains["gains"]])
         wide = means.pivot(index="seed", columns="d_emb", values="mean")
         small, large = wide.columns.min(), wide.columns.max()
-        row = {"by": by, "group": group, "users": int(is_member.sum())}
-        row |= {"small": wide[small].mean(), "large": wide[large].mean()}
-        rows.append(row | interval_columns(wide[large] - wide[small], level, "change"))
+        labels = {"by": by, "group": group, "users": int(is_member.sum())}
+        ends = {"small": wide[small].mean(), "large": wide[large].mean()}
+        rows.append(labels | ends | interval_columns(wide[large] - wide[small], level, "change"))
     return pd.DataFrame(rows)
