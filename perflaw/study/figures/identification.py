@@ -113,7 +113,7 @@ def plot_coverage(
         y = rows["quantity"].map(places)
         ax.errorbar(100 * share, y, xerr=error, fmt="o", ms=4, lw=1, color=BLUE)
         name_rows(ax, list(places.values()), names)
-        ax.set_title(scenario)
+        ax.set_title(str(scenario))
         ax.set_xticks([100 * target[0], 100 * level, 100 * target[1]])
         ax.set_xlabel("true value inside, %")
     return figure

@@ -44,8 +44,8 @@ def plot_model_surfaces(
             x, y, sd = rows["d_emb"], rows["value"], rows["sd"].fillna(0)
             ax.errorbar(x, y, sd, capsize=2, marker="o", ms=3, **style)
             line_ends[f"N = {depth}"] = y.iloc[-1], colour
-        floors = baselines.loc[log]
-        for value in floors:
+        floors = baselines.loc[log].to_dict()
+        for value in floors.values():
             ax.axhline(value, color=BASELINE, lw=0.8, zorder=0)
         set_log_axis(ax, dimensions)
         ax.set(
@@ -55,7 +55,7 @@ def plot_model_surfaces(
             ylabel=metric,
         )
         _label_lines(ax, line_ends, dimensions[-1] * 1.12, "center")
-        floor_ends = {str(name): (value, BASELINE) for name, value in floors.items()}
+        floor_ends = {name: (value, BASELINE) for name, value in floors.items()}
         _label_lines(ax, floor_ends, dimensions[0] / 4, "bottom")
     return figure
 

@@ -93,17 +93,11 @@ def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) 
         ax.hlines(places, drawn, printed, color=VERMILLION, lw=2)
         ax.plot(printed, places, "o", ms=7, mfc="none", mec=VERMILLION, label="printed")
         ax.plot(drawn, places, "o", ms=3.5, color=BLUE, label="recomputed")
+        beside: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
         for y, left, difference in zip(places, np.minimum(printed, drawn), printed - drawn):
             if abs(difference) > VISIBLE_R2:
-                style: dict[str, Any] = {"ha": "right", "va": "center", "color": VERMILLION}
-                ax.annotate(
-                    f"{difference:+.2f}",
-                    (left, y),
-                    (-8, 0),
-                    textcoords="offset points",
-                    fontsize=8,
-                    **style,
-                )
+                text = f"{difference:+.2f}"
+                ax.annotate(text, (left, y), (-8, 0), color=VERMILLION, fontsize=8, **beside)
         ax.set_yticks(places, labels, fontsize=7)
         ax.set(title=f"{PANEL_LAWS[str(law)]} panels", xlabel="R²", xlim=(0, 1.03))
     axes[0].legend(loc="lower left")

@@ -69,7 +69,7 @@ def plot_tuned_sizes(
     figure, axes = panel_grid(len(depths), narrow, 2, 1, 3.0, sharey=True)
     for ax, (depth, recipes) in zip(axes, depths):
         values = recipes.filter(like="d = ")
-        dimensions = [int(name.removeprefix("d = ")) for name in values]
+        dimensions = [int(str(name).removeprefix("d = ")) for name in values]
         style: dict[str, Any] = {"color": GREY, "lw": 0.8, "marker": ".", "ms": 4}
         ax.plot(dimensions, values.to_numpy().T, label="a drawn recipe, held", **style)
         for runs, colour, marker, label in (

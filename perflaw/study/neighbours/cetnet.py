@@ -188,17 +188,14 @@ def _take_step(
     learning = [read(member.weights, member.random.drop) for member in members]
     with torch.no_grad():
         teaching = [read(weights, lambda x: x) for weights in teacher]
-    groups = math.ceil(len(batch.targets) / NEGATIVES_GROUP)
-    negatives = members[0].random.shared(groups, config.negatives)
+    n_groups = math.ceil(len(batch.targets) / NEGATIVES_GROUP)
+    negatives, log_expected = members[0].random.shared(n_groups, config.negatives)
     weight = batch.real / batch.real.sum()
     loss = torch.zeros(())
     for group, part in enumerate(torch.arange(len(weight)).split(NEGATIVES_GROUP)):
-        targets = batch.targets[part]
-        drawn = negatives[0][group], negatives[1][group]
-        log_p = [candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in learning]
-        taught = [
-            candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in teaching
-        ]
+        candidates = batch.targets[part], negatives[group], log_expected[group]
+        log_p = [candidate_logs(hidden[part], table, *candidates) for hidden, table in learning]
+        taught = [candidate_logs(hidden[part], table, *candidates) for hidden, table in teaching]
         teacher_log_p = fuse_by_confidence(torch.stack(taught)) if taught else None
         losses = position_loss(torch.stack(log_p), strength, teacher_log_p)
         loss = loss + (weight[part] * losses).sum()

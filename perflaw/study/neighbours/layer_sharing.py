@@ -9,8 +9,6 @@ are not among them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -58,10 +56,10 @@ def average_seeds(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         way, n_layers, parameters, all parameters, value with its interval (low, high), and seeds.
     """
     size = ["way", "n_layers", "parameters", "all parameters"]
-    rows: list[dict[str, Any]] = []
-    for labels, of_size in runs.groupby(size):
-        interval = interval_columns(of_size["value"], level, "value")
-        rows.append(dict(zip(size, labels)) | interval | {"seeds": len(of_size)})
+    rows = [
+        dict(zip(size, labels)) | interval_columns(values, level, "value") | {"seeds": len(values)}
+        for labels, values in runs.groupby(size)["value"]
+    ]
     return pd.DataFrame(rows)
 
 

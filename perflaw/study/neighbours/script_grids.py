@@ -7,7 +7,7 @@ are there is not trained again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,7 @@ def read_grid(grid: str | Path, script: str, parts: Sequence[str]) -> dict[str, 
         raise InputError(f"{title} is no grid of {script}, which has '{grids.RUN_BY}: {script}'")
     needed = ["logs", *parts]
     known = ["about", grids.RUN_BY, *needed]
-    if unknown := [name for name in values if name not in known]:
-        raise InputError(
-            f"a grid of {script} has no {unknown[0]!r}; it has {', '.join(known)}"
-            + suggest(unknown[0], known)
-        )
+    _refuse_unknown(values, known, f"a grid of {script}")
     if missing := [name for name in needed if name not in values]:
         raise InputError(f"{title} has no {missing[0]!r}; a grid of {script} needs it")
     logs = values["logs"]
@@ -110,11 +106,7 @@ def check_values(
         For a name that is unknown or missing, and a value that cannot be.
     """
     values = grids.check_mapping(values, where)
-    if unknown := [name for name in values if name not in allowed]:
-        raise InputError(
-            f"{where} has no {unknown[0]!r}; it has {', '.join(allowed)}"
-            + suggest(unknown[0], allowed)
-        )
+    _refuse_unknown(values, allowed, where)
     if missing := [name for name in allowed if name not in {*values, *optional}]:
         raise InputError(f"{where} needs {missing[0]}")
     return {
@@ -122,6 +114,14 @@ def check_values(
         for name, limit in allowed.items()
         if name in values
     }
+
+
+def _refuse_unknown(names: Iterable[str], known: Collection[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"{where} has no {name!r}; it has {', '.join(known)}" + suggest(name, known)
+            )
 
 
 def _check_value(name: str, value: Any, limit: range | float | Sequence[str], where: str) -> Any:

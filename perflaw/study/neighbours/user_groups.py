@@ -69,8 +69,8 @@ def mark_group(users: pd.DataFrame, by: str, group: int) -> np.ndarray:
 def load_gains(
     log: str,
     n_layers: int | None = None,
-    largest_d: int | None = None,
-    smallest_d: int | None = None,
+    largest_d: float = np.inf,
+    smallest_d: int = 0,
 ) -> pd.DataFrame:
     """Load what each user adds to NDCG@10 at the smallest and the largest d with most seeds.
 
@@ -79,7 +79,7 @@ def load_gains(
     log : str
     n_layers : int, optional
         By default that of `DEPTHS`.
-    largest_d, smallest_d : int, optional
+    largest_d, smallest_d : int
         Larger and smaller dimensions are left out; by default none is.
 
     Returns
@@ -91,10 +91,7 @@ def load_gains(
     runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
     runs = results.select_whole_log(runs)
     runs = runs[runs["n_layers"] == (n_layers or DEPTHS[log])]
-    if largest_d:
-        runs = runs[runs["d_emb"] <= largest_d]
-    if smallest_d:
-        runs = runs[runs["d_emb"] >= smallest_d]
+    runs = runs[runs["d_emb"].between(smallest_d, largest_d)]
     seeds = runs.groupby("d_emb")["seed"].nunique()
     sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
