@@ -140,7 +140,7 @@ def plot_sensitivity(rows: pd.DataFrame, narrow: bool = False) -> Figure:
             x, y, colour = of_order["last"], of_order["mean_absolute"], SEQUENCE(0.2 + 0.22 * i)
             ax.plot(x, y, "-o", ms=3, lw=1.2, color=colour, label=f"m = {m}")
         set_log_axis(ax, lengths)
-        ax.set_title(log, fontsize=8)
+        ax.set_title(str(log), fontsize=8)
         ax.set_ylim(0, None)
     legend_above(figure, len(orders), axes[:1])
     figure.supxlabel("last L interactions")
@@ -193,12 +193,13 @@ def plot_perturbation_table(
     table = changes.pivot_table(
         index="intervention", columns="measure", values=["change", "sd"], dropna=False
     ).loc[interventions]
-    means, deviations = table["change"][list(measures)], table["sd"][list(measures)]
+    means = table["change"][list(measures)].to_numpy(float)
+    deviations = table["sd"][list(measures)].to_numpy(float)
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 4.6 if narrow else 3.9)
     size = 7 if narrow else 8
-    ax.imshow(means.clip(-40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
-    for (i, j), change in np.ndenumerate(means.to_numpy(float)):
-        text = _change_text(float(change), float(deviations.iloc[i, j]))
+    ax.imshow(np.clip(means, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
+    for (i, j), change in np.ndenumerate(means):
+        text = _change_text(float(change), float(deviations[i, j]))
         ax.text(j, i, text, ha="center", va="center", fontsize=size)
     ax.axvline(0.5, color="black", lw=1)
     names = [MEASURE_LABELS.get(name, name) for name in measures]

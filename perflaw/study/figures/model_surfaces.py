@@ -55,7 +55,7 @@ def plot_model_surfaces(
             ylabel=metric,
         )
         _label_lines(ax, line_ends, dimensions[-1] * 1.12, "center")
-        floor_ends = {name: (value, BASELINE) for name, value in floors.items()}
+        floor_ends = {str(name): (value, BASELINE) for name, value in floors.items()}
         _label_lines(ax, floor_ends, dimensions[0] / 4, "bottom")
     return figure
 

@@ -102,7 +102,7 @@ def plot_surfaces(
     depths = sorted(cells["n_layers"].unique())
     colours = _shades(depths)
     for ax, (log, surface) in zip(axes, logs):
-        _draw_depths(ax, surface, metric, colours, fits[log] if fits else None)
+        _draw_depths(ax, surface, metric, colours, fits[str(log)] if fits else None)
         values = levels.loc[levels["log"] == log, ["label", metric]]
         for dash, (label, value) in zip(LEVEL_DASHES, values.itertuples(index=False)):
             ax.axhline(value, color="black", lw=1, ls=dash, label=label)
@@ -111,7 +111,7 @@ def plot_surfaces(
             ax.set_ylim(0.8 * surface[metric].min(), 1.15 * surface[metric].max())
         else:
             ax.set_ylim(0, None)
-        ax.set_title(log)
+        ax.set_title(str(log))
     handles: dict[str, Any] = dict.fromkeys(f"N = {depth}" for depth in depths)
     for ax in axes:
         artists, labels = ax.get_legend_handles_labels()

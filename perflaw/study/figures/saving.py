@@ -130,7 +130,7 @@ def save_table(
     rows.to_csv(folder / f"{name}.csv", index=False)
     cell_formats = {column: text for column, text in FORMATS.items() if column in rows}
     cell_formats |= formats or {}
-    writers = {column: _as_on_pages(text) for column, text in cell_formats.items()}
+    writers: dict[str, Any] = {column: _as_on_pages(text) for column, text in cell_formats.items()}
     right: list[Any] = [{"selector": "", "props": "text-align: right"}]
     return (
         Styler(rows, uuid=name, cell_ids=False)
