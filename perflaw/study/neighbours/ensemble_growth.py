@@ -74,7 +74,7 @@ def value_by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     wide = several.pivot(index=index, columns=["training", "fusion"], values="value")
     single = rows[(rows["members"] == 1) & (rows["training"] == ALONE)]
     of_single = single.set_index(["log", "seed"])["value"]
-    keys = wide.index.droplevel("members")
+    keys = wide.droplevel("members").index
     wide[SINGLE, CONFIDENCE] = of_single.reindex(keys).to_numpy()
     return wide
 
@@ -105,12 +105,13 @@ def compare_ways(
         if not {(way, fusion), (against, other)} <= set(wide.columns):
             continue
         pair = {"way": way, "fusion": fusion, "against": against, "against_fusion": other}
-        changes = (wide[way, fusion] - wide[against, other]).dropna()
-        for (log, members), by_seed in changes.groupby(level=["log", "members"], sort=False):
-            if len(by_seed) > 1:
-                interval = gain_columns(by_seed, level)
+        changes = (wide[way, fusion] - wide[against, other]).rename("change").dropna()
+        by_ensemble = changes.reset_index().groupby(["log", "members"], sort=False)
+        for (log, members), seeds in by_ensemble:
+            if len(seeds) > 1:
                 labels = {"log": log, "members": members} | pair
-                table.append(labels | interval | {"seeds": len(by_seed)})
+                interval = gain_columns(seeds["change"], level)
+                table.append(labels | interval | {"seeds": len(seeds)})
     return pd.DataFrame(table)
 
 

@@ -117,7 +117,8 @@ def compare_depths(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         One row: gain, low and high (of the metric, in per cent), and seeds.
     """
     of_apart = runs[runs["way"] == APART]
-    apart = 100 * np.log(of_apart.pivot(index="seed", columns="n_layers", values="value"))
+    logs = of_apart.assign(value=100 * np.log(of_apart["value"]))
+    apart = logs.pivot(index="seed", columns="n_layers", values="value")
     return pd.DataFrame([_average_gain(apart[apart.columns.max()] - apart[1], level)])
 
 

@@ -195,7 +195,7 @@ def compare_temperatures(table: pd.DataFrame, level: float = 0.9) -> pd.DataFram
     means = table.groupby(["temperature", "seed"])[[METRIC, COVERAGE]].mean()
     best = means.loc[0]
     rows: list[dict[str, Any]] = []
-    for temperature in means.index.unique("temperature").drop(0):
+    for temperature in means.index.unique("temperature").drop([0]):
         drawn = means.loc[temperature]
         losses = 100 * (1 - drawn[METRIC] / best[METRIC])
         rows.append(
