@@ -210,7 +210,7 @@ def plot_training_cost(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         Whether the figure is for a phone.
     """
     figure, axes = panel_grid(4, narrow, 4, 2, 2.6, sharey=True)
-    for ax, (size, label) in zip(axes, GROWING_SIZES.items()):
+    for ax, (size, size_name) in zip(axes, GROWING_SIZES.items()):
         ax.axhspan(1 / ACCEPTED_RATIO, ACCEPTED_RATIO, color="#eeeeee", lw=0)
         in_panel = rows[(rows["grows"] == size) | rows["grows"].isna()].sort_values(size)
         for backbone, colour in BACKBONE_COLOURS.items():
@@ -222,7 +222,7 @@ def plot_training_cost(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         ticks = sorted(rows.loc[rows["grows"] == size, size].unique())
         set_log_axis(ax, ticks[:: 2 if size == "n_items" else 1])
         set_log_axis(ax, [0.5, 1, 2, 4, 8], vertical=True)
-        ax.set_xlabel(label)
+        ax.set_xlabel(size_name)
     axes[0].set_ylabel("measured / model")
     legend_above(figure, 1 if narrow else 2, axes[:1])
     return figure

@@ -174,7 +174,7 @@ def summarise(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         # a baseline names nothing: its sums stay empty
         sums = of_rule.groupby("seed")[COUNTS].sum(min_count=1).mean()
         edges = (squares - errors[rule]).groupby(level="log").mean()
-        counts: dict[str, Any] = {"rule": rule} | sums.to_dict()
+        counts = {"rule": rule, **sums.to_dict()}
         means = {"ape": errors[rule].mean(), "median": errors[rule].median()}
         rows.append(counts | means | interval_columns(edges, level, "edge"))
     return pd.DataFrame(rows)
