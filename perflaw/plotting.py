@@ -9,16 +9,18 @@ survive a grey print.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from numpy.typing import ArrayLike
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#777777"
@@ -91,8 +93,8 @@ def panel_grid(
     return figure, list(axes.flat[:n_panels])
 
 
-def set_log_axis(ax: Axes, values: Sequence[float]) -> None:
-    """Make the horizontal axis logarithmic, with ticks at those values that have room.
+def set_log_axis(ax: Axes, values: Sequence[float], vertical: bool = False) -> None:
+    """Make an axis logarithmic, with ticks at those values that have room.
 
     Parameters
     ----------
@@ -100,15 +102,43 @@ def set_log_axis(ax: Axes, values: Sequence[float]) -> None:
         The axes.
     values
         Where a tick may stand, in increasing order; the first always has one.
+    vertical
+        Whether it is the vertical axis.
     """
     ticks = [values[0]]
     for value in values[1:]:
         if value >= CLOSEST_TICKS * ticks[-1]:
             ticks.append(value)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(FixedLocator(ticks))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if vertical:
+        ax.set_yscale("log")
+    else:
+        ax.set_xscale("log")
+    axis = ax.yaxis if vertical else ax.xaxis
+    axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+
+
+def name_rows(
+    ax: Axes, places: ArrayLike, names: Iterable[str], margin: float = 0.6, **options: Any
+) -> None:
+    """Name the rows of a panel at its left, and leave a margin above and below them.
+
+    Parameters
+    ----------
+    ax
+        The axes.
+    places
+        Heights of the rows: 0, 1, … in any order.
+    names
+        In the order of the places.
+    margin
+        Between the outer rows and the ends of the axis.
+    **options
+        Further arguments of `matplotlib.axes.Axes.set_yticks`.
+    """
+    ax.set_yticks(places, list(names), **options)
+    ax.set_ylim(np.min(places) - margin, np.max(places) + margin)
 
 
 def legend_above(

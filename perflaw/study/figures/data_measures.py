@@ -18,6 +18,7 @@ from perflaw.plotting import (
     SKY,
     VERMILLION,
     legend_above,
+    name_rows,
     panel_grid,
     set_log_axis,
 )
@@ -62,17 +63,15 @@ def plot_data_measures(
             low, mean, high = 100 * means.loc[name, ["low", "edge", "high"]].to_numpy(float)
             _draw_interval(ax, (low, high), place + 0.08, color=colour, lw=2.4)
             _mark(ax, [mean], place + 0.08, "o", color=colour, ms=5.5)
-            keys = [f"{part} {split}" for part in ("low", "edge", "high")]
-            low, mean, high = 100 * by_name.loc[name, keys].to_numpy(float)
+            columns = [f"{part} {split}" for part in ("low", "edge", "high")]
+            low, mean, high = 100 * by_name.loc[name, columns].to_numpy(float)
             _draw_interval(ax, (low, high), place - 0.2, color=colour, lw=0.9)
             _mark(ax, [mean], place - 0.2, "s", color=colour, ms=4, mfc="white")
         ax.axvline(0, color="black", lw=0.8)
         labels = [name.replace("trained ", "trained\n") if narrow else name for name in names]
-        ax.set_yticks(range(len(names)), labels)
-        ax.set_ylim(-0.7, len(names) - 0.3)
-        ax.set_xlim(RANGE[0] - 4, RANGE[1] + 4)
-        ax.set_title(title)
-    figure.supxlabel("score minus that of tokens alone, points", fontsize=9)
+        name_rows(ax, range(len(names)), labels, margin=0.7)
+        ax.set(xlim=(RANGE[0] - 4, RANGE[1] + 4), title=title)
+    figure.supxlabel("score minus that of tokens alone, points")
     legend_above(figure, 1 if narrow else 3, _data_measures_legend())
     return figure
 
@@ -90,19 +89,18 @@ def _draw_interval(ax: Axes, ends: tuple[float, float], place: float, **style: A
 def _mark(ax: Axes, values: Any, place: float, marker: str, **style: Any) -> None:
     """Mark values; a triangle at the edge stands for one that lies beyond it."""
     for value in values:
-        shown = marker
+        shape = marker
         if not RANGE[0] <= value <= RANGE[1]:
-            shown = "<" if value < RANGE[0] else ">"
-        ax.plot(np.clip(value, *RANGE), place, shown, **style)
+            shape = "<" if value < RANGE[0] else ">"
+        ax.plot(np.clip(value, *RANGE), place, shape, **style)
 
 
 def _data_measures_legend() -> dict[str, Line2D]:
-    grey: dict[str, Any] = {"color": "black", "ls": "-"}
+    equally = Line2D([], [], marker="o", lw=2.4, color="black")
+    pooled = Line2D([], [], marker="s", mfc="white", lw=0.9, color="black")
     return {
-        "logs weighted equally, interval over logs": Line2D([], [], marker="o", lw=2.4, **grey),
-        "pooled, interval over log–intervention pairs": Line2D(
-            [], [], marker="s", mfc="white", lw=0.9, **grey
-        ),
+        "logs weighted equally, interval over logs": equally,
+        "pooled, interval over log–intervention pairs": pooled,
         "one log": Line2D([], [], marker=".", ls="", color=BASELINE),
     }
 
@@ -122,17 +120,17 @@ def plot_against_changes(
         Whether the figure is for a phone.
     """
     figure, axes = panel_grid(len(candidates), narrow, 2, 1, 2.5, sharey=True)
-    for ax, (name, x) in zip(axes, candidates.items()):
+    for ax, (name, changes) in zip(axes, candidates.items()):
         for label, (colour, interventions) in GROUPS.items():
             rows = conditions[conditions["intervention"].isin(interventions)]
-            style: dict[str, Any] = {"ms": 4, "mew": 0, "alpha": 0.8, "color": colour}
-            ax.plot(100 * x[rows.index], 100 * rows["change"], "o", label=label, **style)
+            x, y = 100 * changes[rows.index], 100 * rows["change"]
+            ax.plot(x, y, "o", ms=4, mew=0, alpha=0.8, color=colour, label=label)
         ax.axhline(0, color="black", lw=0.6)
         ax.axvline(0, color="black", lw=0.6)
         ax.set_title(name)
     legend_above(figure, 1 if narrow else 3, axes[:1])
-    figure.supxlabel("change of the candidate, 100 × ln", fontsize=9)
-    figure.supylabel("change of the metric, 100 × ln", fontsize=9)
+    figure.supxlabel("change of the candidate, 100 × ln")
+    figure.supylabel("change of the metric, 100 × ln")
     return figure
 
 
@@ -158,8 +156,7 @@ def plot_controls(rows: pd.DataFrame, metric: str, narrow: bool = False) -> Figu
         ax.plot(means.index, means["best"], ":", color="black", label="best possible")
         if kind == "size":
             set_log_axis(ax, list(means.index))
-        ax.set_xlabel(label)
-        ax.set_ylim(0, None)
+        ax.set(xlabel=label, ylim=(0, None))
     axes[0].set_ylabel(metric)
     legend_above(figure, 2, axes[:1])
     return figure

@@ -63,9 +63,7 @@ def plot_read_panel(
             share = np.arange(1, len(distance) + 1) / len(distance)
             right.plot(distance, share, color=colour, label=label, drawstyle="steps-post")
     right.axvline(LAST_DIGIT, color="black", lw=0.8, ls="--", label="last digit in the PDF")
-    right.set_xscale("log")
-    right.set_xlabel("distance of a dot, pt")
-    right.set_ylabel("share of the dots")
+    right.set(xscale="log", xlabel="distance of a dot, pt", ylabel="share of the dots")
     right.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=1 if narrow else 2)
     return figure
 
@@ -75,12 +73,12 @@ def _draw_walls(ax: Axes, view: View) -> None:
     for line in view.lines:
         ax.plot(*line.T, color=BLUE, lw=0.7)
     (n0, n1), (d0, d1), (v0, v1) = view.limits
-    near, far, side = (n0, d0), (n1, d1), (n0, d1)
-    outline = [(*near, v0), (n1, d0, v0), (*far, v0), (*far, v1), (*side, v1), (*near, v1)]
+    near, far, side = (n0, d0, v0), (n1, d1, v0), (n0, d1, v0)
+    above_near, above_far, above_side = (n0, d0, v1), (n1, d1, v1), (n0, d1, v1)
     walls = [
-        [*outline, (*near, v0)],
-        [(*near, v0), (*side, v0), (*far, v0)],
-        [(*side, v0), (*side, v1)],
+        [near, (n1, d0, v0), far, above_far, above_side, above_near, near],
+        [near, side, far],
+        [side, above_side],
     ]
     for wall in walls:
         ax.plot(*view.project(wall).T, color=BLUE, lw=1)
@@ -108,5 +106,6 @@ def _draw_key(ax: Axes, with_pdf: bool) -> None:
     if with_pdf:
         drawn = Line2D([], [], color=DRAWN, lw=3, marker="o", ms=7)
         entries = {"as in the PDF": drawn} | entries
-    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 1)}
-    ax.legend(list(entries.values()), list(entries), ncols=2, **place)
+    ax.legend(
+        list(entries.values()), list(entries), loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2
+    )

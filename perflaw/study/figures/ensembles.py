@@ -10,13 +10,14 @@ from perflaw.plotting import BLACK, BLUE, PURPLE, VERMILLION, legend_above, pane
 from perflaw.study.neighbours.cetnet_runs import ALONE, STUDENT, TOGETHER, WIDER
 from perflaw.study.neighbours.grid_runs import METRIC
 
-# colour, marker, name, and the shift to the side
+# colour, marker, label, and the factor that shifts the way to the side
 WAYS = {
     TOGETHER: (BLUE, "o", "members together", 0.97),
     ALONE: (VERMILLION, "s", "members alone, averaged", 1.0),
     WIDER: (BLACK, "^", "one wider model", 1.03),
 }
 LIMIT_GAP = 1.8  # ratio of the place of the asymptotes to the largest m
+STUDENT_PLACE = 0.9  # left of m = 1
 
 
 def plot_growth(
@@ -35,32 +36,33 @@ def plot_growth(
     narrow
         Whether the figure is for a phone.
     """
-    logs = list(dict.fromkeys(asymptotes["log"]))
+    logs = asymptotes.groupby("log", sort=False)
     figure, axes = panel_grid(len(logs), narrow, min(2, len(logs)), 1, 3.0)
-    for ax, log in zip(axes, logs):
+    for ax, (log, limits) in zip(axes, logs):
         of_log = growth[growth["log"] == log]
         members = sorted(of_log["members"].unique())
-        right = LIMIT_GAP * members[-1]
-        limits = asymptotes[asymptotes["log"] == log].set_index("way")
-        for way, (colour, marker, name, shift) in WAYS.items():
+        at_infinity = LIMIT_GAP * members[-1]
+        for way, (colour, marker, label, shift) in WAYS.items():
             of_way = of_log[of_log["way"] == way]
-            x = shift * of_way["members"]
-            ax.plot(x, of_way["value"], marker, ms=3, color=colour, alpha=0.5)
+            m, values = of_way["members"], of_way["value"]
+            ax.plot(shift * m, values, marker, ms=3, color=colour, alpha=0.5)
             means = of_way.groupby("members")["value"].mean()
-            ax.plot(shift * means.index, means, color=colour, marker=marker, ms=6, label=name)
-            limit = limits.loc[way]
-            place = right * shift**3
-            ax.plot(place, limit["asymptote"], marker, ms=6, mfc="white", color=colour)
-            ax.vlines(place, limit["low"], limit["high"], color=colour, lw=1)
-        taught = students[students["log"] == log]["value"]
-        ax.plot([0.9] * len(taught), taught, "D", ms=3, color=PURPLE, alpha=0.5)
-        ax.plot(0.9, taught.mean(), "D", ms=6, color=PURPLE, label=STUDENT)
+            ax.plot(shift * means.index, means, color=colour, marker=marker, ms=6, label=label)
+            limit = limits.set_index("way").loc[way]
+            x = at_infinity * shift**3
+            ax.plot(x, limit["asymptote"], marker, ms=6, mfc="white", color=colour)
+            ax.vlines(x, limit["low"], limit["high"], color=colour, lw=1)
+        values = students.loc[students["log"] == log, "value"]
+        ax.plot([STUDENT_PLACE] * len(values), values, "D", ms=3, color=PURPLE, alpha=0.5)
+        ax.plot(STUDENT_PLACE, values.mean(), "D", ms=6, color=PURPLE, label=STUDENT)
         ax.set_xscale("log")
-        ax.set_xticks([*members, right], [*map(str, members), "∞"])
+        ax.set_xticks([*members, at_infinity], [*map(str, members), "∞"])
         ax.xaxis.set_minor_locator(NullLocator())
-        ax.set_xlim(0.8, 1.25 * right)
-        ax.set_title(log)
-        ax.set_xlabel("members m (or their parameters in one model)")
-        ax.set_ylabel(f"{METRIC} on test")
+        ax.set(
+            xlim=(0.8, 1.25 * at_infinity),
+            title=log,
+            xlabel="members m (or their parameters in one model)",
+            ylabel=f"{METRIC} on test",
+        )
     legend_above(figure, 2 if narrow else 4, axes[:1])
     return figure

@@ -15,6 +15,7 @@ from perflaw.plotting import (
     BLUE,
     PERFORMANCE_LAW,
     legend_above,
+    name_rows,
     panel_grid,
 )
 from perflaw.study.analysis import transfer
@@ -27,7 +28,7 @@ TRANSFER_COLOURS = {
     transfer.PLANE: BLUE,
 }
 SIMPLE_RULES = ("best seen", "largest model")
-ONLY = "law predicts untrained cells only"
+UNTRAINED_ONLY = "law predicts untrained cells only"
 ERROR_RANGE = 60  # per cent; what is beyond stands at the edge
 
 
@@ -46,26 +47,24 @@ def plot_signed_errors(
         Whether the figure is for a phone.
     """
     names = sorted(set(scored["dataset"]), reverse=True)
-    columns = len(laws)
     height = 0.9 + 0.2 * len(names)
-    figure, axes = panel_grid(len(laws), narrow, columns, 1, height, sharex=True)
-    for i, (ax, (law, title)) in enumerate(zip(axes, laws.items())):
+    figure, axes = panel_grid(
+        len(laws), narrow, len(laws), 1, height, sharex=True, sharey=not narrow
+    )
+    for ax, (law, title) in zip(axes, laws.items()):
         rows = scored[scored["law"] == law]
-        place = [names.index(name) for name in rows["dataset"]]
-        error = rows["error"].clip(-ERROR_RANGE, ERROR_RANGE)
-        style: dict[str, Any] = {"ms": 4, "alpha": 0.6, "mew": 0, "color": law_colour(law)}
-        ax.plot(error, place, "o", clip_on=False, **style)
+        places = rows["dataset"].map(names.index)
+        errors = rows["error"].clip(-ERROR_RANGE, ERROR_RANGE)
+        colour = law_colour(law)
+        ax.plot(errors, places, "o", clip_on=False, ms=4, alpha=0.6, mew=0, color=colour)
         means = rows.groupby("dataset")["error"].mean().clip(-ERROR_RANGE, ERROR_RANGE)
-        at = [names.index(name) for name in means.index]
-        ax.plot(means, at, "|", ms=9, mew=1.6, color="black")
+        ax.plot(means, means.index.map(names.index), "|", ms=9, mew=1.6, color="black")
         ax.axvline(0, color="black", lw=0.8)
-        is_first = narrow or i == 0
-        ax.set_yticks(range(len(names)), names if is_first else [""] * len(names))
-        ax.set_ylim(-0.6, len(names) - 0.4)
+        name_rows(ax, range(len(names)), names)
         ax.set_xlim(-ERROR_RANGE, ERROR_RANGE)
         ax.set_xticks([-ERROR_RANGE, 0, ERROR_RANGE])
         ax.set_title(title)
-    figure.supxlabel("error of the prediction, % of the observation", fontsize=9)
+    figure.supxlabel("error of the prediction, % of the observation")
     return figure
 
 
@@ -84,19 +83,18 @@ def plot_chosen_sizes(counts: pd.DataFrame, target: float, narrow: bool = False)
         Whether the figure is for a phone.
     """
     figure, axes = panel_grid(2, narrow, 2, 1, 3.0, sharey=not narrow)
-    place = np.arange(len(counts))[::-1]
+    places = np.arange(len(counts))[::-1]
     labels = {"as good": "as good as the best, %", "100 ln regret": "mean regret, 100 × ln"}
     colours = [BASELINE if rule in SIMPLE_RULES else law_colour(rule) for rule in counts["rule"]]
     for ax, (column, label) in zip(axes, labels.items()):
-        kept = counts[f"{column}, kept"]
-        ax.scatter(kept, place, s=80, facecolors="none", edgecolors="black", lw=0.8, label=ONLY)
-        ends = counts[f"{column}, low"], counts[f"{column}, high"]
-        ax.hlines(place, *ends, color=colours, lw=1.5)
-        ax.scatter(counts[column], place, s=28, c=colours, zorder=3)
-        ax.set_yticks(place, counts["rule"].replace(LABELS))
-        ax.set_ylim(-0.6, len(counts) - 0.4)
-        ax.set_xlabel(label)
-        ax.set_xlim(0, 103 if column == "as good" else None)
+        untrained = counts[f"{column}, kept"]
+        ring: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "lw": 0.8}
+        ax.scatter(untrained, places, s=80, label=UNTRAINED_ONLY, **ring)
+        low, high = counts[f"{column}, low"], counts[f"{column}, high"]
+        ax.hlines(places, low, high, color=colours, lw=1.5)
+        ax.scatter(counts[column], places, s=28, c=colours, zorder=3)
+        name_rows(ax, places, counts["rule"].replace(LABELS))
+        ax.set(xlabel=label, xlim=(0, 103 if column == "as good" else None))
     axes[0].axvline(100 * target, color=BASELINE, lw=1, ls="--")
     legend_above(figure, 1, axes[:1])
     return figure
@@ -131,8 +129,8 @@ def plot_answer(
             _draw_finding(ax, y, row, colour, row.label in paper)
         # One dash a row, below its label, so that none strikes a label through.
         places = np.arange(len(rows))
-        ends = places - 0.4, places + 0.15
-        ax.vlines(np.full(len(rows), line), *ends, color=BASELINE, lw=1, ls=(0, (2, 1)), zorder=1)
+        dashes: dict[str, Any] = {"color": BASELINE, "lw": 1, "ls": (0, (2, 1)), "zorder": 1}
+        ax.vlines(np.full(len(rows), line), places - 0.4, places + 0.15, **dashes)
         ax.set_yticks([])
         ax.set_ylim(-0.4, len(rows) + 0.4)
         side = "center" if line < rows["high"].max() / 2 else "right"
@@ -150,10 +148,17 @@ def _draw_finding(ax: Axes, y: int, row: Any, colour: str, of_paper: bool) -> No
         colour, marker, weight = PERFORMANCE_LAW, "D", "bold"
     ax.plot([row.low, row.high], [y, y], color=colour, lw=1.8, solid_capstyle="butt")
     ax.plot(row.mean, y, marker, ms=6, color=colour, clip_on=False, zorder=3)
-    place: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
-    ground = {"fc": "white", "ec": "none", "pad": 0.5}
-    style: dict[str, Any] = {"fontsize": 8, "fontweight": weight, "zorder": 2, "bbox": ground}
-    ax.annotate(row.label, (0, y), (2, 5), **place, **style)
+    ax.annotate(
+        row.label,
+        (0, y),
+        (2, 5),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        fontsize=8,
+        fontweight=weight,
+        zorder=2,
+        bbox={"fc": "white", "ec": "none", "pad": 0.5},
+    )
 
 
 def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
@@ -168,20 +173,19 @@ def plot_transfer_errors(errors: pd.DataFrame, narrow: bool = False) -> Figure:
     narrow
         Whether the figure is for a phone.
     """
-    kinds = list(dict.fromkeys(errors["kind"]))
+    kinds = errors.groupby("kind", sort=False)
     figure, axes = panel_grid(len(kinds), narrow, len(kinds), 1, 2.8, sharey=True)
-    for ax, kind in zip(axes, kinds):
-        of_kind = errors[errors["kind"] == kind]
+    for ax, (kind, of_kind) in zip(axes, kinds):
         means = mean_over_logs(of_kind, ["ape"], ["rule", "cells"])["ape"]
         for rule, colour in TRANSFER_COLOURS.items():
-            line = means[rule]
-            ax.plot(line.index, line, "-o", ms=4, lw=1.4, color=colour, label=rule)
-        targets = of_kind["target"].unique()
+            of_rule = means[rule]
+            ax.plot(of_rule.index, of_rule, "-o", ms=4, lw=1.4, color=colour, label=rule)
         noise = mean_over_logs(of_kind, ["noise alone"], ["kind"])["noise alone"].item()
         ax.axhline(noise, color="black", lw=1, ls=":", label="noise alone")
-        ax.set_title(f"{kind} ({len(targets)} targets)")
-        ax.set_xlabel("cells of the target that were used")
-    axes[0].set_ylim(0, None)
-    axes[0].set_ylabel("error on the rest, %")
+        ax.set(
+            title=f"{kind} ({of_kind['target'].nunique()} targets)",
+            xlabel="cells of the target that were used",
+        )
+    axes[0].set(ylim=(0, None), ylabel="error on the rest, %")
     legend_above(figure, 2 if narrow else 4, axes)
     return figure

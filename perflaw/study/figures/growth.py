@@ -10,7 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from perflaw.plotting import BASELINE, BLUE, PURPLE, SKY, legend_above, panel_grid, set_log_axis
+from perflaw.plotting import (
+    BASELINE,
+    BLUE,
+    PURPLE,
+    SKY,
+    legend_above,
+    name_rows,
+    panel_grid,
+    set_log_axis,
+)
 
 STYLES: dict[str, dict[str, Any]] = {
     "SASRec, d = 16": {"color": SKY, "ls": "-", "marker": "o"},
@@ -43,30 +52,19 @@ def plot_learning_curves(levels: pd.DataFrame, metric: str, narrow: bool = False
     narrow
         Whether the figure is for a phone.
     """
-    logs = sorted(levels["log"].unique())
+    logs = levels.groupby("log")
     figure, axes = panel_grid(len(logs), narrow, 3, 2, 2.1 if narrow else 2.4)
-    for ax, log in zip(axes, logs):
+    for ax, (log, of_log) in zip(axes, logs):
         for model, style in STYLES.items():
-            line = levels[(levels["log"] == log) & (levels["model"] == model)]
-            line = line.sort_values("share")
-            error = line["value"] * line["relative_se"]
-            ax.errorbar(
-                line["share"],
-                line["value"],
-                error,
-                ms=3,
-                lw=1.2,
-                elinewidth=0.7,
-                label=model,
-                **style,
-            )
+            curve = of_log[of_log["model"] == model].sort_values("share")
+            x, y, error = curve["share"], curve["value"], curve["value"] * curve["relative_se"]
+            ax.errorbar(x, y, error, ms=3, lw=1.2, elinewidth=0.7, label=model, **style)
         set_log_axis(ax, list(SHARE_NAMES))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: SHARE_NAMES.get(x, "")))
-        ax.set_ylim(0, None)
-        ax.set_title(log)
+        ax.set(ylim=(0, None), title=log)
     legend_above(figure, 2 if narrow else 5, axes)
-    figure.supxlabel("share of the log's users", fontsize=9)
-    figure.supylabel(f"{metric} on the sample's own test users", fontsize=9)
+    figure.supxlabel("share of the log's users")
+    figure.supylabel(f"{metric} on the sample's own test users")
     return figure
 
 
@@ -80,24 +78,23 @@ def plot_mean_growth(means: pd.DataFrame, narrow: bool = False) -> Figure:
     narrow
         Whether the figure is for a phone.
     """
-    factors = sorted(means["times"].unique())
-    figure, axes = panel_grid(len(factors), narrow, 3, 1, 1.7 if narrow else 2.3, sharex=True)
+    factors = means.groupby("times")
+    height = 1.7 if narrow else 2.3
+    figure, axes = panel_grid(len(factors), narrow, 3, 1, height, sharex=True, sharey=not narrow)
     names = list(SETTINGS)[::-1]
-    for i, (ax, factor) in enumerate(zip(axes, factors)):
-        rows = means[means["times"] == factor].set_index("model")
+    for ax, (factor, of_factor) in zip(axes, factors):
+        rows = of_factor.set_index("model")
         for place, name in enumerate(names):
             if name in rows.index:
-                x, low, high = np.log1p(
-                    rows.loc[name, ["growth", "low", "high"]].astype(float) / 100
-                )
+                changes = rows.loc[name, ["growth", "low", "high"]].astype(float)
+                growth, low, high = np.log1p(changes / 100)
                 ax.plot([low, high], [place, place], "-", lw=1.6, color=SETTINGS[name])
-                ax.plot(x, place, "o", ms=5, color=SETTINGS[name])
+                ax.plot(growth, place, "o", ms=5, color=SETTINGS[name])
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_yticks(range(len(names)), names if narrow or i == 0 else [""] * len(names))
-        ax.set_ylim(-0.6, len(names) - 0.4)
+        name_rows(ax, range(len(names)), names)
         ax.set_title(f"{factor} times as many users")
         _label_changes(ax)
-    figure.supxlabel("growth of the metric, per cent (logarithmic axis)", fontsize=9)
+    figure.supxlabel("growth of the metric, per cent (logarithmic axis)")
     return figure
 
 

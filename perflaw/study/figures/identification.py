@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from perflaw.plotting import (
     BASELINE,
@@ -17,18 +15,12 @@ from perflaw.plotting import (
     PERFORMANCE_LAW,
     VERMILLION,
     legend_above,
+    name_rows,
     panel_grid,
+    set_log_axis,
 )
 
 TURNING_AXES = {"n_layers": "layers N", "d_emb": "dimension d"}
-
-
-def set_ratio_axis(ax: Axes, ticks: list[float]) -> None:
-    """Make the vertical axis logarithmic, with these ticks alone."""
-    ax.set_yscale("log")
-    ax.yaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
 
 
 def plot_profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow: bool = False) -> Figure:
@@ -50,9 +42,8 @@ def plot_profiles(curves: Mapping[str, pd.DataFrame], limit: float, narrow: bool
             label = str(exponent).replace("_", " of ")
             ax.plot(rows["value"], rows["ratio"], "-", lw=1.4, color=colour, label=label)
         ax.axhline(limit, color=BASELINE, lw=1, ls="--")
-        ax.set_title(title)
-        ax.set_xlabel("exponent held at")
-        set_ratio_axis(ax, [1, 2, 5, 10])
+        ax.set(title=title, xlabel="exponent held at")
+        set_log_axis(ax, [1, 2, 5, 10], vertical=True)
         ax.set_ylim(0.93, 12)
     axes[0].set_ylabel("sum of squares over its minimum")
     axes[0].legend()
@@ -71,29 +62,21 @@ def plot_turning_points(turns: pd.DataFrame, narrow: bool = False) -> Figure:
         Whether the figure is for a phone.
     """
     figure, axes = panel_grid(2, narrow, 2, 1, 4.0)
-    for number, (ax, (name, rows)) in enumerate(zip(axes, turns.groupby("axis", sort=False))):
-        place = np.arange(len(rows))[::-1]
+    for i, (ax, (name, rows)) in enumerate(zip(axes, turns.groupby("axis", sort=False))):
+        places = np.arange(len(rows))[::-1]
         right = 4 * rows["largest"].max()
-        width = rows["largest"] - rows["smallest"]
-        bar: dict[str, Any] = {
-            "left": rows["smallest"],
-            "height": 0.8,
-            "color": "#eeeeee",
-            "zorder": 0,
-        }
-        ax.barh(place, width, **bar)
+        smallest, width = rows["smallest"], rows["largest"] - rows["smallest"]
+        ax.barh(places, width, left=smallest, height=0.8, color="#eeeeee", zorder=0)
         low, high = rows["low"].clip(1, right), rows["high"].clip(1, right)
-        ax.hlines(place, low, high, color=PERFORMANCE_LAW, lw=1.5)
-        estimate = rows["estimate"].to_numpy()
+        ax.hlines(places, low, high, color=PERFORMANCE_LAW, lw=1.5)
         for kind, marker, fill in (("maximum", "o", PERFORMANCE_LAW), ("minimum", "v", "white")):
-            shown = (rows["kind"] == kind).to_numpy() & (estimate < right)
-            style: dict[str, Any] = {"color": PERFORMANCE_LAW, "mfc": fill, "ms": 5, "label": kind}
-            ax.plot(estimate[shown], place[shown], marker, **style)
-        ax.set_xscale("log")
-        ax.set_xlim(1, right)
+            is_shown = ((rows["kind"] == kind) & (rows["estimate"] < right)).to_numpy()
+            x, y = rows.loc[is_shown, "estimate"], places[is_shown]
+            ax.plot(x, y, marker, color=PERFORMANCE_LAW, mfc=fill, ms=5, label=kind)
+        ax.set(xscale="log", xlim=(1, right))
         ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        labels = rows["surface"] if number == 0 or narrow else [""] * len(rows)
-        ax.set_yticks(place, labels, fontsize=7)
+        labels = rows["surface"] if i == 0 or narrow else [""] * len(rows)
+        ax.set_yticks(places, labels, fontsize=7)
         ax.set_xlabel(f"turning point in {TURNING_AXES[str(name)]}")
     legend_above(figure, 2, axes[:1])
     return figure
@@ -115,23 +98,22 @@ def plot_coverage(
     narrow
         Whether the figure is for a phone.
     """
-    scenarios = list(dict.fromkeys(coverage["scenario"]))
-    names = list(dict.fromkeys(coverage["quantity"]))
-    place = {name: len(names) - i for i, name in enumerate(names)}
+    scenarios = coverage.groupby("scenario", sort=False)
+    names = coverage["quantity"].unique()
+    places = dict(zip(names, range(len(names))[::-1]))
     height = 2.5 if narrow else 2.9
-    figure, axes = panel_grid(len(scenarios), narrow, len(scenarios), 1, height, sharex=True)
-    for number, (ax, scenario) in enumerate(zip(axes, scenarios)):
-        rows = coverage[coverage["scenario"] == scenario]
+    figure, axes = panel_grid(
+        len(scenarios), narrow, len(scenarios), 1, height, sharex=True, sharey=not narrow
+    )
+    for ax, (scenario, rows) in zip(axes, scenarios):
         ax.axvspan(100 * target[0], 100 * target[1], color="#e8f0f7", zorder=0)
         ax.axvline(100 * level, color=BASELINE, lw=1)
         share = rows["covered"]
         error = 100 * 2 * np.sqrt(share * (1 - share) / rows["draws"])
-        bars = {"xerr": error, "fmt": "o", "ms": 4, "lw": 1, "color": BLUE}
-        ax.errorbar(100 * share, rows["quantity"].map(place), **bars)
-        labels = names if number == 0 or narrow else [""] * len(names)
-        ax.set_yticks(range(len(names), 0, -1), labels)
-        ax.set_ylim(0.4, len(names) + 0.6)
-        ax.set_title(scenario)
+        y = rows["quantity"].map(places)
+        ax.errorbar(100 * share, y, xerr=error, fmt="o", ms=4, lw=1, color=BLUE)
+        name_rows(ax, list(places.values()), names)
+        ax.set_title(str(scenario))
         ax.set_xticks([100 * target[0], 100 * level, 100 * target[1]])
         ax.set_xlabel("true value inside, %")
     return figure

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,12 +57,10 @@ def plot_log_shapes(curves: pd.DataFrame, narrow: bool = False) -> Figure:
     """
     figure, axes = panel_grid(3, narrow, 3, 1, 2.5 if narrow else 2.9)
     styles = log_styles(curves["log"])
-    for ax, (curve, (across, title)) in zip(axes, SHAPES.items()):
+    for ax, (curve, (xlabel, title)) in zip(axes, SHAPES.items()):
         for log, rows in curves[curves["curve"] == curve].groupby("log"):
             ax.plot(rows["x"], rows["y"], **styles[str(log)])
-        ax.set_xscale("log")
-        ax.set_xlabel(across)
-        ax.set_title(title)
+        ax.set(xscale="log", xlabel=xlabel, title=title)
         if curve != "repeats":
             ax.set_yscale("log")
     legend_above(figure, 2 if narrow else 5, axes[:1])
@@ -86,9 +83,7 @@ def plot_process_truth(rates: pd.DataFrame, narrow: bool = False) -> Figure:
         for i, (repeat, rows) in enumerate(rates.groupby("repeat")):
             colour = SEQUENCE(0.2 + 0.3 * i)
             ax.plot(rows["noise"], rows[column], "-", color=colour, label=f"{repeat:g}")
-        ax.set_xlabel("noise ε")
-        ax.set_ylabel(label)
-        ax.set_ylim(0, None)
+        ax.set(xlabel="noise ε", ylabel=label, ylim=(0, None))
     axes[1].legend(title="repeat ρ")
     return figure
 
@@ -116,12 +111,11 @@ def plot_apen_by_length(
         if (rows["apen"] - expected).max() < LEAST_ABOVE:
             style = {"color": BASELINE, "lw": 1, "label": "logs without repeats"}
         ax.plot(rows["length"], rows["apen"], marker="o", ms=3, **style)
-    closed: dict[str, Any] = {"color": "black", "ls": ":", "lw": 1.5, "label": "nothing repeats"}
-    ax.plot(formula["length"], formula["apen"], **closed)
+    x, y = formula["length"], formula["apen"]
+    ax.plot(x, y, color="black", ls=":", lw=1.5, label="nothing repeats")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    ax.set_xlabel("interactions of a user")
-    ax.set_ylabel("ApEn, nats")
+    ax.set(xlabel="interactions of a user", ylabel="ApEn, nats")
     legend_above(figure, 2 if narrow else 4, [ax])
     return figure
 
@@ -136,26 +130,21 @@ def plot_sensitivity(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     narrow
         Whether the figure is for a phone.
     """
-    logs = list(dict.fromkeys(rows["log"]))
+    logs = rows.groupby("log", sort=False)
     figure, axes = panel_grid(len(logs), narrow, 3, 2, 1.7)
     orders = sorted(set(rows["m"]))
     lengths = sorted(set(rows["last"]))
-    for ax, log in zip(axes, logs):
+    for ax, (log, of_log) in zip(axes, logs):
         for i, m in enumerate(orders):
-            line = rows[(rows["log"] == log) & (rows["m"] == m)]
-            style: dict[str, Any] = {
-                "ms": 3,
-                "lw": 1.2,
-                "color": SEQUENCE(0.2 + 0.22 * i),
-                "label": f"m = {m}",
-            }
-            ax.plot(line["last"], line["mean_absolute"], "-o", **style)
+            of_order = of_log[of_log["m"] == m]
+            x, y, colour = of_order["last"], of_order["mean_absolute"], SEQUENCE(0.2 + 0.22 * i)
+            ax.plot(x, y, "-o", ms=3, lw=1.2, color=colour, label=f"m = {m}")
         set_log_axis(ax, lengths)
-        ax.set_title(log, fontsize=8)
+        ax.set_title(str(log), fontsize=8)
         ax.set_ylim(0, None)
     legend_above(figure, len(orders), axes[:1])
-    figure.supxlabel("last L interactions", fontsize=9)
-    figure.supylabel("ApEn by user, mean of |value|, nats", fontsize=9)
+    figure.supxlabel("last L interactions")
+    figure.supylabel("ApEn by user, mean of |value|, nats")
     return figure
 
 
@@ -175,16 +164,11 @@ def plot_estimator_bias(rows: pd.DataFrame, entropy_rate: float, narrow: bool = 
     ax.axhline(entropy_rate, color="black", lw=1.2, ls=":", label="entropy rate")
     for measure, line in rows.groupby("measure", sort=False):
         kind, _, order = str(measure).partition(", ")
-        name = order if kind in ESTIMATOR_DASHES else str(measure)
-        style: dict[str, Any] = {
-            "ls": ESTIMATOR_DASHES.get(kind, "-"),
-            "color": ESTIMATOR_COLOURS.get(name, BASELINE),
-        }
-        ax.plot(line["tokens"], line["value"], marker="o", ms=3, label=measure, **style)
-    ax.set_xscale("log")
-    ax.set_ylim(0, None)
-    ax.set_xlabel("tokens of the log")
-    ax.set_ylabel("nats")
+        name = order if kind in ESTIMATOR_DASHES else measure
+        dash, colour = ESTIMATOR_DASHES.get(kind, "-"), ESTIMATOR_COLOURS.get(str(name), BASELINE)
+        x, y = line["tokens"], line["value"]
+        ax.plot(x, y, marker="o", ms=3, label=measure, ls=dash, color=colour)
+    ax.set(xscale="log", ylim=(0, None), xlabel="tokens of the log", ylabel="nats")
     legend_above(figure, 2 if narrow else 4, [ax])
     return figure
 
@@ -205,38 +189,34 @@ def plot_perturbation_table(
     narrow
         Whether the figure is for a phone.
     """
-    order = list(dict.fromkeys(changes["intervention"]))
+    interventions = list(dict.fromkeys(changes["intervention"]))
     table = changes.pivot_table(
         index="intervention", columns="measure", values=["change", "sd"], dropna=False
-    )
-    change, spread = (
-        table[column].loc[order, list(measures)].to_numpy(float) for column in ("change", "sd")
-    )
+    ).loc[interventions]
+    means = table["change"][list(measures)].to_numpy(float)
+    deviations = table["sd"][list(measures)].to_numpy(float)
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 4.6 if narrow else 3.9)
     size = 7 if narrow else 8
-    ax.imshow(np.clip(change, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
-    for (i, j), value in np.ndenumerate(change):
-        text = _change_text(float(value), float(spread[i, j]))
+    ax.imshow(np.clip(means, -40, 40), cmap="RdBu_r", vmin=-80, vmax=80, aspect="auto")
+    for (i, j), change in np.ndenumerate(means):
+        text = _change_text(float(change), float(deviations[i, j]))
         ax.text(j, i, text, ha="center", va="center", fontsize=size)
     ax.axvline(0.5, color="black", lw=1)
-    turned: dict[str, Any] = (
-        {"rotation": 90, "ha": "center"} if narrow else {"rotation": 35, "ha": "left"}
-    )
     names = [MEASURE_LABELS.get(name, name) for name in measures]
-    ax.set_xticks(range(len(names)), names, fontsize=size, **turned)
-    labels = [name.replace("_", "\n" if narrow else " ") for name in order]
-    ax.set_yticks(range(len(order)), labels, fontsize=size)
+    rotation, side = (90, "center") if narrow else (35, "left")
+    ax.set_xticks(range(len(names)), names, fontsize=size, rotation=rotation, ha=side)
+    labels = [name.replace("_", "\n" if narrow else " ") for name in interventions]
+    ax.set_yticks(range(len(labels)), labels, fontsize=size)
     ax.xaxis.tick_top()
     ax.grid(False)
     ax.tick_params(length=0)
-    for side in ax.spines.values():
-        side.set_visible(False)
+    ax.spines[:].set_visible(False)
     return figure
 
 
-def _change_text(change: float, spread: float) -> str:
+def _change_text(change: float, sd: float) -> str:
     if np.isnan(change):
         return "?"
-    if abs(change) < 1 or abs(change) <= 2 * spread:
+    if abs(change) < 1 or abs(change) <= 2 * sd:
         return "·"
     return f"{'↑' if change > 0 else '↓'} {abs(change):.0f}"

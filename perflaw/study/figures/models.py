@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import cycle
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,15 +14,16 @@ from matplotlib.figure import Figure
 from perflaw.plotting import (
     BASELINE,
     BLUE,
+    CATEGORIES,
     GREY,
     SEQUENCE,
     VERMILLION,
     legend_above,
+    name_rows,
     panel_grid,
     set_log_axis,
 )
-from perflaw.study.figures.identification import set_ratio_axis
-from perflaw.study.figures.style import category_colours, law_colours
+from perflaw.study.figures.style import law_colours
 
 if TYPE_CHECKING:
     from perflaw.laws.fitting import Fit
@@ -50,27 +52,23 @@ def plot_published_rows(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         Whether the figure is for a phone.
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 0.9 + 0.32 * len(rows))
-    place = np.arange(len(rows))[::-1]
-    bars: dict[str, Any] = {
-        "xerr": 2 * rows["se_ndcg"],
-        "fmt": "o",
-        "ms": 5,
-        "capsize": 2,
-        "lw": 1.2,
-    }
-    ax.errorbar(rows["measured_ndcg"], place, color=BLUE, label="ours, ± 2 se", **bars)
-    diamond: dict[str, Any] = {
-        "color": VERMILLION,
-        "mfc": "none",
-        "mew": 1.5,
-        "ms": 6,
-        "label": "published",
-    }
-    ax.plot(rows["published_ndcg"], place, "D", **diamond)
-    ax.set_yticks(place, rows["label"].str.replace(", ", ",\n", n=1) if narrow else rows["label"])
-    ax.set_ylim(-0.7, len(rows) - 0.3)
-    ax.set_xlim(0, None)
-    ax.set_xlabel("NDCG@10")
+    places = np.arange(len(rows))[::-1]
+    ax.errorbar(
+        rows["measured_ndcg"],
+        places,
+        xerr=2 * rows["se_ndcg"],
+        fmt="o",
+        ms=5,
+        capsize=2,
+        lw=1.2,
+        color=BLUE,
+        label="ours, ± 2 se",
+    )
+    diamond: dict[str, Any] = {"color": VERMILLION, "mfc": "none", "mew": 1.5, "ms": 6}
+    ax.plot(rows["published_ndcg"], places, "D", label="published", **diamond)
+    labels = rows["label"].str.replace(", ", ",\n", n=1) if narrow else rows["label"]
+    name_rows(ax, places, labels, margin=0.7)
+    ax.set(xlim=(0, None), xlabel="NDCG@10")
     legend_above(figure, 2, [ax])
     return figure
 
@@ -98,29 +96,29 @@ def plot_surfaces(
     narrow
         Whether the figure is for a phone.
     """
-    logs = list(dict.fromkeys(cells["log"]))
+    logs = cells.groupby("log", sort=False)
     height = 3.0 if len(logs) == 1 else 2.5
     figure, axes = panel_grid(len(logs), narrow, min(3, len(logs)), 1, height)
     depths = sorted(cells["n_layers"].unique())
     colours = _shades(depths)
-    for ax, log in zip(axes, logs):
-        surface = cells[cells["log"] == log]
-        _draw_depths(ax, surface, metric, colours, fits[log] if fits else None)
+    for ax, (log, surface) in zip(axes, logs):
+        _draw_depths(ax, surface, metric, colours, fits[str(log)] if fits else None)
         values = levels.loc[levels["log"] == log, ["label", metric]]
         for dash, (label, value) in zip(LEVEL_DASHES, values.itertuples(index=False)):
             ax.axhline(value, color="black", lw=1, ls=dash, label=label)
         set_log_axis(ax, sorted(surface["d_emb"].unique()))
-        low, high = (0.8 * surface[metric].min(), 1.15 * surface[metric].max())
-        ax.set_ylim(*((low, high) if fits else (0, None)))
-        ax.set_title(log)
-    handles: dict[str, Any] = {}
+        if fits:
+            ax.set_ylim(0.8 * surface[metric].min(), 1.15 * surface[metric].max())
+        else:
+            ax.set_ylim(0, None)
+        ax.set_title(str(log))
+    handles: dict[str, Any] = dict.fromkeys(f"N = {depth}" for depth in depths)
     for ax in axes:
-        shown, labels = ax.get_legend_handles_labels()
-        handles |= dict(zip(labels, shown))
-    curves = {f"N = {depth}": handles.pop(f"N = {depth}") for depth in depths}
-    legend_above(figure, 3 if narrow else 7, curves | handles)
-    figure.supxlabel("embedding dimension d", fontsize=9)
-    figure.supylabel(metric, fontsize=9)
+        artists, labels = ax.get_legend_handles_labels()
+        handles |= dict(zip(labels, artists))
+    legend_above(figure, 3 if narrow else 7, handles)
+    figure.supxlabel("embedding dimension d")
+    figure.supylabel(metric)
     return figure
 
 
@@ -135,11 +133,9 @@ def _draw_depths(
     """Draw one line for each number of layers, or dots and the law's curve."""
     dense = np.geomspace(surface["d_emb"].min(), surface["d_emb"].max(), 40)
     for depth, rows in surface.groupby("n_layers"):
+        x, y, sd = rows["d_emb"], rows[metric], rows["sd"].fillna(0)
         style = {"color": colours[depth], "marker": "o", "ms": 3.5, "lw": 1.3, "capsize": 2}
-        dash = "" if fit else "-"
-        error = rows["sd"].fillna(0)
-        label = f"N = {depth}"
-        ax.errorbar(rows["d_emb"], rows[metric], yerr=error, ls=dash, label=label, **style)
+        ax.errorbar(x, y, yerr=sd, ls="" if fit else "-", label=f"N = {depth}", **style)
         if fit:
             points = pd.DataFrame({"n_layers": float(cast("int", depth)), "d_emb": dense})
             ax.plot(dense, fit.predict(points), color=colours[depth], lw=1.2)
@@ -164,17 +160,17 @@ def plot_beside_paper(cells: pd.DataFrame, metric: str, narrow: bool = False) ->
     figure, axes = panel_grid(len(panels), narrow, len(panels), 1, 2.8, sharey=not narrow)
     dimensions = sorted(cells["d_emb"].unique())
     colours = _shades(dimensions)
-    for ax, (title, column, sd) in zip(axes, panels):
+    for ax, (title, column, sd_column) in zip(axes, panels):
         for d_emb, rows in cells.groupby("d_emb"):
-            error = None if sd is None else rows[sd].fillna(0)
+            x, y = rows["n_layers"], rows[column]
+            sd = rows[sd_column].fillna(0) if sd_column else None
             style = {"color": colours[d_emb], "marker": "o", "ms": 4, "lw": 1.3, "capsize": 2}
-            label = f"d = {d_emb}"
-            ax.errorbar(rows["n_layers"], rows[column], yerr=error, label=label, **style)
+            ax.errorbar(x, y, yerr=sd, label=f"d = {d_emb}", **style)
         ax.set_xticks(sorted(cells["n_layers"].unique()))
         ax.set_title(title)
     legend_above(figure, len(dimensions), axes[:1])
-    figure.supxlabel("layers N", fontsize=9)
-    figure.supylabel(metric if len(panels) == 1 else f"{metric}, among 2,500 items", fontsize=9)
+    figure.supxlabel("layers N")
+    figure.supylabel(metric if len(panels) == 1 else f"{metric}, among 2,500 items")
     return figure
 
 
@@ -190,23 +186,13 @@ def plot_cost_check(costs: pd.DataFrame, narrow: bool = False) -> Figure:
     """
     columns = {"epochs as predicted": "predicted", "epochs known": "predicted, epochs known"}
     figure, axes = panel_grid(2, narrow, 2, 1, 3.0)
-    colours = category_colours(costs["sweep"])
     ends = costs["seconds"].min() / 1.5, costs["seconds"].max() * 1.5
     for ax, (title, column) in zip(axes, columns.items()):
         ax.plot(ends, ends, color="black", lw=0.8)
-        for sweep, rows in costs.groupby("sweep", sort=False):
-            style: dict[str, Any] = {
-                "ms": 3.5,
-                "alpha": 0.7,
-                "mew": 0,
-                "color": colours[str(sweep)],
-                "label": sweep,
-            }
-            ax.plot(rows["seconds"], rows[column], "o", **style)
-        ax.set_xscale("log")
-        ax.set_yscale("log")
-        ax.set_title(title)
-        ax.set_xlabel("measured, seconds")
+        for (sweep, rows), colour in zip(costs.groupby("sweep", sort=False), cycle(CATEGORIES)):
+            x, y = rows["seconds"], rows[column]
+            ax.plot(x, y, "o", ms=3.5, alpha=0.7, mew=0, color=colour, label=sweep)
+        ax.set(xscale="log", yscale="log", title=title, xlabel="measured, seconds")
     axes[0].set_ylabel("predicted, seconds")
     legend_above(figure, 2 if narrow else 4, axes[:1])
     return figure
@@ -224,24 +210,19 @@ def plot_training_cost(rows: pd.DataFrame, narrow: bool = False) -> Figure:
         Whether the figure is for a phone.
     """
     figure, axes = panel_grid(4, narrow, 4, 2, 2.6, sharey=True)
-    for ax, (size, label) in zip(axes, GROWING_SIZES.items()):
+    for ax, (size, size_name) in zip(axes, GROWING_SIZES.items()):
         ax.axhspan(1 / ACCEPTED_RATIO, ACCEPTED_RATIO, color="#eeeeee", lw=0)
         in_panel = rows[(rows["grows"] == size) | rows["grows"].isna()].sort_values(size)
         for backbone, colour in BACKBONE_COLOURS.items():
-            line = in_panel[in_panel["backbone"] == backbone]
-            for column, (dash, word) in COST_MODELS.items():
-                style: dict[str, Any] = {
-                    "ls": dash,
-                    "marker": "o",
-                    "ms": 3,
-                    "lw": 1.2,
-                    "color": colour,
-                }
-                ax.plot(line[size], line[column], label=f"{backbone}, over {word}", **style)
+            curve = in_panel[in_panel["backbone"] == backbone]
+            for column, (dash, name) in COST_MODELS.items():
+                style: dict[str, Any] = {"ls": dash, "marker": "o", "ms": 3, "lw": 1.2}
+                label = f"{backbone}, over {name}"
+                ax.plot(curve[size], curve[column], color=colour, label=label, **style)
         ticks = sorted(rows.loc[rows["grows"] == size, size].unique())
         set_log_axis(ax, ticks[:: 2 if size == "n_items" else 1])
-        set_ratio_axis(ax, [0.5, 1, 2, 4, 8])
-        ax.set_xlabel(label)
+        set_log_axis(ax, [0.5, 1, 2, 4, 8], vertical=True)
+        ax.set_xlabel(size_name)
     axes[0].set_ylabel("measured / model")
     legend_above(figure, 1 if narrow else 2, axes[:1])
     return figure
@@ -260,31 +241,28 @@ def plot_marginal_gains(gains: pd.DataFrame, older: pd.DataFrame, narrow: bool =
     narrow
         Whether the figure is for a phone.
     """
-    surfaces = list(dict.fromkeys(gains["log"]))
+    surfaces = gains.groupby("log", sort=False)
     figure, axes = panel_grid(len(surfaces), narrow, min(3, len(surfaces)), 1, 2.2, sharey=True)
     rules = (
         (older, 0.15, GREY, "white", "validation item stays in"),
         (gains, -0.15, BLUE, BLUE, "whole history removed"),
     )
-    for ax, surface in zip(axes, surfaces):
+    for ax, (surface, steps) in zip(axes, surfaces):
         for table, shift, colour, face, label in rules:
-            steps = table[table["log"] == surface].reset_index(drop=True)
-            error = [steps["change"] - steps["low"], steps["high"] - steps["change"]]
+            of_rule = table[table["log"] == surface]
+            x, y = np.arange(len(of_rule)) + shift, of_rule["change"]
+            error = [y - of_rule["low"], of_rule["high"] - y]
             style: dict[str, Any] = {"fmt": "o", "ms": 4.5, "mfc": face, "lw": 1.2}
-            ax.errorbar(
-                steps.index + shift, steps["change"], error, color=colour, label=label, **style
-            )
+            ax.errorbar(x, y, error, color=colour, label=label, **style)
         ax.axhline(0, color="black", lw=0.8)
-        steps = gains[gains["log"] == surface]
-        ends = zip(steps["smaller"], steps["larger"])
-        ax.set_xticks(range(len(steps)), [f"{small}→{large}" for small, large in ends])
-        ax.set_xlim(-0.6, len(steps) - 0.4)
-        ax.set_title(surface)
+        sizes = zip(steps["smaller"], steps["larger"])
+        ax.set_xticks(range(len(steps)), [f"{small}→{large}" for small, large in sizes])
+        ax.set(xlim=(-0.6, len(steps) - 0.4), title=surface)
         ax.grid(axis="x", visible=False)
     legend_above(figure, 1 if narrow else 2, axes[:1])
     name = GROWING_SIZES[gains["axis"].iloc[0]]
-    figure.supxlabel(f"step in {name}", fontsize=9)
-    figure.supylabel("change, %", fontsize=9)
+    figure.supxlabel(f"step in {name}")
+    figure.supylabel("change, %")
     return figure
 
 
@@ -298,26 +276,23 @@ def plot_r2_and_ceiling(rows: pd.DataFrame, narrow: bool = False) -> Figure:
     narrow
         Whether the figure is for a phone.
     """
-    quantities = list(dict.fromkeys(rows["quantity"]))
+    quantities = rows.groupby("quantity", sort=False)
     names = list(dict.fromkeys(rows["dataset"]))[::-1]
     height = 0.8 + 0.24 * len(names)
-    figure, axes = panel_grid(len(quantities), narrow, len(quantities), 1, height)
-    colours = law_colours(dict.fromkeys(rows["law"]))
-    for i, (ax, quantity) in enumerate(zip(axes, quantities)):
-        of_panel = rows[rows["quantity"] == quantity]
-        ceilings = of_panel.drop_duplicates("dataset").set_index("dataset")["noise ceiling"]
-        place = [names.index(name) for name in ceilings.index]
+    figure, axes = panel_grid(
+        len(quantities), narrow, len(quantities), 1, height, sharey=not narrow
+    )
+    colours = law_colours(rows["law"].unique())
+    for ax, (quantity, of_panel) in zip(axes, quantities):
+        ceilings = of_panel.drop_duplicates("dataset")
+        places = ceilings["dataset"].map(names.index)
         tick: dict[str, Any] = {"marker": "|", "ms": 13, "mew": 2, "ls": "", "color": BASELINE}
-        ax.plot(ceilings, place, label="noise ceiling", **tick)
+        ax.plot(ceilings["noise ceiling"], places, label="noise ceiling", **tick)
         for law, points in of_panel.groupby("law", sort=False):
-            place = [names.index(name) for name in points["dataset"]]
-            ax.plot(points["r2"], place, "o", ms=5, color=colours[str(law)], label=law)
+            places = points["dataset"].map(names.index)
+            ax.plot(points["r2"], places, "o", ms=5, color=colours[str(law)], label=law)
         ax.axvline(PAPER_R2, color="black", lw=0.8, ls=":")
-        is_first = narrow or i == 0
-        ax.set_yticks(range(len(names)), names if is_first else [""] * len(names))
-        ax.set_ylim(-0.6, len(names) - 0.4)
-        ax.set_xlim(-0.04, 1.03)
-        ax.set_title(quantity)
-        ax.set_xlabel("R² in sample")
+        name_rows(ax, range(len(names)), names)
+        ax.set(xlim=(-0.04, 1.03), title=quantity, xlabel="R² in sample")
     legend_above(figure, 2 if narrow else 3, axes[:1])
     return figure

@@ -34,10 +34,9 @@ def plot_term(exponents: Sequence[float], k: float = 2.0, narrow: bool = False) 
     """
     figure, ax = plt.subplots(figsize=(NARROW if narrow else WIDE, 3.2))
     x = np.geomspace(1, 256, 400)
-    for shade, p in zip(np.linspace(0.35, 1.0, len(exponents)), exponents):
-        raw = term(x, p, k)
-        low, high = raw.min(), raw.max()
-        ax.plot(x, (raw - low) / (high - low), color=PERFORMANCE_LAW, alpha=shade)
+    for opacity, p in zip(np.linspace(0.35, 1.0, len(exponents)), exponents):
+        y = term(x, p, k)
+        ax.plot(x, (y - y.min()) / (y.max() - y.min()), color=PERFORMANCE_LAW, alpha=opacity)
         turn = k ** (-1 / p)
         if x[0] < turn < x[-1]:
             ax.plot(turn, 1, "o", color=PERFORMANCE_LAW, ms=6)
@@ -53,15 +52,13 @@ def plot_term(exponents: Sequence[float], k: float = 2.0, narrow: bool = False) 
     ax.set_xticks([1, 4, 16, 64, 256], ["1", "4", "16", "64", "256"])
     ax.set_ylim(-0.05, 1.35)
     ax.set_yticks([0, 0.5, 1])
-    ax.set_xlabel("size x (layers N or dimension d)")
-    ax.set_ylabel("term, scaled to 0…1")
+    ax.set(xlabel="size x (layers N or dimension d)", ylabel="term, scaled to 0…1")
     return figure
 
 
 def plot_overview(narrow: bool = False) -> plt.Figure:
     """Draw how the study goes from data to verdicts."""
-    size = (NARROW, 6.0) if narrow else (WIDE, 1.9)
-    figure, ax = plt.subplots(figsize=size)
+    figure, ax = plt.subplots(figsize=(NARROW, 6.0) if narrow else (WIDE, 1.9))
     ax.set_axis_off()
     places = [(0, -i) if narrow else (i, 0) for i in range(len(BOXES))]
     frame = {"boxstyle": "round,pad=0.6", "fc": "white", "ec": GREY}
@@ -73,6 +70,8 @@ def plot_overview(narrow: bool = False) -> plt.Figure:
         ends = {"patchA": tail.get_bbox_patch(), "patchB": head.get_bbox_patch()}
         arrow = {"arrowstyle": "->", "color": GREY, "lw": 1.5, "shrinkA": 3, "shrinkB": 3} | ends
         ax.annotate("", stop, start, arrowprops=arrow)
-    ax.set_xlim(*((-0.6, 0.6) if narrow else (-0.5, 3.5)))
-    ax.set_ylim(*((-3.6, 0.6) if narrow else (-0.6, 0.6)))
+    if narrow:
+        ax.set(xlim=(-0.6, 0.6), ylim=(-3.6, 0.6))
+    else:
+        ax.set(xlim=(-0.5, 3.5), ylim=(-0.6, 0.6))
     return figure

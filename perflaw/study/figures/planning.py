@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, StrMethodFormatter
@@ -15,6 +13,7 @@ from perflaw.plotting import (
     SEQUENCE,
     VERMILLION,
     legend_above,
+    name_rows,
     panel_grid,
 )
 from perflaw.study.figures.style import LABELS
@@ -38,31 +37,20 @@ def plot_alone_or_joint(errors: pd.DataFrame, narrow: bool = False) -> Figure:
         Whether the figure is for a phone.
     """
     shapes = list(dict.fromkeys(errors["shape"]))
-    place = dict(zip(shapes, range(len(shapes) - 1, -1, -1)))
-    splits = list(dict.fromkeys(errors["split"]))
-    figure, axes = panel_grid(len(splits), narrow, len(splits), 1, 2.1 if narrow else 2.6)
-    for number, (ax, split) in enumerate(zip(axes, splits)):
-        rows = errors[errors["split"] == split]
-        for shape, line in rows.groupby("shape"):
-            ends = line["mape"].min(), line["mape"].max()
-            ax.hlines(place[shape], *ends, color="#bbbbbb", lw=1, zorder=1)
+    places = dict(zip(shapes, range(len(shapes))[::-1]))
+    splits = errors.groupby("split", sort=False)
+    height = 2.1 if narrow else 2.6
+    figure, axes = panel_grid(len(splits), narrow, len(splits), 1, height, sharey=not narrow)
+    for ax, (split, rows) in zip(axes, splits):
+        for shape, of_shape in rows["mape"].groupby(rows["shape"]):
+            y = places[str(shape)]
+            ax.hlines(y, of_shape.min(), of_shape.max(), color="#bbbbbb", lw=1, zorder=1)
         for how, (marker, face, edge) in FIT_MARKS.items():
             dots = rows[rows["how"] == how]
-            style: dict[str, Any] = {
-                "mfc": face,
-                "mec": edge,
-                "ms": 6,
-                "ls": "",
-                "label": how,
-                "zorder": 3,
-            }
-            ax.plot(dots["mape"], dots["shape"].map(place), marker, **style)
-        names = [LABELS.get(shape, shape) for shape in shapes]
-        labels = names if number == 0 or narrow else [""] * len(shapes)
-        ax.set_yticks(list(place.values()), labels)
-        ax.set_ylim(-0.6, len(shapes) - 0.4)
-        ax.set_title(f"hidden: {split}")
-        ax.set_xlabel("mean absolute error, %")
+            x, y = dots["mape"], dots["shape"].map(places)
+            ax.plot(x, y, marker, mfc=face, mec=edge, ms=6, ls="", label=how, zorder=3)
+        name_rows(ax, list(places.values()), [LABELS.get(shape, shape) for shape in shapes])
+        ax.set(title=f"hidden: {split}", xlabel="mean absolute error, %")
     legend_above(figure, 1 if narrow else 3, axes[:1])
     return figure
 
@@ -87,7 +75,7 @@ def plot_replayed_plan(
     splits = list(dict.fromkeys(counts["split"]))
     rules = list(dict.fromkeys(counts["rule"]))
     figure, axes = panel_grid(2, narrow, 2, 1, 2.4, sharey=not narrow)
-    place = dict(zip(rules, range(len(rules) - 1, -1, -1)))
+    places = dict(zip(rules, range(len(rules))[::-1]))
     labels = {
         "within": f"surfaces within one s.d., of {surfaces}",
         "100 ln regret": "mean regret, 100 × ln",
@@ -98,15 +86,9 @@ def plot_replayed_plan(
             splits, "oD", (BLUE, VERMILLION), (0.14, -0.14), strict=True
         ):
             rows = counts[counts["split"] == split]
-            style: dict[str, Any] = {
-                "color": colour,
-                "ms": 6,
-                "ls": "",
-                "label": f"hidden: {split}",
-            }
-            ax.plot(rows[column], rows["rule"].map(place) + shift, marker, **style)
-        ax.set_yticks(list(place.values()), rules)
-        ax.set_ylim(-0.6, len(rules) - 0.4)
+            x, y = rows[column], rows["rule"].map(places) + shift
+            ax.plot(x, y, marker, color=colour, ms=6, ls="", label=f"hidden: {split}")
+        name_rows(ax, list(places.values()), rules)
         ax.set_xlabel(label)
     axes[0].axvline(target, color=BASELINE, lw=1, ls="--")
     axes[0].set_xlim(0, surfaces + 0.6)
@@ -127,19 +109,13 @@ def plot_seeds(curves: pd.DataFrame, narrow: bool = False) -> Figure:
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 2.8)
     for i, (noise, rows) in enumerate(curves.groupby("noise")):
-        style: dict[str, Any] = {
-            "ms": 3.5,
-            "color": SEQUENCE(0.25 + 0.25 * i),
-            "label": f"{noise:g} %",
-        }
-        ax.plot(rows["difference"], rows["seeds"], "-o", **style)
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+        x, y, colour = rows["difference"], rows["seeds"], SEQUENCE(0.25 + 0.25 * i)
+        ax.plot(x, y, "-o", ms=3.5, color=colour, label=f"{noise:g} %")
+    ax.set(xscale="log", yscale="log")
     for side in (ax.xaxis, ax.yaxis):
         side.set_major_formatter(StrMethodFormatter("{x:g}"))
         side.set_minor_formatter(StrMethodFormatter(""))
     ax.xaxis.set_major_locator(FixedLocator([1, 2, 3, 5, 10]))
-    ax.set_xlabel("difference to be seen, %")
-    ax.set_ylabel("seeds of each configuration")
+    ax.set(xlabel="difference to be seen, %", ylabel="seeds of each configuration")
     ax.legend(title="noise between seeds")
     return figure

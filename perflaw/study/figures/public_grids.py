@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from perflaw.plotting import BLUE, GREY, NARROW, WIDE
+from perflaw.plotting import BLUE, GREY, legend_above, panel_grid
 from perflaw.study.figures.style import law_colour
 
 
@@ -16,33 +16,27 @@ def plot_held_or_chosen(judged: pd.DataFrame, narrow: bool = False) -> plt.Figur
     judged: what `public_grids.judge_regularisation` returns, its changes in per cent. Bars are its
     intervals.
     """
-    backbones = list(judged["backbone"].unique())
+    backbones = judged.groupby("backbone", sort=False)
     least = judged[["held_low", "chosen_low"]].to_numpy().min()
     most = judged[["held_high", "chosen_high"]].to_numpy().max()
-    columns = 1 if narrow else len(backbones)
-    size = (NARROW if narrow else WIDE, 3.1 * len(backbones) if narrow else 3.3)
-    figure, axes = plt.subplots(
-        len(backbones) // columns, columns, figsize=size, sharex=True, squeeze=False
-    )
-    for ax, backbone in zip(axes.flat, backbones):
-        rows = judged[judged["backbone"] == backbone].reset_index(drop=True)
+    height = 3.1 if narrow else 3.3
+    figure, axes = panel_grid(len(backbones), narrow, len(backbones), 1, height, sharex=True)
+    for ax, (backbone, rows) in zip(axes, backbones):
         places = np.arange(len(rows))[::-1]
-        for name, offset, colour, face in (
+        for name, shift, colour, face in (
             ("held", 0.16, GREY, "none"),
             ("chosen", -0.16, BLUE, BLUE),
         ):
-            ax.hlines(places + offset, rows[f"{name}_low"], rows[f"{name}_high"], color=colour)
-            ax.plot(rows[name], places + offset, "o", ms=5, mec=colour, mfc=face, label=name)
+            y, label = places + shift, f"dropout {name}"
+            ax.hlines(y, rows[f"{name}_low"], rows[f"{name}_high"], color=colour)
+            ax.plot(rows[name], y, "o", ms=5, mec=colour, mfc=face, label=label)
         ax.axvline(0, color="black", lw=0.8)
-        ax.set_xlim(1.05 * least, 1.05 * most)
-        ax.set_title(backbone)
-        labels = [f"{row.log}, {row.split}" for row in rows.itertuples()]
-        first = narrow or ax is axes.flat[0]
-        ax.set_yticks(places, labels if first else [""] * len(rows), fontsize=8)
+        ax.set(xlim=(1.05 * least, 1.05 * most), title=backbone)
+        is_first = narrow or ax is axes[0]
+        labels = rows["log"] + ", " + rows["split"] if is_first else [""] * len(rows)
+        ax.set_yticks(places, labels)
         ax.set_xlabel("change of the metric, %")
-    marks, names = axes.flat[0].get_legend_handles_labels()
-    labels = [f"dropout {name}" for name in names]
-    figure.legend(marks, labels, loc="outside upper center", ncols=2, fontsize=8)
+    legend_above(figure, 2, axes[:1])
     return figure
 
 
@@ -54,17 +48,18 @@ def plot_hidden_errors(errors: pd.DataFrame, narrow: bool = False) -> plt.Figure
     """
     rows = errors[errors["hidden"] == "largest d"].sort_values("all", ascending=False)
     groups = ("SASRec", "BERT4Rec", "GRU4Rec", "all")
-    columns = 1 if narrow else 4
-    size = (NARROW if narrow else WIDE, 10.4 if narrow else 2.9)
-    figure, axes = plt.subplots(len(groups) // columns, columns, figsize=size, squeeze=False)
+    height = 2.6 if narrow else 2.9
+    figure, axes = panel_grid(len(groups), narrow, len(groups), 1, height, sharey=not narrow)
     places = np.arange(len(rows))
-    for i, (ax, group) in enumerate(zip(axes.flat, groups)):
-        colours = [law_colour(law) for law in rows["law"]]
+    colours = rows["law"].map(law_colour)
+    for ax, group in zip(axes, groups):
         ax.scatter(rows[group], places, c=colours, s=26, zorder=3)
         nearest = rows.loc[rows["law"] == "nearest trained cell", group].iloc[0]
         ax.axvline(nearest, color=GREY, lw=1)
-        ax.set_yticks(places, rows["law"] if i % columns == 0 else [""] * len(rows), fontsize=8)
-        ax.set_title("mean of all" if group == "all" else group)
-        ax.set_xlim(0, 1.08 * rows[group].max())
-        ax.set_xlabel("mean error, %")
+        ax.set_yticks(places, rows["law"])
+        ax.set(
+            title="mean of all" if group == "all" else group,
+            xlim=(0, 1.08 * rows[group].max()),
+            xlabel="mean error, %",
+        )
     return figure

@@ -17,6 +17,7 @@ from perflaw.plotting import (
     SEQUENCE,
     VERMILLION,
     legend_above,
+    name_rows,
     panel_grid,
     set_log_axis,
 )
@@ -43,21 +44,17 @@ def plot_small_multiples(
     narrow
         Whether the figure is for a phone.
     """
+    surfaces = table.groupby(["dataset", "max_seq_len", "metric"])
     figure, axes = panel_grid(len(fits), narrow, 4 if len(fits) <= 9 else 5, 2, 1.65)
     for ax, ((dataset, length, metric), fit) in zip(axes, fits.items()):
-        is_surface = (
-            (table["dataset"] == dataset)
-            & (table["max_seq_len"] == length)
-            & (table["metric"] == metric)
-        )
-        _draw_surface(ax, table[is_surface], fit)
+        _draw_surface(ax, surfaces.get_group((dataset, length, metric)), fit)
         ax.set_title(f"{dataset}\n{metric}, L {length}\nR² {fit.r2:.3f}", fontsize=8)
         ax.tick_params(length=2)
     shades = [Line2D([], [], color=_shade(i, 4), marker="o", ms=3) for i in range(4)]
     names = ["smallest d", "second d", "third d", "largest d"]
     legend_above(figure, 2 if narrow else 4, dict(zip(names, shades)))
-    figure.supxlabel("layers N", fontsize=9)
-    figure.supylabel("metric, %", fontsize=9)
+    figure.supxlabel("layers N")
+    figure.supylabel("metric, %")
     return figure
 
 
@@ -91,25 +88,20 @@ def plot_printed_against_recomputed(panels: pd.DataFrame, narrow: bool = False) 
     figure, axes = panel_grid(2, narrow, 2, 1, 4.2)
     for ax, (law, rows) in zip(axes, panels.groupby("law", sort=False)):
         labels = [f"{row.dataset}, L {row.max_seq_len}, {row.metric}" for row in rows.itertuples()]
-        place = np.arange(len(rows))[::-1]
-        ax.hlines(place, rows["drawn_r2"], rows["printed_r2"], color=VERMILLION, lw=2)
-        ring: dict[str, Any] = {"ms": 7, "mfc": "none", "mec": VERMILLION, "label": "printed"}
-        ax.plot(rows["printed_r2"], place, "o", **ring)
-        ax.plot(rows["drawn_r2"], place, "o", ms=3.5, color=BLUE, label="recomputed")
-        for y, printed, drawn in zip(place, rows["printed_r2"], rows["drawn_r2"]):
-            if abs(printed - drawn) > VISIBLE_R2:
-                _annotate_left(ax, f"{printed - drawn:+.2f}", min(printed, drawn), y)
-        ax.set_yticks(place, labels, fontsize=7)
-        ax.set_title(f"{PANEL_LAWS[str(law)]} panels")
-        ax.set_xlabel("R²")
-        ax.set_xlim(0, 1.03)
+        places = np.arange(len(rows))[::-1]
+        printed, drawn = rows["printed_r2"], rows["drawn_r2"]
+        ax.hlines(places, drawn, printed, color=VERMILLION, lw=2)
+        ax.plot(printed, places, "o", ms=7, mfc="none", mec=VERMILLION, label="printed")
+        ax.plot(drawn, places, "o", ms=3.5, color=BLUE, label="recomputed")
+        beside: dict[str, Any] = {"ha": "right", "va": "center", "textcoords": "offset points"}
+        for y, left, difference in zip(places, np.minimum(printed, drawn), printed - drawn):
+            if abs(difference) > VISIBLE_R2:
+                text = f"{difference:+.2f}"
+                ax.annotate(text, (left, y), (-8, 0), color=VERMILLION, fontsize=8, **beside)
+        ax.set_yticks(places, labels, fontsize=7)
+        ax.set(title=f"{PANEL_LAWS[str(law)]} panels", xlabel="R²", xlim=(0, 1.03))
     axes[0].legend(loc="lower left")
     return figure
-
-
-def _annotate_left(ax: Axes, text: str, x: float, y: float) -> None:
-    style: dict[str, Any] = {"ha": "right", "va": "center", "color": VERMILLION, "fontsize": 8}
-    ax.annotate(text, (x, y), (-8, 0), textcoords="offset points", **style)
 
 
 def plot_errors_by_law(
@@ -127,31 +119,29 @@ def plot_errors_by_law(
         Whether the figure is for a phone.
     """
     names = list(in_sample["law"])
-    place = dict(zip(names, range(len(names) - 1, -1, -1)))
-    labels = [LABELS.get(name, name) for name in names]
-    splits = list(dict.fromkeys(errors["split"]))
-    figure, axes = panel_grid(1 + len(splits), narrow, 1 + len(splits), 1, 2.5 if narrow else 2.9)
-    axes[0].plot(in_sample["r2"], in_sample["law"].map(place), "s", color="black", ms=4)
-    axes[0].set_title("seen: R²\n(right is better)")
-    axes[0].set_xlim(-0.05, 1.05)
+    places = dict(zip(names, range(len(names))[::-1]))
+    splits = errors.groupby("split", sort=False)
+    n_panels = 1 + len(splits)
+    height = 2.5 if narrow else 2.9
+    figure, axes = panel_grid(n_panels, narrow, n_panels, 1, height, sharey=not narrow)
+    axes[0].plot(in_sample["r2"], in_sample["law"].map(places), "s", color="black", ms=4)
+    axes[0].set(title="seen: R²\n(right is better)", xlim=(-0.05, 1.05))
     axes[0].set_xticks([0, 0.5, 1])
     axes[0].set_xlabel("R²")
-    for ax, split in zip(axes[1:], splits):
-        rows = errors[errors["split"] == split]
-        least = rows["mape"].min()
-        for row in rows.itertuples():
-            y = place[row.law]
-            ax.plot(row.mape, y, "o", ms=5, color=law_colour(row.law), zorder=3)
-            if row.mape == least:
-                ax.plot(row.mape, y, "o", ms=9, mfc="none", mec="black", zorder=2)
-            label: dict[str, Any] = {"textcoords": "offset points", "fontsize": 7}
-            ax.annotate(f"{row.mape:.2f}", (row.mape, y), (5, 3), **label)
-        ax.set_title(f"hidden: {split}\n(left is better)")
-        ax.set_xlim(0, 1.35 * errors["mape"].max())
-        ax.set_xlabel("mean error, %")
-    for i, ax in enumerate(axes):
-        ax.set_yticks(list(place.values()), labels if i == 0 or narrow else [""] * len(place))
-        ax.set_ylim(-0.6, len(names) - 0.4)
+    for ax, (split, rows) in zip(axes[1:], splits):
+        for law, error in zip(rows["law"], rows["mape"]):
+            y = places[law]
+            ax.plot(error, y, "o", ms=5, color=law_colour(law), zorder=3)
+            if error == rows["mape"].min():
+                ax.plot(error, y, "o", ms=9, mfc="none", mec="black", zorder=2)
+            ax.annotate(f"{error:.2f}", (error, y), (5, 3), textcoords="offset points", fontsize=7)
+        ax.set(
+            title=f"hidden: {split}\n(left is better)",
+            xlim=(0, 1.35 * errors["mape"].max()),
+            xlabel="mean error, %",
+        )
+    for ax in axes:
+        name_rows(ax, list(places.values()), [LABELS.get(name, name) for name in names])
     return figure
 
 
@@ -166,18 +156,12 @@ def plot_recipe_against_search(panels: pd.DataFrame, narrow: bool = False) -> Fi
         Whether the figure is for a phone.
     """
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.8)
-    place = np.arange(len(panels))[::-1]
-    ax.hlines(place, panels["recipe_r2"], panels["global_r2"], color=BASELINE, lw=1)
-    ring: dict[str, Any] = {
-        "ms": 7,
-        "mfc": "none",
-        "mec": VERMILLION,
-        "label": "one search from ones",
-    }
-    ax.plot(panels["recipe_r2"], place, "o", **ring)
-    ax.plot(panels["global_r2"], place, "o", ms=4, color=BLUE, label="global search")
-    ax.set_yticks(place, panels["surface"], fontsize=7)
-    ax.set_xlabel("R² of the Performance Law, k = 2")
-    ax.set_xlim(0, 1.03)
+    places = np.arange(len(panels))[::-1]
+    local, best = panels["recipe_r2"], panels["global_r2"]
+    ax.hlines(places, local, best, color=BASELINE, lw=1)
+    ax.plot(local, places, "o", ms=7, mfc="none", mec=VERMILLION, label="one search from ones")
+    ax.plot(best, places, "o", ms=4, color=BLUE, label="global search")
+    ax.set_yticks(places, panels["surface"], fontsize=7)
+    ax.set(xlabel="R² of the Performance Law, k = 2", xlim=(0, 1.03))
     legend_above(figure, 2, [ax])
     return figure

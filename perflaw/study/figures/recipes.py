@@ -32,18 +32,17 @@ def plot_recipes(by_size: pd.DataFrame, metric: str, noise: float, narrow: bool 
     figure, (ax,) = panel_grid(1, narrow, 1, 1, 3.0)
     layer_weights = 6 * by_size["n_layers"] * by_size["d_emb"] ** 2
     by_size = by_size.iloc[np.argsort(layer_weights.to_numpy(), kind="stable")]
-    place = np.arange(len(by_size))
-    held = [name for name in by_size if str(name).startswith("dropout ")]
+    places = np.arange(len(by_size))
+    held = by_size.filter(like="dropout ")
     for name, dash in zip(held, DROPOUT_DASHES):
-        ax.plot(place, by_size[name], marker="o", ms=4, color=GREY, lw=1.2, ls=dash, label=name)
+        ax.plot(places, held[name], marker="o", ms=4, color=GREY, lw=1.2, ls=dash, label=name)
     chosen = by_size["chosen"]
     style: dict[str, Any] = {"fmt": "-D", "ms": 5, "lw": 1.6, "capsize": 2, "color": BLUE}
     label = "dropout and rate chosen by validation"
-    ax.errorbar(place, chosen, noise / 100 * chosen, label=label, **style)
+    ax.errorbar(places, chosen, noise / 100 * chosen, label=label, **style)
     sizes = zip(by_size["n_layers"], by_size["d_emb"])
-    ax.set_xticks(place, [f"N {n}, d {d}" for n, d in sizes])
-    ax.set_xlabel("model size, by the weights of its layers")
-    ax.set_ylabel(metric)
+    ax.set_xticks(places, [f"N {n}, d {d}" for n, d in sizes])
+    ax.set(xlabel="model size, by the weights of its layers", ylabel=metric)
     legend_above(figure, 1 if narrow else 4, [ax])
     return figure
 
@@ -66,15 +65,13 @@ def plot_tuned_sizes(
     narrow
         Whether the figure is for a phone.
     """
-    depths = sorted(tuned["n_layers"].unique())
+    depths = held.groupby("n_layers")
     figure, axes = panel_grid(len(depths), narrow, 2, 1, 3.0, sharey=True)
-    for ax, depth in zip(axes, depths):
-        values = held[held["n_layers"] == depth].filter(like="d = ")
-        dimensions = [int(name.removeprefix("d = ")) for name in values]
-        label: str | None = "a drawn recipe, held"
-        for row in values.to_numpy():
-            ax.plot(dimensions, row, color=GREY, lw=0.8, marker=".", ms=4, label=label)
-            label = None
+    for ax, (depth, recipes) in zip(axes, depths):
+        values = recipes.filter(like="d = ")
+        dimensions = [int(str(name).removeprefix("d = ")) for name in values]
+        style: dict[str, Any] = {"color": GREY, "lw": 0.8, "marker": ".", "ms": 4}
+        ax.plot(dimensions, values.to_numpy().T, label="a drawn recipe, held", **style)
         for runs, colour, marker, label in (
             (usual, VERMILLION, "s", "usual recipe"),
             (tuned, BLUE, "D", "recipe chosen by validation"),
@@ -84,8 +81,7 @@ def plot_tuned_sizes(
             ax.plot(of_depth["d_emb"], of_depth[metric], ".", ms=4, color=colour)
             ax.plot(mean.index, mean, marker=marker, ms=5, lw=1.6, color=colour, label=label)
         set_log_axis(ax, dimensions)
-        ax.set_title(f"N = {depth}")
-        ax.set_xlabel("dimension d")
+        ax.set(title=f"N = {depth}", xlabel="dimension d")
     axes[0].set_ylabel(metric)
     legend_above(figure, 1 if narrow else 3, axes[:1])
     return figure

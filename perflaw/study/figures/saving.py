@@ -128,18 +128,14 @@ def save_table(
     folder.mkdir(exist_ok=True)
     rows = rows.replace(LABELS, regex=True)
     rows.to_csv(folder / f"{name}.csv", index=False)
-    usual_formats = {column: text for column, text in FORMATS.items() if column in rows}
+    cell_formats = {column: text for column, text in FORMATS.items() if column in rows}
+    cell_formats |= formats or {}
+    writers: dict[str, Any] = {column: _as_on_pages(text) for column, text in cell_formats.items()}
     right: list[Any] = [{"selector": "", "props": "text-align: right"}]
     return (
         Styler(rows, uuid=name, cell_ids=False)
         .hide(axis="index")
-        .format(
-            {
-                column: _as_on_pages(text)
-                for column, text in {**usual_formats, **(formats or {})}.items()
-            },
-            na_rep="",
-        )
+        .format(writers, na_rep="")
         .set_table_styles(dict.fromkeys(rows.select_dtypes("number"), right))
         .relabel_index([_make_heading(str(column)) for column in rows], axis=1)
         .set_table_attributes(f'class="dataframe" aria-label="{name.replace("_", " ")}"')
@@ -151,15 +147,15 @@ def _make_heading(column: str) -> str:
 
 
 def _as_on_pages(cell_format: CellFormat) -> Callable[[Any], str]:
-    """Format a cell: a minus but where it rounds to zero, and a fixed space before "%"."""
+    """Return a writer of cells: a true minus, none before zero, and a fixed space before "%"."""
     write = cell_format.format if isinstance(cell_format, str) else cell_format
 
-    def show(value: Any) -> str:
+    def write_on_page(value: Any) -> str:
         text = re.sub(r"^-(?=0(\.0+)?%?$)", "", write(value))
         text = re.sub(r"(?<![\w.])-(?=\d)", "\u2212", text)
         return re.sub(r"(?<=\d) ?%", "\u00a0%", text)
 
-    return show
+    return write_on_page
 
 
 def glue_values(**values: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import cycle
+from itertools import cycle, product
 
+from perflaw.logs.datasets import SYNTHETIC
 from perflaw.plotting import (
     BASELINE,
+    BLACK,
     BLUE,
     CATEGORIES,
     JOINT_LAW,
@@ -17,8 +19,7 @@ from perflaw.plotting import (
 )
 from perflaw.study.trained_cells import BASELINES
 
-SYNTHETIC = "synthetic"
-# Names of laws, which are keys, that a page and a figure show in other words.
+# What pages and figures call a law, where it is not the law's name in tables.
 LABELS = {
     "sum of powers": "sum of power laws",
     "power law of parameters": "power of parameters",
@@ -27,35 +28,35 @@ LABELS = {
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1, 1, 1)))
 
 
-def law_colour(name: str, other: str = BLUE) -> str:
+def law_colour(name: str) -> str:
     """Give a law its colour.
 
     Parameters
     ----------
     name
         Name of the law.
-    other
-        Colour of a law without a fixed one.
 
     Returns
     -------
     str
-        Orange for the Performance Law, green for the joint law, grey for baselines.
+        Orange for the Performance Law, green for the joint law, grey for baselines, blue for
+        others.
     """
-    if name.startswith("Performance Law"):
-        return PERFORMANCE_LAW
-    if "joint law" in name:
-        return JOINT_LAW
-    return BASELINE if name in BASELINES else other
+    return _fixed_colour(name) or BLUE
 
 
 def law_colours(names: Iterable[str]) -> dict[str, str]:
     """Give the laws of one figure their colours; those without a fixed one take turns."""
     others = cycle((BLUE, VERMILLION, SKY, PURPLE))
-    colours = {}
-    for name in names:
-        colours[name] = law_colour(name, "") or next(others)
-    return colours
+    return {name: _fixed_colour(name) or next(others) for name in names}
+
+
+def _fixed_colour(name: str) -> str | None:
+    if name.startswith("Performance Law"):
+        return PERFORMANCE_LAW
+    if "joint law" in name:
+        return JOINT_LAW
+    return BASELINE if name in BASELINES else None
 
 
 def log_styles(logs: Iterable[str]) -> dict[str, dict]:
@@ -71,15 +72,9 @@ def log_styles(logs: Iterable[str]) -> dict[str, dict]:
     dict
         By name, arguments of `matplotlib.axes.Axes.plot`, the label among them.
     """
-    names = sorted(set(logs) - {SYNTHETIC})
-    colours = [colour for colour in CATEGORIES if colour != "#000000"]
+    colours = [colour for colour in CATEGORIES if colour != BLACK]
+    lines = cycle(product(DASHES, colours))
     styles = {SYNTHETIC: {"color": "black", "ls": "-", "lw": 2, "label": SYNTHETIC}}
-    for i, log in enumerate(names):
-        dash = DASHES[i // len(colours) % len(DASHES)]
-        styles[log] = {"color": colours[i % len(colours)], "ls": dash, "lw": 1.3, "label": log}
+    for log, (dash, colour) in zip(sorted(set(logs) - {SYNTHETIC}), lines):
+        styles[log] = {"color": colour, "ls": dash, "lw": 1.3, "label": log}
     return styles
-
-
-def category_colours(names: Iterable[str]) -> dict[str, str]:
-    """Give each category a colour, in the order of their first appearance."""
-    return dict(zip(dict.fromkeys(names), cycle(CATEGORIES)))

@@ -5,14 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from perflaw.plotting import (
-    BLUE,
-    GREY,
-    VERMILLION,
-    legend_above,
-    panel_grid,
-    set_log_axis,
-)
+from perflaw.plotting import BLUE, GREY, VERMILLION, legend_above, panel_grid, set_log_axis
 from perflaw.study.neighbours.user_losses import LOSSES
 
 LOSS_COLOURS = dict(zip(LOSSES, (GREY, BLUE, VERMILLION)))
@@ -25,7 +18,7 @@ def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure
     the mean over positions is grey.
     """
     sizes = sorted(averages["d_emb"].unique())
-    panels = list(averages.groupby(["log", "group"], sort=False))
+    panels = averages.groupby(["log", "group"], sort=False)
     figure, axes = panel_grid(len(panels), narrow, 4, 2, 2.5, sharex=True)
     for ax, ((log, group), of_group) in zip(axes, panels):
         for loss, colour in LOSS_COLOURS.items():
@@ -34,11 +27,8 @@ def plot_user_losses(averages: pd.DataFrame, narrow: bool = False) -> plt.Figure
             ax.plot(means.index, means, color=colour, label=loss)
             ax.plot(runs["d_emb"], runs["value"], "o", ms=3, color=colour, alpha=0.6)
         set_log_axis(ax, sizes)
-        ax.set_ylim(0, None)
-        ax.set_title(f"{log}\n{group}", fontsize=9)
-        ax.tick_params(labelsize=8)
-        ax.set_xlabel("d")
+        ax.set(ylim=(0, None), title=f"{log}\n{group}", xlabel="d")
     for ax in axes[:: 2 if narrow else 4]:
         ax.set_ylabel("NDCG@10 × 100")
-    legend_above(figure, 3, axes[:1], fontsize=8)
+    legend_above(figure, 3, axes[:1])
     return figure

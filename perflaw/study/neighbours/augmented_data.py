@@ -60,9 +60,9 @@ def gains_by_seed(runs: pd.DataFrame) -> pd.DataFrame:
     wide = logs.unstack("augmentation")
     none = wide[NONE]
     doubled = none.rename(index=lambda share: share / 2, level="share")
-    gains = wide.drop(columns=NONE).assign(**{MORE_USERS: doubled})
-    gains = gains.sub(none, axis="index").dropna(how="all")
-    return gains.dropna(axis="columns", how="all")
+    others = wide.drop(columns=NONE).assign(**{MORE_USERS: doubled})
+    gains = others.sub(none, axis="index")
+    return gains.dropna(how="all").dropna(axis="columns", how="all")
 
 
 def compare_augmentations(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:

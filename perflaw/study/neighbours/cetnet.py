@@ -47,24 +47,24 @@ class Fitted(NamedTuple):
     curve: list[float]
 
 
-def fuse_by_confidence(logs: Tensor) -> Tensor:
+def fuse_by_confidence(log_p: Tensor) -> Tensor:
     """Average members' probabilities, weighted by a softmax of their negative entropies."""
-    negative_entropies = (logs.exp() * logs).sum(-1)
+    negative_entropies = (log_p.exp() * log_p).sum(-1)
     log_weights = negative_entropies.log_softmax(0)
-    return (logs + log_weights[..., None]).logsumexp(0)
+    return (log_p + log_weights[..., None]).logsumexp(0)
 
 
-def average_equally(logs: Tensor) -> Tensor:
+def average_equally(log_p: Tensor) -> Tensor:
     """Average members' probabilities with equal weights."""
-    return logs.logsumexp(0) - math.log(len(logs))
+    return log_p.logsumexp(0) - math.log(len(log_p))
 
 
-def collaboration_loss(logs: Tensor) -> Tensor:
+def collaboration_loss(log_p: Tensor) -> Tensor:
     """Add up, over members, the mean divergence D from the others; 0 for one member.
 
     Parameters
     ----------
-    logs : Tensor
+    log_p : Tensor
         (m, T, k) log-probabilities.
 
     Returns
@@ -73,17 +73,17 @@ def collaboration_loss(logs: Tensor) -> Tensor:
         (T,). With J = 2 D it is Σ_{j < k} J(p_j, p_k) / (m − 1), and the sum over pairs is
         m Σ_j p_j · ln p_j − (Σ_j p_j) · (Σ_j ln p_j).
     """
-    m, shares = len(logs), logs.exp()
-    of_pairs = m * (shares * logs).sum((0, -1)) - (shares.sum(0) * logs.sum(0)).sum(-1)
-    return of_pairs / max(1, m - 1)
+    m, p = len(log_p), log_p.exp()
+    sum_of_pairs = m * (p * log_p).sum((0, -1)) - (p.sum(0) * log_p.sum(0)).sum(-1)
+    return sum_of_pairs / max(1, m - 1)
 
 
-def position_loss(logs: Tensor, strength: float, teacher: Tensor | None = None) -> Tensor:
+def position_loss(log_p: Tensor, strength: float, teacher: Tensor | None = None) -> Tensor:
     """Return the loss of each position, (T,).
 
     Parameters
     ----------
-    logs : Tensor
+    log_p : Tensor
         (m, T, k) log-probabilities of members; those of the target come first.
     strength : float
         λ.
@@ -91,10 +91,10 @@ def position_loss(logs: Tensor, strength: float, teacher: Tensor | None = None) 
         (T, k) log-probabilities. With it λ weighs KL(teacher ‖ member) and there is no
         collaboration: distillation.
     """
-    own = -logs[..., 0].sum(0)
+    own = -log_p[..., 0].sum(0)
     if teacher is not None:
-        return own + strength * (teacher.exp() * (teacher - logs)).sum((0, -1))
-    return own + strength * collaboration_loss(logs) if strength else own
+        return own + strength * (teacher.exp() * (teacher - log_p)).sum((0, -1))
+    return own + strength * collaboration_loss(log_p) if strength else own
 
 
 def candidate_logs(
@@ -118,8 +118,8 @@ def make_scorer(
     scorers = [trained_model.scorer(of_member, config) for of_member in weights]
 
     def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> ranking.BlockScores:
-        logs = [score(log, users, stops)(0, log.n_items).log_softmax(-1) for score in scorers]
-        fused = fusion(torch.stack(logs))
+        log_p = [score(log, users, stops)(0, log.n_items).log_softmax(-1) for score in scorers]
+        fused = fusion(torch.stack(log_p))
         return lambda first, until: fused[:, first:until]
 
     return scorer
@@ -161,12 +161,12 @@ def fit(
             _take_step(members, batches, users, strength, teacher)
         if epoch % first.validate_every and epoch < first.epochs:
             continue
-        now = [_copy(member.weights) for member in members]
-        curve.append(study_runs.measure_on_validation(make_scorer(now, first), split))
-        since = len(curve) - 1 - int(np.argmax(curve))
-        if not since:
-            best = now
-        if since == first.patience:
+        weights = [_copy(member.weights) for member in members]
+        curve.append(study_runs.measure_on_validation(make_scorer(weights, first), split))
+        n_since_best = len(curve) - 1 - int(np.argmax(curve))
+        if n_since_best == 0:
+            best = weights
+        if n_since_best == first.patience:
             break
     return Fitted(best, curve)
 
@@ -188,18 +188,16 @@ def _take_step(
     learning = [read(member.weights, member.random.drop) for member in members]
     with torch.no_grad():
         teaching = [read(weights, lambda x: x) for weights in teacher]
-    groups = math.ceil(len(batch.targets) / NEGATIVES_GROUP)
-    negatives = members[0].random.shared(groups, config.negatives)
+    n_groups = math.ceil(len(batch.targets) / NEGATIVES_GROUP)
+    negatives, log_expected = members[0].random.shared(n_groups, config.negatives)
     weight = batch.real / batch.real.sum()
     loss = torch.zeros(())
     for group, part in enumerate(torch.arange(len(weight)).split(NEGATIVES_GROUP)):
-        targets, drawn = batch.targets[part], (negatives[0][group], negatives[1][group])
-        logs = [candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in learning]
-        taught = [
-            candidate_logs(hidden[part], table, targets, *drawn) for hidden, table in teaching
-        ]
-        fused = fuse_by_confidence(torch.stack(taught)) if taught else None
-        losses = position_loss(torch.stack(logs), strength, fused)
+        candidates = batch.targets[part], negatives[group], log_expected[group]
+        log_p = [candidate_logs(hidden[part], table, *candidates) for hidden, table in learning]
+        taught = [candidate_logs(hidden[part], table, *candidates) for hidden, table in teaching]
+        teacher_log_p = fuse_by_confidence(torch.stack(taught)) if taught else None
+        losses = position_loss(torch.stack(log_p), strength, teacher_log_p)
         loss = loss + (weight[part] * losses).sum()
     loss.backward()
     for member in members:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,14 @@ from perflaw.models.layers import Weights
 from perflaw.study.analysis import study_runs
 from perflaw.study.files import append_rows
 from perflaw.study.neighbours import cetnet, script_grids
+from perflaw.study.neighbours.script_grids import VALIDATION, best_on_validation
 
 SEEDS_APART = 8  # between the first members of two ensembles, the most that one can have
 STUDENT_SEED = 1000
-VALIDATION = "validation NDCG@10"
 
 ALONE, TOGETHER, WIDER, STUDENT = "alone", "together", "one wider", "student"
 CONFIDENCE, EQUAL, MEAN_MEMBER = "confidence", "equal", "mean member"
 FUSIONS = {CONFIDENCE: cetnet.fuse_by_confidence, EQUAL: cetnet.average_equally}
-
 
 _COUNTS = ("negatives", "max_seq_len", "batch_size", "epochs", "patience", "validate_every")
 _SETTINGS: script_grids.Allowed = {
@@ -100,7 +99,7 @@ def read_grid(grid: str | Path = "cetnet") -> Grid:
         members,
         seeds,
     )
-    for recipe in plan.recipes:
+    for recipe in plan.recipes:  # refused here, before anything is trained
         _configure(plan, recipe)
     return plan
 
@@ -157,32 +156,22 @@ def plan_jobs(grid: Grid) -> Iterator[Job]:
                 yield Job(log, training, members, seed)
 
 
-def choose(rows: pd.DataFrame, columns: Sequence[str], **where: Any) -> tuple[float, ...]:
-    """Return the values of columns in the row of the best validation, of rows with these values."""
-    tried = rows
-    for name, value in where.items():
-        tried = tried[tried[name] == value]
-    best = tried.iloc[tried[VALIDATION].argmax()]
-    return tuple(float(best[name]) for name in columns)
-
-
 def resolve(job: Job, rows: pd.DataFrame, grid: Grid) -> Job:
     """Fill in what validation chooses, from the rows that are there and the grid still tries."""
     recipe, strength = job.recipe, job.strength
-    of_log = {"log": job.log, "seed": grid.seeds[0]}
+    first: dict[str, Any] = {"log": job.log, "seed": grid.seeds[0]}
     if recipe is None:
         width = job.members if job.training == WIDER else 1
-        where = of_log | {"training": WIDER, "members": width}
         tried = rows[pd.MultiIndex.from_frame(rows[RECIPE]).isin(grid.recipes)]
-        dropout, weight_decay = choose(tried, RECIPE, **where)
-        recipe = dropout, weight_decay
+        best = best_on_validation(tried, first | {"training": WIDER, "members": width})
+        recipe = float(best["dropout"]), float(best["weight_decay"])
     if job.training != TOGETHER:
         strength = 0.0
     elif strength is None:
-        where = of_log | {"training": TOGETHER, "members": grid.members[0], "fusion": CONFIDENCE}
-        where |= dict(zip(RECIPE, recipe or ()))
         tried = rows[rows["strength"].isin(grid.strengths)]
-        strength = choose(tried, ("strength",), **where)[0]
+        of_least = {"training": TOGETHER, "members": grid.members[0], "fusion": CONFIDENCE}
+        best = best_on_validation(tried, first | of_least | dict(zip(RECIPE, recipe)))
+        strength = float(best["strength"])
     return replace(job, recipe=recipe, strength=strength)
 
 
@@ -240,63 +229,70 @@ def run_job(job: Job, split: Split, grid: Grid) -> list[dict[str, Any]]:
         (sums over members trained alone), repeats, NDCG@10 on validation, and HR@10 and NDCG@10
         on test by the rules of ranking; "removed" is the rule of record where nothing repeats.
     """
-    wider = job.members if job.training == WIDER else 1
-    width = equal_width(wider, split.log.n_items, grid)
+    is_wider = job.training == WIDER
+    width = equal_width(job.members if is_wider else 1, split.log.n_items, grid)
     config = _configure(grid, job.recipe, d_emb=width)
-    seeds = range(SEEDS_APART * job.seed, SEEDS_APART * job.seed + job.members)
-    configs = [replace(config, seed=seed) for seed in seeds]
-    if job.training == WIDER:
-        configs = configs[:1]
-    if job.training != ALONE:
-        together = cetnet.fit(split, configs, job.strength or 0.0)
-        rows = _measure_all(job, config, split, together.weights, [together])
-        if job.training == TOGETHER and job.members == grid.members[-1]:
-            pupil = replace(config, seed=STUDENT_SEED + job.seed)
-            student = cetnet.fit(split, [pupil], 1.0, together.weights)
-            rows += _measure_all(
-                replace(job, training=STUDENT), config, split, student.weights, [student]
-            )
+    n_models = 1 if is_wider else job.members
+    configs = [replace(config, seed=SEEDS_APART * job.seed + i) for i in range(n_models)]
+    if job.training == ALONE:
+        fitted = [cetnet.fit(split, [of_member]) for of_member in configs]
+        rows = []
+        for members in (1, *grid.members):
+            rows += _make_rows(replace(job, members=members), config, split, fitted[:members])
         return rows
-    fitted = [cetnet.fit(split, [of_member]) for of_member in configs]
-    rows = []
-    for members in (1, *grid.members):
-        of_ensemble = fitted[:members]
-        weights = [of_member.weights[0] for of_member in of_ensemble]
-        rows += _measure_all(replace(job, members=members), config, split, weights, of_ensemble)
+    together = cetnet.fit(split, configs, job.strength or 0.0)
+    rows = _make_rows(job, config, split, [together])
+    if job.training == TOGETHER and job.members == grid.members[-1]:
+        pupil = replace(config, seed=STUDENT_SEED + job.seed)
+        student = cetnet.fit(split, [pupil], 1.0, together.weights)
+        rows += _make_rows(replace(job, training=STUDENT), config, split, [student])
     return rows
 
 
-def _measure_all(
-    job: Job,
-    config: Config,
-    split: Split,
-    weights: Sequence[Weights],
-    fitted: Sequence[cetnet.Fitted],
+def _make_rows(
+    job: Job, config: Config, split: Split, fitted: Sequence[cetnet.Fitted]
 ) -> list[dict[str, Any]]:
-    """Measure an ensemble by each fusion, and its members."""
+    """Measure the ensemble of all members that were fitted, by each fusion; one row a fusion."""
+    weights = [of_member for part in fitted for of_member in part.weights]
     size = sum(backbones.count_parameters(config, split.log.n_items).values())
-    validations = [np.array([np.argmax(part.curve), len(part.curve) - 1]) + 1 for part in fitted]
-    epochs = np.minimum(config.epochs, config.validate_every * np.stack(validations))
-    best, done = epochs.sum(axis=0)
-    shared = {name: value for name, value in asdict(job).items() if name != "recipe"}
-    shared |= {"dropout": config.dropout, "weight_decay": config.weight_decay}
-    shared |= {"d_emb": config.d_emb, "parameters": len(weights) * size}
-    shared |= {"best_epoch": int(best), "done_epochs": int(done)}
-    shared["repeats"] = not ranking.removes_seen(split)
 
-    def measure(parts: Sequence[Weights], fusion: cetnet.Fusion) -> dict[str, float]:
-        scorer = cetnet.make_scorer(parts, config, fusion)
+    def epoch_of(n_validations: int) -> int:
+        return min(config.epochs, config.validate_every * n_validations)
+
+    shared = {
+        "log": job.log,
+        "training": job.training,
+        "members": job.members,
+        "seed": job.seed,
+        "strength": job.strength,
+        "dropout": config.dropout,
+        "weight_decay": config.weight_decay,
+        "d_emb": config.d_emb,
+        "parameters": len(weights) * size,
+        "best_epoch": sum(epoch_of(1 + int(np.argmax(part.curve))) for part in fitted),
+        "done_epochs": sum(epoch_of(len(part.curve)) for part in fitted),
+        "repeats": not ranking.removes_seen(split),
+    }
+    measured = _measure_fusions(weights, config, split)
+    return [shared | {"fusion": name} | metrics for name, metrics in measured.items()]
+
+
+def _measure_fusions(
+    weights: Sequence[Weights], config: Config, split: Split
+) -> dict[str, dict[str, float]]:
+    """Measure an ensemble by each fusion, and its members; a single model fuses nothing."""
+
+    def measure(members: Sequence[Weights], fusion: cetnet.Fusion) -> dict[str, float]:
+        scorer = cetnet.make_scorer(members, config, fusion)
         validated = {VALIDATION: study_runs.measure_on_validation(scorer, split)}
         return validated | study_runs.measure_on_test(scorer, split)
 
+    if len(weights) == 1:
+        return {CONFIDENCE: measure(weights, cetnet.fuse_by_confidence)}
     measured = {name: measure(weights, fusion) for name, fusion in FUSIONS.items()}
     alone = [measure([of_member], cetnet.average_equally) for of_member in weights]
-    measured[MEAN_MEMBER] = {
-        name: float(np.mean([metrics[name] for metrics in alone])) for name in alone[0]
-    }
-    if len(weights) == 1:
-        measured = {CONFIDENCE: measured[CONFIDENCE]}
-    return [shared | {"fusion": name} | metrics for name, metrics in measured.items()]
+    means = {name: float(np.mean([metrics[name] for metrics in alone])) for name in alone[0]}
+    return measured | {MEAN_MEMBER: means}
 
 
 def complete_table(

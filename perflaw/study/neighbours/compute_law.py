@@ -16,48 +16,41 @@ from perflaw.laws.families import Law
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import METRIC
 from perflaw.study.trained_cells import BASELINES, NEAREST
 
 SPENT = "compute spent"
 PER_TOKEN = "compute of one token"
 SMALLEST_GRID = 12  # cells of a surface that takes part
-RULES = (
-    *BASELINES,
-    PER_TOKEN,
-    SPENT,
-    "log-linear",
-    "sum of power laws",
-)
+RULES = (*BASELINES, PER_TOKEN, SPENT, "log-linear", "sum of power laws")
 
 
-def load_own_cells(metric: str = "NDCG@10") -> pd.DataFrame:
+def load_own_cells() -> pd.DataFrame:
     """Average the study's runs on whole logs by cell, with the compute that they took.
-
-    Parameters
-    ----------
-    metric : str
-        On test, by the ranking rule of record.
 
     Returns
     -------
     pandas.DataFrame
         One row a cell of a surface with at least `SMALLEST_GRID` cells: log, backbone, split,
-        n_layers, d_emb, max_seq_len, value, seeds and flops (C, the geometric mean over seeds).
+        n_layers, d_emb, max_seq_len, value (`METRIC`), seeds and flops (C, the geometric mean
+        over seeds).
     """
     runs = study_runs.select_full_data_runs(study_runs.load_survey_runs())
-    runs = runs[runs[metric].notna()].copy()
+    runs = runs[runs[METRIC].notna()]
     parameters = runs["parameters"] - runs["parameters embedding"]
-    runs = runs.assign(
-        value=runs[metric],
-        ln_flops=np.log(6 * parameters * runs["positions"] * runs["done_epochs"]),
+    flops = 6 * parameters * runs["positions"] * runs["done_epochs"]
+    groups = runs.assign(ln_flops=np.log(flops)).groupby(
+        [*public_grids.SURFACE, "n_layers", "d_emb", "max_seq_len"]
     )
-    groups = runs.groupby([*public_grids.SURFACE, "n_layers", "d_emb", "max_seq_len"])
-    cells = groups.agg(
-        value=("value", "mean"), seeds=("value", "size"), flops=("ln_flops", "mean")
-    ).reset_index()
-    cells["flops"] = np.exp(cells["flops"])
-    sizes = cells.groupby(public_grids.SURFACE)["value"].transform("size")
-    return cells[sizes >= SMALLEST_GRID].reset_index(drop=True)
+    means = groups.agg(value=(METRIC, "mean"), seeds=(METRIC, "size"), flops=("ln_flops", "mean"))
+    cells = means.reset_index()
+    return select_large_grids(cells.assign(flops=np.exp(cells["flops"])))
+
+
+def select_large_grids(cells: pd.DataFrame) -> pd.DataFrame:
+    """Select the cells of surfaces that have at least `SMALLEST_GRID` of them."""
+    n_cells = cells.groupby(public_grids.SURFACE)["n_layers"].transform("size")
+    return cells[n_cells >= SMALLEST_GRID].reset_index(drop=True)
 
 
 def make_laws() -> dict[str, Law]:
@@ -84,11 +77,10 @@ def score_compute_laws(cells: pd.DataFrame) -> pd.DataFrame:
         As `public_grids.predict_hidden` returns it, for the largest d and the largest N. Of
         `compute spent` the epochs of the hidden cell are known, which a plan would have to guess.
     """
-    hidden_parts = ("largest d", "largest N")
     laws = make_laws()
     if "flops" in cells:
         laws[SPENT] = families.log_linear(("flops",))
-    return public_grids.predict_hidden(cells, laws, hidden_parts)
+    return public_grids.predict_hidden(cells, laws, ("largest d", "largest N"))
 
 
 def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -107,7 +99,7 @@ def summarise(predictions: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         for law in (rule for rule in RULES if rule in wide and wide[rule].notna().any()):
             edges = (wide[NEAREST] - wide[law]).groupby(level="log").mean().dropna()
             by_log = wide[law].groupby(level="log").mean()
-            row = {"hidden": part, "law": law, "ape": by_log.mean()}
-            row |= {"surfaces": int(wide[law].notna().sum()), "logs": len(edges)}
-            rows.append(row | interval_columns(edges, level, "edge"))
+            n_surfaces = int(wide[law].notna().sum())
+            row = {"hidden": part, "law": law, "ape": by_log.mean(), "surfaces": n_surfaces}
+            rows.append(row | {"logs": len(edges)} | interval_columns(edges, level, "edge"))
     return pd.DataFrame(rows)

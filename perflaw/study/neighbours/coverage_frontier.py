@@ -8,8 +8,6 @@ largest coverage.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.stats import kendalltau
@@ -17,6 +15,7 @@ from scipy.stats import kendalltau
 from perflaw.study import public_grids
 from perflaw.study.analysis import study_runs
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.compute_law import select_large_grids
 from perflaw.study.public_grids import SURFACE
 
 COLUMNS = ("tau", "trade", "given_up")
@@ -43,16 +42,14 @@ def load_public_cells(metric: str = "NDCG@10") -> pd.DataFrame:
 def load_own_cells() -> pd.DataFrame:
     """Average the study's runs on whole logs by cell, over seeds.
 
-    Accuracy is NDCG@10 and coverage is coverage@10, by the ranking rule of record. Surfaces of
-    fewer than twelve cells are left out.
+    Accuracy is NDCG@10 and coverage is coverage@10, by the ranking rule of record. Small surfaces
+    are left out, by `compute_law.select_large_grids`.
     """
     runs = study_runs.select_full_data_runs(study_runs.load_survey_runs())
     runs = runs.rename(columns={"NDCG@10": "accuracy", "coverage@10": "coverage"})
     runs = runs.dropna(subset=["accuracy", "coverage"])
     groups = runs.groupby([*SURFACE, "n_layers", "d_emb"], as_index=False)
-    cells = groups[["accuracy", "coverage"]].mean()
-    sizes = cells.groupby(SURFACE)["accuracy"].transform("size")
-    return cells[sizes >= 12].reset_index(drop=True)
+    return select_large_grids(groups[["accuracy", "coverage"]].mean())
 
 
 def drop_smallest_d(cells: pd.DataFrame) -> pd.DataFrame:
@@ -79,18 +76,21 @@ def relate_to_coverage(cells: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for key, surface in cells.groupby(SURFACE):
         accuracy, coverage = surface["accuracy"].to_numpy(), surface["coverage"].to_numpy()
-        better = (accuracy[:, None] < accuracy) & (coverage[:, None] < coverage)
-        row: dict[str, Any] = dict(zip(SURFACE, key)) | {"cells": len(surface)}
-        row["tau"] = float(kendalltau(accuracy, coverage).statistic)
-        row["frontier"] = int((~better.any(axis=1)).sum())
-        row["given_up"] = float(100 * (1 - coverage[accuracy.argmax()] / coverage.max()))
-        rises, trades = _steps(surface)
-        row |= {"rises": rises, "trade": 100 * trades / rises if rises else np.nan}
-        rows.append(row)
+        is_behind = (accuracy[:, None] < accuracy) & (coverage[:, None] < coverage)
+        rises, trades = _count_steps(surface)
+        relation = {
+            "cells": len(surface),
+            "tau": float(kendalltau(accuracy, coverage).statistic),
+            "frontier": int((~is_behind.any(axis=1)).sum()),
+            "given_up": float(100 * (1 - coverage[accuracy.argmax()] / coverage.max())),
+            "rises": rises,
+            "trade": 100 * trades / rises if rises else np.nan,
+        }
+        rows.append(dict(zip(SURFACE, key)) | relation)
     return pd.DataFrame(rows)
 
 
-def _steps(surface: pd.DataFrame) -> tuple[int, int]:
+def _count_steps(surface: pd.DataFrame) -> tuple[int, int]:
     """Count steps in size that raise accuracy, and those of them that lower coverage."""
     rises = trades = 0
     for axis, other in (("d_emb", "n_layers"), ("n_layers", "d_emb")):

@@ -8,8 +8,8 @@ history, λ normal for each place and number, and N transformer blocks give x̂_
 their embeddings. At test x begins as noise and T steps bring it back (`DiffuRec.reverse`); items
 are ranked by their products with it.
 
-Blocks see the whole history, both ways, and no positions: what order tells is the last item alone.
-Places of padding are not seen, where the authors' code sees them.
+Blocks see the whole history, both ways, and no positions: of the order they know only which item is
+last. They do not see places of padding; in the authors' code they do.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class Fitted(NamedTuple):
 def noise_shares(n_steps: int) -> Tensor:
     """β, (T,) the share of noise that each step adds: the truncated linear schedule.
 
-    It rises linearly, and is cut to a tenth or so where its end would be above 1.
+    It rises linearly. Where its end would be above 1, the slope is about a twentieth.
     """
     scale = 1000 / n_steps
-    end = 0.02 * scale + 0.01
-    if end > 1:
-        end = 0.001 * scale + 0.01
-    return torch.linspace(0.0001 * scale + 0.01, end, n_steps, dtype=torch.float64)
+    first, last = 0.0001 * scale + 0.01, 0.02 * scale + 0.01
+    if last > 1:
+        last = 0.001 * scale + 0.01
+    return torch.linspace(first, last, n_steps, dtype=torch.float64)
 
 
 def embed_steps(steps: Tensor, width: int) -> Tensor:
@@ -116,7 +116,7 @@ class DiffuRec(nn.Module):
         self.drop = nn.Dropout(DROPOUT)
         self.drop_items = nn.Dropout(ITEM_DROPOUT)
         self.noise = noise_shares(n_steps)
-        self.kept = (1 - self.noise).cumprod(0)  # ᾱ
+        self.signal = (1 - self.noise).cumprod(0)  # ᾱ, the share of x_0 that is left
 
     def read(self, histories: Tensor) -> Tensor:
         """(batch, L, d) the items of (batch, L) histories; −1 is padding."""
@@ -124,8 +124,8 @@ class DiffuRec(nn.Module):
 
     def add_noise(self, x: Tensor, steps: Tensor) -> Tensor:
         """Return x_s: x_0 and noise by √ᾱ and √(1 − ᾱ) of each row's step."""
-        kept = self.kept[steps].float()[:, None]
-        return kept.sqrt() * x + (1 - kept).sqrt() * torch.randn_like(x)
+        signal = self.signal[steps].float()[:, None]
+        return signal.sqrt() * x + (1 - signal).sqrt() * torch.randn_like(x)
 
     def approximate(
         self, histories: Tensor, embedded: Tensor, noisy: Tensor, steps: Tensor
@@ -153,11 +153,11 @@ class DiffuRec(nn.Module):
 
     def step_back(self, x: Tensor, estimate: Tensor, step: int) -> Tensor:
         """Draw x_{s−1} given x_s and x̂_0: normal, with variance β_s; the last is the mean."""
-        noise, kept = float(self.noise[step]), float(self.kept[step])
-        before = float(self.kept[step - 1]) if step else 1.0
-        of_estimate = noise * math.sqrt(before) / (1 - kept)
-        of_x = (1 - before) * math.sqrt(1 - noise) / (1 - kept)
-        mean = of_estimate * estimate + of_x * x
+        noise, signal = float(self.noise[step]), float(self.signal[step])
+        signal_before = float(self.signal[step - 1]) if step else 1.0
+        estimate_weight = noise * math.sqrt(signal_before) / (1 - signal)
+        x_weight = (1 - signal_before) * math.sqrt(1 - noise) / (1 - signal)
+        mean = estimate_weight * estimate + x_weight * x
         return mean + math.sqrt(noise) * torch.randn_like(x) if step else mean
 
 
@@ -190,7 +190,9 @@ def fit(
     n_steps: int,
     epochs: int = EPOCHS,
 ) -> Fitted:
-    """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs, the first few apart.
+    """Train until NDCG@10 on validation has not risen for `PATIENCE` epochs.
+
+    It goes on for `LEAST_EPOCHS` at the least.
 
     Parameters
     ----------
@@ -262,6 +264,11 @@ def train_diffu_rec(
         record where nothing repeats.
     """
     fitted = fit(split, n_layers, d_emb, seed, learning_rate, n_steps)
-    row: dict[str, Any] = {"log": split.log.name, "n_layers": n_layers, "d_emb": d_emb}
-    row |= {"seed": seed, "learning_rate": learning_rate, "n_steps": n_steps}
-    return row | study_runs.measure_trained(make_scorer(fitted.model), split, fitted.curve)
+    return {
+        "log": split.log.name,
+        "n_layers": n_layers,
+        "d_emb": d_emb,
+        "seed": seed,
+        "learning_rate": learning_rate,
+        "n_steps": n_steps,
+    } | study_runs.measure_trained(make_scorer(fitted.model), split, fitted.curve)

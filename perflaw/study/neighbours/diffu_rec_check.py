@@ -9,9 +9,9 @@ from __future__ import annotations
 import pandas as pd
 
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
 from perflaw.study.intervals import difference_columns
 from perflaw.study.neighbours import model_grids
+from perflaw.study.neighbours.grid_runs import read_table
 
 OURS, AUTHORS = "this study", "authors' code"
 SETTINGS = ["log", "n_layers", "d_emb", "learning_rate", "n_steps"]  # that both have
@@ -25,8 +25,8 @@ def load_check() -> pd.DataFrame:
     pandas.DataFrame
         Columns of data/neighbours/diffu_rec.csv, and implementation: `OURS` or `AUTHORS`.
     """
-    theirs = _load("diffu_rec_check")
-    ours = _load("diffu_rec").merge(theirs[SETTINGS].drop_duplicates())
+    theirs = read_table("diffu_rec_check")
+    ours = read_table("diffu_rec").merge(theirs[SETTINGS].drop_duplicates())
     both = pd.concat([ours.assign(implementation=OURS), theirs.assign(implementation=AUTHORS)])
     return study_runs.apply_ranking_rule(both.reset_index(drop=True))
 
@@ -50,18 +50,15 @@ def compare_implementations(
         difference, low and high, in per cent of the authors' mean.
     """
     ours, theirs = (rows.loc[rows["implementation"] == name, metric] for name in (OURS, AUTHORS))
-    found = difference_columns(ours, theirs, level)
-    return {name: 100 * value / theirs.mean() for name, value in found.items()}
+    difference = difference_columns(ours, theirs, level)
+    return {name: 100 * value / theirs.mean() for name, value in difference.items()}
 
 
 def load_steps() -> pd.DataFrame:
     """Load the run of each number of diffusion steps, where all else is as in the tuning."""
-    rows, cell = _load("diffu_rec"), model_grids.read_grid("DiffuRec").cell
-    log = _load("diffu_rec_check")["log"].iloc[0]
-    same = {name: value for name, value in cell.items() if name != "n_steps"}
-    same |= {"log": log, "learning_rate": model_grids.choose_rate(rows, log, cell)}
-    return rows.merge(pd.DataFrame([same])).sort_values("n_steps")
-
-
-def _load(table: str) -> pd.DataFrame:
-    return pd.read_csv(study_file("data", "neighbours", f"{table}.csv"))
+    rows = read_table("diffu_rec")
+    cell = model_grids.read_grid("DiffuRec").cell
+    log = read_table("diffu_rec_check")["log"].iloc[0]
+    rate = model_grids.choose_rate(rows, log, cell)
+    run = pd.DataFrame([cell | {"log": log, "learning_rate": rate}])
+    return rows.merge(run.drop(columns="n_steps")).sort_values("n_steps")

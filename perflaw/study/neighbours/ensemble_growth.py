@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
 from perflaw.study.intervals import gain_columns, interval_columns
 from perflaw.study.neighbours.cetnet_runs import (
     ALONE,
@@ -18,10 +17,10 @@ from perflaw.study.neighbours.cetnet_runs import (
     MEAN_MEMBER,
     STUDENT,
     TOGETHER,
-    VALIDATION,
     WIDER,
 )
-from perflaw.study.neighbours.grid_runs import METRIC
+from perflaw.study.neighbours.grid_runs import METRIC, read_table
+from perflaw.study.neighbours.script_grids import best_on_validation
 
 GROWING = (TOGETHER, ALONE, WIDER)  # ways that go from one model to m
 SINGLE = "single"
@@ -43,8 +42,7 @@ PAIRS = (
 
 def load_rows(metric: str = METRIC) -> pd.DataFrame:
     """Load data/neighbours/cetnet.csv by the ranking rule of record, the metric also as value."""
-    rows = pd.read_csv(study_file("data", "neighbours", "cetnet.csv"))
-    rows = study_runs.apply_ranking_rule(rows)
+    rows = study_runs.apply_ranking_rule(read_table("cetnet"))
     return rows.assign(value=rows[metric])
 
 
@@ -58,9 +56,8 @@ def keep_chosen(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _keep_best(group: pd.DataFrame) -> pd.DataFrame:
-    tried = group[(group["seed"] == group["seed"].min()) & (group["fusion"] == CONFIDENCE)]
-    best = tried.iloc[tried[VALIDATION].argmax()][VARIANT]
-    return group[(group[VARIANT] == best).all(axis=1)]
+    best = best_on_validation(group, {"seed": group["seed"].min(), "fusion": CONFIDENCE})
+    return group[(group[VARIANT] == best[VARIANT]).all(axis=1)]
 
 
 def value_by_seed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +74,7 @@ def value_by_seed(rows: pd.DataFrame) -> pd.DataFrame:
     wide = several.pivot(index=index, columns=["training", "fusion"], values="value")
     single = rows[(rows["members"] == 1) & (rows["training"] == ALONE)]
     of_single = single.set_index(["log", "seed"])["value"]
-    keys = pd.MultiIndex.from_arrays([wide.index.get_level_values(i) for i in (0, 2)])
+    keys = wide.droplevel("members").index
     wide[SINGLE, CONFIDENCE] = of_single.reindex(keys).to_numpy()
     return wide
 
@@ -108,13 +105,13 @@ def compare_ways(
         if not {(way, fusion), (against, other)} <= set(wide.columns):
             continue
         pair = {"way": way, "fusion": fusion, "against": against, "against_fusion": other}
-        differences = (wide[way, fusion] - wide[against, other]).rename("gain").dropna()
-        for place, group in differences.reset_index().groupby(["log", "members"], sort=False):
-            if len(group) < 2:
-                continue
-            interval = gain_columns(group["gain"], level)
-            labels = dict(zip(("log", "members"), place))
-            table.append(labels | pair | interval | {"seeds": len(group)})
+        changes = (wide[way, fusion] - wide[against, other]).rename("change").dropna()
+        by_ensemble = changes.reset_index().groupby(["log", "members"], sort=False)
+        for (log, members), seeds in by_ensemble:
+            if len(seeds) > 1:
+                labels = {"log": log, "members": members} | pair
+                interval = gain_columns(seeds["change"], level)
+                table.append(labels | interval | {"seeds": len(seeds)})
     return pd.DataFrame(table)
 
 

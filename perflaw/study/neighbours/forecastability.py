@@ -20,8 +20,8 @@ from perflaw.laws.families import Array
 from perflaw.logs.entropy import apen
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.stats import aicc
-from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import read_table
 
 TRAINED = 0.8  # of a series
 MOST_LAGS = {"day": 14, "week": 4}
@@ -76,7 +76,7 @@ def count_by_day(log: InteractionLog) -> pd.DataFrame:
 
 def load_counts() -> pd.DataFrame:
     """Load the counts by day that scripts/neighbours.py made of four logs."""
-    return pd.read_csv(study_file("data", "neighbours", "counts.csv"))
+    return read_table("counts")
 
 
 def lag_matrix(y: Array, n_lags: int, difference: int, first: int) -> Array:
@@ -214,9 +214,7 @@ def correlate_with_forecast(scored: pd.DataFrame, level: float = 0.9) -> pd.Data
                 }
             )
             labels = {"step": step, "outcome": outcome, "predictor": predictor}
-            labels |= {"series": len(of_step), "logs": len(by_log)}
-            interval = interval_columns(by_log, level, "correlation")
-            interval["low"] = max(interval["low"], -1.0)
-            interval["high"] = min(interval["high"], 1.0)
-            rows.append(labels | interval)
-    return pd.DataFrame(rows)
+            counts = {"series": len(of_step), "logs": len(by_log)}
+            rows.append(labels | counts | interval_columns(by_log, level, "correlation"))
+    table = pd.DataFrame(rows)
+    return table.assign(low=table["low"].clip(lower=-1), high=table["high"].clip(upper=1))

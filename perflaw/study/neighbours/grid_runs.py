@@ -14,6 +14,11 @@ LOGS = ("ml-100k", "lastfm-s3rec")
 METRIC = "NDCG@10"  # on test, by the ranking rule of record
 
 
+def read_table(name: str) -> pd.DataFrame:
+    """Read data/neighbours/NAME.csv."""
+    return pd.read_csv(study_file("data", "neighbours", f"{name}.csv"))
+
+
 def load_grid_runs(name: str, metric: str = METRIC) -> pd.DataFrame:
     """Load data/neighbours/NAME.csv by the ranking rule of record, the metric also as value."""
     runs = results.read_runs_table(study_file("data", "neighbours", f"{name}.csv"))

@@ -9,8 +9,6 @@ are not among them.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -58,10 +56,10 @@ def average_seeds(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         way, n_layers, parameters, all parameters, value with its interval (low, high), and seeds.
     """
     size = ["way", "n_layers", "parameters", "all parameters"]
-    rows: list[dict[str, Any]] = []
-    for labels, of_size in runs.groupby(size):
-        interval = interval_columns(of_size["value"], level, "value")
-        rows.append(dict(zip(size, labels)) | interval | {"seeds": len(of_size)})
+    rows = [
+        dict(zip(size, labels)) | interval_columns(values, level, "value") | {"seeds": len(values)}
+        for labels, values in runs.groupby(size)["value"]
+    ]
     return pd.DataFrame(rows)
 
 
@@ -86,21 +84,20 @@ def compare_ways(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     wide = logs.pivot(index="seed", columns=["way", "n_layers"], values="value")
     sizes = logs.groupby(["way", "n_layers"])["size"].first()
     apart = wide[APART].dropna()
+    apart_sizes = sizes[APART][apart.columns]
     rows = []
     for way, against in PAIRS:
         for depth in wide[way].columns.intersection(wide[against].columns):
             labels = {"equal": DEPTH, "way": way, "against": against, "n_layers": depth}
-            rows.append(labels | _paired(wide[way, depth] - wide[against, depth], level))
+            rows.append(labels | _average_gain(wide[way, depth] - wide[against, depth], level))
     for way in (PARTLY, WHOLLY):
         for depth in wide[way].columns:
             labels = {"equal": PARAMETERS, "way": way, "against": APART, "n_layers": depth}
-            at_size = apart.apply(
-                lambda values, size=sizes[way, depth]: np.interp(
-                    size, sizes[APART][apart.columns], values
-                ),
-                axis=1,
-            )
-            rows.append(labels | _paired(wide[way, depth] - at_size, level))
+            at_size = [
+                np.interp(sizes[way, depth], apart_sizes, values) for values in apart.to_numpy()
+            ]
+            differences = wide[way, depth] - pd.Series(at_size, apart.index)
+            rows.append(labels | _average_gain(differences, level))
     return pd.DataFrame(rows)
 
 
@@ -119,12 +116,13 @@ def compare_depths(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     pandas.DataFrame
         One row: gain, low and high (of the metric, in per cent), and seeds.
     """
-    of_apart = runs[runs["way"] == APART].assign(value=lambda rows: 100 * np.log(rows["value"]))
-    apart = of_apart.pivot(index="seed", columns="n_layers", values="value")
-    return pd.DataFrame([_paired(apart[apart.columns.max()] - apart[1], level)])
+    of_apart = runs[runs["way"] == APART]
+    logs = of_apart.assign(value=100 * np.log(of_apart["value"]))
+    apart = logs.pivot(index="seed", columns="n_layers", values="value")
+    return pd.DataFrame([_average_gain(apart[apart.columns.max()] - apart[1], level)])
 
 
-def _paired(differences: pd.Series, level: float) -> dict[str, float]:
-    """Return the mean gain of differences by seed, with its interval."""
+def _average_gain(differences: pd.Series, level: float) -> dict[str, float]:
+    """Average differences of 100 × ln metric over seeds, as a gain with its interval."""
     differences = differences.dropna()
     return gain_columns(differences, level) | {"seeds": len(differences)}

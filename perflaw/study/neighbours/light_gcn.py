@@ -187,11 +187,11 @@ def fit(split: Split, options: Options, epochs: int = EPOCHS) -> Fitted:
     epochs : int
         At most.
     """
-    sizes = split.log.n_users, split.log.n_items
-    training = train_epochs(training_pairs(split), sizes, options)
+    n_users, n_items = split.log.n_users, split.log.n_items
+    training = train_epochs(training_pairs(split), (n_users, n_items), options)
     curve: list[float] = []
     for final in itertools.islice(training, epochs):
-        curve.append(study_runs.measure_on_validation(make_scorer(final, sizes[0]), split))
+        curve.append(study_runs.measure_on_validation(make_scorer(final, n_users), split))
         best_epoch = 1 + int(np.argmax(curve))
         if best_epoch == len(curve):
             best = final
@@ -204,8 +204,10 @@ def _draw_unseen(users: Tensor, is_seen: Tensor, random: torch.Generator) -> Ten
     """Draw an item uniformly for each user, of those that the user has not had."""
     n_items = is_seen.shape[1]
     items = torch.randint(n_items, (len(users),), generator=random)
-    while (again := is_seen[users, items]).any():
-        items[again] = torch.randint(n_items, (int(again.sum()),), generator=random)
+    is_taken = is_seen[users, items]
+    while is_taken.any():
+        items[is_taken] = torch.randint(n_items, (int(is_taken.sum()),), generator=random)
+        is_taken = is_seen[users, items]
     return items
 
 
@@ -220,6 +222,6 @@ def train_light_gcn(split: Split, options: Options) -> dict[str, Any]:
         record where nothing repeats.
     """
     fitted = fit(split, options)
-    row: dict[str, Any] = {"log": split.log.name, **options._asdict()}
     scorer = make_scorer(fitted.embeddings, split.log.n_users)
-    return row | study_runs.measure_trained(scorer, split, fitted.curve)
+    measured = study_runs.measure_trained(scorer, split, fitted.curve)
+    return {"log": split.log.name, **options._asdict(), **measured}

@@ -19,21 +19,26 @@ from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.stats import check_level, student_quantile
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import append_rows, study_file
+from perflaw.study.files import append_rows
 from perflaw.study.intervals import difference_columns
 from perflaw.study.neighbours import light_gcn, script_grids
+from perflaw.study.neighbours.grid_runs import read_table
 
 OURS, THEIRS = "ours", "RecBole"
 # Of Recommenders' notebook on LightGCN, 50 epochs.
 PUBLISHED = {"NDCG@10": 0.453004, "precision@10": 0.399258, "recall@10": 0.213203}
-_RATE = script_grids.LEAST_RATE
 _SIZES: script_grids.Allowed = {
     "n_layers": script_grids.USABLE_LAYERS,
     "d_emb": script_grids.USABLE_WIDTHS,
 }
+_OPTIONS: script_grids.Allowed = {
+    **_SIZES,
+    "seed": script_grids.USABLE_SEEDS,
+    "learning_rate": script_grids.LEAST_RATE,
+}
 _SETTINGS: script_grids.Allowed = {
     **_SIZES,
-    "learning_rate": _RATE,
+    "learning_rate": script_grids.LEAST_RATE,
     "batch_size": script_grids.whole_numbers(1),
     "epochs": script_grids.whole_numbers(1),
     "train_share": 0.0,
@@ -43,20 +48,18 @@ _SETTINGS: script_grids.Allowed = {
 def read_grid(grid: str | Path = "light-gcn-check") -> tuple[list[str], list[light_gcn.Options]]:
     """Read the logs and runs that both implementations train."""
     values = script_grids.read_grid(grid, "scripts/light_gcn_check.py", ["grid"])
-    limits = {**_SIZES, "seed": script_grids.USABLE_SEEDS, "learning_rate": _RATE}
-    runs = script_grids.list_runs(values["grid"], limits)
+    runs = script_grids.list_runs(values["grid"], _OPTIONS)
     return values["logs"], [light_gcn.Options(**run) for run in runs]
 
 
 def load_check() -> pd.DataFrame:
     """Load one row an implementation, cell and seed, by the ranking rule of record."""
-    rows = pd.read_csv(study_file("data", "neighbours", "light_gcn_check.csv"))
-    return study_runs.apply_ranking_rule(rows)
+    return study_runs.apply_ranking_rule(read_table("light_gcn_check"))
 
 
 def load_published_split() -> pd.DataFrame:
     """Load one row a seed of our LightGCN on the split of the published row."""
-    return pd.read_csv(study_file("data", "neighbours", "light_gcn_published.csv"))
+    return read_table("light_gcn_published")
 
 
 def compare_implementations(
@@ -83,11 +86,10 @@ def compare_implementations(
         ours, theirs = (
             of_cell.loc[of_cell["implementation"] == name, metric] for name in (OURS, THEIRS)
         )
-        row = {"cell": f"N = {n_layers}, d = {d_emb}", OURS: ours.mean(), THEIRS: theirs.mean()}
-        row["sd"] = np.sqrt(
-            np.average([ours.var(), theirs.var()], weights=[len(ours) - 1, len(theirs) - 1])
-        )
-        table.append(row | difference_columns(ours, theirs, level))
+        variance = np.average([ours.var(), theirs.var()], weights=[len(ours) - 1, len(theirs) - 1])
+        means = {OURS: ours.mean(), THEIRS: theirs.mean(), "sd": np.sqrt(variance)}
+        cell = {"cell": f"N = {n_layers}, d = {d_emb}"}
+        table.append(cell | means | difference_columns(ours, theirs, level))
     return pd.DataFrame(table)
 
 
@@ -108,11 +110,15 @@ def compare_published(rows: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """
     check_level(level)
     ours = rows[list(PUBLISHED)]
-    spread = float(student_quantile(level, len(ours) - 1)) * np.sqrt(1 + 1 / len(ours))
-    half = spread * ours.std()
-    table = pd.DataFrame({"published": pd.Series(PUBLISHED), OURS: ours.mean()})
-    table = table.assign(low=ours.mean() - half, high=ours.mean() + half)
-    return table.rename_axis("metric").reset_index()
+    mean = ours.mean()
+    half = float(student_quantile(level, len(ours) - 1)) * np.sqrt(1 + 1 / len(ours)) * ours.std()
+    columns = {
+        "published": pd.Series(PUBLISHED),
+        OURS: mean,
+        "low": mean - half,
+        "high": mean + half,
+    }
+    return pd.DataFrame(columns).rename_axis("metric").reset_index()
 
 
 def split_each_user(
@@ -127,8 +133,8 @@ def split_each_user(
     """
     random = np.random.default_rng(seed)
     order = np.lexsort([random.random(log.tokens), log.users])  # users stay in their places
-    place = np.arange(log.tokens) - np.repeat(log.offsets[:-1], log.lengths)
-    is_train = place < np.repeat(np.round(train_share * log.lengths), log.lengths)
+    rank = np.arange(log.tokens) - np.repeat(log.offsets[:-1], log.lengths)
+    is_train = rank < np.repeat(np.round(train_share * log.lengths), log.lengths)
     pairs = np.stack([log.users, log.items], axis=1).astype(np.int64)[order]
     return pairs[is_train], pairs[~is_train]
 
@@ -177,24 +183,23 @@ def complete_published(
     settings = script_grids.check_values(values["settings"], _SETTINGS, "settings")
     if not 0 < settings["train_share"] < 1:
         raise InputError("settings: train_share needs a share above 0 and below 1")
-    seeds = [
-        run["seed"]
-        for run in script_grids.list_runs(values["grid"], {"seed": script_grids.USABLE_SEEDS})
-    ]
-    name = script_grids.name_one_log(values["logs"])
+    runs = script_grids.list_runs(values["grid"], {"seed": script_grids.USABLE_SEEDS})
+    if len(values["logs"]) > 1:
+        raise InputError("logs needs one log here, as the table has no column for it")
     rows = script_grids.load_table(table, ["seed"], list(PUBLISHED))
-    log = load_splits(values["logs"])[name].log
-    for seed in seeds:
+    [split] = load_splits(values["logs"]).values()
+    for seed in [run["seed"] for run in runs]:
         if seed not in set(rows["seed"]):
-            rows = append_rows(table, rows, [train_published(log, seed, settings)], ["seed"])
+            row = train_published(split.log, seed, settings)
+            rows = append_rows(table, rows, [row], ["seed"])
             yield seed
 
 
 def train_published(log: InteractionLog, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train on a random split; return a row of data/neighbours/light_gcn_published.csv."""
-    train, test = split_each_user(log, settings["train_share"], seed)
+    share = settings["train_share"]
+    train, test = split_each_user(log, share, seed)
     if not len(train) or not len(test):
-        share = settings["train_share"]
         raise InputError(f"{log.name} is too small: train_share = {share:g} leaves one part empty")
     options = light_gcn.Options(
         settings["n_layers"], settings["d_emb"], seed, settings["learning_rate"]

@@ -113,8 +113,7 @@ def read_grid(model: str, grid: str | Path | None = None) -> ModelGrid:
 
 def choose_rate(rows: pd.DataFrame, log: str, cell: Mapping[str, Any]) -> float:
     """Return the learning rate with the best NDCG@10 on validation, at the cell of the tuning."""
-    at_cell = rows[(rows[list(cell)] == pd.Series(cell)).all(axis=1) & (rows[LOG] == log)]
-    return float(at_cell[RATE].iloc[at_cell["validation NDCG@10"].argmax()])
+    return float(script_grids.best_on_validation(rows, {**cell, LOG: log})[RATE])
 
 
 def complete_table(
@@ -147,9 +146,9 @@ def complete_table(
         if RATE not in run:
             tried = rows[rows[RATE].isin(plan.rates)]
             run = run | {RATE: choose_rate(tried, log, plan.cell)}
-        if (known := tuple(run[name] for name in plan.key)) in done:
-            continue
-        values = {name: value for name, value in run.items() if name != LOG}
-        rows = append_rows(table, rows, [MODELS[model].train(splits[log], values)])
-        done.add(known)
-        yield run
+        key = tuple(run[name] for name in plan.key)
+        if key not in done:
+            values = {name: value for name, value in run.items() if name != LOG}
+            rows = append_rows(table, rows, [MODELS[model].train(splits[log], values)])
+            done.add(key)
+            yield run

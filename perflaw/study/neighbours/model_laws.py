@@ -13,11 +13,10 @@ import pandas as pd
 from perflaw.laws import fitting
 from perflaw.study import public_grids
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.files import study_file
 from perflaw.study.intervals import to_percent
 from perflaw.study.neighbours import model_grids
+from perflaw.study.neighbours.grid_runs import read_table
 
-TABLES = {"LightGCN": "light_gcn", "DiffuRec": "diffu_rec"}  # in data/neighbours
 LAWS = ("log-linear", "log-quadratic", "sum of power laws", "Performance Law, k = 2")
 HIDDEN = ("largest d", "largest N")
 NOISE = "seed noise alone"
@@ -29,15 +28,16 @@ def load_rows(model: str) -> pd.DataFrame:
     Parameters
     ----------
     model : str
-        One of `TABLES`. Of DiffuRec's rows those with the diffusion steps of the tuning are taken.
+        One of `model_grids.MODELS`. Of DiffuRec's rows those with the diffusion steps of the
+        tuning are taken.
     """
-    rows = pd.read_csv(study_file("data", "neighbours", f"{TABLES[model]}.csv")).assign(model=model)
+    grid = model_grids.MODELS[model].grid
+    rows = read_table(grid.replace("-", "_")).assign(model=model)
     cell = model_grids.read_grid(model).cell
     if "n_steps" in cell:
         rows = rows[rows["n_steps"] == cell["n_steps"]]
     rates = {log: model_grids.choose_rate(rows, log, cell) for log in rows["log"].unique()}
-    chosen = rows["log"].map(rates)
-    at_rate = rows[rows["learning_rate"] == chosen]
+    at_rate = rows[rows["learning_rate"] == rows["log"].map(rates)]
     return study_runs.apply_ranking_rule(at_rate).reset_index(drop=True)
 
 

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from perflaw.errors import InputError
 from perflaw.laws.families import Array
-from perflaw.study.files import append_rows, study_file
+from perflaw.study.files import append_rows
 from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours import forecastability, script_grids
 from perflaw.study.neighbours.forecastability import MOST_LAGS, TRAINED
+from perflaw.study.neighbours.grid_runs import read_table
 
 UNITS = 8
 WINDOW = {"day": 14, "week": 8}  # errors before that it reads
@@ -79,15 +80,16 @@ def forecast_errors(errors: Array, trained: int, window: int, seed: int) -> Arra
     model = start_recurrent(seed)
     parameters = [*model.unit.parameters(), *model.readout.parameters()]
     optimizer = torch.optim.Adam(parameters, LEARNING_RATE)
-    least, best, since = float("inf"), torch.zeros(len(targets) - fitted), 0
-    for _ in range(STEPS + 1):
+    least, best_step = float("inf"), -1
+    best = torch.zeros(len(targets) - fitted)
+    for step in range(STEPS + 1):
         corrections = model.correct(windows)
         squares = (corrections - targets) ** 2
         held_out = float(squares[stopping:fitted].mean().detach())
         if held_out < least:
-            least, best, since = held_out, corrections[fitted:].detach(), -1
-        since += 1
-        if since == PATIENCE:
+            least, best_step = held_out, step
+            best = corrections[fitted:].detach()
+        if step - best_step == PATIENCE:
             break
         optimizer.zero_grad()
         squares[:stopping].mean().backward()
@@ -158,7 +160,7 @@ def load_gains() -> pd.DataFrame:
     pandas.DataFrame
         log, step, series and `GAIN`: by how much the correction lowers the error, in per cent.
     """
-    scores = pd.read_csv(study_file("data", "neighbours", "recurrent_residuals.csv"))
+    scores = read_table("recurrent_residuals")
     means = scores.groupby(["log", "step", "series"])[["error", "corrected"]].mean()
     gains = 100 * (1 - means["corrected"] / means["error"])
     return gains.rename(GAIN).reset_index()

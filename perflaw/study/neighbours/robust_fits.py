@@ -18,8 +18,8 @@ from perflaw.laws import families, fitting
 from perflaw.laws.families import Array
 from perflaw.laws.robust import SUBSETS
 from perflaw.study.collapsed_runs import COLLAPSED, mark_collapsed
-from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import read_table
 from perflaw.study.public_grids import SURFACE, hide
 from perflaw.study.trained_cells import BEST, CONSTANT, NEAREST, nearest_values
 
@@ -100,16 +100,21 @@ def compare_robust_fits(runs: pd.DataFrame, seeds: Sequence[int] = range(SEEDS))
         is_hidden = hide(surface, "largest d")
         visible = surface[~is_hidden]
         hidden = surface[is_hidden & ~collapsed[surface.index]]
-        marks = collapsed[visible.index].to_numpy()
+        is_collapsed = collapsed[visible.index]
+        labels = dict(zip(SURFACE, key))
         for rule, seed, fit in _fits(visible, hidden, seeds):
-            named = fit.is_out & (np.log(visible["test"]) - fit.fitted < np.log(COLLAPSED))
-            counts = (marks & named).sum(), (marks & ~named).sum(), (named & ~marks).sum()
-            row = dict(zip(SURFACE, key)) | {"rule": rule, "seed": seed}
-            row |= dict(zip(COUNTS, map(int, counts)))
-            rows.append(row | {"ape": _mean_error(np.exp(fit.predicted), hidden)})
+            is_low = np.log(visible["test"]) - fit.fitted < np.log(COLLAPSED)
+            is_named = fit.is_out & is_low
+            counts = {
+                "found": int((is_collapsed & is_named).sum()),
+                "missed": int((is_collapsed & ~is_named).sum()),
+                "falsely": int((is_named & ~is_collapsed).sum()),
+            }
+            error = _mean_error(np.exp(fit.predicted), hidden)
+            rows.append(labels | {"rule": rule, "seed": seed, **counts, "ape": error})
         for rule, predicted in _baselines(visible, hidden).items():
-            row = dict(zip(SURFACE, key)) | {"rule": rule, "seed": 0}
-            rows.append(row | {"ape": _mean_error(predicted, hidden)})
+            error = _mean_error(predicted, hidden)
+            rows.append(labels | {"rule": rule, "seed": 0, "ape": error})
     return pd.DataFrame(rows).astype(dict.fromkeys(COUNTS, "Int64"))
 
 
@@ -138,8 +143,7 @@ def _mean_error(predicted: Array, hidden: pd.DataFrame) -> float:
 
 def load_robust_fits() -> pd.DataFrame:
     """Load the table that scripts/neighbours.py made with `compare_robust_fits`."""
-    table = pd.read_csv(study_file("data", "neighbours", "robust_fits.csv"))
-    return table.astype(dict.fromkeys(COUNTS, "Int64"))
+    return read_table("robust_fits").astype(dict.fromkeys(COUNTS, "Int64"))
 
 
 def count_by_seed(table: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +174,7 @@ def summarise(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         # a baseline names nothing: its sums stay empty
         sums = of_rule.groupby("seed")[COUNTS].sum(min_count=1).mean()
         edges = (squares - errors[rule]).groupby(level="log").mean()
-        row = {"rule": rule, **sums.to_dict()}
-        row |= {"ape": errors[rule].mean(), "median": errors[rule].median()}
-        rows.append(row | interval_columns(edges, level, "edge"))
+        counts = {"rule": rule, **sums.to_dict()}
+        means = {"ape": errors[rule].mean(), "median": errors[rule].median()}
+        rows.append(counts | means | interval_columns(edges, level, "edge"))
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ are there is not trained again.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,12 @@ LEAST_RATE = 1e-6  # of learning rates: above 0, as tables have it
 USABLE_WIDTHS = range(1, 4096 + 1)  # where nothing else keeps a model within the memory
 USABLE_LAYERS = range(1000 + 1)
 USABLE_SEEDS = range(MOST_WHOLE + 1)
+VALIDATION = "validation NDCG@10"
 MEASURED = (
     "best_epoch",
     "done_epochs",
     "repeats",
-    "validation NDCG@10",
+    VALIDATION,
     "HR@10",
     "NDCG@10",
     f"{HISTORY_REMOVED}HR@10",
@@ -74,11 +75,7 @@ def read_grid(grid: str | Path, script: str, parts: Sequence[str]) -> dict[str, 
         raise InputError(f"{title} is no grid of {script}, which has '{grids.RUN_BY}: {script}'")
     needed = ["logs", *parts]
     known = ["about", grids.RUN_BY, *needed]
-    if unknown := [name for name in values if name not in known]:
-        raise InputError(
-            f"a grid of {script} has no {unknown[0]!r}; it has {', '.join(known)}"
-            + suggest(unknown[0], known)
-        )
+    _refuse_unknown(values, known, f"a grid of {script}")
     if missing := [name for name in needed if name not in values]:
         raise InputError(f"{title} has no {missing[0]!r}; a grid of {script} needs it")
     logs = values["logs"]
@@ -109,11 +106,7 @@ def check_values(
         For a name that is unknown or missing, and a value that cannot be.
     """
     values = grids.check_mapping(values, where)
-    if unknown := [name for name in values if name not in allowed]:
-        raise InputError(
-            f"{where} has no {unknown[0]!r}; it has {', '.join(allowed)}"
-            + suggest(unknown[0], allowed)
-        )
+    _refuse_unknown(values, allowed, where)
     if missing := [name for name in allowed if name not in {*values, *optional}]:
         raise InputError(f"{where} needs {missing[0]}")
     return {
@@ -121,6 +114,14 @@ def check_values(
         for name, limit in allowed.items()
         if name in values
     }
+
+
+def _refuse_unknown(names: Iterable[str], known: Collection[str], where: str) -> None:
+    for name in names:
+        if name not in known:
+            raise InputError(
+                f"{where} has no {name!r}; it has {', '.join(known)}" + suggest(name, known)
+            )
 
 
 def _check_value(name: str, value: Any, limit: range | float | Sequence[str], where: str) -> Any:
@@ -154,13 +155,6 @@ def list_runs(
         raise InputError(f"{where} has no runs")
     runs = [check_values(values, allowed, where, optional) for values in combinations]
     return list({tuple(run.items()): run for run in runs}.values())
-
-
-def name_one_log(logs: Sequence[str]) -> str:
-    """Return the log of a grid whose table has no column for it; raises InputError for several."""
-    if len(logs) > 1:
-        raise InputError("logs needs one log here, as the table has no column for it")
-    return logs[0]
 
 
 def load_table(table: Path, key: Sequence[str], measured: Sequence[str]) -> pd.DataFrame:
@@ -224,6 +218,12 @@ def _line_of_row(table: Path, row: int) -> int:
 def _are_numbers(column: pd.Series) -> pd.Series:
     values = pd.to_numeric(column, errors="coerce").astype(float)
     return values.abs() < np.inf
+
+
+def best_on_validation(rows: pd.DataFrame, where: Mapping[str, Any]) -> pd.Series:
+    """Return the row of the best NDCG@10 on validation, of those with these values."""
+    candidates = rows[(rows[list(where)] == pd.Series(where)).all(axis=1)]
+    return candidates.iloc[candidates[VALIDATION].argmax()]
 
 
 def known_runs(rows: pd.DataFrame, key: Sequence[str]) -> set[tuple[Any, ...]]:

@@ -20,10 +20,10 @@ from perflaw.logs.splits import Split
 from perflaw.models import configuration, ranking, ranking_metrics, trained_model
 from perflaw.models.sweeps import grids
 from perflaw.models.training import loop
-from perflaw.study.files import append_rows, study_file
+from perflaw.study.files import append_rows
 from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours import script_grids
-from perflaw.study.neighbours.grid_runs import METRIC
+from perflaw.study.neighbours.grid_runs import METRIC, read_table
 
 COVERAGE = "coverage@10"
 KEY = ["log", "d_emb", "seed", "temperature"]
@@ -136,7 +136,7 @@ def measure_lists(scorer: ranking.Scorer, split: Split, run: Mapping[str, Any]) 
 
 def load_temperatures() -> pd.DataFrame:
     """Load the rows of the committed grid."""
-    return pd.read_csv(study_file("data", "neighbours", "temperature.csv"))
+    return read_table("temperature")
 
 
 def compare_at_equal_accuracy(table: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
@@ -159,17 +159,17 @@ def compare_at_equal_accuracy(table: pd.DataFrame, level: float = 0.9) -> pd.Dat
     widest = table["d_emb"].max()
     rows: list[dict[str, Any]] = []
     for d_emb in sorted(set(table["d_emb"]) - {widest}):
-        found = []
+        by_seed = []
         for _, of_seed in table.groupby("seed"):
             curve = of_seed[of_seed["d_emb"] == widest].sort_values(METRIC)
             narrow = of_seed[(of_seed["d_emb"] == d_emb) & (of_seed["temperature"] == 0)].iloc[0]
             if curve[METRIC].iloc[0] <= narrow[METRIC] <= curve[METRIC].iloc[-1]:
-                at = {
-                    name: np.interp(narrow[METRIC], curve[METRIC], curve[name])
+                temperature, coverage = (
+                    np.interp(narrow[METRIC], curve[METRIC], curve[name])
                     for name in ("temperature", COVERAGE)
-                }
-                found.append((at["temperature"], narrow[COVERAGE], at[COVERAGE]))
-        pairs = pd.DataFrame(found, columns=["temperature", "narrow", "widest"])
+                )
+                by_seed.append((temperature, narrow[COVERAGE], coverage))
+        pairs = pd.DataFrame(by_seed, columns=["temperature", "narrow", "widest"])
         if len(pairs) > 1:
             row = {"d_emb": d_emb, **pairs.mean(), "seeds": len(pairs)}
             rows.append(row | interval_columns(pairs["widest"] - pairs["narrow"], level, "more"))
@@ -195,7 +195,7 @@ def compare_temperatures(table: pd.DataFrame, level: float = 0.9) -> pd.DataFram
     means = table.groupby(["temperature", "seed"])[[METRIC, COVERAGE]].mean()
     best = means.loc[0]
     rows: list[dict[str, Any]] = []
-    for temperature in means.index.unique("temperature")[1:]:
+    for temperature in means.index.unique("temperature").drop([0]):
         drawn = means.loc[temperature]
         losses = 100 * (1 - drawn[METRIC] / best[METRIC])
         rows.append(

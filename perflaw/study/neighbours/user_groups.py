@@ -8,6 +8,7 @@ how popular the target. Groups are quarters, ties together, as in `ranking_metri
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ import pandas as pd
 from perflaw.logs.splits import Split
 from perflaw.models.sweeps import results
 from perflaw.study.analysis import study_runs
-from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
+from perflaw.study.neighbours.grid_runs import read_table
 from perflaw.study.user_gains import load_user_gains
 
 GROUPS = 4
@@ -48,7 +49,7 @@ def describe_users(split: Split) -> pd.DataFrame:
 
 def load_users(log: str) -> pd.DataFrame:
     """Load what scripts/neighbours.py made with `describe_users`."""
-    table = pd.read_csv(study_file("data", "neighbours", "user_groups.csv"))
+    table = read_table("user_groups")
     return table[table["log"] == log].reset_index(drop=True)
 
 
@@ -58,11 +59,18 @@ def quarters(values: pd.Series) -> np.ndarray:
     return np.searchsorted(edges, values, side="left") + 1
 
 
+def mark_group(users: pd.DataFrame, by: str, group: int) -> np.ndarray:
+    """Mark the users of a quarter by one of `BY`, or everybody where `by` is "all"."""
+    if by == "all":
+        return np.ones(len(users), bool)
+    return quarters(users[by]) == group
+
+
 def load_gains(
     log: str,
     n_layers: int | None = None,
-    largest_d: int | None = None,
-    smallest_d: int | None = None,
+    largest_d: float = np.inf,
+    smallest_d: int = 0,
 ) -> pd.DataFrame:
     """Load what each user adds to NDCG@10 at the smallest and the largest d with most seeds.
 
@@ -71,7 +79,7 @@ def load_gains(
     log : str
     n_layers : int, optional
         By default that of `DEPTHS`.
-    largest_d, smallest_d : int, optional
+    largest_d, smallest_d : int
         Larger and smaller dimensions are left out; by default none is.
 
     Returns
@@ -83,17 +91,14 @@ def load_gains(
     runs = study_runs.select_full_data_runs(results.read_runs_table(path), max_seq_len=50)
     runs = results.select_whole_log(runs)
     runs = runs[runs["n_layers"] == (n_layers or DEPTHS[log])]
-    if largest_d:
-        runs = runs[runs["d_emb"] <= largest_d]
-    if smallest_d:
-        runs = runs[runs["d_emb"] >= smallest_d]
+    runs = runs[runs["d_emb"].between(smallest_d, largest_d)]
     seeds = runs.groupby("d_emb")["seed"].nunique()
     sizes = seeds[seeds == seeds.max()].index  # a size of which a sweep has begun only is left out
     at_ends = runs[runs["d_emb"].isin([sizes.min(), sizes.max()])]
     is_paired = at_ends.groupby("seed")["d_emb"].transform("nunique") == 2
     paired = at_ends[is_paired]
-    kept = load_user_gains(path.with_suffix(".npz"), paired["key"])
-    gains = paired["key"].map(kept.__getitem__)
+    gains_by_key = load_user_gains(path.with_suffix(".npz"), paired["key"])
+    gains = paired["key"].map(gains_by_key.__getitem__)
     return paired[["d_emb", "seed"]].assign(gains=gains).reset_index(drop=True)
 
 
@@ -114,18 +119,15 @@ def compare_groups(gains: pd.DataFrame, users: pd.DataFrame, level: float = 0.9)
         (NDCG@10 in the mean of seeds), and change, low and high: large − small, seed by seed, in
         points of NDCG@10 times 100.
     """
-    members = {("all", 0): np.ones(len(users), bool)}
-    for by in BY:
-        group_of = quarters(users[by])
-        members |= {(by, group): group_of == group for group in range(1, GROUPS + 1)}
     rows: list[dict[str, Any]] = []
-    for (by, group), is_member in members.items():
+    for by, group in [("all", 0), *itertools.product(BY, range(1, GROUPS + 1))]:
+        is_member = mark_group(users, by, group)
         if not is_member.any():
             continue
         means = gains.assign(mean=[100 * row[is_member].mean() for row in gains["gains"]])
         wide = means.pivot(index="seed", columns="d_emb", values="mean")
         small, large = wide.columns.min(), wide.columns.max()
-        row = {"by": by, "group": group, "users": int(is_member.sum())}
-        row |= {"small": wide[small].mean(), "large": wide[large].mean()}
-        rows.append(row | interval_columns(wide[large] - wide[small], level, "change"))
+        labels = {"by": by, "group": group, "users": int(is_member.sum())}
+        ends = {"small": wide[small].mean(), "large": wide[large].mean()}
+        rows.append(labels | ends | interval_columns(wide[large] - wide[small], level, "change"))
     return pd.DataFrame(rows)

@@ -12,7 +12,6 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, ttest_1samp
 
@@ -20,7 +19,7 @@ from perflaw.models.sweeps import results
 from perflaw.study.files import study_file
 from perflaw.study.intervals import interval_columns
 from perflaw.study.neighbours.grid_runs import LOGS
-from perflaw.study.neighbours.user_groups import GROUPS, quarters
+from perflaw.study.neighbours.user_groups import GROUPS, mark_group
 from perflaw.study.user_gains import load_user_gains
 
 POSITIONS, ALL_USERS, WORST = "positions", "all users", "worst quarter"
@@ -30,7 +29,7 @@ CONTRASTS = {WORST: ALL_USERS, ALL_USERS: POSITIONS}
 # of each grouping the group that gets least from the mean over positions on ML-100K (page on user
 # groups), and the one that gets most by popularity; chosen before the runs
 SHOWN = {
-    "all": None,
+    "all": ("all", 0),
     "least popular targets": ("target popularity", 1),
     "most popular targets": ("target popularity", GROUPS),
     "most active": ("activity", GROUPS),
@@ -49,8 +48,8 @@ def load_losses() -> pd.DataFrame:
     """
     path = study_file("data", "neighbours", "user_loss.csv")
     runs = results.read_runs_table(path)
-    kept = load_user_gains(path.with_suffix(".npz"), runs["key"])
-    gains = runs["key"].map(kept.__getitem__)
+    gains_by_key = load_user_gains(path.with_suffix(".npz"), runs["key"])
+    gains = runs["key"].map(gains_by_key.__getitem__)
     losses = runs["worst_users"].map(SHARES).fillna(POSITIONS)
     return runs[["log", "d_emb", "seed", "best_epoch"]].assign(loss=losses, gains=gains)
 
@@ -72,14 +71,11 @@ def average_groups(runs: pd.DataFrame, users: Mapping[str, pd.DataFrame]) -> pd.
         times NDCG@10.
     """
     tables = []
-    for (log, of_log), (name, choice) in itertools.product(users.items(), SHOWN.items()):
-        is_member = np.ones(len(of_log), bool)
-        if choice is not None:
-            by, number = choice
-            is_member = quarters(of_log[by]) == number
-        shown = runs[runs["log"] == log]
-        table = shown[["log", "d_emb", "loss", "seed"]].assign(group=name, users=is_member.sum())
-        table["value"] = [100 * gains[is_member].mean() for gains in shown["gains"]]
+    for (log, users_of_log), (name, group) in itertools.product(users.items(), SHOWN.items()):
+        is_member = mark_group(users_of_log, *group)
+        of_log = runs[runs["log"] == log]
+        table = of_log[["log", "d_emb", "loss", "seed"]].assign(group=name, users=is_member.sum())
+        table["value"] = [100 * gains[is_member].mean() for gains in of_log["gains"]]
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
@@ -104,21 +100,19 @@ def compare_losses(averages: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     p_values = []
-    unsized = ["log", "group", "loss", "seed"]
-    means = averages.groupby(unsized, sort=False)["value"].mean().reset_index()
-    by_size = averages.assign(d=averages["d_emb"].astype(object)).sort_values(
-        "d_emb", kind="stable"
-    )
-    of_all = means.assign(d=ALL_SIZES)
-    shown = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all}
+    pairs = averages.groupby(["log", "group", "loss", "seed"], sort=False)
+    of_all = pairs["value"].mean().reset_index().assign(d=ALL_SIZES)
+    by_size = averages.sort_values("d_emb", kind="stable")
+    by_size = by_size.assign(d=by_size["d_emb"].astype(object))
+    compared = {WORST: pd.concat([of_all, by_size]), ALL_USERS: of_all}
     for loss, against in CONTRASTS.items():
-        for (log, group, d), table in shown[loss].groupby(["log", "group", "d"], sort=False):
-            wide = table.pivot(index="seed", columns="loss", values="value")
+        for (log, group, d), runs in compared[loss].groupby(["log", "group", "d"], sort=False):
+            wide = runs.pivot(index="seed", columns="loss", values="value")
             change = wide[loss] - wide[against]
-            row = {"log": log, "loss": loss, "against": against, "group": group, "d": d}
-            row |= {"before": wide[against].mean(), "after": wide[loss].mean()}
-            row |= interval_columns(change, level, "change")
-            rows.append(row | {"seeds": len(change)})
+            labels = {"log": log, "loss": loss, "against": against, "group": group, "d": d}
+            means = {"before": wide[against].mean(), "after": wide[loss].mean()}
+            interval = interval_columns(change, level, "change")
+            rows.append(labels | means | interval | {"seeds": len(change)})
             p_values.append(ttest_1samp(change, 0).pvalue)
     table = pd.DataFrame(rows).assign(q=false_discovery_control(p_values))
     by_log = table.sort_values("log", key=lambda logs: logs.map(LOGS.index), kind="stable")
