@@ -80,13 +80,6 @@ def compare_with_paper(table: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataF
     return beside.assign(ratio=beside["sampled"] / beside["published"])
 
 
-def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
-    """Average the metric over the seeds of a size: columns n_layers, d_emb, value and seeds."""
-    runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing))
-    by_size = runs.groupby(list(families.AXES), as_index=False)
-    return by_size.agg(value=(metric, "mean"), seeds=(metric, "size"))
-
-
 def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
     """Judge what was written of the grid's larger cells before they were trained.
 

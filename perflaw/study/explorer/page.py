@@ -17,7 +17,7 @@ from perflaw.laws import families
 from perflaw.laws.fitting import Fit
 from perflaw.laws.profile import nearby_exponents
 from perflaw.stats import student_quantile
-from perflaw.study.analysis.study_runs import HELD_OUT_SPLITS
+from perflaw.study.analysis.study_runs import HIDDEN_CELLS
 from perflaw.study.explorer.growth import data_effect
 from perflaw.study.explorer.surfaces import EXPLORER_LAWS, SURFACE
 from perflaw.study.files import study_file
@@ -54,7 +54,7 @@ def page_data(
         hidden cells, its state, and the exponents with the three standard errors around them,
         packed as one.
     """
-    errors = comparison.set_index([*SURFACE, "law"])[list(HELD_OUT_SPLITS)]
+    errors = comparison.set_index([*SURFACE, "law"])[list(HIDDEN_CELLS)]
     quantiles: dict[str, float] = {}
     grids: list[dict] = []
     effects: list[dict] = []
