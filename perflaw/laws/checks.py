@@ -9,7 +9,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws.families import Array, Law, law_axes
-from perflaw.laws.varpro import design_columns
+from perflaw.laws.linear import design_columns
 from perflaw.tables import IDENTITY_COLUMNS, TOKENS, check_numbers, name_row
 
 SQUARABLE = 1e-100, 1e100  # sizes of numbers whose sums of squares are exact enough

@@ -273,21 +273,17 @@ class Fit:
         drawn = varpro.solve_batch(self.law, self.points, self.y, self.weights * shares)
         return pd.DataFrame(np.hstack([drawn.beta, drawn.theta]), columns=list(self.law.parameters))
 
-    def candidates(self, level: float) -> tuple[Array, Array, Array, Array]:
-        """Return where intervals are looked for: the law solved at many exponents.
+    def candidates(self, level: float) -> profile.Candidates:
+        """Return where intervals of a confidence level are looked for, the fit's exponents first.
 
-        Returns
-        -------
-        tuple of numpy.ndarray
-            Exponents (S, q), the fit's own first; linear parameters (S, p); the triangular
-            factors of their normal equations (S, p, p); and slack (S,): by how much the sum of
-            squares may still rise. Exponents of negative slack are outside the region of `level`.
+        The law is solved at many exponents. Those of negative slack are outside the region.
         """
-        theta, beta, root, rss = self._landscape
-        return theta, beta, root, profile.profile_threshold(self.rss, self.dof, level) - rss
+        *solved, rss = self._landscape
+        slack = profile.profile_threshold(self.rss, self.dof, level) - rss
+        return profile.Candidates(*solved, slack)
 
     @cached_property
-    def _landscape(self) -> tuple[Array, Array, Array, Array]:
+    def _landscape(self) -> profile.Landscape:
         return profile.landscape(self)
 
 
@@ -388,12 +384,18 @@ def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str]) -> dict[tuple
 
 def _make_fits(law: Law, points: pd.DataFrame, y: Array, weights: Array) -> list[Fit]:
     """Return a Fit for each row of `y` (B, n), measured at the same points."""
-    solution = varpro.solve_problems(law, law_axes(law, points), y, weights)
+    solution = varpro.solve_batch(law, points, y, weights)
     points = points[list(law.axes)].reset_index(drop=True)
     estimates = np.hstack([solution.beta, solution.theta])
-    parameters = [pd.Series(row, index=list(law.parameters)) for row in estimates]
-    rows = zip(y, parameters, solution.converged, solution.tied)
     return [
-        Fit(law, points, values, series, weights, bool(converged), bool(tied))
-        for values, series, converged, tied in rows
+        Fit(
+            law,
+            points,
+            values,
+            pd.Series(row, index=list(law.parameters)),
+            weights,
+            bool(converged),
+            bool(tied),
+        )
+        for values, row, converged, tied in zip(y, estimates, solution.converged, solution.tied)
     ]

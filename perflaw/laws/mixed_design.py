@@ -20,7 +20,7 @@ from perflaw.laws.families import (
     sum_of_powers,
     with_bounds,
 )
-from perflaw.laws.varpro import solve_problems
+from perflaw.laws.varpro import solve_batch
 from perflaw.tables import TOKENS, check_numbers, name_row
 
 PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
@@ -311,8 +311,7 @@ def _fit_exponents(
 
     Results are kept: when cells of one log are hidden, the other logs have the same values again.
     """
-    x = dict(zip(AXES, np.array(sizes, float).T))
-    theta = solve_problems(law, x, np.array(values)[None], np.ones(len(values))).theta[0]
+    theta = solve_batch(law, pd.DataFrame(sizes, columns=list(AXES)), values).theta[0]
     theta.setflags(write=False)
     return theta
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from perflaw.errors import InputError
-from perflaw.laws import identifiability, varpro
+from perflaw.laws import linear, varpro
 from perflaw.laws.families import Array, AxisValues, Law, law_axes
+from perflaw.laws.identifiability import null_directions
 from perflaw.stats import check_level, student_quantile
 
 if TYPE_CHECKING:
@@ -28,7 +29,33 @@ NEARBY_SIZE = 21  # values along each axis of the lattice around the best expone
 OPEN = 1e-6  # part of a combination outside of what the points determine, above which it is open
 CONDITION_WEIGHT = 1e6  # of a condition, in measured points
 
-Landscape = tuple[Array, Array, Array, Array]  # theta (S, q), beta (S, p), R (S, p, p), rss (S,)
+
+class Landscape(NamedTuple):
+    """The law solved at S exponents (S, q): linear parameters, triangular factors, sums of squares.
+
+    The triangular factors (S, p, p) are those of the normal equations.
+    """
+
+    theta: Array
+    beta: Array
+    root: Array
+    rss: Array
+
+
+class Candidates(NamedTuple):
+    """A landscape with slack (S,): by how much the sum of squares may still rise.
+
+    Exponents of negative slack are outside the region of a confidence level.
+    """
+
+    theta: Array
+    beta: Array
+    root: Array
+    slack: Array
+
+    def select(self, mask: NDArray[np.bool_]) -> Candidates:
+        """Return some of the candidates."""
+        return Candidates(*(values[mask] for values in self))
 
 
 def profile_threshold(rss: ArrayLike, dof: ArrayLike, level: float) -> Array:
@@ -65,12 +92,11 @@ def constrained_rss(
     """
 
     def basis(x: AxisValues, theta: Array) -> Array:
-        return np.concatenate([varpro.design_columns(law, x, theta), rows(theta)[:, None]], axis=1)
+        return np.concatenate([linear.design_columns(law, x, theta), rows(theta)[:, None]], axis=1)
 
     extended = np.hstack([y, np.full((len(y), 1), value)])
     weights = np.append(np.ones(len(points)), CONDITION_WEIGHT)
-    conditioned = replace(law, basis=basis)
-    return varpro.solve_problems(conditioned, law_axes(law, points), extended, weights).rss
+    return varpro.solve_batch(replace(law, basis=basis), points, extended, weights).rss
 
 
 def contrast_estimates(rows: Array, beta: Array, root: Array) -> tuple[Array, Array]:
@@ -100,11 +126,16 @@ def landscape(fit: Fit) -> Landscape:
     _refuse_shrunk(fit.law)
     x, theta = law_axes(fit.law, fit.points), fit.theta[None]
     if fit.law.exponents:
-        lattice = varpro.exponent_lattice(fit.law, x, varpro.GRID)
+        lattice = varpro.exponent_lattice(fit.law, x)
         theta = np.concatenate([theta, lattice, _nearby_lattice(fit)])
-    columns = varpro.design_columns(fit.law, x, theta)
-    beta, rss, _, root = varpro.least_squares(columns, fit.y, fit.weights)
-    return theta, beta, root, rss
+    return solve_at(fit, theta)
+
+
+def solve_at(fit: Fit, theta: Array) -> Landscape:
+    """Solve the law for its linear parameters at exponents (S, q)."""
+    columns = linear.design_columns(fit.law, law_axes(fit.law, fit.points), theta)
+    solved = linear.least_squares(columns, fit.y, fit.weights)
+    return Landscape(theta, solved.beta, solved.r, solved.rss)
 
 
 def _refuse_shrunk(law: Law) -> None:
@@ -120,11 +151,11 @@ def nearby_exponents(fit: Fit) -> tuple[Array, Array]:
     x = law_axes(fit.law, fit.points)
     low, high = np.array(list(fit.law.exponents.values())).T
     theta, beta = fit.theta[None], fit.beta[None]
-    columns = varpro.design_columns(fit.law, x, theta)
+    columns = linear.design_columns(fit.law, x, theta)
     q = np.linalg.qr(columns * np.sqrt(fit.weights)[:, None])[0]
-    slope = varpro.residual_slopes(fit.law, x, theta, beta, fit.weights, q)[0]
+    slope = linear.residual_slopes(fit.law, x, theta, beta, fit.weights, q)[0]
     curvature, directions = np.linalg.eigh(slope.T @ slope)
-    error = fit.sigma / np.sqrt(np.maximum(curvature, varpro.TINY))
+    error = fit.sigma / np.sqrt(np.maximum(curvature, linear.TINY))
     return 3 * np.minimum(error, np.max(high - low)), directions
 
 
@@ -140,10 +171,8 @@ def _nearby_lattice(fit: Fit) -> Array:
 def pinned_solution(fit: Fit, exponent: str, values: Sequence[float] | Array) -> varpro.Solution:
     """Solve the law anew with one exponent held at each of the values."""
     _refuse_shrunk(fit.law)
-    index = list(fit.law.exponents).index(exponent)
-    x = law_axes(fit.law, fit.points)
     held = np.asarray(values, float)
-    return varpro.solve_pinned(fit.law, x, fit.y, fit.weights, index, held)
+    return varpro.solve_pinned(fit.law, fit.points, fit.y, fit.weights, exponent, held)
 
 
 def profile_curve(fit: Fit, exponent: str, size: int) -> pd.DataFrame:
@@ -164,28 +193,41 @@ def prediction_interval(
     """See `Fit.interval`."""
     x = law_axes(fit.law, points)
     check_level(level)
-    theta, beta, root, slack = fit.candidates(level)
-    centre, variance = contrast_estimates(fit.law.basis(x, theta), beta, root)
-    half = np.sqrt(np.maximum(slack, 0)[:, None] * (variance + new_run))
-    is_inside = (slack >= 0)[:, None]
-    is_open = _is_open(fit, fit.law.basis(x, fit.theta))
+    candidates = fit.candidates(level)
+    low, high = _candidate_intervals(candidates, fit.law.basis(x, candidates.theta), new_run)
+    is_open = find_open(fit, fit.law.basis(x, fit.theta))
     columns = {
         "prediction": fit.predict(points),
-        "low": np.where(is_open, -np.inf, np.where(is_inside, centre - half, np.inf).min(axis=0)),
-        "high": np.where(is_open, np.inf, np.where(is_inside, centre + half, -np.inf).max(axis=0)),
+        "low": np.where(is_open, -np.inf, low.min(axis=0)),
+        "high": np.where(is_open, np.inf, high.max(axis=0)),
         "beyond": fit.beyond(points),
     }
     return pd.DataFrame(columns, index=points.index)
 
 
-def _is_open(fit: Fit, rows: Array) -> Array:
-    """Say which combinations (m, p) of a linear law's parameters the points leave open, (m,)."""
-    if fit.law.exponents:  # the exponents that are tried tell
-        return np.zeros(len(rows), bool)
-    columns = identifiability.fit_jacobian(fit)[fit.weights > 0]
+def _candidate_intervals(
+    candidates: Candidates, rows: Array, new_run: bool = False
+) -> tuple[Array, Array]:
+    """Return the ends (S, m) of the intervals of m combinations that each candidate would give.
+
+    Those of a candidate outside the region are empty: from infinity to minus infinity.
+    """
+    centre, variance = contrast_estimates(rows, candidates.beta, candidates.root)
+    half = np.sqrt(np.maximum(candidates.slack, 0)[:, None] * (variance + new_run))
+    is_inside = (candidates.slack >= 0)[:, None]
+    return np.where(is_inside, centre - half, np.inf), np.where(is_inside, centre + half, -np.inf)
+
+
+def find_open(fit: Fit, rows: Array) -> NDArray[np.bool_]:
+    """Say which combinations (m, p) of the linear parameters the points leave open, (m,).
+
+    Such a combination can have any value without moving a fitted value, the exponents as fitted.
+    """
+    x = law_axes(fit.law, fit.points)
+    columns = linear.design_columns(fit.law, x, fit.theta[None])[0, fit.weights > 0]
     length = np.linalg.norm(columns, axis=0)
     scaled = rows / np.where(length > 0, length, 1.0)
-    moved = np.abs(scaled @ identifiability.null_directions(columns).T).max(axis=1, initial=0.0)
+    moved = np.abs(scaled @ null_directions(columns).T).max(axis=1, initial=0.0)
     return np.asarray(moved > OPEN * np.linalg.norm(scaled, axis=1))
 
 
@@ -202,10 +244,10 @@ def parameter_interval(fit: Fit, parameter: str, level: float) -> tuple[float, f
 
 def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, float]:
     limit = profile_threshold(fit.rss, fit.dof, level)
-    theta, _, _, slack = fit.candidates(level)
-    column = theta[:, list(fit.law.exponents).index(exponent)]
+    candidates = fit.candidates(level)
+    values = candidates.theta[:, list(fit.law.exponents).index(exponent)]
     # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
-    allowed = np.append(column[slack >= 0], fit.parameters[exponent])
+    allowed = np.append(values[candidates.slack >= 0], fit.parameters[exponent])
     inner = np.array([allowed.min(), allowed.max()])
     outer = np.array(fit.law.exponents[exponent], float)
     is_open = pinned_solution(fit, exponent, outer).rss <= limit
@@ -223,19 +265,16 @@ def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, fl
 
 
 def _linear_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:
-    theta, beta, root, slack = fit.candidates(level)
+    candidates = fit.candidates(level)
+    theta = candidates.theta
     row = np.eye(len(fit.law.linear))[[fit.law.linear.index(parameter)]]
-    if _is_open(fit, row)[0]:
+    if find_open(fit, row)[0]:
         return -np.inf, np.inf
-    centre, variance = (part[:, 0] for part in contrast_estimates(row, beta, root))
-    half = np.sqrt(np.maximum(slack, 0) * variance)
+    low, high = (ends[:, 0] for ends in _candidate_intervals(candidates, row))
     bounds = np.array(list(fit.law.exponents.values())).reshape(-1, 2)
     # An exponent whose best value is a bound takes no part: the others' edges tell.
     is_free = ~((fit.theta <= bounds[:, 0]) | (fit.theta >= bounds[:, 1]))
     is_at_edge = np.any(((theta <= bounds[:, 0]) | (theta >= bounds[:, 1])) & is_free, axis=1)
-    is_inside = slack >= 0
-    low = np.where(is_inside, centre - half, np.inf)
-    high = np.where(is_inside, centre + half, -np.inf)
     return (
         -np.inf if is_at_edge[low.argmin()] else float(low.min()),
         np.inf if is_at_edge[high.argmax()] else float(high.max()),

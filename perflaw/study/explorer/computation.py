@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, profile, varpro
+from perflaw.laws import families, linear, profile
 from perflaw.laws.fitting import Fit
 
 N_PLACES = 31  # compared with the best, evenly in the logarithm of the measured range
@@ -129,7 +129,7 @@ def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[fl
     values = np.append(best_place(fit, axis), range_)
     other = _other_axis(axis)
     points = {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))}
-    rows = varpro.design_columns(fit.law, points, theta)
+    rows = linear.design_columns(fit.law, points, theta)
     lead, spread = profile.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
     least_lead = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
     as_good = values[1:][least_lead <= 0]
