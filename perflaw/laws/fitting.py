@@ -219,6 +219,7 @@ class Fit:
         data do not tell about the exponents widens it; the exponents are taken from a lattice,
         which leaves the ends good to about 1 % of the width. The law itself is taken to be true: on
         larger models, 90 % intervals of the study's laws held fewer than 90 % of the outcomes.
+        So are the weights: an interval does not know that a consensus chose which points count.
 
         Parameters
         ----------
@@ -274,13 +275,13 @@ class Fit:
         return pd.DataFrame(np.hstack([drawn.beta, drawn.theta]), columns=list(self.law.parameters))
 
     def candidates(self, level: float) -> profile.Candidates:
-        """Return where intervals of a confidence level are looked for, the fit's exponents first.
+        """Return the exponents that are within a confidence level, of many that are tried.
 
-        The law is solved at many exponents. Those of negative slack are outside the region.
+        The fit's own are the first.
         """
-        *solved, rss = self._landscape
-        slack = profile.profile_threshold(self.rss, self.dof, level) - rss
-        return profile.Candidates(*solved, slack)
+        threshold = profile.profile_threshold(self.rss, self.dof, level)
+        own_rss = self._landscape[-1][0]  # above the threshold by rounding where the fit is exact
+        return profile.select_candidates(self._landscape, max(threshold, own_rss))
 
     @cached_property
     def _landscape(self) -> profile.Landscape:
@@ -308,7 +309,8 @@ def fit(
         'squares'; 'huber', which gives diverged runs a bounded influence (threshold 1.345 robust
         standard deviations of the residuals); or 'consensus', which finds the law that half of
         the points agree on best and leaves out those that are 2.5 robust deviations from it
-        (`Fit.outliers`).
+        (`Fit.outliers`). Its intervals do not know of that choice, and are too narrow: where no
+        run went wrong, about half of the simulated 90 % intervals held the true mean.
 
     Returns
     -------

@@ -29,33 +29,28 @@ NEARBY_SIZE = 21  # values along each axis of the lattice around the best expone
 OPEN = 1e-6  # part of a combination outside of what the points determine, above which it is open
 CONDITION_WEIGHT = 1e6  # of a condition, in measured points
 
-
-class Landscape(NamedTuple):
-    """The law solved at S exponents (S, q): linear parameters, triangular factors, sums of squares.
-
-    The triangular factors (S, p, p) are those of the normal equations.
-    """
-
-    theta: Array
-    beta: Array
-    root: Array
-    rss: Array
+Landscape = tuple[Array, Array, Array, Array]  # theta (S, q), beta (S, p), R (S, p, p), rss (S,)
 
 
 class Candidates(NamedTuple):
-    """A landscape with slack (S,): by how much the sum of squares may still rise.
+    """Exponents (S, q) at which a law fits well enough, and the law solved there.
 
-    Exponents of negative slack are outside the region of a confidence level.
+    Attributes
+    ----------
+    theta : numpy.ndarray
+        Exponents (S, q).
+    beta : numpy.ndarray
+        Linear parameters (S, p).
+    root : numpy.ndarray
+        Triangular factors (S, p, p) of their normal equations.
+    slack : numpy.ndarray
+        By how much the sum of squares may still rise (S,).
     """
 
     theta: Array
     beta: Array
     root: Array
     slack: Array
-
-    def select(self, mask: NDArray[np.bool_]) -> Candidates:
-        """Return some of the candidates."""
-        return Candidates(*(values[mask] for values in self))
 
 
 def profile_threshold(rss: ArrayLike, dof: ArrayLike, level: float) -> Array:
@@ -122,11 +117,11 @@ def contrast_estimates(rows: Array, beta: Array, root: Array) -> tuple[Array, Ar
 
 
 def landscape(fit: Fit) -> Landscape:
-    """Solve the law at many exponents: a grid over the bounds, and a finer one around the best."""
+    """Solve the law at its own exponents, on a grid over the bounds, and on one around the best."""
     _refuse_shrunk(fit.law)
-    x, theta = law_axes(fit.law, fit.points), fit.theta[None]
+    theta = fit.theta[None]
     if fit.law.exponents:
-        lattice = varpro.exponent_lattice(fit.law, x)
+        lattice = varpro.exponent_lattice(fit.law, law_axes(fit.law, fit.points))
         theta = np.concatenate([theta, lattice, _nearby_lattice(fit)])
     return solve_at(fit, theta)
 
@@ -135,7 +130,15 @@ def solve_at(fit: Fit, theta: Array) -> Landscape:
     """Solve the law for its linear parameters at exponents (S, q)."""
     columns = linear.design_columns(fit.law, law_axes(fit.law, fit.points), theta)
     solved = linear.least_squares(columns, fit.y, fit.weights)
-    return Landscape(theta, solved.beta, solved.r, solved.rss)
+    return theta, solved.beta, solved.r, solved.rss
+
+
+def select_candidates(solved: Landscape, threshold: Array | float) -> Candidates:
+    """Select the exponents at which the sum of squares is no more than the threshold."""
+    theta, beta, root, rss = solved
+    slack = threshold - rss
+    is_inside = slack >= 0
+    return Candidates(theta[is_inside], beta[is_inside], root[is_inside], slack[is_inside])
 
 
 def _refuse_shrunk(law: Law) -> None:
@@ -208,14 +211,10 @@ def prediction_interval(
 def _candidate_intervals(
     candidates: Candidates, rows: Array, new_run: bool = False
 ) -> tuple[Array, Array]:
-    """Return the ends (S, m) of the intervals of m combinations that each candidate would give.
-
-    Those of a candidate outside the region are empty: from infinity to minus infinity.
-    """
+    """Return the ends (S, m) of the intervals of m combinations that each candidate gives."""
     centre, variance = contrast_estimates(rows, candidates.beta, candidates.root)
-    half = np.sqrt(np.maximum(candidates.slack, 0)[:, None] * (variance + new_run))
-    is_inside = (candidates.slack >= 0)[:, None]
-    return np.where(is_inside, centre - half, np.inf), np.where(is_inside, centre + half, -np.inf)
+    half = np.sqrt(candidates.slack[:, None] * (variance + new_run))
+    return centre - half, centre + half
 
 
 def find_open(fit: Fit, rows: Array) -> NDArray[np.bool_]:
@@ -244,10 +243,8 @@ def parameter_interval(fit: Fit, parameter: str, level: float) -> tuple[float, f
 
 def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, float]:
     limit = profile_threshold(fit.rss, fit.dof, level)
-    candidates = fit.candidates(level)
-    values = candidates.theta[:, list(fit.law.exponents).index(exponent)]
+    allowed = fit.candidates(level).theta[:, list(fit.law.exponents).index(exponent)]
     # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
-    allowed = np.append(values[candidates.slack >= 0], fit.parameters[exponent])
     inner = np.array([allowed.min(), allowed.max()])
     outer = np.array(fit.law.exponents[exponent], float)
     is_open = pinned_solution(fit, exponent, outer).rss <= limit

@@ -7,13 +7,12 @@ short, so that none leaps over a ridge.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perflaw.laws.families import Array, AxisValues, Law
-from perflaw.laws.linear import TINY, design_columns, least_squares, residual_slopes
+from perflaw.laws.linear import TINY, LeastSquares, design_columns, least_squares, residual_slopes
 
 MAX_STEPS = 100
 DAMPING = 1.0  # at the start; less, or a longer step, may leap out of a valley over a ridge
@@ -38,60 +37,54 @@ class Problems:
         names = ("y", "weights", "low", "high", "centre", "ridge")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
-    def solve(self, theta: Array) -> Trial:
-        """Solve for the linear parameters at exponents (M, q)."""
-        columns = design_columns(self.law, self.x, theta)
-        solved = least_squares(columns, self.y, self.weights)
+    def solve(self, theta: Array) -> LeastSquares:
+        """Solve for the linear parameters at exponents (M, q); rss has the penalty added."""
+        solved = least_squares(design_columns(self.law, self.x, theta), self.y, self.weights)
         penalty = np.sum(self.ridge * (theta - self.centre) ** 2, axis=1)
-        return Trial(theta, solved.beta, solved.rss + penalty, solved.q, solved.residual)
+        return solved._replace(rss=solved.rss + penalty)
 
 
-class Trial(NamedTuple):
-    """What problems come to at exponents that are tried: cost (M,), and as `LeastSquares`."""
-
-    theta: Array
-    beta: Array
-    cost: Array
-    q: Array
-    residual: Array
-
-
-def refine(problems: Problems, starts: Array) -> tuple[Trial, NDArray[np.bool_]]:
+def refine(problems: Problems, starts: Array) -> tuple[Array, LeastSquares, NDArray[np.bool_]]:
     """Search from exponents (M, q), one start a problem.
 
     Returns
     -------
-    Trial
-        The best that was tried of each problem.
+    numpy.ndarray
+        The best exponents that were tried of each problem (M, q).
+    LeastSquares
+        The problems solved there.
     numpy.ndarray
         Booleans (M,): whether the search ended by itself.
     """
-    best = problems.solve(starts.copy())
+    theta = starts.copy()
+    best = problems.solve(theta)
     damping = np.full(len(starts), DAMPING)
     busy = np.arange(len(starts))
     for _ in range(MAX_STEPS):
         if not len(busy):
             break
         searched = problems.select(busy)
-        current = Trial(*(values[busy] for values in best))
-        theta, expected_gain = _propose(searched, current, damping[busy])
-        trial = searched.solve(theta)
-        gain = current.cost - trial.cost
-        is_better = gain > 1e-10 * current.cost
-        for values, tried in zip(best, trial):
-            values[busy[is_better]] = tried[is_better]
-        is_still = np.abs(theta - current.theta).max(axis=1) < 1e-9
-        is_level = np.abs(gain) <= 1e-9 * current.cost
+        current = LeastSquares(*(values[busy] for values in best))
+        proposed, expected_gain = _propose(searched, theta[busy], current, damping[busy])
+        trial = searched.solve(proposed)
+        gain = current.rss - trial.rss
+        is_still = np.abs(proposed - theta[busy]).max(axis=1) < 1e-9
+        is_level = np.abs(gain) <= 1e-9 * current.rss
         is_hopeless = damping[busy] > 1e10
+        is_better = gain > 1e-10 * current.rss
+        for values, tried in zip((theta, *best), (proposed, *trial)):
+            values[busy[is_better]] = tried[is_better]
         is_good = [gain > 0.75 * expected_gain, gain > 0.25 * expected_gain]
         damping[busy] *= np.select(is_good, [0.2, 1.0], 5.0)
         busy = busy[~(is_still | is_level | is_hopeless)]
-    return best, ~np.isin(np.arange(len(starts)), busy)
+    return theta, best, ~np.isin(np.arange(len(starts)), busy)
 
 
-def _propose(problems: Problems, current: Trial, damping: Array) -> tuple[Array, Array]:
+def _propose(
+    problems: Problems, theta: Array, current: LeastSquares, damping: Array
+) -> tuple[Array, Array]:
     """Give the exponents after a damped step within the bounds, and the gain that it promises."""
-    theta, low, high, ridge = current.theta, problems.low, problems.high, problems.ridge
+    low, high, ridge = problems.low, problems.high, problems.ridge
     slope = residual_slopes(
         problems.law, problems.x, theta, current.beta, problems.weights, current.q
     )

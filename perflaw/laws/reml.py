@@ -20,8 +20,10 @@ from scipy.optimize import minimize
 from perflaw.laws.families import Array
 from perflaw.laws.mixed_design import RATIO_BOUNDS, MixedModel
 
-MOST_STEPS, STOPPED = 300, 1  # of the search, and scipy's status of one that reached them
-START, RATIO_START = -7.0, -1.0  # of the search for log-variances and for the walk's ratio
+MOST_STEPS = 300  # of the search for variances
+STOPPED = 1  # scipy's status of a search that reached them
+START = -7.0  # of the search for log-variances
+RATIO_START = -1.0  # of the search for the walk's log-variance over the noise's
 INDEPENDENT = 1e-8  # of the largest column, below which a column carries nothing of its own
 ESTIMABLE = 1e-6  # part of a row outside the seen rows' span, above which it is not estimable
 
@@ -142,10 +144,10 @@ def condition(
     mean = model.fixed[asked] @ span @ effects + link @ cho_solve((factor, True), residual)
     rest = model.fixed[asked] @ span - link @ weighted
     explained = link @ cho_solve((factor, True), link.T)
-    spread = noise_free[np.ix_(asked, asked)] - explained + rest @ information @ rest.T
+    covariance = noise_free[np.ix_(asked, asked)] - explained + rest @ information @ rest.T
     mean[~is_estimable] = np.nan
-    spread[~is_estimable, ~is_estimable] = np.inf
-    return mean, spread
+    covariance[~is_estimable, ~is_estimable] = np.inf
+    return mean, covariance
 
 
 def estimable_span(seen: Array, asked: Array) -> tuple[Array, NDArray[np.bool_]]:

@@ -20,6 +20,7 @@ from perflaw.laws.profile import (
     find_open,
     pinned_solution,
     profile_threshold,
+    select_candidates,
     solve_at,
 )
 from perflaw.stats import check_level
@@ -185,16 +186,15 @@ def _allowed_fits(fit: Fit, axis: str, level: float) -> tuple[Candidates, NDArra
     the rest follows along; otherwise the fit's own candidates serve.
     """
     candidates = fit.candidates(level)
-    inside = candidates.select(candidates.slack >= 0)
     exponent = f"p_{SYMBOLS.get(axis, axis)}"
     if exponent not in fit.law.exponents:
-        return inside, np.zeros(len(inside.slack), bool)
+        return candidates, np.zeros(len(candidates.slack), bool)
+    index = list(fit.law.exponents).index(exponent)
     bounds = fit.law.exponents[exponent]
     interval = fit.profile(exponent, level)
     ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, interval)]
-    known = inside.theta[:, list(fit.law.exponents).index(exponent)]
-    held = np.unique(np.concatenate([np.linspace(*ends, HELD_VALUES), known]))
-    *solved, rss = solve_at(fit, pinned_solution(fit, exponent, held).theta)
-    slack = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
-    is_allowed = slack >= 0
-    return Candidates(*solved, slack).select(is_allowed), np.isin(held[is_allowed], bounds)
+    held = np.union1d(np.linspace(*ends, HELD_VALUES), candidates.theta[:, index])
+    solved = solve_at(fit, pinned_solution(fit, exponent, held).theta)
+    threshold = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6)
+    allowed = select_candidates(solved, threshold)
+    return allowed, np.isin(allowed.theta[:, index], bounds)

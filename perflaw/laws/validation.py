@@ -15,7 +15,7 @@ from perflaw.laws.families import Array, Law
 from perflaw.laws.fitting import fit, fit_surfaces
 from perflaw.laws.identifiability import fit_jacobian, identifiable_rank, numerical_rank
 from perflaw.laws.profile import profile_threshold
-from perflaw.laws.varpro import predict_many, solve_batch
+from perflaw.laws.varpro import Solution, predict_many, solve_batch
 from perflaw.stats import check_level
 
 CELL_COLUMNS = ("n_layers", "d_emb", "tokens")
@@ -67,37 +67,38 @@ def heldout_predictions(
     check_points(law, points)
     values = check_values(points, y)
     check_level(level)
-    hidden = hidden_cells(points)
-    cells = [
-        (split, fold, row) for split, mask in hidden.items() for fold, row in np.argwhere(mask)
-    ]
-    seen = np.array([~hidden[split][fold] for split, fold, _ in cells]).astype(float)
-    rows = np.array([row for *_, row in cells])
-    if (seen.sum(axis=1) <= len(law.parameters)).any():
+    folds = [(split, mask) for split, masks in hidden_cells(points).items() for mask in masks]
+    cells = [(split, mask, row) for split, mask in folds for row in np.flatnonzero(mask)]
+    rows = np.array([row for _, _, row in cells])
+    seen = np.array([~mask for _, mask, _ in cells]).astype(float)
+    n_seen = seen.sum(axis=1)
+    if (n_seen <= len(law.parameters)).any():
         raise InputError(
             f"too few points are left to fit the law {law.name} when a split hides some"
         )
-    folds, which = np.unique(seen, axis=0, return_inverse=True)
-    solution = solve_batch(law, points, values, folds)
-    theta, beta, rss = (
-        part[which.ravel()] for part in (solution.theta, solution.beta, solution.rss)
-    )
-    with_cell = seen.copy()
-    with_cell[np.arange(len(rows)), rows] = 1
-    folds, which = np.unique(with_cell, axis=0, return_inverse=True)
-    rss_with_cell = solve_batch(law, points, values, folds).rss[which.ravel()]
-    dof = seen.sum(axis=1) - len(law.parameters)
-    allowed = profile_threshold(rss, dof, level)
-    predicted = predict_many(law, points, theta, beta)[np.arange(len(rows)), rows]
+    each = np.arange(len(rows))
+    seen_or_own = seen.copy()
+    seen_or_own[each, rows] = 1
+    solution = _solve_folds(law, points, values, seen)
+    rss_with_cell = _solve_folds(law, points, values, seen_or_own).rss
+    allowed = profile_threshold(solution.rss, n_seen - law.n_free, level)
+    predicted = predict_many(law, points, solution.theta, solution.beta)[each, rows]
     return pd.DataFrame(
         {
-            "split": [split for split, *_ in cells],
+            "split": [split for split, _, _ in cells],
             "row": rows,
             "value": values[rows],
             "predicted": predicted,
             "covered": np.nan if law.penalty else rss_with_cell <= allowed,
         }
     )
+
+
+def _solve_folds(law: Law, points: pd.DataFrame, values: Array, weights: Array) -> Solution:
+    """Return a solution for each row of weights, of which many are the same."""
+    folds, fold_of_row = np.unique(weights, axis=0, return_inverse=True)
+    solution = solve_batch(law, points, values, folds)
+    return Solution(*(part[fold_of_row.ravel()] for part in solution))
 
 
 def heldout_by_surface(
@@ -156,8 +157,9 @@ def mean_errors(
         )
     groups = ["law", "split", *keep]
     surfaces = cells.groupby(["law", "split", *by], sort=False)["ape"].mean().reset_index()
-    of_log = surfaces.groupby(list(dict.fromkeys([*groups, log])), sort=False)["ape"].mean()
-    mape = of_log.groupby(level=groups, sort=False).mean()
+    with_log = list(dict.fromkeys([*groups, log]))
+    by_log = surfaces.groupby(with_log, sort=False)["ape"].mean()
+    mape = by_log.groupby(groups, sort=False).mean()
     coverage = cells.groupby(groups, sort=False)["covered"].mean()
     return pd.concat([mape.rename("mape"), coverage.rename("coverage")], axis=1).reset_index()
 
@@ -239,13 +241,13 @@ def compare_laws(
 def loo_predictions(law: Law, points: pd.DataFrame, y: Array) -> Array:
     """Return each value (n,) as the law, fitted to the other cells, predicts it."""
     cells = _cells(points, law.axes)
-    theta, beta, *_ = solve_batch(law, points, y, (~cells).astype(float))
-    predicted = predict_many(law, points, theta, beta)
+    solution = solve_batch(law, points, y, (~cells).astype(float))
+    predicted = predict_many(law, points, solution.theta, solution.beta)
     return predicted[cells.argmax(axis=0), np.arange(len(y))]
 
 
 def _hidden_errors(law: Law, surface: pd.DataFrame) -> dict[str, float]:
-    """Return the mean absolute percentage error of each split."""
+    """Return the mean absolute percentage error of each split of a surface."""
     y = surface["value"].to_numpy()
     errors = {LEAVE_ONE_OUT: _mean_error(loo_predictions(law, surface, y), y)}
     for axis, split in (("n_layers", LARGEST_N), ("d_emb", LARGEST_D)):

@@ -266,14 +266,13 @@ def _refine_and_select(
     problems: Problems, starts: Array, problem: NDArray[np.intp], batch: int
 ) -> Solution:
     """Refine every start, and take the best of each problem, of equals the smallest exponents."""
-    refined, converged = refine(problems, starts)
+    theta, solved, converged = refine(problems, starts)
     lowest = np.full(batch, np.inf)
-    np.minimum.at(lowest, problem, refined.cost)
-    is_behind = refined.cost > lowest[problem] * (1 + TIE)
-    order = np.lexsort((np.linalg.norm(refined.theta, axis=1), is_behind, problem))
+    np.minimum.at(lowest, problem, solved.rss)
+    is_behind = solved.rss > lowest[problem] * (1 + TIE)
+    order = np.lexsort((np.linalg.norm(theta, axis=1), is_behind, problem))
     best = order[np.unique(problem[order], return_index=True)[1]]
-    is_apart = np.abs(refined.theta - refined.theta[best][problem]).max(axis=1) > APART
+    is_apart = np.abs(theta - theta[best][problem]).max(axis=1) > APART
     tied = np.zeros(batch, bool)
     tied[problem[is_apart & ~is_behind]] = True
-    theta, beta, cost = (values[best] for values in refined[:3])
-    return Solution(theta, beta, cost, converged[best], tied)
+    return Solution(theta[best], solved.beta[best], solved.rss[best], converged[best], tied)

@@ -605,6 +605,17 @@ def test_a_cell_on_unlike_data_is_refused():
     assert fitting.fit(families.log_linear(), nearly, pooled["value"]).converged
 
 
+def test_hidden_cells_are_covered_as_intervals_of_a_held_exponent_say():
+    y = surface(seed=3)
+    law = families.with_bounds(LAW, 0.3, 0.3)
+    cells = validation.heldout_predictions(law, GRID, y, level=0.8)
+    is_largest = GRID["d_emb"] == GRID["d_emb"].max()
+    interval = fitting.fit(law, GRID[~is_largest], y[~is_largest]).interval(GRID[is_largest], 0.8)
+    inside = (interval["low"] <= y[is_largest]) & (y[is_largest] <= interval["high"])
+    assert inside.tolist() == cells.loc[cells["split"] == "largest d", "covered"].tolist()
+    assert fitting.fit(law, GRID[~is_largest], y[~is_largest]).dof == is_largest.size - 6 - 3
+
+
 def test_an_exponent_that_is_held_is_no_fitted_parameter():
     y = surface()
     held = fitting.fit(families.with_bounds(LAW, 0.3, 0.3), GRID, y)

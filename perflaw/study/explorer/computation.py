@@ -122,9 +122,7 @@ def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[fl
     level
         Level of the interval of the lead.
     """
-    candidates = fit.candidates(level)
-    is_inside = candidates[-1] >= 0
-    theta, beta, root, slack = (part[is_inside] for part in candidates)
+    theta, beta, root, slack = fit.candidates(level)
     range_ = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), N_PLACES)
     values = np.append(best_place(fit, axis), range_)
     other = _other_axis(axis)
