@@ -79,18 +79,13 @@ class Fit:
         return f"<p>{self.law._repr_html_()}<br>{repr(self)[1:-1]}</p>{estimates.to_html()}"
 
     @property
-    def n_free(self) -> int:
-        """How many parameters were fitted."""
-        return self.law.n_free
-
-    @property
     def dof(self) -> int:
         """Degrees of freedom: points that count, less parameters."""
-        return self._n_counted - self.n_free
+        return self._n_counted - self.law.n_free
 
     @property
     def _n_counted(self) -> int:
-        """How many points count: the loss "consensus" leaves some out."""
+        """How many points count: a consensus leaves some out."""
         return int(np.count_nonzero(self.weights))
 
     @property
@@ -133,7 +128,7 @@ class Fit:
     @property
     def aicc(self) -> float:
         """Akaike's criterion corrected for few points; the noise variance counts as a parameter."""
-        return aicc(self.rss, self._n_counted, self.n_free)
+        return aicc(self.rss, self._n_counted, self.law.n_free)
 
     @property
     def constant_aicc(self) -> float:
@@ -156,35 +151,35 @@ class Fit:
             return True
         if np.isfinite(self.aicc):
             return self.aicc < self.constant_aicc
-        return self.rss / self.dof < self._constant_rss / (self.dof + self.n_free - 1)
+        return self.rss / self.dof < self._constant_rss / (self.dof + self.law.n_free - 1)
 
     @cached_property
     def at_bound(self) -> tuple[str, ...]:
-        """Exponents that ended on a bound of the search."""
+        """Exponents that ended on a bound of the search; one that is held was not searched."""
         return tuple(
             name
-            for name, bounds in self.law.exponents.items()
-            if np.abs(np.subtract(bounds, self.parameters[name])).min() < BOUND_TOLERANCE
+            for name, (low, high) in self.law.exponents.items()
+            if low < high
+            and np.abs(np.subtract((low, high), self.parameters[name])).min() < BOUND_TOLERANCE
         )
 
     @cached_property
     def not_identified(self) -> tuple[str, ...]:
-        """Parameters that can move, alone or together, without moving the fitted values."""
+        """Parameters that can move, alone or together, without moving the counted fitted values."""
         return unidentified_parameters(fit_jacobian(self), self.law.parameters)
 
     @cached_property
     def states(self) -> tuple[FitState, ...]:
         """All that can be said of the fit; (FitState.CONVERGED,) where nothing is in the way."""
-        is_in_the_way = {
+        applies = {
             FitState.NOT_CONVERGED: not self.converged,
             FitState.TIED: self.tied,
             FitState.AT_BOUND: bool(self.at_bound),
             FitState.NOT_IDENTIFIED: bool(self.not_identified),
             FitState.NO_BETTER: not self.beats_constant,
         }
-        return tuple(state for state, applies in is_in_the_way.items() if applies) or (
-            FitState.CONVERGED,
-        )
+        in_the_way = tuple(state for state in applies if applies[state])
+        return in_the_way or (FitState.CONVERGED,)
 
     @property
     def status(self) -> str:

@@ -20,8 +20,8 @@ MOVING = 1e-3  # parts of a unit direction above which a parameter takes part in
 
 
 def fit_jacobian(fit: Fit) -> Array:
-    """Differentiate the fitted values by each parameter, (n points, n parameters)."""
-    return _jacobian(fit.law, fit.points, fit.theta, fit.beta)
+    """Differentiate the values fitted to the points that count by each parameter, (n, p + q)."""
+    return _jacobian(fit.law, fit.points[fit.weights > 0], fit.theta, fit.beta)
 
 
 def numerical_rank(jacobian: Array) -> int:
@@ -64,7 +64,7 @@ def null_directions(jacobian: Array) -> Array:
 
 
 def _jacobian(law: Law, points: pd.DataFrame, theta: Array, beta: Array) -> Array:
-    """Differentiate the law's values at `points` by each parameter, (n points, n parameters)."""
+    """Differentiate the law's values at `points` by each parameter, (n, p + q)."""
     x = law_axes(law, points)
     columns = design_columns(law, x, theta[None])[0]
     if not law.exponents:

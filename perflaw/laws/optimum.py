@@ -194,12 +194,14 @@ def within_budget(
     """
     if candidates.empty:
         raise InputError("there is no candidate to choose from")
+    costs: dict[str, tuple[float, Array]] = {}
+    if parameters is not None:
+        cost = layer_parameters(candidates["n_layers"], candidates["d_emb"])
+        costs["parameters"] = parameters, cost
+    if flops is not None:
+        costs["FLOPs a token"] = flops, _flops(candidates)
     is_affordable = np.ones(len(candidates), bool)
-    budgets = {"parameters": (parameters, _parameters), "FLOPs a token": (flops, _flops)}
-    for unit, (budget, price) in budgets.items():
-        if budget is None:
-            continue
-        cost = price(candidates)
+    for unit, (budget, cost) in costs.items():
         if not (cost <= budget).any():
             raise InputError(
                 f"no candidate has at most {budget:g} {unit}; the smallest has {cost.min():g}"
@@ -208,10 +210,6 @@ def within_budget(
     if not is_affordable.any():
         raise InputError("no candidate meets both budgets")
     return candidates[is_affordable]
-
-
-def _parameters(points: pd.DataFrame) -> Array:
-    return layer_parameters(points["n_layers"], points["d_emb"])
 
 
 def _flops(points: pd.DataFrame) -> Array:

@@ -52,6 +52,24 @@ class Candidates(NamedTuple):
     root: Array
     slack: Array
 
+    def estimate(self, rows: Array) -> tuple[Array, Array]:
+        """Estimate combinations of the linear parameters, (m, p) or (S, m, p).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Estimates (S, m), and their variances (S, m) in units of the noise variance.
+        """
+        rows = np.broadcast_to(rows, (len(self.beta), *rows.shape[-2:]))
+        half = np.linalg.solve(self.root.transpose(0, 2, 1), rows.transpose(0, 2, 1))
+        return np.einsum("bmp,bp->bm", rows, self.beta), np.sum(half**2, axis=1)
+
+    def intervals(self, rows: Array, new_run: bool = False) -> tuple[Array, Array]:
+        """Return the ends (S, m) of the intervals that each of the exponents gives."""
+        centre, variance = self.estimate(rows)
+        half = np.sqrt(self.slack[:, None] * (variance + new_run))
+        return centre - half, centre + half
+
 
 def profile_threshold(rss: ArrayLike, dof: ArrayLike, level: float) -> Array:
     """Return the sum of squares up to which a value belongs to the profile interval."""
@@ -92,28 +110,6 @@ def constrained_rss(
     extended = np.hstack([y, np.full((len(y), 1), value)])
     weights = np.append(np.ones(len(points)), CONDITION_WEIGHT)
     return varpro.solve_batch(replace(law, basis=basis), points, extended, weights).rss
-
-
-def contrast_estimates(rows: Array, beta: Array, root: Array) -> tuple[Array, Array]:
-    """Estimate linear combinations of parameters.
-
-    Parameters
-    ----------
-    rows : numpy.ndarray
-        (m, p) or (B, m, p): m combinations of the linear parameters.
-    beta : numpy.ndarray
-        Linear parameters (B, p).
-    root : numpy.ndarray
-        Triangular factors (B, p, p) of their normal equations.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Estimates (B, m), and their variances (B, m) in units of the noise variance.
-    """
-    rows = np.broadcast_to(rows, (len(beta), *rows.shape[-2:]))
-    half = np.linalg.solve(root.transpose(0, 2, 1), rows.transpose(0, 2, 1))
-    return np.einsum("bmp,bp->bm", rows, beta), np.sum(half**2, axis=1)
 
 
 def landscape(fit: Fit) -> Landscape:
@@ -197,7 +193,7 @@ def prediction_interval(
     x = law_axes(fit.law, points)
     check_level(level)
     candidates = fit.candidates(level)
-    low, high = _candidate_intervals(candidates, fit.law.basis(x, candidates.theta), new_run)
+    low, high = candidates.intervals(fit.law.basis(x, candidates.theta), new_run)
     is_open = find_open(fit, fit.law.basis(x, fit.theta))
     columns = {
         "prediction": fit.predict(points),
@@ -206,15 +202,6 @@ def prediction_interval(
         "beyond": fit.beyond(points),
     }
     return pd.DataFrame(columns, index=points.index)
-
-
-def _candidate_intervals(
-    candidates: Candidates, rows: Array, new_run: bool = False
-) -> tuple[Array, Array]:
-    """Return the ends (S, m) of the intervals of m combinations that each candidate gives."""
-    centre, variance = contrast_estimates(rows, candidates.beta, candidates.root)
-    half = np.sqrt(candidates.slack[:, None] * (variance + new_run))
-    return centre - half, centre + half
 
 
 def find_open(fit: Fit, rows: Array) -> NDArray[np.bool_]:
@@ -267,7 +254,7 @@ def _linear_interval(fit: Fit, parameter: str, level: float) -> tuple[float, flo
     row = np.eye(len(fit.law.linear))[[fit.law.linear.index(parameter)]]
     if find_open(fit, row)[0]:
         return -np.inf, np.inf
-    low, high = (ends[:, 0] for ends in _candidate_intervals(candidates, row))
+    low, high = (ends[:, 0] for ends in candidates.intervals(row))
     bounds = np.array(list(fit.law.exponents.values())).reshape(-1, 2)
     # An exponent whose best value is a bound takes no part: the others' edges tell.
     is_free = ~((fit.theta <= bounds[:, 0]) | (fit.theta >= bounds[:, 1]))

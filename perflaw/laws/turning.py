@@ -16,7 +16,6 @@ from perflaw.laws.fitting import Fit
 from perflaw.laws.linear import design_columns
 from perflaw.laws.profile import (
     Candidates,
-    contrast_estimates,
     find_open,
     pinned_solution,
     profile_threshold,
@@ -80,8 +79,8 @@ def turning_point(
     points of every fit that stays within the sum of squares of this level, the exponent of the
     axis held at one value after another. An end is open (1, or infinite) where such a fit turns
     beyond the search, or not at all, or where a bound of the exponent, and not the data, sets it.
-    Both ends are open where the points do not tell the slope along the axis from other terms of the
-    law, as where N and d rise together.
+    Both ends are open, and the estimate is one of many, where the points cannot tell the law's terms
+    of the axis from its others, as where d always rises with N.
 
     Parameters
     ----------
@@ -128,9 +127,7 @@ def turning_point(
     if find_open(fit, slope_rows(places, fit.theta[None])[0]).any():
         return TurningPoint(kind, estimate, 1.0, np.inf)
     allowed, is_at_bound = _allowed_fits(fit, axis, level)
-    slopes, variance = contrast_estimates(
-        slope_rows(places, allowed.theta), allowed.beta, allowed.root
-    )
+    slopes, variance = allowed.estimate(slope_rows(places, allowed.theta))
     is_flat = slopes**2 <= allowed.slack[:, None] * variance  # a slope of zero there is allowed
     low, high = _interval_ends(places, slopes, is_flat, is_at_bound, kind, estimate)
     return TurningPoint(kind, estimate, low, high)

@@ -179,7 +179,7 @@ def fit_table(
         {
             "law": name,
             **dict(zip(by, key)),
-            "parameters": fitted.n_free,
+            "parameters": law.n_free,
             "rank": numerical_rank(fit_jacobian(fitted)),
             "r2": fitted.r2,
             "aicc": fitted.aicc,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, linear, profile
+from perflaw.laws import families, linear
 from perflaw.laws.fitting import Fit
 
 N_PLACES = 31  # compared with the best, evenly in the logarithm of the measured range
@@ -122,14 +122,13 @@ def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[fl
     level
         Level of the interval of the lead.
     """
-    theta, beta, root, slack = fit.candidates(level)
+    candidates = fit.candidates(level)
     range_ = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), N_PLACES)
     values = np.append(best_place(fit, axis), range_)
     other = _other_axis(axis)
     points = {axis: values, other: np.full(len(values), float(fit.points[other].iloc[0]))}
-    rows = linear.design_columns(fit.law, points, theta)
-    lead, spread = profile.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
-    least_lead = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
+    rows = linear.design_columns(fit.law, points, candidates.theta)
+    least_lead = candidates.intervals(rows[:, :1] - rows[:, 1:])[0].min(axis=0)
     as_good = values[1:][least_lead <= 0]
     if len(as_good) == 0:
         as_good = values[:1]
