@@ -79,8 +79,8 @@ def turning_point(
     points of every fit that stays within the sum of squares of this level, the exponent of the
     axis held at one value after another. An end is open (1, or infinite) where such a fit turns
     beyond the search, or not at all, or where a bound of the exponent, and not the data, sets it.
-    Both ends are open, and the estimate is one of many, where the points cannot tell the law's terms
-    of the axis from its others, as where d always rises with N.
+    Both ends are open, and the estimate is one of many, where the points cannot tell the terms of
+    the axis from others, as where d always rises with N.
 
     Parameters
     ----------
