@@ -42,7 +42,7 @@ def _check_columns_vary(law: Law, axes: dict[str, Array]) -> None:
     """Refuse an axis, or what the law makes of its axes, that is the same in every row."""
     middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
     columns = design_columns(law, axes, middle)[0, :, 1:]
-    if (np.ptp(columns, axis=0) > 0).all():
+    if not (np.ptp(columns, axis=0) == 0).any():
         return
     for axis, values in axes.items():
         if np.ptp(values) == 0:
