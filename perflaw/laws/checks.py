@@ -74,8 +74,8 @@ def _check_same_data(law: Law, points: pd.DataFrame) -> None:
 def _describe_repeat(points: pd.DataFrame, cell: list[str], row: int) -> str:
     """Say which cell is repeated in that row, and how to mend it."""
     values = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
-    is_same = (points[cell] == points[cell].iloc[row]).all(axis=1)
-    pair = points.iloc[[is_same.argmax(), row]].astype(str)
+    is_same = (points[cell] == points[cell].iloc[row]).all(axis=1).to_numpy()
+    pair = points.iloc[[int(is_same.argmax()), row]].astype(str)
     differing = [name for name in IDENTITY_COLUMNS if name in pair and pair[name].nunique() > 1]
     if differing:
         remedy = (

@@ -347,7 +347,8 @@ def compute_power() -> Law:
 
     On one surface tokens and epochs are the same everywhere, so FLOPs per token stand in.
     """
-    reference = flops_per_token(*(REFERENCE[axis] for axis in WHOLE_AXES))
+    n_layers, d_emb, length = (REFERENCE[axis] for axis in WHOLE_AXES)
+    reference = flops_per_token(n_layers, d_emb, length)
 
     def basis(x: AxisValues, theta: Array) -> Array:
         flops = flops_per_token(x["n_layers"], x["d_emb"], x["max_seq_len"])

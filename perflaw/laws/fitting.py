@@ -22,6 +22,7 @@ from perflaw.laws import profile, varpro
 from perflaw.laws.checks import check_points, check_values
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.identifiability import fit_jacobian, unidentified_parameters
+from perflaw.laws.profile import Candidates, Landscape
 from perflaw.laws.robust import LOSSES
 from perflaw.stats import aicc
 
@@ -269,7 +270,7 @@ class Fit:
         drawn = varpro.solve_batch(self.law, self.points, self.y, self.weights * shares)
         return pd.DataFrame(np.hstack([drawn.beta, drawn.theta]), columns=list(self.law.parameters))
 
-    def candidates(self, level: float) -> profile.Candidates:
+    def candidates(self, level: float) -> Candidates:
         """Return the exponents that are within a confidence level, of many that are tried.
 
         The fit's own are the first.
@@ -279,7 +280,7 @@ class Fit:
         return profile.select_candidates(self._landscape, max(threshold, own_rss))
 
     @cached_property
-    def _landscape(self) -> profile.Landscape:
+    def _landscape(self) -> Landscape:
         return profile.landscape(self)
 
 

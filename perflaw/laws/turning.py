@@ -189,8 +189,8 @@ def _allowed_fits(fit: Fit, axis: str, level: float) -> tuple[Candidates, NDArra
     index = list(fit.law.exponents).index(exponent)
     bounds = fit.law.exponents[exponent]
     interval = fit.profile(exponent, level)
-    ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, interval)]
-    held = np.union1d(np.linspace(*ends, HELD_VALUES), candidates.theta[:, index])
+    low, high = (bound if np.isinf(end) else end for bound, end in zip(bounds, interval))
+    held = np.union1d(np.linspace(low, high, HELD_VALUES), candidates.theta[:, index])
     solved = solve_at(fit, pinned_solution(fit, exponent, held).theta)
     threshold = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6)
     allowed = select_candidates(solved, threshold)

@@ -15,7 +15,7 @@ from perflaw.laws.families import Array, Law
 from perflaw.laws.fitting import fit, fit_surfaces
 from perflaw.laws.identifiability import fit_jacobian, identifiable_rank, numerical_rank
 from perflaw.laws.profile import profile_threshold
-from perflaw.laws.varpro import Solution, predict_many, solve_batch
+from perflaw.laws.varpro import predict_many, solve_batch
 from perflaw.stats import check_level
 
 CELL_COLUMNS = ("n_layers", "d_emb", "tokens")
@@ -79,26 +79,32 @@ def heldout_predictions(
     each = np.arange(len(rows))
     seen_or_own = seen.copy()
     seen_or_own[each, rows] = 1
-    solution = _solve_folds(law, points, values, seen)
-    rss_with_cell = _solve_folds(law, points, values, seen_or_own).rss
-    allowed = profile_threshold(solution.rss, n_seen - law.n_free, level)
-    predicted = predict_many(law, points, solution.theta, solution.beta)[each, rows]
+    theta, beta, rss = _solve_folds(law, points, values, seen)
+    rss_with_cell = _solve_folds(law, points, values, seen_or_own)[-1]
+    threshold = profile_threshold(rss, n_seen - law.n_free, level)
+    predicted = predict_many(law, points, theta, beta)[each, rows]
     return pd.DataFrame(
         {
             "split": [split for split, _, _ in cells],
             "row": rows,
             "value": values[rows],
             "predicted": predicted,
-            "covered": np.nan if law.penalty else rss_with_cell <= allowed,
+            "covered": np.nan if law.penalty else rss_with_cell <= threshold,
         }
     )
 
 
-def _solve_folds(law: Law, points: pd.DataFrame, values: Array, weights: Array) -> Solution:
-    """Return a solution for each row of weights, of which many are the same."""
-    folds, fold_of_row = np.unique(weights, axis=0, return_inverse=True)
+def _solve_folds(
+    law: Law, points: pd.DataFrame, values: Array, weights: Array
+) -> tuple[Array, Array, Array]:
+    """Return exponents, linear parameters and sum of squares for each row of weights.
+
+    Rows that are the same are solved once.
+    """
+    folds, inverse = np.unique(weights, axis=0, return_inverse=True)
     solution = solve_batch(law, points, values, folds)
-    return Solution(*(part[fold_of_row.ravel()] for part in solution))
+    fold = inverse.ravel()
+    return solution.theta[fold], solution.beta[fold], solution.rss[fold]
 
 
 def heldout_by_surface(
