@@ -236,7 +236,7 @@ class Fit:
         return profile.prediction_interval(self, points, level, new_run)
 
     def profile(self, parameter: str, level: float = 0.9) -> tuple[float, float]:
-        """Return the profile interval of one parameter.
+        """Return the profile interval of one parameter, at a confidence level.
 
         It spans all values that the data allow, also where they leave a gap between two stretches.
         An end is infinite where the data leave it open: the law still fits well enough with an

@@ -37,6 +37,14 @@ def mixed_heldout(
     variances, and the exponents of a form that has any, never see a hidden cell: for
     leave-one-out they are estimated with a fourteenth of all cells set aside at a time.
 
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `make_cells` takes it.
+    forms : sequence of MixedForm
+    level : float
+        Confidence level of the intervals, by which a cell is covered or not.
+
     Returns
     -------
     pandas.DataFrame

@@ -72,7 +72,7 @@ class Candidates(NamedTuple):
 
 
 def profile_threshold(rss: ArrayLike, dof: ArrayLike, level: float) -> Array:
-    """Return the sum of squares up to which a value belongs to the profile interval."""
+    """Return the sum of squares up to which a value is in the interval of a confidence level."""
     factor = 1 + student_quantile(level, dof) ** 2 / np.asarray(dof)
     threshold: Array = np.asarray(rss) * factor
     return threshold

@@ -53,6 +53,16 @@ def heldout_predictions(
     A cell is inside its interval exactly if fitting it too raises the sum of squares by no more
     than the interval allows, so two batches of fits answer for all cells.
 
+    Parameters
+    ----------
+    law : Law
+    points : pandas.DataFrame
+        The law's axes, one row a run.
+    y : sequence of float
+        As many values.
+    level : float
+        Confidence level of the intervals.
+
     Returns
     -------
     pandas.DataFrame
@@ -111,6 +121,17 @@ def heldout_by_surface(
     candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str], level: float = 0.9
 ) -> pd.DataFrame:
     """Apply `heldout_predictions` to every law on every surface of a table.
+
+    Parameters
+    ----------
+    candidates : mapping of str to Law
+        Laws by the names to show.
+    table : pandas.DataFrame
+        The laws' axes, the columns of `by`, and value.
+    by : sequence of str
+        The columns that name a surface.
+    level : float
+        Confidence level of the intervals.
 
     Returns
     -------
