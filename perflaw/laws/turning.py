@@ -124,9 +124,9 @@ def turning_point(
         kind = Turn.MAXIMUM if slope[first] > 0 else Turn.MINIMUM
         bracket = places[first], places[first + 1]
         estimate = float(brentq(lambda value: fitted_slope(np.array([value]))[0], *bracket))
+    allowed, is_at_bound = _allowed_fits(fit, axis, level)
     if find_open(fit, slope_rows(places, fit.theta[None])[0]).any():
         return TurningPoint(kind, estimate, 1.0, np.inf)
-    allowed, is_at_bound = _allowed_fits(fit, axis, level)
     slopes, variance = allowed.estimate(slope_rows(places, allowed.theta))
     is_flat = slopes**2 <= allowed.slack[:, None] * variance  # a slope of zero there is allowed
     low, high = _interval_ends(places, slopes, is_flat, is_at_bound, kind, estimate)
