@@ -22,7 +22,6 @@ ELSEWHERE = [
     name.filters,  # Jinja2's, extended
     name.broad,  # the template of the report draws it
     name.left_out,  # the template of the report lists it
-    name.beyond_one,  # a key of a typed dict
     name.performance_kappa,  # named in the table of published laws, and found by its name
     name.load_model,  # for users of the package: a saved model, and what it recommends
     name.recommend,

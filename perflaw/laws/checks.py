@@ -9,7 +9,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.laws.families import Array, Law, law_axes
-from perflaw.laws.varpro import design_columns
+from perflaw.laws.linear import design_columns
 from perflaw.tables import IDENTITY_COLUMNS, TOKENS, check_numbers, name_row
 
 SQUARABLE = 1e-100, 1e100  # sizes of numbers whose sums of squares are exact enough
@@ -29,24 +29,31 @@ def check_points(law: Law, points: pd.DataFrame) -> None:
         raise InputError(
             f"{len(points)} points are too few for the law {law.name}, which needs {needed} or more"
         )
-    middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
-    if (np.ptp(design_columns(law, axes, middle)[0, :, 1:], axis=0) == 0).any():
-        axis = next((axis for axis, values in axes.items() if np.ptp(values) == 0), None)
-        if axis is None:
-            raise InputError(
-                f"what the law {law.name} reads of {', '.join(axes)} is the same in every row; "
-                "add points where it differs, or take another law"
-            )
-        raise InputError(
-            f"{axis} is {axes[axis][0]:g} in every row; "
-            f"the law {law.name} needs two or more values of it"
-        )
+    _check_columns_vary(law, axes)
     if TOKENS in points and TOKENS not in law.axes:
         _check_same_data(law, points)
     cell = [*law.axes, *([SEED] if SEED in points else [])]
     is_repeat = points.duplicated(cell).to_numpy()
     if is_repeat.any():
-        raise InputError(_describe_repeat(points, cell, int(np.flatnonzero(is_repeat)[0])))
+        raise InputError(_describe_repeat(points, cell, int(is_repeat.argmax())))
+
+
+def _check_columns_vary(law: Law, axes: dict[str, Array]) -> None:
+    """Refuse an axis, or what the law makes of its axes, that is the same in every row."""
+    middle = np.array([[(low + high) / 2 for low, high in law.exponents.values()]])
+    columns = design_columns(law, axes, middle)[0, :, 1:]
+    if not (np.ptp(columns, axis=0) == 0).any():
+        return
+    for axis, values in axes.items():
+        if np.ptp(values) == 0:
+            raise InputError(
+                f"{axis} is {values[0]:g} in every row; "
+                f"the law {law.name} needs two or more values of it"
+            )
+    raise InputError(
+        f"what the law {law.name} reads of {', '.join(axes)} is the same in every row; "
+        "add points where it differs, or take another law"
+    )
 
 
 def _check_same_data(law: Law, points: pd.DataFrame) -> None:
@@ -67,19 +74,18 @@ def _check_same_data(law: Law, points: pd.DataFrame) -> None:
 def _describe_repeat(points: pd.DataFrame, cell: list[str], row: int) -> str:
     """Say which cell is repeated in that row, and how to mend it."""
     values = ", ".join(f"{name} {points[name].iloc[row]}" for name in cell)
-    first = points[(points[cell] == points[cell].iloc[row]).all(axis=1)].iloc[0]
-    differing = [
-        name
-        for name in IDENTITY_COLUMNS
-        if name in points
-        and not pd.Series([first[name]]).equals(pd.Series([points[name].iloc[row]]))
-    ]
-    remedy = (
-        f"the two differ in {differing[0]}: keep rows of one value of it, "
-        "on the command line with --where"
-        if differing
-        else "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
-    )
+    is_same = (points[cell] == points[cell].iloc[row]).all(axis=1).to_numpy()
+    pair = points.iloc[[int(is_same.argmax()), row]].astype(str)
+    differing = [name for name in IDENTITY_COLUMNS if name in pair and pair[name].nunique() > 1]
+    if differing:
+        remedy = (
+            f"the two differ in {differing[0]}: keep rows of one value of it, "
+            "on the command line with --where"
+        )
+    else:
+        remedy = (
+            "fit one surface at a time, average the repeats, or tell them apart by a column 'seed'"
+        )
     return f"{name_row(points, row)} repeats an earlier cell ({values}); {remedy}"
 
 

@@ -62,13 +62,16 @@ def choose_by_law(draws: Array, measured: ArrayLike, confidence: float = 0.9) ->
     values = np.asarray(measured, float)
     if not values.size:
         raise InputError("there is no candidate to choose from")
-    is_seen, medians = np.isfinite(values), np.median(draws, axis=0)
+    is_seen = np.isfinite(values)
+    medians = np.median(draws, axis=0)
     best_seen = int(np.where(is_seen, values, -np.inf).argmax())
     best_of_seen = draws[:, is_seen].max(axis=1, initial=-np.inf, keepdims=True)
     chances = np.where(is_seen, 0.0, (draws > best_of_seen).mean(axis=0))
-    is_sure = np.flatnonzero(chances >= confidence)
-    choice = int(is_sure[medians[is_sure].argmax()]) if len(is_sure) else best_seen
-    chance = chances[choice] if len(is_sure) else chances.max()
+    sure = np.flatnonzero(chances >= confidence)
+    choice, chance = best_seen, chances.max()
+    if len(sure):
+        choice = int(sure[medians[sure].argmax()])
+        chance = chances[choice]
     return PlannedChoice(choice, best_seen, int(medians.argmax()), float(chance))
 
 
@@ -122,8 +125,10 @@ def seeds_needed(
     user_sd : float
         Relative standard error of the difference that the finite set of test users leaves, which
         no seed averages out.
-    power, level : float
+    power : float
         Of the two-sided test.
+    level : float
+        Its confidence level: one less its size.
 
     Returns
     -------
@@ -142,6 +147,8 @@ def seeds_needed(
     if not 0 < power < 1:
         raise InputError(f"power = {power:g} is not usable; use a number between 0 and 1, e.g. 0.8")
     check_level(level)
-    reach = norm.ppf((1 + level) / 2) + norm.ppf(power)
-    resolved = (difference / reach) ** 2 - user_sd**2
-    return float(max(1, np.ceil(2 * seed_sd**2 / resolved))) if resolved > 0 else float("inf")
+    standard_errors = norm.ppf((1 + level) / 2) + norm.ppf(power)
+    seed_variance = (difference / standard_errors) ** 2 - user_sd**2  # that the test may bear
+    if seed_variance <= 0:
+        return float("inf")
+    return float(max(1, np.ceil(2 * seed_sd**2 / seed_variance)))

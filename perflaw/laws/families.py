@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from inspect import signature
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ WHOLE_AXES = (*AXES, "max_seq_len")  # whole numbers in every model
 SYMBOLS = {"n_layers": "N", "d_emb": "d", "max_seq_len": "L", "tokens": "D"}
 # The place at which slopes are reported and in whose units the axes are well conditioned.
 REFERENCE = {"n_layers": 8.0, "d_emb": 64.0, "max_seq_len": 100.0, "tokens": 1e6}
+LARGEST_SIZE = 1e18  # of an axis
 
 EQUAL_BOUND = 1.0  # of every exponent of every law, where laws compete
 PERFORMANCE_BOUNDS = (-3.0, 3.0)  # of the exponents of the Performance Law, on every axis
@@ -96,8 +98,9 @@ def get_law(name: str, **options: Any) -> Law:
                 f"the option {key} of the law {name} cannot be {value!r}; "
                 f"its default is {defaults[key]!r}"
             )
-    lists_as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return FAMILIES[name](**lists_as_tuples)
+    if "axes" in options:
+        options["axes"] = tuple(options["axes"])
+    return FAMILIES[name](**options)
 
 
 def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
@@ -115,18 +118,20 @@ def law_axes(law: Law, points: pd.DataFrame) -> dict[str, Array]:
         )
     axes = {axis: check_numbers(points[axis], axis) for axis in law.axes}
     for axis, values in axes.items():
-        if ((values < 1) | (values > 1e18)).any():
-            row = int(np.flatnonzero((values < 1) | (values > 1e18))[0])
-            must = "1 or more" if values[row] < 1 else "1e18 or less"
+        is_outside = (values < 1) | (values > LARGEST_SIZE)
+        if is_outside.any():
+            row = int(is_outside.argmax())
+            limit = "1 or more" if values[row] < 1 else "1e18 or less"
             where = name_row(pd.Series(points[axis]), row)
-            raise InputError(f"{axis} is {values[row]:g} in {where}; it must be {must}")
+            raise InputError(f"{axis} is {values[row]:g} in {where}; it must be {limit}")
     return axes
 
 
 def _is_same_kind(value: Any, default: Any) -> bool:
-    if isinstance(default, tuple):  # of axes
-        is_texts = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
-        return is_texts and 0 < len(value) == len(set(value))
+    """Say whether an option can have this value: different names of axes, a number, a boolean."""
+    if isinstance(default, tuple):
+        are_names = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
+        return are_names and 0 < len(value) == len(set(value))
     if is_number(default):
         return is_number(value) and bool(np.isfinite(value))
     return isinstance(value, type(default))
@@ -148,10 +153,12 @@ def _columns(x: AxisValues, *columns: Array) -> Array:
 
 
 def _names(prefix: str, axes: Sequence[str]) -> tuple[str, ...]:
+    """Name one parameter of each axis, e.g. w_N and w_d."""
     return tuple(f"{prefix}_{SYMBOLS.get(axis, axis)}" for axis in axes)
 
 
 def _bounds(axes: Sequence[str], bounds: tuple[float, float]) -> dict[str, tuple[float, float]]:
+    """Give the exponents of all axes the same bounds."""
     return dict.fromkeys(_names("p", axes), bounds)
 
 
@@ -182,10 +189,15 @@ def performance(axes: tuple[str, ...] = AXES, k: float = 2.0) -> Law:
         )
         return _columns(x, *terms)
 
-    formula = r"b + \sum_x w_x\left(\frac{1-x^{-p_x}}{k\,p_x} - \ln x\right)"
-    linear = ("b", *_names("w", axes))
-    bounds = _bounds(axes, PERFORMANCE_BOUNDS)
-    return Law("performance", formula, axes, linear, basis, bounds, {"axes": axes, "k": k})
+    return Law(
+        "performance",
+        r"b + \sum_x w_x\left(\frac{1-x^{-p_x}}{k\,p_x} - \ln x\right)",
+        axes,
+        linear=("b", *_names("w", axes)),
+        basis=basis,
+        exponents=_bounds(axes, PERFORMANCE_BOUNDS),
+        options={"axes": axes, "k": k},
+    )
 
 
 @register_family
@@ -204,13 +216,16 @@ def performance_free_k(axes: tuple[str, ...] = AXES) -> Law:
         return _columns(x, *columns)
 
     pairs = zip(_names("a", axes), _names("c", axes))
-    linear = ("b", *(name for pair in pairs for name in pair))
-    formula = (
+    return Law(
+        "performance_free_k",
         r"b + \sum_x \left(a_x\ln x + c_x\,\frac{2}{p_x}"
-        r"\left(\ln x-\frac{1-x^{-p_x}}{p_x}\right)\right)"
+        r"\left(\ln x-\frac{1-x^{-p_x}}{p_x}\right)\right)",
+        axes,
+        linear=("b", *chain.from_iterable(pairs)),
+        basis=basis,
+        exponents=_bounds(axes, PERFORMANCE_BOUNDS),
+        options={"axes": axes},
     )
-    bounds = _bounds(axes, PERFORMANCE_BOUNDS)
-    return Law("performance_free_k", formula, axes, linear, basis, bounds, {"axes": axes})
 
 
 @register_family
@@ -226,11 +241,15 @@ def performance_kappa(axes: tuple[str, ...] = AXES, kappa: float = 1.0) -> Law:
         )
         return _columns(x, *terms)
 
-    formula = r"b + \sum_x w_x\left(\ln x - \kappa\,x^{-p_x}\right)"
-    linear = ("b", *_names("w", axes))
-    bounds = _bounds(axes, PERFORMANCE_BOUNDS)
-    options = {"axes": axes, "kappa": kappa}
-    return Law("performance_kappa", formula, axes, linear, basis, bounds, options)
+    return Law(
+        "performance_kappa",
+        r"b + \sum_x w_x\left(\ln x - \kappa\,x^{-p_x}\right)",
+        axes,
+        linear=("b", *_names("w", axes)),
+        basis=basis,
+        exponents=_bounds(axes, PERFORMANCE_BOUNDS),
+        options={"axes": axes, "kappa": kappa},
+    )
 
 
 @register_family
@@ -250,15 +269,20 @@ def log_linear(axes: tuple[str, ...] = AXES) -> Law:
     def basis(x: AxisValues, theta: Array) -> Array:
         return _columns(x, *(np.log(x[axis]) for axis in axes))
 
-    linear = ("b", *_names("a", axes))
-    formula = r"b + \sum_x a_x\ln x"
-    return Law("log_linear", formula, axes, linear, basis, options={"axes": axes})
+    return Law(
+        "log_linear",
+        r"b + \sum_x a_x\ln x",
+        axes,
+        linear=("b", *_names("a", axes)),
+        basis=basis,
+        options={"axes": axes},
+    )
 
 
 @register_family
 def log_quadratic(axes: tuple[str, ...] = AXES, interaction: bool = False) -> Law:
     """Build a quadratic in each logarithm, with or without the products of two logarithms."""
-    pairs = [(i, j) for i in range(len(axes)) for j in range(i)] if interaction else []
+    pairs = [(i, j) for j in range(len(axes)) for i in range(j)] if interaction else []
 
     def basis(x: AxisValues, theta: Array) -> Array:
         logs = [np.log(x[axis]) for axis in axes]
@@ -266,16 +290,17 @@ def log_quadratic(axes: tuple[str, ...] = AXES, interaction: bool = False) -> La
         return _columns(x, *logs, *squares, *(logs[i] * logs[j] for i, j in pairs))
 
     symbols = [SYMBOLS.get(axis, axis) for axis in axes]
-    products = (f"e_{symbols[j]}{symbols[i]}" for i, j in pairs)
-    linear = ("b", *_names("a", axes), *_names("c", axes), *products)
-    formula = r"b + \sum_x \left(a_x\ln x + c_x\ln^2 x\right)"
-    options: dict[str, Any] = {"axes": axes}
-    if interaction:
-        for i, j in pairs:
-            first, second = symbols[j], symbols[i]
-            formula += rf" + e_{{{first}{second}}}\,\ln {first}\ln {second}"
-        options["interaction"] = True
-    return Law("log_quadratic", formula, axes, linear, basis, options=options)
+    products = [(symbols[i], symbols[j]) for i, j in pairs]
+    terms = [rf" + e_{{{first}{second}}}\,\ln {first}\ln {second}" for first, second in products]
+    names = [f"e_{first}{second}" for first, second in products]
+    return Law(
+        "log_quadratic",
+        r"b + \sum_x \left(a_x\ln x + c_x\ln^2 x\right)" + "".join(terms),
+        axes,
+        linear=("b", *_names("a", axes), *_names("c", axes), *names),
+        basis=basis,
+        options={"axes": axes} | ({"interaction": True} if interaction else {}),
+    )
 
 
 @register_family
@@ -286,10 +311,15 @@ def sum_of_powers(axes: tuple[str, ...] = AXES) -> Law:
         terms = (boxcox(_relative(x, axis), theta[..., i, None]) for i, axis in enumerate(axes))
         return _columns(x, *terms)
 
-    formula = r"b + \sum_x a_x\,\frac{1-x^{-p_x}}{p_x}"
-    linear = ("b", *_names("a", axes))
-    bounds = _bounds(axes, POWER_BOUNDS)
-    return Law("sum_of_powers", formula, axes, linear, basis, bounds, {"axes": axes})
+    return Law(
+        "sum_of_powers",
+        r"b + \sum_x a_x\,\frac{1-x^{-p_x}}{p_x}",
+        axes,
+        linear=("b", *_names("a", axes)),
+        basis=basis,
+        exponents=_bounds(axes, POWER_BOUNDS),
+        options={"axes": axes},
+    )
 
 
 @register_family
@@ -301,8 +331,14 @@ def parameter_power() -> Law:
         size = layer_parameters(x["n_layers"], x["d_emb"])
         return _columns(x, boxcox(size / reference, theta[..., 0, None]))
 
-    formula = r"b + a\,\frac{1-P^{-p}}{p}"
-    return Law("parameter_power", formula, AXES, ("b", "a_P"), basis, {"p_P": SCALE_BOUNDS})
+    return Law(
+        "parameter_power",
+        r"b + a\,\frac{1-P^{-p}}{p}",
+        AXES,
+        linear=("b", "a_P"),
+        basis=basis,
+        exponents={"p_P": SCALE_BOUNDS},
+    )
 
 
 @register_family
@@ -311,16 +347,21 @@ def compute_power() -> Law:
 
     On one surface tokens and epochs are the same everywhere, so FLOPs per token stand in.
     """
-    axes = (*AXES, "max_seq_len")
-    n_layers, d_emb, length = (REFERENCE[axis] for axis in axes)
+    n_layers, d_emb, length = (REFERENCE[axis] for axis in WHOLE_AXES)
     reference = flops_per_token(n_layers, d_emb, length)
 
     def basis(x: AxisValues, theta: Array) -> Array:
         flops = flops_per_token(x["n_layers"], x["d_emb"], x["max_seq_len"])
         return _columns(x, boxcox(flops / reference, theta[..., 0, None]))
 
-    formula = r"b + a\,\frac{1-C^{-p}}{p}"
-    return Law("compute_power", formula, axes, ("b", "a_C"), basis, {"p_C": SCALE_BOUNDS})
+    return Law(
+        "compute_power",
+        r"b + a\,\frac{1-C^{-p}}{p}",
+        WHOLE_AXES,
+        linear=("b", "a_C"),
+        basis=basis,
+        exponents={"p_C": SCALE_BOUNDS},
+    )
 
 
 def rival_laws(bound: float | None = None) -> dict[str, Law]:

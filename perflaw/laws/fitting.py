@@ -22,6 +22,7 @@ from perflaw.laws import profile, varpro
 from perflaw.laws.checks import check_points, check_values
 from perflaw.laws.families import Array, Law, law_axes
 from perflaw.laws.identifiability import fit_jacobian, unidentified_parameters
+from perflaw.laws.profile import Candidates, Landscape
 from perflaw.laws.robust import LOSSES
 from perflaw.stats import aicc
 
@@ -79,18 +80,13 @@ class Fit:
         return f"<p>{self.law._repr_html_()}<br>{repr(self)[1:-1]}</p>{estimates.to_html()}"
 
     @property
-    def n_free(self) -> int:
-        """How many parameters were fitted."""
-        return self.law.n_free
-
-    @property
     def dof(self) -> int:
         """Degrees of freedom: points that count, less parameters."""
-        return self._n_counted - self.n_free
+        return self._n_counted - self.law.n_free
 
     @property
     def _n_counted(self) -> int:
-        """How many points count: the loss "consensus" leaves some out."""
+        """How many points count: a consensus leaves some out."""
         return int(np.count_nonzero(self.weights))
 
     @property
@@ -133,7 +129,7 @@ class Fit:
     @property
     def aicc(self) -> float:
         """Akaike's criterion corrected for few points; the noise variance counts as a parameter."""
-        return aicc(self.rss, self._n_counted, self.n_free)
+        return aicc(self.rss, self._n_counted, self.law.n_free)
 
     @property
     def constant_aicc(self) -> float:
@@ -156,35 +152,35 @@ class Fit:
             return True
         if np.isfinite(self.aicc):
             return self.aicc < self.constant_aicc
-        return self.rss / self.dof < self._constant_rss / (self.dof + self.n_free - 1)
+        return self.rss / self.dof < self._constant_rss / (self.dof + self.law.n_free - 1)
 
     @cached_property
     def at_bound(self) -> tuple[str, ...]:
-        """Exponents that ended on a bound of the search."""
+        """Exponents that ended on a bound of the search; one that is held was not searched."""
         return tuple(
             name
-            for name, bounds in self.law.exponents.items()
-            if np.abs(np.subtract(bounds, self.parameters[name])).min() < BOUND_TOLERANCE
+            for name, (low, high) in self.law.exponents.items()
+            if low < high
+            and np.abs(np.subtract((low, high), self.parameters[name])).min() < BOUND_TOLERANCE
         )
 
     @cached_property
     def not_identified(self) -> tuple[str, ...]:
-        """Parameters that can move, alone or together, without moving the fitted values."""
+        """Parameters that can move, alone or together, without moving the counted fitted values."""
         return unidentified_parameters(fit_jacobian(self), self.law.parameters)
 
     @cached_property
     def states(self) -> tuple[FitState, ...]:
         """All that can be said of the fit; (FitState.CONVERGED,) where nothing is in the way."""
-        is_in_the_way = {
+        applies = {
             FitState.NOT_CONVERGED: not self.converged,
             FitState.TIED: self.tied,
             FitState.AT_BOUND: bool(self.at_bound),
             FitState.NOT_IDENTIFIED: bool(self.not_identified),
             FitState.NO_BETTER: not self.beats_constant,
         }
-        return tuple(state for state, applies in is_in_the_way.items() if applies) or (
-            FitState.CONVERGED,
-        )
+        in_the_way = tuple(state for state in applies if applies[state])
+        return in_the_way or (FitState.CONVERGED,)
 
     @property
     def status(self) -> str:
@@ -219,6 +215,7 @@ class Fit:
         data do not tell about the exponents widens it; the exponents are taken from a lattice,
         which leaves the ends good to about 1 % of the width. The law itself is taken to be true: on
         larger models, 90 % intervals of the study's laws held fewer than 90 % of the outcomes.
+        So are the weights: an interval does not know that a consensus chose which points count.
 
         Parameters
         ----------
@@ -239,7 +236,7 @@ class Fit:
         return profile.prediction_interval(self, points, level, new_run)
 
     def profile(self, parameter: str, level: float = 0.9) -> tuple[float, float]:
-        """Return the profile interval of one parameter.
+        """Return the profile interval of one parameter, at a confidence level.
 
         It spans all values that the data allow, also where they leave a gap between two stretches.
         An end is infinite where the data leave it open: the law still fits well enough with an
@@ -273,21 +270,17 @@ class Fit:
         drawn = varpro.solve_batch(self.law, self.points, self.y, self.weights * shares)
         return pd.DataFrame(np.hstack([drawn.beta, drawn.theta]), columns=list(self.law.parameters))
 
-    def candidates(self, level: float) -> tuple[Array, Array, Array, Array]:
-        """Return where intervals are looked for: the law solved at many exponents.
+    def candidates(self, level: float) -> Candidates:
+        """Return the exponents that are within a confidence level, of many that are tried.
 
-        Returns
-        -------
-        tuple of numpy.ndarray
-            Exponents (S, q), the fit's own first; linear parameters (S, p); the triangular
-            factors of their normal equations (S, p, p); and slack (S,): by how much the sum of
-            squares may still rise. Exponents of negative slack are outside the region of `level`.
+        The fit's own are the first.
         """
-        theta, beta, root, rss = self._landscape
-        return theta, beta, root, profile.profile_threshold(self.rss, self.dof, level) - rss
+        threshold = profile.profile_threshold(self.rss, self.dof, level)
+        own_rss = self._landscape[-1][0]  # above the threshold by rounding where the fit is exact
+        return profile.select_candidates(self._landscape, max(threshold, own_rss))
 
     @cached_property
-    def _landscape(self) -> tuple[Array, Array, Array, Array]:
+    def _landscape(self) -> Landscape:
         return profile.landscape(self)
 
 
@@ -312,7 +305,8 @@ def fit(
         'squares'; 'huber', which gives diverged runs a bounded influence (threshold 1.345 robust
         standard deviations of the residuals); or 'consensus', which finds the law that half of
         the points agree on best and leaves out those that are 2.5 robust deviations from it
-        (`Fit.outliers`).
+        (`Fit.outliers`). Its intervals do not know of that choice, and are too narrow: where no
+        run went wrong, about half of the simulated 90 % intervals held the true mean.
 
     Returns
     -------
@@ -388,12 +382,18 @@ def fit_surfaces(law: Law, table: pd.DataFrame, by: Sequence[str]) -> dict[tuple
 
 def _make_fits(law: Law, points: pd.DataFrame, y: Array, weights: Array) -> list[Fit]:
     """Return a Fit for each row of `y` (B, n), measured at the same points."""
-    solution = varpro.solve_problems(law, law_axes(law, points), y, weights)
+    solution = varpro.solve_batch(law, points, y, weights)
     points = points[list(law.axes)].reset_index(drop=True)
     estimates = np.hstack([solution.beta, solution.theta])
-    parameters = [pd.Series(row, index=list(law.parameters)) for row in estimates]
-    rows = zip(y, parameters, solution.converged, solution.tied)
     return [
-        Fit(law, points, values, series, weights, bool(converged), bool(tied))
-        for values, series, converged, tied in rows
+        Fit(
+            law,
+            points,
+            values,
+            pd.Series(row, index=list(law.parameters)),
+            weights,
+            bool(converged),
+            bool(tied),
+        )
+        for values, row, converged, tied in zip(y, estimates, solution.converged, solution.tied)
     ]

@@ -58,12 +58,12 @@ class Law:
     @property
     def name(self) -> str:
         """The family with its options, axes apart."""
-        shown = ", ".join(
+        options = [
             f"{key} = {value:g}" if is_number(value) else f"{key} = {value}"
             for key, value in self.options.items()
             if key != "axes"
-        )
-        return f"{self.family} ({shown})" if shown else self.family
+        ]
+        return f"{self.family} ({', '.join(options)})" if options else self.family
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -78,9 +78,9 @@ class Law:
     def __reduce__(self) -> tuple[Callable[..., Law], tuple[Any, ...]]:
         """Pickle a law of a family by its name, as its basis is a function inside a function."""
         if self.basis.__qualname__ == f"{self.family}.<locals>.basis":
-            parts = (dict(self.options), dict(self.exponents), dict(self.penalty))
-            return _rebuild_law, (self.family, *parts)
-        return Law, tuple(getattr(self, part.name) for part in fields(self))
+            settings = (dict(self.options), dict(self.exponents), dict(self.penalty))
+            return _rebuild_law, (self.family, *settings)
+        return Law, tuple(getattr(self, field.name) for field in fields(self))
 
     def __repr__(self) -> str:
         return f"<Law {self.name}: {', '.join(self.parameters)}>"
@@ -106,7 +106,7 @@ def is_number(value: Any) -> bool:
 
 
 def with_bounds(law: Law, low: float, high: float) -> Law:
-    """Return the same law with other bounds on all its exponents."""
+    """Return the same law with the same bounds on all its exponents; equal bounds hold them."""
     return replace(law, exponents=dict.fromkeys(law.exponents, (low, high)))
 
 

@@ -32,7 +32,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from perflaw.errors import InputError
-from perflaw.laws.families import AXES, Array
+from perflaw.laws.families import Array
 from perflaw.laws.mixed_design import (
     JOINT,
     PAIR,
@@ -42,12 +42,13 @@ from perflaw.laws.mixed_design import (
     MixedModel,
     SurfaceCells,
     build_model,
+    is_among,
     make_cells,
     metric_rotation,
 )
 from perflaw.laws.reml import condition, estimate_variances
 from perflaw.stats import check_level, student_quantile
-from perflaw.tables import TOKENS, check_numbers
+from perflaw.tables import check_numbers
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -61,7 +62,7 @@ class MixedFit:
     seen : numpy.ndarray
         Booleans (n,): the cells that the fit may use.
     variances : tuple of numpy.ndarray
-        Logarithms; of the metrics' level first, then of their ratios.
+        Logarithms; of the metrics' common level first, then of their ratios.
     """
 
     form: MixedForm
@@ -111,20 +112,20 @@ class MixedFit:
             raise InputError(f"the law knows no metric '{metric}'; it knows {known}")
         weights = metric_rotation(len(self.data.metrics))[self.data.metrics.index(metric)]
         n, m = len(self.data), len(points)
-        together = pd.concat([self.data.frame, points], ignore_index=True)
+        cells_and_points = pd.concat([self.data.frame, points], ignore_index=True)
         seen = np.flatnonzero(self.seen)
         asked = np.arange(n, n + m)
-        mean, spread, noise = np.zeros(m), np.zeros((m, m)), np.zeros(m)
+        mean, covariance, noise = np.zeros(m), np.zeros((m, m)), np.zeros(m)
         for k, (weight, variances) in enumerate(zip(weights, self.variances)):
-            model = self.model(together, k)
+            model = self.model(cells_and_points, k)
             y = np.append(self.data.rotated[:, k], np.zeros(m))
-            part, covariance = condition(model, variances, y, seen, asked)
-            mean = mean + weight * part
-            spread = spread + weight**2 * covariance
+            mean_k, covariance_k = condition(model, variances, y, seen, asked)
+            mean = mean + weight * mean_k
+            covariance = covariance + weight**2 * covariance_k
             noise = noise + weight**2 * model.noise_variance(variances)[asked]
         if np.isnan(mean).any():
-            self._refuse_point(points, int(np.flatnonzero(np.isnan(mean))[0]))
-        return mean, spread, noise
+            self._refuse_point(points, int(np.isnan(mean).argmax()))
+        return mean, covariance, noise
 
     def predict(
         self, points: pd.DataFrame, metric: str, level: float = 0.9, new_run: bool = True
@@ -151,10 +152,10 @@ class MixedFit:
             Columns prediction, low, high, in the metric's unit, and beyond.
         """
         check_level(level)
-        mean, spread, noise = self.posterior(points, metric)
+        mean, covariance, noise = self.posterior(points, metric)
         beyond = self.beyond(points)
-        reach = interval_reach(level, beyond, self.tail_dof)
-        half = reach * np.sqrt(np.diag(spread) + new_run * noise)
+        reach = interval_reach(level, beyond, self.data.log_dof)
+        half = reach * np.sqrt(np.diag(covariance) + new_run * noise)
         return pd.DataFrame(
             {
                 "prediction": np.exp(mean),
@@ -167,7 +168,7 @@ class MixedFit:
 
     def beyond(self, points: pd.DataFrame) -> NDArray[np.bool_]:
         """Return whether each point is outside the range of an axis that the fit saw of its log."""
-        axes = [*AXES, *([TOKENS] if TOKENS in self.data.frame else [])]
+        axes = self.data.axes
         visible = self.data.frame[self.seen].groupby("dataset")[axes]
         low, high = (
             visible.agg(end).reindex(points["dataset"]).to_numpy() for end in ("min", "max")
@@ -175,38 +176,37 @@ class MixedFit:
         values = points[axes].to_numpy(float)
         return np.any((values < low) | (values > high), axis=1)
 
-    @property
-    def tail_dof(self) -> int:
-        """Degrees of freedom beyond what was seen: logs less one."""
-        return log_dof(self.data)
-
     def draws(self, points: pd.DataFrame, metric: str, n: int = 4000, seed: int = 0) -> Array:
-        """Draw noise-free surfaces (n, m) that the data allow at `points`, in the metric's unit."""
-        mean, spread, _ = self.posterior(points, metric)
-        values, directions = np.linalg.eigh(spread)
+        """Draw noise-free surfaces (n, m) that the data allow at `points`, in the metric's unit.
+
+        They are Student's beyond what the fit has seen of a log, as intervals are.
+        """
+        mean, covariance, _ = self.posterior(points, metric)
+        values, directions = np.linalg.eigh(covariance)
         rng = np.random.default_rng(seed)
-        unit = rng.standard_normal((n, len(mean))) * np.sqrt(np.clip(values, 0, None))
-        departure = unit @ directions.T
-        heavier = np.sqrt(self.tail_dof / rng.chisquare(self.tail_dof, n))[:, None]
+        along = rng.standard_normal((n, len(mean))) * np.sqrt(np.clip(values, 0, None))
+        departure = along @ directions.T
+        dof = self.data.log_dof
+        heavier = np.sqrt(dof / rng.chisquare(dof, n))[:, None]
         drawn: Array = np.exp(mean + departure * np.where(self.beyond(points), heavier, 1.0))
         return drawn
 
     def model(self, frame: pd.DataFrame, k: int) -> MixedModel:
-        """Return the model of the metrics' level (k = 0) or of a contrast on rows of `frame`."""
-        level = np.where(self.seen, self.data.rotated[:, 0], np.nan)
-        return build_model(frame, self.data.frame, self.form if k == 0 else RATIO, level)
+        """Return the model of the common level (k = 0) or of a contrast, on rows of `frame`."""
+        common_level = np.where(self.seen, self.data.rotated[:, 0], np.nan)
+        return build_model(frame, self.data.frame, self.form if k == 0 else RATIO, common_level)
 
     def _refuse_point(self, points: pd.DataFrame, row: int) -> NoReturn:
         """Say at which point the visible cells do not determine the law, and what they lack."""
-        axes = list(self.data.frame.columns[len(PAIR) :])
-        values = self.data.frame[self.seen].groupby("dataset")[axes].nunique()
+        axes = self.data.axes
+        n_values = self.data.frame[self.seen].groupby("dataset")[axes].nunique()
         point = points.iloc[row]
         cell = ", ".join(f"{axis} {point[axis]:g}" for axis in axes)
         reason = "give it more cells"
         for axis in axes:
-            if values.loc[point["dataset"], axis] < 2:
+            if n_values.loc[point["dataset"], axis] < 2:
                 reason = f"of {point['dataset']} they have one {axis}, and a slope takes two"
-            elif values[axis].max() < 3:
+            elif n_values[axis].max() < 3:
                 reason = f"no log has three values of {axis}, and a curvature takes three"
         raise InputError(
             f"the visible cells do not determine the {self.form.name} at {point['dataset']}, "
@@ -217,14 +217,12 @@ class MixedFit:
         """Return the cells' columns of `points`; raise InputError for what the law cannot know."""
         if missing := [name for name in self.data.frame if name not in points]:
             raise InputError(f"the points lack the column {' and '.join(map(str, missing))}")
-        for axis in self.data.frame.columns[len(PAIR) :]:
+        for axis in self.data.axes:
             if (check_numbers(points[axis], axis) < 1).any():
                 raise InputError(f"{axis} must be 1 or more at every point")
-        known = self.data.frame[PAIR].drop_duplicates()
-        merged = points[PAIR].merge(known, how="left", indicator=True)
-        is_unknown = (merged["_merge"] != "both").to_numpy()
-        if is_unknown.any():
-            surface = ", L ".join(map(str, points[PAIR][is_unknown].iloc[0]))
+        is_known = is_among(points[PAIR], self.data.frame[PAIR])
+        if not is_known.all():
+            surface = ", L ".join(map(str, points[PAIR][~is_known].iloc[0]))
             raise InputError(
                 f"the law has seen no surface of {surface}; "
                 "it can only predict surfaces that it shares"
@@ -267,31 +265,26 @@ def fit_mixed(
     data = make_cells(table)
     seen = np.ones(len(data), bool)
     if hide is not None:
-        hidden = hide[list(data.frame)].drop_duplicates()
-        merged = data.frame.merge(hidden, how="left", indicator=True)
-        seen = (merged["_merge"] != "both").to_numpy()
-    surfaces = data.frame.groupby(PAIR).size()
-    visible = data.frame[seen].groupby(PAIR).size().reindex(surfaces.index, fill_value=0)
-    if (visible == 0).any():
-        surface = ", L ".join(map(str, visible.index[visible == 0][0]))
+        seen = ~is_among(data.frame, hide[list(data.frame)])
+    n_seen = pd.Series(seen).groupby([data.frame[name] for name in PAIR]).sum()
+    if (n_seen == 0).any():
+        surface = ", L ".join(map(str, n_seen.index[n_seen == 0][0]))
         raise InputError(
             f"every cell of {surface} is hidden; leave the law some to know the surface by"
         )
-    blank = MixedFit(form, data, seen, ())
+    unfitted = MixedFit(form, data, seen, variances=())
     variances = tuple(
-        estimate_variances(blank.model(data.frame, k), data.rotated[:, k], np.flatnonzero(seen))
+        estimate_variances(unfitted.model(data.frame, k), data.rotated[:, k], np.flatnonzero(seen))
         for k in range(len(data.metrics))
     )
-    return replace(blank, variances=variances)
-
-
-def log_dof(data: SurfaceCells) -> int:
-    """Return the degrees of freedom of what is known of logs: their number less one, 1 or more."""
-    return max(1, data.frame["dataset"].nunique() - 1)
+    return replace(unfitted, variances=variances)
 
 
 def interval_reach(level: float, beyond: NDArray[np.bool_] | bool, dof: int) -> Array:
-    """Return half an interval in standard deviations: Student's where beyond what was seen."""
+    """Return half an interval in standard deviations, at a confidence level.
+
+    It is Student's beyond what was seen, and normal elsewhere.
+    """
     from scipy.stats import norm
 
     return np.where(beyond, student_quantile(level, dof), norm.ppf((1 + level) / 2))

@@ -19,9 +19,16 @@ def assess_claims(table: pd.DataFrame, level: float = 0.95, over_logs: bool = Tr
 
     A claim needs two tests of different kinds: the joint law, which borrows from other logs, and a
     two-way analysis of variance of the log's own cells, which knows no law (a quadratic bends
-    down also where the metric only flattens). Each is tested at 1 - level, shared out over logs
-    and contrasts (Bonferroni), or over the contrasts of each log alone where `over_logs` is false.
-    Read from the metrics' common level.
+    down also where the metric only flattens). Both read the metrics' common level, in logarithms.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `make_cells` takes it.
+    level : float
+        Confidence level: each claim is tested at 1 - level, shared out over contrasts (Bonferroni).
+    over_logs : bool
+        Whether it is shared out over logs too, or each log is tested as if it were alone.
 
     Returns
     -------
@@ -45,9 +52,9 @@ def assess_claims_at(
     level: float,
     over_logs: bool = True,
 ) -> pd.DataFrame:
-    """Apply `assess_claims` to one common level `y` of the cells, a model and its log-variances."""
+    """Apply `assess_claims` to cells with the common level `y`, a model and its log-variances."""
     everything = np.arange(len(y))
-    mean, spread = condition(model, variances, y, everything, everything)
+    posterior = condition(model, variances, y, everything, everything)
     logs = frame["dataset"].unique()
     alpha = (1 - level) / (len(logs) if over_logs else 1)
     rows = []
@@ -58,14 +65,14 @@ def assess_claims_at(
             shares = np.array([(is_own & (frame[axis] == value)) for value in values], float)
             shares /= shares.sum(axis=1, keepdims=True)
             drops = shares[-1] - shares[:-1]  # the largest value against each smaller one
-            variance = np.einsum("cn,nm,cm->c", drops, spread, drops)
-            z, tail = drops @ mean / np.sqrt(np.maximum(variance, 1e-300)), alpha / len(drops)
-            free_t, dof, free_f = two_way_contrasts(frame[is_own], axis, other, y[is_own])
+            tail = alpha / len(drops)
+            z = _standardise(drops, *posterior)
+            t, dof, f = two_way_contrasts(frame[is_own], axis, other, y[is_own])
             tests = {
                 "law_decline": bool((z < -norm.ppf(1 - tail)).any()),
-                "free_decline": bool((free_t < -student.ppf(1 - tail, dof)).any()),
+                "free_decline": bool((t < -student.ppf(1 - tail, dof)).any()),
                 "law_effect": bool((np.abs(z) > norm.ppf(1 - tail / 2)).any()),
-                "free_effect": bool(free_f > fisher.ppf(1 - alpha, len(drops), dof)),
+                "free_effect": bool(f > fisher.ppf(1 - alpha, len(drops), dof)),
             }
             claims = {
                 "decline": tests["law_decline"] and tests["free_decline"],
@@ -73,6 +80,12 @@ def assess_claims_at(
             }
             rows.append({"dataset": name, "axis": axis, **claims, **tests})
     return pd.DataFrame(rows)
+
+
+def _standardise(contrasts: Array, mean: Array, covariance: Array) -> Array:
+    """Return each contrast (c, n) of the cells over its standard error, (c,)."""
+    variance = np.einsum("cn,nm,cm->c", contrasts, covariance, contrasts)
+    return np.asarray(contrasts @ mean / np.sqrt(np.maximum(variance, 1e-300)))
 
 
 def two_way_contrasts(
@@ -99,19 +112,19 @@ def two_way_contrasts(
         The F statistic of the axis.
     """
     _, block = np.unique(frame[["max_seq_len", other]].to_numpy(float), axis=0, return_inverse=True)
-    _, place = np.unique(frame[axis], return_inverse=True)
-    blocks = np.eye(block.max() + 1)[block.ravel()]
-    places = np.eye(place.max() + 1)[place]
-    design = np.hstack([places, blocks[:, 1:]])
-    effects, _, _, _ = np.linalg.lstsq(design, y)
+    _, value = np.unique(frame[axis], return_inverse=True)
+    by_block = np.eye(block.max() + 1)[block.ravel()]
+    by_value = np.eye(value.max() + 1)[value]
+    design = np.hstack([by_value, by_block[:, 1:]])
+    effects = np.linalg.lstsq(design, y)[0]
     dof = int(len(y) - np.linalg.matrix_rank(design))
     variance = np.sum((y - design @ effects) ** 2) / dof
     inverse = np.linalg.pinv(design.T @ design)
-    size = places.shape[1]
-    contrasts = np.zeros((size - 1, design.shape[1]))
-    contrasts[:, size - 1] = 1
-    contrasts[np.arange(size - 1), np.arange(size - 1)] = -1
-    difference, spread = contrasts @ effects, contrasts @ inverse @ contrasts.T
+    n_smaller = by_value.shape[1] - 1
+    contrasts = -np.eye(n_smaller, design.shape[1])
+    contrasts[:, n_smaller] = 1
+    difference = contrasts @ effects
+    spread = contrasts @ inverse @ contrasts.T
     t = difference / np.sqrt(variance * np.diag(spread))
-    f = float(difference @ np.linalg.solve(spread, difference) / (size - 1) / variance)
+    f = float(difference @ np.linalg.solve(spread, difference) / n_smaller / variance)
     return t, dof, f

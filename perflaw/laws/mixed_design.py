@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,13 +21,17 @@ from perflaw.laws.families import (
     sum_of_powers,
     with_bounds,
 )
-from perflaw.laws.varpro import solve_problems
+from perflaw.laws.varpro import solve_batch
 from perflaw.tables import TOKENS, check_numbers, name_row
 
 PAIR = ["dataset", "max_seq_len"]  # the columns of a surface, its metrics together
 CELL = [*PAIR, *AXES]  # and tokens, where a table has them
 VARIANCE_BOUNDS = (-18.0, 2.0)  # of the logarithm of a variance of ln y
 RATIO_BOUNDS = (-9.0, 5.0)  # of the logarithm of the walk's variance over the noise's
+# Names of variances, as `MixedFit.variance_table` shows them.
+CURVATURE_N = "curvature in N, and twist, by log"
+CURVATURE_D = "curvature in d, by log"
+WALK = "walk over noise"
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,16 @@ class SurfaceCells:
         return len(self.frame)
 
     @property
+    def axes(self) -> list[str]:
+        """The columns of a cell's size: N, d, and tokens where the table has them."""
+        return list(self.frame.columns[len(PAIR) :])
+
+    @property
+    def log_dof(self) -> int:
+        """Degrees of freedom of what is known of logs: their number less one, 1 or more."""
+        return max(1, self.frame["dataset"].nunique() - 1)
+
+    @property
     def rotated(self) -> Array:
         """The metrics' common level and contrasts (n, metrics), in logarithms."""
         return self.log @ metric_rotation(len(self.metrics))
@@ -134,21 +149,26 @@ def make_cells(table: pd.DataFrame) -> SurfaceCells:
     return SurfaceCells(frame, np.log(wide.to_numpy()), tuple(wide.columns))
 
 
+def is_among(rows: pd.DataFrame, others: pd.DataFrame) -> NDArray[np.bool_]:
+    """Say which rows are also rows of another table with the same columns."""
+    merged = rows.merge(others.drop_duplicates(), how="left", indicator=True)
+    return (merged["_merge"] == "both").to_numpy()
+
+
 def _check_cell_numbers(table: pd.DataFrame, columns: list[str]) -> None:
     """Raise InputError for a value that is no positive number, and for a repeated cell."""
     for name in (*columns[len(PAIR) :], "value"):
         check_numbers(table[name], name)
     is_low = (table["value"] <= 0).to_numpy()
     if is_low.any():
-        row = int(np.flatnonzero(is_low)[0])
+        row = int(is_low.argmax())
         raise InputError(
             f"value is {table['value'].iloc[row]:g} in {name_row(table, row)}; "
             "the joint law needs it above 0"
         )
     is_repeat = table.duplicated([*columns, "metric"]).to_numpy()
     if is_repeat.any():
-        row = int(np.flatnonzero(is_repeat)[0])
-        where = name_row(table, row)
+        where = name_row(table, int(is_repeat.argmax()))
         raise InputError(f"{where} repeats an earlier cell and metric; average the repeats")
 
 
@@ -197,41 +217,12 @@ class MixedModel:
         return np.diag(difference)
 
 
-@dataclass
-class _Parts:
-    """Covariance parts as they are collected."""
+class _Part(NamedTuple):
+    """A covariance part (n, n), and the names of the log-variances that scale it."""
 
-    matrices: list[Array] = field(default_factory=list)
-    scales: list[list[int]] = field(default_factory=list)  # the log-variances that scale each
-    is_noise: list[bool] = field(default_factory=list)
-    names: list[str] = field(default_factory=list)
-    bounds: list[tuple[float, float]] = field(default_factory=list)
-
-    def add_variance(self, name: str, limits: tuple[float, float] = VARIANCE_BOUNDS) -> int:
-        """Add a log-variance; returns its position."""
-        self.names.append(name)
-        self.bounds.append(limits)
-        return len(self.names) - 1
-
-    def add_part(self, matrix: Array, scales: list[int], is_noise: bool = False) -> None:
-        """Add a covariance part (n, n), scaled by the log-variances at those positions."""
-        self.matrices.append(matrix)
-        self.scales.append(scales)
-        self.is_noise.append(is_noise)
-
-    def model(self, fixed: Array) -> MixedModel:
-        """Return the model of these parts and those fixed effects."""
-        powers = np.zeros((len(self.matrices), len(self.names)))
-        for row, scales in zip(powers, self.scales):
-            row[scales] = 1
-        return MixedModel(
-            fixed,
-            np.array(self.matrices),
-            powers,
-            tuple(self.names),
-            tuple(self.bounds),
-            np.array(self.is_noise),
-        )
+    matrix: Array
+    variances: tuple[str, ...]
+    is_noise: bool = False
 
 
 def scale_axes(
@@ -253,7 +244,7 @@ def scale_axes(
 
 
 def build_model(
-    frame: pd.DataFrame, reference: pd.DataFrame, form: MixedForm, level: Array | None = None
+    frame: pd.DataFrame, reference: pd.DataFrame, form: MixedForm, common_level: Array | None = None
 ) -> MixedModel:
     """Build the model of the metrics' common level on the rows of `frame`.
 
@@ -264,7 +255,7 @@ def build_model(
     reference : pandas.DataFrame
         The measured cells, whose grids scale the axes.
     form : MixedForm
-    level : numpy.ndarray, optional
+    common_level : numpy.ndarray, optional
         The common level of the measured cells, nan where hidden, from which a form with a shape
         takes its exponents.
     """
@@ -273,34 +264,45 @@ def build_model(
     by_log = np.eye(len(logs))[log_of_row]
     surface = frame.groupby(PAIR, sort=True).ngroup().to_numpy()
     by_surface = np.eye(surface.max() + 1)[surface]
-    across, along = (u, v)
+    shaped_u, shaped_v = u, v
     if form.shape is not None:
-        if level is None:
+        if common_level is None:
             raise ValueError("a form with a shape needs the level of the measured cells")
-        across, along = _shaped_axes(form.shape, frame, reference, level)
-    fixed = [by_surface, by_log * across[:, None], by_log * along[:, None]]
+        shaped_u, shaped_v = _shaped_axes(form.shape, frame, reference, common_level)
+    fixed = [by_surface, by_log * shaped_u[:, None], by_log * shaped_v[:, None]]
     same_log, same_surface = by_log @ by_log.T, by_surface @ by_surface.T
-    parts = _Parts()
+    bounds: dict[str, tuple[float, float]] = {}
+    parts: list[_Part] = []
     if form.curvature:
         bend_n, bend_d, twist = u**2 - 0.5, v**2 - 0.5, u * v
         fixed += [bend_n[:, None], bend_d[:, None], twist[:, None]]
+        bounds |= dict.fromkeys([CURVATURE_N, CURVATURE_D], VARIANCE_BOUNDS)
         curved = np.outer(bend_n, bend_n) + np.outer(twist, twist)
-        variance = parts.add_variance("curvature in N, and twist, by log")
-        parts.add_part(same_log * curved, [variance])
-        variance = parts.add_variance("curvature in d, by log")
-        parts.add_part(same_log * np.outer(bend_d, bend_d), [variance])
+        parts.append(_Part(same_log * curved, (CURVATURE_N,)))
+        parts.append(_Part(same_log * np.outer(bend_d, bend_d), (CURVATURE_D,)))
     if TOKENS in reference:
         (data,) = scale_axes(frame, reference, [TOKENS])
         fixed += [by_log * data[:, None], data[:, None] ** 2]
-    walk = parts.add_variance("walk over noise", RATIO_BOUNDS) if form.walk else None
+    if form.walk:
+        bounds[WALK] = RATIO_BOUNDS
     start = np.clip(v + 1, 0, None)
     for i, name in enumerate(logs):
-        noise = parts.add_variance(f"noise, {name}")
-        parts.add_part(np.diag(by_log[:, i]), [noise], is_noise=True)
-        if walk is not None:
+        noise = f"noise, {name}"
+        bounds[noise] = VARIANCE_BOUNDS
+        parts.append(_Part(np.diag(by_log[:, i]), (noise,), is_noise=True))
+        if form.walk:
             own_log = np.outer(by_log[:, i], by_log[:, i])
-            parts.add_part(own_log * same_surface * np.minimum.outer(start, start), [walk, noise])
-    return parts.model(np.hstack(fixed))
+            walk = own_log * same_surface * np.minimum.outer(start, start)
+            parts.append(_Part(walk, (WALK, noise)))
+    powers = [[name in part.variances for name in bounds] for part in parts]
+    return MixedModel(
+        fixed=np.hstack(fixed),
+        parts=np.array([part.matrix for part in parts]),
+        powers=np.array(powers, float),
+        names=tuple(bounds),
+        bounds=tuple(bounds.values()),
+        noise=np.array([part.is_noise for part in parts]),
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -311,23 +313,24 @@ def _fit_exponents(
 
     Results are kept: when cells of one log are hidden, the other logs have the same values again.
     """
-    x = dict(zip(AXES, np.array(sizes, float).T))
-    theta = solve_problems(law, x, np.array(values)[None], np.ones(len(values))).theta[0]
+    theta = solve_batch(law, pd.DataFrame(sizes, columns=list(AXES)), values).theta[0]
     theta.setflags(write=False)
     return theta
 
 
-def _shaped_axes(law: Law, frame: pd.DataFrame, reference: pd.DataFrame, level: Array) -> Array:
+def _shaped_axes(
+    law: Law, frame: pd.DataFrame, reference: pd.DataFrame, common_level: Array
+) -> Array:
     """Return the law's column along each axis (2, n), centred and scaled within each log.
 
     A log's exponents come from its visible cells: intercepts for its surfaces are taken
     out, and the law is fitted to what is left.
     """
     shaped = np.zeros((2, len(frame)))
-    is_seen = np.isfinite(level)
+    is_seen = np.isfinite(common_level)
     for name, cells in reference.groupby("dataset"):
         rows = cells[is_seen[cells.index]]
-        values = pd.Series(level[rows.index], rows.index)
+        values = pd.Series(common_level[rows.index], rows.index)
         centred = values - values.groupby(rows["max_seq_len"]).transform("mean")
         mean = centred.groupby([rows[axis] for axis in AXES]).mean()
         theta = _fit_exponents(law, tuple(mean.index), tuple(mean))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
 from perflaw.laws.families import Array
-from perflaw.laws.mixed import interval_reach, log_dof
+from perflaw.laws.mixed import interval_reach
 from perflaw.laws.mixed_design import (
     FORMS,
     RATIO,
@@ -36,6 +37,14 @@ def mixed_heldout(
     variances, and the exponents of a form that has any, never see a hidden cell: for
     leave-one-out they are estimated with a fourteenth of all cells set aside at a time.
 
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `make_cells` takes it.
+    forms : sequence of MixedForm
+    level : float
+        Confidence level of the intervals, by which a cell is covered or not.
+
     Returns
     -------
     pandas.DataFrame
@@ -45,28 +54,28 @@ def mixed_heldout(
     check_level(level)
     data = make_cells(table)
     rotation = metric_rotation(len(data.metrics))
-    groups, dof = hidden_groups(data), log_dof(data)
+    groups = hidden_groups(data)
     contrasts = [
-        [_predict_hidden(data, RATIO, k, rows, split) for rows, split, _ in groups]
+        [_predict_hidden(data, RATIO, k, group) for group in groups]
         for k in range(1, len(data.metrics))
     ]
     tables = []
     for form in forms:
-        levels = [_predict_hidden(data, form, 0, rows, split) for rows, split, _ in groups]
-        for i, (rows, split, part) in enumerate(groups):
-            means, variances = zip(levels[i], *(contrast[i] for contrast in contrasts))
-            reach = interval_reach(level, split != LEAVE_ONE_OUT, dof)
+        common_levels = [_predict_hidden(data, form, 0, group) for group in groups]
+        for group, *moments in zip(groups, common_levels, *contrasts):
+            means, variances = map(np.array, zip(*moments))
+            reach = interval_reach(level, group.split != LEAVE_ONE_OUT, data.log_dof)
             for metric, weights, logs in zip(data.metrics, rotation, data.log.T):
-                mean = weights @ np.array(means)
-                variance = weights**2 @ np.array(variances)
-                is_covered = np.abs(logs[rows] - mean) <= reach * np.sqrt(variance)
-                cells = data.frame.iloc[rows].assign(
+                mean = weights @ means
+                measured = logs[group.rows]
+                is_covered = np.abs(measured - mean) <= reach * np.sqrt(weights**2 @ variances)
+                cells = data.frame.iloc[group.rows].assign(
                     law=form.name,
                     metric=metric,
-                    split=split,
-                    part=part,
+                    split=group.split,
+                    part=group.part,
                     covered=np.where(np.isnan(mean), np.nan, is_covered),
-                    value=np.exp(logs[rows]),
+                    value=np.exp(measured),
                     predicted=np.exp(mean),
                 )
                 tables.append(cells)
@@ -90,46 +99,55 @@ def choose_form(table: pd.DataFrame, forms: Sequence[MixedForm] = FORMS) -> pd.D
     data = make_cells(table)
     y = data.rotated[:, 0]
     rows = []
-    for hidden, split, part in hidden_groups(data):
-        seen = np.setdiff1d(np.arange(len(data)), hidden)
+    for group in hidden_groups(data):
+        seen = np.setdiff1d(np.arange(len(data)), group.rows)
         visible = np.full(len(data), np.nan)
         visible[seen] = y[seen]
         for form in forms:
             model = build_model(data.frame, data.frame, form, visible)
             mean, variance = loo_moments(model, estimate_variances(model, y, seen), y, seen)
             score = float(norm.logpdf(y[seen], mean, np.sqrt(variance)).mean())
-            rows.append((split, part, form.name, score))
+            rows.append((group.split, group.part, form.name, score))
     scores = pd.DataFrame(rows, columns=["split", "dataset", "law", "score"])
     best = scores.groupby(["split", "dataset"])["score"].transform("max")
     return scores.assign(chosen=scores["score"] == best)
 
 
-def hidden_groups(data: SurfaceCells) -> list[tuple[Rows, str, str]]:
-    """Return rows that are hidden together, their split, and the log or part that they are of."""
+class HiddenGroup(NamedTuple):
+    """Rows of the cells that are hidden together, their split, and the log or part they are of."""
+
+    rows: Rows
+    split: str
+    part: str
+
+
+def hidden_groups(data: SurfaceCells) -> list[HiddenGroup]:
+    """Return what is hidden together: parts of all cells, and each split of each log."""
     order = np.random.default_rng(0).permutation(len(data))
     groups = [
-        (rows, LEAVE_ONE_OUT, f"part {i + 1}")
-        for i, rows in enumerate(np.array_split(order, GROUPS))
+        HiddenGroup(rows, LEAVE_ONE_OUT, f"part {i}")
+        for i, rows in enumerate(np.array_split(order, GROUPS), 1)
     ]
     for dataset, cells in data.frame.groupby("dataset"):
         for split, masks in hidden_cells(cells).items():
             if split != LEAVE_ONE_OUT:
-                groups.append((cells.index[masks[0]].to_numpy(), split, str(dataset)))
+                rows = cells.index[masks[0]].to_numpy()
+                groups.append(HiddenGroup(rows, split, str(dataset)))
     return groups
 
 
 def _predict_hidden(
-    data: SurfaceCells, form: MixedForm, k: int, hidden: Rows, split: str
+    data: SurfaceCells, form: MixedForm, k: int, group: HiddenGroup
 ) -> tuple[Array, Array]:
     """Return means and variances (noise included) of rotated metric k at the hidden rows."""
     y = data.rotated
     is_seen = np.ones(len(data), bool)
-    is_seen[hidden] = False
+    is_seen[group.rows] = False
     seen = np.flatnonzero(is_seen)
     model = build_model(data.frame, data.frame, form, np.where(is_seen, y[:, 0], np.nan))
     variances = estimate_variances(model, y[:, k], seen)
-    if split == LEAVE_ONE_OUT:
+    if group.split == LEAVE_ONE_OUT:
         mean, variance = loo_moments(model, variances, y[:, k], np.arange(len(data)))
-        return mean[hidden], variance[hidden]
-    mean, spread = condition(model, variances, y[:, k], seen, hidden)
-    return mean, np.diag(spread) + model.noise_variance(variances)[hidden]
+        return mean[group.rows], variance[group.rows]
+    mean, covariance = condition(model, variances, y[:, k], seen, group.rows)
+    return mean, np.diag(covariance) + model.noise_variance(variances)[group.rows]

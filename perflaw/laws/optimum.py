@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypedDict
 
 import numpy as np
 import pandas as pd
@@ -101,16 +100,13 @@ def find_optimum(
     if reach < 1:
         raise InputError(f"reach is {reach:g}; it must be 1 or more")
     check_level(level)
-    spans = [
-        np.geomspace(fit.points[axis].min(), reach * fit.points[axis].max(), GRID_SIZE)
-        for axis in AXES
-    ]
-    grid = within_budget(_search_grid(fit, spans, max_seq_len), parameters, flops)
+    grid = _search_grid(fit, reach, max_seq_len)
+    ends = {axis: (grid[axis].min(), grid[axis].max()) for axis in AXES}
+    grid = within_budget(grid, parameters, flops)
     value = fit.predict(grid)
     best = int(value.argmax())
-    draws = fit.bootstrap(n_draws, seed).to_numpy()
-    n_linear = len(fit.law.linear)
-    surfaces = predict_many(fit.law, grid, draws[:, n_linear:], draws[:, :n_linear])
+    configuration = {axis: float(grid[axis].iloc[best]) for axis in AXES}
+    surfaces = _bootstrap_surfaces(fit, grid, n_draws, seed)
     tops = surfaces.argmax(axis=1)
     top_values = surfaces[np.arange(n_draws), tops]
     optima = {axis: grid[axis].to_numpy()[tops] for axis in AXES} | {"value": top_values}
@@ -118,27 +114,24 @@ def find_optimum(
         {name: float(np.quantile(values, quantile)) for name, values in optima.items()}
         for quantile in ((1 - level) / 2, (1 + level) / 2)
     )
-    place = grid.iloc[best]
-    edge = tuple(
-        axis
-        for axis, span in zip(AXES, spans)
-        if place[axis] <= span[0] or place[axis] >= span[-1] * (1 - 1e-9)
-    )
     return Optimum(
-        n_layers=float(place["n_layers"]),
-        d_emb=float(place["d_emb"]),
+        **configuration,
         value=float(value[best]),
-        edge=edge,
+        edge=tuple(axis for axis in AXES if configuration[axis] in ends[axis]),
         low=low,
         high=high,
         regret=float(np.mean(top_values - surfaces[:, best])),
     )
 
 
-def _search_grid(fit: Fit, spans: list[Array], max_seq_len: float | None) -> pd.DataFrame:
-    """Combine the values of N and d; other axes are at the median of the measured points."""
-    places = np.stack(np.meshgrid(*spans, indexing="ij"), -1).reshape(-1, len(AXES))
-    grid = pd.DataFrame(places, columns=list(AXES))
+def _search_grid(fit: Fit, reach: float, max_seq_len: float | None) -> pd.DataFrame:
+    """Combine values of N and d; other axes are at the median of the measured points."""
+    spans = [
+        np.geomspace(fit.points[axis].min(), reach * fit.points[axis].max(), GRID_SIZE)
+        for axis in AXES
+    ]
+    sizes = np.stack(np.meshgrid(*spans, indexing="ij"), -1).reshape(-1, len(AXES))
+    grid = pd.DataFrame(sizes, columns=list(AXES))
     for axis in fit.law.axes:
         if axis not in grid:
             grid[axis] = fit.points[axis].median()
@@ -147,22 +140,21 @@ def _search_grid(fit: Fit, spans: list[Array], max_seq_len: float | None) -> pd.
     return grid
 
 
-class StationaryPoint(TypedDict):
-    """Where the Performance Law's slope along an axis is zero."""
+def _bootstrap_surfaces(fit: Fit, grid: pd.DataFrame, n_draws: int, seed: int) -> Array:
+    """Return the values (draws, m) that bootstrap fits predict on the grid."""
+    draws = fit.bootstrap(n_draws, seed).to_numpy()
+    beta, theta = np.split(draws, [len(fit.law.linear)], axis=1)
+    return predict_many(fit.law, grid, theta, beta)
 
-    estimate: float
-    maximum: bool
-    beyond_one: bool
 
-
-def closed_form_optimum(fit: Fit) -> dict[str, StationaryPoint]:
+def closed_form_optimum(fit: Fit) -> dict[str, dict[str, float | bool]]:
     """Return the Performance Law's stationary points, x* = k^(-1/p), one for each axis.
 
     Source: arXiv 2412.00430, the global optimum.
 
     Returns
     -------
-    dict of str to StationaryPoint
+    dict of str to dict
         For each axis: estimate, maximum (the paper's weight w / p is positive), and beyond_one
         (the point is above 1, which for k > 1 needs a negative exponent).
 
@@ -174,14 +166,15 @@ def closed_form_optimum(fit: Fit) -> dict[str, StationaryPoint]:
     if fit.law.family != "performance":
         raise InputError(f"the closed form is the Performance Law's; this is {fit.law.name}")
     k = fit.law.options["k"]
-    stationary: dict[str, StationaryPoint] = {}
+    stationary: dict[str, dict[str, float | bool]] = {}
     for axis in fit.law.axes:
         symbol = SYMBOLS.get(axis, axis)
         exponent, weight = fit.parameters[f"p_{symbol}"], fit.parameters[f"w_{symbol}"]
-        place = float(k ** (-1 / exponent)) if exponent and k > 0 else float("nan")
+        exists = exponent != 0 and k > 0
+        place = float(k ** (-1 / exponent)) if exists else float("nan")
         stationary[axis] = {
             "estimate": place,
-            "maximum": bool(weight / exponent > 0) if exponent and k > 0 else False,
+            "maximum": bool(exists and weight / exponent > 0),
             "beyond_one": place > 1,
         }
     return stationary
@@ -201,24 +194,22 @@ def within_budget(
     """
     if candidates.empty:
         raise InputError("there is no candidate to choose from")
-    costs = {"parameters": (parameters, _parameters), "FLOPs a token": (flops, _flops)}
+    costs: dict[str, tuple[float, Array]] = {}
+    if parameters is not None:
+        cost = layer_parameters(candidates["n_layers"], candidates["d_emb"])
+        costs["parameters"] = parameters, cost
+    if flops is not None:
+        costs["FLOPs a token"] = flops, _flops(candidates)
     is_affordable = np.ones(len(candidates), bool)
-    for name, (budget, price) in costs.items():
-        if budget is None:
-            continue
-        cost = price(candidates)
+    for unit, (budget, cost) in costs.items():
         if not (cost <= budget).any():
             raise InputError(
-                f"no candidate has at most {budget:g} {name}; the smallest has {cost.min():g}"
+                f"no candidate has at most {budget:g} {unit}; the smallest has {cost.min():g}"
             )
         is_affordable &= cost <= budget
     if not is_affordable.any():
         raise InputError("no candidate meets both budgets")
     return candidates[is_affordable]
-
-
-def _parameters(points: pd.DataFrame) -> Array:
-    return layer_parameters(points["n_layers"], points["d_emb"])
 
 
 def _flops(points: pd.DataFrame) -> Array:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import check_kind
+from perflaw.laws import table_checks
 from perflaw.laws.fitting import Fit, FitState
-from perflaw.laws.table_checks import is_rate as _is_rate
 
 
 class FitWarning(UserWarning):
@@ -50,7 +50,8 @@ def predict(
     Warns
     -----
     FitWarning
-        If the fit is anything but converged, e.g. at a bound or no better than a constant.
+        If the fit is anything but converged, e.g. at a bound or no better than a constant; and if
+        a consensus left out points, as intervals do not know of that choice and are too narrow.
 
     Examples
     --------
@@ -67,9 +68,18 @@ def predict(
     check_kind(fit, Fit, "fit a law with perflaw.laws.fit")
     if fit.states != (FitState.CONVERGED,):
         warnings.warn(f"the fit of {fit.law.name}: {fit.status}", FitWarning, stacklevel=2)
+    if len(fit.outliers):
+        warnings.warn(
+            f"the fit of {fit.law.name} left out {len(fit.outliers)} points; intervals do not know "
+            "of that choice and are too narrow",
+            FitWarning,
+            stacklevel=2,
+        )
     table = fit.interval(points, level, new_run)
     law_value = table["prediction"]
-    if _is_rate(fit.y) if is_rate is None else is_rate:
+    if is_rate is None:
+        is_rate = table_checks.is_rate(fit.y)
+    if is_rate:
         ends = ["prediction", "low", "high"]
         table[ends] = table[ends].clip(0, 1)
     clipped = np.asarray(table["prediction"] != law_value)

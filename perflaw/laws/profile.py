@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from perflaw.errors import InputError
-from perflaw.laws import identifiability, varpro
+from perflaw.laws import linear, varpro
 from perflaw.laws.families import Array, AxisValues, Law, law_axes
+from perflaw.laws.identifiability import null_directions
 from perflaw.stats import check_level, student_quantile
 
 if TYPE_CHECKING:
@@ -31,8 +32,47 @@ CONDITION_WEIGHT = 1e6  # of a condition, in measured points
 Landscape = tuple[Array, Array, Array, Array]  # theta (S, q), beta (S, p), R (S, p, p), rss (S,)
 
 
+class Candidates(NamedTuple):
+    """Exponents (S, q) at which a law fits well enough, and the law solved there.
+
+    Attributes
+    ----------
+    theta : numpy.ndarray
+        Exponents (S, q).
+    beta : numpy.ndarray
+        Linear parameters (S, p).
+    root : numpy.ndarray
+        Triangular factors (S, p, p) of their normal equations.
+    slack : numpy.ndarray
+        By how much the sum of squares may still rise (S,).
+    """
+
+    theta: Array
+    beta: Array
+    root: Array
+    slack: Array
+
+    def estimate(self, rows: Array) -> tuple[Array, Array]:
+        """Estimate combinations of the linear parameters, (m, p) or (S, m, p).
+
+        Returns
+        -------
+        tuple of numpy.ndarray
+            Estimates (S, m), and their variances (S, m) in units of the noise variance.
+        """
+        rows = np.broadcast_to(rows, (len(self.beta), *rows.shape[-2:]))
+        half = np.linalg.solve(self.root.transpose(0, 2, 1), rows.transpose(0, 2, 1))
+        return np.einsum("bmp,bp->bm", rows, self.beta), np.sum(half**2, axis=1)
+
+    def intervals(self, rows: Array, new_run: bool = False) -> tuple[Array, Array]:
+        """Return the ends (S, m) of the intervals that each of the exponents gives."""
+        centre, variance = self.estimate(rows)
+        half = np.sqrt(self.slack[:, None] * (variance + new_run))
+        return centre - half, centre + half
+
+
 def profile_threshold(rss: ArrayLike, dof: ArrayLike, level: float) -> Array:
-    """Return the sum of squares up to which a value belongs to the profile interval."""
+    """Return the sum of squares up to which a value is in the interval of a confidence level."""
     factor = 1 + student_quantile(level, dof) ** 2 / np.asarray(dof)
     threshold: Array = np.asarray(rss) * factor
     return threshold
@@ -65,46 +105,36 @@ def constrained_rss(
     """
 
     def basis(x: AxisValues, theta: Array) -> Array:
-        return np.concatenate([varpro.design_columns(law, x, theta), rows(theta)[:, None]], axis=1)
+        return np.concatenate([linear.design_columns(law, x, theta), rows(theta)[:, None]], axis=1)
 
     extended = np.hstack([y, np.full((len(y), 1), value)])
     weights = np.append(np.ones(len(points)), CONDITION_WEIGHT)
-    conditioned = replace(law, basis=basis)
-    return varpro.solve_problems(conditioned, law_axes(law, points), extended, weights).rss
-
-
-def contrast_estimates(rows: Array, beta: Array, root: Array) -> tuple[Array, Array]:
-    """Estimate linear combinations of parameters.
-
-    Parameters
-    ----------
-    rows : numpy.ndarray
-        (m, p) or (B, m, p): m combinations of the linear parameters.
-    beta : numpy.ndarray
-        Linear parameters (B, p).
-    root : numpy.ndarray
-        Triangular factors (B, p, p) of their normal equations.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        Estimates (B, m), and their variances (B, m) in units of the noise variance.
-    """
-    rows = np.broadcast_to(rows, (len(beta), *rows.shape[-2:]))
-    half = np.linalg.solve(root.transpose(0, 2, 1), rows.transpose(0, 2, 1))
-    return np.einsum("bmp,bp->bm", rows, beta), np.sum(half**2, axis=1)
+    return varpro.solve_batch(replace(law, basis=basis), points, extended, weights).rss
 
 
 def landscape(fit: Fit) -> Landscape:
-    """Solve the law at many exponents: a grid over the bounds, and a finer one around the best."""
+    """Solve the law at its own exponents, on a grid over the bounds, and on one around the best."""
     _refuse_shrunk(fit.law)
-    x, theta = law_axes(fit.law, fit.points), fit.theta[None]
+    theta = fit.theta[None]
     if fit.law.exponents:
-        lattice = varpro.exponent_lattice(fit.law, x, varpro.GRID)
+        lattice = varpro.exponent_lattice(fit.law, law_axes(fit.law, fit.points))
         theta = np.concatenate([theta, lattice, _nearby_lattice(fit)])
-    columns = varpro.design_columns(fit.law, x, theta)
-    beta, rss, _, root = varpro.least_squares(columns, fit.y, fit.weights)
-    return theta, beta, root, rss
+    return solve_at(fit, theta)
+
+
+def solve_at(fit: Fit, theta: Array) -> Landscape:
+    """Solve the law for its linear parameters at exponents (S, q)."""
+    columns = linear.design_columns(fit.law, law_axes(fit.law, fit.points), theta)
+    solved = linear.least_squares(columns, fit.y, fit.weights)
+    return theta, solved.beta, solved.r, solved.rss
+
+
+def select_candidates(solved: Landscape, threshold: Array | float) -> Candidates:
+    """Select the exponents at which the sum of squares is no more than the threshold."""
+    theta, beta, root, rss = solved
+    slack = threshold - rss
+    is_inside = slack >= 0
+    return Candidates(theta[is_inside], beta[is_inside], root[is_inside], slack[is_inside])
 
 
 def _refuse_shrunk(law: Law) -> None:
@@ -120,11 +150,11 @@ def nearby_exponents(fit: Fit) -> tuple[Array, Array]:
     x = law_axes(fit.law, fit.points)
     low, high = np.array(list(fit.law.exponents.values())).T
     theta, beta = fit.theta[None], fit.beta[None]
-    columns = varpro.design_columns(fit.law, x, theta)
+    columns = linear.design_columns(fit.law, x, theta)
     q = np.linalg.qr(columns * np.sqrt(fit.weights)[:, None])[0]
-    slope = varpro.residual_slopes(fit.law, x, theta, beta, fit.weights, q)[0]
+    slope = linear.residual_slopes(fit.law, x, theta, beta, fit.weights, q)[0]
     curvature, directions = np.linalg.eigh(slope.T @ slope)
-    error = fit.sigma / np.sqrt(np.maximum(curvature, varpro.TINY))
+    error = fit.sigma / np.sqrt(np.maximum(curvature, linear.TINY))
     return 3 * np.minimum(error, np.max(high - low)), directions
 
 
@@ -140,10 +170,8 @@ def _nearby_lattice(fit: Fit) -> Array:
 def pinned_solution(fit: Fit, exponent: str, values: Sequence[float] | Array) -> varpro.Solution:
     """Solve the law anew with one exponent held at each of the values."""
     _refuse_shrunk(fit.law)
-    index = list(fit.law.exponents).index(exponent)
-    x = law_axes(fit.law, fit.points)
     held = np.asarray(values, float)
-    return varpro.solve_pinned(fit.law, x, fit.y, fit.weights, index, held)
+    return varpro.solve_pinned(fit.law, fit.points, fit.y, fit.weights, exponent, held)
 
 
 def profile_curve(fit: Fit, exponent: str, size: int) -> pd.DataFrame:
@@ -164,28 +192,28 @@ def prediction_interval(
     """See `Fit.interval`."""
     x = law_axes(fit.law, points)
     check_level(level)
-    theta, beta, root, slack = fit.candidates(level)
-    centre, variance = contrast_estimates(fit.law.basis(x, theta), beta, root)
-    half = np.sqrt(np.maximum(slack, 0)[:, None] * (variance + new_run))
-    is_inside = (slack >= 0)[:, None]
-    is_open = _is_open(fit, fit.law.basis(x, fit.theta))
+    candidates = fit.candidates(level)
+    low, high = candidates.intervals(fit.law.basis(x, candidates.theta), new_run)
+    is_open = find_open(fit, fit.law.basis(x, fit.theta))
     columns = {
         "prediction": fit.predict(points),
-        "low": np.where(is_open, -np.inf, np.where(is_inside, centre - half, np.inf).min(axis=0)),
-        "high": np.where(is_open, np.inf, np.where(is_inside, centre + half, -np.inf).max(axis=0)),
+        "low": np.where(is_open, -np.inf, low.min(axis=0)),
+        "high": np.where(is_open, np.inf, high.max(axis=0)),
         "beyond": fit.beyond(points),
     }
     return pd.DataFrame(columns, index=points.index)
 
 
-def _is_open(fit: Fit, rows: Array) -> Array:
-    """Say which combinations (m, p) of a linear law's parameters the points leave open, (m,)."""
-    if fit.law.exponents:  # the exponents that are tried tell
-        return np.zeros(len(rows), bool)
-    columns = identifiability.fit_jacobian(fit)[fit.weights > 0]
+def find_open(fit: Fit, rows: Array) -> NDArray[np.bool_]:
+    """Say which combinations (m, p) of the linear parameters the points leave open, (m,).
+
+    Such a combination can have any value without moving a fitted value, the exponents as fitted.
+    """
+    x = law_axes(fit.law, fit.points)
+    columns = linear.design_columns(fit.law, x, fit.theta[None])[0, fit.weights > 0]
     length = np.linalg.norm(columns, axis=0)
     scaled = rows / np.where(length > 0, length, 1.0)
-    moved = np.abs(scaled @ identifiability.null_directions(columns).T).max(axis=1, initial=0.0)
+    moved = np.abs(scaled @ null_directions(columns).T).max(axis=1, initial=0.0)
     return np.asarray(moved > OPEN * np.linalg.norm(scaled, axis=1))
 
 
@@ -202,10 +230,8 @@ def parameter_interval(fit: Fit, parameter: str, level: float) -> tuple[float, f
 
 def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, float]:
     limit = profile_threshold(fit.rss, fit.dof, level)
-    theta, _, _, slack = fit.candidates(level)
-    column = theta[:, list(fit.law.exponents).index(exponent)]
+    allowed = fit.candidates(level).theta[:, list(fit.law.exponents).index(exponent)]
     # The allowed exponents need not be one stretch, so the walk starts at the outermost known one.
-    allowed = np.append(column[slack >= 0], fit.parameters[exponent])
     inner = np.array([allowed.min(), allowed.max()])
     outer = np.array(fit.law.exponents[exponent], float)
     is_open = pinned_solution(fit, exponent, outer).rss <= limit
@@ -223,19 +249,16 @@ def _exponent_interval(fit: Fit, exponent: str, level: float) -> tuple[float, fl
 
 
 def _linear_interval(fit: Fit, parameter: str, level: float) -> tuple[float, float]:
-    theta, beta, root, slack = fit.candidates(level)
+    candidates = fit.candidates(level)
+    theta = candidates.theta
     row = np.eye(len(fit.law.linear))[[fit.law.linear.index(parameter)]]
-    if _is_open(fit, row)[0]:
+    if find_open(fit, row)[0]:
         return -np.inf, np.inf
-    centre, variance = (part[:, 0] for part in contrast_estimates(row, beta, root))
-    half = np.sqrt(np.maximum(slack, 0) * variance)
+    low, high = (ends[:, 0] for ends in candidates.intervals(row))
     bounds = np.array(list(fit.law.exponents.values())).reshape(-1, 2)
     # An exponent whose best value is a bound takes no part: the others' edges tell.
     is_free = ~((fit.theta <= bounds[:, 0]) | (fit.theta >= bounds[:, 1]))
     is_at_edge = np.any(((theta <= bounds[:, 0]) | (theta >= bounds[:, 1])) & is_free, axis=1)
-    is_inside = slack >= 0
-    low = np.where(is_inside, centre - half, np.inf)
-    high = np.where(is_inside, centre + half, -np.inf)
     return (
         -np.inf if is_at_edge[low.argmin()] else float(low.min()),
         np.inf if is_at_edge[high.argmax()] else float(high.max()),

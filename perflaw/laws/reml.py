@@ -7,9 +7,10 @@ threads, so everything here runs on one.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,13 @@ from scipy.optimize import minimize
 from perflaw.laws.families import Array
 from perflaw.laws.mixed_design import RATIO_BOUNDS, MixedModel
 
-MOST_STEPS, STOPPED = 300, 1  # of the search, and scipy's status of one that reached them
-START, RATIO_START = -7.0, -1.0  # of the search for log-variances and for the walk's ratio
+MOST_STEPS = 300  # of the search for variances
+STOPPED = 1  # scipy's status of a search that reached them
+START = -7.0  # of the search for log-variances
+RATIO_START = -1.0  # of the search for the walk's log-variance over the noise's
 INDEPENDENT = 1e-8  # of the largest column, below which a column carries nothing of its own
 ESTIMABLE = 1e-6  # part of a row outside the seen rows' span, above which it is not estimable
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Rows = NDArray[np.intp]
 
 
@@ -40,21 +41,15 @@ def _thread_controller() -> Any:
     return ThreadpoolController()
 
 
-def on_one_thread(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a function with the linear algebra on one thread, where threadpoolctl is installed."""
-
-    @wraps(function)
-    def limited(*args: P.args, **kwargs: P.kwargs) -> R:
-        controller = _thread_controller()
-        if controller is None:
-            return function(*args, **kwargs)
-        with controller.limit(limits=1):
-            return function(*args, **kwargs)
-
-    return limited
+@contextmanager
+def on_one_thread() -> Iterator[None]:
+    """Keep the linear algebra on one thread, where threadpoolctl is installed."""
+    controller = _thread_controller()
+    with nullcontext() if controller is None else controller.limit(limits=1):
+        yield
 
 
-@on_one_thread
+@on_one_thread()
 def loo_moments(model: MixedModel, variances: Array, y: Array, seen: Rows) -> tuple[Array, Array]:
     """Return mean and variance of each of the rows `seen` given the others, in closed form.
 
@@ -89,7 +84,7 @@ def negative_reml(
     return value, powers.T @ slope
 
 
-@on_one_thread
+@on_one_thread()
 def estimate_variances(
     model: MixedModel, y: Array, seen: Rows, start: Sequence[float] | Array | None = None
 ) -> Array:
@@ -120,7 +115,7 @@ def estimate_variances(
     return np.asarray(result.x, float)
 
 
-@on_one_thread
+@on_one_thread()
 def condition(
     model: MixedModel, variances: Array, y: Array, seen: Rows, asked: Rows
 ) -> tuple[Array, Array]:
@@ -142,10 +137,10 @@ def condition(
     mean = model.fixed[asked] @ span @ effects + link @ cho_solve((factor, True), residual)
     rest = model.fixed[asked] @ span - link @ weighted
     explained = link @ cho_solve((factor, True), link.T)
-    spread = noise_free[np.ix_(asked, asked)] - explained + rest @ information @ rest.T
+    covariance = noise_free[np.ix_(asked, asked)] - explained + rest @ information @ rest.T
     mean[~is_estimable] = np.nan
-    spread[~is_estimable, ~is_estimable] = np.inf
-    return mean, spread
+    covariance[~is_estimable, ~is_estimable] = np.inf
+    return mean, covariance
 
 
 def estimable_span(seen: Array, asked: Array) -> tuple[Array, NDArray[np.bool_]]:

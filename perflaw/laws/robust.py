@@ -27,7 +27,8 @@ def huber_weights(law: Law, points: pd.DataFrame, y: Array) -> Array:
     span = np.ptp(y)
     smallest = 1e-9 * span
 
-    def iterate(weights: Array, weigh: Callable[[Array], Array]) -> tuple[Array, Array]:
+    def reweigh(weights: Array, weigh: Callable[[Array], Array]) -> tuple[Array, Array]:
+        """Fit and weigh by distance in turn; return the last weights and distances."""
         for _ in range(HUBER_ROUNDS):
             solution = solve_batch(law, points, y, weights)
             distance = np.abs(y - predict_many(law, points, solution.theta, solution.beta)[0])
@@ -36,11 +37,11 @@ def huber_weights(law: Law, points: pd.DataFrame, y: Array) -> Array:
                 break
         return weights, distance
 
-    weights, distance = iterate(np.ones_like(y), lambda distance: span / distance)
+    weights, distance = reweigh(np.ones_like(y), lambda distance: span / distance)
     # As many points as there are parameters lie on the fit; the others tell the scale.
     scale = np.median(np.sort(distance)[len(law.parameters) :]) / NORMAL_MEDIAN
     threshold = HUBER_SD * max(scale, smallest)
-    weights, _ = iterate(weights, lambda distance: np.minimum(1.0, threshold / distance))
+    weights, _ = reweigh(weights, lambda distance: np.minimum(1.0, threshold / distance))
     return weights
 
 
@@ -50,21 +51,21 @@ def consensus_weights(law: Law, points: pd.DataFrame, y: Array) -> Array:
     Least trimmed squares by concentration from small subsets (Rousseeuw and Van Driessen 2006),
     with their scale and cut (Rousseeuw and Leroy 1987, chapter 5).
     """
-    n, size = len(y), len(law.parameters)
-    half = (n + size + 1) // 2
+    n, n_parameters = len(y), len(law.parameters)
+    half = (n + n_parameters + 1) // 2
     if half >= n:
         return np.ones(n)
-    order = np.random.default_rng(0).random((SUBSETS, n)).argsort(axis=1)
     # each subset has one point more than the law has parameters; the better subsets go on
-    weights = (order.argsort(axis=1) <= size).astype(float)
+    order = np.random.default_rng(0).random((SUBSETS, n)).argsort(axis=1)
+    weights = (order.argsort(axis=1) <= n_parameters).astype(float)
     for n_kept in (SUBSETS, SUBSETS // 10, SUBSETS // 50, SUBSETS // 50):
         solution = solve_batch(law, points, y, weights)
         squares = (y - predict_many(law, points, solution.theta, solution.beta)) ** 2
-        score = np.sort(squares, axis=1)[:, :half].sum(axis=1)
-        squares = squares[np.argsort(score, kind="stable")[:n_kept]]
+        trimmed_sum = np.sort(squares, axis=1)[:, :half].sum(axis=1)
+        squares = squares[np.argsort(trimmed_sum, kind="stable")[:n_kept]]
         weights = (squares.argsort(axis=1).argsort(axis=1) < half).astype(float)
     distance = np.sqrt(squares[0])
-    scale = 1.4826 * (1 + 5 / (n - size)) * np.median(distance)
+    scale = 1.4826 * (1 + 5 / (n - n_parameters)) * np.median(distance)
     return (distance <= OUTLIER_SIGMAS * max(scale, 1e-9 * np.ptp(y))).astype(float)
 
 

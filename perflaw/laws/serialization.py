@@ -44,14 +44,16 @@ def save_fit(fit: Fit, path: str | Path, metric: str = "value") -> None:
     >>> load_fit("law.json").law  # doctest: +SKIP
     <Law log_linear: b, a_N, a_d>
     """
+    law = {
+        "family": fit.law.family,
+        "options": dict(fit.law.options),
+        "bounds": dict(fit.law.exponents),
+    }
+    if fit.law.penalty:
+        law["penalty"] = dict(fit.law.penalty)
     record = {
         "schema": SCHEMA,
-        "law": {
-            "family": fit.law.family,
-            "options": dict(fit.law.options),
-            "bounds": dict(fit.law.exponents),
-            **({"penalty": dict(fit.law.penalty)} if fit.law.penalty else {}),
-        },
+        "law": law,
         "metric": metric,
         "status": fit.status,
         "r2": fit.r2,
@@ -110,15 +112,17 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
     weights = np.array(record["weights"], float)
     if not len(points) == len(y) == len(weights):
         raise ValueError("points, values and weights differ in number")
-    if not all(np.isfinite(part).all() for part in (parameters, points.to_numpy(), y, weights)):
+    if not all(
+        np.isfinite(numbers).all() for numbers in (parameters, points.to_numpy(), y, weights)
+    ):
         raise ValueError("a number is missing")
     if (weights < 0).any() or (weights > 0).sum() <= len(parameters):
         raise ValueError("a weight is below 0, or too few are above")  # outliers have 0
     if not isinstance(record.get("metric"), str | None):
         raise ValueError("its metric is no text")
     penalty = {name: tuple(pair) for name, pair in record["law"].get("penalty", {}).items()}
-    bounded = replace(law, exponents=bounds, penalty=penalty)
-    return Fit(bounded, points, y, parameters, weights, record["converged"], record["tied"])
+    law = replace(law, exponents=bounds, penalty=penalty)
+    return Fit(law, points, y, parameters, weights, record["converged"], record["tied"])
 
 
 def _parse_bounds(pair: Any) -> tuple[float, float]:

@@ -11,10 +11,17 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from perflaw.errors import InputError
-from perflaw.laws.families import SYMBOLS, Array, AxisValues, Law, law_axes
+from perflaw.laws.families import SYMBOLS, Array, AxisValues, Law
 from perflaw.laws.fitting import Fit
-from perflaw.laws.profile import contrast_estimates, pinned_solution, profile_threshold
-from perflaw.laws.varpro import design_columns, least_squares
+from perflaw.laws.linear import design_columns
+from perflaw.laws.profile import (
+    Candidates,
+    find_open,
+    pinned_solution,
+    profile_threshold,
+    select_candidates,
+    solve_at,
+)
 from perflaw.stats import check_level
 
 STEP = 1e-4  # in the logarithm of an axis, for its slope
@@ -72,6 +79,8 @@ def turning_point(
     points of every fit that stays within the sum of squares of this level, the exponent of the
     axis held at one value after another. An end is open (1, or infinite) where such a fit turns
     beyond the search, or not at all, or where a bound of the exponent, and not the data, sets it.
+    Both ends are open, and the estimate is one of many, where the points cannot tell the terms of
+    the axis from others, as where d always rises with N.
 
     Parameters
     ----------
@@ -103,28 +112,36 @@ def turning_point(
         x = {name: np.full(len(values), value) for name, value in others.items()}
         return design_columns(slope_law, {**x, axis: values}, theta)
 
-    def fitted_slope(value: float) -> float:
-        row = slope_rows(np.array([value]), fit.theta[None])[0]
-        return float((row @ fit.beta)[0])
+    def fitted_slope(values: Array) -> Array:
+        return slope_rows(values, fit.theta[None])[0] @ fit.beta
 
     places = np.exp(np.linspace(0, np.log(REACH * fit.points[axis].max()), PLACES))
-    slope = slope_rows(places, fit.theta[None])[0] @ fit.beta
-    turns = np.flatnonzero(np.sign(slope[1:]) * np.sign(slope[:-1]) < 0)
+    slope = fitted_slope(places)
+    turns = np.flatnonzero(_find_flips(slope))
     kind, estimate = Turn.NONE, np.nan
     if len(turns):
         first = turns[0]
         kind = Turn.MAXIMUM if slope[first] > 0 else Turn.MINIMUM
-        estimate = float(brentq(fitted_slope, places[first], places[first + 1]))
-    theta, beta, root, slack, is_at_bound = _fits_within(fit, axis, level)
-    slope, variance = contrast_estimates(slope_rows(places, theta), beta, root)
-    is_flat = slope**2 <= slack[:, None] * variance  # level there, within what is allowed
-    low, high = _interval_ends(places, slope, is_flat, is_at_bound, kind, estimate)
+        bracket = places[first], places[first + 1]
+        estimate = float(brentq(lambda value: fitted_slope(np.array([value]))[0], *bracket))
+    allowed, is_at_bound = _allowed_fits(fit, axis, level)
+    if find_open(fit, slope_rows(places, fit.theta[None])[0]).any():
+        return TurningPoint(kind, estimate, 1.0, np.inf)
+    slopes, variance = allowed.estimate(slope_rows(places, allowed.theta))
+    is_flat = slopes**2 <= allowed.slack[:, None] * variance  # a slope of zero there is allowed
+    low, high = _interval_ends(places, slopes, is_flat, is_at_bound, kind, estimate)
     return TurningPoint(kind, estimate, low, high)
+
+
+def _find_flips(slope: Array) -> NDArray[np.bool_]:
+    """Say between which neighbouring places (..., n) a slope changes its sign, (..., n - 1)."""
+    sign = np.sign(slope)
+    return sign[..., 1:] * sign[..., :-1] < 0
 
 
 def _interval_ends(
     places: Array,
-    slope: Array,
+    slopes: Array,
     is_flat: NDArray[np.bool_],
     is_at_bound: NDArray[np.bool_],
     kind: Turn,
@@ -132,66 +149,49 @@ def _interval_ends(
 ) -> tuple[float, float]:
     """Bound the places where any of the allowed fits may turn.
 
-    slope and is_flat are (fits, places), is_at_bound (fits,).
+    slopes and is_flat are (fits, places), is_at_bound (fits,).
     """
-    flips = np.sign(slope[:, 1:]) * np.sign(slope[:, :-1]) < 0
-    share = slope[:, :-1] / np.where(flips, slope[:, :-1] - slope[:, 1:], 1.0)
+    flips = _find_flips(slopes)
+    share = slopes[:, :-1] / np.where(flips, slopes[:, :-1] - slopes[:, 1:], np.inf)
     crossings = np.exp(np.log(places[:-1]) + share * np.diff(np.log(places)))
-    is_usable = (flips.any(axis=1) & ~is_at_bound) | is_flat.any(axis=1)
+    has_turn, has_flat = flips.any(axis=1), is_flat.any(axis=1)
+    is_usable = has_flat | (has_turn & ~is_at_bound)
     flat_places = np.broadcast_to(places, is_flat.shape)[is_flat]
     reached = np.concatenate([crossings[is_usable][flips[is_usable]], flat_places])
-    middle = places[len(places) // 2] if np.isnan(estimate) else estimate
     is_low_open = not len(reached) or reached.min() <= places[0]
     is_high_open = not len(reached) or reached.max() >= places[-1]
-    for i in np.flatnonzero(~is_usable):
-        if flips[i].any():  # the exponent's bound sets the end
-            is_below = crossings[i][flips[i]].mean() < middle
-            is_low_open |= is_below
-            is_high_open |= not is_below
-            continue
-        # It rises or falls throughout: it turns beyond an end of the search, or not at all.
-        is_rising = slope[i, 0] > 0
-        is_minimum = kind is Turn.MINIMUM
-        is_low_open |= is_rising == is_minimum
-        is_high_open |= is_rising or is_minimum
+    # Where the exponent's bound sets the place, it opens the end on that side.
+    middle = places[len(places) // 2] if np.isnan(estimate) else estimate
+    for i in np.flatnonzero(has_turn & ~is_usable):
+        is_below = crossings[i][flips[i]].mean() < middle
+        is_low_open |= is_below
+        is_high_open |= not is_below
+    # A fit that rises or falls throughout turns beyond an end of the search, or not at all.
+    is_rising = slopes[~has_turn & ~has_flat, 0] > 0
+    is_minimum = kind is Turn.MINIMUM
+    is_low_open |= (is_rising == is_minimum).any()
+    is_high_open |= (is_rising | is_minimum).any()
     low = 1.0 if is_low_open else float(reached.min())
     high = np.inf if is_high_open else float(reached.max())
     return low, high
 
 
-def _fits_within(
-    fit: Fit, axis: str, level: float
-) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
-    """Return the fits that stay within the level, and which have the axis's exponent at a bound.
+def _allowed_fits(fit: Fit, axis: str, level: float) -> tuple[Candidates, NDArray[np.bool_]]:
+    """Return the fits within a confidence level, and which have the axis's exponent at a bound.
 
     With an exponent of its own for the axis, that exponent is held at many values and all
-    the rest follows along; otherwise the fit's own candidates serve. Exponents, linear
-    parameters, triangular factors, slack, and whether the exponent is at a bound.
+    the rest follows along; otherwise the fit's own candidates serve.
     """
-    theta, beta, root, slack = fit.candidates(level)
-    is_within = slack >= 0
+    candidates = fit.candidates(level)
     exponent = f"p_{SYMBOLS.get(axis, axis)}"
     if exponent not in fit.law.exponents:
-        is_at_bound = np.zeros(len(slack), bool)
-        return _select_fits(is_within, theta, beta, root, slack, is_at_bound)
+        return candidates, np.zeros(len(candidates.slack), bool)
+    index = list(fit.law.exponents).index(exponent)
     bounds = fit.law.exponents[exponent]
     interval = fit.profile(exponent, level)
-    ends = [bound if np.isinf(end) else end for bound, end in zip(bounds, interval)]
-    allowed = theta[is_within, list(fit.law.exponents).index(exponent)]
-    held = np.unique(np.concatenate([np.linspace(ends[0], ends[1], HELD_VALUES), allowed]))
-    theta = pinned_solution(fit, exponent, held).theta
-    columns = design_columns(fit.law, law_axes(fit.law, fit.points), theta)
-    beta, rss, _, root = least_squares(columns, fit.y, fit.weights)
-    slack = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6) - rss
-    return _select_fits(slack >= 0, theta, beta, root, slack, np.isin(held, bounds))
-
-
-def _select_fits(
-    mask: NDArray[np.bool_],
-    theta: Array,
-    beta: Array,
-    root: Array,
-    slack: Array,
-    is_at_bound: NDArray[np.bool_],
-) -> tuple[Array, Array, Array, Array, NDArray[np.bool_]]:
-    return theta[mask], beta[mask], root[mask], slack[mask], is_at_bound[mask]
+    low, high = (bound if np.isinf(end) else end for bound, end in zip(bounds, interval))
+    held = np.union1d(np.linspace(low, high, HELD_VALUES), candidates.theta[:, index])
+    solved = solve_at(fit, pinned_solution(fit, exponent, held).theta)
+    threshold = profile_threshold(fit.rss, fit.dof, level) * (1 + 1e-6)
+    allowed = select_candidates(solved, threshold)
+    return allowed, np.isin(allowed.theta[:, index], bounds)

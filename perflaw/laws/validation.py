@@ -53,6 +53,16 @@ def heldout_predictions(
     A cell is inside its interval exactly if fitting it too raises the sum of squares by no more
     than the interval allows, so two batches of fits answer for all cells.
 
+    Parameters
+    ----------
+    law : Law
+    points : pandas.DataFrame
+        The law's axes, one row a run.
+    y : sequence of float
+        As many values.
+    level : float
+        Confidence level of the intervals.
+
     Returns
     -------
     pandas.DataFrame
@@ -67,43 +77,61 @@ def heldout_predictions(
     check_points(law, points)
     values = check_values(points, y)
     check_level(level)
-    hidden = hidden_cells(points)
-    cells = [
-        (split, fold, row) for split, mask in hidden.items() for fold, row in np.argwhere(mask)
-    ]
-    seen = np.array([~hidden[split][fold] for split, fold, _ in cells]).astype(float)
-    rows = np.array([row for *_, row in cells])
-    if (seen.sum(axis=1) <= len(law.parameters)).any():
+    folds = [(split, mask) for split, masks in hidden_cells(points).items() for mask in masks]
+    cells = [(split, mask, row) for split, mask in folds for row in np.flatnonzero(mask)]
+    rows = np.array([row for _, _, row in cells])
+    seen = np.array([~mask for _, mask, _ in cells]).astype(float)
+    n_seen = seen.sum(axis=1)
+    if (n_seen <= len(law.parameters)).any():
         raise InputError(
             f"too few points are left to fit the law {law.name} when a split hides some"
         )
-    folds, which = np.unique(seen, axis=0, return_inverse=True)
-    solution = solve_batch(law, points, values, folds)
-    theta, beta, rss = (
-        part[which.ravel()] for part in (solution.theta, solution.beta, solution.rss)
-    )
-    with_cell = seen.copy()
-    with_cell[np.arange(len(rows)), rows] = 1
-    folds, which = np.unique(with_cell, axis=0, return_inverse=True)
-    rss_with_cell = solve_batch(law, points, values, folds).rss[which.ravel()]
-    dof = seen.sum(axis=1) - len(law.parameters)
-    allowed = profile_threshold(rss, dof, level)
-    predicted = predict_many(law, points, theta, beta)[np.arange(len(rows)), rows]
+    each = np.arange(len(rows))
+    seen_or_own = seen.copy()
+    seen_or_own[each, rows] = 1
+    theta, beta, rss = _solve_folds(law, points, values, seen)
+    rss_with_cell = _solve_folds(law, points, values, seen_or_own)[-1]
+    threshold = profile_threshold(rss, n_seen - law.n_free, level)
+    predicted = predict_many(law, points, theta, beta)[each, rows]
     return pd.DataFrame(
         {
-            "split": [split for split, *_ in cells],
+            "split": [split for split, _, _ in cells],
             "row": rows,
             "value": values[rows],
             "predicted": predicted,
-            "covered": np.nan if law.penalty else rss_with_cell <= allowed,
+            "covered": np.nan if law.penalty else rss_with_cell <= threshold,
         }
     )
+
+
+def _solve_folds(
+    law: Law, points: pd.DataFrame, values: Array, weights: Array
+) -> tuple[Array, Array, Array]:
+    """Return exponents, linear parameters and sum of squares for each row of weights.
+
+    Rows that are the same are solved once.
+    """
+    folds, inverse = np.unique(weights, axis=0, return_inverse=True)
+    solution = solve_batch(law, points, values, folds)
+    fold = inverse.ravel()
+    return solution.theta[fold], solution.beta[fold], solution.rss[fold]
 
 
 def heldout_by_surface(
     candidates: Mapping[str, Law], table: pd.DataFrame, by: Sequence[str], level: float = 0.9
 ) -> pd.DataFrame:
     """Apply `heldout_predictions` to every law on every surface of a table.
+
+    Parameters
+    ----------
+    candidates : mapping of str to Law
+        Laws by the names to show.
+    table : pandas.DataFrame
+        The laws' axes, the columns of `by`, and value.
+    by : sequence of str
+        The columns that name a surface.
+    level : float
+        Confidence level of the intervals.
 
     Returns
     -------
@@ -156,8 +184,9 @@ def mean_errors(
         )
     groups = ["law", "split", *keep]
     surfaces = cells.groupby(["law", "split", *by], sort=False)["ape"].mean().reset_index()
-    of_log = surfaces.groupby(list(dict.fromkeys([*groups, log])), sort=False)["ape"].mean()
-    mape = of_log.groupby(level=groups, sort=False).mean()
+    with_log = list(dict.fromkeys([*groups, log]))
+    by_log = surfaces.groupby(with_log, sort=False)["ape"].mean()
+    mape = by_log.groupby(groups, sort=False).mean()
     coverage = cells.groupby(groups, sort=False)["covered"].mean()
     return pd.concat([mape.rename("mape"), coverage.rename("coverage")], axis=1).reset_index()
 
@@ -177,7 +206,7 @@ def fit_table(
         {
             "law": name,
             **dict(zip(by, key)),
-            "parameters": fitted.n_free,
+            "parameters": law.n_free,
             "rank": numerical_rank(fit_jacobian(fitted)),
             "r2": fitted.r2,
             "aicc": fitted.aicc,
@@ -239,13 +268,13 @@ def compare_laws(
 def loo_predictions(law: Law, points: pd.DataFrame, y: Array) -> Array:
     """Return each value (n,) as the law, fitted to the other cells, predicts it."""
     cells = _cells(points, law.axes)
-    theta, beta, *_ = solve_batch(law, points, y, (~cells).astype(float))
-    predicted = predict_many(law, points, theta, beta)
+    solution = solve_batch(law, points, y, (~cells).astype(float))
+    predicted = predict_many(law, points, solution.theta, solution.beta)
     return predicted[cells.argmax(axis=0), np.arange(len(y))]
 
 
 def _hidden_errors(law: Law, surface: pd.DataFrame) -> dict[str, float]:
-    """Return the mean absolute percentage error of each split."""
+    """Return the mean absolute percentage error of each split of a surface."""
     y = surface["value"].to_numpy()
     errors = {LEAVE_ONE_OUT: _mean_error(loo_predictions(law, surface, y), y)}
     for axis, split in (("n_layers", LARGEST_N), ("d_emb", LARGEST_D)):

@@ -1,5 +1,6 @@
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -162,8 +163,6 @@ def test_exponents_held_one_by_one_are_those_of_a_pinned_fit():
 
 
 def test_a_basis_of_the_wrong_shape_is_refused():
-    from dataclasses import replace
-
     naive = replace(LAW, basis=lambda x, theta: LAW.basis(x, theta[0]))
     with pytest.raises(InputError, match="the basis of performance gave shape"):
         fitting.fit(naive, GRID, surface())
@@ -264,6 +263,18 @@ def test_seven_published_parameters_have_five_directions_at_most():
         jacobian = paper_form.paper_jacobian(found.points, {**paper, "w5": 1.0, "D": 2.0})
         assert jacobian.shape[1] == 7
         assert identifiability.numerical_rank(jacobian) <= 5
+
+
+def test_points_that_are_left_out_identify_nothing():
+    found = fitting.fit(families.log_quadratic(), GRID, surface())
+    assert found.not_identified == ()
+    few = replace(found, weights=GRID["d_emb"].isin([25, 50]).to_numpy(float))
+    assert few.not_identified == ("b", "a_d", "c_d")
+
+
+def test_an_exponent_that_is_held_is_at_no_bound():
+    held = fitting.fit(profile.hold_exponent(LAW, "p_N", 0.3), GRID, surface())
+    assert "p_N" not in held.at_bound
 
 
 def test_rank_counts_directions():
@@ -605,10 +616,21 @@ def test_a_cell_on_unlike_data_is_refused():
     assert fitting.fit(families.log_linear(), nearly, pooled["value"]).converged
 
 
+def test_hidden_cells_are_covered_as_intervals_of_a_held_exponent_say():
+    y = surface(seed=3)
+    law = families.with_bounds(LAW, 0.3, 0.3)
+    cells = validation.heldout_predictions(law, GRID, y, level=0.8)
+    is_largest = GRID["d_emb"] == GRID["d_emb"].max()
+    interval = fitting.fit(law, GRID[~is_largest], y[~is_largest]).interval(GRID[is_largest], 0.8)
+    inside = (interval["low"] <= y[is_largest]) & (y[is_largest] <= interval["high"])
+    assert inside.tolist() == cells.loc[cells["split"] == "largest d", "covered"].tolist()
+    assert fitting.fit(law, GRID[~is_largest], y[~is_largest]).dof == is_largest.size - 6 - 3
+
+
 def test_an_exponent_that_is_held_is_no_fitted_parameter():
     y = surface()
     held = fitting.fit(families.with_bounds(LAW, 0.3, 0.3), GRID, y)
     x = {axis: GRID[axis].to_numpy(float) for axis in GRID}
     rss = np.linalg.lstsq(LAW.basis(x, np.array([0.3, 0.3])), y)[1][0]
-    assert held.n_free == 3
+    assert held.law.n_free == 3
     assert held.sigma == pytest.approx(np.sqrt(rss / (len(y) - 3)))

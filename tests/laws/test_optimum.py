@@ -121,6 +121,22 @@ def test_intervals_agree_with_the_simulations_test():
     assert (inside == (turned | level)).all()
 
 
+@pytest.mark.parametrize("law", [families.log_quadratic(), families.performance_free_k()])
+def test_a_turning_point_along_axes_that_cannot_be_told_apart_is_open(law):
+    """d falls as N rises: the curve along the ladder may be N's or d's."""
+    n_layers = np.tile(2 ** np.arange(8), 3)
+    ladder = pd.DataFrame(
+        {"n_layers": n_layers, "d_emb": 2048 // n_layers, "seed": np.repeat([0, 1, 2], 8)}
+    )
+    noise = 5e-4 * np.random.default_rng(0).standard_normal(24)
+    found = fitting.fit(law, ladder, 0.2 - 0.01 * (np.log(n_layers) - 2.2) ** 2 + noise)
+    for axis in families.AXES:
+        turn = turning.turning_point(found, axis)
+        assert (turn.low, turn.high) == (1, np.inf)
+    off_ladder = found.interval(pd.DataFrame({"n_layers": [64], "d_emb": [1024]})).iloc[0]
+    assert (off_ladder["low"], off_ladder["high"]) == (-np.inf, np.inf)
+
+
 def test_an_axis_the_law_does_not_read():
     with pytest.raises(InputError, match="no axis 'tokens'"):
         turning.turning_point(fitted("clean"), "tokens")

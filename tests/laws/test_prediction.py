@@ -54,6 +54,24 @@ def test_inside_its_range_it_is_the_fits_own_interval():
     pd.testing.assert_frame_equal(predict(fitted, inside)[columns], fitted.interval(inside))
 
 
+def test_a_consensus_warns_that_intervals_do_not_know_of_its_choice():
+    values = STEEP.copy()
+    values[7] = 0.02
+    with pytest.warns(FitWarning, match="left out 1 points; intervals do not know of that choice"):
+        predict(fit(LAW, GRID, values, "consensus"), FAR)
+
+
+def test_intervals_of_a_consensus_are_too_narrow_where_no_run_went_wrong():
+    points = GRID.iloc[[0, 5, 10, 15, 20, 23]]
+    noise = np.random.default_rng(0).normal(0.3, 0.01, (20, len(points)))
+    held = []
+    for values in noise:
+        fitted = fit(LAW, points, values, "consensus")
+        interval = fitted.interval(GRID.iloc[[12]], 0.9, new_run=False).iloc[0]
+        held.append(interval["low"] <= 0.3 <= interval["high"])
+    assert np.mean(held) < 0.8
+
+
 def test_noise_is_no_better_than_a_constant():
     assert fit(LAW, GRID, NOISE).states == (FitState.NO_BETTER,)
 

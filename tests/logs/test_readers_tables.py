@@ -111,6 +111,25 @@ def test_what_is_no_mixture_is_fitted(column):
     assert len(table_checks.choose_metric("runs.csv", table, column)) == 16
 
 
+@pytest.mark.parametrize("column", ["mae", "nll", "regret", "bpb"])
+def test_a_loss_of_any_name_is_no_mixture_of_rates(column):
+    table = TABLE.assign(**{column: [0.1] * 8 + [20.0] * 8})
+    assert len(table_checks.choose_metric("runs.csv", table, column)) == 16
+    assert not table_checks.is_rate([0.1, 0.9], column)
+
+
+def test_a_rate_is_a_rate_whatever_else_its_name_says():
+    assert table_checks.is_rate([0.1, 0.9], "NDCG@10, split by time")
+    assert table_checks.is_rate_name("NDCG@10, split by time")
+
+
+def test_a_fit_that_left_points_out_says_what_its_intervals_are():
+    values = TABLE["NDCG@10"] + 1e-4 * np.random.default_rng(1).standard_normal(16)
+    values[3] = 0.9
+    fitted = fitting.fit(families.get_law("log_linear"), GRID, values, "consensus")
+    assert "of 16 points, and intervals do not know" in table_checks.describe_doubts(fitted)[0]
+
+
 def test_a_law_that_is_no_better_than_a_constant_says_so():
     noise = np.random.default_rng(1).standard_normal(16)
     fitted = fitting.fit(families.get_law("log_linear"), GRID, 0.2 + 0.01 * noise)

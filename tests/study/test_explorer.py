@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from perflaw.laws import families, optimum, turning
-from perflaw.laws.profile import nearby_exponents
+from perflaw.laws.profile import landscape, nearby_exponents
 from perflaw.models.sweeps import results
 from perflaw.study import explorer
 from perflaw.study.analysis import study_runs
@@ -431,9 +431,9 @@ def test_exponents_are_packed_to_the_last_bit(data, fits):
 
 
 def test_nearby_exponents_are_what_they_were(fits):
-    """The lattice that the page builds from three standard errors is that of `Fit.candidates`."""
+    """The page builds from three standard errors the lattice of `profile.landscape`."""
     fit = fits["MovieLens-1M, L 100", "HR@10"]["Performance Law, k = 2"]
     reach, direction = nearby_exponents(fit)
     corner = fit.parameters[["p_N", "p_d"]].to_numpy() + reach @ direction.T
     low, high = families.PERFORMANCE_BOUNDS
-    np.testing.assert_allclose(fit.candidates(0.9)[0][-1], np.clip(corner, low, high), rtol=1e-12)
+    np.testing.assert_allclose(landscape(fit)[0][-1], np.clip(corner, low, high), rtol=1e-12)

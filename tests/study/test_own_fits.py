@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from perflaw.laws import families, fitting, varpro
+from perflaw.laws import families, fitting, linear, varpro
 from perflaw.models.sweeps import results
 from perflaw.stats import student_quantile
 from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
@@ -175,7 +175,7 @@ def test_no_exponents_of_a_dense_grid_fit_better():
     law = families.with_bounds(families.performance(), -3, 3)
     grid = np.linspace(-3, 3, 121)
     theta = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    columns = varpro.design_columns(law, families.law_axes(law, seen), theta)
+    columns = linear.design_columns(law, families.law_axes(law, seen), theta)
     y = seen["value"].to_numpy()
-    on_grid = varpro.least_squares(columns, np.tile(y, (len(theta), 1)), np.ones(len(y)))[1]
+    on_grid = linear.least_squares(columns, np.tile(y, (len(theta), 1)), np.ones(len(y)))[1]
     assert varpro.solve_batch(law, seen, y).rss[0] <= on_grid.min()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from perflaw.laws import families, profile, varpro
+from perflaw.laws import families, linear
 from perflaw.laws.fitting import Fit
 
 N_PLACES = 31  # compared with the best, evenly in the logarithm of the measured range
@@ -116,13 +116,11 @@ def indistinguishable_range(fit: Fit, axis: str, level: float = 0.9) -> tuple[fl
         Level of the interval of the lead.
     """
     candidates = fit.candidates(level)
-    is_inside = candidates[-1] >= 0
-    theta, beta, root, slack = (part[is_inside] for part in candidates)
     best = best_place(fit, axis)
     places = np.geomspace(fit.points[axis].min(), fit.points[axis].max(), N_PLACES)
-    rows = varpro.design_columns(fit.law, _points_along(fit, axis, np.append(best, places)), theta)
-    lead, spread = profile.contrast_estimates(rows[:, :1] - rows[:, 1:], beta, root)
-    least_lead = (lead - np.sqrt(slack[:, None] * spread)).min(axis=0)
+    points = _points_along(fit, axis, np.append(best, places))
+    rows = linear.design_columns(fit.law, points, candidates.theta)
+    least_lead = candidates.intervals(rows[:, :1] - rows[:, 1:])[0].min(axis=0)
     as_good = places[least_lead <= 0]
     if len(as_good) == 0:
         return best, best

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
-from perflaw.laws import families, fitting, mixed, validation, varpro
+from perflaw.laws import families, fitting, linear, mixed, validation
 from perflaw.laws.law import with_bounds, with_penalty
 from perflaw.stats import mean_interval
 from perflaw.study.files import study_file
@@ -211,7 +211,7 @@ def exact_exponents(
         means = visible.groupby("d_emb", as_index=False)["value"].mean()
         if len(means) != 3:
             raise InputError(f"surface {key} has {len(means)} visible values of d; 3 are needed")
-        columns = varpro.design_columns(law, families.law_axes(law, means), exponents)
+        columns = linear.design_columns(law, families.law_axes(law, means), exponents)
         values = np.broadcast_to(means["value"].to_numpy()[:, None], (len(exponents), 3, 1))
         # Three values are met exactly where their column depends on the law's two.
         volume = np.linalg.det(np.concatenate([columns, values], axis=2))
