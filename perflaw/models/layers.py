@@ -166,7 +166,7 @@ def _by_head(x: Tensor, rows: int, heads: int) -> Tensor:
 
 
 def softmax_mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
-    """softmax(q kᵀ / √width) v over what is not ahead.
+    """softmax(q kᵀ / √width) v over keys that are not ahead.
 
     q, k and v are (…, rows, heads, length, width); `distance` (rows or 1, length of q, length of
     k) is from key to query.
@@ -181,7 +181,7 @@ def softmax_mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times 
 
 
 def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
-    """SiLU(q kᵀ + b) v / L over what is not ahead, b by distance and, if there is one, by time.
+    """SiLU(q kᵀ + b) v / L over keys that are not ahead; b depends on distance and maybe time.
 
     References
     ----------
@@ -201,7 +201,7 @@ def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
 
 
 def biased_softmax_mix(weights: Weights) -> Mix:
-    """softmax(q kᵀ / √width + b) v over what is not ahead, b by distance."""
+    """softmax(q kᵀ / √width + b) v over keys that are not ahead; b depends on distance."""
 
     def mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
         bias = weights["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
@@ -229,7 +229,7 @@ def _time_bias(
 
 
 def convolve(u: Tensor, weight: Tensor, context: LayerContext) -> Tensor:
-    """Each channel over the last TAPS places of its row.
+    """Convolve each channel over the last TAPS places of its row.
 
     u is (…, T, d); weight (…, TAPS, d), the last of them for the place itself.
     """
