@@ -227,11 +227,11 @@ def recorded_settings(config: Config) -> dict[str, Any]:
     >>> recorded_settings(Config(augmentation="crop"))["augmentation"]
     'crop'
     """
-    defaults = asdict(Config())
+    settings = Config.__dataclass_fields__
     return {
         name: value
         for name, value in asdict(config).items()
-        if name not in LATER_SETTINGS or value != defaults[name]
+        if name not in LATER_SETTINGS or value != settings[name].default
     }
 
 
