@@ -143,7 +143,8 @@ def train_job(
     list of dict
         Their records, also of those that failed.
     """
-    torch.set_num_threads(threads)
+    if threads:
+        torch.set_num_threads(threads)
     split = split_of(log, data)
     if progress is True and _bar_options:
         progress = _bar_options
