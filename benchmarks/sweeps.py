@@ -72,6 +72,9 @@ def main():
                                 grids.TrainingData(),
                                 [grids.expand_grid({"settings": {"epochs": 1}})[0].config],
                                 folder / "warm",
+                                "cpu",
+                                1,
+                                False,
                             )
                         ]
                         * workers

@@ -45,23 +45,37 @@ from perflaw.models.layers import (
     rms_norm,
     rotate,
     selective_scan,
+    softmax_mix,
 )
 from perflaw.models.matrix_products import AUXILIARY, build_matrices
 
-# the steps that Mamba's channels begin with
-SLOWEST = 0.001
-FASTEST = 0.1
+SLOWEST, FASTEST = 0.001, 0.1  # steps with which Mamba's channels begin
+EMBEDDING_SD = 0.02  # before training
 OUTSIDE_BLOCKS = ("items", "positions", "norm")  # tensors that no layer owns
-EMBEDDING_SD = 0.02
+# groups of `count_parameters`; the other tensors are attention, or what is in its place
+GROUPS = {
+    "items": "embedding",
+    "positions": "embedding",
+    "gate": "feed_forward",
+    "up": "feed_forward",
+    "up_bias": "feed_forward",
+    "down": "feed_forward",
+    "down_bias": "feed_forward",
+    "norm": "norm",
+    "norm_1": "norm",
+    "norm_2": "norm",
+    "norm_3": "norm",
+}
+
+Shapes = dict[str, tuple[int, ...]]
 
 
 def sasrec(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
     """One block of SASRec."""
     y = layer_norm(x, weights["norm_1"])
-    mixed = attend(
-        context.at(y) @ weights["query"], y @ weights["key"], y @ weights["value"], context
-    )
-    x = context.at(x) + context.drop(mixed @ weights["output"])
+    q = context.select(y) @ weights["query"]
+    mixed = attend(q, y @ weights["key"], y @ weights["value"], context, softmax_mix)
+    x = context.select(x) + context.drop(mixed @ weights["output"])
     return _relu_network(x, weights, context)
 
 
@@ -69,15 +83,15 @@ def llama(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
     """One block of the LLaMA-style decoder."""
     y = rms_norm(x, weights["norm_1"])
     q, k = rotate(y @ weights["query"], context), rotate(y @ weights["key"], context)
-    mixed = attend(context.at(q), k, y @ weights["value"], context)
-    x = context.at(x) + context.drop(mixed @ weights["output"])
+    mixed = attend(context.select(q), k, y @ weights["value"], context, softmax_mix)
+    x = context.select(x) + context.drop(mixed @ weights["output"])
     y = rms_norm(x, weights["norm_2"])
     gated = F.silu(y @ weights["gate"]) * (y @ weights["up"])
     return x + context.drop(gated @ weights["down"])
 
 
 def hstu(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
-    """One block of HSTU; what `hstu_change` leaves out or puts in place is in its ablation."""
+    """One block of HSTU, with the change `hstu_change` for its ablation."""
     change = context.model.hstu_change
     y = layer_norm(x, weights["norm_1"])
     *gate, v, q, k = F.silu(y @ weights["uvqk"]).split(context.model.d_emb, dim=-1)
@@ -85,18 +99,18 @@ def hstu(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
         mix = biased_softmax_mix(weights)
     else:
         mix = pointwise_mix(weights, context)
-    mixed = layer_norm(attend(context.at(q), k, v, context, mix), weights["norm_2"])
+    mixed = layer_norm(attend(context.select(q), k, v, context, mix), weights["norm_2"])
     if gate:
-        mixed = mixed * context.at(gate[0])
-    x = context.at(x) + context.drop(mixed) @ weights["output"]
+        mixed = mixed * context.select(gate[0])
+    x = context.select(x) + context.drop(mixed) @ weights["output"]
     return _relu_network(x, weights, context) if change == "feed-forward for gate" else x
 
 
 def gru(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
     """One block of GRU4Rec."""
     y = layer_norm(x, weights["norm_1"])
-    states = context.at(gated_recurrence(y, weights, context))
-    x = context.at(x) + context.drop(states @ weights["output"])
+    states = context.select(gated_recurrence(y, weights, context))
+    x = context.select(x) + context.drop(states @ weights["output"])
     return _relu_network(x, weights, context)
 
 
@@ -108,8 +122,8 @@ def mamba(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
     delta = F.softplus(u @ weights["delta"] + weights["delta_bias"][..., None, :])
     a, b, c = -weights["log_A"].exp(), u @ weights["B"], u @ weights["C"]
     scanned = selective_scan(u, delta, b, c, a, context) + weights["D"][..., None, :] * u
-    gated = context.at(scanned) * F.silu(context.at(z))
-    return context.at(x) + context.drop(gated @ weights["output"])
+    gated = context.select(scanned) * F.silu(context.select(z))
+    return context.select(x) + context.drop(gated @ weights["output"])
 
 
 def _relu_network(x: Tensor, weights: Weights, context: LayerContext) -> Tensor:
@@ -166,9 +180,10 @@ def forward(
     """
     x = gather_rows(weights["items"], ids) * math.sqrt(model.d_emb)
     if "positions" in weights:
-        x = x + _positions(weights["positions"], layout)
+        x = x + _embed_places(weights["positions"], layout)
     x = drop(x)
-    block, context = BACKBONES[model.backbone], LayerContext(model, layout, drop, times)
+    block = BACKBONES[model.backbone]
+    context = LayerContext(model, layout, drop, times)
     layers = _by_layer(weights, model)
     for layer in layers[:-1]:
         x = block(x, layer, context)
@@ -177,24 +192,29 @@ def forward(
     return norm(x, weights["norm"])
 
 
-def _positions(table: Tensor, layout: Layout) -> Tensor:
+def _embed_places(table: Tensor, layout: Layout) -> Tensor:
     """(…, T, d) the embedding of each position's place."""
     stack_axes = [1] * (table.dim() - 2)
-    parts = [table[..., :width, :].repeat(*stack_axes, rows, 1) for rows, width in layout.shapes]
-    return torch.cat(parts, -2)
+    rectangles = [
+        table[..., :width, :].repeat(*stack_axes, rows, 1) for rows, width in layout.shapes
+    ]
+    return torch.cat(rectangles, -2)
 
 
 def _by_layer(weights: Weights, model: Architecture) -> list[Weights]:
     """Return the weights of each of the N layers, matrix product operators as matrices."""
     if model.mpo_side is not None:
         weights = build_matrices(weights)
-    axis = weights["items"].dim() - 2
-    layers = {
-        name: weight.unbind(axis) for name, weight in weights.items() if name not in OUTSIDE_BLOCKS
+    layer_axis = weights["items"].dim() - 2
+    by_name = {
+        name: weight.unbind(layer_axis)
+        for name, weight in weights.items()
+        if name not in OUTSIDE_BLOCKS
     }
-    depth = len(next(iter(layers.values())))
+    own_layers = 1 if model.shared_layers else model.n_layers
     return [
-        {name: layer[i % depth] for name, layer in layers.items()} for i in range(model.n_layers)
+        {name: layers[i % own_layers] for name, layers in by_name.items()}
+        for i in range(model.n_layers)
     ]
 
 
@@ -204,7 +224,7 @@ def _by_layer(weights: Weights, model: Architecture) -> list[Weights]:
 def init_weights(
     model: Architecture, n_items: int, seed: int = 0, device: torch.device | str = "cpu"
 ) -> Weights:
-    """Weights before training, the same on every device.
+    """Return weights before training, the same on every device.
 
     Embeddings are normal with standard deviation 0.02, matrices with that of Glorot and Bengio
     (2010), those that end a sublayer divided by √(2 N), as so many are added up; gains are 1 and
@@ -217,20 +237,19 @@ def init_weights(
     dict of Tensor
         A block's weights have a leading axis of N, or of 1 where layers share them.
     """
-    random = torch.Generator().manual_seed(seed)
-    weights = {
-        name: _initial(name, shape, model, random)
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: _init_weight(name, shape, model, generator).to(device)
         for name, shape in weight_shapes(model, n_items).items()
     }
-    return {name: weight.to(device) for name, weight in weights.items()}
 
 
-def _initial(
-    name: str, shape: tuple[int, ...], model: Architecture, random: torch.Generator
+def _init_weight(
+    name: str, shape: tuple[int, ...], model: Architecture, generator: torch.Generator
 ) -> Tensor:
-    """One tensor before training."""
+    """Return one tensor before training."""
     if name in ("items", "positions"):
-        return torch.randn(shape, generator=random) * EMBEDDING_SD
+        return torch.randn(shape, generator=generator) * EMBEDDING_SD
     if name.startswith("norm"):
         weight = torch.ones(shape)
         if model.backbone != "llama":
@@ -248,17 +267,16 @@ def _initial(
         return torch.zeros(shape)
     if name.endswith(AUXILIARY):
         # contiguous, as a checkpoint gives it back: moments of another layout would not fit
-        return torch.linalg.qr(torch.randn(shape, generator=random)).Q.contiguous()
-    # the output width of one of several matrices that lie side by side
+        return torch.linalg.qr(torch.randn(shape, generator=generator)).Q.contiguous()
     d = model.d_emb
-    width = {"uvqk": d, "inward": d, "recurrent": d, "conv": TAPS}.get(name, shape[-1])
-    scale = math.sqrt(2 / (shape[-2] + width))
+    side_by_side = {"uvqk": d, "inward": d, "recurrent": d, "conv": TAPS}  # the width of each
+    scale = math.sqrt(2 / (shape[-2] + side_by_side.get(name, shape[-1])))
     if name in ("output", "down"):
         scale /= math.sqrt(2 * model.n_layers)
-    return torch.randn(shape, generator=random) * scale
+    return torch.randn(shape, generator=generator) * scale
 
 
-def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...]]:
+def weight_shapes(model: Architecture, n_items: int) -> Shapes:
     """Return the shape of every tensor of a model, embeddings first."""
     d = model.d_emb
     norm = (d,) if model.backbone == "llama" else (2, d)
@@ -268,47 +286,51 @@ def weight_shapes(model: Architecture, n_items: int) -> dict[str, tuple[int, ...
     block["norm_1"] = norm
     if model.backbone != "mamba":
         block["norm_2"] = norm
-    outside: dict[str, tuple[int, ...]] = {"items": (n_items, d)}
     if model.hstu_change == "feed-forward for gate":
         block["norm_3"] = norm
-    without_places = model.backbone in ("llama", *RECURRENT)
-    if not without_places and model.hstu_change != "no positions":
-        outside["positions"] = (model.max_seq_len, d)
-    depth = 1 if model.shared_layers else model.n_layers
-    layers = {name: (depth, *shape) for name, shape in block.items()}
+    own_layers = 1 if model.shared_layers else model.n_layers
+    layers = {name: (own_layers, *shape) for name, shape in block.items()}
     if model.mpo_side is not None:
         layers |= _mpo_shapes(model, model.mpo_side)
-    return outside | layers | {"norm": norm}
+    embeddings: Shapes = {"items": (n_items, d)}
+    without_places = model.backbone in ("llama", *RECURRENT)
+    if not without_places and model.hstu_change != "no positions":
+        embeddings["positions"] = (model.max_seq_len, d)
+    return embeddings | layers | {"norm": norm}
 
 
-def _mpo_shapes(model: Architecture, side: int) -> dict[str, tuple[int, ...]]:
+def _mpo_shapes(model: Architecture, side: int) -> Shapes:
     """Return the shapes of a block's matrices as matrix product operators."""
     matrices = {name: shape for name, shape in _block_shapes(model).items() if len(shape) == 2}
     outer = (model.n_layers, side**2, side**2)
-    central: dict[str, tuple[int, ...]] = {n: (1, *shape) for n, shape in matrices.items()}
+    central: Shapes = {name: (1, *shape) for name, shape in matrices.items()}
     return central | {name + part: outer for name in matrices for part in AUXILIARY}
 
 
-def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of one layer's tensors, but for norms."""
+def _block_shapes(model: Architecture) -> Shapes:
+    """Return the shapes of one layer's tensors, without its norms."""
     d = model.d_emb
-    square: tuple[int, ...] = (d, d)
-    projections = {"query": square, "key": square, "value": square, "output": square}
-    relu_network = {"up": square, "up_bias": (d,), "down": square, "down_bias": (d,)}
+    square = (d, d)
+    projections: Shapes = {"query": square, "key": square, "value": square, "output": square}
+    relu_network: Shapes = {"up": square, "up_bias": (d,), "down": square, "down_bias": (d,)}
     if model.backbone == "sasrec":
         return projections | relu_network
     if model.backbone == "llama":
-        # SwiGLU: 8 d / 3, in eights, which matrix products take two times as fast
+        # SwiGLU: 8 d / 3, rounded up to eights: matrix products are then twice as fast
         wide = 8 * math.ceil(d / 3)
         return projections | {"gate": (d, wide), "up": (d, wide), "down": (wide, d)}
     if model.backbone == "hstu":
         return _hstu_shapes(model, relu_network)
     if model.backbone == "gru":
-        inward: dict[str, tuple[int, ...]] = {"inward": (d, 3 * d), "inward_bias": (3 * d,)}
-        recurrent = {"recurrent": (d, 3 * d), "recurrent_bias": (3 * d,)}
-        return inward | recurrent | {"output": square} | relu_network
-    # Mamba with d channels, not 2 d, which takes half as long again; the steps by one matrix, not
-    # two of low rank, which would save little at such d
+        gates: Shapes = {
+            "inward": (d, 3 * d),
+            "inward_bias": (3 * d,),
+            "recurrent": (d, 3 * d),
+            "recurrent_bias": (3 * d,),
+        }
+        return gates | {"output": square} | relu_network
+    # Mamba with d channels: its authors' 2 d would take half as long again. Steps come from one
+    # matrix: two of low rank would save little at such d.
     return {
         "inward": (d, 2 * d),
         "conv": (TAPS, d),
@@ -323,22 +345,20 @@ def _block_shapes(model: Architecture) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _hstu_shapes(
-    model: Architecture, relu_network: dict[str, tuple[int, ...]]
-) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of a block of HSTU, as `hstu_change` has it."""
+def _hstu_shapes(model: Architecture, relu_network: Shapes) -> Shapes:
+    """Return the shapes of a block of HSTU with the change `hstu_change`."""
     d, change = model.d_emb, model.hstu_change
     projections = 3 if change in ("no gate", "feed-forward for gate") else 4
-    shapes: dict[str, tuple[int, ...]] = {"uvqk": (d, projections * d), "output": (d, d)}
+    shapes: Shapes = {"uvqk": (d, projections * d), "output": (d, d)}
     if change != "no relative bias":
         shapes["distance_bias"] = (model.max_seq_len,)
     return shapes | (relu_network if change == "feed-forward for gate" else {})
 
 
 def is_decayed(name: str) -> bool:
-    """Whether weight decay applies to the tensor of that name.
+    """Say whether weight decay applies to the tensor of that name.
 
-    It does to matrices and items; not to norms, biases, positions, and Mamba's A and D.
+    It applies to matrices and items; not to norms, biases, positions, and Mamba's A and D.
     """
     exempt = name.startswith(("norm", "positions")) or name.endswith("bias")
     return not (exempt or name in ("log_A", "D"))
@@ -358,10 +378,8 @@ def count_parameters(model: Architecture, n_items: int) -> dict[str, int]:
     >>> count_parameters(Architecture(n_layers=1, d_emb=8, max_seq_len=10), n_items=100)
     {'embedding': 880, 'attention': 256, 'feed_forward': 144, 'norm': 48}
     """
-    groups = {"items": "embedding", "positions": "embedding"}
-    groups |= dict.fromkeys(("gate", "up", "up_bias", "down", "down_bias"), "feed_forward")
-    groups |= dict.fromkeys(("norm", "norm_1", "norm_2", "norm_3"), "norm")
     counts = dict.fromkeys(("embedding", "attention", "feed_forward", "norm"), 0)
     for name, shape in weight_shapes(model, n_items).items():
-        counts[groups.get(name.partition(".")[0], "attention")] += math.prod(shape)
+        matrix = name.partition(".")[0]  # of a matrix product operator
+        counts[GROUPS.get(matrix, "attention")] += math.prod(shape)
     return counts

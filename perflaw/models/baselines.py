@@ -10,20 +10,19 @@ import pandas as pd
 import torch
 from scipy import sparse
 from scipy.special import logit
-from torch import Tensor
 
-from perflaw.logs.histories import concatenated_ranges
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split, leave_one_out
-from perflaw.models.protocols import SEEN_BY_PART
+from perflaw.models.protocols import HISTORY_PART, SEEN_BY_PART
 from perflaw.models.ranking import (
     BlockScores,
     RankedTargets,
     Scorer,
+    history_places,
     rank_targets,
-    rule_of_record,
+    removes_seen,
 )
-from perflaw.models.ranking_metrics import GAINS
+from perflaw.models.ranking_metrics import GAINS, ndcg_gains
 from perflaw.models.sweeps.grids import TrainingData, split_of
 
 RECENT_SHARE = 0.1  # of the training part, for recent popularity
@@ -57,17 +56,15 @@ def markov(split: Split) -> Scorer:
     train = split.train
     followed = np.ones(train.tokens, bool)
     followed[train.offsets[1:] - 1] = False
-    pairs = train.items[:-1][followed[:-1]], train.items[1:][followed[:-1]]
-    counts = sparse.csr_array((np.ones(len(pairs[0])), pairs), (train.n_items, train.n_items))
-    popularity = train.item_counts / (train.tokens + 1)
+    before = train.items[:-1][followed[:-1]]
+    after = train.items[1:][followed[:-1]]
+    n_items = train.n_items
+    counts = sparse.csr_array((np.ones(len(before)), (before, after)), (n_items, n_items))
+    popularity = torch.from_numpy(train.item_counts / (train.tokens + 1))
 
     def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
-        rows = counts[log.items[stops - 1]].tocsc()
-
-        def scores(first: int, until: int) -> Tensor:
-            return torch.from_numpy(rows[:, first:until].toarray() + popularity[first:until])
-
-        return scores
+        counted = _blocks(counts[log.items[stops - 1]])
+        return lambda first, until: counted(first, until) + popularity[first:until]
 
     return scorer
 
@@ -79,26 +76,16 @@ def item_knn(split: Split) -> Scorer:
     `NEIGHBOURS` nearest only.
     """
     train = split.train
-    cells = train.users, train.items
-    seen = sparse.csr_array((np.ones(train.tokens), cells), (train.n_users, train.n_items))
-    seen.data[:] = 1  # once or often
-    seen = seen / np.maximum(np.sqrt(seen.sum(axis=0)), 1)
-    similarity = sparse.csr_array(seen.T @ seen)
-    similarity.setdiag(0)
-    similarity = _largest_by_row(similarity, NEIGHBOURS)
+    seen = _incidence(train.users, train.items, (train.n_users, train.n_items))
+    normalized = seen / np.maximum(np.sqrt(seen.sum(axis=0)), 1)
+    cosines = sparse.csr_array(normalized.T @ normalized)
+    cosines.setdiag(0)
+    similarity = _largest_by_row(cosines, NEIGHBOURS)
 
     def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
-        lengths = stops - log.offsets[users]
-        items = log.items[concatenated_ranges(log.offsets[users], lengths)]
-        rows = np.repeat(np.arange(len(users)), lengths)
-        history = sparse.csr_array((np.ones(len(items)), (rows, items)), (len(users), log.n_items))
-        history.data[:] = 1
-        summed = (history @ similarity).tocsc()
-
-        def scores(first: int, until: int) -> Tensor:
-            return torch.from_numpy(summed[:, first:until].toarray())
-
-        return scores
+        rows, places = history_places(log, users, stops)
+        history = _incidence(rows, log.items[places], (len(users), log.n_items))
+        return _blocks(history @ similarity)
 
     return scorer
 
@@ -114,14 +101,14 @@ BASELINES = {
 def _same_for_all(item_scores: np.ndarray) -> Scorer:
     """Scores (n_items,) for every user."""
     row = torch.from_numpy(np.asarray(item_scores, np.float64))
+    return lambda log, users, stops: lambda first, until: row[first:until].repeat(len(users), 1)
 
-    def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
-        def scores(first: int, until: int) -> Tensor:
-            return row[first:until].repeat(len(users), 1)
 
-        return scores
-
-    return scorer
+def _incidence(rows: np.ndarray, columns: np.ndarray, shape: tuple[int, int]) -> sparse.csr_array:
+    """Return a matrix of 1 in the given cells, once or often, and 0 elsewhere."""
+    matrix = sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape)
+    matrix.data[:] = 1
+    return matrix
 
 
 def _largest_by_row(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
@@ -138,24 +125,20 @@ def last_items(split: Split) -> Scorer:
     """Score items by how recently the user had them; those never had share the last place."""
 
     def scorer(log: InteractionLog, users: np.ndarray, stops: np.ndarray) -> BlockScores:
-        lengths = stops - log.offsets[users]
-        places = concatenated_ranges(log.offsets[users], lengths)
-        rows, items = np.repeat(np.arange(len(users)), lengths), log.items[places]
-        order = np.lexsort((places, items, rows))
-        rows, items, places = rows[order], items[order], places[order]
-        # Of an item had more than once the last place counts.
-        is_last = np.append((np.diff(rows) != 0) | (np.diff(items) != 0), True)
+        rows, places = history_places(log, users, stops)
         recency = 1.0 + places - log.offsets[users][rows]
-        cells = rows[is_last], items[is_last]
-        shape = (len(users), log.n_items)
-        last_places = sparse.csr_array((recency[is_last], cells), shape).tocsc()
-
-        def scores(first: int, until: int) -> Tensor:
-            return torch.from_numpy(last_places[:, first:until].toarray())
-
-        return scores
+        history = pd.DataFrame({"row": rows, "item": log.items[places], "recency": recency})
+        latest = history.drop_duplicates(["row", "item"], keep="last")
+        cells = latest["row"], latest["item"]
+        return _blocks(sparse.csr_array((latest["recency"], cells), (len(users), log.n_items)))
 
     return scorer
+
+
+def _blocks(scores: sparse.csr_array) -> BlockScores:
+    """Give the columns of a matrix, (users, items), as blocks of scores."""
+    by_column = scores.tocsc()
+    return lambda first, until: torch.from_numpy(by_column[:, first:until].toarray())
 
 
 RANKED = {
@@ -164,8 +147,8 @@ RANKED = {
     "first-order Markov": markov,
     "item-kNN": item_knn,
 }
-MOST_PAIRS = 5e8  # of items of one user, that item-kNN is made from
-GROWS = "first-order Markov"  # the baseline whose growth says most of a transformer's
+MOST_PAIRS = 5e8  # item-kNN is left out if users have more pairs of items than that
+GROWS = "first-order Markov"  # the baseline whose growth says most about a transformer's
 GROWTH_SHARES = (0.5, 0.25)  # of the users
 GROWTH_DRAWS = 3  # of each share
 
@@ -181,28 +164,26 @@ class BaselineGrowth:
 
 @dataclass(frozen=True, eq=False)
 class RankedBaselines:
-    """Where the test targets came by each baseline."""
+    """How each baseline ranks the test targets."""
 
     targets: Mapping[str, RankedTargets]  # by baseline; users in the order of run records
-    part: str  # of a run record, that has ranks by the same rule
-    growth: BaselineGrowth | None = None  # where it was asked for and can be measured
+    part: str  # the part of a run record that has ranks by the same rule
+    growth: BaselineGrowth | None = None  # if it was asked for and can be measured
 
     def gains(self, name: str, metric: str = "NDCG@10") -> np.ndarray:
-        """Give what each user adds to a metric, (users,), of ties the expectation."""
-        return _user_gains(self.targets[name], metric)
+        """Return what each user adds to a metric, (users,); of ties the expectation."""
+        ranked = self.targets[name]
+        return GAINS[metric](ranked.ranks, ties=ranked.ties)
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Give HR@10 and NDCG@10 by baseline."""
+        """Return HR@10 and NDCG@10 by baseline."""
         return {
             name: {
-                metric: float(self.gains(name, metric).mean()) for metric in ("HR@10", "NDCG@10")
+                "HR@10": float(self.gains(name, "HR@10").mean()),
+                "NDCG@10": float(self.gains(name, "NDCG@10").mean()),
             }
             for name in self.targets
         }
-
-
-def _user_gains(targets: RankedTargets, metric: str) -> np.ndarray:
-    return GAINS[metric](targets.ranks, ties=targets.ties)
 
 
 def rank_baselines(
@@ -225,12 +206,12 @@ def rank_baselines(
         By the rule of record: where nothing repeats, all of the user's history is removed.
     """
     split = split_of(log, TrainingData(rule))
-    seen = rule_of_record(split)
-    part = next(part for part, removed in SEEN_BY_PART.items() if removed == seen)
+    part = HISTORY_PART if removes_seen(split) else "test"
+    n_pairs = float((split.train.lengths.astype(float) ** 2).sum())
     targets = {
-        name: rank_targets(fit(split), split, split.test, seen=seen)
+        name: rank_targets(fit(split), split, split.test, seen=SEEN_BY_PART[part])
         for name, fit in RANKED.items()
-        if name != "item-kNN" or _count_pairs(split) <= MOST_PAIRS
+        if name != "item-kNN" or n_pairs <= MOST_PAIRS
     }
     ranked = RankedBaselines(targets, part)
     return replace(ranked, growth=measure_growth(split, ranked)) if with_growth else ranked
@@ -241,8 +222,8 @@ def measure_growth(
 ) -> BaselineGrowth | None:
     """Measure what a baseline gains as the users of a log double, with their own items.
 
-    It is made anew from halves and quarters of the users, and compared on these users with itself
-    made from all. The slopes of the two shares are weighted by their precision.
+    It is made anew from halves and quarters of the users. On these users it is compared with the
+    baseline made from all. The slopes of the two shares are weighted by their precision.
 
     Parameters
     ----------
@@ -258,21 +239,22 @@ def measure_growth(
     BaselineGrowth or None
         None where it hits nothing, or everything, on the parts of a share.
     """
-    tested = _tested_users(split)
-    gain_by_user = pd.Series(ranked.gains(name), tested)
-    hit_by_user = pd.Series(ranked.gains(name, "HR@10"), tested)
+    test_users = _test_users(split)
+    gain_by_user = pd.Series(ranked.gains(name), test_users)
+    hit_by_user = pd.Series(ranked.gains(name, "HR@10"), test_users)
     seen = SEEN_BY_PART[ranked.part]
     slopes = []
     for share in GROWTH_SHARES:
-        parts, n_hits = [], []
+        samples, n_hits = [], []
         for draw in range(GROWTH_DRAWS):
-            part = leave_one_out(split.log.sample_users(share, draw).compact())
-            if (part.test >= 0).any():
-                targets = rank_targets(RANKED[name](part), part, part.test, seen=seen)
-                users, before = _tested_users(part), _user_gains(targets, "NDCG@10")
-                parts.append((before, gain_by_user[users].to_numpy()))
+            sample = leave_one_out(split.log.sample_users(share, draw).compact())
+            if (sample.test >= 0).any():
+                few = rank_targets(RANKED[name](sample), sample, sample.test, seen=seen)
+                users = _test_users(sample)
+                gains = ndcg_gains(few.ranks, ties=few.ties)
+                samples.append((gains, gain_by_user[users].to_numpy()))
                 n_hits.append(hit_by_user[users].sum())
-        slope = _estimate_slope(parts, float(np.mean(n_hits)) if n_hits else 0.0, share)
+        slope = _estimate_slope(samples, float(np.mean(n_hits)) if n_hits else 0.0, share)
         if slope is None:
             return None
         slopes.append(slope)
@@ -282,28 +264,34 @@ def measure_growth(
 
 
 def _estimate_slope(
-    parts: list[tuple[np.ndarray, np.ndarray]], n_hits: float, share: float
+    samples: list[tuple[np.ndarray, np.ndarray]], n_hits: float, share: float
 ) -> tuple[float, float] | None:
     """Estimate the gain a doubling, in log-odds, and its variance over users.
 
-    Parts of a share s overlap: together they hold at most 1 / s of them that are apart. No slope is
-    surer than one hit more or less would make it, of `n_hits` in the mean part.
+    Parameters
+    ----------
+    samples
+        Of each sample of users: what they add to NDCG@10 by the baseline made from the sample, and
+        by that made from all users.
+    n_hits
+        Hits in a sample, in the mean. No slope is surer than one hit more or less would make it.
+    share
+        Of the users, in each sample. Samples overlap: at most 1 / share of them are disjoint.
     """
-    before, after = (np.mean([pair[place].mean() for pair in parts]) for place in (0, 1))
+    before = np.mean([few.mean() for few, _ in samples])
+    after = np.mean([every.mean() for _, every in samples])
     if not 0 < min(before, after) <= max(before, after) < 1:
         return None
     doublings = -np.log2(share)
-    apart = min(len(parts), 1 / share)
-    influences = [new / (after * (1 - after)) - old / (before * (1 - before)) for old, new in parts]
-    variance = np.mean([influence.var() / len(influence) for influence in influences]) / apart
-    hits = apart * n_hits
-    return (logit(after) - logit(before)) / doublings, max(variance, hits**-2) / doublings**2
+    n_disjoint = min(len(samples), 1 / share)
+    influences = [
+        every / (after * (1 - after)) - few / (before * (1 - before)) for few, every in samples
+    ]
+    variance = np.mean([influence.var() / len(influence) for influence in influences]) / n_disjoint
+    least_variance = (n_disjoint * n_hits) ** -2
+    return (logit(after) - logit(before)) / doublings, max(variance, least_variance) / doublings**2
 
 
-def _tested_users(split: Split) -> np.ndarray:
-    """Give the ids of the users with a test target, in the order of ranks."""
+def _test_users(split: Split) -> np.ndarray:
+    """Return the ids of the users with a test target, in the order of ranks."""
     return split.log.user_ids[split.test >= 0]
-
-
-def _count_pairs(split: Split) -> float:
-    return float((split.train.lengths.astype(float) ** 2).sum())

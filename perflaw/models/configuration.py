@@ -1,4 +1,4 @@
-"""What a model is made of and how it is trained: plain values, checked when they are put together.
+"""The settings of a model and of its training: plain values, checked when they are put together.
 
 Nothing here needs torch, so that a command line can check its input at once.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import numbers
 import sys
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from perflaw.errors import InputError
@@ -28,9 +29,10 @@ HSTU_CHANGES = (
     "no positions",
 )
 MPO_BACKBONES = ("sasrec", "hstu", "gru")  # the sides of their matrices are multiples of d
-# settings added after the first records were written; where they are the default, no record has one
+# Settings added after the first records were written; a record has one only where it is not the
+# default.
 LATER_SETTINGS = ("hstu_change", "mpo_side", "augmentation", "worst_users")
-MOST_WHOLE = 2**31 - 1  # of whole settings, seeds too: what every library and table can hold
+MOST_WHOLE = 2**31 - 1  # largest whole setting, seeds too: every library and table can hold it
 MOST_DIMENSIONS = 2**16
 
 
@@ -38,22 +40,14 @@ def _choice(default: str, names: tuple[str, ...]) -> Any:
     return field(default=default, metadata={"names": names})
 
 
+def _number(default: float | None, usable: Callable[[float], bool], wanted: str) -> Any:
+    return field(default=default, metadata={"usable": usable, "wanted": wanted})
+
+
 def _whole(default: int | None, least: int, most: int = MOST_WHOLE) -> Any:
     wanted = f"a whole number, {least} or more"
-    return field(
-        default=default,
-        metadata={"usable": lambda value: value >= least, "wanted": wanted, "most": most},
-    )
-
-
-def _number(default: float | None, above: float | None = None, below: float = math.inf) -> Any:
-    lower = "of at least 0" if above is None else f"above {above}"
-    upper = "" if below == math.inf else f" and below {below:g}"
-
-    def usable(value: float) -> bool:
-        return (value >= 0 if above is None else value > above) and value < below
-
-    return field(default=default, metadata={"usable": usable, "wanted": f"a number {lower}{upper}"})
+    limits = {"usable": lambda value: value >= least, "wanted": wanted, "most": most}
+    return field(default=default, metadata=limits)
 
 
 @dataclass(frozen=True)
@@ -96,23 +90,18 @@ class Architecture:
     d_emb: int = _whole(64, 2, MOST_DIMENSIONS)
     n_heads: int = _whole(1, 1)
     max_seq_len: int = _whole(200, 1)
-    dropout: float = field(
-        default=0.1,
-        metadata={
-            "usable": lambda value: 0 <= value <= 0.99,
-            "wanted": "a share from 0 to 0.99",
-        },
-    )
+    dropout: float = _number(0.1, lambda value: 0 <= value <= 0.99, "a share from 0 to 0.99")
     shared_layers: bool = False
     time_bias: bool = False
     hstu_change: str = _choice("none", HSTU_CHANGES)
     mpo_side: int | None = _whole(None, 2)
 
     def __post_init__(self) -> None:
-        for name, setting in self.__dataclass_fields__.items():
-            value = _as_type(name, getattr(self, name), str(setting.type))
-            object.__setattr__(self, name, value)
-            _check_range(name, value, setting.metadata)
+        for setting in fields(self):
+            value = _as_type(setting.name, getattr(self, setting.name), str(setting.type))
+            object.__setattr__(self, setting.name, value)
+            if value is not None:
+                _check_range(setting.name, value, setting.metadata)
         if self.backbone in RECURRENT and self.n_heads != 1:
             raise InputError(f"n_heads is of attention; {self.backbone} has none; use 1")
         if self.d_emb % self.n_heads:
@@ -201,12 +190,12 @@ class Config(Architecture):
     loss: str = _choice("bce", LOSSES)
     negatives: int = _whole(1, 1)
     negatives_seen: bool = True
-    learning_rate: float = _number(1e-3, above=0)
-    final_rate: float = _number(1.0)
+    learning_rate: float = _number(1e-3, lambda value: value > 0, "a number above 0")
+    final_rate: float = _number(1.0, lambda value: value >= 0, "a number of at least 0")
     warmup_steps: int = _whole(0, 0)
-    beta_2: float = _number(0.999, above=0, below=1)
-    weight_decay: float = _number(0.0)
-    clip: float | None = _number(None, above=0)
+    beta_2: float = _number(0.999, lambda value: 0 < value < 1, "a number above 0 and below 1")
+    weight_decay: float = _number(0.0, lambda value: value >= 0, "a number of at least 0")
+    clip: float | None = _number(None, lambda value: value > 0, "a number above 0")
     batch_size: int = _whole(128, 1)
     epochs: int = _whole(200, 1)
     patience: int | None = _whole(10, 1)
@@ -214,16 +203,15 @@ class Config(Architecture):
     precision: str = _choice("fp32", PRECISIONS)
     seed: int = _whole(0, 0)
     augmentation: str = _choice("none", AUGMENTATION_NAMES)
-    worst_users: float | None = field(
-        default=None,
-        metadata={"usable": lambda value: 0 < value <= 1, "wanted": "a share above 0, at most 1"},
+    worst_users: float | None = _number(
+        None, lambda value: 0 < value <= 1, "a share above 0, at most 1"
     )
 
 
 def setting_names(name: str) -> tuple[str, ...]:
-    """Return the names that a setting can have; none of one that takes other values."""
-    field = Config.__dataclass_fields__.get(name)
-    return field.metadata.get("names", ()) if field else ()
+    """Return the names that a setting can take; none if it takes other values or is unknown."""
+    by_setting = {setting.name: setting.metadata.get("names", ()) for setting in fields(Config)}
+    return by_setting.get(name, ())
 
 
 def recorded_settings(config: Config) -> dict[str, Any]:
@@ -239,11 +227,11 @@ def recorded_settings(config: Config) -> dict[str, Any]:
     >>> recorded_settings(Config(augmentation="crop"))["augmentation"]
     'crop'
     """
-    defaults = Config.__dataclass_fields__
+    settings = Config.__dataclass_fields__
     return {
         name: value
         for name, value in asdict(config).items()
-        if name not in LATER_SETTINGS or value != defaults[name].default
+        if name not in LATER_SETTINGS or value != settings[name].default
     }
 
 
@@ -269,18 +257,6 @@ def make_config(**values: Any) -> Config:
     return Config(**values)
 
 
-def _check_range(name: str, value: Any, limits: Any) -> None:
-    """Raise InputError for a value of the right type that is out of its range."""
-    if value is None:
-        return
-    if "names" in limits and value not in limits["names"]:
-        raise InputError(f"there is no {name} {value!r}; use one of {', '.join(limits['names'])}")
-    if "usable" in limits and not limits["usable"](value):
-        raise InputError(f"{name} = {value!r} is not usable; use {limits['wanted']}")
-    if "most" in limits and value > limits["most"]:
-        raise InputError(f"{name} = {value!r} is not usable; use at most {limits['most']:,}")
-
-
 def is_finite(value: Any) -> bool:
     """Say whether a value is a number that a float can hold.
 
@@ -295,14 +271,29 @@ def is_finite(value: Any) -> bool:
 
 def _as_type(name: str, value: Any, declared: str) -> Any:
     """Return the value as the plain type of its setting, so that equal settings are equal."""
-    kind = declared.removesuffix(" | None")
-    if value is None and kind != declared:
+    if value is None and declared.endswith(" | None"):
         return None
+    kind = declared.removesuffix(" | None")
     if kind == "float" and is_finite(value):
         return float(value)
     if kind == "int" and is_finite(value) and value == int(value):
         return int(value)
     if (kind == "bool" and isinstance(value, bool)) or (kind == "str" and isinstance(value, str)):
         return value
-    wanted = {"bool": "true or false", "str": "a name", "float": "a number"}
-    raise InputError(f"{name} = {value!r} is not usable; use {wanted.get(kind, 'a whole number')}")
+    wanted = {
+        "bool": "true or false",
+        "str": "a name",
+        "float": "a number",
+        "int": "a whole number",
+    }
+    raise InputError(f"{name} = {value!r} is not usable; use {wanted[kind]}")
+
+
+def _check_range(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    """Raise InputError for a value of the right type that is out of its range."""
+    if "names" in limits and value not in limits["names"]:
+        raise InputError(f"there is no {name} {value!r}; use one of {', '.join(limits['names'])}")
+    if "usable" in limits and not limits["usable"](value):
+        raise InputError(f"{name} = {value!r} is not usable; use {limits['wanted']}")
+    if "most" in limits and value > limits["most"]:
+        raise InputError(f"{name} = {value!r} is not usable; use at most {limits['most']:,}")

@@ -1,13 +1,13 @@
 """The parts of backbones: layout of a batch, norms, attention, recurrences, tables.
 
-Everything works on one model, and on a stack of S of them at once: all tensors then have a leading
-axis of S. In shapes, `…` is that axis or nothing, T are the positions of a batch.
+Everything works on one model and on a stack of S models, whose tensors have a leading axis of S.
+In shapes, `…` is that axis or nothing, and T is the number of positions in a batch.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -24,9 +24,8 @@ NORM_EPS = 1e-6
 # HSTU's time bias: bucket = ln(seconds) / 0.301, as in its authors' code
 TIME_BUCKETS = 128
 TIME_BASE = 0.301
-# Mamba: numbers of state of a channel, places that its convolution sees
-STATES = 8
-TAPS = 4
+STATES = 8  # numbers of state of each channel of Mamba
+TAPS = 4  # places that Mamba's convolution sees
 
 
 class Layout(NamedTuple):
@@ -47,9 +46,9 @@ class Layout(NamedTuple):
         starts = widths.cumsum(0) - widths
         row = torch.repeat_interleave(torch.arange(len(widths)), widths)
         place = torch.arange(len(row)) - starts[row]
-        widest = (-widths).argsort(stable=True)
-        each_place = torch.arange(int(widths.max()))[:, None]
-        order = (starts[widest] + each_place)[each_place < widths[widest]]
+        widest_first = (-widths).argsort(stable=True)
+        places = torch.arange(int(widths.max()))[:, None]
+        order = (starts[widest_first] + places)[places < widths[widest_first]]
         return cls(tuple(shapes), place.to(device), row.to(device), order.to(device))
 
     @property
@@ -58,11 +57,11 @@ class Layout(NamedTuple):
         return sum(rows for rows, _ in self.shapes)
 
     @property
-    def counts(self) -> list[int]:
-        """Rows that have each place; in `order` they are the first of those of the place before."""
+    def rows_by_place(self) -> list[int]:
+        """Number of rows that reach each place; in `order` the widest rows come first."""
+        widest = max(width for _, width in self.shapes)
         return [
-            sum(rows for rows, width in self.shapes if width > place)
-            for place in range(max(width for _, width in self.shapes))
+            sum(rows for rows, width in self.shapes if width > place) for place in range(widest)
         ]
 
 
@@ -71,12 +70,12 @@ class LayerContext(NamedTuple):
 
     model: Architecture
     layout: Layout
-    drop: Callable[[Tensor], Tensor]
+    drop: Callable[[Tensor], Tensor]  # dropout
     times: Times | None  # seconds (…, T) of each position, and of the interaction after it
-    last: Tensor | None = None  # (rows,) the only places wanted of the last layer (no stack)
+    last: Tensor | None = None  # (rows,) the one place of each row that is wanted (no stack)
 
-    def at(self, x: Tensor) -> Tensor:
-        """Return the positions of x (…, T, k) that are wanted: all, or (rows, k)."""
+    def select(self, x: Tensor) -> Tensor:
+        """Return the wanted positions of x (…, T, k): all or, with `last`, (rows, k)."""
         if self.last is None:
             return x
         return x[torch.nonzero(self.layout.place == 0)[:, 0] + self.last]
@@ -117,9 +116,7 @@ def rotate(x: Tensor, context: LayerContext) -> Tensor:
 # ---------------------------------------------------------------- attention
 
 
-def attend(
-    q: Tensor, k: Tensor, v: Tensor, context: LayerContext, mix: Mix | None = None
-) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor, context: LayerContext, mix: Mix) -> Tensor:
     """Causal attention within each row.
 
     Parameters
@@ -128,33 +125,38 @@ def attend(
         Queries (…, T, d) or, where `context.last` is set, (rows, d).
     k, v : Tensor
         Keys and values (…, T, d).
-    mix : function, optional
-        What mixes values by queries and keys; `softmax_mix` by default.
+    mix : function
+        Mixes values by queries and keys, such as `softmax_mix`.
 
     Returns
     -------
     Tensor
         Of the shape of `q`.
     """
-    mix = mix or softmax_mix
-    shapes, last, heads = context.layout.shapes, context.last, context.model.n_heads
-    tokens = [rows * width for rows, width in shapes]
-    wanted = tokens if last is None else [rows for rows, _ in shapes]
-    lasts = [None] * len(tokens) if last is None else last.split(wanted)
-    times: list[Any] = [None] * len(tokens)
-    if context.times:
-        times = list(zip(*(time.split(tokens, -1) for time in context.times)))
-    parts = zip(shapes, q.split(wanted, -2), k.split(tokens, -2), v.split(tokens, -2), lasts, times)
+    shapes = context.layout.shapes
+    n_keys = [rows * width for rows, width in shapes]
+    n_queries = n_keys
+    lasts: Sequence[Tensor | None] = [None] * len(shapes)
+    if context.last is not None:
+        n_queries = [rows for rows, _ in shapes]
+        lasts = context.last.split(n_queries)
+    times: Sequence[Any] = [None] * len(shapes)
+    if context.times is not None:
+        before, after = context.times
+        times = list(zip(before.split(n_keys, -1), after.split(n_keys, -1)))
+    rectangles = zip(
+        shapes, q.split(n_queries, -2), k.split(n_keys, -2), v.split(n_keys, -2), lasts, times
+    )
     mixed = []
-    for (rows, width), *qkv, last_part, times_part in parts:
-        place = torch.arange(width, device=q.device)
-        if last_part is None:
-            distance = (place[..., None] - place)[None]
-        else:
-            distance = last_part[:, None, None] - place
-        q_heads, k_heads, v_heads = (_by_head(part, rows, heads) for part in qkv)
-        part = mix(q_heads, k_heads, v_heads, distance, times_part)
-        mixed.append(part.transpose(-2, -3).flatten(-4, -3).flatten(-2))
+    for (rows, width), *projections, last, times_of_rectangle in rectangles:
+        q_heads, k_heads, v_heads = (
+            _by_head(projection, rows, context.model.n_heads) for projection in projections
+        )
+        key_places = torch.arange(width, device=q.device)
+        query_places = key_places[None] if last is None else last[:, None]
+        distance = query_places[..., None] - key_places
+        by_head = mix(q_heads, k_heads, v_heads, distance, times_of_rectangle)
+        mixed.append(by_head.transpose(-2, -3).flatten(-4, -3).flatten(-2))
     return torch.cat(mixed, dim=-2)
 
 
@@ -164,7 +166,7 @@ def _by_head(x: Tensor, rows: int, heads: int) -> Tensor:
 
 
 def softmax_mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
-    """softmax(q kᵀ / √width) v over what is not ahead.
+    """softmax(q kᵀ / √width) v over keys that are not ahead.
 
     q, k and v are (…, rows, heads, length, width); `distance` (rows or 1, length of q, length of
     k) is from key to query.
@@ -179,7 +181,7 @@ def softmax_mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times 
 
 
 def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
-    """SiLU(q kᵀ + b) v / L over what is not ahead, b by distance and, if there is one, by time.
+    """SiLU(q kᵀ + b) v / L over keys that are not ahead; b depends on distance and maybe time.
 
     References
     ----------
@@ -190,7 +192,7 @@ def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
         scores = q @ k.transpose(-1, -2)
         if "distance_bias" in weights:
             scores = scores + weights["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
-        if times is not None and context.model.time_bias:
+        if times is not None:
             scores = scores + _time_bias(weights, times, distance, k.shape[-2], context)
         visible = ((distance >= 0) / context.model.max_seq_len).to(scores.dtype).unsqueeze(-3)
         return F.silu(scores) * visible @ v
@@ -199,7 +201,7 @@ def pointwise_mix(weights: Weights, context: LayerContext) -> Mix:
 
 
 def biased_softmax_mix(weights: Weights) -> Mix:
-    """softmax(q kᵀ / √width + b) v over what is not ahead, b by distance."""
+    """softmax(q kᵀ / √width + b) v over keys that are not ahead; b depends on distance."""
 
     def mix(q: Tensor, k: Tensor, v: Tensor, distance: Tensor, times: Times | None) -> Tensor:
         bias = weights["distance_bias"][..., distance.clamp(min=0)].unsqueeze(-3)
@@ -214,9 +216,9 @@ def _time_bias(
     weights: Weights, times: Times, distance: Tensor, length: int, context: LayerContext
 ) -> Tensor:
     """(…, rows, 1, length of q, length of k): a weight by the time from key to next item."""
-    before, after = (time.unflatten(-1, (-1, length)) for time in times)
+    before, after = (seconds.unflatten(-1, (-1, length)) for seconds in times)
     if context.last is not None:
-        after = after.gather(-1, distance[..., 0])  # the distance to place 0 is the place
+        after = after.gather(-1, distance[..., 0])  # the distance from place 0 is the place
     gap = (after[..., :, None] - before[..., None, :]).abs().clamp(min=1)
     bucket = (gap.log() / TIME_BASE).long().clamp(max=TIME_BUCKETS - 1)
     bias = weights["time_bias"].gather(-1, bucket.flatten(-3)).unflatten(-1, bucket.shape[-3:])
@@ -227,7 +229,7 @@ def _time_bias(
 
 
 def convolve(u: Tensor, weight: Tensor, context: LayerContext) -> Tensor:
-    """Each channel over the last TAPS places of its row.
+    """Convolve each channel over the last TAPS places of its row.
 
     u is (…, T, d); weight (…, TAPS, d), the last of them for the place itself.
     """
@@ -305,11 +307,11 @@ def recur(
         The outputs, (…, T, k).
     """
     order, axis = context.layout.order, parts[0].dim() - 2
-    counts = context.layout.counts
-    by_place = (part.index_select(axis, order).split(counts, axis) for part in parts)
+    rows_by_place = context.layout.rows_by_place
+    by_place = (part.index_select(axis, order).split(rows_by_place, axis) for part in parts)
     outputs = []
-    for rows, *inputs in zip(counts, *by_place):
-        if rows < state.shape[axis]:
+    for rows, *inputs in zip(rows_by_place, *by_place):
+        if rows < state.shape[axis]:  # the rest of the rows have ended
             state = state.narrow(axis, 0, rows)
         state, output = advance(state, *inputs)
         outputs.append(output)
@@ -324,12 +326,17 @@ def gather_rows(table: Tensor, ids: Tensor) -> Tensor:
     """Rows of a table (…, V, d) at ids (…, T): (…, T, d)."""
     if table.dim() == 2:
         return F.embedding(ids, table)
-    first = torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]
-    return F.embedding(ids + first, table.flatten(0, 1))
+    return F.embedding(_rows_in_stack(table, ids), table.flatten(0, 1))
 
 
 def scatter_add_rows(table: Tensor, ids: Tensor, rows: Tensor) -> None:
     """Add rows (…, T, d) to a table (…, V, d) at ids (…, T), in place."""
     if table.dim() == 3:
-        ids = ids + torch.arange(len(table), device=ids.device)[:, None] * table.shape[1]
+        ids = _rows_in_stack(table, ids)
     table.view(-1, table.shape[-1]).index_add_(0, ids.flatten(), rows.flatten(0, -2))
+
+
+def _rows_in_stack(tables: Tensor, ids: Tensor) -> Tensor:
+    """Turn ids (S, T) into rows of S tables (S, V, d) laid one after another."""
+    first_rows = torch.arange(len(tables), device=ids.device)[:, None] * tables.shape[1]
+    return ids + first_rows

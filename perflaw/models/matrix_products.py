@@ -22,7 +22,7 @@ from torch import Tensor
 
 from perflaw.models.layers import Weights
 
-AUXILIARY = (".left", ".right")  # what the names of the two outer tensors end in
+AUXILIARY = (".left", ".right")  # endings of the names of the two outer tensors
 
 
 def build_matrix(left: Tensor, central: Tensor, right: Tensor) -> Tensor:
@@ -41,22 +41,21 @@ def build_matrix(left: Tensor, central: Tensor, right: Tensor) -> Tensor:
         (…, rows, columns).
     """
     bond = left.shape[-1]
-    edges = math.isqrt(bond), math.isqrt(bond)
+    side = math.isqrt(bond)
     matrix = torch.einsum(
         "...ija,...apqb,...bkl->...ipkjql",
-        left.unflatten(-2, edges),
+        left.unflatten(-2, (side, side)),
         central.unflatten(-1, (-1, bond)).unflatten(-3, (bond, -1)),
-        right.unflatten(-1, edges),
+        right.unflatten(-1, (side, side)),
     )
     return matrix.flatten(-6, -4).flatten(-3)
 
 
 def build_matrices(weights: Weights) -> Weights:
     """Return the weights with plain matrices, one a layer, in the place of their tensors."""
-    built = {name: weight for name, weight in weights.items() if not name.endswith(AUXILIARY)}
-    left_end, right_end = AUXILIARY
-    for name in built:
-        if name + left_end in weights:
-            left, right = weights[name + left_end], weights[name + right_end]
-            built[name] = build_matrix(left, weights[name], right)
-    return built
+    matrices = {name: weight for name, weight in weights.items() if not name.endswith(AUXILIARY)}
+    for name, central in matrices.items():
+        if name + ".left" in weights:
+            left, right = weights[name + ".left"], weights[name + ".right"]
+            matrices[name] = build_matrix(left, central, right)
+    return matrices

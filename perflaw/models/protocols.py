@@ -1,4 +1,4 @@
-"""The same ranks under other protocols: sampled candidates, and the two rules about the history."""
+"""The same ranks under other protocols: sampled candidates, and two rules about the history."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from perflaw.models.ranking_metrics import CUTOFFS, hit_rate, ndcg
 HISTORY_PART = "test, history removed"  # part of a run record: test by the rule of record
 # parts of a run record, and what `rank_targets` removes for them
 SEEN_BY_PART = {"test": Seen.TRAINING, HISTORY_PART: Seen.HISTORY}
-# negatives, and whether they are drawn with replacement
+# number of negatives, and whether they are drawn with replacement
 PROTOCOLS = {
     "1 of 2,500": (2_499, False),
     "1 of 2,500, with replacement": (2_499, True),
@@ -76,19 +76,20 @@ def sampled_metrics(
 def _weighted_ranks(ranked: RankedTargets) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return items above a target, other items, and the share of users for whom it is so.
 
-    A target that ties takes each of its ranks with the same weight; where the number of ties is
-    not known, the two whole numbers beside its mean rank.
+    A target that ties takes each of its ranks with the same weight. If the number of ties is not
+    known, these are the two whole numbers beside its mean rank.
     """
     ranks, ties = ranked.ranks, ranked.ties
-    first, width = np.floor(ranks).astype(int), np.where(ranks % 1 > 0, 2, 1)
-    if ties is not None:
-        first, width = (ranks - (ties - 1) / 2).astype(int), ties
-    # With no other item, one that is not above is as good.
-    others = np.repeat(np.maximum(ranked.ranked - 1, 1), width)
-    above = concatenated_ranges(first - 1, width)
-    weight = np.repeat(1 / width, width) / len(ranks)
-    pairs, place = np.unique(np.column_stack([above, others]), axis=0, return_inverse=True)
-    return pairs[:, 0], pairs[:, 1], np.bincount(place.ravel(), weight)
+    if ties is None:
+        first_rank, n_ranks = np.floor(ranks).astype(int), np.where(ranks % 1 > 0, 2, 1)
+    else:
+        first_rank, n_ranks = (ranks - (ties - 1) / 2).astype(int), ties
+    # If no other item is ranked, one that is not above has the same effect.
+    others = np.repeat(np.maximum(ranked.ranked - 1, 1), n_ranks)
+    above = concatenated_ranges(first_rank - 1, n_ranks)
+    weight = np.repeat(1 / n_ranks, n_ranks) / len(ranks)
+    pairs, pair = np.unique(np.column_stack([above, others]), axis=0, return_inverse=True)
+    return pairs[:, 0], pairs[:, 1], np.bincount(pair.ravel(), weight)
 
 
 def protocol_table(training_removed: RankedTargets, history_removed: RankedTargets) -> pd.DataFrame:
@@ -97,10 +98,10 @@ def protocol_table(training_removed: RankedTargets, history_removed: RankedTarge
     These are test ranks under both rules of `SEEN_BY_PART`, and sampled from the second.
     """
     full = {"all items": training_removed, "all items, history removed": history_removed}
-    rows: list[tuple] = [
-        (name, hit_rate(ranked.ranks, ties=ranked.ties), ndcg(ranked.ranks, ties=ranked.ties))
-        for name, ranked in full.items()
-    ]
+    rows: list[tuple] = []
+    for name, ranked in full.items():
+        ranks, ties = ranked.ranks, ranked.ties
+        rows.append((name, hit_rate(ranks, ties=ties), ndcg(ranks, ties=ties)))
     for name, (negatives, replacement) in PROTOCOLS.items():
         sampled = sampled_metrics(history_removed, negatives, replacement, cutoffs=(10,))
         rows.append((name, *sampled.values()))
@@ -110,11 +111,11 @@ def protocol_table(training_removed: RankedTargets, history_removed: RankedTarge
 def ranked_from_ranks(ranks: np.ndarray, split: Split, seen: str) -> RankedTargets:
     """Test ranks of a run record as `RankedTargets`, without losses and lists."""
     users = np.flatnonzero(split.test >= 0)
-    row, _ = removed_items(split, users, split.test[users], seen)
+    rows, _ = removed_items(split, users, split.test[users], seen)
     return RankedTargets(
         users,
         np.asarray(ranks),
-        split.log.n_items - np.bincount(row, minlength=len(users)),
+        split.log.n_items - np.bincount(rows, minlength=len(users)),
         np.full(len(users), math.nan),
         np.zeros((len(users), 0), int),
     )

@@ -1,31 +1,32 @@
 """Ranking all items.
 
-The rules, the same for every model: the target is ranked against all items of the vocabulary. On a
-log without repeats items of the user's history are removed, since they cannot come again; on a log
-with repeats none is. The target is never removed. At test time the history is training and
-validation together.
+The rules are the same for every model. The target is ranked against all items of the vocabulary.
+On a log without repeats items of the user's history are removed, since they cannot come again. On
+a log with repeats no item is removed, and the target never is. At test time the history is training
+and validation together.
 
 Items with the target's score share ranks with it. `RankedTargets` has the mean of these ranks and
-their number; metrics take the expectation of HR, NDCG and MRR under a random order of the tied
-items. Run records keep the mean rank alone, from which that cannot be told: metrics of ranks read
-from a record are those of the mean rank, as all were before. Scores of trained models hardly tie,
-counts often do.
+their number. Metrics take the expectation of HR, NDCG and MRR under a random order of the tied
+items. Run records keep only the mean rank: metrics of ranks read from a record are those of the
+mean rank. Scores of trained models hardly tie; counts often do.
 
-Which part of the history is removed depends on the rule: by `Seen.HISTORY` all of it, the
-validation item included; by `Seen.TRAINING`, the older rule, the validation item stays in. The two
-differ more than they seem to: a model that has just read the validation item often ranks it first.
+How much of the history is removed depends on the rule. By `Seen.HISTORY` all of it is removed, the
+validation item included. By `Seen.TRAINING`, the older rule, the validation item stays in. The
+rules differ more than they seem to: a model that has just read the validation item often ranks it
+first.
 
-Whatever ranks items is a `Scorer`; `rank_targets` asks it for blocks of users and items, so that
+Whatever ranks items is a `Scorer`. `rank_targets` asks it for blocks of users and items, so that
 memory does not grow with users × items, and keeps the rank of each user's target.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from perflaw.logs.splits import Split
 if TYPE_CHECKING:
     import torch
 
-# scored at a time
+# users, and items, that are scored at a time
 USERS = 256
 ITEMS = 1 << 15
 
@@ -140,13 +141,12 @@ def rank_targets(
             f"{split.log.name} has no target to rank in this part of the split ({split.rule})"
         )
     by_length = np.argsort(targets[users] - split.log.offsets[users], kind="stable")
-    parts = [
-        _rank_users(scorer, split, users[part], targets[users[part]], top, temperature, seen)
-        for part in np.array_split(by_length, math.ceil(len(users) / USERS))
+    chunks = [
+        _rank_users(scorer, split, users[chunk], targets[users[chunk]], top, temperature, seen)
+        for chunk in np.array_split(by_length, math.ceil(len(users) / USERS))
     ]
-    original = np.empty_like(by_length)
-    original[by_length] = np.arange(len(users))
-    return RankedTargets(users, *(np.concatenate(columns)[original] for columns in zip(*parts)))
+    original = np.argsort(by_length)
+    return RankedTargets(users, *(np.concatenate(columns)[original] for columns in zip(*chunks)))
 
 
 def _rank_users(
@@ -162,57 +162,52 @@ def _rank_users(
     import torch
 
     log = split.log
-    row, removed = removed_items(split, users, targets, seen)
-    scores = _without(scorer(log, users, targets), row, removed, log.n_items)
+    rows, removed = removed_items(split, users, targets, seen)
+    scores = _without(scorer(log, users, targets), rows, removed)
     blocks = [(first, min(first + ITEMS, log.n_items)) for first in range(0, log.n_items, ITEMS)]
     wanted = torch.from_numpy(log.items[targets].astype(np.int64))
-    own_parts = [_own_scores(scores(*block), wanted, *block) for block in blocks]
-    own = torch.cat(own_parts, dim=1).sum(1)
-    above: Any = 0
-    level: Any = 0
-    total = best = None
+    own_by_block = [_own_scores(scores(*block), wanted, *block) for block in blocks]
+    own = torch.cat(own_by_block, dim=1).sum(1)
+    n_above = torch.zeros_like(own, dtype=torch.int64)
+    n_level = torch.zeros_like(n_above)  # with the target's score, itself included
+    log_total = torch.full_like(own, -torch.inf)
+    best = None
     for first, until in blocks:
         block = scores(first, until)
-        above = above + (block > own[:, None]).sum(1)
-        level = level + (block == own[:, None]).sum(1)
-        share = block.div(temperature).logsumexp(1)[:, None]
-        total = share if total is None else torch.logaddexp(total, share)
+        n_above += (block > own[:, None]).sum(1)
+        n_level += (block == own[:, None]).sum(1)
+        log_total = torch.logaddexp(log_total, block.div(temperature).logsumexp(1))
         if top:
             best = _best_items(best, block, first, top)
-    if total is None or total.isnan().any():
+    if log_total.isnan().any():
         raise FloatingPointError("the scores are not numbers")
-    losses = total[:, 0] - own / temperature
+    losses = log_total - own / temperature
     return (
-        (above + (level - 1) / 2 + 1).cpu().double().numpy(),
-        log.n_items - np.bincount(row, minlength=len(users)),
+        (n_above + (n_level - 1) / 2 + 1).cpu().double().numpy(),
+        log.n_items - np.bincount(rows, minlength=len(users)),
         losses.cpu().double().numpy(),
         np.zeros((len(users), 0), np.int64) if best is None else best[1].cpu().numpy(),
-        level.cpu().numpy(),
+        n_level.cpu().numpy(),
     )
 
 
-def _without(score: BlockScores, row: np.ndarray, removed: np.ndarray, n_items: int) -> BlockScores:
-    """Scores of which those of removed items are −∞; kept where one block holds all items."""
+def _without(scores: BlockScores, rows: np.ndarray, removed: np.ndarray) -> BlockScores:
+    """Scores of which those of removed items are −∞; a block asked for again is not made again."""
     import torch
 
-    whole: list[torch.Tensor] = []
-
-    def scores(first: int, until: int) -> torch.Tensor:
-        if whole:
-            return whole[0]
-        block = score(first, until)
+    @functools.lru_cache(maxsize=1)
+    def scores_without(first: int, until: int) -> torch.Tensor:
+        block = scores(first, until)
         inside = (removed >= first) & (removed < until)
         items = torch.from_numpy(removed[inside] - first)
-        block[torch.from_numpy(row[inside]), items] = -torch.inf
-        if until - first == n_items:
-            whole.append(block)
+        block[torch.from_numpy(rows[inside]), items] = -torch.inf
         return block
 
-    return scores
+    return scores_without
 
 
 def _own_scores(block: torch.Tensor, wanted: torch.Tensor, first: int, until: int) -> torch.Tensor:
-    """(n, 1) the score of each user's target, 0 where the block does not hold it."""
+    """(n, 1) the score of each user's target; 0 if it is in another block."""
     import torch
 
     wanted = wanted.to(block.device)
@@ -224,15 +219,16 @@ def _own_scores(block: torch.Tensor, wanted: torch.Tensor, first: int, until: in
 def _best_items(
     best: tuple[torch.Tensor, torch.Tensor] | None, block: torch.Tensor, first: int, top: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores and numbers of each user's best items, of those before and a block's."""
+    """Scores and codes of each user's best items: the best of earlier blocks and of this one."""
     import torch
 
     scores, places = block.topk(min(top, block.shape[1]))
     items = places + first
     if best is None:
         return scores, items
-    both = torch.cat([best[0], scores], 1).topk(min(top, best[0].shape[1] + scores.shape[1]))
-    return both.values, torch.cat([best[1], items], 1).gather(1, both.indices)
+    all_scores, all_items = torch.cat([best[0], scores], 1), torch.cat([best[1], items], 1)
+    best_scores, places = all_scores.topk(min(top, all_scores.shape[1]))
+    return best_scores, all_items.gather(1, places)
 
 
 def item_popularity(split: Split) -> np.ndarray:
@@ -241,7 +237,7 @@ def item_popularity(split: Split) -> np.ndarray:
 
 
 def removes_seen(split: Split) -> bool:
-    """Whether items of the history are left out of the ranking: only where nothing repeats."""
+    """Say whether items of the history are left out of the ranking: only where nothing repeats."""
     return not split.log.repeats.any()
 
 
@@ -273,12 +269,12 @@ def rank_by_item_scores(
     users = np.flatnonzero(targets >= 0)
     log, ordered = split.log, np.sort(scores)
     own = scores[log.items[targets[users]]]
-    above = log.n_items - np.searchsorted(ordered, own, side="right")
-    level = log.n_items - above - np.searchsorted(ordered, own, side="left") - 1
-    row, removed = removed_items(split, users, targets[users], seen)
-    above = above - np.bincount(row, scores[removed] > own[row], len(users))
-    level = level - np.bincount(row, scores[removed] == own[row], len(users))
-    return 1 + above + level / 2, (level + 1).astype(np.int64)
+    n_above = log.n_items - np.searchsorted(ordered, own, side="right")
+    n_level = log.n_items - n_above - np.searchsorted(ordered, own, side="left") - 1
+    rows, removed = removed_items(split, users, targets[users], seen)
+    n_above = n_above - np.bincount(rows, scores[removed] > own[rows], len(users))
+    n_level = n_level - np.bincount(rows, scores[removed] == own[rows], len(users))
+    return 1 + n_above + n_level / 2, (n_level + 1).astype(np.int64)
 
 
 def removed_items(
@@ -291,7 +287,23 @@ def removed_items(
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     log, validation = split.log, split.validation[users]
     training_ends = np.where(validation >= 0, validation, targets)
-    stops = targets if seen == Seen.HISTORY else training_ends
+    rows, places = history_places(log, users, targets if seen == Seen.HISTORY else training_ends)
+    return rows, log.items[places]
+
+
+def history_places(
+    log: InteractionLog, users: np.ndarray, stops: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each interaction of users before their stops: its row of users, its place in the log.
+
+    Examples
+    --------
+    >>> from perflaw.logs import from_histories
+    >>> log = from_histories([["a", "b"], ["a", "b", "c"]])
+    >>> rows, places = history_places(log, users=np.array([1, 0]), stops=np.array([4, 1]))
+    >>> rows.tolist(), places.tolist()
+    ([0, 0, 1], [2, 3, 0])
+    """
     lengths = stops - log.offsets[users]
-    places = concatenated_ranges(log.offsets[users], lengths)
-    return np.repeat(np.arange(len(users)), lengths), log.items[places]
+    rows = np.repeat(np.arange(len(users)), lengths)
+    return rows, concatenated_ranges(log.offsets[users], lengths)

@@ -84,14 +84,14 @@ def ndcg_gains(ranks: np.ndarray, k: int = 10, ties: np.ndarray | None = None) -
     return expected_gains(lambda rank: np.where(rank <= k, 1 / np.log2(1 + rank), 0.0), ranks, ties)
 
 
-# By metric, what each user adds to it.
+# By metric, the function that gives what each user adds to it.
 GAINS = {"NDCG@10": ndcg_gains, "HR@10": hits}
 
 
 def metrics(
     ranked: RankedTargets, n_items: int | None = None, cutoffs: Sequence[int] = CUTOFFS
 ) -> dict[str, float]:
-    """HR and NDCG at each cutoff, MRR, log-loss and coverage; of ties the expectation.
+    """Return HR and NDCG at each cutoff, MRR, log-loss and coverage; of ties the expectation.
 
     Parameters
     ----------
@@ -145,10 +145,10 @@ def paired_difference(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float
     return float(mean), error, float(2 * t.sf(abs(mean) / error, len(difference) - 1))
 
 
-def by_group(
-    ranked: RankedTargets, split: Split, targets: np.ndarray, groups: int = 4
-) -> pd.DataFrame:
-    """Metrics by how active users are and how popular their targets.
+def by_group(ranked: RankedTargets, split: Split, targets: np.ndarray) -> pd.DataFrame:
+    """Return metrics by how active users are and how popular their targets.
+
+    Four groups lie between the quartiles; ties stay together.
 
     Parameters
     ----------
@@ -156,8 +156,6 @@ def by_group(
         The ranks of `targets`.
     targets : ndarray
         `split.validation` or `split.test`.
-    groups : int
-        Groups between quantiles; ties stay together.
 
     Returns
     -------
@@ -172,10 +170,11 @@ def by_group(
     all_hits = hits(ranked.ranks, ties=ranked.ties)
     rows = []
     for by, values in (("activity", activity), ("target popularity", popularity)):
-        edges = np.quantile(values, np.linspace(0, 1, groups + 1)[1:-1])
-        member = np.searchsorted(edges, values, side="left")
-        for group in np.unique(member):
-            gains, hit = all_gains[member == group], all_hits[member == group]
+        quartiles = np.quantile(values, [0.25, 0.5, 0.75])
+        group_of_user = np.searchsorted(quartiles, values, side="left")
+        for group in np.unique(group_of_user):
+            is_member = group_of_user == group
+            gains, user_hits = all_gains[is_member], all_hits[is_member]
             error = standard_error(gains) if len(gains) > 1 else math.nan
-            rows.append((by, int(group) + 1, len(gains), hit.mean(), gains.mean(), error))
+            rows.append((by, int(group) + 1, len(gains), user_hits.mean(), gains.mean(), error))
     return pd.DataFrame(rows, columns=["by", "group", "users", "HR@10", "NDCG@10", "se"])

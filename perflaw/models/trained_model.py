@@ -20,12 +20,7 @@ from perflaw.errors import InputError, check_kind
 from perflaw.io import atomic_path
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.models import backbones, ranking
-from perflaw.models.configuration import (
-    Architecture,
-    Config,
-    make_config,
-    recorded_settings,
-)
+from perflaw.models.configuration import Architecture, Config, make_config, recorded_settings
 from perflaw.models.layers import Layout, Weights
 from perflaw.models.training.preparation import check_device
 
@@ -36,7 +31,7 @@ CONFIG_FILE = "model.json"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TrainedModel:
-    """What training gives.
+    """A trained model, and how its training went.
 
     Parameters
     ----------
@@ -90,12 +85,17 @@ class TrainedModel:
 
     def _facts(self) -> list[tuple[str, Any]]:
         """Return what matters of the model, by name."""
-        config = self.config
         best = max((point["NDCG@10"] for point in self.curve), default=float("nan"))
-        facts = [("backbone", config.backbone), ("N", config.n_layers), ("d", config.d_emb)]
-        facts += [("L", config.max_seq_len), ("items", f"{len(self.item_ids):,}")]
-        facts += [("validation NDCG@10", f"{best:.4f}"), ("epochs", self.epochs)]
-        return [*facts, ("status", self.status)]
+        return [
+            ("backbone", self.config.backbone),
+            ("N", self.config.n_layers),
+            ("d", self.config.d_emb),
+            ("L", self.config.max_seq_len),
+            ("items", f"{len(self.item_ids):,}"),
+            ("validation NDCG@10", f"{best:.4f}"),
+            ("epochs", self.epochs),
+            ("status", self.status),
+        ]
 
     def scorer(self) -> ranking.Scorer:
         """Return the model as something that ranks items."""
@@ -130,15 +130,13 @@ class TrainedModel:
                 "knows; train one without"
             )
         check_kind(log, InteractionLog, "read one with perflaw.logs.read_log")
-        known = self._known_histories(log)
-        blocks = range(0, known.n_users, ranking.USERS)
-        parts = [
-            self._recommend_users(
-                known, np.arange(first, min(first + ranking.USERS, known.n_users)), top
-            )
-            for first in blocks
+        known_log = self._known_histories(log)
+        users = np.arange(known_log.n_users)
+        tables = [
+            self._recommend_users(known_log, users[first : first + ranking.USERS], top)
+            for first in range(0, len(users), ranking.USERS)
         ]
-        return pd.concat(parts, ignore_index=True)
+        return pd.concat(tables, ignore_index=True)
 
     def item_codes(self, item_ids: np.ndarray) -> np.ndarray:
         """Return the model's code of each item, (items,), -1 for one that it does not know.
@@ -146,32 +144,32 @@ class TrainedModel:
         Where ids are numbers on one side and texts on the other, as a log's become by one new id
         with a letter, the number 1000 and the text "1000" are one item.
         """
-        known, asked = pd.Index(self.item_ids), pd.Index(item_ids)
-        if pd.api.types.is_numeric_dtype(known) != pd.api.types.is_numeric_dtype(asked):
-            known, asked = _as_texts(known), _as_texts(asked)
-        return known.get_indexer(asked)
+        known_ids, ids = pd.Index(self.item_ids), pd.Index(item_ids)
+        if pd.api.types.is_numeric_dtype(known_ids) != pd.api.types.is_numeric_dtype(ids):
+            known_ids, ids = _as_texts(known_ids), _as_texts(ids)
+        return known_ids.get_indexer(ids)
 
     def _known_histories(self, log: InteractionLog) -> InteractionLog:
-        """Return the histories in the model's item codes."""
+        """Return the histories of items that the model knows, in its item codes."""
         codes = self.item_codes(log.item_ids)[log.items]
-        if not (codes >= 0).any():
+        is_known = codes >= 0
+        if not is_known.any():
             raise InputError(
                 f"the model knows none of the items of {log.name}; "
                 "its ids are those of the log that it was trained on"
             )
-        known = log.keep(codes >= 0)
-        items = codes[codes >= 0].astype(np.int32)
-        return replace(known, items=items, item_ids=self.item_ids)
+        items = codes[is_known].astype(np.int32)
+        return replace(log.keep(is_known), items=items, item_ids=self.item_ids)
 
     def _recommend_users(self, log: InteractionLog, users: np.ndarray, top: int) -> pd.DataFrame:
-        n_items = len(self.item_ids)
-        scores = self.scorer()(log, users, log.offsets[users + 1])(0, n_items)
+        n_items, stops = len(self.item_ids), log.offsets[users + 1]
+        scores = self.scorer()(log, users, stops)(0, n_items)
         if self.removes_seen:
-            rows = np.repeat(np.arange(len(users)), log.lengths[users])
-            seen = log.items[log.offsets[users[0]] : log.offsets[users[-1] + 1]]
-            scores[torch.from_numpy(rows), torch.from_numpy(seen.astype(np.int64))] = -torch.inf
-        best_scores, best_items = scores.topk(min(top, n_items))
-        k = best_scores.shape[1]
+            rows, places = ranking.history_places(log, users, stops)
+            seen = log.items[places].astype(np.int64)
+            scores[torch.from_numpy(rows), torch.from_numpy(seen)] = -torch.inf
+        k = min(top, n_items)
+        best_scores, best_items = scores.topk(k)
         frame = pd.DataFrame(
             {
                 "user": np.repeat(log.user_ids[users], k),
@@ -189,12 +187,13 @@ class TrainedModel:
 
 def _as_texts(ids: pd.Index) -> pd.Index:
     """Write ids as texts; a whole number has no point."""
-    is_whole = pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all()
-    return (ids.astype("int64") if is_whole else ids).astype(str)
+    if pd.api.types.is_float_dtype(ids) and (ids % 1 == 0).all():
+        ids = ids.astype("int64")
+    return ids.astype(str)
 
 
 def scorer(weights: Weights, model: Architecture) -> ranking.Scorer:
-    """Weights of a model as something that ranks items.
+    """Return the weights of a model as something that ranks items.
 
     Raises
     ------
@@ -213,8 +212,8 @@ def scorer(weights: Weights, model: Architecture) -> ranking.Scorer:
         lengths = np.minimum(stops - log.offsets[users], model.max_seq_len)
         layout = Layout.of([(len(users), int(lengths.max()))], items.device)
         # the padding repeats the last item
-        within = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
-        places = torch.from_numpy(((stops - lengths)[:, None] + within).ravel())
+        places_in_row = np.minimum(np.arange(lengths.max()), lengths[:, None] - 1)
+        places = torch.from_numpy(((stops - lengths)[:, None] + places_in_row).ravel())
         times = None
         if model.time_bias:
             clock = torch.from_numpy(log.clock("time_bias"))
@@ -263,7 +262,7 @@ def save_model(model: TrainedModel, folder: str | os.PathLike) -> Path:
     tensors = {name: weight.cpu().contiguous() for name, weight in model.weights.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # neither of the old files is replaced before both new ones are complete
+        # both files are complete before either replaces an old one
         with (
             atomic_path(folder / WEIGHTS_FILE) as weights_path,
             atomic_path(folder / CONFIG_FILE) as config_path,
@@ -350,13 +349,12 @@ def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
 
 def _read_ids(items: Any) -> np.ndarray:
     """Read the ids of items: numbers or texts, none twice."""
-    if not isinstance(items, list) or not all(
-        isinstance(item, str | int | float) for item in items
-    ):
+    if not (isinstance(items, list) and all(isinstance(i, str | int | float) for i in items)):
         raise ValueError("its items are no list of numbers and texts")
     if len(set(items)) < len(items):
         raise ValueError("an item is in it twice")
-    return np.array(items, object if any(isinstance(item, str) for item in items) else None)
+    has_texts = any(isinstance(item, str) for item in items)
+    return np.array(items, object if has_texts else None)
 
 
 def _check_weights(weights: Weights, config: Config, n_items: int) -> None:
@@ -364,8 +362,9 @@ def _check_weights(weights: Weights, config: Config, n_items: int) -> None:
     shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
     if backbones.weight_shapes(config, n_items) != shapes:
         raise ValueError("its weights are not those of its configuration")
-    if not all(w.dtype == torch.float32 and bool(w.isfinite().all()) for w in weights.values()):
-        raise ValueError("its weights are no finite numbers of 32 bits")
+    for weight in weights.values():
+        if weight.dtype != torch.float32 or not weight.isfinite().all():
+            raise ValueError("its weights are no finite numbers of 32 bits")
 
 
 def _describe_fault(error: Exception) -> str:

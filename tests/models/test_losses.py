@@ -147,7 +147,7 @@ def test_negatives_that_a_user_had_are_drawn_once_more(split, monkeypatch):
         random = sampling.RandomSource(config, batches)
         drawn = []
         monkeypatch.setattr(
-            stacking, "bce_loss", lambda *arguments, kept=drawn: kept.append(arguments[-1])
+            stacking, "bce_loss", lambda *_, negatives, kept=drawn: kept.append(negatives)
         )
         weights = backbones.init_weights(config, split.log.n_items)
         stacking.batch_loss(weights, config, batches, users, random)

@@ -323,7 +323,7 @@ def test_a_stack_that_is_out_of_memory_is_tried_in_halves(log, done, tmp_path, m
 
 def test_a_stack_of_which_one_fails_keeps_those_that_ended(log, tmp_path, monkeypatch):
     def one(job, *args, on_end, real=loop.fit_job, **options):
-        on_end(0, real(job.part([0]), progress=False)[0])
+        on_end(0, real(job.select([0]), progress=False)[0])
         raise ZeroDivisionError("a mistake\nof ours")
 
     monkeypatch.setattr(loop, "fit_job", one)

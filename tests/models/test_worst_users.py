@@ -54,12 +54,11 @@ def test_losses_of_positions_are_those_of_one_at_a_time(split, loss, negatives):
     table = torch.randn(split.log.n_items, 16, generator=random)
     users = batches.shuffle(0, 1)[0]
     targets = batches.gather(users).targets
-    function, drawn = stacking._draw_negatives(
-        config, batches, users, targets, sampling.RandomSource(config, batches)
-    )
+    random_source = sampling.RandomSource(config, batches)
+    loss_function = stacking._draw_loss(config, batches, users, targets, random_source)
 
     def loss_of(weight):
-        return function(hidden, table, targets, weight, *drawn)
+        return loss_function(hidden, table, targets, weight)
 
     losses = loss_functions.position_losses(loss_of, torch.rand(n_positions))
     one_by_one = torch.stack([loss_of(one) for one in torch.eye(n_positions)])

@@ -1,4 +1,4 @@
-"""What a run will cost: seconds from its configuration and its data, learnt from the runs done.
+"""The cost of a run: seconds from its configuration and its data, learnt from the runs done.
 
 A run's time is a sum of parts, each a known amount of work at an unknown pace: multiplications of
 each kind of matrix product, numbers read and written, steps. `CostModel` starts from the paces of
@@ -33,14 +33,15 @@ PACES = {
     "places": 120_000.0,  # of a history that a recurrent layer takes in turn, by step
     "ranking": 2.0,  # scores that are ranked
 }
-OTHER_BACKBONES = ("llama", "hstu", "gru", "mamba")  # than sasrec, which a new one counts as
-PRIOR_WEIGHT = 0.05  # how much PACES weigh against the runs done
-# share of its epochs that a run which may stop early is taken to need, before any is done
+OTHER_BACKBONES = ("llama", "hstu", "gru", "mamba")  # all but sasrec, as which a new one counts
+PRIOR_WEIGHT = 0.05  # weight of PACES against the runs done
+# share of its epochs that a run needs which may stop early; a guess, until runs are done
 PRIOR_EPOCH_SHARE = 0.5
-# of a run: test by two rules, and validation once more; as much again, which is not counted, where
-# the weights of the least loss are of another epoch
+# Rankings after training: test by two rules, and validation once more. If the weights of the least
+# loss are of another epoch, there are as many again, which are not counted.
 TEST_RANKINGS = 3
-TEMPERATURE_RANKINGS = 12  # more, of a run by binary cross-entropy: for its temperature
+TEMPERATURE_RANKINGS = 12  # in addition, for the temperature of a run by binary cross-entropy
+FOLDS = 5
 
 
 def work_units(runs: pd.DataFrame, epochs: pd.Series | None = None) -> pd.DataFrame:
@@ -142,8 +143,8 @@ class CostModel:
         return work_units(runs, pd.Series(epochs, runs.index)).to_numpy() @ self.paces
 
 
-def heldout_costs(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataFrame:
-    """Seconds of runs predicted from the others, in so many folds at random.
+def heldout_costs(done: pd.DataFrame) -> pd.DataFrame:
+    """Predict the seconds of runs from the others, in five folds at random.
 
     Returns
     -------
@@ -152,9 +153,9 @@ def heldout_costs(done: pd.DataFrame, folds: int = 5, seed: int = 0) -> pd.DataF
         `epochs predicted`.
     """
     done = done[done["done_epochs"].notna()].reset_index(drop=True)
-    fold = np.random.default_rng(seed).permutation(len(done)) % folds
+    fold = np.random.default_rng(0).permutation(len(done)) % FOLDS
     table = done[["seconds", "done_epochs"]].copy()
-    for k in range(folds):
+    for k in range(FOLDS):
         model, hidden = CostModel(done[fold != k]), done[fold == k]
         with_epochs = model.seconds(hidden, hidden["done_epochs"])
         table.loc[fold == k, "predicted"] = model.seconds(hidden)

@@ -1,7 +1,7 @@
-"""Who trains the runs of a sweep: this process, a pool of processes, or any executor.
+"""What trains the runs of a sweep: this process, a pool of processes, or any executor.
 
-A worker writes each record when its run ends, and hands it back too, so that it need not share a
-disk with the sweep.
+A worker writes each record when its run ends, and returns it too, so that it need not share a disk
+with the sweep.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class InlineExecutor(Executor):
     _max_workers = 1
 
     def submit(self, function: Callable, /, *args: Any, **kwargs: Any) -> Future:
-        """Do it, and return what came of it."""
+        """Call the function, and return its result or error as a future."""
         future: Future = Future()
         try:
             future.set_result(function(*args, **kwargs))
@@ -98,11 +98,11 @@ class InlineExecutor(Executor):
         return future
 
 
-_bar_options: dict[str, Any] = {}  # of a run's progress bar, in a worker of `process_pool`
+_bar_options: dict[str, Any] = {}  # of the bar of a run, in a worker of `process_pool`
 
 
 def _start_worker(lock: Any, slots: Any, workers: int) -> None:
-    """In a new process: set the line of its bar, and end when the sweep ends."""
+    """Prepare a new process: set the line of its bar, and end with the process of the sweep."""
     tqdm.set_lock(lock)
     with slots.get_lock():
         _bar_options["position"] = 1 + slots.value % workers
@@ -132,11 +132,11 @@ def train_job(
     data: TrainingData,
     configs: Sequence[Config],
     folder: Path,
-    device: str = "cpu",
-    threads: int | None = None,
-    progress: Progress = False,
+    device: str,
+    threads: int,
+    progress: Progress,
 ) -> list[dict]:
-    """Train runs of like shape on a log, in whatever process this is.
+    """Train runs of one shape on a log, in the process that calls.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def train_job(
 def failed_records(
     configs: Sequence[Config], split: Split, folder: Path, device: str, reason: str
 ) -> list[dict]:
-    """Return records of runs that came to nothing, and those of their stack that had ended."""
+    """Return records of runs that failed, and of the runs of their stack that had ended before."""
     status = f"{run_records.FAILED}: " + " ".join(reason.split())
     records = []
     for config in configs:
@@ -168,6 +168,6 @@ def failed_records(
         record = run_records.load_cached_record(key, folder)
         if record is None:
             outcome = {"status": status}
-            record = run_records.keep_record(key, config, split, outcome, folder, device)
+            record = run_records.keep_record(config, split, outcome, folder, device)
         records.append(record)
     return records

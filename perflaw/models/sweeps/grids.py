@@ -29,7 +29,7 @@ from perflaw.paths import study_folder
 SPLIT_RULES = {"leave one out": leave_one_out, "global time": global_time}
 PARTS = ("settings", "grid", "overrides", "about")  # of a grid
 MOST_RUNS = 1_000_000  # of a grid
-RUN_BY = "run by"  # a grid that has it belongs to the script that it names
+RUN_BY = "run by"  # a grid that has this part belongs to the script that it names
 # strengths of perturbations that change nothing
 NEUTRAL_STRENGTHS = dict.fromkeys(PERTURBATIONS, 0) | {
     "sample_users": 1,
@@ -45,12 +45,12 @@ LATER = ("sample_log", *LATER_SETTINGS)
 
 
 class TrainingData(NamedTuple):
-    """What a run trains on, of a given log."""
+    """How the training data of a run are made from a log."""
 
     rule: str = "leave one out"  # of the split
     steps: tuple[tuple[str, float], ...] = ()  # perturbations of the training part, with strengths
     seed: int = 0  # of the perturbations, and of the sample
-    sample: float = 1.0  # share of the log's users that is taken before the split
+    sample: float = 1.0  # share of the log's users, taken before the split
 
 
 class GridPoint(NamedTuple):
@@ -99,13 +99,13 @@ def read_grid(grid: str | os.PathLike | Mapping) -> dict:
     path = Path(grid)
     if path.suffix or path.is_file():
         return _load_grid(path)
-    if path.name in preset_names():
+    presets = preset_names()
+    if path.name in presets:
         with resources.as_file(_presets() / f"{path.name}.yaml") as preset:
             return _load_grid(preset)
     study_grids = _study_grids()
     if path.name in study_grids:
         return _load_grid(study_grids[path.name])
-    presets = preset_names()
     raise InputError(
         f"there is no grid {str(grid)!r}: name a YAML file, or one of {', '.join(presets)}"
         + suggest(str(grid), [*presets, *study_grids])
@@ -176,20 +176,15 @@ def expand_grid(grid: str | os.PathLike | Mapping) -> list[GridPoint]:
     for name, value in settings.items():
         if isinstance(value, (list, dict)):
             raise InputError(f"settings: {name} needs one value; lists belong under grid")
+    runs = [settings | values for values in combine_values(grid.get("grid", {}), "grid")]
+    if not runs:
+        raise InputError("grid has no runs; leave it out for one")
     overrides = grid.get("overrides", [])
     if not isinstance(overrides, list):
         raise InputError("overrides needs a list of {where: …, set: …}")
-    used: set[int] = set()
-    points = [
-        grid_point(_overridden(settings | values, overrides, used))
-        for values in combine_values(grid.get("grid", {}), "grid")
-    ]
-    if not points:
-        raise InputError("grid has no runs; leave it out for one")
-    if idle := [override for i, override in enumerate(overrides) if i not in used]:
-        where = ", ".join(f"{name} {value}" for name, value in idle[0]["where"].items())
-        raise InputError(f"overrides: no run has {where}; mend or remove that one")
-    return list(dict.fromkeys(points))
+    for override in overrides:
+        _apply_override(override, runs)
+    return list(dict.fromkeys(grid_point(run) for run in runs))
 
 
 def script_of(grid: Mapping[str, Any], title: str) -> str | None:
@@ -264,33 +259,39 @@ def combine_values(products: Any, where: str) -> list[dict[str, Any]]:
     return combinations
 
 
-def _overridden(values: dict[str, Any], overrides: list, used: set[int]) -> dict[str, Any]:
-    """Return a run's values after the overrides that apply, whose numbers go into `used`."""
-    for number, override in enumerate(overrides):
-        if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
-            raise InputError("an override has the two parts 'where' and 'set'")
-        where = check_names(check_mapping(override["where"], "where"))
-        current = RUN_DEFAULTS | values
-        if all(
-            current[name] in (wanted if isinstance(wanted, list) else [wanted])
-            for name, wanted in where.items()
-        ):
-            values = values | check_mapping(override["set"], "set")
-            used.add(number)
-    return values
+def _apply_override(override: Any, runs: list[dict[str, Any]]) -> None:
+    """Change, in place, the values of the runs that an override is for."""
+    if not isinstance(override, Mapping) or set(override) != {"where", "set"}:
+        raise InputError("an override has the two parts 'where' and 'set'")
+    where = check_names(check_mapping(override["where"], "where"))
+    new_values = check_mapping(override["set"], "set")
+    accepted = {
+        name: value if isinstance(value, list) else [value] for name, value in where.items()
+    }
+    matching = [
+        run
+        for run in runs
+        if all(run.get(name, RUN_DEFAULTS[name]) in values for name, values in accepted.items())
+    ]
+    if not matching:
+        condition = ", ".join(f"{name} {value}" for name, value in where.items())
+        raise InputError(f"overrides: no run has {condition}; mend or remove that one")
+    for run in matching:
+        run.update(new_values)
 
 
 def grid_point(values: Mapping[str, Any]) -> GridPoint:
     """Build a run from plain values by name."""
     settings = RUN_DEFAULTS | check_names(values)
     rule, seed, sample = (settings.pop(name) for name in DATA_DEFAULTS)
-    if rule not in list(SPLIT_RULES):
+    if rule not in list(SPLIT_RULES):  # a list may be compared with what has no hash
         raise InputError(f"there is no split {rule!r}; use one of {', '.join(SPLIT_RULES)}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise InputError(f"data_seed = {seed!r} is not usable; use a whole number, 0 or more")
     if seed > MOST_WHOLE:
         raise InputError(f"data_seed = {seed} is not usable; use at most {MOST_WHOLE:,}")
-    sample = 1 if sample is None else sample
+    if sample is None:
+        sample = 1
     if not is_finite(sample) or not 0 < sample <= 1:
         raise InputError(
             f"sample_log = {sample!r} is not usable; "
@@ -310,23 +311,28 @@ def grid_point(values: Mapping[str, Any]) -> GridPoint:
     return GridPoint(make_config(**settings), data)
 
 
-# splits of the last log, as entropies and hashes hang on them
+# splits of the last log, by its identity: runs share a split, its hash and its entropies
 _splits: dict[tuple[str, str, str], dict[TrainingData, Split]] = {}
 
 
 def split_of(log: InteractionLog, data: TrainingData) -> Split:
-    """Split and perturb a log, or the sample of its users; kept, as runs share it."""
+    """Split and perturb a log, or the sample of its users; the split is kept for other runs."""
     identity = log.name, log.hash, log.order
     if identity not in _splits:
         _splits.clear()
         _splits[identity] = {}
     splits = _splits[identity]
     if data not in splits:
-        whole = data.sample == 1
-        split = SPLIT_RULES[data.rule](log if whole else log.sample_users(data.sample, data.seed))
-        if not whole:
-            split = replace(split, sample=(data.sample, data.seed, log.hash))
-        for name, strength in data.steps:
-            split = perturbations.apply(split, name, strength, data.seed)
-        splits[data] = split
+        splits[data] = _make_split(log, data)
     return splits[data]
+
+
+def _make_split(log: InteractionLog, data: TrainingData) -> Split:
+    if data.sample == 1:
+        split = SPLIT_RULES[data.rule](log)
+    else:
+        split = SPLIT_RULES[data.rule](log.sample_users(data.sample, data.seed))
+        split = replace(split, sample=(data.sample, data.seed, log.hash))
+    for name, strength in data.steps:
+        split = perturbations.apply(split, name, strength, data.seed)
+    return split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -31,14 +30,12 @@ class SweepBar:
         What the bar is called.
     progress : bool
         Whether it is shown.
-    budget : float, optional
-        Seconds that the sweep may take.
+    deadline : float
+        When the sweep has to end, by `time.perf_counter`; it may be infinite.
     """
 
-    def __init__(
-        self, plan: SweepPlan, name: str, progress: bool, budget: float | None = None
-    ) -> None:
-        self.frame, self.records, self.budget = plan.frame, list(plan.records), budget
+    def __init__(self, plan: SweepPlan, name: str, progress: bool, deadline: float) -> None:
+        self.frame, self.records, self.deadline = plan.frame, list(plan.records), deadline
         self.remaining = [i for job in plan.jobs for i in job]
         self.ended_now: list[int] = []
         self.failed = 0
@@ -59,19 +56,20 @@ class SweepBar:
         """Leave the bar as it is."""
         self.bar.close()
 
-    def ended(self, job: Sequence[int], records: list[dict]) -> None:
-        """Note the runs of a job, by their numbers, as ended."""
+    def update(self, job: Sequence[int], records: list[dict]) -> None:
+        """Note that the runs of a job, given by their numbers, have ended."""
         self.remaining = [i for i in self.remaining if i not in job]
         self.ended_now += job
         self.failed += sum(record["status"].startswith(RETRYABLE) for record in records)
         self.records += records
         if len(self.ended_now) < 20 or len(self.ended_now) % 10 == 0:
             self.seconds = CostModel(records_table(self.records)).seconds(self.frame)
-        spent = time.perf_counter() - self.start
+        now = time.perf_counter()
+        spent = now - self.start
         pace = spent / self.seconds[self.ended_now].sum()
-        budget_left = max(0, (self.budget or math.inf) - spent)
-        left = tqdm.format_interval(min(pace * self.seconds[self.remaining].sum(), budget_left))
-        text = f"{3600 * len(self.ended_now) / spent:,.0f} an hour, about {left} left"
+        work_left = pace * self.seconds[self.remaining].sum()
+        time_left = tqdm.format_interval(min(work_left, max(0, self.deadline - now)))
+        text = f"{3600 * len(self.ended_now) / spent:,.0f} an hour, about {time_left} left"
         if self.failed:
             text += f", {self.failed} failed"
         self.bar.set_postfix_str(text, refresh=False)

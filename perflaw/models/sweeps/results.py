@@ -14,15 +14,14 @@ from perflaw.errors import InputError
 from perflaw.io import atomic_path, suggest
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.models.configuration import LATER_SETTINGS, Config
+from perflaw.models.protocols import HISTORY_PART
 from perflaw.models.sweeps.grids import LATER, NEUTRAL_STRENGTHS, RUN_DEFAULTS, check_names
 from perflaw.models.training import run_records
 from perflaw.paths import study_folder
 
-# parts of a record, and the prefix of their columns
-METRIC_PREFIXES = {"test": "", "validation": "validation ", "test, history removed": "removed "}
-LEAST = "least-loss "  # prefix of what is of the weights of the least validation loss
+LEAST = "least-loss "  # prefix of the columns of the weights of the least validation loss
 CELL = ["log", "n_layers", "d_emb"]  # columns
-REQUIRED = ("key", "log", "status", "n_layers", "d_emb")  # columns of a table of runs
+REQUIRED = ("key", "log", "status", "n_layers", "d_emb")  # columns of every table of runs
 SIZES = ("tokens", "users", "items", "positions", "repeats", "attention_length")
 ENVIRONMENT = ("device", "threads", "python", "torch", "numpy", "commit")
 
@@ -68,17 +67,17 @@ def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
     ['epochs used up']
     """
     paths = sorted(Path(folder).glob("*.json"))
-    rows, others = [], []
+    rows, refused = [], []
     for path in paths:
         try:
             rows.append(record_row(run_records.read_record(path)))
-        except (InputError, ValueError, KeyError, TypeError, AttributeError):
-            others.append(path.name)
-    if others:
-        shown = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+        except (ValueError, KeyError, TypeError, AttributeError):  # InputError is a ValueError
+            refused.append(path.name)
+    if refused:
+        names = ", ".join(refused[:3]) + (" …" if len(refused) > 3 else "")
         warnings.warn(
-            f"{len(others)} of {len(paths)} files in {folder} are no records of schema "
-            f"{run_records.SCHEMA}, or were changed, and are left out: {shown}",
+            f"{len(refused)} of {len(paths)} files in {folder} are no records of schema "
+            f"{run_records.SCHEMA}, or were changed, and are left out: {names}",
             stacklevel=2,
         )
     if not rows:
@@ -89,12 +88,12 @@ def load_runs(folder: str | os.PathLike) -> pd.DataFrame:
 
 
 def records_table(records: Iterable[dict]) -> pd.DataFrame:
-    """Run records as a table, one row a run."""
+    """Return run records as a table, one row a run."""
     return _frame([record_row(record) for record in records])
 
 
 def _frame(rows: Sequence[dict]) -> pd.DataFrame:
-    """Rows as a table; where nobody has a value, a column of numbers."""
+    """Return rows as a table; a column without any value becomes one of numbers."""
     frame = pd.DataFrame(rows)
     return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
 
@@ -122,34 +121,37 @@ def record_row(record: dict) -> dict[str, Any]:
         * device, threads, versions, commit, finished
     """
     seconds = record.get("seconds", {})
-    best = max(record.get("curve") or [{}], key=lambda point: point.get("NDCG@10", 0))
     metrics = record.get("metrics", {})
-    row = _data_columns(record) | dict.fromkeys(LATER_SETTINGS) | record["configuration"]
-    row |= {"status": record["status"], "done_epochs": record.get("epochs")}
-    row |= {"best_epoch": best.get("epoch"), "training_loss": best.get("loss")}
-    row |= {
+    best = max(record.get("curve") or [{}], key=lambda point: point.get("NDCG@10", 0))
+    row = {
+        **_data_columns(record),
+        **dict.fromkeys(LATER_SETTINGS),
+        **record["configuration"],
+        "status": record["status"],
+        "done_epochs": record.get("epochs"),
+        "best_epoch": best.get("epoch"),
+        "training_loss": best.get("loss"),
         "temperature": metrics.get("temperature"),
         "parameters": sum(record["parameters"].values()),
+        **_prefixed("parameters ", record["parameters"]),
+        **_prefixed("entropy ", record["entropies"]),
+        "seconds": seconds.get("all"),
+        "tokens_per_second": record.get("tokens_per_second"),
+        **{f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"},
+        **_metric_columns(metrics, ""),
+        **_least_loss_columns(record.get("least validation loss")),
+        **{name: record["environment"][name] for name in ENVIRONMENT},
+        "finished": record["finished"],
     }
-    row |= _prefixed("parameters ", record["parameters"])
-    row |= _prefixed("entropy ", record["entropies"])
-    row |= {"seconds": seconds.get("all"), "tokens_per_second": record.get("tokens_per_second")}
-    row |= {f"seconds {phase}": value for phase, value in seconds.items() if phase != "all"}
-    row |= _metric_columns(metrics, "")
-    if least := record.get("least validation loss"):
-        row[f"{LEAST}epoch"] = least["epoch"]
-        row[f"{LEAST}temperature"] = least["metrics"]["temperature"]
-        row |= _metric_columns(least["metrics"], LEAST)
     if row["positions"] is None and row["tokens_per_second"]:
         # an early record, which holds them in its rate only
         trained = row["tokens_per_second"] * seconds["training"]
         row["positions"] = round(trained / row["done_epochs"])
-    row |= {name: record["environment"][name] for name in ENVIRONMENT}
-    return row | {"finished": record["finished"]}
+    return row
 
 
 def _data_columns(record: dict) -> dict[str, Any]:
-    """Return what a run was trained on."""
+    """Return the columns that say what a run was trained on."""
     split = record["split"]
     steps, sample = split.get("interventions", []), split.get("sample")
     data_seed = steps[0][2] if steps else sample[1] if sample else 0
@@ -167,25 +169,37 @@ def _data_columns(record: dict) -> dict[str, Any]:
     }
 
 
+def _metric_columns(metrics: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the metrics on all parts of the data."""
+    return (
+        _prefixed(prefix, metrics.get("test", {}))
+        | _prefixed(f"{prefix}validation ", metrics.get("validation", {}))
+        | _prefixed(f"{prefix}removed ", metrics.get(HISTORY_PART, {}))
+    )
+
+
+def _least_loss_columns(least: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the columns of the weights of the least validation loss; none without them."""
+    if not least:
+        return {}
+    return {
+        f"{LEAST}epoch": least["epoch"],
+        f"{LEAST}temperature": least["metrics"]["temperature"],
+        **_metric_columns(least["metrics"], LEAST),
+    }
+
+
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
     return {prefix + name: value for name, value in values.items()}
 
 
-def _metric_columns(metrics: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """Metrics of all parts of a record."""
-    columns: dict[str, Any] = {}
-    for part, part_prefix in METRIC_PREFIXES.items():
-        columns |= _prefixed(prefix + part_prefix, metrics.get(part, {}))
-    return columns
-
-
 def select_whole_log(runs: pd.DataFrame) -> pd.DataFrame:
-    """Those runs whose log is no sample of another's users."""
+    """Return the runs whose log is no sample of another log's users."""
     return runs[runs["sample_log"].isna()] if "sample_log" in runs else runs
 
 
 def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Those runs that have the given values of settings by name.
+    """Return the runs that have the given values of settings by name.
 
     Parameters
     ----------
@@ -202,11 +216,11 @@ def filter_runs(runs: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame
     mask = pd.Series(True, runs.index)
     for name, value in settings.items():
         may_be_empty = name in LATER_SETTINGS or name in NEUTRAL_STRENGTHS
-        empty = value is None or (may_be_empty and value == RUN_DEFAULTS[name])
+        is_empty = value is None or (may_be_empty and value == RUN_DEFAULTS[name])
         if name in LATER and name not in runs:  # an older table, whose runs have the default
-            mask &= empty
+            mask &= is_empty
         else:
-            mask &= runs[name].isna() if empty else runs[name] == value
+            mask &= runs[name].isna() if is_empty else runs[name] == value
     return runs[mask]
 
 
@@ -267,16 +281,15 @@ def aggregate_seeds(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame
             f"the runs have no {metric!r}; they have {', '.join(names)}" + suggest(metric, names)
         )
     runs = select_whole_log(runs)
-    plain = runs[is_unperturbed(runs) & runs[metric].notna()]
-    free = {"n_layers", "d_emb", "seed"}
-    same = [
+    runs = runs[is_unperturbed(runs) & runs[metric].notna()]
+    others = [
         name
         for name in ("data_hash", "split", *Config.__dataclass_fields__)
-        if name in runs and name not in free
+        if name in runs and name not in ("n_layers", "d_emb", "seed")
     ]
-    variants = plain.groupby("log")[same].nunique(dropna=False).max()
-    varies = [name for name in same if variants[name] > 1]
-    groups = plain.groupby([*CELL, *varies], dropna=False)[metric]
+    n_values = runs.groupby("log")[others].nunique(dropna=False).max()
+    varying = [name for name in others if n_values[name] > 1]
+    groups = runs.groupby([*CELL, *varying], dropna=False)[metric]
     cells = groups.agg(["mean", "std", "size"]).reset_index()
     return cells.rename(columns={"mean": metric, "std": "sd", "size": "seeds"})
 
@@ -314,7 +327,9 @@ def consolidate(
             f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it"
         )
     for column in frame.select_dtypes("float").columns.difference(list(RUN_DEFAULTS)):
-        frame[column] = [_six_digits(value) for value in frame[column]]
+        frame[column] = [  # counts stay exact
+            value if value % 1 == 0 else float(f"{value:.6g}") for value in frame[column]
+        ]
     run_records.check_folder(path.parent)
     try:
         with atomic_path(path) as temporary:
@@ -322,11 +337,6 @@ def consolidate(
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}") from None
     return path
-
-
-def _six_digits(value: float) -> float:
-    """Round a value to six digits; counts stay exact."""
-    return value if value % 1 == 0 else float(f"{value:.6g}")
 
 
 def read_runs_table(name: str | os.PathLike) -> pd.DataFrame:

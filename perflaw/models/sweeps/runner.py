@@ -1,19 +1,19 @@
 """Sweeps: a grid of configurations, a log, and a folder of run records.
 
-`run` trains what the folder does not have yet, so a sweep that was stopped or killed goes on where
-it was; sweeps are joined by copying records into one folder. Work is spread by any
-`concurrent.futures.Executor`.
+`run` trains what the folder does not have yet. So a sweep that was stopped or killed goes on where
+it was, and sweeps are joined by copying records into one folder. Any
+`concurrent.futures.Executor` spreads the work.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from perflaw.errors import InputError, check_kind
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.perturbations import PERTURBATIONS
 from perflaw.logs.splits import Split
-from perflaw.models.configuration import Config, recorded_settings
+from perflaw.models.configuration import recorded_settings
 from perflaw.models.sweeps import cost_model, executors
 from perflaw.models.sweeps.grids import GridPoint, expand_grid, split_of
 from perflaw.models.sweeps.progress import SweepBar
@@ -51,11 +51,11 @@ class SweepPlan:
         The runs.
     frame : DataFrame
         One row a run: its configuration and data, key, done (a status, or "") and
-        predicted_seconds (of what is not done).
+        predicted_seconds (0 for a run that is done).
     jobs : list of list of int
-        Of what is not done: runs that train together, the costly first.
+        Runs that are not done: those that train together, the costly first.
     records : list of dict
-        Of what was done on such a device, from which the time of the rest is predicted.
+        Those of runs done on such a device, from which the time of the rest is predicted.
     """
 
     points: list[GridPoint]
@@ -64,7 +64,7 @@ class SweepPlan:
     records: list[dict]
 
     def __repr__(self) -> str:
-        missing = sum(len(job) for job in self.jobs)
+        missing = sum(map(len, self.jobs))
         seconds = self.frame["predicted_seconds"].sum()
         return (
             f"<SweepPlan: {len(self.points)} runs, {missing} to do in {len(self.jobs)} jobs, "
@@ -79,27 +79,27 @@ def plan_sweep(
     device: str = "cpu",
     stack: int | None = None,
 ) -> SweepPlan:
-    """Expand a grid, see what a folder of records has of it, and predict what the rest will take.
+    """Expand a grid, find what a folder of records has of it, and predict the cost of the rest.
 
     Parameters are those of `run`; without a folder nothing is done yet.
     """
     points = _checked_points(grid, log, device)
-    rows, records = [], []
-    for point in points:
+    rows, comparable, missing = [], [], []
+    device_kind = device.partition(":")[0]
+    for i, point in enumerate(points):
         split = split_of(log, point.data)
         key = run_records.run_key(point.config, split)
-        record = None if out is None else _record_if_readable(key, out)
-        if record:
-            records.append(record)
-        status = record["status"] if record else ""
-        rows.append({"key": key, "done": status} | _described(point, split))
+        record = _record_if_readable(key, out)
+        if record is None:
+            missing.append(i)
+        elif record["environment"]["device"].partition(":")[0] == device_kind:
+            comparable.append(record)
+        status = "" if record is None else record["status"]
+        rows.append({"key": key, "done": status} | _describe(point, split))
     frame = pd.DataFrame(rows)
-    kind = device.partition(":")[0]
-    comparable = [one for one in records if one["environment"]["device"].partition(":")[0] == kind]
     costs = cost_model.CostModel(records_table(comparable))
     frame["predicted_seconds"] = np.where(frame["done"] == "", costs.seconds(frame), 0.0)
-    missing = [i for i, row in enumerate(rows) if not row["done"]]
-    jobs = _jobs(points, missing, stack or (1 if device == "cpu" else GPU_STACK_SIZE))
+    jobs = _make_jobs(points, missing, stack or (1 if device == "cpu" else GPU_STACK_SIZE))
     jobs.sort(key=lambda job: -frame["predicted_seconds"][job].sum())
     return SweepPlan(points, frame, jobs, comparable)
 
@@ -116,8 +116,8 @@ def _checked_points(
     return points
 
 
-def _jobs(points: list[GridPoint], missing: list[int], stack: int) -> list[Job]:
-    """Return runs of like shape on the same data, in stacks of at most so many."""
+def _make_jobs(points: list[GridPoint], missing: list[int], stack: int) -> list[Job]:
+    """Return the missing runs in stacks: of one shape, on the same data, at most so many."""
     alike: dict[tuple, Job] = {}
     for i in missing:
         config = asdict(points[i].config)
@@ -126,26 +126,27 @@ def _jobs(points: list[GridPoint], missing: list[int], stack: int) -> list[Job]:
     return [group[i : i + stack] for group in alike.values() for i in range(0, len(group), stack)]
 
 
-def _record_if_readable(key: str, folder: str | os.PathLike) -> dict | None:
+def _record_if_readable(key: str, folder: str | os.PathLike | None) -> dict | None:
     try:
         return run_records.load_cached_record(key, folder)
     except InputError:
         return None
 
 
-def _described(point: GridPoint, split: Split) -> dict[str, Any]:
+def _describe(point: GridPoint, split: Split) -> dict[str, Any]:
     """Return what is known of a run before it starts, as in `results.record_row`."""
-    row = {
+    sizes = run_records.split_sizes(split, point.config.max_seq_len)
+    targets = sizes.pop("targets")
+    return {
         "split": point.data.rule,
         "sample_log": None if point.data.sample == 1 else point.data.sample,
         **dict.fromkeys(PERTURBATIONS),
         **dict(point.data.steps),
         "data_seed": point.data.seed,
-        **run_records.split_sizes(split, point.config.max_seq_len),
+        **sizes,
+        **{f"{part}_targets": count for part, count in targets.items()},
+        **recorded_settings(point.config),
     }
-    targets = row.pop("targets")
-    row |= {f"{part}_targets": count for part, count in targets.items()}
-    return row | recorded_settings(point.config)
 
 
 def run(
@@ -176,10 +177,10 @@ def run(
     progress : bool
         Whether there is a progress bar.
     seconds : float, optional
-        A budget. Runs then begin in the order of the grid, each only if by the cost of those done
-        it ends in time; before any is done nobody knows, and the first begin. The rest is left out.
-        Once a run has ended, those that a pool of processes still trains when the budget is spent
-        are stopped and left out too.
+        A budget. Runs then begin in the order of the grid, each only if it will end in time, by
+        the cost of those done. Before any is done that is not known, and the first begin. The rest
+        is left out. Runs that a pool of processes still trains when the budget is spent are stopped
+        and left out too, once a run has ended.
     on_run : function, optional
         Called in this process with the record of each run when it ends.
 
@@ -208,36 +209,39 @@ def run(
         raise InputError(
             f"{executor!r} is no executor; use process_pool(), None, or one of concurrent.futures"
         )
-    start = time.perf_counter()
+    deadline = math.inf if seconds is None else time.perf_counter() + seconds
     _checked_points(grid, log, device)  # what is refused leaves no folder
-    with _locked(out):
+    run_records.check_folder(out)
+    with _lock(out):
         plan = plan_sweep(grid, log, out, device, stack)
         run_records.set_aside_broken(out, [plan.frame["key"][i] for job in plan.jobs for i in job])
-        sweep = _Sweep(plan, log, out, executor, device, threads, progress, seconds, start)
-        sweep.on_run = on_run
+        sweep = _Sweep(plan, log, out, executor, device, threads, progress, deadline, on_run)
         return sweep.run()
 
 
-@contextmanager
-def _locked(out: Path) -> Iterator[None]:
-    """Hold a folder, which is made if need be, against other sweeps."""
-    run_records.check_folder(out)
-    lock = filelock.FileLock(out / ".sweep.lock", blocking=False)
+def _lock(out: Path) -> filelock.AcquireReturnProxy:
+    """Hold a folder against other sweeps, until the context that is returned ends."""
     try:
-        lock.acquire()
+        return filelock.FileLock(out / ".sweep.lock", blocking=False).acquire()
     except filelock.Timeout:
         raise InputError(
             f"another sweep writes to {out}; wait for it, or use a folder of its own and copy the "
             "records together later"
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 class _Sweep:
-    """A sweep while it runs: jobs that wait, jobs at work, and suspects of killing workers."""
+    """A sweep while it runs.
+
+    Attributes
+    ----------
+    queue, running
+        Jobs that wait, and jobs at work, by their futures.
+    suspects : list of Job
+        Jobs that were at work when a worker died, of which one may have killed it.
+    deadline : float
+        When the budget of time is spent.
+    """
 
     def __init__(
         self,
@@ -248,30 +252,29 @@ class _Sweep:
         device: str,
         threads: int,
         progress: bool,
-        budget: float | None,
-        start: float,
+        deadline: float,
+        on_run: Callable[[dict], object] | None,
     ) -> None:
-        self.start = start
-        self.on_run: Callable[[dict], object] | None = None
         self.plan, self.log, self.out, self.device = plan, log, out, device
-        self.threads, self.budget = threads, budget
+        self.threads, self.deadline, self.on_run = threads, deadline, on_run
         self.keys = list(plan.frame["key"])
         self.make_pool = executor if callable(executor) else None
-        self.pool: Any = self.make_pool() if self.make_pool else executor
-        if self.pool is None:
-            self.pool = executors.InlineExecutor()
+        self.pool: Any = executor or executors.InlineExecutor()
+        if self.make_pool:
+            self.pool = self.make_pool()
         self.at_once = getattr(self.pool, "_max_workers", None) or len(plan.jobs)
-        watched = progress and (self.make_pool is not None or executor is None)
-        self.run_progress: Any = watched and (True if sys.stderr.isatty() else LINES)
-        self.queue = list(plan.jobs) if budget is None else sorted(plan.jobs)
+        # others' executors may be on machines whose output nobody sees
+        shows_runs = progress and (self.make_pool is not None or executor is None)
+        self.run_progress: Any = shows_runs and (sys.stderr.isatty() or LINES)
+        self.queue = list(plan.jobs) if deadline == math.inf else sorted(plan.jobs)
         self.suspects: list[Job] = []
         self.running: dict[Future, Job] = {}
-        self.bar = SweepBar(plan, out.name, progress, budget)
+        self.bar = SweepBar(plan, out.name, progress, deadline)
 
     def run(self) -> pd.DataFrame:
-        """Train all jobs; the table of records."""
+        """Train all jobs, and return the table of records."""
         try:
-            while self._submit_next():
+            while self._submit_ready():
                 waiting = concurrent.futures.wait(
                     self.running, self._patience(), concurrent.futures.FIRST_COMPLETED
                 )
@@ -290,72 +293,70 @@ class _Sweep:
             raise
         finally:
             self.bar.close()
-            for key in self.keys:
-                for part in self.out.glob(f".{key}.*.part"):
-                    part.unlink(missing_ok=True)
+            self._remove_parts()
         if self.make_pool:
             self.pool.shutdown()
         paths = [self.out / f"{key}.json" for key in self.keys]
-        done = [path for path in paths if self.budget is None or path.exists()]
+        done = [path for path in paths if self.deadline == math.inf or path.exists()]
         return records_table([run_records.read_record(path) for path in done])
 
-    def _submit_next(self) -> bool:
-        """Submit what can begin now; whether anything runs.
+    def _remove_parts(self) -> None:
+        """Remove what killed workers have left half written."""
+        for part in self.out.glob(".*.part"):
+            if part.name.split(".")[1] in self.keys:
+                part.unlink(missing_ok=True)
 
-        When a worker has died, who was at work goes on alone, one after another, which tells who
-        killed it.
+    def _submit_ready(self) -> bool:
+        """Submit what can begin now; say whether anything runs.
+
+        When a worker has died, the jobs that were at work go on alone, one after another, which
+        shows which of them killed it.
         """
         if self.suspects:
             if not self.running:
                 self._submit(self.suspects[0])
             return True
         while len(self.running) < self.at_once:
-            job = next((job for job in self.queue if self._in_time(job)), None)
+            job = next((job for job in self.queue if self._ends_in_time(job)), None)
             if job is None:
                 break
             self.queue.remove(job)
             self._submit(job)
         return bool(self.running)
 
-    def _in_time(self, job: Job) -> bool:
-        """Whether a job ends within the budget, as far as is known."""
-        if self.budget is None:
-            return True
-        spent = time.perf_counter() - self.start
+    def _ends_in_time(self, job: Job) -> bool:
+        """Say whether a job would end before the deadline, as far as is known."""
         cost = self.bar.seconds[job].sum() if self.bar.records else 0
-        return spent + cost <= self.budget
+        return time.perf_counter() + cost <= self.deadline
 
     def _patience(self) -> float | None:
-        """Seconds to wait for the runs at work before they are stopped; None: as long as it takes.
+        """Return seconds until the runs at work are stopped; None: wait as long as it takes.
 
-        Only processes of our own can be stopped, and one run at the least is waited for.
+        Only processes of our own can be stopped, and at least one run is waited for.
         """
-        if self.budget is None or self.make_pool is None or not self.bar.records:
+        if self.deadline == math.inf or self.make_pool is None or not self.bar.records:
             return None
-        return max(0.0, self.budget - (time.perf_counter() - self.start))
+        return max(0.0, self.deadline - time.perf_counter())
 
     def _submit(self, job: Job) -> None:
-        arguments = (
-            self.log,
-            self.plan.points[job[0]].data,
-            self._configs(job),
-            self.out,
-            self.device,
-            self.threads,
-            self.run_progress,
-        )
         try:
-            future = self.pool.submit(executors.train_job, *arguments)
+            future = self.pool.submit(
+                executors.train_job,
+                self.log,
+                self.plan.points[job[0]].data,
+                [self.plan.points[i].config for i in job],
+                self.out,
+                self.device,
+                self.threads,
+                self.run_progress,
+            )
         except BrokenExecutor as error:  # a worker died since the last look
             future = Future()
             future.set_exception(error)
         self.running[future] = job
 
-    def _configs(self, job: Job) -> list[Config]:
-        return [self.plan.points[i].config for i in job]
-
     def _collect(self, future: Future) -> None:
-        """Take what came of a job."""
+        """Take the result of a job."""
         job, error = self.running.pop(future), future.exception()
         was_alone = bool(self.suspects) and self.suspects[0] == job
         if was_alone:
@@ -386,14 +387,14 @@ class _Sweep:
                 )
             if run_records.load_cached_record(key, self.out) is None:
                 run_records.write_record(record, self.out / f"{key}.json")
-        self.bar.ended(job, records)
+        self.bar.update(job, records)
         if self.on_run is not None:
             for record in records:
                 self.on_run(record)
 
     def _fail(self, job: Job, reason: str) -> None:
-        """Keep records that say why a job came to nothing."""
+        """Keep records that say why a job failed."""
         split = split_of(self.log, self.plan.points[job[0]].data)
-        configs = self._configs(job)
+        configs = [self.plan.points[i].config for i in job]
         records = executors.failed_records(configs, split, self.out, self.device, reason)
         self._end(job, records)

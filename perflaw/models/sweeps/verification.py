@@ -1,11 +1,11 @@
-"""Repeat runs of a consolidated sweep, and compare."""
+"""Repeat runs of a consolidated sweep, and compare the results."""
 
 from __future__ import annotations
 
-import functools
 import math
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -58,18 +58,15 @@ def verify(
     InputError
         For a log or a version that gives another key: then it would be another run.
     """
-    from perflaw.logs import datasets
-
     table = _repeatable_runs(name)
     if log is not None and (on_log := table["data_hash"] == log.hash).any():
         table = table[on_log]
     drawn = table.sample(min(runs, len(table)), random_state=seed)
     _check_drawn(name, drawn)
-    load_log = functools.lru_cache(datasets.load_log)
+    logs = {log_name: log or _load_named(log_name) for log_name in drawn["log"].unique()}
     rows = []
     for _, old in drawn.iterrows():
-        log_of_run = log or _load_named(load_log, old["log"])
-        key, now = _repeat(old, log_of_run, progress)
+        key, now = _repeat(old, logs[old["log"]], progress)
         was = old["NDCG@10"]
         equal = float(f"{now:.6g}") == was
         within = equal or abs(now - was) <= tolerance * was
@@ -91,13 +88,13 @@ def _repeatable_runs(name: str | os.PathLike) -> pd.DataFrame:
 
 def _check_drawn(name: str | os.PathLike, drawn: pd.DataFrame) -> None:
     """Refuse values that no run can have, before any is trained."""
-    limits = {"NDCG@10": 1.0, "threads": 1024.0, "data_seed": math.inf}
+    finite = sys.float_info.max
     optional = [column for column in ("sample_log", *PERTURBATIONS) if column in drawn]
-    for column in (*limits, *optional):
-        given = drawn[column] if column in limits else drawn[column].dropna()
-        values = pd.to_numeric(given, errors="coerce")
-        least = 1 if column == "threads" else 0
-        wrong = given[~values.between(least, limits.get(column, math.inf)) | (values == math.inf)]
+    limits = {"NDCG@10": (0, 1), "threads": (1, 1024), "data_seed": (0, finite)}
+    for column, (least, most) in (limits | dict.fromkeys(optional, (0, finite))).items():
+        given = drawn[column].dropna() if column in optional else drawn[column]
+        is_usable = pd.to_numeric(given, errors="coerce").between(least, most)
+        wrong = given[~is_usable]
         if len(wrong):
             raise InputError(
                 f"{name}: {column} = {wrong.iloc[0]} of run {drawn.loc[wrong.index[0], 'key']} "
@@ -136,9 +133,11 @@ def point_of(row: Mapping[str, Any] | pd.Series) -> GridPoint:
     return grid_point(values | {"split": row["split"], "data_seed": int(row["data_seed"])})
 
 
-def _load_named(load_log: Callable[[str], InteractionLog], name: str) -> InteractionLog:
+def _load_named(name: str) -> InteractionLog:
+    from perflaw.logs import datasets
+
     try:
-        return load_log(name)
+        return datasets.load_log(name)
     except InputError as error:
         raise InputError(
             f"{error}; or say which it is with log=, on the command line with --log"

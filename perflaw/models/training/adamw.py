@@ -9,8 +9,7 @@ from torch.optim.adamw import adamw
 from perflaw.models import backbones, layers
 from perflaw.models.configuration import Config
 
-EPSILON = 1e-8
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # the names that torch.optim.AdamW gives them
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")  # as torch.optim.AdamW names them
 
 
 class AdamW:
@@ -62,23 +61,20 @@ class AdamW:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Take a step along the gradients, and forget them; a weight without one stays."""
+        """Take a step against the gradients, and forget them; a weight without one stays."""
         for names, decay in self.groups:
-            gradients = {
-                name: gradient
-                for name in names
-                if (gradient := self.weights[name].grad) is not None
-            }
+            by_name = {name: self.weights[name].grad for name in names}
+            gradients = {name: grad for name, grad in by_name.items() if grad is not None}
             if not gradients:
                 continue
-            steps, means, squares = ([self.moments[name][m] for name in gradients] for m in MOMENTS)
+            moments = [self.moments[name] for name in gradients]
             adamw(
                 [self.weights[name] for name in gradients],
                 list(gradients.values()),
-                means,
-                squares,
+                [moment["exp_avg"] for moment in moments],
+                [moment["exp_avg_sq"] for moment in moments],
                 [],
-                steps,
+                [moment["step"] for moment in moments],
                 fused=True,
                 capturable=self.on_gpu,
                 amsgrad=False,
@@ -86,14 +82,14 @@ class AdamW:
                 beta2=self.beta_2,
                 lr=self.rate,
                 weight_decay=decay,
-                eps=EPSILON,
+                eps=1e-8,
                 maximize=False,
             )
         for weight in self.weights.values():
             weight.grad = None
 
     def state(self) -> dict[str, Tensor]:
-        """All moments, by the number of their weight and by name, as `restore` takes them."""
+        """Return all moments, named by the number of their weight and their own name."""
         return {
             f"{i}/{moment}": self.moments[name][moment]
             for i, name in enumerate(self.names)
@@ -101,7 +97,7 @@ class AdamW:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go on from such moments; a weight that has none there keeps its own."""
+        """Set the moments to those of `state`; a weight that has none there keeps its own."""
         for i, name in enumerate(self.names):
             for moment in MOMENTS:
                 if f"{i}/{moment}" in state:

@@ -1,6 +1,6 @@
 """The training part of a split, shuffled every epoch into batches of one shape.
 
-A step then costs the same throughout, hardly anything is padding, and nothing is done history by
+Every step then costs the same, hardly any position is padding, and nothing is done history by
 history.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor
 from perflaw.logs.splits import Split
 from perflaw.models.layers import Layout
 
-# a rectangle of a batch costs about as much as so many positions of padding
+# positions of padding that cost about as much as one more rectangle of a batch
 RECTANGLE_COST = {"cpu": 64, "cuda": 4096}
 
 
@@ -33,9 +33,10 @@ class Batch(NamedTuple):
 class EpochBatches:
     """The training part of a split in batches of one shape.
 
-    Histories (their last L + 1 items) are sorted by length and cut into as many ranks as a batch
-    has rows, each of as many as there are batches: every batch gets one of each rank, at random.
-    So row i is about as long in every batch, and rows of like length form a rectangle.
+    Histories (their last L + 1 items) are sorted by length and cut into ranks: as many ranks as a
+    batch has rows, each of as many histories as there are batches. Every batch gets one history of
+    each rank, at random. So row i is about as long in every batch, and rows of like length form a
+    rectangle.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ class EpochBatches:
         widths = lengths[users][:: self.batches]
         rectangles = merge_rows(widths, RECTANGLE_COST[torch.device(device).type])
         self.layout = Layout.of(rectangles, device)
-        # after the users one of length 0, who fills the rows that remain
+        # after the users comes one of length 0, who fills the rows that remain
         stops = train.offsets[1:][users]
         self.lengths = torch.tensor([*lengths[users], 0], device=device)
         self.starts = torch.tensor([*(stops - 1 - lengths[users]), 0], device=device)
@@ -93,7 +94,7 @@ class EpochBatches:
         return torch.from_numpy(np.unique(pairs)).to(self.items.device)
 
     def is_seen(self, batch: Tensor, items: Tensor) -> Tensor:
-        """Which of the items (…, T, k) the user of each position has in the training part."""
+        """Say which of the items (…, T, k) the user of each position has in the training part."""
         pairs = batch[..., self.layout.row, None] * self.n_items + items
         nearest = torch.searchsorted(self.seen_pairs, pairs).clamp(max=len(self.seen_pairs) - 1)
         return self.seen_pairs[nearest] == pairs
@@ -115,9 +116,10 @@ class EpochBatches:
 
 
 def merge_rows(widths: np.ndarray, rectangle_cost: int) -> list[tuple[int, int]]:
-    """Rows of falling width, merged into rectangles (rows, width) of the least cost.
+    """Merge rows of falling width into rectangles (rows, width) of the least cost.
 
-    The cost is padding, plus `rectangle_cost` positions for each rectangle.
+    The cost is padding, plus `rectangle_cost` positions for each rectangle. `least_cost[n]` is that
+    of the first n rows, of which the last rectangle begins at row `last_start[n]`.
 
     Examples
     --------
@@ -125,14 +127,17 @@ def merge_rows(widths: np.ndarray, rectangle_cost: int) -> list[tuple[int, int]]
     [(2, 9), (2, 2)]
     """
     n = len(widths)
-    least, cut = np.zeros(n + 1), np.zeros(n + 1, int)
+    least_cost = np.zeros(n + 1)
+    last_start = np.zeros(n + 1, int)
     for stop in range(1, n + 1):
-        start = np.arange(stop)
-        cost = least[:stop] + (stop - start) * widths[:stop] + rectangle_cost
-        cut[stop] = cost.argmin()
-        least[stop] = cost[cut[stop]]
-    shapes, stop = [], n
+        starts = np.arange(stop)
+        cost = least_cost[:stop] + (stop - starts) * widths[:stop] + rectangle_cost
+        last_start[stop] = cost.argmin()
+        least_cost[stop] = cost.min()
+    rectangles = []
+    stop = n
     while stop:
-        shapes.append((int(stop - cut[stop]), int(widths[cut[stop]])))
-        stop = cut[stop]
-    return shapes[::-1]
+        start = last_start[stop]
+        rectangles.append((int(stop - start), int(widths[start])))
+        stop = start
+    return rectangles[::-1]

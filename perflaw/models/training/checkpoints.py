@@ -2,7 +2,7 @@
 
 A run that is stopped and started again goes on from its checkpoint. On a CPU, with as many threads
 and the same version of PyTorch, its numbers are then those of a run that was never stopped, bit for
-bit. The file is written complete or not at all, every few minutes, and removed when the record is
+bit. The file is written every few minutes, complete or not at all, and removed when the record is
 there. It holds no code: tensors, and JSON in the header.
 """
 
@@ -15,7 +15,7 @@ import warnings
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,9 +24,12 @@ from torch import Tensor
 
 from perflaw.io import atomic_path
 
-VERSION = 1  # of the file: another number, and it is set aside
-SECONDS = 180.0  # between two checkpoints of a run, at the least
-SHARE = 0.01  # of the time of a run that writing may take, at most
+if TYPE_CHECKING:
+    from perflaw.models.training.run_state import RunState
+
+VERSION = 1  # of the file; one with another number is set aside
+SECONDS = 180.0  # between two checkpoints of a run, at least
+SHARE = 0.01  # of a run's time that writing may take, at most
 
 
 class Place(NamedTuple):
@@ -45,16 +48,6 @@ class Checkpoint(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-class Resumable(Protocol):
-    """What can be kept in a checkpoint: a `RunState`."""
-
-    def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Plain values and tensors, by name."""
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Be where the run was when the checkpoint was written."""
-
-
 def path_of(folder: str | os.PathLike, key: str) -> Path:
     """Where the checkpoint of a run is kept."""
     return Path(folder) / f".{key}.ckpt.safetensors"
@@ -66,8 +59,10 @@ def load(folder: str | os.PathLike | None, key: str, device: str) -> Checkpoint 
     One that is damaged, or that another run, version or device has written, is renamed, with a
     warning that says why.
     """
-    path = path_of(folder, key) if folder is not None else None
-    if path is None or not path.exists():
+    if folder is None:
+        return None
+    path = path_of(folder, key)
+    if not path.exists():
         return None
     try:
         with safe_open(path, "pt") as file:
@@ -90,10 +85,11 @@ def load(folder: str | os.PathLike | None, key: str, device: str) -> Checkpoint 
 
 
 def _why_unusable(header: dict, tensors: dict[str, Tensor], key: str, device: str) -> str:
-    """Why a run cannot go on from a checkpoint, or nothing."""
+    """Say why a run cannot go on from a checkpoint; nothing if it can."""
+    maker = header["maker"]
     for name, value in _origin(key, device).items():
-        if header["maker"].get(name) != value:
-            return f"its {name} is {header['maker'].get(name)}, not {value}"
+        if maker.get(name) != value:
+            return f"its {name} is {maker.get(name)}, not {value}"
     return "" if _checksum(tensors) == header["checksum"] else "its content was changed"
 
 
@@ -147,28 +143,28 @@ class Keeper:
         self.saved = [checkpoint for checkpoint in saved if checkpoint is not None]
         self.last, self.wait = time.perf_counter(), SECONDS
 
-    def resume(self, members: Sequence[Resumable]) -> tuple[Place, list[Tensor]]:
-        """Put runs where their checkpoints are.
+    def resume(self, members: Sequence[RunState]) -> tuple[Place, Tensor]:
+        """Put runs where their checkpoints are; without checkpoints they are at the start.
 
         Returns
         -------
         place : Place
             The one that they have in common.
-        losses : list of Tensor
-            The sum of losses of each in this epoch; empty where nothing was resumed.
+        losses : Tensor
+            (members,) the sum of losses of each in this epoch.
         """
         if not self.saved:
-            return Place(), []
+            return Place(), torch.zeros(len(members))
         saved, self.saved = self.saved, []
         for member, checkpoint in zip(members, saved):
             member.restore(checkpoint)
-        return saved[0].place, [checkpoint.tensors["loss"] for checkpoint in saved]
+        return saved[0].place, torch.stack([checkpoint.tensors["loss"] for checkpoint in saved])
 
     def due(self) -> bool:
-        """Whether it is time for another."""
+        """Say whether it is time for another checkpoint."""
         return self.folder is not None and time.perf_counter() - self.last >= self.wait
 
-    def save(self, members: Mapping[int, Resumable], place: Place, losses: Tensor) -> None:
+    def save(self, members: Mapping[int, RunState], place: Place, losses: Tensor) -> None:
         """Write a checkpoint of each run, by its number; warn where that fails, and train on."""
         if self.folder is None:
             return

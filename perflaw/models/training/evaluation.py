@@ -16,7 +16,7 @@ from perflaw.models.trained_model import TrainedModel, scorer
 
 
 def evaluate(weights: Weights, config: Config, split: Split) -> tuple[dict, dict]:
-    """Metrics on validation and test, with standard errors over users; and the test ranks.
+    """Return metrics on validation and test, with standard errors over users, and test ranks.
 
     Scores of a model trained by binary cross-entropy are no log-probabilities: they are divided by
     the temperature that gives the least log-loss on validation.
@@ -31,23 +31,23 @@ def evaluate(weights: Weights, config: Config, split: Split) -> tuple[dict, dict
     """
     score, n_items = scorer(weights, config), split.log.n_items
     temperature = _best_temperature(score, split) if config.loss == "bce" else 1.0
-    test_parts = dict(SEEN_BY_PART)
+    seen_by_part = {"validation": ranking.Seen.TRAINING, **SEEN_BY_PART}
     if not ranking.removes_seen(split):
-        test_parts.pop(HISTORY_PART)
+        del seen_by_part[HISTORY_PART]
+    top = max(ranking_metrics.CUTOFFS)
     metrics: dict = {"temperature": temperature}
     ranks = {}
-    for part, seen in {"validation": ranking.Seen.TRAINING, **test_parts}.items():
+    for part, seen in seen_by_part.items():
         targets = split.validation if part == "validation" else split.test
-        top = max(ranking_metrics.CUTOFFS)
         ranked = ranking.rank_targets(score, split, targets, top, temperature, seen)
         metrics[part] = ranking_metrics.metrics(ranked, n_items) | _standard_errors(ranked)
-        if part in test_parts:
+        if part != "validation":
             ranks[part] = ranked.ranks.tolist()
     return metrics, ranks
 
 
 def evaluate_least_loss(trained: TrainedModel, split: Split, best: dict) -> dict:
-    """Return what a record says of the weights of the least validation loss.
+    """Evaluate the weights of the least validation loss, for a record.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ def _best_temperature(score: ranking.Scorer, split: Split) -> float:
         ranked = ranking.rank_targets(score, split, split.validation, temperature=temperature)
         return ranked.losses.mean()
 
-    found = minimize_scalar(log_loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3})
-    return math.exp(found.x)
+    least = minimize_scalar(log_loss, bounds=(-4, 4), method="bounded", options={"xatol": 1e-3})
+    return math.exp(least.x)
 
 
 def _standard_errors(ranked: ranking.RankedTargets) -> dict[str, float | None]:
-    """Of HR@10, NDCG@10 and log-loss; None of one user."""
+    """Return the standard errors of HR@10, NDCG@10 and log-loss; None if there is one user."""
     by_user: dict[str, np.ndarray] = {
         "HR@10": ranking_metrics.hits(ranked.ranks, ties=ranked.ties),
         "NDCG@10": ranking_metrics.ndcg_gains(ranked.ranks, ties=ranked.ties),

@@ -1,4 +1,4 @@
-"""A line now and then about a run that trains unseen, as in a sweep in the background."""
+"""A line now and then about a run that nobody watches, as in a sweep in the background."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Heartbeat:
         if not self.on or now - self.last_time < EVERY:
             return
         pace = (done - self.last_done) / (now - self.last_time)
-        left = "time left unknown"
+        time_left = "time left unknown"
         if pace > 0:
-            left = f"at most {tqdm.format_interval((self.total - done) / pace)} left"
+            time_left = f"at most {tqdm.format_interval((self.total - done) / pace)} left"
         self.last_time, self.last_done = now, done
         clock = time.strftime("%H:%M:%S")
-        line = f"{clock} {self.label}: {where}; {pace:,.0f} positions a second, {left}"
+        line = f"{clock} {self.label}: {where}; {pace:,.0f} positions a second, {time_left}"
         tqdm.write(line, file=sys.stderr)

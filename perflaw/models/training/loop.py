@@ -1,8 +1,8 @@
 """The training loop: epochs of batches for one run, or for several that train together.
 
-The same configuration, data, seed, machine and number of threads give the same numbers. On a GPU,
-which adds gradients in any order, they are equal but for rounding, which grows. Nothing looks at
-the test targets.
+The same configuration, data, seed, machine and number of threads give the same numbers. A GPU adds
+gradients in any order: there the numbers differ by rounding, which grows. Nothing reads the test
+targets.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def fit_stack(
 ) -> list[TrainedModel]:
     """Train several configurations that differ in `STACKABLE_FIELDS` only, step by step together.
 
-    A run has its own weights, optimiser, random numbers and batches of the common shape: what
-    becomes of it does not depend on the others, which may end before it.
+    Each run has its own weights, optimiser, random numbers and batches, all of one shape. So its
+    result does not depend on the others, which may end before it.
 
     Parameters
     ----------
@@ -115,13 +115,25 @@ def fit_job(
     on_end : function, optional
         Called with the number of a run and its model when it ends.
     keeper : Keeper, optional
-        Keeps checkpoints, and has those to go on from.
+        Keeps checkpoints, and resumes from those of earlier.
     """
     return _Loop(job, progress, batched, on_end, keeper or checkpoints.Keeper()).run()
 
 
 class _Loop:
-    """Runs that train in step."""
+    """Runs that train in step.
+
+    Attributes
+    ----------
+    place : Place
+        Where the runs are: an epoch, and batches of it that are done.
+    losses : Tensor
+        The sum of losses of each run in this epoch, up to that place.
+    done, total : float
+        Positions trained on so far, and at most, by all runs together.
+    captured : function or None
+        The step of all runs that train, as a CUDA graph.
+    """
 
     def __init__(
         self,
@@ -144,17 +156,16 @@ class _Loop:
         in_one = self.on_gpu if batched is None else batched
         self.step: stacking.Step = stacking.step_batched if in_one else stacking.step_in_turn
         self.captured: stacking.Step | None = None
-        self.captured_members = 0
-        self.place, self.partial_losses = keeper.resume(self.members)
+        self.place, self.losses = keeper.resume(self.members)
         self.total = sum(config.epochs for config in job.configs) * self.batches.tokens
         epochs_done = self.place.epoch - 1 + self.place.batch / self.batches.batches
         self.done = len(self.members) * self.batches.tokens * epochs_done
-        self.bar = self._bar(progress)
+        self.bar = self._make_bar(progress)
         self.heartbeat = Heartbeat(
             _label(job.configs, job.split.log.name), self.total, self.done, progress == LINES
         )
 
-    def _bar(self, progress: Progress) -> tqdm:
+    def _make_bar(self, progress: Progress) -> tqdm:
         options = {"mininterval": 0.1 if sys.stderr.isatty() else 30}
         if isinstance(progress, dict):
             options |= progress
@@ -172,75 +183,75 @@ class _Loop:
     def run(self) -> list[TrainedModel]:
         """Train until every run has ended."""
         with self.bar:
-            last_epoch = max(config.epochs for config in self.job.configs)
-            for epoch in range(self.place.epoch, last_epoch + 1):
-                training = [member for member in self.members if not member.status]
-                if not training:
-                    break
-                self._train_epoch(epoch, training)
+            while training := self._runs_in_training():
+                self._train_epoch(training)
         return [member.trained(self.batches.tokens) for member in self.members]
 
-    def _train_epoch(self, epoch: int, training: list[RunState]) -> None:
-        start = time.perf_counter() - self.place.seconds * len(training)
-        losses = torch.zeros(len(training), device=self.job.device)
-        if self.partial_losses:
-            losses = torch.stack(self.partial_losses).to(self.job.device)
-            self.partial_losses = []
-        shuffled = [self.batches.shuffle(member.config.seed, epoch) for member in training]
-        users_by_batch = list(zip(*shuffled))
-        enough_steps = len(users_by_batch) > stacking.CAPTURE_WARMUP_STEPS
-        if self.on_gpu and len(training) != self.captured_members and enough_steps:
-            self.captured, self.captured_members = None, len(training)
-        for i, users in enumerate(users_by_batch[self.place.batch :], self.place.batch):
-            losses += self._take_step(i, training, users)
-            self._show(epoch, i + 1, training)
-            if i + 1 < len(users_by_batch) and self.keeper.due():
-                seconds = (time.perf_counter() - start) / len(training)
-                place = checkpoints.Place(epoch, i + 1, seconds)
-                self.keeper.save(self._numbered(), place, losses)
-        self.place = checkpoints.Place(epoch + 1)
+    def _runs_in_training(self) -> dict[int, RunState]:
+        """Return the runs that have not ended, by their numbers."""
+        return {i: member for i, member in enumerate(self.members) if not member.status}
+
+    def _train_epoch(self, training: dict[int, RunState]) -> None:
+        """Train to the end of the epoch, validate, and keep a checkpoint where one is due."""
+        runs = list(training.values())
+        epoch = self.place.epoch
+        start = time.perf_counter() - self.place.seconds * len(runs)
+        losses = self._train_batches(training, start)
         mean_losses = (losses / self.batches.batches).tolist()
-        seconds = (time.perf_counter() - start) / len(training)
-        for member, loss in zip(training, mean_losses):
-            member.end_epoch(epoch, loss, seconds)
-            if member.status and self.on_end:
-                number = self.members.index(member)
-                self.on_end(number, member.trained(self.batches.tokens))
+        seconds = (time.perf_counter() - start) / len(runs)
+        for (number, run), loss in zip(training.items(), mean_losses):
+            run.end_epoch(epoch, loss, seconds)
+            if run.status:
+                self.captured = None  # the graph takes a step of this run too
+                if self.on_end:
+                    self.on_end(number, run.trained(self.batches.tokens))
+        self.place = checkpoints.Place(epoch + 1)
+        self.losses = torch.zeros(len(self._runs_in_training()))
         if self.keeper.due():
-            self.keeper.save(self._numbered(), self.place, torch.zeros(len(self.members)))
-        validated = f"{training[0].best:.4f}" if training[0].curve else "not yet"
+            self.keeper.save(self._runs_in_training(), self.place, self.losses)
+        validated = f"{runs[0].best:.4f}" if runs[0].curve else "not yet"
         self.bar.set_postfix(
-            epoch=epoch, loss=f"{mean_losses[0]:.4f}", NDCG10=validated, training=len(training)
+            epoch=epoch, loss=f"{mean_losses[0]:.4f}", NDCG10=validated, training=len(runs)
         )
 
-    def _take_step(self, i: int, training: list[RunState], users: Sequence[Tensor]) -> Tensor:
-        """One step of each run; on a GPU captured after a few."""
-        if self.on_gpu and self.captured is None and i == stacking.CAPTURE_WARMUP_STEPS:
-            self.captured = stacking.capture_step(training, self.batches, self.step)
-        losses = (self.captured or self.step)(training, self.batches, users)
-        for member in training:
-            member.count_step()
+    def _train_batches(self, training: dict[int, RunState], start: float) -> Tensor:
+        """Train on what is left of the epoch that began at `start`; the sums of losses (runs,)."""
+        runs = list(training.values())
+        epoch, n_batches = self.place.epoch, self.batches.batches
+        losses = self.losses.to(self.job.device)
+        shuffled = [self.batches.shuffle(run.config.seed, epoch) for run in runs]
+        users_by_batch = list(zip(*shuffled))
+        for i in range(self.place.batch, n_batches):
+            losses += self._take_step(i, runs, users_by_batch[i])
+            self._show(epoch, i + 1, runs)
+            if i + 1 < n_batches and self.keeper.due():
+                seconds = (time.perf_counter() - start) / len(runs)
+                self.keeper.save(training, checkpoints.Place(epoch, i + 1, seconds), losses)
         return losses
 
-    def _show(self, epoch: int, batch: int, training: list[RunState]) -> None:
-        """Move the bar on, or say how far it is."""
-        batches = self.batches.batches
-        tokens = len(training) * self.batches.tokens / batches
+    def _take_step(self, i: int, runs: list[RunState], users: Sequence[Tensor]) -> Tensor:
+        """Take the step of each run on batch i; on a GPU it is captured after a few."""
+        if self.on_gpu and self.captured is None and i == stacking.CAPTURE_WARMUP_STEPS:
+            self.captured = stacking.capture_step(runs, self.batches, self.step)
+        losses = (self.captured or self.step)(runs, self.batches, users)
+        for run in runs:
+            run.count_step()
+        return losses
+
+    def _show(self, epoch: int, batch: int, runs: list[RunState]) -> None:
+        """Move the bar on, or write a line that says how far it is."""
+        n_batches = self.batches.batches
+        tokens = len(runs) * self.batches.tokens / n_batches
         self.bar.update(min(tokens, self.total - self.bar.n))  # a sum may end a hair above
         self.done += tokens
-        first = training[0]
-        best = f"NDCG@10 {first.best:.4f}" if first.curve else "not validated yet"
+        best = f"NDCG@10 {runs[0].best:.4f}" if runs[0].curve else "not validated yet"
         at_most = self.job.configs[0].epochs
-        where = f"epoch {epoch} of at most {at_most}, batch {batch} of {batches}; {best}"
+        where = f"epoch {epoch} of at most {at_most}, batch {batch} of {n_batches}; {best}"
         self.heartbeat.beat(where, self.done)
-
-    def _numbered(self) -> dict[int, RunState]:
-        """Return the runs that still train, each with its number."""
-        return {i: member for i, member in enumerate(self.members) if not member.status}
 
 
 def _augmented(split: Split, name: str) -> Split:
-    """Return the split with its training part augmented; its record stays that of the split."""
+    """Return the split with its training part augmented; records describe the split without."""
     if name == "none":
         return split
     return replace(split, train=augmentation.augment(split.train, name))

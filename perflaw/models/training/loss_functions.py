@@ -16,7 +16,7 @@ from torch import Tensor
 
 from perflaw.models import layers
 
-# scores held at a time by the output layer: on a CPU they stay in the cache
+# scores that the output layer holds at a time: on a CPU they stay in the cache
 SCORES_AT_A_TIME = {"cpu": 1 << 21, "cuda": 1 << 26}
 NEGATIVES_GROUP = 1024  # positions that share their negatives
 
@@ -24,10 +24,10 @@ NEGATIVES_GROUP = 1024  # positions that share their negatives
 class _Softmax(torch.autograd.Function):
     """Σ weight · (ln Σ exp(scores) − own score); gradients come with the forward pass.
 
-    Positions are taken some at a time, so that their scores stay in the cache and no T × V matrix
-    exists. Without columns the scores are those of all items. With columns (…, groups, k) they
-    are those of the group's k items, less log_expected, and the own score; a column that is the
-    target is left out.
+    It takes some positions at a time, so that their scores stay in the cache and no T × V matrix
+    exists. Without columns the scores are those of all items. With columns (…, groups, k) they are
+    the own score and those of the group's k items, less log_expected. A column that is the target
+    is left out.
     """
 
     @staticmethod
@@ -49,41 +49,41 @@ class _Softmax(torch.autograd.Function):
         if columns is None:
             step = max(1, SCORES_AT_A_TIME[hidden.device.type] // table.shape[-2])
         for group, start in enumerate(range(0, hidden.shape[-2], step)):
-            part = slice(start, start + step)
-            x, own_part, w = hidden[..., part, :], own[..., part], weight[..., part]
+            chunk = slice(start, start + step)
+            x, own_scores, w = hidden[..., chunk, :], own[..., chunk], weight[..., chunk]
             if columns is None or log_expected is None or targets is None:
                 scores = (x @ items.mT).float()
                 highest = scores.amax(-1)
                 total = scores.sub_(highest[..., None]).exp_().sum(-1)
-                d_own[..., part] = -w
+                d_own[..., chunk] = -w
             else:
                 ids = columns[..., group, :]
                 drawn = layers.gather_rows(items, ids)
                 scores = (x @ drawn.mT).float().sub_(log_expected[..., group, None, :])
-                scores.masked_fill_(ids[..., None, :] == targets[..., part, None], -torch.inf)
-                highest = torch.maximum(scores.amax(-1), own_part)
-                own_share = (own_part - highest).exp()
+                scores.masked_fill_(ids[..., None, :] == targets[..., chunk, None], -torch.inf)
+                highest = torch.maximum(scores.amax(-1), own_scores)
+                own_share = (own_scores - highest).exp()
                 total = scores.sub_(highest[..., None]).exp_().sum(-1) + own_share
-                d_own[..., part] = w * (own_share / total - 1)
-            losses[..., part] = highest + total.log() - own_part
-            loss = loss + (w * losses[..., part]).sum(-1)
+                d_own[..., chunk] = w * (own_share / total - 1)
+            losses[..., chunk] = highest + total.log() - own_scores
+            loss = loss + (w * losses[..., chunk]).sum(-1)
             share = scores.mul_((w / total)[..., None]).to(x.dtype)
             if columns is None:
-                d_hidden[..., part, :] = share @ items
+                d_hidden[..., chunk, :] = share @ items
                 d_table += share.mT @ x
             else:
-                d_hidden[..., part, :] = share @ drawn
+                d_hidden[..., chunk, :] = share @ drawn
                 layers.scatter_add_rows(d_table, ids, (share.mT @ x).float())
         ctx.save_for_backward(d_hidden, d_table, d_own, losses)
         return loss
 
     @staticmethod
-    def backward(ctx: Any, up: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, d_loss: Tensor) -> tuple[Tensor | None, ...]:
         d_hidden, d_table, d_own, losses = ctx.saved_tensors
-        up_matrix = up[..., None, None]
-        gradients = d_hidden * up_matrix, d_table * up_matrix, d_own * up[..., None]
-        d_weight = losses * up[..., None] if ctx.needs_input_grad[3] else None
-        return (*gradients, d_weight, None, None, None)
+        d_matrix, d_vector = d_loss[..., None, None], d_loss[..., None]
+        d_weight = losses * d_vector if ctx.needs_input_grad[3] else None
+        gradients = d_hidden * d_matrix, d_table * d_matrix, d_own * d_vector, d_weight
+        return (*gradients, None, None, None)
 
 
 def softmax_loss(hidden: Tensor, table: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
@@ -120,8 +120,8 @@ def bce_loss(
 ) -> Tensor:
     """Binary cross-entropy of the target and, summed, of the negatives (…, T, k).
 
-    A negative that is the target is left out. Negatives may be items that the user has: so the
-    model learns that such an item may not come again.
+    A negative that is the target is left out. Negatives may be items of the user's history: so
+    the model learns that these may not come again.
     """
     own = _own_scores(hidden, table, targets)
     rows = layers.gather_rows(table, negatives.flatten(-2))
@@ -132,13 +132,13 @@ def bce_loss(
 
 
 def position_losses(loss: Callable[[Tensor], Tensor], weight: Tensor) -> Tensor:
-    """Losses of the positions (…, T): the gradient in the weights, in which a loss is linear."""
+    """Return the losses of positions (…, T): a loss is linear in the weights, so its gradient."""
     weight = weight.detach().requires_grad_()
     return torch.autograd.grad(loss(weight).sum(), weight)[0]
 
 
 def worst_users_weight(losses: Tensor, real: Tensor, layout: layers.Layout, share: float) -> Tensor:
-    """Weights of positions that make the loss the mean of the worst users: CVaR at level `share`.
+    """Return weights of positions that make the loss CVaR at level `share`: of the worst users.
 
     The loss of a user is the mean over the user's positions. Where `share` of the n users is no
     whole number, the last of the worst counts in part, so that the weights of users add up to 1.
@@ -172,5 +172,5 @@ def worst_users_weight(losses: Tensor, real: Tensor, layout: layers.Layout, shar
 
 
 def _own_scores(hidden: Tensor, table: Tensor, targets: Tensor) -> Tensor:
-    """(…, T) the scores of the targets."""
+    """Return the scores of the targets, (…, T)."""
     return (hidden * layers.gather_rows(table, targets)).sum(-1)

@@ -1,11 +1,11 @@
-"""The door of training: data and configurations are checked here, once, and passed on prepared."""
+"""The way into training: data and configurations are checked here, once."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
@@ -34,10 +34,11 @@ class TrainingJob:
     def __repr__(self) -> str:
         return f"<TrainingJob: {len(self.configs)} runs on {self.split.log.name}, {self.device}>"
 
-    def part(self, numbers: Sequence[int]) -> TrainingJob:
-        """Return some of the runs, by their numbers."""
+    def select(self, numbers: Sequence[int]) -> TrainingJob:
+        """Return a job of some of the runs, by their numbers."""
         configs = tuple(self.configs[i] for i in numbers)
-        return TrainingJob(configs, self.split, self.device, tuple(self.keys[i] for i in numbers))
+        keys = tuple(self.keys[i] for i in numbers)
+        return replace(self, configs=configs, keys=keys)
 
 
 def prepare(
@@ -61,7 +62,8 @@ def prepare(
     """
     if not configs:
         raise InputError("a stack needs a configuration")
-    split = _to_split(data)
+    check_kind(data, (InteractionLog, Split), "read one with perflaw.logs.read_log")
+    split = data if isinstance(data, Split) else leave_one_out(data)
     check_device(device)
     check_split(split)
     for config in configs:
@@ -72,9 +74,8 @@ def prepare(
                 raise InputError("an augmented history has no times; use it without time_bias")
         _check_memory(config, split, device)
         _check_stackable(config, configs[0])
-    return TrainingJob(
-        tuple(configs), split, device, tuple(run_key(config, split) for config in configs)
-    )
+    keys = tuple(run_key(config, split) for config in configs)
+    return TrainingJob(tuple(configs), split, device, keys)
 
 
 def check_device(device: str) -> None:
@@ -101,35 +102,27 @@ def check_split(split: Split) -> None:
         )
 
 
-def _to_split(data: InteractionLog | Split) -> Split:
-    if isinstance(data, Split):
-        return data
-    check_kind(data, InteractionLog, "read one with perflaw.logs.read_log")
-    return leave_one_out(data)
-
-
 def _check_stackable(config: Config, first: Config) -> None:
     """Raise InputError for two configurations of different shapes."""
-    differ = [
+    different = [
         name
         for name, value in asdict(config).items()
         if name not in STACKABLE_FIELDS and value != getattr(first, name)
     ]
-    if differ:
+    if different:
         raise InputError(
-            f"configurations that differ in {', '.join(differ)} cannot be trained as one stack"
+            f"configurations that differ in {', '.join(different)} cannot be trained as one stack"
         )
 
 
 def _check_memory(config: Config, split: Split, device: str) -> None:
     """Raise InputError for a model that is surely too large for the device."""
     n_items, batch_size = split.log.n_items, min(config.batch_size, split.log.n_users)
-    # a weight, its gradient and two moments
-    size = 16 * sum(backbones.count_parameters(config, n_items).values())
-    # and at the least one position of each history
-    size += 40 * config.n_layers * config.d_emb * batch_size * 4
     scored = {"bce": batch_size * config.d_emb, "sampled_softmax": NEGATIVES_GROUP}
-    size += 4 * config.negatives * scored.get(config.loss, 0)
+    n_numbers = 4 * sum(backbones.count_parameters(config, n_items).values())  # AdamW, gradients
+    n_numbers += 40 * config.n_layers * config.d_emb * batch_size  # one position of each history
+    n_numbers += config.negatives * scored.get(config.loss, 0)
+    size = 4 * n_numbers
     if torch.device(device).type == "cuda":
         memory = torch.cuda.get_device_properties(device).total_memory
     else:

@@ -1,4 +1,4 @@
-"""Run records: one JSON file a run, named by what decides its result, written whole or not."""
+"""Run records: one JSON file a run, named by what decides its result, complete or not there."""
 
 from __future__ import annotations
 
@@ -27,10 +27,15 @@ from perflaw.models import backbones, ranking
 from perflaw.models.configuration import Config, recorded_settings
 
 SCHEMA = 1  # of the run record: another number, another key
+# Statuses, or how they begin.
+CONVERGED = "converged"
+EPOCHS_USED_UP = "epochs used up"
+DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
 FAILED = "failed"
-ENDED = ("converged", "epochs used up")  # statuses of a run that has metrics
-# Parts of a record, those of a run that did not end aside, and what they are.
+ENDED = (CONVERGED, EPOCHS_USED_UP)  # a run with one of these has metrics
+RETRYABLE = (OUT_OF_MEMORY, FAILED)  # another time, or another machine, may do better
+# Types of the parts of a record that has them.
 KINDS: dict[str, type] = {
     "status": str,
     "configuration": dict,
@@ -48,9 +53,18 @@ KINDS: dict[str, type] = {
     "tokens": int,
     "least validation loss": dict,
 }
-ALWAYS = ("status", "configuration", "split", "parameters", "entropies", "environment", "log")
-# how a status begins of runs that another time, or another machine, may do better
-RETRYABLE = (OUT_OF_MEMORY, FAILED)
+REQUIRED_PARTS = (
+    "status",
+    "configuration",
+    "split",
+    "parameters",
+    "entropies",
+    "environment",
+    "log",
+    "data_hash",
+    "finished",
+    "order",
+)
 
 
 class RecordWriteError(InputError):
@@ -58,11 +72,10 @@ class RecordWriteError(InputError):
 
 
 def run_key(config: Config, split: Split) -> str:
-    """16 hex digits that name a run: of its configuration, data, split and record schema.
+    """Return 16 hex digits that name a run: of its configuration, data, split and record schema.
 
-    They depend on the order of users and the numbering of items too: batches and first weights go
-    by them, and the record's ranks. A setting added later enters only where it differs from its
-    default.
+    They depend on the order of users and the numbering of items too, because batches, first weights
+    and ranks do. A setting that was added later counts only where it differs from its default.
 
     Examples
     --------
@@ -72,11 +85,25 @@ def run_key(config: Config, split: Split) -> str:
     >>> len(run_key(Config(), split))
     16
     """
-    log = split.log
-    sample = [split.sample] if split.sample else []
-    return _digest(
-        SCHEMA, recorded_settings(config), log.hash, split.rule, split.hash, log.order, *sample
-    )
+    return key_of_record(_identify(config, split))
+
+
+def _identify(config: Config, split: Split) -> dict[str, Any]:
+    """Return the parts of a record that its key is made of."""
+    described_split: dict[str, Any] = {
+        "rule": split.rule,
+        "hash": split.hash,
+        "interventions": [list(step) for step in split.interventions],
+    }
+    if split.sample:
+        described_split["sample"] = list(split.sample)
+    return {
+        "schema": SCHEMA,
+        "configuration": recorded_settings(config),
+        "data_hash": split.log.hash,
+        "split": described_split,
+        "order": split.log.order,
+    }
 
 
 def key_of_record(record: dict) -> str:
@@ -99,37 +126,22 @@ def _digest(*parts: Any) -> str:
 
 
 def keep_record(
-    key: str,
-    config: Config,
-    split: Split,
-    outcome: dict,
-    folder: str | os.PathLike | None,
-    device: str,
+    config: Config, split: Split, outcome: dict, folder: str | os.PathLike | None, device: str
 ) -> dict:
-    """Make the record of a run, written to the folder if there is one.
+    """Make the record of a run, and write it to the folder if there is one.
 
     Parameters
     ----------
-    key : str
-        `run_key(config, split)`.
     outcome : dict
-        How it went: `status`, and what the record has of times, metrics and ranks.
+        How the run went: its `status` and, if it has them, times, metrics and ranks.
     """
-    described_split: dict[str, Any] = {
-        "rule": split.rule,
-        "hash": split.hash,
-        "interventions": [list(step) for step in split.interventions],
-    }
-    if split.sample:
-        described_split["sample"] = list(split.sample)
+    identity = _identify(config, split)
+    key = key_of_record(identity)
     record = {
         "schema": SCHEMA,
         "key": key,
         "log": split.log.name,
-        "configuration": recorded_settings(config),
-        "data_hash": split.log.hash,
-        "split": described_split,
-        "order": split.log.order,
+        **identity,
         **split_sizes(split, config.max_seq_len),
         "repeats": not ranking.removes_seen(split),
         "entropies": training_entropies(split.train),
@@ -176,7 +188,7 @@ def training_entropies(train: InteractionLog) -> dict[str, float | None]:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Return what the numbers may depend on besides the configuration."""
+    """Return what else the numbers may depend on: machine and versions."""
     name = platform.processor() or platform.machine()
     if torch.device(device).type == "cuda":
         name = torch.cuda.get_device_name(device)
@@ -192,7 +204,7 @@ def environment(device: str) -> dict[str, Any]:
 
 @functools.cache
 def code_commit() -> str | None:
-    """Return the commit that this code is of, where git knows."""
+    """Return the commit of this code; None where git does not know it."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -205,7 +217,7 @@ def code_commit() -> str | None:
 
 
 def check_folder(folder: Path) -> None:
-    """Make a folder, and see that a record can be kept there, before hours are spent on it."""
+    """Make a folder, and check that files can be written to it, before hours are spent."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -278,12 +290,11 @@ def read_record(path: str | os.PathLike) -> dict:
 
 
 def _find_fault(record: dict) -> str | None:
-    """Say what a record cannot say; None if nothing."""
+    """Say what is wrong with a record; None if nothing is."""
     for name, kind in KINDS.items():
         if name in record and not isinstance(record[name], kind):
             return f"its {name} is {str(record[name])[:40]!r}"
-    needed = {*ALWAYS, "data_hash", "finished", "order"}
-    if missing := sorted(needed - set(record)):
+    if missing := sorted(set(REQUIRED_PARTS) - set(record)):
         return f"it has no {missing[0]}"
     if not isinstance(record["environment"].get("device"), str):
         return "it does not say on what device it was trained"
@@ -296,12 +307,12 @@ def _find_fault(record: dict) -> str | None:
         is_its_own = False
     if not is_its_own:
         return "what it says it was trained with is not what its key stands for"
-    if record["status"] in ENDED and "test" not in record.get("metrics", {}):
+    metrics = record.get("metrics", {})
+    if record["status"] in ENDED and "test" not in metrics:
         return "it ended, and has no metrics"
-    measured = record.get("metrics", {})
-    if not all(isinstance(part, dict) for name, part in measured.items() if name != "temperature"):
+    parts = [part for name, part in metrics.items() if name != "temperature"]
+    if not all(isinstance(part, dict) for part in parts):
         return "its metrics are no metrics"
-    parts = [part for part in measured.values() if isinstance(part, dict)]
     rates = [part.get(name, 0) for part in parts for name in ("HR@10", "NDCG@10")]
     if not all(isinstance(rate, float | int) and 0 <= rate <= 1 for rate in rates):
         return "a metric of it is no rate"
@@ -309,24 +320,25 @@ def _find_fault(record: dict) -> str | None:
 
 
 def set_aside_broken(folder: Path, keys: Iterable[str]) -> None:
-    """Rename what is no record where that of a key belongs, with a warning."""
-    for path in (folder / f"{key}.json" for key in keys):
-        if path.exists():
-            try:
-                read_record(path)
-            except InputError as error:
-                os.replace(path, path.with_suffix(".broken"))
-                warnings.warn(
-                    f"{str(error).split(';')[0]}; it is now {path.stem}.broken, "
-                    "and the run is done again",
-                    stacklevel=3,
-                )
+    """Rename files that stand in the place of a record and are none, with a warning."""
+    for key in keys:
+        try:
+            load_cached_record(key, folder)
+        except InputError as error:
+            path = folder / f"{key}.json"
+            os.replace(path, path.with_suffix(".broken"))
+            warnings.warn(
+                f"{str(error).split(';')[0]}; it is now {key}.broken, and the run is done again",
+                stacklevel=3,
+            )
 
 
 def load_cached_record(key: str, folder: str | os.PathLike | None) -> dict | None:
     """Read the record that a folder has of a run, unless it has to be done again."""
-    path = Path(folder) / f"{key}.json" if folder is not None else None
-    if path is None or not path.exists():
+    if folder is None:
+        return None
+    path = Path(folder) / f"{key}.json"
+    if not path.exists():
         return None
     record = read_record(path)
     return None if record["status"].startswith(RETRYABLE) else record

@@ -10,20 +10,17 @@ import torch
 from torch import Tensor
 
 from perflaw.logs.splits import Split
-from perflaw.models import backbones, layers, ranking, ranking_metrics
+from perflaw.models import backbones, ranking, ranking_metrics
 from perflaw.models.configuration import Config
 from perflaw.models.trained_model import TrainedModel, scorer
 from perflaw.models.training import checkpoints
 from perflaw.models.training.adamw import AdamW
 from perflaw.models.training.batching import EpochBatches
+from perflaw.models.training.run_records import CONVERGED, DIVERGED, EPOCHS_USED_UP
 from perflaw.models.training.sampling import RandomSource
 
-CONVERGED = "converged"
-EPOCHS_USED_UP = "epochs used up"
-DIVERGED = "diverged"
-
-# plain values of a run that a checkpoint keeps
-LASTING = (
+# attributes of a run that a checkpoint keeps as plain values
+SAVED_ATTRIBUTES = (
     "best",
     "best_epoch",
     "least_loss",
@@ -36,7 +33,7 @@ LASTING = (
 
 
 class RunState:
-    """One run while it trains: all that is its own; nothing depends on who trains beside it.
+    """One run while it trains; it shares nothing with the runs that train beside it.
 
     Attributes
     ----------
@@ -64,17 +61,19 @@ class RunState:
         self.optimizer = AdamW(config, self.weights)
         self.most_steps = config.epochs * batches.batches
         self._set_steps(0)
-        self.best, self.best_weights, self.since = -1.0, self.weights, 0
+        self.best, self.since = -1.0, 0
         self.best_epoch: int | None = None
-        self.least_loss, self.least_weights = math.inf, self.weights
+        self.least_loss = math.inf
         self.least_epoch: int | None = None
+        self.best_weights = {name: weight.detach() for name, weight in self.weights.items()}
+        self.least_weights = self.best_weights
         self.curve: list[dict] = []
         self.status, self.epochs = "", 0
         self.seconds = {"training": 0.0, "validation": 0.0}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """All that `restore` needs: plain values and tensors, by name."""
-        facts = {name: getattr(self, name) for name in LASTING}
+        facts = {name: getattr(self, name) for name in SAVED_ATTRIBUTES}
         facts["steps"] = self.steps
         tensors = _prefixed("weights", self.weights)
         tensors["generator"] = self.random.generator.get_state()
@@ -85,31 +84,24 @@ class RunState:
         return facts, tensors | _prefixed("moments", self.optimizer.state())
 
     def restore(self, checkpoint: checkpoints.Checkpoint) -> None:
-        """Be where the run was when the checkpoint was written."""
+        """Go back to the place where the checkpoint was written."""
         facts, tensors = checkpoint.facts, checkpoint.tensors
-        for name in LASTING:
+        for name in SAVED_ATTRIBUTES:
             setattr(self, name, facts[name])
         with torch.no_grad():
             for name, weight in self.weights.items():
                 weight.copy_(tensors[f"weights/{name}"])
+        device = self.weights["items"].device
         if self.best_epoch:
-            self.best_weights = self._saved("kept", tensors)
+            self.best_weights = _unprefixed("kept", tensors, device)
         if self.least_epoch:
             same = self.least_epoch == self.best_epoch
-            self.least_weights = self.best_weights if same else self._saved("least", tensors)
-        self.optimizer.restore(
-            {
-                name.removeprefix("moments/"): tensor
-                for name, tensor in tensors.items()
-                if name.startswith("moments/")
-            }
-        )
+            self.least_weights = (
+                self.best_weights if same else _unprefixed("least", tensors, device)
+            )
+        self.optimizer.restore(_unprefixed("moments", tensors, device))
         self.random.generator.set_state(tensors["generator"])
         self._set_steps(facts["steps"])
-
-    def _saved(self, kind: str, tensors: dict[str, Tensor]) -> layers.Weights:
-        device = self.weights["items"].device
-        return {name: tensors[f"{kind}/{name}"].to(device) for name in self.weights}
 
     def _set_steps(self, steps: int) -> None:
         """Set the learning rate to that after so many steps."""
@@ -176,25 +168,25 @@ class RunState:
             }
         )
         self.since += 1
-        best, least = ndcg > self.best, log_loss < self.least_loss
-        if not (best or least):
+        is_best, is_least = ndcg > self.best, log_loss < self.least_loss
+        if not (is_best or is_least):
             return
         copy = {name: weight.detach().clone() for name, weight in self.weights.items()}
-        if best:
+        if is_best:
             self.best, self.best_weights, self.best_epoch, self.since = ndcg, copy, epoch, 0
-        if least:
+        if is_least:
             self.least_loss, self.least_weights, self.least_epoch = log_loss, copy, epoch
 
     def trained(self, tokens: int) -> TrainedModel:
-        """Return what came of the run, at so many tokens an epoch."""
+        """Return the model that the run has trained, with so many tokens an epoch."""
         return TrainedModel(
-            weights=_detached(self.best_weights),
+            weights=self.best_weights,
             curve=self.curve,
             status=self.status,
             seconds=self.seconds,
             epochs=self.epochs,
             tokens=self.epochs * tokens,
-            least_weights=_detached(self.least_weights),
+            least_weights=self.least_weights,
             least_epoch=self.least_epoch,
             config=self.config,
             item_ids=self.split.log.item_ids,
@@ -203,7 +195,7 @@ class RunState:
 
 
 def rate_share(config: Config, steps: int, step: int) -> float:
-    """Share of the learning rate at a step, of so many: linear warm-up, then a cosine."""
+    """Return the share of the learning rate at a step of `steps`: linear warm-up, then a cosine."""
     if step < config.warmup_steps:
         return (step + 1) / (config.warmup_steps + 1)
     done = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
@@ -215,5 +207,10 @@ def _prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
 
 
-def _detached(weights: layers.Weights) -> layers.Weights:
-    return {name: weight.detach() for name, weight in weights.items()}
+def _unprefixed(prefix: str, tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Return, on a device, the tensors of such a prefix by their names without it."""
+    return {
+        name.removeprefix(f"{prefix}/"): tensor.to(device)
+        for name, tensor in tensors.items()
+        if name.startswith(f"{prefix}/")
+    }

@@ -1,4 +1,4 @@
-"""All that is random while a model trains, but for batches: dropout and negatives."""
+"""What is random while a model trains, apart from its batches: dropout and negatives."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class RandomSource:
     """Dropout and negatives of one run, from its seed."""
 
     def __init__(self, config: Config, batches: EpochBatches) -> None:
-        device = batches.items.device
         self.config, self.n_items = config, batches.n_items
-        self.generator = torch.Generator(device).manual_seed(config.seed)
+        self.device = batches.items.device
+        self.generator = torch.Generator(self.device).manual_seed(config.seed)
         counts = torch.bincount(batches.items, minlength=batches.n_items).double()
         # q of the shared negatives: half uniform, half by popularity
         self.probability = 0.5 / batches.n_items + 0.5 * counts / counts.sum()
         self.cumulative = self.probability.cumsum(0)
 
     def drop(self, x: Tensor) -> Tensor:
-        """Dropout from sixteen random bits a number: a share in steps of 1/65,536."""
+        """Apply dropout from sixteen random bits a number: a share in steps of 1/65,536."""
         if not self.config.dropout:
             return x
         words = torch.empty(math.ceil(x.numel() / 4), dtype=torch.int64, device=x.device)
@@ -35,15 +35,15 @@ class RandomSource:
         return x * (bits >= dropped - 32_768).to(x.dtype).mul_(65_536 / (65_536 - dropped))
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
-        """Items of that shape, each equally probable."""
-        device = self.cumulative.device
-        return torch.randint(self.n_items, tuple(shape), generator=self.generator, device=device)
+        """Draw items of that shape, each equally probable."""
+        return torch.randint(
+            self.n_items, tuple(shape), generator=self.generator, device=self.device
+        )
 
     def shared(self, groups: int, k: int) -> tuple[Tensor, Tensor]:
         """Draw (groups, k) negatives and ln(k q) of each."""
-        device = self.cumulative.device
         uniform = torch.rand(
-            groups, k, generator=self.generator, device=device, dtype=torch.float64
+            groups, k, generator=self.generator, device=self.device, dtype=torch.float64
         )
         drawn = torch.searchsorted(self.cumulative, uniform * self.cumulative[-1])
         columns = drawn.clamp(max=self.n_items - 1)
@@ -57,14 +57,14 @@ class StackedRandomSource:
         self.members = members
 
     def drop(self, x: Tensor) -> Tensor:
-        """Dropout of each member's part."""
-        return torch.stack([member.drop(part) for member, part in zip(self.members, x)])
+        """Apply dropout to the tensor of each member."""
+        return torch.stack([member.drop(tensor) for member, tensor in zip(self.members, x)])
 
     def uniform(self, shape: Sequence[int]) -> Tensor:
-        """Items of that shape, its first axis that of members."""
+        """Draw items of that shape, whose first axis is that of members."""
         return torch.stack([member.uniform(shape[1:]) for member in self.members])
 
     def shared(self, groups: int, k: int) -> tuple[Tensor, Tensor]:
-        """(members, groups, k) negatives and ln(k q) of each."""
+        """Draw (members, groups, k) negatives and ln(k q) of each."""
         columns, log_expected = zip(*(member.shared(groups, k) for member in self.members))
         return torch.stack(columns), torch.stack(log_expected)

@@ -1,11 +1,12 @@
 """One optimisation step of a run, or of several runs that train together.
 
-On a GPU a step of a stack is one computation on tensors with an axis of members, captured as a
-CUDA graph; on a CPU, which gains nothing from that, members take their steps in turn.
+On a GPU the step of a stack is one computation on tensors with an axis of members, captured as a
+CUDA graph. A CPU gains nothing from that: there members take their steps in turn.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -43,6 +44,9 @@ STACKABLE_FIELDS = (
 )
 CAPTURE_WARMUP_STEPS = 3  # steps on a GPU before they are captured
 
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+"""(hidden, table, targets, weight) → the weighted sum of losses over positions."""
+
 Step = Callable[["Sequence[RunState]", EpochBatches, "Sequence[Tensor]"], Tensor]
 """(members, batches, the users of each member's batch) → losses (members,)."""
 
@@ -62,39 +66,42 @@ def batch_loss(
     times = None
     if config.time_bias and batches.times is not None:
         times = batches.times[batch.places], batches.times[batch.places + 1]
-    rough = config.precision == "bf16"
-    on_gpu = batch.items.is_cuda
-    with torch.autocast("cuda", torch.bfloat16, enabled=rough and on_gpu, cache_enabled=False):
+    in_bf16 = config.precision == "bf16"
+    autocasts = in_bf16 and batch.items.is_cuda
+    with torch.autocast("cuda", torch.bfloat16, enabled=autocasts, cache_enabled=False):
         hidden = backbones.forward(weights, batch.items, batches.layout, config, random.drop, times)
-    hidden = hidden.bfloat16() if rough else hidden
+    hidden = hidden.bfloat16() if in_bf16 else hidden
     table, targets = weights["items"], batch.targets
-    loss, drawn = _draw_negatives(config, batches, users, targets, random)
+    loss = _draw_loss(config, batches, users, targets, random)
     weight = batch.real / batch.real.sum(-1, keepdim=True)
     if config.worst_users is not None:
-        fixed = hidden.detach(), table.detach(), targets
-        losses = position_losses(lambda weight: loss(*fixed, weight, *drawn), weight)
+        fixed_hidden, fixed_table = hidden.detach(), table.detach()
+        losses = position_losses(
+            lambda weight: loss(fixed_hidden, fixed_table, targets, weight), weight
+        )
         weight = worst_users_weight(losses, batch.real, batches.layout, config.worst_users)
-    return loss(hidden, table, targets, weight, *drawn)
+    return loss(hidden, table, targets, weight)
 
 
-def _draw_negatives(
+def _draw_loss(
     config: Config,
     batches: EpochBatches,
     users: Tensor,
     targets: Tensor,
     random: RandomSource | StackedRandomSource,
-) -> tuple[Callable[..., Tensor], tuple[Tensor, ...]]:
-    """Return the loss function, and what it needs of negatives drawn."""
+) -> Loss:
+    """Return the loss of a configuration, with the negatives of a batch drawn."""
     if config.loss == "softmax":
-        return softmax_loss, ()
+        return softmax_loss
     if config.loss == "sampled_softmax":
         groups = math.ceil(targets.shape[-1] / NEGATIVES_GROUP)
-        return sampled_softmax_loss, random.shared(groups, config.negatives)
+        columns, log_expected = random.shared(groups, config.negatives)
+        return functools.partial(sampled_softmax_loss, columns=columns, log_expected=log_expected)
     negatives = random.uniform((*targets.shape, config.negatives))
     if not config.negatives_seen:
         second_draw = random.uniform(negatives.shape)
         negatives = torch.where(batches.is_seen(users, negatives), second_draw, negatives)
-    return bce_loss, (negatives,)
+    return functools.partial(bce_loss, negatives=negatives)
 
 
 def step_in_turn(
@@ -130,8 +137,8 @@ def capture_step(members: Sequence[RunState], batches: EpochBatches, step: Step)
     """`step` of these members as one CUDA graph.
 
     A deep and narrow model needs that: it waits for launches, not for sums. The members have taken
-    a few steps, so that everything they need is allocated. The graph reads the batch from a fixed
-    place, and the random numbers go on where the generators are.
+    a few steps, so that all memory is allocated. The graph reads the batch from a fixed place, and
+    takes its random numbers from the members' generators.
     """
     device = batches.items.device
     fixed_users = torch.zeros(len(members), batches.rows, dtype=torch.int64, device=device)

@@ -1,8 +1,7 @@
-"""Train configurations, and keep what came of each as a run record.
+"""Train configurations, and keep the result of each as a run record.
 
-`train` is the whole story: check, fit with early stopping on validation, evaluate once on test,
-write one JSON file. A run that takes long keeps a checkpoint beside its record-to-be, and goes on
-from it.
+`train` does it all: check, fit with early stopping on validation, evaluate once on test, write one
+JSON file. A long run keeps a checkpoint in the folder of its record, and resumes from it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from perflaw.models.trained_model import TrainedModel, has_model
 from perflaw.models.training import checkpoints, evaluation, loop, run_records
 from perflaw.models.training.loop import Progress
 from perflaw.models.training.preparation import TrainingJob, prepare
-from perflaw.models.training.run_state import DIVERGED
 
 
 def train(
@@ -79,23 +77,15 @@ def train(
     True
     """
     job = prepare([config], data, device)
-    for place in (folder, model_folder):
-        if place is not None:
-            run_records.check_folder(Path(place))
-    cached = run_records.load_cached_record(job.keys[0], folder)
-    has_weights = model_folder is None or (
-        cached is not None
-        and (cached["status"].startswith(DIVERGED) or has_model(model_folder, cached["key"]))
-    )
-    if cached is not None and has_weights:
-        checkpoints.remove(folder, cached["key"])
+    for target in (folder, model_folder):
+        if target is not None:
+            run_records.check_folder(Path(target))
+    [key] = job.keys
+    cached = run_records.load_cached_record(key, folder)
+    if cached is not None and _has_its_model(cached, model_folder):
+        checkpoints.remove(folder, key)
         return cached
-
-    def save(trained: TrainedModel) -> None:
-        if model_folder is not None and not trained.status.startswith(DIVERGED):
-            replace(trained, key=job.keys[0]).save(model_folder)
-
-    [record] = _train_job(job, folder, progress, save, again=True)
+    [record] = _train_runs(job, folder, progress, model_folder)
     if on_run:
         on_run(record)
     return record
@@ -117,47 +107,51 @@ def train_stack(
     job = prepare(configs, data, device)
     if folder is not None:
         run_records.check_folder(Path(folder))
-    return _train_job(job, folder, progress)
-
-
-def _train_job(
-    job: TrainingJob,
-    folder: str | os.PathLike | None,
-    progress: Progress,
-    save: Callable[[TrainedModel], None] | None = None,
-    again: bool = False,
-) -> list[dict]:
-    """Return the records of a job's runs: those that the folder has, and the others trained.
-
-    All are trained if they are to be trained `again`; `save` gets the model before the record is
-    written.
-    """
-    records = [None if again else run_records.load_cached_record(key, folder) for key in job.keys]
-    for key, record in zip(job.keys, records):
-        if record is not None:
+    records: dict[int, dict] = {}
+    for i, key in enumerate(job.keys):
+        cached = run_records.load_cached_record(key, folder)
+        if cached is not None:
             checkpoints.remove(folder, key)
-    missing = [i for i, record in enumerate(records) if record is None]
-    start = time.perf_counter()
-    reason = _train_missing(job, missing, records, folder, progress, save)
-    remaining = [i for i in missing if records[i] is None]
-    if len(missing) == 1 and remaining:
-        outcome = {"status": reason, "seconds": {"all": time.perf_counter() - start}}
-        records[missing[0]] = _keep(job, missing[0], outcome, folder)
-    elif remaining:
-        middle = len(remaining) // 2
-        for half in filter(None, (remaining[:middle], remaining[middle:])):
-            for i, record in zip(half, _train_job(job.part(half), folder, progress)):
-                records[i] = record
-    return [record for record in records if record is not None]
+            records[i] = cached
+    missing = [i for i in range(len(job.keys)) if i not in records]
+    records |= zip(missing, _train_runs(job.select(missing), folder, progress))
+    return [records[i] for i in range(len(job.keys))]
 
 
-def _train_missing(
+def _has_its_model(record: dict, model_folder: str | os.PathLike | None) -> bool:
+    """Say whether the folder, if there is one, has all that belongs to a record."""
+    if model_folder is None or _has_diverged(record["status"]):
+        return True
+    return has_model(model_folder, record["key"])
+
+
+def _train_runs(
     job: TrainingJob,
-    missing: list[int],
-    records: list[dict | None],
     folder: str | os.PathLike | None,
     progress: Progress,
-    save: Callable[[TrainedModel], None] | None = None,
+    model_folder: str | os.PathLike | None = None,
+) -> list[dict]:
+    """Train the runs of a job and return their records; where memory is short, in halves."""
+    start = time.perf_counter()
+    records: dict[int, dict] = {}
+    reason = _train_together(job, records, folder, progress, model_folder)
+    remaining = [i for i in range(len(job.keys)) if i not in records]
+    if remaining and len(job.keys) == 1:
+        outcome = {"status": reason, "seconds": {"all": time.perf_counter() - start}}
+        return [run_records.keep_record(job.configs[0], job.split, outcome, folder, job.device)]
+    middle = len(remaining) // 2
+    for half in (remaining[:middle], remaining[middle:]):
+        if half:
+            records |= zip(half, _train_runs(job.select(half), folder, progress))
+    return [records[i] for i in range(len(job.keys))]
+
+
+def _train_together(
+    job: TrainingJob,
+    records: dict[int, dict],
+    folder: str | os.PathLike | None,
+    progress: Progress,
+    model_folder: str | os.PathLike | None,
 ) -> str:
     """Train runs, those together that are at the same batch, and fill in their records.
 
@@ -167,21 +161,25 @@ def _train_missing(
         Why it ended early: that memory was short; or nothing. (Trying again is left to the caller,
         as an exception that is being handled would hold on to the memory.)
     """
-    saved = {i: checkpoints.load(folder, job.keys[i], job.device) for i in missing}
+    saved = {i: checkpoints.load(folder, key, job.device) for i, key in enumerate(job.keys)}
     try:
         for group in checkpoints.in_step(saved):
-            part = job.part(group)
-            group_saved = [saved.pop(i) for i in group]
-            keeper = checkpoints.Keeper(folder, part.keys, job.device, group_saved)
+            group_job = job.select(group)
+            resumed = [saved.pop(i) for i in group]
+            keeper = checkpoints.Keeper(folder, group_job.keys, job.device, resumed)
 
             def end(number: int, trained: TrainedModel, group: list[int] = group) -> None:
                 i = group[number]
-                if save is not None:
-                    save(trained)
-                records[i] = _keep(job, i, _outcome(trained, job.split), folder)
+                # the model before its record: a record says that the run need not be repeated
+                if model_folder is not None and not _has_diverged(trained.status):
+                    replace(trained, key=job.keys[i]).save(model_folder)
+                outcome = _outcome(trained, job.split)
+                records[i] = run_records.keep_record(
+                    job.configs[i], job.split, outcome, folder, job.device
+                )
                 checkpoints.remove(folder, job.keys[i])
 
-            loop.fit_job(part, progress, on_end=end, keeper=keeper)
+            loop.fit_job(group_job, progress, on_end=end, keeper=keeper)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError
         if not is_out_of_memory(error):
             raise
@@ -191,12 +189,16 @@ def _train_missing(
 
 def is_out_of_memory(error: Exception) -> bool:
     """Say whether memory was short, of a CPU or a GPU."""
-    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
-    return known or "can't allocate memory" in str(error)
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+
+
+def _has_diverged(status: str) -> bool:
+    return status.startswith(run_records.DIVERGED)
 
 
 def _outcome(trained: TrainedModel, split: Split) -> dict:
-    """Return what a record says of how a run went."""
+    """Return the parts of a record that say how a run went."""
     seconds = dict(trained.seconds)
     outcome = {
         "status": trained.status,
@@ -205,19 +207,11 @@ def _outcome(trained: TrainedModel, split: Split) -> dict:
         "tokens_per_second": trained.tokens / trained.seconds["training"],
         "seconds": seconds,
     }
-    if not trained.status.startswith(DIVERGED):
+    if not _has_diverged(trained.status):
         start = time.perf_counter()
         metrics, ranks = evaluation.evaluate(trained.weights, trained.config, split)
         outcome |= {"metrics": metrics, "ranks": ranks}
-        least = evaluation.evaluate_least_loss(trained, split, metrics)
-        outcome["least validation loss"] = least
+        outcome["least validation loss"] = evaluation.evaluate_least_loss(trained, split, metrics)
         seconds["test"] = time.perf_counter() - start
     seconds["all"] = sum(seconds.values())
     return outcome
-
-
-def _keep(job: TrainingJob, i: int, outcome: dict, folder: str | os.PathLike | None) -> dict:
-    """Make the record of one run, written to the folder if there is one."""
-    return run_records.keep_record(
-        job.keys[i], job.configs[i], job.split, outcome, folder, job.device
-    )
