@@ -41,6 +41,48 @@ def timed(function, *args):
     return time.perf_counter() - start, result
 
 
+def time_workers(log, workers, folder):
+    """Time the grid by so many processes that have started, and print its row."""
+    pool = executors.process_pool(workers)()
+    config = grids.expand_grid({"settings": {"epochs": 1}})[0].config
+    warm_up = [
+        pool.submit(
+            executors.train_job,
+            log,
+            grids.TrainingData(),
+            [config],
+            folder / "warm",
+            "cpu",
+            1,
+            False,
+        )
+        for _ in range(workers)
+    ]
+    for job in warm_up:
+        job.result()
+    seconds, table = timed(partial(runner.run, GRID, log, folder / "runs", pool, progress=False))
+    pool.shutdown()
+    phases = table[["seconds training", "seconds validation", "seconds test"]].sum().sum()
+    rate = 3600 * len(table) / seconds
+    print(f"| {workers} | {seconds:.1f} | {rate:,.0f} | {phases / seconds / workers:.1%} |")
+    return rate, table
+
+
+def time_reading(record, count, folder):
+    """Time the reading of many copies of a record, which differ in their seed."""
+    folder.mkdir()
+    for seed in range(count):
+        record["configuration"]["seed"] = seed
+        record["key"] = run_records.key_of_record(record)
+        (folder / f"{record['key']}.json").write_text(json.dumps(record))
+    size = next(folder.iterdir()).stat().st_size
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seconds, table = timed(results.load_runs, folder)
+    shutil.rmtree(folder)
+    print(f"{len(table):,} records of {size / 1024:.0f} KB are read in {seconds:.2f} s")
+
+
 def main():
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -48,73 +90,30 @@ def main():
     parser.add_argument("--records", default=10_000, type=int)
     options = parser.parse_args()
     log = datasets.load_log(options.log)
+    cores = os.cpu_count()
     print(
-        f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+        f"{platform.processor() or platform.machine()}, {cores} cores, "
         f"torch {torch.__version__}; {log.name}, {log.tokens:,} interactions\n"
     )
     print("| workers | seconds | runs an hour | in training and ranking |\n|---|---:|---:|---:|")
-    rates = {}
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        torch.set_num_threads(1)
-        runner.run(
-            {"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False
-        )  # compiles and caches
-        for workers in (1, os.cpu_count()):
-            folder = Path(scratch) / str(workers)
-            pool = executors.process_pool(workers)()
-            list(
-                pool.map(
-                    executors.train_job,
-                    *zip(
-                        *[
-                            (
-                                log,
-                                grids.TrainingData(),
-                                [grids.expand_grid({"settings": {"epochs": 1}})[0].config],
-                                folder / "warm",
-                                "cpu",
-                                1,
-                                False,
-                            )
-                        ]
-                        * workers
-                    ),
-                )
-            )
-            seconds, table = timed(
-                partial(runner.run, GRID, log, folder / "runs", pool, progress=False)
-            )
-            pool.shutdown()
-            phases = table[["seconds training", "seconds validation", "seconds test"]].sum().sum()
-            rates[workers] = 3600 * len(table) / seconds
-            print(
-                f"| {workers} | {seconds:.1f} | {rates[workers]:,.0f} "
-                f"| {phases / seconds / workers:.1%} |"
-            )
-        sequence = list(rates.values())
+        one, many = Path(scratch) / "1", Path(scratch) / str(cores)
+        # compiles and caches
+        runner.run({"settings": {"epochs": 1}}, log, Path(scratch) / "warm", progress=False)
+        rate_of_one, table = time_workers(log, 1, one)
+        rate_of_many = rate_of_one
+        if cores > 1:
+            rate_of_many, table = time_workers(log, cores, many)
         errors = 100 * (cost_model.heldout_costs(table)["predicted"] / table["seconds"] - 1).abs()
         print(
             "\nthe cost model, on a fifth of the runs at a time learnt from the others: "
             f"median error {errors.median():.0f} %, largest {errors.max():.0f} %"
         )
-        print(
-            f"{os.cpu_count()} workers do {sequence[-1] / sequence[0]:.2f} times "
-            "the runs an hour of one\n"
-        )
-
-        folder, copies = Path(scratch) / "1" / "runs", Path(scratch) / "many"
-        copies.mkdir()
-        record = json.loads(next(folder.glob("*.json")).read_text())
-        for i in range(options.records):
-            record["configuration"]["seed"] = i
-            record["key"] = run_records.key_of_record(record)
-            (copies / f"{record['key']}.json").write_text(json.dumps(record))
-        size = next(copies.iterdir()).stat().st_size
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            seconds, table = timed(results.load_runs, copies)
-        shutil.rmtree(copies)
-    print(f"{len(table):,} records of {size / 1024:.0f} KB are read in {seconds:.2f} s")
+        ratio = rate_of_many / rate_of_one
+        print(f"{cores} workers do {ratio:.2f} times the runs an hour of one\n")
+        record = json.loads(next((one / "runs").glob("*.json")).read_text())
+        time_reading(record, options.records, Path(scratch) / "many")
 
 
 if __name__ == "__main__":

@@ -138,31 +138,41 @@ def draw_ids(rng, n: int, plain: bool) -> list[str]:
     return [str(x) for x in rng.choice(pool, n)]
 
 
+TIMES = [
+    "none",
+    "s",
+    "ms",
+    "us",
+    "ns",
+    "decimals",
+    "order",
+    "iso",
+    "zulu",
+    "offset",
+    "nano",
+    "days",
+    "minutes",
+    "slashes",
+    "filetime",
+    "ticks",
+    "dayfirst",
+    "local",
+    "compact",
+]
+DATES = {  # how they are written, what a reader must know, and seconds that they are ahead
+    "iso": ("%Y-%m-%d %H:%M:%S", {}, 0),
+    "zulu": ("%Y-%m-%dT%H:%M:%SZ", {}, 0),
+    "offset": ("%Y-%m-%dT%H:%M:%S+05:30", {}, 19_800),
+    "slashes": ("%Y/%m/%d %H:%M:%S", {}, 0),
+    "compact": ("%Y%m%dT%H%M%SZ", {}, 0),
+    "dayfirst": ("%d/%m/%y %H:%M:%S", {"time_format": "%d/%m/%y %H:%M:%S"}, 0),
+    "local": ("%Y-%m-%d %H:%M:%S", {"timezone": "Asia/Kolkata"}, 19_800),
+}
+
+
 def draw_times(rng, n: int):
     """How times are written, what they mean, what orders them, and what a reader must know."""
-    kind = rng.choice(
-        [
-            "none",
-            "s",
-            "ms",
-            "us",
-            "ns",
-            "decimals",
-            "order",
-            "iso",
-            "zulu",
-            "offset",
-            "nano",
-            "days",
-            "minutes",
-            "slashes",
-            "filetime",
-            "ticks",
-            "dayfirst",
-            "local",
-            "compact",
-        ]
-    )
+    kind = rng.choice(TIMES)
     start = int(rng.integers(1_100_000_000, 1_700_000_000))
     offsets = rng.integers(0, int(rng.choice([3, 1000, 10**7])), n)
     seconds = [start + int(k) for k in offsets]
@@ -206,15 +216,7 @@ def draw_times(rng, n: int):
         return [str((s + 11_644_473_600) * 10**7) for s in seconds], seconds, seconds, {}
     if kind == "ticks":
         return [str((s + 62_135_596_800) * 10**7) for s in seconds], seconds, seconds, {}
-    form, options, shift = {
-        "iso": ("%Y-%m-%d %H:%M:%S", {}, 0),
-        "zulu": ("%Y-%m-%dT%H:%M:%SZ", {}, 0),
-        "offset": ("%Y-%m-%dT%H:%M:%S+05:30", {}, 19_800),
-        "slashes": ("%Y/%m/%d %H:%M:%S", {}, 0),
-        "compact": ("%Y%m%dT%H%M%SZ", {}, 0),
-        "dayfirst": ("%d/%m/%y %H:%M:%S", {"time_format": "%d/%m/%y %H:%M:%S"}, 0),
-        "local": ("%Y-%m-%d %H:%M:%S", {"timezone": "Asia/Kolkata"}, 19_800),
-    }[kind]
+    form, options, shift = DATES[kind]
     texts = [f"{m + timedelta(seconds=shift):{form}}" for m in moments]
     return texts, seconds, seconds, options
 

@@ -13,68 +13,75 @@ from perflaw.study.analysis import (
 )
 
 
-@pytest.mark.integration
-def test_choices_know_the_best_and_keep_to_the_budget(swept):
-    table = study_runs.mean_surfaces(swept(sigma=0.0001))
-    noise = seed_noise.seed_sd_by_surface(table)
-    found = selection.selection_regret(table, "NDCG@10", noise, budgets=(1.0, 0.5))
-    whole = found[(found["cost"] == "parameters") & (found["budget"] == 1.0)].set_index(
-        ["dataset", "rule"]
-    )
-    best = (
-        table[(table["metric"] == "NDCG@10") & (table["dataset"] == "a")]
-        .nlargest(1, "value")
-        .iloc[0]
-    )
-    assert tuple(whole.loc[("a", "log-quadratic"), ["n_layers", "d_emb"]]) == (
-        best["n_layers"],
-        best["d_emb"],
-    )
+@pytest.fixture
+def table(swept):
+    """Surfaces with next to no noise."""
+    return study_runs.mean_surfaces(swept(sigma=0.0001))
+
+
+def choose(table, budgets=(1.0,), noise_of=None, **options):
+    """Choices by NDCG@10 and their regret."""
+    noise = seed_noise.seed_sd_by_surface(table if noise_of is None else noise_of)
+    return selection.selection_regret(table, "NDCG@10", noise, budgets=budgets, **options)
+
+
+def test_choices_know_the_best(table):
+    choices = choose(table)
+    whole = choices[choices["cost"] == "parameters"].set_index(["dataset", "rule"])
+    of_log = table[(table["metric"] == "NDCG@10") & (table["dataset"] == "a")]
+    best = of_log.nlargest(1, "value").iloc[0]
+    size = ["n_layers", "d_emb"]
+    assert tuple(whole.loc[("a", "log-quadratic"), size]) == (best["n_layers"], best["d_emb"])
     assert whole.loc[("a", "log-quadratic"), selection.REGRET] == 0
-    assert tuple(whole.loc[("a", "largest model"), ["n_layers", "d_emb"]]) == (6, 64)
-    assert (found[selection.REGRET] >= 0).all()
-    assert (found["noises"] >= 0).all()
+    assert tuple(whole.loc[("a", "largest model"), size]) == (6, 64)
     assert (whole.xs("best seen", level="rule")["n_layers"] <= 3).all()
-    is_least = (table["n_layers"] == 1) & (table["d_emb"] == 8)
-    tiny = table[is_least | ~extrapolation.is_small(table)]
-    kept = selection.selection_regret(tiny, "NDCG@10", noise, budgets=(1.0,), keep_measured=True)
-    assert not set(kept["rule"]) & set(
-        extrapolation.EXTRAPOLATED_LAWS
-    )  # one cell determines no law
-    mixed = table.assign(
-        value=np.where((table["n_layers"] == 1) & (table["d_emb"] == 8), 9.0, table["value"])
-    )
-    _bare, kept = (
-        selection.selection_regret(
-            mixed, "NDCG@10", noise, budgets=(1.0,), keep_measured=kept
-        ).query("rule == 'log-linear'")
-        for kept in (False, True)
-    )
-    assert (kept["d_emb"] == 8).all()
-    assert (kept["n_layers"] == 1).all()
-    assert (kept[selection.REGRET] == 0).all()
-    wide = selection.selection_regret(
-        table, "NDCG@10", noise, pd.Series(5.0, noise.index), budgets=(1.0, 0.5)
-    )
-    assert wide[selection.REGRET].equals(found[selection.REGRET])
-    assert (wide["noises"] <= found["noises"]).all()
-    assert wide["noises"].max() == pytest.approx(
-        wide[selection.REGRET].max() / (5 * np.sqrt(2 * (1 - seed_noise.SHARED_USER_CORRELATION))),
-        rel=1e-3,
-    )  # next to no noise between seeds
-    lucky = table.assign(validation=table["value"]).assign(
-        value=lambda rows: rows["value"].where(rows["d_emb"] != 8, 9.0)
-    )  # on test alone
-    assert (
-        selection.selection_regret(lucky, "NDCG@10", noise, budgets=(1.0,)).query(
-            "rule == 'best seen'"
-        )["d_emb"]
-        > 8
-    ).all()
-    half = found[(found["cost"] == "parameters") & (found["budget"] == 0.5)].merge(
+
+
+def test_choices_keep_to_the_budget(table):
+    choices = choose(table, (1.0, 0.5))
+    assert (choices[selection.REGRET] >= 0).all()
+    assert (choices["noises"] >= 0).all()
+    half = choices[(choices["cost"] == "parameters") & (choices["budget"] == 0.5)].merge(
         table[table["metric"] == "NDCG@10"][["dataset", "n_layers", "d_emb", "parameters"]]
     )
     assert (half["parameters"] <= 0.5 * table["parameters"].max()).all()
+
+
+def test_one_cell_determines_no_law(table):
+    is_least = (table["n_layers"] == 1) & (table["d_emb"] == 8)
+    tiny = table[is_least | ~extrapolation.is_small(table)]
+    choices = choose(tiny, noise_of=table, keep_measured=True)
+    assert not set(choices["rule"]) & set(extrapolation.EXTRAPOLATED_LAWS)
+
+
+def test_a_measured_value_beats_a_prediction_where_it_is_kept(table):
+    is_least = (table["n_layers"] == 1) & (table["d_emb"] == 8)
+    one_high = table.assign(value=np.where(is_least, 9.0, table["value"]))
+    choices = choose(one_high, noise_of=table, keep_measured=True)
+    kept = choices[choices["rule"] == "log-linear"]
+    assert (kept["d_emb"] == 8).all()
+    assert (kept["n_layers"] == 1).all()
+    assert (kept[selection.REGRET] == 0).all()
+
+
+def test_noise_of_users_makes_regret_smaller_in_units_of_noise(table):
+    budgets = (1.0, 0.5)
+    by_seeds = choose(table, budgets)
+    user_sd = pd.Series(5.0, seed_noise.seed_sd_by_surface(table).index)
+    by_both = choose(table, budgets, users=user_sd)
+    assert by_both[selection.REGRET].equals(by_seeds[selection.REGRET])
+    assert (by_both["noises"] <= by_seeds["noises"]).all()
+    # next to no noise between seeds
+    noise = 5 * np.sqrt(2 * (1 - seed_noise.SHARED_USER_CORRELATION))
+    largest = by_both[selection.REGRET].max() / noise
+    assert by_both["noises"].max() == pytest.approx(largest, rel=1e-3)
+
+
+def test_the_best_seen_is_best_on_validation(table):
+    on_test_alone = table["value"].where(table["d_emb"] != 8, 9.0)
+    lucky = table.assign(validation=table["value"], value=on_test_alone)
+    choices = choose(lucky, noise_of=table)
+    assert (choices.loc[choices["rule"] == "best seen", "d_emb"] > 8).all()
 
 
 def test_an_oracle_is_right_where_there_is_no_noise_and_by_chance_where_there_is_nothing_else(
