@@ -6,7 +6,6 @@ are predicted; and the reading of 10,000 records. Each row is one run.
 """
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -74,7 +73,7 @@ def time_reading(record, count, folder):
     for seed in range(count):
         record["configuration"]["seed"] = seed
         record["key"] = run_records.key_of_record(record)
-        (folder / f"{record['key']}.json").write_text(json.dumps(record))
+        run_records.write_record(record, folder / f"{record['key']}.json")
     size = next(folder.iterdir()).stat().st_size
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -112,7 +111,7 @@ def main():
         )
         ratio = rate_of_many / rate_of_one
         print(f"{cores} workers do {ratio:.2f} times the runs an hour of one\n")
-        record = json.loads(next((one / "runs").glob("*.json")).read_text())
+        record = run_records.read_record(next((one / "runs").glob("*.json")))
         time_reading(record, options.records, Path(scratch) / "many")
 
 
