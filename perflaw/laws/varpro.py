@@ -38,7 +38,7 @@ MESH = 601  # values of an exponent at which the turning of columns is measured
 VALLEYS = 4  # valleys of that grid that are refined
 TIE = 1e-6  # sums of squares this close, relatively, are the same
 APART = 0.01  # exponents this far from each other are different optima
-BLOCK = 4_000_000  # numbers held at once by the search over weighted problems
+BLOCK = 4_000_000  # numbers of a table that the searches hold at once
 
 
 class Solution(NamedTuple):
@@ -129,9 +129,12 @@ def solve_pinned(
     free_lattice = np.unique(np.delete(exponent_lattice(law, x), index, axis=1), axis=0)
     held = np.repeat(values, len(free_lattice))
     theta = np.insert(np.tile(free_lattice, (len(values), 1)), index, held, axis=1)
-    rss = _rss_on_lattice(design_columns(law, x, theta), y[None], weights)[0]
+    size = len(y) * len(law.linear)  # of the columns at one point of the lattice
+    step = max(1, BLOCK // (size * len(free_lattice))) * len(free_lattice)
+    blocks = (theta[start : start + step] for start in range(0, len(theta), step))
+    rss = [_rss_on_lattice(design_columns(law, x, block), y[None], weights)[0] for block in blocks]
     shape = (len(values), len(free_lattice))
-    lowest = np.argsort(rss.reshape(shape), axis=1, kind="stable")[:, :VALLEYS]
+    lowest = np.argsort(np.reshape(np.concatenate(rss), shape), axis=1, kind="stable")[:, :VALLEYS]
     problem = np.repeat(np.arange(len(values)), lowest.shape[1])
     starts = theta.reshape(*shape, -1)[problem, lowest.ravel()]
     low, high = (

@@ -234,7 +234,8 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
     _check_printable(name, metric)
     measured_from_table(runs, metric)  # refuses a bad value as it was given, before it is rounded
     if runs.index.name == LINE:
-        runs = runs.drop(columns=LINE, errors="ignore").reset_index()
+        # a copy, as pandas warns of columns that are added to a table in many pieces
+        runs = runs.drop(columns=LINE, errors="ignore").copy().reset_index()
     # rounded as in report.json, so that its notebook draws the same conclusions
     runs = pd.DataFrame(plain_values(runs))
     findings = forecast_runs(runs, metric)
