@@ -192,7 +192,7 @@ def _rank_users(
 
 
 def _without(scores: BlockScores, rows: np.ndarray, removed: np.ndarray) -> BlockScores:
-    """Scores of which those of removed items are −∞; a block asked for again is not made again."""
+    """Set the scores of removed items to −∞; only the block asked for last is kept."""
     import torch
 
     @functools.lru_cache(maxsize=1)

@@ -127,7 +127,9 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
 
 
 def test_a_step_in_depth_has_the_interval_of_its_seeds():
-    steps = paper_sizes.compare_depths(level=0.9).set_index(["d_emb", "smaller", "larger"])
+    steps = paper_sizes.compare_depths(paper_sizes.load_surface(), level=0.9).set_index(
+        ["d_emb", "smaller", "larger"]
+    )
     values = paper_runs().groupby(["d_emb", "n_layers"])["removed NDCG@10"].agg(["mean", "size"])
     change = 100 * np.log(values["mean"][25, 12] / values["mean"][25, 8])
     step = steps.loc[(25, 8, 12)]

@@ -25,9 +25,9 @@ class _Softmax(torch.autograd.Function):
     """Σ weight · (ln Σ exp(scores) − own score); gradients come with the forward pass.
 
     It takes some positions at a time, so that their scores stay in the cache and no T × V matrix
-    exists. Without columns the scores are those of all items. With columns (…, groups, k) they are
-    the own score and those of the group's k items, less log_expected. A column that is the target
-    is left out.
+    exists. Without columns the scores are those of all items. With columns (…, groups, k) they
+    are the own score and those of the group's k items, less log_expected. A column that is the
+    target is left out.
     """
 
     @staticmethod

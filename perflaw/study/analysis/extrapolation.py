@@ -16,10 +16,9 @@ from scipy.stats import binomtest
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting, identifiability, mixed
 from perflaw.stats import check_level
-from perflaw.study.analysis.references import compare_with_reference
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import surface_names
-from perflaw.study.intervals import mean_over_logs
+from perflaw.study.intervals import compare_with_reference, mean_over_logs
 from perflaw.study.trained_cells import predict_by_trained
 
 SMALL_GRID = (3, 32)

@@ -6,8 +6,7 @@ import pandas as pd
 
 from perflaw.laws import families, fitting, validation
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.analysis.references import compare_with_reference
-from perflaw.study.intervals import mean_over_logs
+from perflaw.study.intervals import compare_with_reference, mean_over_logs
 from perflaw.study.trained_cells import BEST, NEAREST, trained_cell_errors
 
 LOUDEST, FEWEST_CELLS = 20.0, 12  # per cent of noise between seeds, and cells of a surface

@@ -103,9 +103,12 @@ def judge_predictions(seen: str = Seen.TRAINING) -> pd.DataFrame:
     axes = list(families.AXES)
     written = pd.read_csv(study_file("data", "predictions-paper.csv"))
     tables = []
+    runs_then, runs_now = (
+        _filter_paper_runs(study_runs.load_study_runs(seen, growing)) for growing in (False, True)
+    )
     for metric, predicted in written.groupby("metric"):
-        known = _mean_cells(str(metric), seen, growing=False)
-        trained = _mean_cells(str(metric), seen, growing=True)
+        known = _mean_cells(runs_then, str(metric))
+        trained = _mean_cells(runs_now, str(metric))
         asked = trained.merge(predicted[axes].drop_duplicates())
         copied = trained_cells.predict_by_trained(known, asked)
         added = [
@@ -137,18 +140,21 @@ def summarise_predictions(judged: pd.DataFrame) -> pd.DataFrame:
     return summary.assign(inside=inside).reset_index()
 
 
-def _mean_cells(metric: str, seen: str, growing: bool) -> pd.DataFrame:
+def _mean_cells(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Average the metric over the seeds of a size: columns n_layers, d_emb, value and seeds."""
-    runs = _filter_paper_runs(study_runs.load_study_runs(seen, growing))
     by_size = runs.groupby(list(families.AXES), as_index=False)
     return by_size.agg(value=(metric, "mean"), seeds=(metric, "size"))
 
 
-def compare_depths(metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
+def compare_depths(
+    table: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9
+) -> pd.DataFrame:
     """Compare each size with the next deeper one of the same dimension, ours and the paper's.
 
     Parameters
     ----------
+    table
+        As `load_surface` returns it.
     metric
         Name of the metric.
     level
@@ -162,10 +168,9 @@ def compare_depths(metric: str = "NDCG@10", level: float = 0.9) -> pd.DataFrame:
         two) and published (the change of the paper's values). Changes are 100 × the logarithm of
         the ratio. seeds: of the two cells, such as "2, 1".
     """
-    surface = load_surface(metric)
-    noise = seed_noise.seed_sd_by_surface(surface, metric).iloc[0]
-    dof = (surface["seeds"] - 1).sum()
-    cells = surface.merge(load_published(metric).rename(columns={"value": "published"}))
+    noise = seed_noise.seed_sd_by_surface(table, metric).iloc[0]
+    dof = (table["seeds"] - 1).sum()
+    cells = table.merge(load_published(metric).rename(columns={"value": "published"}))
     cells = cells.sort_values(["d_emb", "n_layers"])
     earlier = cells.groupby("d_emb").shift()
     se = noise * np.sqrt(1 / cells["seeds"] + 1 / earlier["seeds"])

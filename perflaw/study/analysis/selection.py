@@ -16,14 +16,13 @@ import pandas as pd
 from perflaw import model_size
 from perflaw.laws import families, fitting
 from perflaw.study.analysis.extrapolation import EXTRAPOLATED_LAWS, is_determined, is_small
-from perflaw.study.analysis.references import compare_with_reference
 from perflaw.study.analysis.seed_noise import SHARED_USER_CORRELATION
 from perflaw.study.analysis.study_runs import (
     mean_surfaces,
     select_full_data_runs,
     surface_names,
 )
-from perflaw.study.intervals import interval_over_logs, mean_over_logs
+from perflaw.study.intervals import compare_with_reference, interval_over_logs, mean_over_logs
 
 BUDGETS = (1.0, 0.5, 0.25)
 VOCABULARY = 257  # items in the count of FLOPs; the same for all cells of a surface

@@ -10,7 +10,7 @@ import pandas as pd
 from perflaw.errors import InputError
 from perflaw.laws import families, fitting
 from perflaw.study.analysis import seed_noise, study_runs
-from perflaw.study.analysis.references import compare_with_reference
+from perflaw.study.intervals import compare_with_reference
 
 SLOPE_PRIOR_SD, NOISE_SD = 0.5, 0.05  # of the slope around 1, and of ln of a run's value
 LEAST_RUNS_OF_PLANE = 4
