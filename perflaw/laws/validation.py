@@ -87,21 +87,23 @@ def heldout_predictions(
             f"too few points are left to fit the law {law.name} when a split hides some"
         )
     each = np.arange(len(rows))
-    seen_or_own = seen.copy()
-    seen_or_own[each, rows] = 1
     theta, beta, rss = _solve_folds(law, points, values, seen)
-    rss_with_cell = _solve_folds(law, points, values, seen_or_own)[-1]
-    threshold = profile_threshold(rss, n_seen - law.n_free, level)
-    predicted = predict_many(law, points, theta, beta)[each, rows]
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "split": [split for split, _, _ in cells],
             "row": rows,
             "value": values[rows],
-            "predicted": predicted,
-            "covered": np.nan if law.penalty else rss_with_cell <= threshold,
+            "predicted": predict_many(law, points, theta, beta)[each, rows],
+            "covered": np.nan,
         }
     )
+    if law.penalty:
+        return table
+    seen_or_own = seen.copy()
+    seen_or_own[each, rows] = 1
+    rss_with_cell = _solve_folds(law, points, values, seen_or_own)[-1]
+    threshold = profile_threshold(rss, n_seen - law.n_free, level)
+    return table.assign(covered=rss_with_cell <= threshold)
 
 
 def _solve_folds(

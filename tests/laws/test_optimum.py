@@ -256,7 +256,7 @@ def test_seeds_by_the_textbook():
 @pytest.mark.integration
 def test_the_plan_replayed_on_the_published_surfaces():
     found = planning.replay_plans(published.load_surfaces(), budgets=(1.0, 0.5), n_draws=2000)
-    assert len(found) == 2 * 20 * 2 * 5
+    assert len(found) == 2 * 20 * 2 * 6
     assert (found["ln regret"] >= -1e-12).all()
     within = (found["noises"] <= 1).groupby([found["rule"], found["split"], found["budget"]]).sum()
     assert within["guarded plan"].min() >= 16

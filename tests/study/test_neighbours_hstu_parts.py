@@ -33,8 +33,8 @@ def test_differences_are_of_pairs():
     table = hstu_parts.compare_parts(make_runs({"none": [3.0, 5.0], "no gate": [1.0, 1.0]}))
     row = table.set_index("change").loc["no gate"]
     assert row["slope"] == pytest.approx(to_percent(1))
-    assert row["slope_less"] == pytest.approx(to_percent(3))  # of 2 and 4
-    assert row["high"] == pytest.approx(to_percent(3 + student.ppf(0.95, 1)))
+    assert row["slope_more"] == pytest.approx(to_percent(-3))  # of -2 and -4
+    assert row["low"] == pytest.approx(to_percent(-3 - student.ppf(0.95, 1)))
     assert row["value_more"] == pytest.approx(to_percent(-3 * 1.5))  # log2 N is 1.5 in the mean
 
 

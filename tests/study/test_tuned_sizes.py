@@ -102,6 +102,30 @@ def test_verdicts_are_those_declared(lows, highs, verdict):
     assert tuned_sizes.judge_depths(changes_of(highs, lows)).to_dict() == {1: verdict}
 
 
+@pytest.mark.parametrize(
+    ("changes", "dropouts", "as_predicted"),
+    [
+        ([5, 0, 4, 20, 9], [0.1, 0.1, 0.2, 0.3], [True] * 4),
+        ([5, 6, -2, 20, 9], [0.1, 0.2, 0.1, 0.3], [True, True, True, False]),
+        ([5, 6.1, -2.1, 20, 9], [0.2] * 4, [True, False, False, False]),
+    ],
+)
+def test_predictions_hold_within_the_declared_limits(changes, dropouts, as_predicted):
+    table = changes_of(changes, changes).assign(change=changes)
+    chosen = pd.DataFrame(SIZES, columns=["n_layers", "d_emb"]).assign(dropout=dropouts)
+    verdicts = pd.Series({1: tuned_sizes.MONOTONE})
+    judged = tuned_sizes.judge_predictions(chosen, table, verdicts)
+    assert judged["as_predicted"].tolist() == as_predicted
+    assert judged["observed"].iloc[1] == f"{changes[1]:+.1f} %"
+
+
+def test_a_verdict_other_than_predicted_does_not_hold():
+    table = changes_of([0] * 5, [0] * 5).assign(change=0.0)
+    chosen = pd.DataFrame(SIZES, columns=["n_layers", "d_emb"]).assign(dropout=0.2)
+    judged = tuned_sizes.judge_predictions(chosen, table, pd.Series({1: tuned_sizes.FALLS}))
+    assert judged.loc[0, ["observed", "as_predicted"]].tolist() == [tuned_sizes.FALLS, False]
+
+
 def test_held_recipes_have_a_row_each():
     runs = make_runs(lambda d, recipe, seed: 1 / d if recipe == 1 else d, lambda d, recipe: 0)
     held = tuned_sizes.hold_recipes(runs)
@@ -137,4 +161,8 @@ def test_a_log_is_analysed_as_the_parts_say():
     both = found.chosen.dropna()
     ratio = (both["value"] / both["usual"]).to_numpy()
     assert len(both) == 6
+    usual = found.chosen.set_index(["n_layers", "d_emb"])["usual"]
+    steps = found.changes.set_index(["n_layers", "from", "to"])["usual"]
+    assert steps[3, 32, 64] == pytest.approx(100 * (usual[3, 64] / usual[3, 32] - 1))
+    assert np.isnan(steps[3, 64, 128])
     assert 1 + both["gain"].to_numpy() / 100 == pytest.approx(ratio)

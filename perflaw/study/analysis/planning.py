@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.laws.design import choose_by_law
-from perflaw.laws.families import AXES, log_quadratic
+from perflaw.laws.families import AXES, log_quadratic, performance
 from perflaw.laws.fitting import Fit, fit
 from perflaw.laws.mixed import MixedFit, fit_mixed
 from perflaw.laws.turning import turning_point
@@ -81,8 +81,8 @@ def replay_plans(
         One row a split, surface, metric, budget and rule: the chosen n_layers and d_emb, its
         measured value, the best measured value within the budget, "ln regret" (difference of their
         logarithms) and noises (that over the standard deviation of one run's logarithm). Rules:
-        the guarded plan, the best by the joint law's prediction, the best trained model, a
-        log-quadratic of the surface alone, and the largest model.
+        the guarded plan, the best by the joint law's prediction, the best trained model, the best
+        by the Performance Law and by a log-quadratic of the surface alone, and the largest model.
     """
     whole = fit_mixed(table)
     rows: list[dict[str, Any]] = []
@@ -119,7 +119,13 @@ def _replay_metric(
     measured = np.where(is_hidden, np.nan, truth)
     for length, surface in cells.reset_index(drop=True).groupby("max_seq_len"):
         visible = surface[~is_hidden[surface.index]]
-        alone = fit(log_quadratic(), visible, truth[visible.index]).predict(surface)
+        alone = {
+            f"{name} alone": fit(law, visible, truth[visible.index]).predict(surface)
+            for name, law in (
+                ("Performance Law", performance()),
+                ("log-quadratic", log_quadratic()),
+            )
+        }
         cost = layer_parameters(surface["n_layers"], surface["d_emb"])
         for budget in budgets:
             is_allowed = cost <= budget * cost.max() * (1 + 1e-9)
@@ -129,7 +135,7 @@ def _replay_metric(
                 "guarded plan": plan.choice,
                 "joint law's best": int(predicted[allowed].argmax()),
                 "keep the best trained model": plan.best_seen,
-                "log-quadratic alone": int(alone[is_allowed].argmax()),
+                **{rule: int(values[is_allowed].argmax()) for rule, values in alone.items()},
                 "largest model": int(cost[is_allowed].argmax()),
             }
             best = truth[allowed].max()

@@ -20,6 +20,7 @@ from perflaw.study.user_gains import load_user_gains
 RECIPE = ("learning_rate", "dropout", "weight_decay")
 MONOTONE, FALLS, UNDECIDED = "monotone", "falls", "undecided"
 FALL_FROM = 32  # the dimension from which a fall was seen at one recipe
+PREDICTED_CHANGES = {(32, 64): (0.0, 6.0), (64, 128): (-2.0, 4.0)}  # per cent, declared
 _SIZE = list(families.AXES)
 
 
@@ -201,6 +202,38 @@ def judge_depths(changes: pd.DataFrame) -> pd.Series:
     return pd.Series(verdicts, name="verdict").rename_axis("n_layers")
 
 
+def judge_predictions(
+    chosen: pd.DataFrame, changes: pd.DataFrame, verdicts: pd.Series
+) -> pd.DataFrame:
+    """Set what was predicted before the runs, for any log and depth, beside what was observed.
+
+    Parameters
+    ----------
+    chosen, changes, verdicts
+        As `choose_by_validation`, `compare_dimensions` and `judge_depths` return them.
+
+    Returns
+    -------
+    DataFrame
+        One row a depth and prediction: n_layers, predicted and observed (texts), as_predicted.
+        The dropout rises if it falls in no step and is higher at the largest dimension.
+    """
+    by_step = changes.set_index(["n_layers", "from", "to"])["change"]
+    rows = []
+    for depth, sizes in chosen.groupby("n_layers"):
+        verdict = verdicts[depth]
+        rows.append((depth, f"verdict: {MONOTONE}", verdict, verdict == MONOTONE))
+        for (small, large), (low, high) in PREDICTED_CHANGES.items():
+            change = by_step[depth, small, large]
+            predicted = f"d = {small} to {large}: {low:g} to {high:g} %"
+            rows.append((depth, predicted, f"{change:+.1f} %", low <= change <= high))
+        dropouts = sizes.sort_values("d_emb")["dropout"]
+        has_risen = dropouts.is_monotonic_increasing and dropouts.iloc[-1] > dropouts.iloc[0]
+        observed = ", ".join(f"{dropout:g}" for dropout in dropouts)
+        rows.append((depth, "dropout rises with d", observed, has_risen))
+    return pd.DataFrame(rows, columns=["n_layers", "predicted", "observed", "as_predicted"])
+
+
 def hold_recipes(runs: pd.DataFrame, metric: str = "NDCG@10") -> pd.DataFrame:
     """Tabulate each recipe held for all dimensions, one seed a run.
 
@@ -229,8 +262,9 @@ class LogOfRecipes(NamedTuple):
 
     `tried` and `again` are runs with all recipes and with the chosen ones, `usual` those with the
     study's usual recipe at the same depths, none smaller. `chosen` is a row a size, with the mean
-    of the usual recipe, and the gain over it in per cent. `changes`, `verdicts` and `held` are
-    what `compare_dimensions`, `judge_depths` and `hold_recipes` return.
+    of the usual recipe, and the gain over it in per cent. `changes` has the change at the usual
+    recipe beside what `compare_dimensions` returns. `verdicts`, `predictions` and `held` are what
+    `judge_depths`, `judge_predictions` and `hold_recipes` return.
     """
 
     tried: pd.DataFrame
@@ -239,6 +273,7 @@ class LogOfRecipes(NamedTuple):
     chosen: pd.DataFrame
     changes: pd.DataFrame
     verdicts: pd.Series
+    predictions: pd.DataFrame
     held: pd.DataFrame
 
 
@@ -264,5 +299,14 @@ def analyse_log(log: str, metric: str = "NDCG@10", level: float = 0.9) -> LogOfR
     chosen = chosen.merge(means, how="left")
     chosen["gain"] = 100 * (chosen["value"] / chosen["usual"] - 1)
     changes = compare_dimensions(*draw_values(load_gains(again, metric)), level)
-    verdicts, held = judge_depths(changes), hold_recipes(tried, metric)
-    return LogOfRecipes(tried, again, usual, chosen, changes, verdicts, held)
+    by_size = chosen.set_index(_SIZE)["usual"]
+    ends = [
+        100 * (by_size[depth, large] / by_size[depth, small] - 1)
+        for depth, small, large in changes[["n_layers", "from", "to"]].itertuples(index=False)
+    ]
+    verdicts = judge_depths(changes)
+    predictions = judge_predictions(chosen, changes, verdicts)
+    held = hold_recipes(tried, metric)
+    return LogOfRecipes(
+        tried, again, usual, chosen, changes.assign(usual=ends), verdicts, predictions, held
+    )

@@ -68,8 +68,8 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     -------
     pandas.DataFrame
         One row a change, all in per cent. slope is what twice the layers change, from the mean of
-        `slopes_by_seed`. slope_less is how far the factor that twice the layers bring to the
-        published block is above that of this one, with low and high. value_more is how far the
+        `slopes_by_seed`. slope_more is how far the factor that twice the layers bring to this
+        block is above that of the published one, with low and high. value_more is how far the
         metric, as a geometric mean over depths, is above that of the published block, with
         value_low and value_high. The published block has its slope, with low and high.
     """
@@ -83,7 +83,7 @@ def compare_parts(runs: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
         values_more = values[name] - values[PUBLISHED]
         rows.append(
             {"change": name, "slope": to_percent(slopes[name].mean())}
-            | gain_columns(slopes[PUBLISHED] - slopes[name], level, "slope_less")
+            | gain_columns(slopes[name] - slopes[PUBLISHED], level, "slope_more")
             | gain_columns(values_more, level, "value_more", "value_")
         )
     return pd.DataFrame(rows)
