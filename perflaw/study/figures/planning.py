@@ -50,7 +50,7 @@ def plot_alone_or_joint(errors: pd.DataFrame, narrow: bool = False) -> Figure:
             x, y = dots["mape"], dots["shape"].map(places)
             ax.plot(x, y, marker, mfc=face, mec=edge, ms=6, ls="", label=how, zorder=3)
         name_rows(ax, list(places.values()), [LABELS.get(shape, shape) for shape in shapes])
-        ax.set(title=f"hidden: {split}", xlabel="mean absolute error, %")
+        ax.set(title=f"hidden: {LABELS.get(str(split), split)}", xlabel="mean absolute error, %")
     legend_above(figure, 1 if narrow else 3, axes[:1])
     return figure
 

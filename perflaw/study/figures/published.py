@@ -136,7 +136,7 @@ def plot_errors_by_law(
                 ax.plot(error, y, "o", ms=9, mfc="none", mec="black", zorder=2)
             ax.annotate(f"{error:.2f}", (error, y), (5, 3), textcoords="offset points", fontsize=7)
         ax.set(
-            title=f"hidden: {split}\n(left is better)",
+            title=f"hidden: {LABELS.get(str(split), split)}\n(left is better)",
             xlim=(0, 1.35 * errors["mape"].max()),
             xlabel="mean error, %",
         )

@@ -143,7 +143,7 @@ def save_table(
 
 
 def _make_heading(column: str) -> str:
-    return HEADINGS.get(column, column.replace("_", " "))
+    return HEADINGS.get(column) or LABELS.get(column, column.replace("_", " "))
 
 
 def _as_on_pages(cell_format: CellFormat) -> Callable[[Any], str]:

@@ -24,6 +24,7 @@ LABELS = {
     "sum of powers": "sum of power laws",
     "power law of parameters": "power of parameters",
     "best seen": "keep the best trained model",
+    "leave-one-out": "one cell",  # hidden; pages keep the other name for the split of a log
 }
 DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (6, 1, 1, 1)))
 
