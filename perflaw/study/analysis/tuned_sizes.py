@@ -106,7 +106,7 @@ def select_new_seeds(runs: pd.DataFrame, chosen: pd.DataFrame) -> pd.DataFrame:
 
 def draw_values(
     gains: pd.Series, draws: int = 2000, seed: int = 0
-) -> tuple[pd.Series, pd.DataFrame]:
+) -> tuple[pd.Series, pd.DataFrame, pd.DataFrame]:
     """Draw what the metric of each size could have been with other users and other seeds.
 
     Parameters
@@ -125,7 +125,10 @@ def draw_values(
     observed : Series
         The logarithm of the metric of each size, a mean over seeds.
     drawn : DataFrame
-        The same drawn, a column a size and a row a draw.
+        The same drawn, a column a size and a row a draw. The noise of seeds is taken as known.
+    wider : DataFrame
+        The same draws, the noise of each scaled as Student's distribution has it: it is estimated
+        from as many degrees of freedom as there are runs less sizes.
     """
     random = np.random.default_rng(seed)
     by_user = np.stack(list(gains))
@@ -134,12 +137,17 @@ def draw_values(
     observed = pd.Series(by_seed.mean(axis=1), gains.index)
     deviations = by_seed - by_seed.mean(axis=1, keepdims=True)
     deviations *= np.sqrt(n_seeds / (n_seeds - 1))  # those of few from their mean are short
-    noise = random.choice(deviations.ravel(), size=(draws, n_sizes, n_seeds))
-    rows = []
-    for deviation in noise.mean(axis=2):
+    noise = random.choice(deviations.ravel(), size=(draws, n_sizes, n_seeds)).mean(axis=2)
+    resampled = np.empty((draws, n_sizes))
+    for row in resampled:
         weights = np.bincount(random.integers(n_users, size=n_users), minlength=n_users)
-        rows.append(np.log(by_user @ (weights / n_users)).mean(axis=1) + deviation)
-    return observed, pd.DataFrame(rows, columns=gains.index)
+        row[:] = np.log(by_user @ (weights / n_users)).mean(axis=1)
+    dof = n_sizes * (n_seeds - 1)
+    scale = np.sqrt(dof / random.chisquare(dof, size=(draws, 1)))
+    drawn, wider = (
+        pd.DataFrame(resampled + part, columns=gains.index) for part in (noise, noise * scale)
+    )
+    return observed, drawn, wider
 
 
 def compare_dimensions(
@@ -262,9 +270,9 @@ class LogOfRecipes(NamedTuple):
 
     `tried` and `again` are runs with all recipes and with the chosen ones, `usual` those with the
     study's usual recipe at the same depths, none smaller. `chosen` is a row a size, with the mean
-    of the usual recipe, and the gain over it in per cent. `changes` has the change at the usual
-    recipe beside what `compare_dimensions` returns. `verdicts`, `predictions` and `held` are what
-    `judge_depths`, `judge_predictions` and `hold_recipes` return.
+    of the usual recipe, and the gain over it in per cent. `changes` is what `compare_dimensions`
+    returns, with the ends of its wider interval, and the change at the usual recipe. `verdicts`,
+    `predictions` and `held` are what `judge_depths`, `judge_predictions` and `hold_recipes` return.
     """
 
     tried: pd.DataFrame
@@ -298,7 +306,11 @@ def analyse_log(log: str, metric: str = "NDCG@10", level: float = 0.9) -> LogOfR
     means = usual.groupby(_SIZE)[metric].mean().rename("usual").reset_index()
     chosen = chosen.merge(means, how="left")
     chosen["gain"] = 100 * (chosen["value"] / chosen["usual"] - 1)
-    changes = compare_dimensions(*draw_values(load_gains(again, metric)), level)
+    observed, drawn, wider = draw_values(load_gains(again, metric))
+    changes = compare_dimensions(observed, drawn, level)
+    changes[["wider_low", "wider_high"]] = compare_dimensions(observed, wider, level)[
+        ["low", "high"]
+    ]
     by_size = chosen.set_index(_SIZE)["usual"]
     ends = [
         100 * (by_size[depth, large] / by_size[depth, small] - 1)
