@@ -177,6 +177,7 @@ def _standard_errors(runs: pd.DataFrame, metric: str) -> pd.Series:
             "without one of them nobody knows how noisy they are"
         )
     _check_numbers(runs, "users", lowest=2, highest=MOST_TOKENS)
+    check_whole(runs, "users", "the runs")
     rate = runs[metric]
     second_moment = rate if metric.startswith("HR") else SECOND_MOMENT * rate
     return np.sqrt(np.maximum(second_moment - rate**2, 0.05 * rate) / runs["users"])

@@ -210,6 +210,13 @@ def test_a_size_that_no_model_has_is_refused(runs, value, remedy):
         forecast_runs(odd)
 
 
+def test_half_a_test_user_is_refused(runs):
+    odd = runs.astype({"users": float})
+    odd.loc[odd.index[3], "users"] = 1234.5
+    with pytest.raises(InputError, match=r"users = 1234\.5 .*a whole number"):
+        forecast_runs(odd)
+
+
 def test_runs_are_shown_by_the_rule_of_record():
     runs = pd.DataFrame({"HR@10": [0.5, 0.4], f"{measurements.REMOVED}HR@10": [0.6, None]})
     assert measurements.by_rule_of_record(runs, ["HR@10"])["HR@10"].tolist() == [0.6, 0.4]
