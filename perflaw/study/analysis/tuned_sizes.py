@@ -312,7 +312,7 @@ def analyse_log(log: str, metric: str = "NDCG@10", level: float = 0.9) -> LogOfR
         ["low", "high"]
     ]
     by_size = chosen.set_index(_SIZE)["usual"]
-    ends = [
+    at_usual = [
         100 * (by_size[depth, large] / by_size[depth, small] - 1)
         for depth, small, large in changes[["n_layers", "from", "to"]].itertuples(index=False)
     ]
@@ -320,5 +320,5 @@ def analyse_log(log: str, metric: str = "NDCG@10", level: float = 0.9) -> LogOfR
     predictions = judge_predictions(chosen, changes, verdicts)
     held = hold_recipes(tried, metric)
     return LogOfRecipes(
-        tried, again, usual, chosen, changes.assign(usual=ends), verdicts, predictions, held
+        tried, again, usual, chosen, changes.assign(usual=at_usual), verdicts, predictions, held
     )
