@@ -19,6 +19,7 @@ from perflaw.logs.splits import leave_one_out
 from perflaw.models import backbones, configuration, ranking
 from perflaw.models.trained_model import CONFIG_FILE, WEIGHTS_FILE, load_model, save_model
 from perflaw.models.training.loop import fit_model
+from perflaw.models.training.trainer import train
 
 SETTINGS = {"n_layers": 1, "d_emb": 8, "max_seq_len": 10, "epochs": 3, "learning_rate": 0.01}
 
@@ -257,3 +258,24 @@ def test_every_backbone_has_its_name():
 def test_an_unknown_setting_is_told_with_the_nearest():
     with pytest.raises(InputError, match=r"no 'learn_rate'; .*; did you mean learning_rate"):
         configuration.make_config(learn_rate=0.1)
+
+
+def save_run(log, folder):
+    """Train a run of a log, with its record in r and its model in m."""
+    return train(
+        configuration.make_config(**SETTINGS), log, folder / "r", "cpu", False, folder / "m"
+    )
+
+
+def test_a_log_with_other_names_of_its_items_gets_a_model_of_its_own(movies, tmp_path):
+    names = np.array([f"n{name}" for name in movies.item_ids])
+    other = replace(movies, item_ids=names)
+    assert save_run(movies, tmp_path)["key"] == save_run(other, tmp_path)["key"]
+    assert set(load_model(tmp_path / "m").recommend(other, top=3)["item"]) <= set(names)
+
+
+def test_a_model_that_cannot_be_written_leaves_the_record(movies, tmp_path):
+    (tmp_path / "m" / WEIGHTS_FILE / "below").mkdir(parents=True)
+    with pytest.raises(InputError, match="cannot be written"):
+        save_run(movies, tmp_path)
+    assert len(list((tmp_path / "r").glob("*.json"))) == 1

@@ -82,7 +82,7 @@ def train(
             run_records.check_folder(Path(target))
     [key] = job.keys
     cached = run_records.load_cached_record(key, folder)
-    if cached is not None and _has_its_model(cached, model_folder):
+    if cached is not None and _has_its_model(cached, job.split, model_folder):
         checkpoints.remove(folder, key)
         return cached
     [record] = _train_runs(job, folder, progress, model_folder)
@@ -118,11 +118,11 @@ def train_stack(
     return [records[i] for i in range(len(job.keys))]
 
 
-def _has_its_model(record: dict, model_folder: str | os.PathLike | None) -> bool:
+def _has_its_model(record: dict, split: Split, model_folder: str | os.PathLike | None) -> bool:
     """Say whether the folder, if there is one, has all that belongs to a record."""
     if model_folder is None or _has_diverged(record["status"]):
         return True
-    return has_model(model_folder, record["key"])
+    return has_model(model_folder, record["key"], split.log.item_ids)
 
 
 def _train_runs(
@@ -170,13 +170,13 @@ def _train_together(
 
             def end(number: int, trained: TrainedModel, group: list[int] = group) -> None:
                 i = group[number]
-                # the model before its record: a record says that the run need not be repeated
-                if model_folder is not None and not _has_diverged(trained.status):
-                    replace(trained, key=job.keys[i]).save(model_folder)
                 outcome = _outcome(trained, job.split)
                 records[i] = run_records.keep_record(
                     job.configs[i], job.split, outcome, folder, job.device
                 )
+                # the record first: it stays where the model cannot be written
+                if model_folder is not None and not _has_diverged(trained.status):
+                    replace(trained, key=job.keys[i]).save(model_folder)
                 checkpoints.remove(folder, job.keys[i])
 
             loop.fit_job(group_job, progress, on_end=end, keeper=keeper)
