@@ -79,6 +79,20 @@ def test_time_format_that_does_not_fit_is_refused(way):
     )
 
 
+@pytest.mark.parametrize(
+    ("pattern", "reason"),
+    [
+        ("%m/%d/%Y %H:%M %p", "would ignore AM and PM"),
+        ("%m/%d/%Y %I:%M PM", "without AM or PM"),
+        ("%% noon", "is not of the form"),
+        ("noon", "no % fields"),
+    ],
+)
+def test_a_form_that_would_misread_hours_is_refused(pattern, reason, way):
+    path = written(table(time=lambda t: f"04/{t:02}/2012 6:00 PM"))
+    assert reason in refused(path, time_format=pattern)
+
+
 def test_timezone(way):
     path = written(table(time=lambda t: f"2017-07-14 04:40:0{t}"))
     log = read_log(path, timezone="Europe/Berlin")

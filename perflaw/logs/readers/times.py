@@ -267,11 +267,27 @@ def _from_local(seconds: np.ndarray, timezone: str, findings: Findings) -> np.nd
     return placed.tz_convert("UTC").tz_localize(None).to_numpy().astype("M8[s]").astype(np.int64)
 
 
-def _clock_of_format(texts: Sequence[str], pattern: str, reading: Reading, where: Where) -> Clock:
-    if "%" not in pattern:
+def _check_format(pattern: str) -> None:
+    """Refuse a form without fields, and one whose hours would be read wrong."""
+    fields = set(re.findall("%(.)", pattern))
+    if not fields:
         raise InputError(
             f"time_format={pattern!r} has no % fields; write one such as '%d/%m/%Y %H:%M'"
         )
+    if "p" in fields and "H" in fields:
+        raise InputError(
+            f"time_format={pattern!r} would ignore AM and PM (%p), as %H is an hour of 24; "
+            "write %I for %H"
+        )
+    if "I" in fields and "p" not in fields:
+        raise InputError(
+            f"time_format={pattern!r} has hours of 12 (%I) without AM or PM (%p); write %H for "
+            "hours of 24, or add %p"
+        )
+
+
+def _clock_of_format(texts: Sequence[str], pattern: str, reading: Reading, where: Where) -> Clock:
+    _check_format(pattern)
     zoned = "%z" in pattern or "%Z" in pattern
     try:
         moments = pd.to_datetime(list(texts), format=pattern, errors="coerce", utc=zoned)
