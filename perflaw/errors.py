@@ -9,6 +9,15 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 
+# What may be wrong with a path that the user gave, and how to mend it.
+PATH_REMEDIES = {
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EACCES: "name a place that you may use",
+    errno.EPERM: "name a place that you may use",
+    errno.EROFS: "name a place that can be written to",
+    errno.ELOOP: "mend the link",
+}
+
 # The extra of pyproject.toml that brings a package, by the name that Python imports.
 EXTRAS = {
     "duckdb": "logs",
@@ -104,7 +113,9 @@ def require(package: str) -> Any:
 
 @contextmanager
 def one_line_errors(make_exit: Callable[[str], BaseException] = SystemExit) -> Iterator[None]:
-    """Turn bad input, a missing package or a full disk into one line; print warnings in one line.
+    """Turn bad input, a missing package, an unusable path or a full disk into one line.
+
+    Warnings are printed in one line, too.
 
     Parameters
     ----------
@@ -122,6 +133,10 @@ def one_line_errors(make_exit: Callable[[str], BaseException] = SystemExit) -> I
             raise
         raise make_exit(message) from None
     except OSError as error:
+        if error.errno in PATH_REMEDIES and error.filename is not None:
+            remedy = PATH_REMEDIES[error.errno]
+            message = f"{error.filename} cannot be used: {error.strerror}; {remedy}"
+            raise make_exit(message) from None
         if error.errno != errno.ENOSPC:
             raise
         if error.filename is None:  # standard output: Python shall not try to flush it at the end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +33,7 @@ def command(law: str, where: tuple[str, ...], level: float) -> None:
     from perflaw.logs.readers.tables import read_table
 
     fitted = serialization.load_fit(law)
-    if "=" in where[0] and not Path(where[0]).is_file():
+    if "=" in where[0] and not os.path.isfile(where[0]):  # that of Path raises for a long name
         points = combine_axis_values(where, fitted.law.axes)
     elif len(where) > 1:
         raise InputError(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from command_line import run
 
+from perflaw import errors
 from perflaw.cli import options
 from perflaw.errors import EXTRAS, MissingPackageError, describe_missing_package, require
 from perflaw.logs import datasets
@@ -621,6 +622,46 @@ def test_a_full_disk_behind_the_output_is_one_line():
     assert result.stderr == (
         "Error: the output cannot be written: No space left on device; free space\n"
     )
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["log", LONG],
+        ["entropy", LONG],
+        ["train", LONG],
+        ["verify", LONG],
+        ["consolidate", LONG, "table"],
+        ["compare", LONG, LONG],
+        ["fit", "CSV", "--out", LONG],
+        ["train", "synthetic", "--out", LONG],
+        ["report", "synthetic", "--out", LONG],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_name_that_is_too_long_is_one_line(arguments, csv):
+    result = run(*[csv if text == "CSV" else text for text in arguments])
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    errors_of_it = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert len(errors_of_it) == 1
+
+
+@pytest.mark.parametrize("number", errors.PATH_REMEDIES)
+def test_a_path_that_cannot_be_used_is_one_line(number):
+    with pytest.raises(SystemExit, match=r"^a/b cannot be used: .*; "), errors.one_line_errors():
+        raise OSError(number, "why", "a/b")
+
+
+def test_many_values_of_an_axis_are_no_file(csv, tmp_path):
+    law = tmp_path / "law.json"
+    assert run("fit", csv, "--out", law).exit_code == 0
+    many = ",".join(str(n) for n in range(1, 101))
+    predicted = run("predict", law, f"n_layers={many}", "d_emb=50")
+    assert len(predicted.output.splitlines()) >= 101, predicted.output
 
 
 @pytest.mark.parametrize(("text", "value"), [("10", 10), ("010", "010"), ("1:30", "1:30")])
