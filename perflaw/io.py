@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import re
 import tempfile
@@ -127,7 +128,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path beside `path`, moved to it at the end, or removed on an error.
 
-    Its name is `.STEM.*.part`, so that what a killed process leaves can be recognised.
+    Its name is `.STEM.*.part`, so that what a killed process leaves can be recognised. Where the
+    path is a link, the file that it leads to is written.
+
+    Raises
+    ------
+    OSError
+        If there is something else than a file, a folder or a device say, or nothing can be written.
 
     Examples
     --------
@@ -137,7 +144,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     >>> target.read_text()
     'a,b'
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "there is something else than a file", str(path))
     handle, name = tempfile.mkstemp(
         dir=path.parent, prefix=f".{path.stem.lstrip('.')}.", suffix=".part"
     )

@@ -131,6 +131,8 @@ def _check_output(out: str) -> None:
     if not Path(out).exists():
         return
     try:
+        if not Path(out).is_file():  # a pipe, say, from which one would wait for ever to read
+            raise InputError(out)
         serialization.load_fit(out)
     except InputError:
         raise InputError(

@@ -135,9 +135,11 @@ def _report_on_file(path: str | None, out: Path, metric: str) -> "Report":
     """Report on a table of runs."""
     from perflaw.logs.readers.tables import read_table
     from perflaw.models.training import run_records
-    from perflaw.report import report_on_runs
+    from perflaw.report import report, report_on_runs
 
     assert path is not None  # a log or runs are given
-    report = report_on_runs(read_table(path, keep_lines=True), Path(path).stem, metric)
+    name = Path(path).stem
+    report.check_folder(out, {"hash": None, "name": name})
+    own_report = report_on_runs(read_table(path, keep_lines=True), name, metric)
     run_records.check_folder(out)
-    return report
+    return own_report

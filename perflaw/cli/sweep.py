@@ -87,6 +87,10 @@ def command(
     from perflaw.models.sweeps import grids, runner
 
     check_executor(executor_name)  # before a log is read, as is the grid
+    if workers and executor_name != "processes":
+        raise InputError(
+            f"--workers {workers} is for --executor processes; leave it out with {executor_name}"
+        )
     grids.expand_grid(grid)
     interactions = load_log(log, options)
     if dry_run:

@@ -97,6 +97,7 @@ def get_law(name: str, **options: Any) -> Law:
             raise InputError(
                 f"the option {key} of the law {name} cannot be {value!r}; "
                 f"its default is {defaults[key]!r}"
+                + (", names that differ" if key == "axes" else "")
             )
     if "axes" in options:
         options["axes"] = tuple(options["axes"])

@@ -122,7 +122,10 @@ def _parse_fit(record: dict[str, Any]) -> Fit:
         raise ValueError("its metric is no text")
     penalty = {name: tuple(pair) for name, pair in record["law"].get("penalty", {}).items()}
     law = replace(law, exponents=bounds, penalty=penalty)
-    return Fit(law, points, y, parameters, weights, record["converged"], record["tied"])
+    fit = Fit(law, points, y, parameters, weights, record["converged"], record["tied"])
+    if not np.isclose(fit.r2, record["r2"], rtol=1e-6, atol=1e-9):
+        raise ValueError("its parameters, points and values do not give its r2")
+    return fit
 
 
 def _parse_bounds(pair: Any) -> tuple[float, float]:

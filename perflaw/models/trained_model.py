@@ -283,18 +283,6 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def has_model(folder: str | os.PathLike, key: str, item_ids: np.ndarray) -> bool:
-    """Say whether a folder holds the model of a run, by the key of its record and its items.
-
-    Logs that differ in the names of their items alone have the same keys.
-    """
-    try:
-        model = load_model(folder)
-    except InputError:
-        return False
-    return model.key == key and list(map(str, model.item_ids)) == list(map(str, item_ids))
-
-
 def load_model(folder: str | os.PathLike, device: str = "cpu") -> TrainedModel:
     """Read a model that `save_model` wrote.
 

@@ -18,6 +18,7 @@ MOST = 1e9  # layers, or dimensions
 MOST_TOKENS = 1e15  # or users
 LEAST_RATE = 1e-6  # of a metric
 ALMOST_ALL = 0.99  # of the most tokens: from there on a run is on all data
+EPOCH_COLUMNS = ("epoch", "step")  # of a table that has more than one row a run
 RESERVED = ("key", "line", "seed", "test_targets", "tokens", "share", "users", "n_layers", "d_emb")
 DATA_COLUMNS = ("tokens", "share")
 REMOVED = "removed "  # prefix of metrics by the rule of record where nothing repeats
@@ -129,6 +130,7 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
     elif data == "share":
         _check_numbers(runs, data, lowest=0, highest=1, above=True)
     runs["tokens"] = runs[data].astype(float) if data else 1.0
+    _refuse_repeated_cells(runs, [*SIZE_COLUMNS, *([data] if data else [])])
     runs[f"{metric} se"] = _standard_errors(runs, metric)
     columns = [*SIZE_COLUMNS, "seed", "tokens", metric, f"{metric} se", "test_targets", "key"]
     validation = f"validation {metric}"
@@ -137,8 +139,6 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         columns.append(validation)
     runs["test_targets"] = runs.get("users", np.nan)
     runs["seed"] = runs.get("seed", 0)
-    if not runs["seed"].map(pd.api.types.is_hashable).all():
-        raise InputError("the runs have a seed that is no number or text")
     runs["key"] = [name_row(runs, place) for place in range(len(runs))]
     return runs[columns].reset_index(drop=True)
 
@@ -162,6 +162,24 @@ def _check_columns(table: pd.DataFrame, metric: str) -> None:
         raise InputError(
             f"of {metric} less is better, and a report is on a rate of which more is better, such "
             "as NDCG@10; if more is better, rename the column"
+        )
+
+
+def _refuse_repeated_cells(runs: pd.DataFrame, cell: list[str]) -> None:
+    """Refuse a second run of a size with the seed of an earlier one, and epochs of one run."""
+    if "seed" in runs:
+        if not runs["seed"].map(pd.api.types.is_hashable).all():
+            raise InputError("the runs have a seed that is no number or text")
+        cell = [*cell, "seed"]
+    elif not set(EPOCH_COLUMNS).intersection(runs):
+        return  # rows of one size are repeated runs
+    is_repeated = runs.duplicated(cell).to_numpy()
+    if is_repeated.any():
+        row = int(is_repeated.argmax())
+        values = ", ".join(f"{name} {runs[name].iloc[row]}" for name in cell)
+        raise InputError(
+            f"{name_row(runs, row)} of the runs repeats an earlier one ({values}); keep one row a "
+            "run, of its best epoch say, and tell repeated runs apart in the column 'seed'"
         )
 
 

@@ -254,7 +254,7 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
 def _check_request(log: InteractionLog, options: ReportOptions) -> None:
     """Refuse names, a folder and a log of which no report can be made, before anything is done."""
     _check_printable(log.name, options.source or "", str(options.out))
-    _check_folder(options.out, log)
+    check_folder(options.out, {"hash": log.hash})
     if log.n_items < FEWEST_ITEMS:
         raise InputError(
             f"{log.name} has {log.n_items} items, and the metrics ask whether the next one is "
@@ -271,17 +271,35 @@ def _check_printable(*names: str) -> None:
             raise InputError(f"{name!r} is no text in UTF-8; rename it") from None
 
 
-def _check_folder(out: Path, log: InteractionLog) -> None:
-    """Refuse a folder that has a report on other data."""
+def check_folder(out: Path, source: Mapping[str, str | None]) -> None:
+    """Refuse a folder that has a report on other data, or a page that is none.
+
+    Parameters
+    ----------
+    out
+        Folder of a report.
+    source
+        What tells its data from others: hash of a log, or hash None and name of one's own runs.
+
+    Raises
+    ------
+    InputError
+        With what is there.
+    """
     try:
         reported = json.loads((out / "report.json").read_text(encoding="utf-8"))["log"]
-        key, name = reported.get("hash"), reported.get("name")
+        found = {name: reported.get(name) for name in ("name", *source)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        if (out / "report.html").exists():
+            raise InputError(
+                f"{out} has a report.html without a report.json that goes with it; name another "
+                "folder with --out, or remove it"
+            ) from None
         return
-    if key != log.hash:
+    if any(found[name] != value for name, value in source.items()):
         raise InputError(
             f"{out} has a report on other data, or on the same read otherwise "
-            f"({name}); name another folder with --out, or remove it"
+            f"({found['name']}); name another folder with --out, or remove it"
         )
 
 

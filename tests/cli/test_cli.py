@@ -1,6 +1,7 @@
 """The commands that fit and predict; `perflaw book` is tested in test_book.py."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -180,6 +181,7 @@ def test_runs_without_noise_can_be_fitted(tmp_path):
         (["fit", "CSV", "--law", "log_quadratc"], "did you mean log_quadratic?"),
         (["fit", "CSV", "--metric", "value_"], "did you mean value?"),
         (["fit", "CSV", "-o", "k", "two"], "the option k"),
+        (["fit", "CSV", "-o", "axes", "n_layers,n_layers"], "names that differ"),
         (["fit", "CSV", "-o", "q", "2"], "no option 'q'"),
         (["fit", "CSV", "--metric", "MRR"], "no column 'MRR' to fit; likely metrics are value"),
         (
@@ -654,6 +656,19 @@ def test_a_name_that_is_too_long_is_one_line(arguments, csv):
 def test_a_path_that_cannot_be_used_is_one_line(number):
     with pytest.raises(SystemExit, match=r"^a/b cannot be used: .*; "), errors.one_line_errors():
         raise OSError(number, "why", "a/b")
+
+
+def test_a_pipe_is_not_taken_for_a_law(csv, tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # to read from it would take for ever
+    result = run("fit", csv, "--out", tmp_path / "pipe")
+    assert "is there, and is no fitted law" in result.output
+
+
+def test_a_folder_is_no_table(tmp_path):
+    (tmp_path / "mine.csv").mkdir()
+    run("sweep", "tiny", "--log", "synthetic", "--out", tmp_path / "runs", "--executor", "here")
+    result = run("consolidate", tmp_path / "runs", "mine", "--where", tmp_path)
+    assert result.output == f"Error: {tmp_path / 'mine.csv'} is no file; use another name\n"
 
 
 def test_many_values_of_an_axis_are_no_file(csv, tmp_path):

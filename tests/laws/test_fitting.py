@@ -351,6 +351,14 @@ def test_values_that_cannot_be_squared_are_refused(scale):
         (lambda record: record | {"weights": [-1, *record["weights"][1:]]}, "a weight is below 0"),
         (lambda record: record | {"weights": [0] * len(record["weights"])}, "too few are above"),
         (lambda record: record | {"metric": 5}, "its metric is no text"),
+        (
+            lambda record: record | {"parameters": record["parameters"] | {"b": 0.5}},
+            "its parameters, points and values do not give its r2",
+        ),
+        (
+            lambda record: record | {"law": record["law"] | {"options": {"k": 7.0}}},
+            "its parameters, points and values do not give its r2",
+        ),
         (lambda record: record | {"values": [10**400, *record["values"][1:]]}, "not a complete"),
         (lambda record: with_bounds(record, [2, 1]), "the bounds 2 and 1 hold no value"),
         (lambda record: with_bounds(record, [1]), "not a complete law file"),

@@ -184,6 +184,22 @@ def test_two_lists_of_a_user_are_refused(way):
     assert "line 3: a second list of the user 's1' in 'item_id_list'" in refused(written(content))
 
 
+def test_a_number_with_a_comma_may_be_one_item(way):
+    content = 'user,item,time\n1,"1,025",1\n1,"1,026",2\n'
+    assert "join them, or write 1,026 without a comma if it is one item" in refused(
+        written(content)
+    )
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    (tmp_path / "link.csv").symlink_to("nowhere.csv")
+    assert "link.csv is a link to nothing" in refused(tmp_path / "link.csv")
+
+
+def test_a_zero_byte_is_no_path():
+    assert "does not exist" in refused("a\0b.csv")
+
+
 def test_lists_of_users_are_refused(way):
     assert "'user' holds lists" in refused(written('item,user\na,"[1, 2]"\nb,"[2]"\n'))
 

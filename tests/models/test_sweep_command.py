@@ -220,6 +220,10 @@ def test_failures_are_counted_and_told(shop, tmp_path):
             ["GRID", "--executor", "smoke://signal"],
             r"there is no Dask scheduler at smoke://signal \(",
         ),
+        (
+            ["GRID", "--executor", "here", "--workers", "4"],
+            "--workers 4 is for --executor processes; leave it out with here",
+        ),
         (["GRID", "--device", "cuda:99"], "device cuda:99: this machine has"),
         (["GRID", "--out", "GRID/runs"], "records cannot be kept in .*: Not a directory"),
         (["GRID", "--log", "nothing"], "there is no log 'nothing'"),
@@ -296,8 +300,7 @@ def test_ctrl_c(shop, tmp_path, where, moment):
         tmp_path / "runs",
         "--executor",
         where,
-        "--workers",
-        "2",
+        *(("--workers", "2") if where == "processes" else ()),
     )
     command = subprocess.Popen(
         [Path(sys.executable).with_name("perflaw"), *arguments],

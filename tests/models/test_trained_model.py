@@ -267,11 +267,27 @@ def save_run(log, folder):
     )
 
 
-def test_a_log_with_other_names_of_its_items_gets_a_model_of_its_own(movies, tmp_path):
+def test_a_model_belongs_to_the_items_of_its_log(movies, tmp_path):
     names = np.array([f"n{name}" for name in movies.item_ids])
-    other = replace(movies, item_ids=names)
-    assert save_run(movies, tmp_path)["key"] == save_run(other, tmp_path)["key"]
-    assert set(load_model(tmp_path / "m").recommend(other, top=3)["item"]) <= set(names)
+    other = replace(movies, item_ids=names)  # its runs have the same keys
+    save_run(movies, tmp_path)
+    with pytest.raises(InputError, match="m has the model of another run or log; name another"):
+        save_run(other, tmp_path)
+    assert load_model(tmp_path / "m").item_ids.tolist() == movies.item_ids.tolist()
+
+
+def test_a_model_of_another_configuration_is_not_overwritten(movies, tmp_path):
+    first = save_run(movies, tmp_path)
+    other = configuration.make_config(**SETTINGS | {"seed": 1})
+    with pytest.raises(InputError, match="m has the model of another run or log"):
+        train(other, movies, tmp_path / "r", "cpu", False, tmp_path / "m")
+    assert load_model(tmp_path / "m").key == first["key"]
+
+
+def test_a_model_and_records_need_two_folders(movies, tmp_path):
+    config = configuration.make_config(**SETTINGS)
+    with pytest.raises(InputError, match="is the folder of run records; give the model another"):
+        train(config, movies, tmp_path / "r", "cpu", False, tmp_path / "r" / ".." / "r")
 
 
 def test_a_model_that_cannot_be_written_leaves_the_record(movies, tmp_path):

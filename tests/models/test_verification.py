@@ -163,6 +163,11 @@ def test_what_differs_is_told(log, consolidated, tmp_path):
     ].any()
 
 
+def test_a_tolerance_that_is_no_number_is_refused(consolidated):
+    with pytest.raises(InputError, match="a tolerance of nan is no share"):
+        verification.verify(consolidated, 1, tolerance=float("nan"))
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [("NDCG@10", np.inf), ("threads", 1e9), ("data_seed", "x"), ("sample_log", "half")],

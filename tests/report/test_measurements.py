@@ -189,7 +189,21 @@ def test_a_row_that_is_there_twice_is_refused(runs):
         forecast_runs(twice)
 
 
+def test_two_values_of_one_seed_are_refused(runs):
+    again = runs.head(1).assign(**{"NDCG@10": 0.09})
+    with pytest.raises(InputError, match=r"row 23 of the runs repeats an earlier one \(n_layers"):
+        forecast_runs(pd.concat([runs, again]))
+
+
+def test_epochs_of_one_run_are_refused(runs):
+    few = runs[runs["tokens"] == runs["tokens"].max()].drop(columns=["seed", "tokens"])
+    epochs = pd.concat([few.assign(epoch=1), few.assign(epoch=2)])
+    with pytest.raises(InputError, match="keep one row a run, of its best epoch say"):
+        forecast_runs(epochs)
+
+
 def test_runs_that_differ_in_a_column_called_line_are_two(runs):
+    runs = runs.drop(columns="seed")
     twice = pd.concat([runs, runs]).assign(line=range(2 * len(runs)))
     assert len(measured_from_table(twice, "NDCG@10")) == 2 * len(runs)
 

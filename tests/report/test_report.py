@@ -477,6 +477,25 @@ def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):
     assert [path.name for path in out.iterdir()] == ["report.json"]
 
 
+def test_a_report_on_other_runs_is_not_overwritten(own_runs, tmp_path):
+    other = tmp_path / "other.csv"
+    other.write_bytes(Path(own_runs).read_bytes())
+    out = tmp_path / "out"
+    assert run("report", "--runs", own_runs, "--out", out).exit_code == 0
+    before = (out / "report.html").read_bytes()
+    result = run("report", "--runs", other, "--out", out)
+    assert "has a report on other data" in result.output
+    assert (out / "report.html").read_bytes() == before
+    assert run("report", "--runs", own_runs, "--out", out).exit_code == 0
+
+
+def test_a_page_that_is_no_report_is_not_overwritten(own_runs, tmp_path):
+    (tmp_path / "report.html").write_text("mine")
+    result = run("report", "--runs", own_runs, "--out", tmp_path)
+    assert "has a report.html without a report.json that goes with it" in result.output
+    assert (tmp_path / "report.html").read_text() == "mine"
+
+
 @pytest.mark.parametrize("name", ["shop-\udce9s", "shop"])
 def test_a_name_that_no_page_can_show_is_refused_before_training(name, log, tmp_path):
     where = tmp_path / ("out" if name != "shop" else "r\udce9")

@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from perflaw.errors import InputError
 from perflaw.logs.readers import files, frames, json_lines, text
+from perflaw.logs.readers.doubts import doubt_columns
 from perflaw.logs.readers.options import ALL_UNITS, LAYOUTS, Columns, Reading, ReadOptions
 from perflaw.logs.readers.sniffing import read_sample
 
@@ -41,13 +40,7 @@ def read(source: Any, options: ReadOptions | None = None) -> Columns:
         With the source, the place and the mend, in one line.
     """
     columns = _read(source, options or ReadOptions())
-    lengths = np.diff(columns.offsets)
-    rows, longest = len(columns.items), lengths.max()
-    if rows >= 20 and len(lengths) > 1 and 2 * longest > rows:
-        user = columns.user_ids[lengths.argmax()]
-        note = f"user: {user!s} has {longest:,} of {rows:,} rows"
-        columns = columns._replace(notes=(*columns.notes, note))
-    return columns
+    return columns._replace(notes=(*columns.notes, *doubt_columns(columns)))
 
 
 def _read(source: Any, options: ReadOptions) -> Columns:

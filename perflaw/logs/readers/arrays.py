@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from perflaw.errors import InputError
+from perflaw.logs.readers.doubts import note_newest_first, note_odd_ids
 from perflaw.logs.readers.number_times import Clock, clock_of_numbers
 from perflaw.logs.readers.options import (
     ROLES,
@@ -21,7 +22,6 @@ from perflaw.logs.readers.options import (
     Where,
     clip,
     is_missing,
-    note_odd_ids,
 )
 from perflaw.logs.readers.times import clock_of_texts, is_whole
 
@@ -97,6 +97,8 @@ def sort_rows(raw: RawRows, reading: Reading) -> Columns:
     users, user_ids = _identify(raw.user, "user", where, reading.findings)
     items, item_ids = _identify(raw.item, "item", where, reading.findings)
     clock = None if raw.time is None else _clock(raw.time, reading, where)
+    if clock is not None:
+        note_newest_first(users, clock.key, reading.findings)
     order = np.lexsort((users,) if clock is None else (clock.key, users))
     seconds = None if clock is None or clock.seconds is None else clock.seconds[order]
     return number_items(users[order], items[order], seconds, reading.findings, user_ids, item_ids)

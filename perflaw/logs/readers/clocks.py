@@ -10,6 +10,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import incomplete
+from perflaw.logs.readers.doubts import FLOAT32_WHOLE
 from perflaw.logs.readers.number_times import (
     DAY,
     NANO,
@@ -63,6 +64,12 @@ def find_clock(connection: Connection, where: Where, reading: Reading) -> Engine
             f"{reading.label}: the column of times holds times of day without a date; name a "
             "column of dates with time="
         )
+    if kind == "FLOAT" and reading.options.unit != ORDER:
+        reason = (
+            "the time is a 32-bit decimal number, which keeps seven digits; write times as whole "
+            "numbers or with 64 bits"
+        )
+        refuse_rows(connection, f"abs(time) > {FLOAT32_WHOLE} and isfinite(time)", reason, where)
     if kind.startswith(("DECIMAL", "FLOAT", "DOUBLE", "HUGEINT", "UHUGEINT")):
         return _of_numbers(connection, "time::double", "time", where, reading)
     if kind in WHOLE_TYPES:

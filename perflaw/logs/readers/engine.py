@@ -26,11 +26,13 @@ from perflaw.logs.readers.arrays import (
 )
 from perflaw.logs.readers.clocks import (
     WHOLE_TYPES,
+    EngineClock,
     any_row,
     find_clock,
     first_place,
     refuse_rows,
 )
+from perflaw.logs.readers.doubts import HEAD, note_newest_first, note_odd_ids
 from perflaw.logs.readers.number_times import to_seconds
 from perflaw.logs.readers.options import (
     MISSING,
@@ -43,7 +45,6 @@ from perflaw.logs.readers.options import (
     Where,
     clip,
     is_missing,
-    note_odd_ids,
 )
 
 MEMORY = "1GB"  # of the engine's own; beyond it, it writes to temporary files
@@ -169,6 +170,7 @@ def finish(
     if clock is None:
         query = f"select {columns} from raw order by {users.code}, place"
     else:
+        _note_order(connection, users.code, clock, reading.findings)
         if clock.unit != ORDER:
             columns += f", {clock.seconds} as time"
         query = f"select {columns} from {clock.relation} order by {users.code}, {clock.key}, place"
@@ -181,6 +183,15 @@ def finish(
         users.names,
         items.names,
     )
+
+
+def _note_order(connection: Connection, user: str, clock: EngineClock, findings: Findings) -> None:
+    """Note where the first rows run from new to old."""
+    head = connection.execute(
+        f'select {user} as "user", {clock.key} as key from {clock.relation} '
+        f"where place < {HEAD} order by place"
+    ).fetchnumpy()
+    note_newest_first(np.asarray(head["user"]), np.asarray(head["key"]), findings)
 
 
 def _count_complete(connection: Connection, where: Where, timed: bool, reading: Reading) -> int:

@@ -72,8 +72,17 @@ def existing_path(source: Any, of_folder: str = "") -> Path:
             "a log is read from a path or a DataFrame, or another table with the Arrow C stream, "
             f"not from a {type(source).__name__}; give one of these"
         ) from None
-    if not os.path.exists(path):
-        raise InputError(f"{path} does not exist: check the path")
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        link = f", as {path} is a link to nothing" if os.path.islink(path) else ""
+        raise InputError(f"{path} does not exist: check the path{link}") from None
+    except (NotADirectoryError, ValueError):  # of a zero byte
+        raise InputError(f"{path} does not exist: check the path") from None
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}): check the path and its permissions"
+        ) from None
     if path.is_dir():
         raise InputError(f"{path} is a folder: name a file in it{of_folder}")
     if not path.is_file():

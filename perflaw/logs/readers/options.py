@@ -24,8 +24,6 @@ ROLES = ("user", "item", "time")
 WHITE = " \t\r\n\v\f"  # stripped from the ends of ids and times
 MISSING = frozenset(("na", "n/a", "#n/a", "<na>", "nan", "nat", "null", "none", "nil", "\\n"))
 WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,18})")  # a whole number as it is written shortest
-ROUNDED = re.compile(r"-?\d\.\d+[eE]\+\d+")
-INVISIBLE = re.compile(r"^[\s\u200b-\u200f\u2060\ufeff]|[\s\u200b-\u200f\u2060\ufeff]$")
 
 Connection: TypeAlias = Any  # of DuckDB, which is optional; what it fetches has no types
 Where: TypeAlias = Callable[[int], str]  # number of a row → its place in words, for messages
@@ -171,26 +169,6 @@ def refuse_first(wrong: np.ndarray, describe: Callable[[int], str]) -> None:
 def is_missing(text: str) -> bool:
     """Return whether this text is what programs write where there is no value."""
     return len(text) <= 4 and text.lower() in MISSING
-
-
-def note_odd_ids(role: str, ids: Sequence[str] | np.ndarray, findings: Findings) -> None:
-    """Note ids with quotes around them, with invisible characters, or that have lost digits."""
-    quoted = [text for text in ids if len(text) > 1 and text[0] == text[-1] and text[0] in "'\""]
-    if quoted:
-        findings.note(
-            f"{role}: {len(quoted):,} ids have quotes around them, which are part of them, as in "
-            f"{clip(quoted[0], 20)}"
-        )
-    if hidden := [text for text in ids if INVISIBLE.search(text)]:
-        findings.note(
-            f"{role}: {len(hidden):,} ids begin or end with a character that is not seen, as in "
-            f"{ascii(hidden[0])[:24]}"
-        )
-    if rounded := [text for text in ids if ROUNDED.fullmatch(text)]:
-        findings.note(
-            f"{role}: {len(rounded):,} ids are like {rounded[0]}; "
-            "a spreadsheet may have rounded them"
-        )
 
 
 def clip(value: Any, width: int = 60) -> str:

@@ -32,6 +32,7 @@ ENDING = re.compile(r"[_ .-](?i:at|date|time|timestamp)$|[a-z](?:At|Date|Time|Ti
 ABOUT_OTHERS = re.compile(  # dates of a thing or a person, not of what happened
     r"birth|releas|publi|expir|sign.?up|regist|join|updat|modif|launch|death", re.IGNORECASE
 )
+HOURS = re.compile(r"hours?|hr|hh|hourofday|minutes?|seconds?")
 LIST_WORDS = re.compile(r"^(?:sequence|seq|hist|history|list)_?|_?(?:sequence|seq|history|list)$")
 LISTS = ("sequence", "history", "itemsequence", "itemhistory", "itemlist", "itemseq")
 
@@ -152,6 +153,8 @@ def choose_roles(
                     f"{label}: {name}={value!r} is for times, and no column of times is found; "
                     "name it with time="
                 )
+    if time is not None and clock_time is None:
+        _note_hours(names, time, resolution, reading)
     if unnamed := sum(not name for name in names):
         columns = "a column without a name is" if unnamed == 1 else f"{unnamed} unnamed columns are"
         reading.findings.note(f"columns: {columns} left out")
@@ -200,6 +203,21 @@ def _refuse_two(role: str, names: Sequence[str], places: Sequence[int], label: s
 
 
 # ---------------------------------------------------------------- times
+
+
+def _note_hours(
+    names: Sequence[str], time: int, resolution: Callable[[int], Fineness], reading: Reading
+) -> None:
+    """Note columns of hours or minutes that are not read, beside times that are whole days."""
+    finer = [name for name in names if HOURS.fullmatch(plain_name(name))]
+    if not finer:
+        return
+    fineness = resolution(time)
+    if isinstance(fineness, Resolution) and fineness.step >= DAY:
+        reading.findings.note(
+            f"times: whole days; {join_names(finer)} beside them is not read: write date and time "
+            "of day into one column"
+        )
 
 
 def _guess_time(

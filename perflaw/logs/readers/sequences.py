@@ -19,6 +19,7 @@ CODE = r"[A-Za-z0-9_-]*\d[A-Za-z0-9_-]*"  # an id with a digit in it
 CODES = re.compile(rf"\s*{CODE}(?:(?: +|\s*[,;|]\s*){CODE})*\s*")
 NUMBERS = re.compile(r"\s*\d+(?:(?: +|\s*[,;|]\s*)\d+)*\s*")
 SEVERAL = re.compile(r"\S[ ,;|]+\S")
+THOUSANDS = re.compile(r"\s*[1-9]\d{0,2}(?:,\d{3})+\s*")
 PAIR = re.compile(r"\d+:[-+.\deE]+")
 
 
@@ -233,9 +234,12 @@ def _histories(raw: RawRows, name: str, label: str) -> Iterator[tuple[str, list]
             history = [*history, raw.last[k]]
         text = str(user).strip()
         if text in row_of and user not in (None, ""):
+            cell = str(raw.item[k])
+            number = THOUSANDS.fullmatch(cell)
+            hint = f", or write {clip(cell)} without a comma if it is one item" if number else ""
             raise InputError(
                 f"{place}: a second list of the user {clip(user, 30)!r} in {clip(name)!r}, "
-                f"after that of {raw.place(row_of[text])}; join them"
+                f"after that of {raw.place(row_of[text])}; join them{hint}"
             )
         row_of[text] = k
         yield place, history

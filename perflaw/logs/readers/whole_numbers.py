@@ -14,6 +14,7 @@ import pandas as pd
 
 from perflaw.errors import InputError
 from perflaw.logs.readers.arrays import note_dropped, number_items
+from perflaw.logs.readers.doubts import note_newest_first
 from perflaw.logs.readers.number_times import clock_of_numbers
 from perflaw.logs.readers.options import Columns, Reading
 from perflaw.logs.readers.roles import Roles
@@ -45,6 +46,7 @@ def read(path: Path, table: Table, roles: Roles, reading: Reading) -> Columns | 
             seconds = clock_of_numbers(times, reading, str).seconds
         except InputError:
             return None  # the slow way says which line it is
+        note_newest_first(users, times, reading.findings)
     order = _sorting_order(users, times)
     if order is None:
         return None

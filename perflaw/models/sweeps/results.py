@@ -322,6 +322,8 @@ def consolidate(
         raise InputError(f"{name!r} is no name of a table; use one without slashes")
     path = Path(where or sweeps_folder()) / f"{name.removesuffix('.csv')}.csv"
     frame = load_runs(folder)
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is no file; use another name")
     if path.exists() and (lost := set(read_runs_table(path)["key"]) - set(frame["key"])):
         raise InputError(
             f"{path} has {len(lost)} runs that {folder} has not; use another name, or remove it"

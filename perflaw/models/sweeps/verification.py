@@ -58,6 +58,8 @@ def verify(
     InputError
         For a log or a version that gives another key: then it would be another run.
     """
+    if not tolerance >= 0:
+        raise InputError(f"a tolerance of {tolerance} is no share; use one such as 0.1")
     table = _repeatable_runs(name)
     if log is not None and (on_log := table["data_hash"] == log.hash).any():
         table = table[on_log]

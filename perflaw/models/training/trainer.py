@@ -14,10 +14,11 @@ from pathlib import Path
 
 import torch
 
+from perflaw.errors import InputError
 from perflaw.logs.interaction_log import InteractionLog
 from perflaw.logs.splits import Split
 from perflaw.models.configuration import Config
-from perflaw.models.trained_model import TrainedModel, has_model
+from perflaw.models.trained_model import TrainedModel, load_model
 from perflaw.models.training import checkpoints, evaluation, loop, run_records
 from perflaw.models.training.loop import Progress
 from perflaw.models.training.preparation import TrainingJob, prepare
@@ -81,8 +82,9 @@ def train(
         if target is not None:
             run_records.check_folder(Path(target))
     [key] = job.keys
+    has_model = model_folder is None or _has_model(Path(model_folder), folder, key, job.split)
     cached = run_records.load_cached_record(key, folder)
-    if cached is not None and _has_its_model(cached, job.split, model_folder):
+    if cached is not None and (has_model or _has_diverged(cached["status"])):
         checkpoints.remove(folder, key)
         return cached
     [record] = _train_runs(job, folder, progress, model_folder)
@@ -118,11 +120,25 @@ def train_stack(
     return [records[i] for i in range(len(job.keys))]
 
 
-def _has_its_model(record: dict, split: Split, model_folder: str | os.PathLike | None) -> bool:
-    """Say whether the folder, if there is one, has all that belongs to a record."""
-    if model_folder is None or _has_diverged(record["status"]):
-        return True
-    return has_model(model_folder, record["key"], split.log.item_ids)
+def _has_model(
+    model_folder: Path, folder: str | os.PathLike | None, key: str, split: Split
+) -> bool:
+    """Say whether a folder has the model of a run; refuse one that has another run's, or records.
+
+    Logs that differ in the names of their items alone have the same keys.
+    """
+    if folder is not None and model_folder.resolve() == Path(folder).resolve():
+        raise InputError(f"{folder} is the folder of run records; give the model another one")
+    try:
+        model = load_model(model_folder)
+    except InputError:
+        return False  # none, or a damaged one, which is written anew
+    items = [list(map(str, ids)) for ids in (model.item_ids, split.log.item_ids)]
+    if model.key != key or items[0] != items[1]:
+        raise InputError(
+            f"{model_folder} has the model of another run or log; name another folder, or remove it"
+        )
+    return True
 
 
 def _train_runs(
