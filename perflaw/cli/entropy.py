@@ -11,6 +11,7 @@ from perflaw.cli.options import (
     QUIET_OPTION,
     describe_reading,
     echo_json,
+    echo_reading,
     load_log,
     log_options,
     one_line_errors,
@@ -77,6 +78,8 @@ def command(
     from perflaw.logs import measures
 
     interactions = load_log(log, options)
+    if not quiet and not as_json:
+        echo_reading(interactions)
     wanted = measures.available_measures(m, r, last)
     if pooled:
         if r or last:

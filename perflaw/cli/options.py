@@ -159,10 +159,11 @@ def describe_reading(log: InteractionLog) -> dict[str, list[str]]:
     }
 
 
-def echo_guesses(log: InteractionLog) -> None:
-    """Say on stderr what was guessed when a log was read, for commands that print other things."""
-    for guess in log.guesses:
-        click.echo(f"{log.name} read as: {as_options(guess)}", err=True)
+def echo_reading(log: InteractionLog) -> None:
+    """Say on stderr how a log was read and what looks odd, for commands that print other things."""
+    for note in log.notes:
+        head = "read as" if note in log.guesses else "note"
+        click.echo(f"{log.name} {head}: {as_options(note)}", err=True)
 
 
 def name_value_option(*declarations: str, help: str) -> Decorator:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from perflaw.cli.options import echo_guesses, load_log, log_options, one_line_errors
+from perflaw.cli.options import echo_reading, load_log, log_options, one_line_errors
 from perflaw.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def command(model: str, log: str, top: int, users: str | None, **options: Any) -
     if users is not None:
         is_one = users in histories.user_ids.astype(str)  # an id may have a comma
         histories = select_users(histories, [users] if is_one else users.split(","))
-    echo_guesses(histories)
+    echo_reading(histories)
     _note_unknown_items(trained, histories)
     table = trained.recommend(histories, top)
     without = histories.n_users - table["user"].nunique()

@@ -8,6 +8,7 @@ import click
 
 from perflaw.cli.options import (
     DEVICE_OPTION,
+    echo_reading,
     interruptible,
     is_given,
     load_log,
@@ -112,6 +113,7 @@ def command(
             choices = {name: options.pop(name) for name in CHOICES}
             click.echo(f"reading {log}", err=True)
             data = load_log(log, options)
+            echo_reading(data)
             source = repeat_log_arguments()
             report = run_report(data, out, budget, workers, start=start, source=source, **choices)
         page = write_report(report, out)

@@ -9,7 +9,7 @@ import click
 
 from perflaw.cli.options import (
     DEVICE_OPTION,
-    echo_guesses,
+    echo_reading,
     interruptible,
     load_log,
     log_options,
@@ -93,9 +93,9 @@ def command(
         )
     grids.expand_grid(grid)
     interactions = load_log(log, options)
+    echo_reading(interactions)
     if dry_run:
         plan = runner.plan_sweep(grid, interactions, out, device, stack)
-        echo_guesses(interactions)
         _echo_plan(plan, workers or count_cores(), interactions, out)
         return
     count_before = _count_records(out)
@@ -107,7 +107,6 @@ def command(
     with interruptible(describe_rest):
         executor = executor_at(executor_name, workers, device)
         table = runner.run(grid, interactions, out, executor, device, stack, threads)
-    echo_guesses(interactions)
     _echo_results(table, out)
 
 

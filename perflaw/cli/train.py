@@ -7,7 +7,7 @@ import click
 
 from perflaw.cli.options import (
     DEVICE_OPTION,
-    echo_guesses,
+    echo_reading,
     interruptible,
     load_log,
     log_options,
@@ -94,10 +94,10 @@ def command(
     )
     with interruptible(lambda: advice):
         data = load_log(log, options)
+        echo_reading(data)
         record = trainer.train(
             config, data, folder, device, model_folder=save, on_run=trained.append
         )
-    echo_guesses(data)
     note = "" if trained else " (it was there already; nothing was trained)"
     click.echo(f"{folder}/{record['key']}.json: {record['status']}{note}")
     if "metrics" not in record:

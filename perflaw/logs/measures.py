@@ -89,7 +89,7 @@ def available_measures(m: int = 2, r: float = 0.0, last: int | None = None) -> l
         ),
         Measure(
             "compression",
-            "bytes after compression over bytes before",
+            "bytes after compression over bytes before; depends on the order of users by id",
             compression.compression_ratio,
         ),
         Measure(

@@ -138,7 +138,7 @@ def run_report(
     workers
         Number of processes that train; by default one for each core.
     progress
-        Whether to show bars, and notes on the log.
+        Whether to show bars, and what comes.
     start
         From when the budget counts, of `time.perf_counter`; by default from now.
     source
@@ -305,10 +305,8 @@ def check_folder(out: Path, source: Mapping[str, str | None]) -> None:
 
 def _plan_pilot(log: InteractionLog, options: ReportOptions) -> pilot.Pilot:
     """Plan the pilot, and say what comes."""
-    if log.timestamps is None:
-        notes = [note for note in log.notes if note.startswith("time")]
-        no_times = f"{log.name} has no times; the order of each history is all there is"
-        options.say("\n".join(notes) or no_times)
+    if log.timestamps is None and not log.notes:
+        options.say(f"{log.name} has no times; the order of each history is all there is")
     plan = pilot.plan_pilot(
         log,
         options.training_seconds,

@@ -741,3 +741,14 @@ def test_options_for_a_log_are_refused_beside_own_runs(tmp_path, option):
     assert refused.exit_code == 2
     assert f"{option} is for a LOG" in refused.output
     assert not (tmp_path / "out").exists()
+
+
+def test_doubts_about_a_log_are_told_before_training(tmp_path):
+    rows = [f"{u},{i},{1_600_000_000 + 100 * u + i}" for u in range(30) for i in range(5)]
+    rows[-1] = "29,4,160000290"
+    (tmp_path / "shop.csv").write_text("user,item,time\n" + "\n".join(rows) + "\n")
+    result = run("entropy", tmp_path / "shop.csv", "--pooled")
+    assert result.exit_code == 0
+    assert "shop note: times: of 150 rows 1 is of 1975, the others of 2020" in result.stderr
+    quiet = run("entropy", tmp_path / "shop.csv", "--pooled", "--quiet")
+    assert quiet.stderr == ""

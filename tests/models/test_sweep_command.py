@@ -238,7 +238,9 @@ def test_what_cannot_be_is_told_in_one_line(shop, tmp_path, arguments, told):
         arguments += ["--log", str(shop / "shop.csv")]
     result = run("sweep", *arguments)
     assert result.exit_code == 1, result.output
-    assert re.search(f"^Error: {told}.*\n\\Z", result.output), result.output
+    lines = result.output.splitlines()
+    assert re.match(f"Error: {told}", lines.pop()), result.output
+    assert all(line.startswith("shop read as: ") for line in lines), result.output
 
 
 def test_a_grid_of_a_script_is_refused_before_the_log_is_read(tmp_path):
@@ -263,7 +265,8 @@ def test_a_scheduler_that_is_not_there(shop, tmp_path, monkeypatch):
         address,
     )
     assert told.exit_code == 1
-    assert re.fullmatch(rf"Error: there is no Dask scheduler at {address} \(.*\)\n", told.stderr)
+    last = told.stderr.splitlines()[-1]
+    assert re.fullmatch(rf"Error: there is no Dask scheduler at {address} \(.*\)", last)
 
 
 def test_without_the_package_of_clusters(shop, tmp_path, monkeypatch):
