@@ -169,8 +169,8 @@ def candidate_laws(bound: float = 1.0) -> dict[str, Law]:
     shaped = {
         "sum of power laws": families.sum_of_powers(),
         "Performance Law, k = 2": families.performance(),
-        "power law in parameters": families.parameter_power(),
-        "power law in compute": families.compute_power(),
+        "power of parameters": families.parameter_power(),
+        "power of compute": families.compute_power(),
     }
     bounded = {name: families.with_bounds(law, -bound, bound) for name, law in shaped.items()}
     linear = {"log-linear": families.log_linear(), "log-quadratic": families.log_quadratic()}

@@ -664,13 +664,6 @@ def test_a_pipe_is_not_taken_for_a_law(csv, tmp_path):
     assert "is there, and is no fitted law" in result.output
 
 
-def test_a_folder_is_no_table(tmp_path):
-    (tmp_path / "mine.csv").mkdir()
-    run("sweep", "tiny", "--log", "synthetic", "--out", tmp_path / "runs", "--executor", "here")
-    result = run("consolidate", tmp_path / "runs", "mine", "--where", tmp_path)
-    assert result.output == f"Error: {tmp_path / 'mine.csv'} is no file; use another name\n"
-
-
 def test_many_values_of_an_axis_are_no_file(csv, tmp_path):
     law = tmp_path / "law.json"
     assert run("fit", csv, "--out", law).exit_code == 0

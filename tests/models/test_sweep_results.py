@@ -284,6 +284,12 @@ def test_a_table_is_not_written_over(copied, tmp_path):
             results.consolidate(copied, name, tmp_path)
 
 
+def test_a_folder_is_no_table(done, tmp_path):
+    (tmp_path / "runs.csv").mkdir()
+    with pytest.raises(InputError, match=r"runs\.csv is no file; use another name"):
+        results.consolidate(done, "runs", tmp_path)
+
+
 def test_what_is_no_log_and_no_executor(log, tmp_path):
     with pytest.raises(
         InputError, match=r"a str is no InteractionLog; read one with perflaw.logs.read_log"

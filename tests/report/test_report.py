@@ -477,16 +477,17 @@ def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):
     assert [path.name for path in out.iterdir()] == ["report.json"]
 
 
+def test_a_report_on_the_same_runs_is_made_again(own_report):
+    report.check_folder(own_report[0], {"hash": None, "name": "mine"})
+    with pytest.raises(InputError, match=r"has a report on other data.*\(mine\)"):
+        report.check_folder(own_report[0], {"hash": None, "name": "yours"})
+
+
 def test_a_report_on_other_runs_is_not_overwritten(own_runs, tmp_path):
-    other = tmp_path / "other.csv"
-    other.write_bytes(Path(own_runs).read_bytes())
-    out = tmp_path / "out"
-    assert run("report", "--runs", own_runs, "--out", out).exit_code == 0
-    before = (out / "report.html").read_bytes()
-    result = run("report", "--runs", other, "--out", out)
+    (tmp_path / "report.json").write_text('{"log": {"name": "other"}}')
+    result = run("report", "--runs", own_runs, "--out", tmp_path)
     assert "has a report on other data" in result.output
-    assert (out / "report.html").read_bytes() == before
-    assert run("report", "--runs", own_runs, "--out", out).exit_code == 0
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_page_that_is_no_report_is_not_overwritten(own_runs, tmp_path):

@@ -8,6 +8,7 @@ from perflaw.laws import families, fitting, linear, varpro
 from perflaw.models.sweeps import results
 from perflaw.stats import student_quantile
 from perflaw.study.analysis import own_fits, paper_sizes, seed_noise, study_runs, transfer
+from perflaw.study.files import study_file
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +128,18 @@ def test_predictions_of_the_papers_deep_cells_are_judged_by_their_own_rule():
 
 
 def test_a_step_in_depth_has_the_interval_of_its_seeds():
-    steps = paper_sizes.compare_depths(paper_sizes.load_surface(), level=0.9).set_index(
-        ["d_emb", "smaller", "larger"]
-    )
-    values = paper_runs().groupby(["d_emb", "n_layers"])["removed NDCG@10"].agg(["mean", "size"])
+    beside = paper_sizes.compare_with_paper(paper_sizes.load_surface())
+    steps = paper_sizes.compare_depths(beside, level=0.9).set_index(["d_emb", "smaller", "larger"])
+    runs = pd.read_csv(study_file("data", "paper_sizes.csv"))  # among 2,500 items, as published
+    values = runs.groupby(["d_emb", "n_layers"])["NDCG@10"].agg(["mean", "std", "size"])
     change = 100 * np.log(values["mean"][25, 12] / values["mean"][25, 8])
     step = steps.loc[(25, 8, 12)]
     assert step["change"] == pytest.approx(change, abs=1e-3)
     assert step["published"] == pytest.approx(100 * np.log(0.1613 / 0.1535))
     assert step["seeds"] == "2, 1"
-    noise = seed_noise.seed_sd_by_surface(paper_sizes.load_surface()).iloc[0]
-    dof = (values["size"] - 1).sum()
+    twice = values[values["size"] == 2]
+    noise = 100 * np.sqrt(((twice["std"] / twice["mean"]) ** 2).mean())
+    dof = len(twice)
     reach = student_quantile(0.9, dof) * noise * np.sqrt(1 + 1 / 2)
     assert [step["low"], step["high"]] == pytest.approx([change - reach, change + reach], abs=1e-3)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from perflaw.study.analysis import tuned_sizes
+from perflaw.study.files import study_file
 from perflaw.study.user_gains import load_user_gains
 
 SIZES = [(1, 16), (1, 32), (1, 64), (1, 128)]
@@ -78,17 +79,14 @@ def test_users_that_all_sizes_share_leave_no_doubt():
 
 
 @pytest.mark.integration
-def test_intervals_of_seed_noise_cover():
-    """Of equal sizes 90 % of intervals hold zero; four sizes of two seeds make it a little less."""
-    inside = []
-    for seed in range(60):
-        gains = make_gains([0.1] * 4, noise=0.05, seed=seed)
-        observed, *both = tuned_sizes.draw_values(gains, draws=100)
-        steps = [tuned_sizes.compare_dimensions(observed, drawn).iloc[1] for drawn in both]
-        inside.append([step["low"] < 0 < step["high"] for step in steps])
-    known, estimated = np.mean(inside, axis=0)
-    assert 0.75 < known < estimated
-    assert 0.85 < estimated < 0.99
+def test_intervals_of_equal_sizes_hold_zero_as_recorded():
+    recorded = pd.read_csv(study_file("data", "recipe_intervals.csv"), index_col="interval")
+    again = tuned_sizes.simulate_coverage(60)
+    inside = again["inside"] / again["simulations"]
+    expected = recorded["inside"] / recorded["simulations"]
+    noise = np.sqrt(expected * (1 - expected) / 60)
+    assert ((inside - expected).abs() < 3 * noise).all()
+    assert inside["declared"] < inside["wider"]
 
 
 @pytest.mark.parametrize(

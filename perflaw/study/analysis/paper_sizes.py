@@ -146,35 +146,31 @@ def _mean_cells(runs: pd.DataFrame, metric: str) -> pd.DataFrame:
     return by_size.agg(value=(metric, "mean"), seeds=(metric, "size"))
 
 
-def compare_depths(
-    table: pd.DataFrame, metric: str = "NDCG@10", level: float = 0.9
-) -> pd.DataFrame:
+def compare_depths(beside: pd.DataFrame, level: float = 0.9) -> pd.DataFrame:
     """Compare each size with the next deeper one of the same dimension, ours and the paper's.
 
     Parameters
     ----------
-    table
-        As `load_surface` returns it.
-    metric
-        Name of the metric.
+    beside
+        As `compare_with_paper` returns it. Both are ranked among 2,500 items.
     level
         Level of the intervals.
 
     Returns
     -------
     DataFrame
-        One row a step: d_emb, smaller and larger (layers), change with low and high (ours, under
-        the rule of record; Student's interval, by the noise between seeds of all cells that have
-        two) and published (the change of the paper's values). Changes are 100 × the logarithm of
-        the ratio. seeds: of the two cells, such as "2, 1".
+        One row a step: d_emb, smaller and larger (layers), change with low and high (ours;
+        Student's interval, by the noise between seeds of all cells that have two), published (the
+        change of the paper's values) and seeds (of the two cells, such as "2, 1"). Changes are
+        100 × the logarithm of the ratio.
     """
-    noise = seed_noise.seed_sd_by_surface(table, metric).iloc[0]
-    dof = (table["seeds"] - 1).sum()
-    cells = table.merge(load_published(metric).rename(columns={"value": "published"}))
-    cells = cells.sort_values(["d_emb", "n_layers"])
+    cells = beside.dropna(subset=["sampled", "published"]).sort_values(["d_emb", "n_layers"])
+    seeds = cells[["seeds", "sampled"]].assign(log=DATASET, sd=cells["sampled sd"])
+    noise = seed_noise.seed_sd_by_log(seeds, "sampled").item()
+    dof = (cells["seeds"] - 1).sum()
     earlier = cells.groupby("d_emb").shift()
     se = noise * np.sqrt(1 / cells["seeds"] + 1 / earlier["seeds"])
-    change = 100 * np.log(cells["value"] / earlier["value"])
+    change = 100 * np.log(cells["sampled"] / earlier["sampled"])
     reach = student_quantile(level, dof) * se
     steps = pd.DataFrame(
         {
