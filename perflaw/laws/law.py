@@ -106,7 +106,15 @@ def is_number(value: Any) -> bool:
 
 
 def with_bounds(law: Law, low: float, high: float) -> Law:
-    """Return the same law with the same bounds on all its exponents; equal bounds hold them."""
+    """Return the same law with the same bounds on all its exponents; equal bounds hold them.
+
+    Raises
+    ------
+    InputError
+        For bounds between which there is nothing.
+    """
+    if not low <= high:
+        raise InputError(f"between the bounds {low:g} and {high:g} there is no exponent")
     return replace(law, exponents=dict.fromkeys(law.exponents, (low, high)))
 
 

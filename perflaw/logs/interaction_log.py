@@ -21,6 +21,7 @@ from perflaw.errors import InputError, require
 from perflaw.io import atomic_path
 from perflaw.logs import describe, fingerprint, readers
 from perflaw.logs.histories import history_starts, sorted_pairs, to_offsets
+from perflaw.logs.readers.number_times import LAST
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -197,6 +198,8 @@ class InteractionLog:
 
     def keep(self, mask: np.ndarray, otherwise: str = "nothing is left") -> InteractionLog:
         """Keep the interactions where mask, (tokens,), is true; InputError(otherwise) if none."""
+        if mask.dtype != bool or len(mask) != self.tokens:
+            raise InputError("a mask has one true or false for each interaction")
         if not mask.any():
             raise InputError(otherwise)
         counts = np.add.reduceat(mask, self.offsets[:-1], dtype=np.int64)
@@ -357,10 +360,13 @@ def from_histories(
         times = np.concatenate([[], *times_by_user])
         if (
             [len(seconds) for seconds in times_by_user] != lengths
-            or not np.isfinite(times).all()
+            or not np.abs(times).max() <= LAST
             or (np.diff(times) < 0)[~history_starts(offsets, len(codes))[1:]].any()
         ):
-            raise InputError("timestamps: one for each item, in order within each history")
+            raise InputError(
+                "timestamps: seconds since 1970 up to the year 2100, one for each item, in order "
+                "within each history"
+            )
     users = np.arange(len(lengths))
     return InteractionLog(codes.astype(np.int32), offsets, times, users, item_ids, name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import astuple, dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -23,9 +24,9 @@ from perflaw.report.findings import (
 from perflaw.report.forecast import Forecast, from_log_odds
 from perflaw.report.measurements import on_all_data
 
-NEXT_LAYERS = (1, 2, 3, 4, 6, 8, 12, 16)
-NEXT_DIMENSIONS = tuple(2**i for i in range(3, 11))
-NEXT_REACH = 2  # times the largest size of the runs, that a next run may have
+NEXT_LAYERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+NEXT_DIMENSIONS = tuple(2**i for i in range(3, 15))
+NEXT_REACH = 2  # times the sizes of the runs, beyond which no next run lies, up or down
 NEXT_COUNT = 3
 WORTHWHILE = 0.01  # relative gain below which nothing is trained
 
@@ -52,7 +53,7 @@ class Candidates:
 def list_candidates(
     forecast: Forecast, within: Collection[tuple[int, int]] | None = None
 ) -> Candidates:
-    """List the trained sizes, and those up to twice as large.
+    """List the trained sizes, those up to twice as large, and those down to half as small.
 
     Parameters
     ----------
@@ -69,8 +70,14 @@ def list_candidates(
     runs = forecast.runs
     full = on_all_data(runs)
     trained_sizes = set(zip(full["n_layers"].astype(int), full["d_emb"].astype(int)))
-    most_n, most_d = NEXT_REACH * runs["n_layers"].max(), NEXT_REACH * runs["d_emb"].max()
-    near = {(n, d) for n in NEXT_LAYERS for d in NEXT_DIMENSIONS if n <= most_n and d <= most_d}
+    layers, dimensions = (
+        [size for size in sizes if least / NEXT_REACH <= size <= NEXT_REACH * most]
+        for sizes, least, most in (
+            (NEXT_LAYERS, runs["n_layers"].min(), runs["n_layers"].max()),
+            (NEXT_DIMENSIONS, runs["d_emb"].min(), runs["d_emb"].max()),
+        )
+    )
+    near = set(product(layers, dimensions))
     if within is not None:
         near &= set(within)
     sizes = sorted(near | trained_sizes)

@@ -129,7 +129,8 @@ def measured_from_table(table: pd.DataFrame, metric: str) -> pd.DataFrame:
         _check_numbers(runs, data, lowest=1, highest=MOST_TOKENS)
     elif data == "share":
         _check_numbers(runs, data, lowest=0, highest=1, above=True)
-    runs["tokens"] = runs[data].astype(float) if data else 1.0
+    tokens = runs[data].astype(float) if data else pd.Series(1.0, runs.index)
+    runs["tokens"] = tokens.mask(tokens >= ALMOST_ALL * tokens.max(), tokens.max())
     _refuse_repeated_cells(runs, [*SIZE_COLUMNS, *([data] if data else [])])
     runs[f"{metric} se"] = _standard_errors(runs, metric)
     columns = [*SIZE_COLUMNS, "seed", "tokens", metric, f"{metric} se", "test_targets", "key"]
@@ -197,7 +198,8 @@ def _standard_errors(runs: pd.DataFrame, metric: str) -> pd.Series:
     _check_numbers(runs, "users", lowest=2, highest=MOST_TOKENS)
     check_whole(runs, "users", "the runs")
     rate = runs[metric]
-    second_moment = rate if metric.startswith("HR") else SECOND_MOMENT * rate
+    is_hit = metric.lower().startswith(("hr", "hit", "recall"))  # of one target a user
+    second_moment = rate if is_hit else SECOND_MOMENT * rate
     return np.sqrt(np.maximum(second_moment - rate**2, 0.05 * rate) / runs["users"])
 
 

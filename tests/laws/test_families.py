@@ -152,3 +152,8 @@ def test_the_formula_of_products_names_the_axes():
     law = families.log_quadratic(("d_emb", "tokens"), interaction=True)
     assert law.formula.endswith(r"e_{dD}\,\ln d\ln D")
     assert "e_dD" in law.linear
+
+
+def test_bounds_between_which_there_is_nothing_are_refused():
+    with pytest.raises(InputError, match="between the bounds 1 and -1 there is no exponent"):
+        families.with_bounds(families.performance(), 1, -1)

@@ -6,6 +6,7 @@ import pytest
 
 from perflaw.errors import InputError
 from perflaw.logs import read_log
+from perflaw.logs.interaction_log import from_histories
 from perflaw.logs.readers import doubts
 from perflaw.logs.readers.options import Findings
 
@@ -137,3 +138,23 @@ def test_hours_beside_dates_are_noted(frame, notes_of):
 
 def test_hours_beside_full_times_raise_no_doubt(frame, notes_of):
     assert notes_of(frame.assign(hour=frame["timestamp"] // 3600 % 24)) == []
+
+
+@pytest.mark.parametrize("role", ["user", "item"])
+def test_ids_that_are_32_bit_floats_are_refused_where_they_merge(frame, role):
+    ids = np.float32(2**24) + frame["user"].astype(np.float32)
+    with pytest.raises(
+        InputError, match=f"row 1: the {role} 16777216.0 is a .* too large to be exact"
+    ):
+        read_log(frame.assign(**{role: ids}))
+
+
+def test_a_mask_of_numbers_is_refused(frame):
+    log = read_log(frame)
+    with pytest.raises(InputError, match="one true or false for each interaction"):
+        log.keep(np.arange(log.tokens) % 2)
+
+
+def test_milliseconds_are_no_seconds():
+    with pytest.raises(InputError, match="seconds since 1970 up to the year 2100"):
+        from_histories([["a", "b"]], [[1_600_000_000_000, 1_600_000_000_001]])

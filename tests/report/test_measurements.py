@@ -257,3 +257,27 @@ def test_without_validation_nobody_says_that_it_chose(runs):
     assert any(best in line for line in findings.says)
     assert not any("on validation" in line for line in findings.says)
     assert findings.to_dict()["chosen_on_test"]
+
+
+def test_nearly_as_many_tokens_are_all_data(runs):
+    full = runs[runs["tokens"] == runs["tokens"].max()].reset_index(drop=True)
+    expected = forecast_runs(full)
+    full.loc[full["NDCG@10"].idxmax(), "tokens"] *= 0.995
+    again = forecast_runs(full)
+    assert again.says == expected.says
+    assert "nan" not in " ".join(again.says)
+
+
+@pytest.mark.parametrize(("metric", "second_moment"), [("hr@10", 0.2), ("Recall@10", 0.2)])
+def test_a_hit_is_known_by_its_name_in_any_case(metric, second_moment):
+    runs = pd.DataFrame({"n_layers": [1], "d_emb": [8], metric: [0.2], "users": [400]})
+    error = np.sqrt((second_moment - 0.04) / 400)
+    assert measured_from_table(runs, metric)[f"{metric} se"][0] == pytest.approx(error)
+
+
+def test_models_larger_than_any_of_the_study_have_larger_ones_next():
+    sizes = [(n, d) for n in (8, 16, 32) for d in (512, 1024, 2048)]
+    runs = pd.DataFrame(sizes, columns=["n_layers", "d_emb"]).assign(users=50_000)
+    runs["NDCG@10"] = 0.01 * np.log2(runs["d_emb"]) + 0.02
+    promising = forecast_runs(runs).recommendation.promising
+    assert promising.size.d_emb == 4096

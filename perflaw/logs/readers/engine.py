@@ -32,7 +32,7 @@ from perflaw.logs.readers.clocks import (
     first_place,
     refuse_rows,
 )
-from perflaw.logs.readers.doubts import HEAD, note_newest_first, note_odd_ids
+from perflaw.logs.readers.doubts import FLOAT32_WHOLE, HEAD, note_newest_first, note_odd_ids
 from perflaw.logs.readers.number_times import to_seconds
 from perflaw.logs.readers.options import (
     MISSING,
@@ -286,7 +286,7 @@ def _identify(
         _refuse_ids(
             connection,
             role,
-            f"abs({value}) > 2::double ** 53",
+            f"abs({value}) > {FLOAT32_WHOLE - 1 if kind == 'FLOAT' else 2**53}",
             "is a decimal number too large to be exact; write ids as text",
             where,
         )
