@@ -95,14 +95,23 @@ def _book_folder(notebooks: dict[str, Path]) -> Path:
 
 
 def glued_values(notebook: Path) -> dict[str, Any]:
-    """Read the glued numbers and words of an executed notebook; rich outputs are left out."""
+    """Read the glued numbers and words of an executed notebook; rich outputs are left out.
+
+    Raises
+    ------
+    InputError
+        For a file that is no notebook.
+    """
     values = {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
-        for output in cell.get("outputs", []):
-            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
-            text = output.get("data", {}).get(GLUED)
-            if name and text is not None:
-                values[name] = _parse_number("".join(text))
+    try:
+        for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", []):
+                name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+                text = output.get("data", {}).get(GLUED)
+                if name and text is not None:
+                    values[name] = _parse_number("".join(text))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{notebook} is no notebook; build its book again") from None
     return values
 
 
@@ -138,7 +147,7 @@ def _judge(name: str, old: dict[str, Any], after: object) -> str:
         return ""
     for stem in (name, name.rpartition("_")[0]):
         low, high = old.get(f"{stem}_low"), old.get(f"{stem}_high")
-        if isinstance(low, float) and isinstance(high, float):
+        if isinstance(low, float) and isinstance(high, float) and low <= high:
             return "inside its interval" if low <= after <= high else "BEYOND its interval"
     return "no interval"
 
@@ -157,7 +166,10 @@ def _compare_tables(page: str, old: Path, new: Path) -> Iterator[Change]:
 
 
 def _read_table(path: Path) -> pd.DataFrame | None:
-    return pd.read_csv(path) if path.is_file() else None
+    try:
+        return pd.read_csv(path) if path.is_file() else None
+    except (OSError, ValueError):  # as are pandas' errors
+        raise InputError(f"{path} is no table; build its book again") from None
 
 
 def _describe_size(table: pd.DataFrame | None) -> str:

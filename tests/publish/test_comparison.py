@@ -116,3 +116,23 @@ def test_the_command_refuses_in_one_line(tmp_path, monkeypatch):
     result = CliRunner().invoke(main, ["compare", "default", "mine"])
     assert result.exit_code != 0
     assert result.output.startswith("Error: default is no built book")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\xff"])
+def test_a_damaged_notebook_is_named(tmp_path, content):
+    for name in ("old", "new"):
+        write_book(tmp_path / name, {"gain": "1.0"})
+    [notebook] = (tmp_path / "new").glob("executed/*/*.ipynb")
+    notebook.write_bytes(content)
+    with pytest.raises(InputError, match=r"one\.ipynb is no notebook; build its book again"):
+        compare_books(tmp_path / "old", tmp_path / "new")
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n1\n1,2,3,4,5\n", b"\xff"])
+def test_a_damaged_table_is_named(tmp_path, content):
+    for name in ("old", "new"):
+        write_book(tmp_path / name, {"gain": "1.0"})
+    [table] = (tmp_path / "new").glob("executed/*/tables/*.csv")
+    table.write_bytes(content)
+    with pytest.raises(InputError, match=r"\.csv is no table; build its book again"):
+        compare_books(tmp_path / "old", tmp_path / "new")
