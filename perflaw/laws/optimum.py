@@ -11,7 +11,7 @@ from perflaw.errors import InputError, check_kind
 from perflaw.laws.families import AXES, SYMBOLS, Array
 from perflaw.laws.fitting import Fit
 from perflaw.laws.varpro import predict_many
-from perflaw.model_size import flops_per_token, layer_parameters
+from perflaw.model_size import LAYER_WEIGHTS, flops_per_token, layer_parameters
 from perflaw.stats import check_level
 
 GRID_SIZE = 81  # values of each axis in the search
@@ -54,8 +54,9 @@ def find_optimum(
     level: float = 0.9,
     n_draws: int = 500,
     seed: int = 0,
+    backbone: str = "llama",
 ) -> Optimum:
-    """Find the global optimum of a fitted law, alone or under a budget, with its uncertainty.
+    """Find where a fitted law is highest, alone or under a budget, with its uncertainty.
 
     The search covers the measured range of N and d, stretched by `reach` at its upper end,
     on a fine grid, so a law that has no optimum inside ends at an edge, and says so.
@@ -79,11 +80,14 @@ def find_optimum(
         Bootstrap fits.
     seed : int
         Of the bootstrap.
+    backbone : str
+        Whose parameters and operations a budget counts.
 
     Raises
     ------
     InputError
-        For a law without N and d, a reach below 1, and a budget that nothing in the range meets.
+        For a law without N and d, a reach below 1, a maximum sequence length below 1, an unknown
+        backbone, and a budget that nothing in the range meets.
 
     Examples
     --------
@@ -99,10 +103,12 @@ def find_optimum(
         raise InputError(f"the law {fit.law.name} has no axis {' and '.join(missing)} to choose")
     if reach < 1:
         raise InputError(f"reach is {reach:g}; it must be 1 or more")
+    if max_seq_len is not None and not max_seq_len >= 1:
+        raise InputError(f"max_seq_len is {max_seq_len:g}; it must be 1 or more")
     check_level(level)
     grid = _search_grid(fit, reach, max_seq_len)
     ends = {axis: (grid[axis].min(), grid[axis].max()) for axis in AXES}
-    grid = within_budget(grid, parameters, flops)
+    grid = within_budget(grid, parameters, flops, backbone)
     value = fit.predict(grid)
     best = int(value.argmax())
     configuration = {axis: float(grid[axis].iloc[best]) for axis in AXES}
@@ -181,9 +187,12 @@ def closed_form_optimum(fit: Fit) -> dict[str, dict[str, float | bool]]:
 
 
 def within_budget(
-    candidates: pd.DataFrame, parameters: float | None = None, flops: float | None = None
+    candidates: pd.DataFrame,
+    parameters: float | None = None,
+    flops: float | None = None,
+    backbone: str = "llama",
 ) -> pd.DataFrame:
-    """Select the candidates within a budget of non-embedding parameters and of FLOPs a token.
+    """Select the candidates within a budget of a backbone's parameters and of FLOPs a token.
 
     FLOPs need the column max_seq_len.
 
@@ -194,12 +203,14 @@ def within_budget(
     """
     if candidates.empty:
         raise InputError("there is no candidate to choose from")
+    if backbone not in LAYER_WEIGHTS:
+        raise InputError(f"there is no backbone {backbone!r}; there are {', '.join(LAYER_WEIGHTS)}")
     costs: dict[str, tuple[float, Array]] = {}
     if parameters is not None:
-        cost = layer_parameters(candidates["n_layers"], candidates["d_emb"])
+        cost = layer_parameters(candidates["n_layers"], candidates["d_emb"], backbone)
         costs["parameters"] = parameters, cost
     if flops is not None:
-        costs["FLOPs a token"] = flops, _flops(candidates)
+        costs["FLOPs a token"] = flops, _flops(candidates, backbone)
     is_affordable = np.ones(len(candidates), bool)
     for unit, (budget, cost) in costs.items():
         if not (cost <= budget).any():
@@ -212,9 +223,10 @@ def within_budget(
     return candidates[is_affordable]
 
 
-def _flops(points: pd.DataFrame) -> Array:
+def _flops(points: pd.DataFrame, backbone: str) -> Array:
     if "max_seq_len" not in points:
         raise InputError(
             "a budget of FLOPs needs the column max_seq_len; give it, or a budget of parameters"
         )
-    return flops_per_token(points["n_layers"], points["d_emb"], points["max_seq_len"])
+    sizes = points["n_layers"], points["d_emb"], points["max_seq_len"]
+    return flops_per_token(*sizes, backbone=backbone)

@@ -188,6 +188,20 @@ def test_a_rising_law_has_its_optimum_at_the_edge():
     assert set(best.edge) == {"n_layers", "d_emb"}
 
 
+def test_a_budget_counts_the_weights_of_its_backbone():
+    points = pd.DataFrame({"n_layers": [8], "d_emb": [128]})
+    weights = model_size.layer_parameters(8, 128, "sasrec")
+    assert weights < model_size.layer_parameters(8, 128, "llama")
+    assert len(optimum.within_budget(points, weights, backbone="sasrec")) == 1
+    with pytest.raises(InputError, match="no candidate has at most"):
+        optimum.within_budget(points, weights)
+
+
+def test_a_length_below_one_is_refused():
+    with pytest.raises(InputError, match="max_seq_len is -5; it must be 1 or more"):
+        optimum.find_optimum(fitted("clean"), flops=1e6, max_seq_len=-5)
+
+
 def test_compute_budgets():
     points = GRID.assign(max_seq_len=100)
     cheap = optimum.within_budget(points, flops=model_size.flops_per_token(8, 50, 100))
