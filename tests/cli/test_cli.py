@@ -664,6 +664,7 @@ def test_a_pipe_is_not_taken_for_a_law(csv, tmp_path):
     assert "is there, and is no fitted law" in result.output
 
 
+@pytest.mark.integration
 def test_many_values_of_an_axis_are_no_file(csv, tmp_path):
     law = tmp_path / "law.json"
     assert run("fit", csv, "--out", law).exit_code == 0
@@ -736,6 +737,7 @@ def test_options_for_a_log_are_refused_beside_own_runs(tmp_path, option):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.integration
 def test_doubts_about_a_log_are_told_before_training(tmp_path):
     rows = [f"{u},{i},{1_600_000_000 + 100 * u + i}" for u in range(30) for i in range(5)]
     rows[-1] = "29,4,160000290"

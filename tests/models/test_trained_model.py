@@ -267,6 +267,7 @@ def save_run(log, folder):
     )
 
 
+@pytest.mark.integration
 def test_a_model_belongs_to_the_items_of_its_log(movies, tmp_path):
     names = np.array([f"n{name}" for name in movies.item_ids])
     other = replace(movies, item_ids=names)  # its runs have the same keys
@@ -276,6 +277,7 @@ def test_a_model_belongs_to_the_items_of_its_log(movies, tmp_path):
     assert load_model(tmp_path / "m").item_ids.tolist() == movies.item_ids.tolist()
 
 
+@pytest.mark.integration
 def test_a_model_of_another_configuration_is_not_overwritten(movies, tmp_path):
     first = save_run(movies, tmp_path)
     other = configuration.make_config(**SETTINGS | {"seed": 1})
@@ -290,6 +292,7 @@ def test_a_model_and_records_need_two_folders(movies, tmp_path):
         train(config, movies, tmp_path / "r", "cpu", False, tmp_path / "r" / ".." / "r")
 
 
+@pytest.mark.integration
 def test_a_model_that_cannot_be_written_leaves_the_record(movies, tmp_path):
     (tmp_path / "m" / WEIGHTS_FILE / "below").mkdir(parents=True)
     with pytest.raises(InputError, match="cannot be written"):

@@ -195,6 +195,7 @@ def test_two_values_of_one_seed_are_refused(runs):
         forecast_runs(pd.concat([runs, again]))
 
 
+@pytest.mark.integration
 def test_epochs_of_one_run_are_refused(runs):
     few = runs[runs["tokens"] == runs["tokens"].max()].drop(columns=["seed", "tokens"])
     epochs = pd.concat([few.assign(epoch=1), few.assign(epoch=2)])
@@ -259,6 +260,7 @@ def test_without_validation_nobody_says_that_it_chose(runs):
     assert findings.to_dict()["chosen_on_test"]
 
 
+@pytest.mark.integration
 def test_nearly_as_many_tokens_are_all_data(runs):
     full = runs[runs["tokens"] == runs["tokens"].max()].reset_index(drop=True)
     expected = forecast_runs(full)
@@ -275,6 +277,7 @@ def test_a_hit_is_known_by_its_name_in_any_case(metric, second_moment):
     assert measured_from_table(runs, metric)[f"{metric} se"][0] == pytest.approx(error)
 
 
+@pytest.mark.integration
 def test_models_larger_than_any_of_the_study_have_larger_ones_next():
     sizes = [(n, d) for n in (8, 16, 32) for d in (512, 1024, 2048)]
     runs = pd.DataFrame(sizes, columns=["n_layers", "d_emb"]).assign(users=50_000)
