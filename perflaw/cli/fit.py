@@ -130,11 +130,13 @@ def _check_output(out: str) -> None:
 
     if not Path(out).exists():
         return
-    try:
-        if not Path(out).is_file():  # a pipe, say, from which one would wait for ever to read
-            raise InputError(out)
-        serialization.load_fit(out)
-    except InputError:
+    is_law = Path(out).is_file()  # to read from a pipe, say, would take for ever
+    if is_law:
+        try:
+            serialization.load_fit(out)
+        except InputError:
+            is_law = False
+    if not is_law:
         raise InputError(
             f"{out} is there, and is no fitted law; name another file with --out, or remove it"
-        ) from None
+        )

@@ -141,7 +141,7 @@ def _report_on_file(path: str | None, out: Path, metric: str) -> "Report":
 
     assert path is not None  # a log or runs are given
     name = Path(path).stem
-    report.check_folder(out, {"hash": None, "name": name})
+    report.refuse_other_report(out, {"hash": None, "name": name})
     own_report = report_on_runs(read_table(path, keep_lines=True), name, metric)
     run_records.check_folder(out)
     return own_report

@@ -254,7 +254,7 @@ def report_on_runs(runs: pd.DataFrame, name: str, metric: str = METRICS[0]) -> R
 def _check_request(log: InteractionLog, options: ReportOptions) -> None:
     """Refuse names, a folder and a log of which no report can be made, before anything is done."""
     _check_printable(log.name, options.source or "", str(options.out))
-    check_folder(options.out, {"hash": log.hash})
+    refuse_other_report(options.out, {"hash": log.hash})
     if log.n_items < FEWEST_ITEMS:
         raise InputError(
             f"{log.name} has {log.n_items} items, and the metrics ask whether the next one is "
@@ -271,7 +271,7 @@ def _check_printable(*names: str) -> None:
             raise InputError(f"{name!r} is no text in UTF-8; rename it") from None
 
 
-def check_folder(out: Path, source: Mapping[str, str | None]) -> None:
+def refuse_other_report(out: Path, source: Mapping[str, str | None]) -> None:
     """Refuse a folder that has a report on other data, or a page that is none.
 
     Parameters

@@ -118,21 +118,17 @@ def test_the_command_refuses_in_one_line(tmp_path, monkeypatch):
     assert result.output.startswith("Error: default is no built book")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"[]", b"\xff"])
-def test_a_damaged_notebook_is_named(tmp_path, content):
-    for name in ("old", "new"):
-        write_book(tmp_path / name, {"gain": "1.0"})
-    [notebook] = (tmp_path / "new").glob("executed/*/*.ipynb")
-    notebook.write_bytes(content)
-    with pytest.raises(InputError, match=r"one\.ipynb is no notebook; build its book again"):
-        compare_books(tmp_path / "old", tmp_path / "new")
-
-
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3\n1\n1,2,3,4,5\n", b"\xff"])
-def test_a_damaged_table_is_named(tmp_path, content):
-    for name in ("old", "new"):
-        write_book(tmp_path / name, {"gain": "1.0"})
-    [table] = (tmp_path / "new").glob("executed/*/tables/*.csv")
-    table.write_bytes(content)
-    with pytest.raises(InputError, match=r"\.csv is no table; build its book again"):
-        compare_books(tmp_path / "old", tmp_path / "new")
+@pytest.mark.parametrize(
+    ("place", "kind", "contents"),
+    [
+        ("executed/*/*.ipynb", "notebook", [b"", b"{", b"{}", b"[]", b"\xff"]),
+        ("executed/*/tables/*.csv", "table", [b"", b"a,b\n1,2,3\n1\n1,2,3,4,5\n", b"\xff"]),
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, place, kind, contents):
+    books = [write_book(tmp_path / name, {"gain": "1.0"}) for name in ("old", "new")]
+    [path] = books[1].glob(place)
+    for content in contents:
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=rf"{path.name} is no {kind}; build its book again"):
+            compare_books(*books)

@@ -478,9 +478,9 @@ def test_a_report_on_other_data_is_not_overwritten(shop, tmp_path):
 
 
 def test_a_report_on_the_same_runs_is_made_again(own_report):
-    report.check_folder(own_report[0], {"hash": None, "name": "mine"})
+    report.refuse_other_report(own_report[0], {"hash": None, "name": "mine"})
     with pytest.raises(InputError, match=r"has a report on other data.*\(mine\)"):
-        report.check_folder(own_report[0], {"hash": None, "name": "yours"})
+        report.refuse_other_report(own_report[0], {"hash": None, "name": "yours"})
 
 
 def test_a_report_on_other_runs_is_not_overwritten(own_runs, tmp_path):

@@ -181,7 +181,7 @@ def compare_dimensions(
     return pd.DataFrame(rows, columns=["n_layers", "from", "to", "change", "low", "high"])
 
 
-def simulate_coverage(simulations: int, draws: int = 200) -> pd.DataFrame:
+def simulate_coverage(simulations: int) -> pd.DataFrame:
     """Count how often the intervals hold zero where all sizes are equally good.
 
     Eight sizes of two seeds share their users. Seeds differ by 5 %, far more than users do.
@@ -190,8 +190,6 @@ def simulate_coverage(simulations: int, draws: int = 200) -> pd.DataFrame:
     ----------
     simulations
         How many.
-    draws
-        Of each simulation's intervals.
 
     Returns
     -------
@@ -205,7 +203,7 @@ def simulate_coverage(simulations: int, draws: int = 200) -> pd.DataFrame:
         random = np.random.default_rng(seed)
         shared = random.uniform(0.5, 1.5, size=400)
         noise = np.exp(0.05 * random.normal(size=(len(sizes), 2, 1)))
-        observed, *both = draw_values(pd.Series(list(0.1 * noise * shared), sizes), draws)
+        observed, *both = draw_values(pd.Series(list(0.1 * noise * shared), sizes), draws=200)
         steps = [compare_dimensions(observed, drawn).iloc[1] for drawn in both]
         inside.append([step["low"] < 0 < step["high"] for step in steps])
     return pd.DataFrame(
