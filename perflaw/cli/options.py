@@ -8,6 +8,8 @@ import math
 import re
 import shlex
 import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -218,17 +220,31 @@ one_line_errors = functools.partial(
 def interruptible(describe_rest: Callable[[], str]) -> Iterator[None]:
     """At Ctrl-C or SIGTERM say what is left, and exit with 130; children are ended too.
 
+    An interrupt that comes within a destructor, where Python drops exceptions, comes again.
+
     Parameters
     ----------
     describe_rest
         Called at an interrupt; returns what follows "Interrupted; ".
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    hook_before = sys.unraisablehook
+
+    def interrupt_again(dropped: Any) -> None:
+        if dropped.exc_type is KeyboardInterrupt:
+            main = threading.main_thread().ident
+            threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT)).start()
+        else:
+            hook_before(dropped)
+
+    sys.unraisablehook = interrupt_again
     try:
         yield
     except KeyboardInterrupt:
         click.echo(f"\nInterrupted; {describe_rest()}", err=True)
         raise SystemExit(130) from None
+    finally:
+        sys.unraisablehook = hook_before
 
 
 def as_options(message: str) -> str:

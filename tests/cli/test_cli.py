@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import duckdb
@@ -747,3 +749,30 @@ def test_doubts_about_a_log_are_told_before_training(tmp_path):
     assert "shop note: times: of 150 rows 1 is of 1975, the others of 2020" in result.stderr
     quiet = run("entropy", tmp_path / "shop.csv", "--pooled", "--quiet")
     assert quiet.stderr == ""
+
+
+class InterruptedAtItsEnd:
+    """An object in whose destructor Ctrl-C is pressed."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@options.interruptible(lambda: "nothing is left.")
+def wait_after_a_destructor():
+    InterruptedAtItsEnd()
+    time.sleep(10)
+
+
+def test_an_interrupt_within_a_destructor_is_not_lost(capsys):
+    before = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)}
+    hook = sys.unraisablehook
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit, match="130"):
+            wait_after_a_destructor()
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+    assert capsys.readouterr().err == "\nInterrupted; nothing is left.\n"
+    assert sys.unraisablehook is hook
